@@ -1,0 +1,3 @@
+module github.com/tenhop/tenhop/middleware/redismw
+
+go 1.26.0
