@@ -36,6 +36,8 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
+require golang.org/x/mod v0.42.0 // indirect
+
 require (
 	cloud.google.com/go/auth v0.23.2 // indirect
 	cloud.google.com/go/auth/oauth2adapt v0.2.8 // indirect
