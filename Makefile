@@ -1,0 +1,44 @@
+# Every target with a `##` comment is listed by `make`.
+GO ?= go
+BIN := bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up test race lint fmt modules bench bench-middleware fuzz eval matrix acceptance acceptance-short \
+        generate check console screenshots compose-check compose-run release-check build ci
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## start the stack, the storefront and its shoppers
+	$(GO) run ./cmd/tenhop up
+
+build: ## build the program into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/tenhop ./cmd/tenhop
+
+test: ## all tests of all workspace modules
+	$(GO) test work
+
+race: ## the same under the race detector
+	$(GO) test -race work
+
+modules: ## test each middleware module alone, with GOWORK=off
+	$(GO) run ./internal/modulecheck
+
+fmt: ## gofmt
+	gofmt -w $$(git ls-files '*.go' | grep -v '\.pb\.go$$')
+
+lint: ## golangci-lint, pinned in tools/lint
+	cd tools/lint && GOWORK=off $(GO) build -o ../../$(BIN)/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	./internal/lint.sh
+
+acceptance: ## the whole story against the real program: 1,000 checkouts, eleven hops (about half an hour)
+	TENHOP_ACCEPTANCE=full $(GO) test -count=1 -v -timeout 90m ./acceptance/...
+
+acceptance-short: ## the same with 100 checkouts and three hops chosen by a seed
+	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
+
+generate: ## write generated code, dashboards, tables and CLI pages again
+	$(GO) generate ./...
+
+check: generate ## fail when a generated file is not what its generator writes
+	git diff --exit-code
