@@ -1,0 +1,269 @@
+package jaegerquery
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// warningsAttribute carries what the query side noticed about a span, in the
+// place where Jaeger puts it.
+const warningsAttribute = "@jaeger@warnings"
+
+// texts are the warnings of one of Jaeger's two query APIs, and how it tells
+// that two spans were made on the same host.
+type texts struct {
+	missingParent string
+	hostKey       func(pcommon.Resource) string
+}
+
+var (
+	otlpTexts = texts{
+		missingParent: "parent span ID=%s is not in the trace; skipping clock skew adjustment",
+		hostKey:       otlpHostKey,
+	}
+	legacyTexts = texts{
+		missingParent: "invalid parent span IDs=%s; skipping clock skew adjustment",
+		hostKey:       legacyHostKey,
+	}
+)
+
+// adjust does to a trace what Jaeger does before it answers: sorted
+// attributes, no span twice, warnings on spans whose parent is not there or
+// whose clock disagrees with the parent's. As in Jaeger's default
+// configuration, timestamps are left as they are.
+func adjust(td ptrace.Traces, t texts) {
+	for _, rs := range td.ResourceSpans().All() {
+		sortMap(rs.Resource().Attributes())
+		for _, ss := range rs.ScopeSpans().All() {
+			sortMap(ss.Scope().Attributes())
+			for _, span := range ss.Spans().All() {
+				sortSpan(span)
+			}
+		}
+	}
+	removeDuplicates(td)
+	checkParents(td, t)
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, span := range ss.Spans().All() {
+				removeEmptyLinks(span)
+			}
+		}
+	}
+}
+
+func sortSpan(span ptrace.Span) {
+	sortMap(span.Attributes())
+	span.Events().Sort(func(a, b ptrace.SpanEvent) bool {
+		if a.Timestamp() != b.Timestamp() {
+			return a.Timestamp() < b.Timestamp()
+		}
+		return a.Name() < b.Name()
+	})
+	for _, ev := range span.Events().All() {
+		sortMap(ev.Attributes())
+	}
+	for _, link := range span.Links().All() {
+		sortMap(link.Attributes())
+	}
+}
+
+func sortMap(m pcommon.Map) {
+	keys := make([]string, 0, m.Len())
+	sorted := true
+	for k := range m.All() {
+		sorted = sorted && (len(keys) == 0 || keys[len(keys)-1] <= k)
+		keys = append(keys, k)
+	}
+	if sorted {
+		return
+	}
+	slices.Sort(keys)
+	out := pcommon.NewMap()
+	out.EnsureCapacity(len(keys))
+	for _, k := range keys {
+		v, _ := m.Get(k)
+		v.CopyTo(out.PutEmpty(k))
+	}
+	out.MoveTo(m)
+}
+
+// removeDuplicates drops the copies that an exporter makes when it sends a
+// batch again whose answer it missed. Spans of equal ID that differ stay.
+func removeDuplicates(td ptrace.Traces) {
+	type hash struct {
+		id  pcommon.SpanID
+		sum uint64
+	}
+	seen := map[hash]struct{}{}
+	ids := map[pcommon.SpanID]int{}
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, span := range ss.Spans().All() {
+				ids[span.SpanID()]++
+			}
+		}
+	}
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			ss.Spans().RemoveIf(func(span ptrace.Span) bool {
+				if ids[span.SpanID()] == 1 {
+					return false
+				}
+				h := hash{span.SpanID(), spanHash(rs.Resource(), ss.Scope(), span)}
+				_, dup := seen[h]
+				seen[h] = struct{}{}
+				return dup
+			})
+		}
+	}
+}
+
+func spanHash(r pcommon.Resource, s pcommon.InstrumentationScope, span ptrace.Span) uint64 {
+	td := ptrace.NewTraces()
+	rs := td.ResourceSpans().AppendEmpty()
+	r.CopyTo(rs.Resource())
+	ss := rs.ScopeSpans().AppendEmpty()
+	s.CopyTo(ss.Scope())
+	span.CopyTo(ss.Spans().AppendEmpty())
+	h := fnv.New64a()
+	if b, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td); err == nil {
+		_, _ = h.Write(b) // a hash never fails
+	}
+	return h.Sum64()
+}
+
+type node struct {
+	span ptrace.Span
+	host string
+}
+
+// checkParents compares each span with its parent only, so a cycle of parents
+// is no danger to it.
+func checkParents(td ptrace.Traces, t texts) {
+	nodes := map[pcommon.SpanID]node{}
+	var order []node
+	for _, rs := range td.ResourceSpans().All() {
+		host := t.hostKey(rs.Resource())
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, span := range ss.Spans().All() {
+				if _, dup := nodes[span.SpanID()]; dup {
+					warn(span, "duplicate span IDs; skipping clock skew adjustment")
+					continue
+				}
+				n := node{span, host}
+				nodes[span.SpanID()] = n
+				order = append(order, n)
+			}
+		}
+	}
+	for _, n := range order {
+		if n.span.ParentSpanID().IsEmpty() {
+			continue
+		}
+		parent, ok := nodes[n.span.ParentSpanID()]
+		if !ok {
+			warn(n.span, fmt.Sprintf(t.missingParent, n.span.ParentSpanID()))
+			continue
+		}
+		if d := skewOf(n, parent, nodes); d != 0 {
+			warn(n.span, fmt.Sprintf("clock skew adjustment disabled; not applying calculated delta of %v", d))
+		}
+	}
+}
+
+// skewOf is how far n's clock seems to be off its parent's. Spans of one host
+// share the skew of the first of them on the way from the root.
+func skewOf(n, parent node, nodes map[pcommon.SpanID]node) time.Duration {
+	for range len(nodes) { // bounded: parents may form a cycle
+		if n.host == "" || n.host != parent.host {
+			return delta(n.span, parent.span)
+		}
+		grandparent, ok := nodes[parent.span.ParentSpanID()]
+		if !ok {
+			return 0
+		}
+		n, parent = parent, grandparent
+	}
+	return 0
+}
+
+func delta(child, parent ptrace.Span) time.Duration {
+	start, end := child.StartTimestamp().AsTime(), child.EndTimestamp().AsTime()
+	pStart, pEnd := parent.StartTimestamp().AsTime(), parent.EndTimestamp().AsTime()
+	duration, pDuration := end.Sub(start), pEnd.Sub(pStart)
+	if duration > pDuration {
+		if start.Before(pStart) {
+			return pStart.Sub(start)
+		}
+		return 0
+	}
+	if !start.Before(pStart) && !end.After(pEnd) {
+		return 0
+	}
+	return pStart.Add((pDuration - duration) / 2).Sub(start)
+}
+
+func removeEmptyLinks(span ptrace.Span) {
+	span.Links().RemoveIf(func(l ptrace.SpanLink) bool {
+		if !l.TraceID().IsEmpty() {
+			return false
+		}
+		warn(span, "Invalid span link removed")
+		return true
+	})
+}
+
+func warn(span ptrace.Span, text string) {
+	if v, ok := span.Attributes().Get(warningsAttribute); ok && v.Type() == pcommon.ValueTypeSlice {
+		v.Slice().AppendEmpty().SetStr(text)
+		return
+	}
+	span.Attributes().PutEmptySlice(warningsAttribute).AppendEmpty().SetStr(text)
+}
+
+func warningsOf(span ptrace.Span) []string {
+	v, ok := span.Attributes().Get(warningsAttribute)
+	if !ok {
+		return nil
+	}
+	if v.Type() != pcommon.ValueTypeSlice {
+		return []string{v.AsString()}
+	}
+	out := make([]string, 0, v.Slice().Len())
+	for _, w := range v.Slice().All() {
+		out = append(out, w.AsString())
+	}
+	return out
+}
+
+func otlpHostKey(r pcommon.Resource) string {
+	for _, key := range []string{"host.id", "host.ip", "host.name"} {
+		v, ok := r.Attributes().Get(key)
+		if !ok {
+			continue
+		}
+		if v.Type() == pcommon.ValueTypeSlice {
+			if v.Slice().Len() == 0 {
+				return ""
+			}
+			return v.Slice().At(0).AsString()
+		}
+		return v.AsString()
+	}
+	return ""
+}
+
+func legacyHostKey(r pcommon.Resource) string {
+	v, ok := r.Attributes().Get("ip")
+	if !ok {
+		return ""
+	}
+	return strings.TrimSpace(v.AsString())
+}

@@ -1,0 +1,166 @@
+// Package jaegerreceiver receives spans from Jaeger's own clients: Thrift over
+// HTTP (the collector's /api/traces, port 14268) and Thrift compact over UDP
+// (the agent's port 6831), and converts them to OTLP with the translator of
+// the OpenTelemetry Collector.
+package jaegerreceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tenhop/tenhop/stack/otelcol"
+)
+
+// DefaultMaxBodyBytes bounds one HTTP request.
+const DefaultMaxBodyBytes = 20 << 20
+
+// maxPacketBytes is the largest UDP datagram; Jaeger's clients send up to 65000.
+const maxPacketBytes = 65535
+
+// Receiver is a server for Jaeger's clients. Create it with New, then call
+// ServeHTTP and ServeUDP in goroutines of their own.
+type Receiver struct {
+	consume  func(context.Context, ptrace.Traces) error
+	maxBytes int64
+	viaHTTP  *otelcol.Receiver
+	viaUDP   *otelcol.Receiver
+	http     *http.Server
+	log      *slog.Logger
+	done     chan struct{}
+}
+
+// Option configures a Receiver.
+type Option func(*Receiver)
+
+// WithMaxBodyBytes bounds one HTTP request.
+func WithMaxBodyBytes(n int64) Option { return func(r *Receiver) { r.maxBytes = n } }
+
+// WithLogger replaces slog.Default.
+func WithLogger(l *slog.Logger) Option { return func(r *Receiver) { r.log = l } }
+
+// New returns a receiver that hands what it decodes to consume, which owns it,
+// and counts in m.
+func New(consume func(context.Context, ptrace.Traces) error, m *otelcol.Metrics, opts ...Option) *Receiver {
+	r := &Receiver{
+		consume:  consume,
+		maxBytes: DefaultMaxBodyBytes,
+		viaHTTP:  m.Receiver("jaeger", "thrift_http"),
+		viaUDP:   m.Receiver("jaeger", "thrift_compact"),
+		log:      slog.Default(),
+		done:     make(chan struct{}),
+	}
+	for _, o := range opts {
+		o(r)
+	}
+	r.http = &http.Server{
+		Handler:           r.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+	}
+	return r
+}
+
+// ServeHTTP serves until Close and then returns nil.
+func (r *Receiver) ServeHTTP(l net.Listener) error {
+	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close stops the HTTP side, letting requests in flight finish until ctx ends,
+// and makes ServeUDP return once its connection is closed.
+func (r *Receiver) Close(ctx context.Context) error {
+	close(r.done)
+	if err := r.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, r.http.Close())
+	}
+	return nil
+}
+
+// Handler returns the HTTP side alone: POST /api/traces.
+func (r *Receiver) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/traces", r.traces)
+	return mux
+}
+
+func (r *Receiver) traces(w http.ResponseWriter, req *http.Request) {
+	contentType, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	if err != nil {
+		r.viaHTTP.Bad("content_type")
+		http.Error(w, fmt.Sprintf("Cannot parse content type: %v", err), http.StatusBadRequest)
+		return
+	}
+	switch contentType {
+	case "application/x-thrift", "application/vnd.apache.thrift.binary":
+	default:
+		r.viaHTTP.Bad("content_type")
+		http.Error(w, fmt.Sprintf("Unsupported content type: %v", contentType), http.StatusBadRequest)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, r.maxBytes))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			r.viaHTTP.Bad("oversized")
+			http.Error(w, fmt.Sprintf("Body is over %d bytes", r.maxBytes), http.StatusRequestEntityTooLarge)
+			return
+		}
+		r.viaHTTP.Bad("malformed")
+		http.Error(w, fmt.Sprintf("Unable to process request body: %v", err), http.StatusBadRequest)
+		return
+	}
+	td, err := DecodeBinary(req.Context(), body)
+	if err != nil {
+		r.viaHTTP.Bad("malformed")
+		http.Error(w, fmt.Sprintf("Unable to process request body: %v", err), http.StatusBadRequest)
+		return
+	}
+	n := td.SpanCount()
+	err = r.consume(req.Context(), td)
+	r.viaHTTP.Spans(n, err)
+	if err != nil {
+		http.Error(w, fmt.Sprintf("Cannot submit Jaeger batch: %v", err), http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// ServeUDP reads batches from conn until it is closed, and returns nil if that
+// was after Close.
+func (r *Receiver) ServeUDP(conn net.PacketConn) error {
+	buf := make([]byte, maxPacketBytes)
+	for {
+		n, _, err := conn.ReadFrom(buf)
+		if err != nil {
+			select {
+			case <-r.done:
+				return nil
+			default:
+				return fmt.Errorf("read jaeger spans: %w", err)
+			}
+		}
+		td, err := DecodeCompactCall(context.Background(), buf[:n])
+		if err != nil {
+			r.viaUDP.Bad("malformed")
+			continue
+		}
+		spans := td.SpanCount()
+		err = r.consume(context.Background(), td)
+		r.viaUDP.Spans(spans, err)
+		if err != nil {
+			r.log.Warn("spans lost: datagrams are not sent again", "spans", spans, "error", err)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package otlpreceiver
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/encoding/gzip" // exporters compress with it by default in most languages
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+
+	"github.com/tenhop/tenhop/stack/otelcol"
+)
+
+func (r *Receiver) grpcServer() *grpc.Server {
+	s := grpc.NewServer(
+		grpc.MaxRecvMsgSize(r.maxBytes),
+		grpc.StatsHandler(undecoded{r.viaGRPC}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	)
+	if r.consumer.Traces != nil {
+		ptraceotlp.RegisterGRPCServer(s, &traceService{consume: r.consumer.Traces, count: r.viaGRPC})
+	}
+	if r.consumer.Logs != nil {
+		plogotlp.RegisterGRPCServer(s, &logService{consume: r.consumer.Logs, count: r.viaGRPC})
+	}
+	return s
+}
+
+type traceService struct {
+	ptraceotlp.UnimplementedGRPCServer
+	consume func(context.Context, ptrace.Traces) error
+	count   *otelcol.Receiver
+}
+
+// Export implements ptraceotlp.GRPCServer.
+func (s *traceService) Export(ctx context.Context, req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
+	td := req.Traces()
+	n := td.SpanCount()
+	err := s.consume(ctx, td)
+	s.count.Spans(n, err)
+	return ptraceotlp.NewExportResponse(), unavailable(err)
+}
+
+type logService struct {
+	plogotlp.UnimplementedGRPCServer
+	consume func(context.Context, plog.Logs) error
+	count   *otelcol.Receiver
+}
+
+// Export implements plogotlp.GRPCServer.
+func (s *logService) Export(ctx context.Context, req plogotlp.ExportRequest) (plogotlp.ExportResponse, error) {
+	ld := req.Logs()
+	n := ld.LogRecordCount()
+	err := s.consume(ctx, ld)
+	s.count.Logs(n, err)
+	return plogotlp.NewExportResponse(), unavailable(err)
+}
+
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return status.Error(codes.Unavailable, err.Error())
+}
+
+// undecoded counts the calls that ended before a message was decoded; neither
+// handler nor interceptor sees those.
+type undecoded struct{ count *otelcol.Receiver }
+
+type decodedKey struct{}
+
+// TagRPC implements stats.Handler.
+func (undecoded) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, decodedKey{}, new(bool))
+}
+
+// HandleRPC implements stats.Handler.
+func (u undecoded) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	decoded, ok := ctx.Value(decodedKey{}).(*bool)
+	if !ok {
+		return
+	}
+	switch s := s.(type) {
+	case *stats.InPayload:
+		*decoded = true
+	case *stats.End:
+		if s.Error == nil || *decoded {
+			return
+		}
+		switch status.Code(s.Error) {
+		case codes.ResourceExhausted:
+			u.count.Bad("oversized")
+		case codes.Internal, codes.InvalidArgument:
+			u.count.Bad("malformed")
+		}
+	}
+}
+
+// TagConn implements stats.Handler.
+func (undecoded) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn implements stats.Handler.
+func (undecoded) HandleConn(context.Context, stats.ConnStats) {}

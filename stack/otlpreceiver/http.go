@@ -1,0 +1,148 @@
+package otlpreceiver
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	typeProto = "application/x-protobuf"
+	typeJSON  = "application/json"
+)
+
+// decoder is an OTLP request, encoder a response, of either signal.
+type decoder interface {
+	UnmarshalProto([]byte) error
+	UnmarshalJSON([]byte) error
+}
+
+type encoder interface {
+	MarshalProto() ([]byte, error)
+	MarshalJSON() ([]byte, error)
+}
+
+// Handler returns the HTTP side alone, for a server of one's own.
+func (r *Receiver) Handler() http.Handler {
+	mux := http.NewServeMux()
+	if r.consumer.Traces != nil {
+		mux.HandleFunc("/v1/traces", func(w http.ResponseWriter, req *http.Request) {
+			msg := ptraceotlp.NewExportRequest()
+			r.serve(w, req, msg, ptraceotlp.NewExportResponse(), func(ctx context.Context) error {
+				td := msg.Traces()
+				n := td.SpanCount()
+				err := r.consumer.Traces(ctx, td)
+				r.viaHTTP.Spans(n, err)
+				return err
+			})
+		})
+	}
+	if r.consumer.Logs != nil {
+		mux.HandleFunc("/v1/logs", func(w http.ResponseWriter, req *http.Request) {
+			msg := plogotlp.NewExportRequest()
+			r.serve(w, req, msg, plogotlp.NewExportResponse(), func(ctx context.Context) error {
+				ld := msg.Logs()
+				n := ld.LogRecordCount()
+				err := r.consumer.Logs(ctx, ld)
+				r.viaHTTP.Logs(n, err)
+				return err
+			})
+		})
+	}
+	return mux
+}
+
+func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, ok encoder, consume func(context.Context) error) {
+	if req.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "405 method not allowed, supported: [POST]", http.StatusMethodNotAllowed)
+		return
+	}
+	contentType, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	if err != nil || (contentType != typeProto && contentType != typeJSON) {
+		r.viaHTTP.Bad("content_type")
+		http.Error(w, "415 unsupported media type, supported: ["+typeJSON+", "+typeProto+"]", http.StatusUnsupportedMediaType)
+		return
+	}
+	body, err := r.body(w, req)
+	if err != nil {
+		code, reason := http.StatusBadRequest, "malformed"
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			code, reason = http.StatusRequestEntityTooLarge, "oversized"
+		}
+		r.viaHTTP.Bad(reason)
+		respondError(w, contentType, code, codes.InvalidArgument, err)
+		return
+	}
+	decode := msg.UnmarshalProto
+	if contentType == typeJSON {
+		decode = msg.UnmarshalJSON
+	}
+	if err := decode(body); err != nil {
+		r.viaHTTP.Bad("malformed")
+		respondError(w, contentType, http.StatusBadRequest, codes.InvalidArgument, err)
+		return
+	}
+	if err := consume(req.Context()); err != nil {
+		w.Header().Set("Retry-After", "1")
+		respondError(w, contentType, http.StatusServiceUnavailable, codes.Unavailable, err)
+		return
+	}
+	encode := ok.MarshalProto
+	if contentType == typeJSON {
+		encode = ok.MarshalJSON
+	}
+	out, err := encode()
+	if err != nil {
+		respondError(w, contentType, http.StatusInternalServerError, codes.Internal, err)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	_, _ = w.Write(out) // the client is gone; its spans are stored
+}
+
+func (r *Receiver) body(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	limited := http.MaxBytesReader(w, req.Body, int64(r.maxBytes))
+	switch enc := req.Header.Get("Content-Encoding"); enc {
+	case "", "identity":
+		return io.ReadAll(limited)
+	case "gzip":
+		zr, err := gzip.NewReader(limited)
+		if err != nil {
+			return nil, fmt.Errorf("gzip body: %w", err)
+		}
+		defer zr.Close()
+		// The limit holds for what comes out, too: a bomb is small going in.
+		return io.ReadAll(http.MaxBytesReader(w, zr, int64(r.maxBytes)))
+	default:
+		return nil, fmt.Errorf("content encoding %q is not supported, use gzip or none", enc)
+	}
+}
+
+func respondError(w http.ResponseWriter, contentType string, httpCode int, code codes.Code, err error) {
+	st := &spb.Status{Code: int32(code), Message: err.Error()}
+	marshal := proto.Marshal
+	if contentType == typeJSON {
+		marshal = protojson.Marshal
+	}
+	out, err := marshal(st)
+	if err != nil {
+		http.Error(w, st.GetMessage(), httpCode)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(httpCode)
+	_, _ = w.Write(out) // the client is gone
+}

@@ -1,0 +1,103 @@
+// Package otlpreceiver receives traces and logs over OTLP: gRPC, and HTTP with
+// protobuf or JSON bodies, each plain or gzip.
+//
+// It answers as the OpenTelemetry Collector's otlp receiver does: a request
+// that cannot be decoded fails for good (HTTP 400, 413, 415; gRPC
+// InvalidArgument or Internal), one that the consumer cannot take now may be
+// sent again (HTTP 503, gRPC Unavailable).
+package otlpreceiver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/grpc"
+
+	"github.com/tenhop/tenhop/stack/otelcol"
+)
+
+// DefaultMaxBodyBytes bounds one request, before and after decompression. It
+// is the collector's default for HTTP.
+const DefaultMaxBodyBytes = 20 << 20
+
+// Consumer takes what was received. Both functions own what they are given; an
+// error makes the client try again. A nil function makes the receiver answer
+// that it does not serve that signal.
+type Consumer struct {
+	Traces func(context.Context, ptrace.Traces) error
+	Logs   func(context.Context, plog.Logs) error
+}
+
+// Receiver is an OTLP server. Create it with New, then call ServeGRPC and
+// ServeHTTP, each with a listener, in goroutines of their own.
+type Receiver struct {
+	consumer Consumer
+	maxBytes int
+	viaGRPC  *otelcol.Receiver
+	viaHTTP  *otelcol.Receiver
+	grpc     *grpc.Server
+	http     *http.Server
+}
+
+// Option configures a Receiver.
+type Option func(*Receiver)
+
+// WithMaxBodyBytes bounds one request, before and after decompression.
+func WithMaxBodyBytes(n int) Option { return func(r *Receiver) { r.maxBytes = n } }
+
+// New returns a receiver that hands what it decodes to c and counts in m.
+func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
+	r := &Receiver{
+		consumer: c,
+		maxBytes: DefaultMaxBodyBytes,
+		viaGRPC:  m.Receiver("otlp", "grpc"),
+		viaHTTP:  m.Receiver("otlp", "http"),
+	}
+	for _, o := range opts {
+		o(r)
+	}
+	r.grpc = r.grpcServer()
+	r.http = &http.Server{
+		Handler:           r.Handler(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		IdleTimeout:       2 * time.Minute,
+	}
+	return r
+}
+
+// ServeGRPC serves until Close and then returns nil.
+func (r *Receiver) ServeGRPC(l net.Listener) error { return r.grpc.Serve(l) }
+
+// ServeHTTP serves until Close and then returns nil.
+func (r *Receiver) ServeHTTP(l net.Listener) error {
+	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close lets requests in flight finish until ctx ends, then cuts them off.
+func (r *Receiver) Close(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.grpc.GracefulStop()
+	}()
+	err := r.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, r.http.Close())
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		r.grpc.Stop()
+		<-done
+	}
+	return err
+}

@@ -1,0 +1,243 @@
+package tracestore
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// Query selects traces that have at least one span for which everything holds.
+// A zero field does not restrict.
+type Query struct {
+	Service     string
+	Operation   string
+	Attributes  map[string]string // of the span, its events, scope or resource
+	StartMin    time.Time         // span started at or after
+	StartMax    time.Time         // span started at or before
+	DurationMin time.Duration
+	DurationMax time.Duration
+	Limit       int // most traces to return; zero or less means 20
+}
+
+const defaultLimit = 20
+
+// Operation is a span name of a service with its kind ("server", "client",
+// "producer", "consumer", "internal" or "").
+type Operation struct {
+	Name string
+	Kind string
+}
+
+// view is what a reader keeps of a segment after it released the lock.
+type view struct {
+	seg       *segment
+	entries   []entry
+	ids       []pcommon.TraceID
+	resources []resource
+	head      int32
+}
+
+func (v *view) release(s *Store) {
+	if err := v.seg.release(); err != nil {
+		s.log.Warn("close trace segment", "error", err)
+	}
+}
+
+// Trace returns every stored span of the trace, in the order of arrival, or
+// ErrNotFound.
+func (s *Store) Trace(ctx context.Context, id pcommon.TraceID) (ptrace.Traces, error) {
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return ptrace.Traces{}, ErrClosed
+	}
+	var views []view
+	for _, seg := range s.segments() {
+		if ordinal, ok := seg.traceOf[id]; ok {
+			seg.acquire()
+			views = append(views, view{seg: seg, entries: seg.entries, resources: seg.resources, head: seg.heads[ordinal]})
+		}
+	}
+	s.mu.RUnlock()
+	td := ptrace.NewTraces()
+	var err error
+	for i := range views {
+		if err == nil {
+			err = views[i].collect(ctx, td)
+		}
+		views[i].release(s)
+	}
+	if err != nil {
+		return ptrace.Traces{}, fmt.Errorf("read trace %s: %w", id, err)
+	}
+	if td.SpanCount() == 0 {
+		return ptrace.Traces{}, ErrNotFound
+	}
+	return td, nil
+}
+
+// collect appends the spans of the view's trace, merged by resource and scope.
+func (v *view) collect(ctx context.Context, into ptrace.Traces) error {
+	type record struct{ off, resource uint32 }
+	var records []record
+	for i := v.head; i >= 0; i = v.entries[i].prev {
+		r := record{v.entries[i].off, v.entries[i].resource}
+		if n := len(records); n == 0 || records[n-1] != r {
+			records = append(records, r)
+		}
+	}
+	slices.Reverse(records)
+	byResource := map[uint32]ptrace.SpanSlice{}
+	for _, r := range records {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		td, err := v.seg.load(r.off, r.resource, v.resources)
+		if err != nil {
+			return err
+		}
+		spans := spansOf(td)
+		if dst, ok := byResource[r.resource]; ok {
+			spans.MoveAndAppendTo(dst)
+			continue
+		}
+		rs := into.ResourceSpans().AppendEmpty()
+		td.ResourceSpans().At(0).MoveTo(rs)
+		byResource[r.resource] = rs.ScopeSpans().At(0).Spans()
+	}
+	return nil
+}
+
+// Find returns up to q.Limit traces that match, those whose spans arrived last
+// first. It returns an error when ctx ends or the disk fails.
+func (s *Store) Find(ctx context.Context, q Query) ([]ptrace.Traces, error) {
+	ids, err := s.FindIDs(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ptrace.Traces, 0, len(ids))
+	for _, id := range ids {
+		td, err := s.Trace(ctx, id)
+		switch {
+		case err == nil:
+			out = append(out, td)
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		default:
+			// Expired since FindIDs saw it, or its segment is damaged: the
+			// others still answer.
+			s.log.Debug("trace left out of a search", "trace", id.String(), "error", err)
+		}
+	}
+	return out, nil
+}
+
+// FindIDs is Find without reading the traces.
+func (s *Store) FindIDs(ctx context.Context, q Query) ([]pcommon.TraceID, error) {
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return nil, ErrClosed
+	}
+	var views []view
+	var matchers []matcher
+	segments := s.segments()
+	for _, seg := range slices.Backward(segments) {
+		m, ok := seg.matcher(q)
+		if !ok {
+			continue
+		}
+		seg.acquire()
+		views = append(views, view{seg: seg, entries: seg.entries, ids: seg.ids, resources: seg.resources})
+		matchers = append(matchers, m)
+	}
+	s.mu.RUnlock()
+	defer func() {
+		for i := range views {
+			views[i].release(s)
+		}
+	}()
+
+	var ids []pcommon.TraceID
+	seen := map[pcommon.TraceID]struct{}{}
+	for i := range views {
+		v := &views[i]
+		for j := len(v.entries) - 1; j >= 0; j-- {
+			if j%4096 == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			e := &v.entries[j]
+			if !matchers[i].index(e, v.resources[e.resource]) {
+				continue
+			}
+			id := v.ids[e.trace]
+			if _, ok := seen[id]; ok {
+				continue
+			}
+			ok, err := matchers[i].exact(v, e)
+			if err != nil {
+				s.log.Warn("trace search skips a span", "error", err)
+				continue
+			}
+			if !ok {
+				continue
+			}
+			seen[id] = struct{}{}
+			if ids = append(ids, id); len(ids) == q.Limit {
+				return ids, nil
+			}
+		}
+	}
+	return ids, nil
+}
+
+// Services returns the names of all services, sorted.
+func (s *Store) Services() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	set := map[string]struct{}{}
+	for _, seg := range s.segments() {
+		for _, r := range seg.resources {
+			if name := seg.names[r.service]; name != "" {
+				set[name] = struct{}{}
+			}
+		}
+	}
+	return sortedKeys(set)
+}
+
+// Operations returns the operations of a service, of every kind if kind is
+// empty, sorted by name and kind.
+func (s *Store) Operations(service, kind string) []Operation {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	set := map[Operation]struct{}{}
+	for _, seg := range s.segments() {
+		id, ok := seg.nameOf[service]
+		if !ok {
+			continue
+		}
+		for op := range seg.operations {
+			o := Operation{Name: seg.names[op.name], Kind: kindName(ptrace.SpanKind(op.kind))}
+			if op.service == id && (kind == "" || kind == o.Kind) {
+				set[o] = struct{}{}
+			}
+		}
+	}
+	out := make([]Operation, 0, len(set))
+	for o := range set {
+		out = append(out, o)
+	}
+	slices.SortFunc(out, func(a, b Operation) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
+	})
+	return out
+}

@@ -1,0 +1,244 @@
+package tracestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+)
+
+// An index file is the index of one segment:
+//
+//	magic | size of the segment | minStart maxStart maxWritten |
+//	names | resources | ids with heads | operations | entries | CRC-32C
+//
+// all little endian, every list preceded by its uint32 length. It is a copy of
+// what a scan would find, so anything wrong with it only costs that scan.
+const indexMagic = "tenhopi1"
+
+var errBadIndex = errors.New("index file is not valid")
+
+func indexPath(segment string) string {
+	return strings.TrimSuffix(segment, ".seg") + ".idx"
+}
+
+// writeIndex writes the file under a temporary name and renames it, so that
+// what carries the real name is whole.
+func writeIndex(s *segment) error {
+	path := indexPath(s.path)
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, encodeIndex(s), 0o600); err != nil {
+		return fmt.Errorf("write trace index: %w", errors.Join(err, os.Remove(tmp)))
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("write trace index: %w", errors.Join(err, os.Remove(tmp)))
+	}
+	return nil
+}
+
+func encodeIndex(s *segment) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, 0, len(s.entries)*entryBytes+len(s.ids)*20+int(s.nameBytes)+4096)
+	b = append(b, indexMagic...)
+	for _, v := range []int64{s.size, s.minStart, s.maxStart, s.maxWritten} {
+		b = le.AppendUint64(b, uint64(v))
+	}
+	b = le.AppendUint32(b, uint32(len(s.names)))
+	for _, n := range s.names {
+		b = le.AppendUint32(b, uint32(len(n)))
+		b = append(b, n...)
+	}
+	hashes := make([]uint64, len(s.resources))
+	for h, ordinal := range s.resourceOf {
+		hashes[ordinal] = h
+	}
+	b = le.AppendUint32(b, uint32(len(s.resources)))
+	for i, r := range s.resources {
+		b = le.AppendUint32(b, r.off)
+		b = le.AppendUint32(b, r.service)
+		b = le.AppendUint64(b, r.sig[0])
+		b = le.AppendUint64(b, r.sig[1])
+		b = le.AppendUint64(b, hashes[i])
+	}
+	b = le.AppendUint32(b, uint32(len(s.ids)))
+	for i, id := range s.ids {
+		b = append(b, id[:]...)
+		b = le.AppendUint32(b, uint32(s.heads[i]))
+	}
+	b = le.AppendUint32(b, uint32(len(s.operations)))
+	for op := range s.operations {
+		b = le.AppendUint32(b, op.service)
+		b = le.AppendUint32(b, op.name)
+		b = append(b, op.kind)
+	}
+	b = le.AppendUint32(b, uint32(len(s.entries)))
+	for i := range s.entries {
+		b = appendEntry(b, &s.entries[i])
+	}
+	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func appendEntry(b []byte, e *entry) []byte {
+	le := binary.LittleEndian
+	for _, v := range [...]uint64{uint64(e.start), uint64(e.duration), e.span, e.parent, e.sig[0], e.sig[1]} {
+		b = le.AppendUint64(b, v)
+	}
+	for _, v := range [...]uint32{e.off, e.resource, e.trace, uint32(e.prev), e.name, e.pos} {
+		b = le.AppendUint32(b, v)
+	}
+	failed := byte(0)
+	if e.failed {
+		failed = 1
+	}
+	return append(b, e.kind, failed)
+}
+
+// openSegment opens a segment file with its index, from the index file if that
+// is valid, else by a scan, and returns the bytes that were cut off its end.
+func openSegment(path string, number uint64) (*segment, int64, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	s := newSegment(number, path, f)
+	s.sealed = true
+	if b, err := os.ReadFile(indexPath(path)); err == nil {
+		if err := decodeIndex(s, b); err == nil && s.size == info.Size() {
+			return s, 0, nil
+		}
+		s = newSegment(number, path, f)
+		s.sealed = true
+	}
+	whole, err := s.scan()
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("scan %s: %w", path, err), f.Close())
+	}
+	torn := info.Size() - whole
+	if torn > 0 {
+		if err := f.Truncate(whole); err != nil {
+			return nil, 0, errors.Join(err, f.Close())
+		}
+	}
+	s.size = whole
+	s.maxWritten = info.ModTime().UnixNano()
+	return s, torn, nil
+}
+
+// reader takes values off a byte slice; once something is missing it returns
+// zeroes and remembers.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) take(n int) []byte {
+	if n < 0 || n > len(r.b) {
+		r.bad = true
+		r.b = nil
+		return make([]byte, min(max(n, 0), 16))
+	}
+	out := r.b[:n]
+	r.b = r.b[n:]
+	return out
+}
+
+func (r *reader) u8() byte    { return r.take(1)[0] }
+func (r *reader) u32() uint32 { return binary.LittleEndian.Uint32(r.take(4)) }
+func (r *reader) u64() uint64 { return binary.LittleEndian.Uint64(r.take(8)) }
+
+// count reads the length of a list whose elements take at least size bytes.
+func (r *reader) count(size int) int {
+	n := int(r.u32())
+	if n > len(r.b)/size {
+		r.bad = true
+		r.b = nil
+		return 0
+	}
+	return n
+}
+
+func decodeIndex(s *segment, b []byte) error {
+	if len(b) < len(indexMagic)+4 || string(b[:len(indexMagic)]) != indexMagic {
+		return errBadIndex
+	}
+	body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.Checksum(body, castagnoli) != sum {
+		return errBadIndex
+	}
+	r := &reader{b: body[len(indexMagic):]}
+	s.size = int64(r.u64())
+	s.minStart, s.maxStart, s.maxWritten = int64(r.u64()), int64(r.u64()), int64(r.u64())
+	for range r.count(4) {
+		s.intern(string(r.take(int(r.u32()))))
+	}
+	for i := range r.count(32) {
+		res := resource{off: r.u32(), service: r.u32(), sig: signature{r.u64(), r.u64()}}
+		s.resourceOf[r.u64()] = uint32(i)
+		s.resources = append(s.resources, res)
+	}
+	for i := range r.count(20) {
+		id := pcommon.TraceID(r.take(16))
+		s.ids = append(s.ids, id)
+		s.heads = append(s.heads, int32(r.u32()))
+		if s.heads[i] >= 0 {
+			s.traceOf[id] = uint32(i)
+		}
+	}
+	for range r.count(9) {
+		s.operations[operation{r.u32(), r.u32(), r.u8()}] = struct{}{}
+	}
+	n := r.count(74)
+	s.entries = make([]entry, n)
+	for i := range s.entries {
+		s.entries[i] = r.entry()
+	}
+	if r.bad || len(r.b) != 0 || !s.consistent() {
+		return errBadIndex
+	}
+	return nil
+}
+
+func (r *reader) entry() entry {
+	return entry{
+		start: int64(r.u64()), duration: int64(r.u64()),
+		span: r.u64(), parent: r.u64(), sig: signature{r.u64(), r.u64()},
+		off: r.u32(), resource: r.u32(), trace: r.u32(), prev: int32(r.u32()),
+		name: r.u32(), pos: r.u32(), kind: r.u8(), failed: r.u8() == 1,
+	}
+}
+
+// consistent reports whether every ordinal points into its list and every
+// chain of entries runs backwards, so that no lookup can fail or loop.
+func (s *segment) consistent() bool {
+	names, entries := uint32(len(s.names)), int32(len(s.entries))
+	for _, r := range s.resources {
+		if r.service >= names {
+			return false
+		}
+	}
+	for op := range s.operations {
+		if op.service >= names || op.name >= names {
+			return false
+		}
+	}
+	for _, h := range s.heads {
+		if h < -1 || h >= entries {
+			return false
+		}
+	}
+	for i, e := range s.entries {
+		if e.name >= names || int(e.resource) >= len(s.resources) || int(e.trace) >= len(s.ids) ||
+			e.prev < -1 || int(e.prev) >= i {
+			return false
+		}
+	}
+	return true
+}

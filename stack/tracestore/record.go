@@ -1,0 +1,96 @@
+package tracestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// A record on disk:
+//
+//	uint32 length of body | uint32 CRC-32C of body | body
+//
+// The body's first byte is its kind. A resource body is followed by the OTLP
+// protobuf of one ResourceSpans with one ScopeSpans and no span; a span body
+// by the uint32 ordinal of its resource record in the segment and the OTLP
+// protobuf of the spans alone.
+const (
+	recordHeader   = 8
+	kindResource   = byte('R')
+	kindSpans      = byte('S')
+	maxRecordBytes = 64 << 20 // larger than any export the receivers accept
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	errTorn    = errors.New("torn record")
+)
+
+func appendResourceRecord(dst []byte, resource ptrace.Traces) ([]byte, error) {
+	return appendRecord(dst, []byte{kindResource}, resource)
+}
+
+func appendSpansRecord(dst []byte, resource uint32, spans ptrace.Traces) ([]byte, error) {
+	head := [5]byte{kindSpans}
+	binary.LittleEndian.PutUint32(head[1:], resource)
+	return appendRecord(dst, head[:], spans)
+}
+
+func appendRecord(dst, head []byte, td ptrace.Traces) ([]byte, error) {
+	payload, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
+	if err != nil {
+		return dst, fmt.Errorf("encode spans: %w", err)
+	}
+	start := len(dst)
+	dst = append(dst, make([]byte, recordHeader)...)
+	dst = append(dst, head...)
+	dst = append(dst, payload...)
+	body := dst[start+recordHeader:]
+	if len(body) > maxRecordBytes {
+		return dst[:start], fmt.Errorf("record of %d bytes is over the limit of %d", len(body), maxRecordBytes)
+	}
+	binary.LittleEndian.PutUint32(dst[start:], uint32(len(body)))
+	binary.LittleEndian.PutUint32(dst[start+4:], crc32.Checksum(body, castagnoli))
+	return dst, nil
+}
+
+// readRecord returns the body of the record at off. It returns io.EOF at the
+// exact end of the file and errTorn for anything that is not a whole record.
+func readRecord(r io.ReaderAt, off int64) ([]byte, error) {
+	var head [recordHeader]byte
+	n, err := r.ReadAt(head[:], off)
+	if n == 0 && errors.Is(err, io.EOF) {
+		return nil, io.EOF
+	}
+	if n < recordHeader {
+		return nil, errTorn
+	}
+	size := binary.LittleEndian.Uint32(head[:])
+	if size == 0 || size > maxRecordBytes {
+		return nil, errTorn
+	}
+	body := make([]byte, size)
+	if n, _ := r.ReadAt(body, off+recordHeader); n < int(size) {
+		return nil, errTorn
+	}
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
+		return nil, errTorn
+	}
+	return body, nil
+}
+
+func decodeBody(body []byte) (kind byte, resource uint32, td ptrace.Traces, err error) {
+	switch {
+	case len(body) >= 1 && body[0] == kindResource:
+		td, err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body[1:])
+		return kindResource, 0, td, err
+	case len(body) >= 5 && body[0] == kindSpans:
+		td, err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body[5:])
+		return kindSpans, binary.LittleEndian.Uint32(body[1:]), td, err
+	}
+	return 0, 0, ptrace.Traces{}, errTorn
+}

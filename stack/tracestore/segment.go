@@ -1,0 +1,266 @@
+package tracestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+)
+
+// entry is one span in the index: 80 bytes, no pointer, so that a million of
+// them cost the garbage collector nothing.
+type entry struct {
+	start    int64 // Unix nanoseconds
+	duration int64 // nanoseconds
+	span     uint64
+	parent   uint64
+	sig      signature
+	off      uint32 // of the record in the segment file
+	resource uint32 // ordinal in segment.resources
+	trace    uint32 // ordinal in segment.ids
+	prev     int32  // previous entry of the same trace in this segment, -1 for none
+	name     uint32 // ordinal in segment.names
+	pos      uint32 // of the span in its record
+	kind     uint8  // ptrace.SpanKind
+	failed   bool   // status is error
+	_        [6]byte
+}
+
+const entryBytes = 80
+
+// resource is one resource record of a segment.
+type resource struct {
+	off     uint32
+	service uint32 // ordinal in segment.names
+	sig     signature
+}
+
+// operation is a service's span name with its kind.
+type operation struct {
+	service, name uint32
+	kind          uint8
+}
+
+// segment is one file of records with its index. Entries, ids, names and
+// resources only grow, and their elements never change, so a reader may keep a
+// slice of them after it has released the store's lock; the maps may be read
+// under the lock only, until the segment is sealed.
+type segment struct {
+	number uint64
+	path   string
+	file   *os.File
+	size   int64
+	sealed bool
+
+	entries   []entry
+	ids       []pcommon.TraceID
+	heads     []int32 // newest entry of each trace, parallel to ids
+	names     []string
+	resources []resource
+
+	traceOf    map[pcommon.TraceID]uint32
+	nameOf     map[string]uint32
+	resourceOf map[uint64]uint32 // xxhash of the resource record's payload
+	operations map[operation]struct{}
+	nameBytes  int64
+	minStart   int64
+	maxStart   int64
+	maxWritten int64 // newest append, Unix nanoseconds
+
+	pins    atomic.Int32 // readers, plus one for the store
+	dropped atomic.Bool
+}
+
+func newSegment(number uint64, path string, file *os.File) *segment {
+	s := &segment{
+		number:     number,
+		path:       path,
+		file:       file,
+		traceOf:    map[pcommon.TraceID]uint32{},
+		nameOf:     map[string]uint32{},
+		resourceOf: map[uint64]uint32{},
+		operations: map[operation]struct{}{},
+	}
+	s.pins.Store(1)
+	return s
+}
+
+func segmentPath(dir string, number uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%012d.seg", number))
+}
+
+func createSegment(dir string, number uint64) (*segment, error) {
+	path := segmentPath(dir, number)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create trace segment: %w", err)
+	}
+	return newSegment(number, path, f), nil
+}
+
+func (s *segment) acquire() { s.pins.Add(1) }
+
+// release gives a pin back; the last one closes the file, and removes it if
+// the segment was dropped by retention.
+func (s *segment) release() error {
+	if s.pins.Add(-1) > 0 {
+		return nil
+	}
+	err := s.file.Close()
+	if s.dropped.Load() {
+		err = errors.Join(err, os.Remove(s.path))
+		if rmErr := os.Remove(indexPath(s.path)); rmErr != nil && !errors.Is(rmErr, os.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
+	}
+	return err
+}
+
+// memory estimates the bytes that the index of this segment holds.
+func (s *segment) memory() int64 {
+	const perTrace, perName, perResource, perOperation = 16 + 4 + 40, 64, 24 + 24, 32
+	return int64(cap(s.entries))*entryBytes + int64(len(s.ids))*perTrace +
+		s.nameBytes + int64(len(s.names))*perName +
+		int64(len(s.resources))*perResource + int64(len(s.operations))*perOperation
+}
+
+func (s *segment) intern(name string) uint32 {
+	if id, ok := s.nameOf[name]; ok {
+		return id
+	}
+	id := uint32(len(s.names))
+	s.names = append(s.names, name)
+	s.nameOf[name] = id
+	s.nameBytes += int64(len(name))
+	return id
+}
+
+func (s *segment) indexResource(off int64, hash uint64, td ptrace.Traces) {
+	rs := td.ResourceSpans().At(0)
+	var sig signature
+	sig.addMap(rs.Resource().Attributes())
+	sig.addMap(rs.ScopeSpans().At(0).Scope().Attributes())
+	s.resourceOf[hash] = uint32(len(s.resources))
+	s.resources = append(s.resources, resource{
+		off:     uint32(off),
+		service: s.intern(serviceName(rs.Resource())),
+		sig:     sig,
+	})
+}
+
+func (s *segment) indexSpans(off int64, res uint32, td ptrace.Traces) {
+	for pos, span := range spansOf(td).All() {
+		id := span.TraceID()
+		ordinal, ok := s.traceOf[id]
+		if !ok {
+			ordinal = uint32(len(s.ids))
+			s.traceOf[id] = ordinal
+			s.ids = append(s.ids, id)
+			s.heads = append(s.heads, -1)
+		}
+		e := entry{
+			start:    int64(span.StartTimestamp()),
+			duration: spanDuration(span),
+			span:     spanKey(span.SpanID()),
+			parent:   spanKey(span.ParentSpanID()),
+			sig:      spanSignature(span),
+			off:      uint32(off),
+			resource: res,
+			trace:    ordinal,
+			prev:     s.heads[ordinal],
+			name:     s.intern(span.Name()),
+			pos:      uint32(pos),
+			kind:     uint8(span.Kind()),
+			failed:   span.Status().Code() == ptrace.StatusCodeError,
+		}
+		s.heads[ordinal] = int32(len(s.entries))
+		s.operations[operation{s.resources[res].service, e.name, e.kind}] = struct{}{}
+		if len(s.entries) == 0 || e.start < s.minStart {
+			s.minStart = e.start
+		}
+		if len(s.entries) == 0 || e.start > s.maxStart {
+			s.maxStart = e.start
+		}
+		s.entries = append(s.entries, e)
+	}
+}
+
+// scan rebuilds the index from the records and returns the size up to which
+// the file is whole.
+func (s *segment) scan() (int64, error) {
+	var off int64
+	for {
+		body, err := readRecord(s.file, off)
+		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) {
+			return off, nil
+		}
+		if err != nil {
+			return off, err
+		}
+		kind, res, td, err := decodeBody(body)
+		switch {
+		case err != nil:
+			return off, nil
+		case kind == kindResource && wellFormed(td):
+			s.indexResource(off, hashPayload(body[1:]), td)
+		case kind == kindSpans && wellFormed(td) && int(res) < len(s.resources):
+			s.indexSpans(off, res, td)
+		default:
+			return off, nil
+		}
+		off += recordHeader + int64(len(body))
+	}
+}
+
+// load reads one record of spans and puts its resource and scope back.
+func (s *segment) load(off, res uint32, resources []resource) (ptrace.Traces, error) {
+	body, err := readRecord(s.file, int64(off))
+	if err != nil {
+		return ptrace.Traces{}, fmt.Errorf("%s at %d: %w", s.path, off, err)
+	}
+	_, _, td, err := decodeBody(body)
+	if err != nil || !wellFormed(td) {
+		return ptrace.Traces{}, fmt.Errorf("%s at %d: %w", s.path, off, errors.Join(errTorn, err))
+	}
+	body, err = readRecord(s.file, int64(resources[res].off))
+	if err != nil {
+		return ptrace.Traces{}, fmt.Errorf("%s at %d: %w", s.path, resources[res].off, err)
+	}
+	_, _, rd, err := decodeBody(body)
+	if err != nil || !wellFormed(rd) {
+		return ptrace.Traces{}, fmt.Errorf("%s at %d: %w", s.path, resources[res].off, errors.Join(errTorn, err))
+	}
+	spansOf(td).MoveAndAppendTo(spansOf(rd))
+	return rd, nil
+}
+
+func wellFormed(td ptrace.Traces) bool {
+	return td.ResourceSpans().Len() == 1 && td.ResourceSpans().At(0).ScopeSpans().Len() == 1
+}
+
+func spansOf(td ptrace.Traces) ptrace.SpanSlice {
+	return td.ResourceSpans().At(0).ScopeSpans().At(0).Spans()
+}
+
+func spanKey(id pcommon.SpanID) uint64 { return binary.BigEndian.Uint64(id[:]) }
+
+// spanDuration is never negative: a span that ends before it starts lasts 0.
+func spanDuration(span ptrace.Span) int64 {
+	if span.EndTimestamp() < span.StartTimestamp() {
+		return 0
+	}
+	return int64(span.EndTimestamp() - span.StartTimestamp())
+}
+
+func serviceName(r pcommon.Resource) string {
+	if v, ok := r.Attributes().Get("service.name"); ok {
+		return v.AsString()
+	}
+	return ""
+}

@@ -1,0 +1,229 @@
+package tracestore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Defaults of the options.
+const (
+	DefaultMemoryBytes  = 64 << 20
+	DefaultDiskBytes    = 1 << 30
+	DefaultSegmentBytes = 16 << 20
+	DefaultRetention    = 24 * time.Hour
+)
+
+var (
+	// ErrClosed is returned by every call on a closed store.
+	ErrClosed = errors.New("trace store is closed")
+	// ErrNotFound is returned for a trace that is not stored, or no longer.
+	ErrNotFound = errors.New("trace not found")
+)
+
+// Store is a bounded store of traces. It is safe for concurrent use. The
+// directory belongs to one Store at a time.
+type Store struct {
+	dir          string
+	memoryBytes  int64
+	diskBytes    int64
+	segmentBytes int64
+	retention    time.Duration
+	now          func() time.Time
+	log          *slog.Logger
+
+	mu      sync.RWMutex
+	sealed  []*segment // oldest first
+	active  *segment
+	closed  bool
+	dropped atomic.Int64
+	torn    int64
+}
+
+// Option configures a Store.
+type Option func(*Store)
+
+// WithMemoryBytes bounds the index in memory. Values below 1 MiB are raised to
+// it. About 80 bytes a span are needed.
+func WithMemoryBytes(n int64) Option {
+	return func(s *Store) { s.memoryBytes = max(n, 1<<20) }
+}
+
+// WithDiskBytes bounds the segment files.
+func WithDiskBytes(n int64) Option {
+	return func(s *Store) { s.diskBytes = max(n, 1<<20) }
+}
+
+// WithRetention drops spans older than d. Zero keeps them until a size limit
+// is reached.
+func WithRetention(d time.Duration) Option {
+	return func(s *Store) { s.retention = d }
+}
+
+// WithClock replaces the wall clock, for tests of retention.
+func WithClock(now func() time.Time) Option {
+	return func(s *Store) { s.now = now }
+}
+
+// WithLogger replaces slog.Default for what goes wrong in the background.
+func WithLogger(l *slog.Logger) Option {
+	return func(s *Store) { s.log = l }
+}
+
+// Open opens the store in dir, which is created if needed, and recovers what a
+// killed process left there. It fails when dir cannot be read or written.
+func Open(dir string, opts ...Option) (*Store, error) {
+	s := &Store{
+		dir:         dir,
+		memoryBytes: DefaultMemoryBytes,
+		diskBytes:   DefaultDiskBytes,
+		retention:   DefaultRetention,
+		now:         time.Now,
+		log:         slog.Default(),
+	}
+	for _, o := range opts {
+		o(s)
+	}
+	// An eighth of either limit, so that expiry never drops more than that at once.
+	s.segmentBytes = min(DefaultSegmentBytes, s.diskBytes/8, s.memoryBytes)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open trace store: %w", err)
+	}
+	if err := s.recover(); err != nil {
+		for _, seg := range s.sealed {
+			_ = seg.release()
+		}
+		return nil, fmt.Errorf("open trace store: %w", err)
+	}
+	s.expire()
+	return s, nil
+}
+
+func (s *Store) recover() error {
+	numbers, err := segmentNumbers(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		seg, torn, err := openSegment(segmentPath(s.dir, n), n)
+		if err != nil {
+			return err
+		}
+		if torn > 0 {
+			s.torn += torn
+			s.log.Warn("cut a torn tail off a trace segment", "segment", seg.path, "bytes", torn)
+		}
+		s.sealed = append(s.sealed, seg)
+	}
+	if n := len(s.sealed); n > 0 && s.sealed[n-1].size < s.segmentBytes {
+		s.active = s.sealed[n-1]
+		s.active.sealed = false
+		s.sealed = s.sealed[:n-1]
+		// It would be out of date with the next span.
+		if err := os.Remove(indexPath(s.active.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	return s.startSegment()
+}
+
+func (s *Store) startSegment() error {
+	var next uint64 = 1
+	if n := len(s.sealed); n > 0 {
+		next = s.sealed[n-1].number + 1
+	}
+	seg, err := createSegment(s.dir, next)
+	if err != nil {
+		return err
+	}
+	s.active = seg
+	return nil
+}
+
+// roll seals the active segment and starts the next.
+func (s *Store) roll() error {
+	old := s.active
+	s.sealed = append(s.sealed, old)
+	if err := s.startSegment(); err != nil {
+		s.sealed = s.sealed[:len(s.sealed)-1]
+		return err
+	}
+	old.sealed = true
+	old.entries = slices.Clip(old.entries)
+	if err := writeIndex(old); err != nil {
+		// The segment is scanned at the next start instead.
+		s.log.Warn("write index of trace segment", "error", err)
+	}
+	return nil
+}
+
+// segments returns all of them, oldest first. The caller holds the lock.
+func (s *Store) segments() []*segment {
+	return append(slices.Clip(s.sealed), s.active)
+}
+
+// Close seals what is open. Reads in flight end normally.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	err := writeIndex(s.active)
+	for _, seg := range s.segments() {
+		err = errors.Join(err, seg.release())
+	}
+	return err
+}
+
+// Stats is what the store holds now.
+type Stats struct {
+	Segments        int   // files
+	Spans           int   // in the index
+	Traces          int   // counted once a segment
+	MemoryBytes     int64 // estimate of the index
+	DiskBytes       int64
+	DroppedSegments int64 // by retention since Open
+	TornBytes       int64 // cut off by Open
+}
+
+// Stats returns the current figures.
+func (s *Store) Stats() Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	st := Stats{DroppedSegments: s.dropped.Load(), TornBytes: s.torn}
+	st.MemoryBytes, st.DiskBytes = s.usage()
+	for _, seg := range s.segments() {
+		st.Segments++
+		st.Spans += len(seg.entries)
+		st.Traces += len(seg.traceOf)
+	}
+	return st
+}
+
+func segmentNumbers(dir string) ([]uint64, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	if err != nil {
+		return nil, err
+	}
+	numbers := make([]uint64, 0, len(names))
+	for _, name := range names {
+		n, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(name), ".seg"), 10, 64)
+		if err != nil {
+			continue // not ours
+		}
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
