@@ -1,0 +1,162 @@
+package hop
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Overflow is the label value of everything beyond a family's series limit,
+// and of methods outside the known set.
+const Overflow = "_OTHER"
+
+// maxLabels is the most labels that a family of ours has.
+const maxLabels = 8
+
+// exemplarEvery is the least time between two exemplars of one bucket: an
+// exemplar costs about twenty times a plain observation.
+const exemplarEvery = time.Second
+
+// Buckets, in seconds. RequestBuckets are those of the semantic conventions
+// for http.server.request.duration; HopBuckets add the range below 5 ms,
+// where self time and waits of healthy hops live.
+var (
+	requestBuckets = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+	hopBuckets     = append([]float64{.0005, .001, .0025}, requestBuckets...)
+)
+
+type labelValues [maxLabels]string
+
+// Histogram is a family of duration histograms in seconds, classic and native,
+// whose series are resolved once and whose number is capped.
+type Histogram struct {
+	vec     *prometheus.HistogramVec
+	labels  int
+	buckets []float64
+	limit   int
+
+	mu     sync.RWMutex
+	series map[labelValues]*series
+}
+
+type series struct {
+	observer prometheus.Observer
+	exemplar prometheus.ExemplarObserver
+	last     []atomic.Int64 // per bucket, Unix nanoseconds of its last exemplar
+}
+
+// RequestHistogram registers a family with the buckets of the semantic
+// conventions. A family that is registered already is shared.
+func (t *Telemetry) RequestHistogram(name, help string, labels ...string) (*Histogram, error) {
+	return t.histogram(name, help, requestBuckets, labels)
+}
+
+func (t *Telemetry) histogram(name, help string, buckets []float64, labels []string) (*Histogram, error) {
+	if len(labels) > maxLabels {
+		return nil, fmt.Errorf("hop: %s has %d labels, at most %d are kept", name, len(labels), maxLabels)
+	}
+	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}, labels)
+	if err := t.registerer.Register(vec); err != nil {
+		var have prometheus.AlreadyRegisteredError
+		old, ok := (*prometheus.HistogramVec)(nil), false
+		if errors.As(err, &have) {
+			old, ok = have.ExistingCollector.(*prometheus.HistogramVec)
+		}
+		if !ok {
+			return nil, fmt.Errorf("hop: register %s: %w", name, err)
+		}
+		vec = old
+	}
+	return &Histogram{vec: vec, labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*series{}}, nil
+}
+
+// Observe records a duration under the label values, with an exemplar of the
+// span when its trace is sampled and the bucket is due for one.
+func (h *Histogram) Observe(d time.Duration, now time.Time, sc trace.SpanContext, values ...string) {
+	var key labelValues
+	copy(key[:], values)
+	h.resolve(key).observe(h.buckets, max(d.Seconds(), 0), now, sc)
+}
+
+func (h *Histogram) resolve(key labelValues) *series {
+	h.mu.RLock()
+	s := h.series[key]
+	h.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s = h.series[key]; s != nil {
+		return s
+	}
+	if len(h.series) >= h.limit {
+		for i := range h.labels {
+			key[i] = Overflow
+		}
+		if s = h.series[key]; s != nil {
+			return s
+		}
+	}
+	o := h.vec.WithLabelValues(key[:h.labels]...)
+	s = &series{observer: o, last: make([]atomic.Int64, len(h.buckets)+1)}
+	s.exemplar, _ = o.(prometheus.ExemplarObserver)
+	h.series[key] = s
+	return s
+}
+
+func (s *series) observe(buckets []float64, seconds float64, now time.Time, sc trace.SpanContext) {
+	if s.exemplar == nil || !sc.IsSampled() {
+		s.observer.Observe(seconds)
+		return
+	}
+	last := &s.last[sort.SearchFloat64s(buckets, seconds)]
+	was, ns := last.Load(), now.UnixNano()
+	if ns-was < int64(exemplarEvery) || !last.CompareAndSwap(was, ns) {
+		s.observer.Observe(seconds)
+		return
+	}
+	s.exemplar.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": sc.TraceID().String()})
+}
+
+// families are those that every hop feeds.
+type families struct {
+	self, whole, wait, queue, completion *Histogram
+}
+
+func newFamilies(t *Telemetry) (families, error) {
+	var (
+		f    families
+		errs []error
+	)
+	add := func(to **Histogram, name, help string, labels ...string) {
+		h, err := t.histogram(name, help, hopBuckets, labels)
+		*to = h
+		errs = append(errs, err)
+	}
+	add(&f.self, "hop_self_duration_seconds",
+		"Time a hop spent itself: its duration minus the union of the intervals in which a downstream call of it was in flight.",
+		"protocol", "operation", "entry", "flow")
+	add(&f.whole, "hop_duration_seconds", "Whole duration of a hop, by the entry it worked for.",
+		"protocol", "operation", "entry", "flow")
+	add(&f.wait, "hop_wait_duration_seconds", "Time a hop had calls to one dependency in flight.",
+		"operation", "entry", "flow", "dependency", "dependency_kind")
+	add(&f.queue, "hop_queue_wait_seconds",
+		"Time a message waited: from produced to the start of its processing, or from committed to the outbox to published.",
+		"operation", "entry")
+	add(&f.completion, "hop_completion_duration_seconds",
+		"From the start of the entry to the end of processing of a message that it caused.",
+		"operation", "entry")
+	return f, errors.Join(errs...)
+}
