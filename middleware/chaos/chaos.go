@@ -1,0 +1,221 @@
+// Package chaos injects faults into a service that opted in: latency and errors,
+// by operation, share and kind of request, for a bounded time.
+//
+// Nothing that a fault does may name it: no log line, attribute or metric of
+// this package exists, and an injected error reads like any outage. What a
+// fault looks like in telemetry is what a real one of its kind would look like.
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Fault is one fault, as the admin endpoint reads and lists it.
+type Fault struct {
+	ID        string            `json:"id,omitempty"`
+	Kind      string            `json:"kind"` // "latency" or "error"
+	Latency   Duration          `json:"latency,omitempty"`
+	Jitter    Duration          `json:"jitter,omitempty"`
+	Code      string            `json:"code,omitempty"`      // "UNAVAILABLE" or "503"
+	Operation string            `json:"operation,omitempty"` // every operation when empty
+	Match     map[string]string `json:"match,omitempty"`     // fields that the service declares
+	Percent   float64           `json:"percent,omitempty"`   // of the matching requests; 0 means 100
+	For       Duration          `json:"for,omitempty"`       // lifts itself afterwards; 0 means until cleared
+	Sealed    bool              `json:"sealed,omitempty"`    // a drill's: hidden from lists
+}
+
+// Duration is a time.Duration written as "500ms" in JSON.
+type Duration time.Duration
+
+// MarshalText writes the duration as time.Duration does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what time.ParseDuration reads.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 500ms or 2m", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// maxLatency bounds an injected delay: longer ones only exhaust the service.
+const maxLatency = 5 * time.Minute
+
+// Injector holds a service's faults. The zero number of faults costs one
+// atomic load a request.
+type Injector struct {
+	token      string
+	operations []string
+	fields     FieldsFunc
+
+	mu     sync.RWMutex
+	faults []active
+	next   int
+}
+
+type active struct {
+	Fault
+	until time.Time // zero: until cleared
+}
+
+// FieldsFunc returns the fields of a request that faults may match on.
+type FieldsFunc func(ctx context.Context, operation string, req any) map[string]string
+
+// Option sets one thing of an Injector.
+type Option func(*Injector)
+
+// WithToken opens the admin endpoint to callers that present the token.
+func WithToken(token string) Option { return func(i *Injector) { i.token = token } }
+
+// WithOperations declares the service's operations; a fault for another is refused.
+func WithOperations(ops ...string) Option { return func(i *Injector) { i.operations = ops } }
+
+// WithFields declares the fields that faults may match on.
+func WithFields(f FieldsFunc) Option { return func(i *Injector) { i.fields = f } }
+
+// New makes an Injector without faults.
+func New(opts ...Option) *Injector {
+	i := &Injector{}
+	for _, o := range opts {
+		o(i)
+	}
+	return i
+}
+
+// Inject adds a fault and returns its ID.
+func (i *Injector) Inject(f Fault) (string, error) {
+	if err := i.check(&f); err != nil {
+		return "", err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.next++
+	f.ID = strconv.Itoa(i.next)
+	a := active{Fault: f}
+	if f.For > 0 {
+		a.until = time.Now().Add(time.Duration(f.For))
+	}
+	i.faults = append(slices.DeleteFunc(slices.Clone(i.faults), active.over), a)
+	return f.ID, nil
+}
+
+func (i *Injector) check(f *Fault) error {
+	switch f.Kind {
+	case "latency":
+		if f.Latency <= 0 || time.Duration(f.Latency+f.Jitter) > maxLatency || f.Jitter < 0 || f.Jitter > f.Latency {
+			return fmt.Errorf("latency must be above 0, jitter between 0 and the latency, both together at most %s", maxLatency)
+		}
+	case "error":
+		if _, err := parseCode(f.Code); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("kind %q is unknown; use latency or error", f.Kind)
+	}
+	if f.Percent == 0 {
+		f.Percent = 100
+	}
+	if !(f.Percent > 0 && f.Percent <= 100) {
+		return fmt.Errorf("percent is %v; it must be above 0 and at most 100", f.Percent)
+	}
+	if f.For < 0 {
+		return errors.New("for must not be negative")
+	}
+	if f.Operation != "" && len(i.operations) > 0 && !slices.Contains(i.operations, f.Operation) {
+		return fmt.Errorf("operation %q is unknown here; known are: %s", f.Operation, strings.Join(i.operations, ", "))
+	}
+	return nil
+}
+
+// Clear lifts one fault, or all of them when id is empty; it reports whether
+// there was one.
+func (i *Injector) Clear(id string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	before := len(i.faults)
+	i.faults = slices.DeleteFunc(slices.Clone(i.faults), func(a active) bool { return id == "" || a.ID == id })
+	return len(i.faults) < before
+}
+
+// List returns the faults in force and whether a sealed one is among them; the
+// sealed ones themselves stay unsaid, and so do the others while one is.
+func (i *Injector) List() (faults []Fault, sealed bool) {
+	faults = []Fault{}
+	for _, a := range i.snapshot() {
+		if a.over() {
+			continue
+		}
+		sealed = sealed || a.Sealed
+		faults = append(faults, a.Fault)
+	}
+	if sealed {
+		return []Fault{}, true
+	}
+	return faults, false
+}
+
+func (i *Injector) snapshot() []active {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.faults // replaced as a whole, never changed in place
+}
+
+func (a active) over() bool { return !a.until.IsZero() && !time.Now().Before(a.until) }
+
+// Apply waits or fails as the faults in force say. A nil Injector does nothing.
+func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
+	if i == nil {
+		return nil
+	}
+	faults := i.snapshot()
+	if len(faults) == 0 {
+		return nil
+	}
+	var fields map[string]string
+	for _, a := range faults {
+		if a.over() || (a.Operation != "" && a.Operation != operation) {
+			continue
+		}
+		if len(a.Match) > 0 {
+			if fields == nil && i.fields != nil {
+				fields = i.fields(ctx, operation, req)
+			}
+			if !matches(a.Match, fields) {
+				continue
+			}
+		}
+		if a.Percent < 100 && rand.Float64()*100 >= a.Percent {
+			continue
+		}
+		if err := a.apply(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a active) apply(ctx context.Context) error {
+	if a.Kind == "error" {
+		return failure(a.Code)
+	}
+	return delay(ctx, time.Duration(a.Latency), time.Duration(a.Jitter))
+}
+
+func matches(want, have map[string]string) bool {
+	for k, v := range want {
+		if have[k] != v {
+			return false
+		}
+	}
+	return true
+}

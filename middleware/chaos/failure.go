@@ -1,0 +1,59 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Error is the error fault: the operation fails at once with a code of its
+// transport. Symptom: the hop's error rate rises, its duration falls, callees
+// see fewer calls. Its text is that of an ordinary outage.
+type Error struct {
+	HTTP int    // status for HTTP servers
+	GRPC uint32 // code for gRPC servers (google.golang.org/grpc/codes)
+}
+
+func (*Error) Error() string { return "service unavailable" }
+
+// The names of gRPC's codes, by number (grpc/doc/statuscodes.md), and the HTTP
+// status that stands for each (google.rpc.Code).
+var grpcCodes = []struct {
+	name string
+	http int
+}{
+	{"OK", 200}, {"CANCELLED", 499}, {"UNKNOWN", 500}, {"INVALID_ARGUMENT", 400}, {"DEADLINE_EXCEEDED", 504},
+	{"NOT_FOUND", 404}, {"ALREADY_EXISTS", 409}, {"PERMISSION_DENIED", 403}, {"RESOURCE_EXHAUSTED", 429},
+	{"FAILED_PRECONDITION", 400}, {"ABORTED", 409}, {"OUT_OF_RANGE", 400}, {"UNIMPLEMENTED", 501},
+	{"INTERNAL", 500}, {"UNAVAILABLE", 503}, {"DATA_LOSS", 500}, {"UNAUTHENTICATED", 401},
+}
+
+func failure(code string) error {
+	e, err := parseCode(code)
+	if err != nil {
+		return err // checked when the fault was injected
+	}
+	return e
+}
+
+// parseCode reads a gRPC code's name or an HTTP status; UNAVAILABLE when empty.
+func parseCode(s string) (*Error, error) {
+	if s == "" {
+		s = "UNAVAILABLE"
+	}
+	if status, err := strconv.Atoi(s); err == nil && status >= 400 && status <= 599 {
+		for i, c := range slices.Backward(grpcCodes) {
+			if c.http == status {
+				return &Error{HTTP: status, GRPC: uint32(i)}, nil
+			}
+		}
+		return &Error{HTTP: status, GRPC: 2}, nil
+	}
+	for i, c := range grpcCodes {
+		if i > 0 && c.name == strings.ToUpper(s) {
+			return &Error{HTTP: c.http, GRPC: uint32(i)}, nil
+		}
+	}
+	return nil, fmt.Errorf("code %q is neither a gRPC code such as UNAVAILABLE nor an HTTP status from 400 to 599", s)
+}

@@ -1,0 +1,94 @@
+package chaos
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// Handler applies the faults before next. Put it inside httpmw.Handler, so
+// that what a fault costs is the hop's self time. The operation is the method
+// and the pattern that next, a *http.ServeMux, finds for the request.
+func (i *Injector) Handler(next http.Handler) http.Handler {
+	mux, _ := next.(*http.ServeMux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(i.snapshot()) > 0 {
+			pattern := r.Pattern
+			if mux != nil {
+				_, pattern = mux.Handler(r)
+			}
+			if slash := strings.IndexByte(pattern, '/'); slash > 0 {
+				pattern = pattern[slash:]
+			}
+			err := i.Apply(r.Context(), r.Method+" "+pattern, r)
+			var e *Error
+			switch {
+			case errors.As(err, &e):
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(e.HTTP)
+				_ = json.NewEncoder(w).Encode(map[string]string{"error": e.Error()})
+				return
+			case err != nil:
+				return // the client is gone
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// AdminHandler serves GET, POST and DELETE /chaos and DELETE /chaos/{id} to
+// callers with "Authorization: Bearer <token>". Without a token set it answers
+// 404 to everything, as if it were not there.
+func (i *Injector) AdminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /chaos", func(w http.ResponseWriter, _ *http.Request) {
+		faults, sealed := i.List()
+		answer(w, http.StatusOK, map[string]any{"faults": faults, "sealed": sealed})
+	})
+	mux.HandleFunc("POST /chaos", func(w http.ResponseWriter, r *http.Request) {
+		var f Fault
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&f); err != nil {
+			answer(w, http.StatusBadRequest, map[string]string{"error": "the body is not a fault: " + err.Error()})
+			return
+		}
+		id, err := i.Inject(f)
+		if err != nil {
+			answer(w, http.StatusUnprocessableEntity, map[string]string{"error": err.Error()})
+			return
+		}
+		answer(w, http.StatusCreated, map[string]string{"id": id})
+	})
+	mux.HandleFunc("DELETE /chaos", func(w http.ResponseWriter, _ *http.Request) {
+		i.Clear("")
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("DELETE /chaos/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if !i.Clear(r.PathValue("id")) {
+			answer(w, http.StatusNotFound, map[string]string{"error": "no such fault"})
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if i.token == "" {
+			http.NotFound(w, r)
+			return
+		}
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || subtle.ConstantTimeCompare([]byte(token), []byte(i.token)) != 1 {
+			answer(w, http.StatusUnauthorized, map[string]string{"error": "missing or wrong token: send Authorization: Bearer <token>"})
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
