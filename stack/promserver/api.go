@@ -1,0 +1,127 @@
+package promserver
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/grafana/regexp"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/route"
+	"github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/notifications"
+	v1 "github.com/prometheus/prometheus/web/api/v1"
+)
+
+// corsOrigin lets pages of any origin read, as Prometheus does by default; a
+// browser page then still cannot change anything, there is no such call.
+var corsOrigin = regexp.MustCompile("^(?:.*)$")
+
+func (s *Server) routes() http.Handler {
+	router := route.New()
+	api := v1.NewAPI(
+		s.engine, s.db, nil, nil, s.db,
+		func(context.Context) v1.ScrapePoolsRetriever { return s.scraper },
+		func(context.Context) v1.TargetRetriever { return s.scraper },
+		func(context.Context) v1.AlertmanagerRetriever { return noAlertmanagers{} },
+		func() config.Config { return *s.config },
+		map[string]string{}, // no flags of its own
+		v1.GlobalURLOptions{ListenAddress: s.external.Host, Host: s.external.Host, Scheme: s.external.Scheme},
+		func(h http.HandlerFunc) http.HandlerFunc { return h }, // Open returns once it is ready
+		adminStats{s.db}, s.dir,
+		false,    // no admin API
+		false, 0, // no search API
+		s.log,
+		func(context.Context) v1.RulesRetriever { return s.rules },
+		50_000_000, 10, 1<<20, // remote read: Prometheus's defaults
+		false, // not an agent
+		corsOrigin,
+		s.runtimeInfo,
+		&v1.PrometheusVersion{Version: libraryVersion(), Branch: "embedded", GoVersion: runtime.Version()},
+		func() []notifications.Notification { return nil },
+		func() (<-chan notifications.Notification, func(), bool) { return nil, nil, false },
+		s.registry, s.registry,
+		nil,
+		false, nil, false, false, false, false, // no remote write, no OTLP write
+		5*time.Minute,
+		false, false, nil, nil,
+		v1.OpenAPIOptions{ExternalURL: s.external.String()},
+		s.parser,
+	)
+	api.Register(router.WithPrefix("/api/v1"))
+
+	mux := http.NewServeMux()
+	mux.Handle("/api/v1/", router)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}))
+	mux.HandleFunc("GET /-/healthy", plain("Prometheus Server is Healthy.\n"))
+	mux.HandleFunc("GET /-/ready", plain("Prometheus Server is Ready.\n"))
+	mux.HandleFunc("GET /{$}", plain("This port answers Prometheus's HTTP API (/api/v1/query, …) and /metrics; it has no pages of its own.\n"))
+	return mux
+}
+
+func plain(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte(text)) // the client is gone
+	}
+}
+
+func (s *Server) runtimeInfo() (v1.RuntimeInfo, error) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return v1.RuntimeInfo{}, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return v1.RuntimeInfo{}, err
+	}
+	return v1.RuntimeInfo{
+		StartTime: s.startedAt, CWD: cwd, Hostname: host, ServerTime: time.Now(),
+		ReloadConfigSuccess: true, LastConfigTime: s.startedAt,
+		GoroutineCount: runtime.NumGoroutine(), GOMAXPROCS: runtime.GOMAXPROCS(0),
+		GOMEMLIMIT: debug.SetMemoryLimit(-1), GOGC: os.Getenv("GOGC"), GODEBUG: os.Getenv("GODEBUG"),
+		StorageRetention: model.Duration(s.retention).String(),
+	}, nil
+}
+
+// libraryVersion is the version of the prometheus module in this binary.
+func libraryVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/prometheus/prometheus" {
+				return m.Version
+			}
+		}
+	}
+	return "unknown"
+}
+
+type noAlertmanagers struct{}
+
+// Alertmanagers implements v1.AlertmanagerRetriever.
+func (noAlertmanagers) Alertmanagers() []*url.URL { return nil }
+
+// DroppedAlertmanagers implements v1.AlertmanagerRetriever.
+func (noAlertmanagers) DroppedAlertmanagers() []*url.URL { return nil }
+
+// adminStats gives the API the read-only part of the database's administration.
+type adminStats struct{ *tsdb.DB }
+
+// Stats implements v1.TSDBAdminStats.
+func (a adminStats) Stats(label string, limit int) (*tsdb.Stats, error) {
+	return a.Head().Stats(label, limit), nil
+}
+
+// WALReplayStatus implements v1.TSDBAdminStats. Open returns after the replay.
+func (a adminStats) WALReplayStatus() (tsdb.WALReplayStatus, error) {
+	return tsdb.WALReplayStatus{}, nil
+}
+
+// BlockMetas implements v1.TSDBAdminStats.
+func (a adminStats) BlockMetas() ([]tsdb.BlockMeta, error) { return a.DB.BlockMetas(), nil }

@@ -1,0 +1,259 @@
+// Package promserver is a Prometheus server as a value: Prometheus's own
+// storage, scraper, query engine and rules, and its HTTP API under /api/v1.
+//
+// It differs from the prometheus binary in where its configuration comes from:
+// targets from one JSON file in file_sd's format, read again when it changes;
+// rules from a file system; alerts go to a webhook in Alertmanager's payload.
+package promserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/scrape"
+	"github.com/prometheus/prometheus/tsdb"
+	"golang.org/x/sync/errgroup"
+)
+
+// Defaults of the options.
+const (
+	DefaultInterval  = 2 * time.Second
+	DefaultRetention = 24 * time.Hour
+	DefaultDiskBytes = 1 << 30
+	// blockDuration is how long samples stay in the head before they are
+	// written as a block; Prometheus's two hours would cost memory and, after
+	// a crash, minutes of replay at a 2-second interval.
+	blockDuration = 15 * time.Minute
+	maxExemplars  = 20_000 // 100 bytes or so each, the oldest are overwritten
+	queryTimeout  = 30 * time.Second
+	maxSamples    = 20_000_000 // a query that needs more fails, at 16 bytes each
+	stopTimeout   = 5 * time.Second
+)
+
+// Server is a running Prometheus. Create it with Open and end it with Close.
+type Server struct {
+	scrapeEvery time.Duration
+	evalEvery   time.Duration
+	retention   time.Duration
+	diskBytes   int64
+	targetsFile string
+	static      []StaticTarget
+	rulesFS     fs.FS
+	webhook     *url.URL
+	external    *url.URL
+	registry    *prometheus.Registry
+	log         *slog.Logger
+	startedAt   time.Time
+
+	config  *config.Config
+	db      *tsdb.DB
+	engine  *promql.Engine
+	parser  parser.Parser
+	scraper *scrape.Manager
+	rules   *rules.Manager
+	hook    *webhook
+	ruleSrc *ruleLoader
+	dir     string
+
+	cancel context.CancelFunc
+	group  *errgroup.Group
+}
+
+// StaticTarget is scraped beside what the targets file names.
+type StaticTarget struct {
+	Address string // host:port
+	Labels  map[string]string
+}
+
+// Option configures a Server.
+type Option func(*Server)
+
+// WithScrapeInterval sets how often targets are scraped. It is the timeout, too.
+func WithScrapeInterval(d time.Duration) Option { return func(s *Server) { s.scrapeEvery = d } }
+
+// WithEvaluationInterval sets how often rule groups without an interval of
+// their own are evaluated.
+func WithEvaluationInterval(d time.Duration) Option { return func(s *Server) { s.evalEvery = d } }
+
+// WithRetention drops blocks older than d.
+func WithRetention(d time.Duration) Option { return func(s *Server) { s.retention = d } }
+
+// WithDiskBytes bounds the blocks on disk.
+func WithDiskBytes(n int64) Option { return func(s *Server) { s.diskBytes = n } }
+
+// WithTargetsFile names a JSON file in file_sd's format. It need not exist yet.
+func WithTargetsFile(path string) Option { return func(s *Server) { s.targetsFile = path } }
+
+// WithStaticTargets adds targets that no file names.
+func WithStaticTargets(t ...StaticTarget) Option {
+	return func(s *Server) { s.static = append(s.static, t...) }
+}
+
+// WithRules evaluates every *.yaml and *.yml file of fsys.
+func WithRules(fsys fs.FS) Option { return func(s *Server) { s.rulesFS = fsys } }
+
+// WithWebhook sends alerts to u as Alertmanager's webhook receiver does.
+func WithWebhook(u *url.URL) Option { return func(s *Server) { s.webhook = u } }
+
+// WithExternalURL is where this server is reached, for links in alerts.
+func WithExternalURL(u *url.URL) Option { return func(s *Server) { s.external = u } }
+
+// WithRegistry registers Prometheus's own metrics there and serves the registry
+// at /metrics. Without it a new one is made.
+func WithRegistry(r *prometheus.Registry) Option { return func(s *Server) { s.registry = r } }
+
+// WithLogger replaces slog.Default.
+func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
+
+// Open opens the database in dir, which is created if needed, and starts
+// scraping and evaluating. It fails when dir cannot be used or rules do not
+// parse.
+func Open(dir string, opts ...Option) (*Server, error) {
+	s := &Server{
+		dir:         dir,
+		scrapeEvery: DefaultInterval,
+		evalEvery:   DefaultInterval,
+		retention:   DefaultRetention,
+		diskBytes:   DefaultDiskBytes,
+		external:    &url.URL{Scheme: "http", Host: "localhost:9090"},
+		log:         slog.Default(),
+		startedAt:   time.Now(),
+		parser:      parser.NewParser(parser.Options{}),
+	}
+	for _, o := range opts {
+		o(s)
+	}
+	if s.registry == nil {
+		s.registry = prometheus.NewRegistry()
+	}
+	var err error
+	if s.config, err = s.loadConfig(); err != nil {
+		return nil, err
+	}
+	if s.db, err = tsdb.Open(dir, s.log, s.registry, s.tsdbOptions(), nil); err != nil {
+		return nil, fmt.Errorf("open metrics database in %s: %w", dir, err)
+	}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) tsdbOptions() *tsdb.Options {
+	o := tsdb.DefaultOptions()
+	o.RetentionDuration = s.retention.Milliseconds()
+	o.MaxBytes = s.diskBytes
+	o.MinBlockDuration = blockDuration.Milliseconds()
+	o.MaxBlockDuration = max(s.retention/10, blockDuration).Milliseconds()
+	o.WALSegmentSize = 16 << 20
+	o.StripeSize = 1 << 11
+	o.HeadChunksWriteBufferSize = 1 << 20
+	o.EnableExemplarStorage = true
+	o.MaxExemplars = maxExemplars
+	o.EnableMemorySnapshotOnShutdown = true
+	// One writer a directory; the stack's own lock says so in better words.
+	o.NoLockfile = true
+	return o
+}
+
+func (s *Server) start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.group, ctx = errgroup.WithContext(ctx)
+	s.engine = promql.NewEngine(promql.EngineOpts{
+		Logger: s.log, Reg: s.registry, Parser: s.parser,
+		MaxSamples: maxSamples, Timeout: queryTimeout,
+		EnableAtModifier: true, EnableNegativeOffset: true,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return s.evalEvery.Milliseconds() },
+	})
+	var err error
+	s.scraper, err = scrape.NewManager(&scrape.Options{
+		DiscoveryReloadInterval:  model.Duration(500 * time.Millisecond),
+		DiscoveryReloadOnStartup: true,
+	}, s.log, nil, nil, s.db, s.registry)
+	if err != nil {
+		cancel()
+		return fmt.Errorf("start scraper: %w", err)
+	}
+	if err := s.scraper.ApplyConfig(s.config); err != nil {
+		cancel()
+		return fmt.Errorf("start scraper: %w", err)
+	}
+	s.hook = newWebhook(s.webhook, s.external, s.log, s.registry)
+	s.ruleSrc = &ruleLoader{fsys: s.rulesFS, parser: s.parser, log: s.log}
+	s.rules = rules.NewManager(&rules.ManagerOptions{
+		ExternalURL: s.external,
+		QueryFunc:   rules.EngineQueryFunc(s.engine, s.db),
+		NotifyFunc:  s.hook.notify,
+		Context:     ctx,
+		Appendable:  s.db,
+		Queryable:   s.db,
+		Logger:      s.log,
+		Registerer:  s.registry,
+		GroupLoader: s.ruleSrc,
+		ResendDelay: time.Minute,
+		// A restart shorter than this keeps the "for" clock of pending alerts.
+		OutageTolerance: time.Hour,
+		ForGracePeriod:  10 * s.evalEvery,
+		Parser:          s.parser,
+	})
+	if err := s.updateRules(); err != nil {
+		cancel()
+		s.rules.Stop()
+		return err
+	}
+	targets := newTargetFile(s.targetsFile, s.static, s.log)
+	s.group.Go(func() error { return s.scraper.Run(targets.updates) })
+	s.group.Go(func() error { s.rules.Run(); return nil })
+	s.group.Go(func() error { targets.watch(ctx); return nil })
+	s.group.Go(func() error { s.watchRules(ctx); return nil })
+	s.group.Go(func() error { s.hook.run(ctx); return nil })
+	return nil
+}
+
+// Close stops scraping and evaluating, writes what is in memory and closes the
+// database. Alerts still queued for the webhook are dropped.
+func (s *Server) Close() error {
+	s.rules.Stop()
+	s.scraper.Stop()
+	s.cancel()
+	err := s.group.Wait()
+	return errors.Join(err, s.engine.Close(), s.db.Close())
+}
+
+// Handler serves Prometheus's HTTP API, /metrics, /-/healthy and /-/ready.
+func (s *Server) Handler() http.Handler { return s.routes() }
+
+const configTemplate = `
+global:
+  scrape_interval: %[1]s
+  scrape_timeout: %[1]s
+  evaluation_interval: %[2]s
+scrape_configs:
+  - job_name: %[3]s
+    scrape_native_histograms: true
+    always_scrape_classic_histograms: true
+    honor_timestamps: true
+    enable_compression: false
+`
+
+// loadConfig lets Prometheus's own loader fill in the defaults.
+func (s *Server) loadConfig() (*config.Config, error) {
+	c, err := config.Load(fmt.Sprintf(configTemplate, model.Duration(s.scrapeEvery), model.Duration(s.evalEvery), scrapePool), s.log)
+	if err != nil {
+		return nil, fmt.Errorf("prometheus configuration: %w", err)
+	}
+	return c, nil
+}

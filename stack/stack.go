@@ -1,0 +1,194 @@
+// Package stack is the telemetry and messaging stack of a distributed system
+// as one value in one process, without Docker: an OTLP and Jaeger receiver, a
+// bounded trace store behind Jaeger's query API, Prometheus, the part of Loki
+// that dashboards ask, a Kafka broker and a Redis-protocol server.
+//
+//	s, err := stack.Start(ctx, stack.Config{DataDir: ".tenhop/data", Parts: []stack.Part{stack.OTLP, stack.Jaeger}})
+//	if err != nil {
+//		return err
+//	}
+//	defer s.Close(ctx)
+//	fmt.Println(s.Endpoints()["jaeger"]) // http://127.0.0.1:16686
+//
+// Every part speaks the protocol of the program it stands for, so the same
+// services, dashboards and tools run against either.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/tenhop/tenhop/stack/broker"
+	"github.com/tenhop/tenhop/stack/otelcol"
+	"github.com/tenhop/tenhop/stack/promserver"
+	"github.com/tenhop/tenhop/stack/redis"
+	"github.com/tenhop/tenhop/stack/tracestore"
+)
+
+// Stack is a running stack. Create it with Start and end it with Close.
+type Stack struct {
+	config    Config
+	log       *slog.Logger
+	endpoints *endpoints
+	registry  *prometheus.Registry
+	pipeline  *otelcol.Metrics
+
+	traces  *tracestore.Store
+	metrics *promserver.Server
+
+	closers []closer // in the order of starting
+	serving sync.WaitGroup
+	once    sync.Once
+	closed  error
+}
+
+type closer struct {
+	name string
+	stop func(context.Context) error
+}
+
+// Start starts the parts of c and returns when all of them serve. If one
+// cannot start, those before it are stopped again.
+func Start(ctx context.Context, c Config) (*Stack, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("start stack: %w", err)
+	}
+	s := &Stack{config: c, log: c.Logger, endpoints: newEndpoints(c), registry: prometheus.NewRegistry()}
+	s.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	s.pipeline = otelcol.New(s.registry)
+	for _, step := range []struct {
+		wanted bool
+		start  func(context.Context) error
+	}{
+		{c.has(OTLP) || c.has(Jaeger), s.startTraces},
+		{c.has(Loki), s.startLogs},
+		{c.has(Jaeger), s.startJaeger},
+		{c.has(OTLP), s.startOTLP},
+		{c.has(Prometheus), s.startPrometheus},
+		{c.has(Kafka), s.startKafka},
+		{c.has(Redis), s.startRedis},
+	} {
+		if !step.wanted {
+			continue
+		}
+		if err := step.start(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("start stack: %w", err), s.Close(ctx))
+		}
+	}
+	return s, nil
+}
+
+// Endpoints returns where the parts are: URLs for what speaks HTTP or gRPC,
+// host:port for Kafka, Redis and UDP.
+func (s *Stack) Endpoints() map[string]string {
+	out := map[string]string{}
+	for name, address := range s.endpoints.bound {
+		switch name {
+		case EndpointKafka, EndpointRedis, EndpointJaegerUDP:
+			out[name] = address
+		case EndpointJaegerThrift:
+			out[name] = "http://" + address + "/api/traces"
+		default:
+			out[name] = "http://" + address
+		}
+	}
+	return out
+}
+
+// Moved returns the endpoints whose address was taken, with the address that
+// was wanted. Endpoints has the one they got.
+func (s *Stack) Moved() map[string]string { return maps.Clone(s.endpoints.moved) }
+
+// Close stops the parts in reverse order and writes what they hold. Requests in
+// flight may finish until ctx ends. It is safe to call more than once.
+func (s *Stack) Close(ctx context.Context) error {
+	s.once.Do(func() {
+		var errs []error
+		for _, c := range slices.Backward(s.closers) {
+			if err := c.stop(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
+			}
+		}
+		s.serving.Wait()
+		s.closed = errors.Join(errs...)
+	})
+	return s.closed
+}
+
+// onClose registers what Close calls.
+func (s *Stack) onClose(name string, stop func(context.Context) error) {
+	s.closers = append(s.closers, closer{name, stop})
+}
+
+// serve runs a server until it is closed and logs what else ended it.
+func (s *Stack) serve(name string, run func() error) {
+	s.serving.Go(func() {
+		if err := run(); err != nil {
+			s.log.Error("server ended", "part", name, "error", err)
+		}
+	})
+}
+
+// serveHTTP serves h on l until Close.
+func (s *Stack) serveHTTP(name string, l net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	s.serve(name, func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	s.onClose(name, func(ctx context.Context) error {
+		if err := srv.Shutdown(ctx); err != nil {
+			return errors.Join(err, srv.Close())
+		}
+		return nil
+	})
+}
+
+func (s *Stack) dir(name string) string { return filepath.Join(s.config.DataDir, name) }
+
+func (s *Stack) startKafka(ctx context.Context) error {
+	l, err := s.endpoints.listen(EndpointKafka)
+	if err != nil {
+		return err
+	}
+	b, err := broker.Open(ctx, l, s.dir("kafka"),
+		broker.WithTopics(s.config.Topics...),
+		broker.WithRetention(s.config.Retention, broker.DefaultRetentionBytes),
+		broker.WithLogger(s.log.With("part", Kafka)))
+	if err != nil {
+		return err
+	}
+	s.onClose("kafka", func(context.Context) error { b.Close(); return nil })
+	return nil
+}
+
+func (s *Stack) startRedis(context.Context) error {
+	l, err := s.endpoints.listen(EndpointRedis)
+	if err != nil {
+		return err
+	}
+	r, err := redis.Serve(l)
+	if err != nil {
+		return err
+	}
+	s.onClose("redis", func(context.Context) error { return r.Close() })
+	return nil
+}

@@ -1,0 +1,295 @@
+package stack_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+
+	"github.com/tenhop/tenhop/stack"
+)
+
+const patience = 20 * time.Second
+
+// start boots parts on free ports.
+func start(t *testing.T, c stack.Config) *stack.Stack {
+	t.Helper()
+	c.Addresses = map[string]string{}
+	for _, name := range []string{
+		stack.EndpointOTLPGRPC, stack.EndpointOTLPHTTP, stack.EndpointJaeger, stack.EndpointJaegerThrift,
+		stack.EndpointJaegerUDP, stack.EndpointPrometheus, stack.EndpointLoki, stack.EndpointKafka, stack.EndpointRedis,
+	} {
+		c.Addresses[name] = "127.0.0.1:0"
+	}
+	if c.DataDir == "" {
+		c.DataDir = t.TempDir()
+	}
+	if c.LogsDir == "" {
+		c.LogsDir = t.TempDir()
+	}
+	s, err := stack.Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, s) })
+	return s
+}
+
+func stop(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func traceOf(id byte, service, name string) ptrace.Traces {
+	td := ptrace.NewTraces()
+	rs := td.ResourceSpans().AppendEmpty()
+	rs.Resource().Attributes().PutStr("service.name", service)
+	span := rs.ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+	span.SetTraceID(pcommon.TraceID{15: id})
+	span.SetSpanID(pcommon.SpanID{7: id})
+	span.SetName(name)
+	span.SetKind(ptrace.SpanKindServer)
+	now := time.Now()
+	span.SetStartTimestamp(pcommon.NewTimestampFromTime(now.Add(-time.Second)))
+	span.SetEndTimestamp(pcommon.NewTimestampFromTime(now))
+	return td
+}
+
+func sendGRPC(t *testing.T, endpoint string, td ptrace.Traces) {
+	t.Helper()
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient(u.Host, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = ptraceotlp.NewGRPCClient(conn).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(td), grpc.UseCompressor(gzip.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, u string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// eventually repeats get until the body holds want.
+func eventually(t *testing.T, u, want string) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		_, body := get(t, u)
+		if strings.Contains(body, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s never answered %q; last: %s", u, want, body)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func TestTracesFromBothTransportsAnswerBothAPIs(t *testing.T) {
+	s := start(t, stack.Config{Parts: []stack.Part{stack.OTLP, stack.Jaeger}})
+	e := s.Endpoints()
+	sendGRPC(t, e[stack.EndpointOTLPGRPC], traceOf(1, "gateway", "POST /checkout"))
+
+	body, err := ptraceotlp.NewExportRequestFromTraces(traceOf(2, "payment", "Charge")).MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(e[stack.EndpointOTLPHTTP]+"/v1/traces", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+
+	if code, got := get(t, e[stack.EndpointJaeger]+"/api/v3/services"); code != 200 || got != `{"services":["gateway","payment"]}`+"\n" {
+		t.Errorf("services: %d %s", code, got)
+	}
+	if code, got := get(t, e[stack.EndpointJaeger]+"/api/v3/traces/1"); code != 200 || !strings.Contains(got, `"traceId":"00000000000000000000000000000001"`) {
+		t.Errorf("v3 trace: %d %s", code, got)
+	}
+	if code, got := get(t, e[stack.EndpointJaeger]+"/api/traces?service=payment"); code != 200 || !strings.Contains(got, `"operationName":"Charge"`) {
+		t.Errorf("search: %d %s", code, got)
+	}
+	if code, _ := get(t, e[stack.EndpointJaeger]+"/api/traces/ff"); code != 404 {
+		t.Errorf("unknown trace: %d", code)
+	}
+}
+
+func TestTracesAndMetricsSurviveRestart(t *testing.T) {
+	c := stack.Config{
+		Parts:   []stack.Part{stack.OTLP, stack.Jaeger, stack.Prometheus},
+		DataDir: t.TempDir(), ScrapeInterval: 100 * time.Millisecond,
+	}
+	first := start(t, c)
+	sendGRPC(t, first.Endpoints()[stack.EndpointOTLPGRPC], traceOf(7, "order", "Place"))
+	query := "/api/v1/query?query=" + url.QueryEscape(`max_over_time(otelcol_receiver_accepted_spans{transport="grpc"}[1h])`)
+	eventually(t, first.Endpoints()[stack.EndpointPrometheus]+query, `,"1"]`)
+	stop(t, first)
+
+	second := start(t, c)
+	if code, got := get(t, second.Endpoints()[stack.EndpointJaeger]+"/api/traces/7"); code != 200 || !strings.Contains(got, `"Place"`) {
+		t.Errorf("trace after restart: %d %s", code, got)
+	}
+	eventually(t, second.Endpoints()[stack.EndpointPrometheus]+query, `,"1"]`)
+}
+
+func TestScrapesTargetsThatAppearLater(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "targets.json")
+	s := start(t, stack.Config{Parts: []stack.Part{stack.Prometheus}, TargetsFile: file, ScrapeInterval: 100 * time.Millisecond})
+	prom := s.Endpoints()[stack.EndpointPrometheus]
+	targets, err := json.Marshal([]map[string]any{{
+		"targets": []string{strings.TrimPrefix(prom, "http://")},
+		"labels":  map[string]string{"job": "payment", "instance": "payment-1"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, targets, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, prom+"/api/v1/query?query="+url.QueryEscape(`up{job="payment",instance="payment-1"}`), `,"1"]`)
+}
+
+func TestBrokerAndRedisServe(t *testing.T) {
+	c := stack.Config{Parts: []stack.Part{stack.Kafka, stack.Redis}, DataDir: t.TempDir(), Topics: []string{"orders.placed"}}
+	first := start(t, c)
+	produce(t, first.Endpoints()[stack.EndpointKafka])
+
+	client := redis.NewClient(&redis.Options{Addr: first.Endpoints()[stack.EndpointRedis]})
+	defer client.Close()
+	if err := client.Set(t.Context(), "cart", "3", 30*time.Millisecond).Err(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for client.Get(t.Context(), "cart").Err() == nil {
+		if time.Now().After(deadline) {
+			t.Fatal("key never expired")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop(t, first)
+
+	second := start(t, c)
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(second.Endpoints()[stack.EndpointKafka]), kgo.ConsumeTopics("orders.placed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	fetches := consumer.PollRecords(ctx, 1)
+	if err := fetches.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(fetches.Records()[0].Value); got != "order 1" {
+		t.Errorf("record after restart: %q", got)
+	}
+}
+
+func produce(t *testing.T, broker string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	err = client.ProduceSync(t.Context(), &kgo.Record{Topic: "orders.placed", Value: []byte("order 1")}).FirstErr()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTakenPortIsReplacedAndSaid(t *testing.T) {
+	first := start(t, stack.Config{Parts: []stack.Part{stack.Redis}})
+	taken := first.Endpoints()[stack.EndpointRedis]
+	second, err := stack.Start(t.Context(), stack.Config{
+		Parts: []stack.Part{stack.Redis}, DataDir: t.TempDir(),
+		Addresses: map[string]string{stack.EndpointRedis: taken},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, second)
+	if got := second.Moved()[stack.EndpointRedis]; got != taken {
+		t.Errorf("moved from %q, want %q", got, taken)
+	}
+	if second.Endpoints()[stack.EndpointRedis] == taken {
+		t.Error("both listen on the same port")
+	}
+}
+
+func TestConfigErrorsSayWhatToDo(t *testing.T) {
+	for want, c := range map[string]stack.Config{
+		"no data directory": {},
+		"is not known":      {DataDir: "x", Parts: []stack.Part{"zipkin"}},
+		"logs directory":    {DataDir: "x", Parts: []stack.Part{stack.Loki}},
+	} {
+		if _, err := stack.Start(t.Context(), c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", c, err, want)
+		}
+	}
+}
+
+func ExampleStart() {
+	dir, err := os.MkdirTemp("", "tenhop")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	s, err := stack.Start(ctx, stack.Config{
+		DataDir:   dir,
+		Parts:     []stack.Part{stack.Redis},
+		Addresses: map[string]string{stack.EndpointRedis: "127.0.0.1:0"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(s.Endpoints()), "endpoint")
+	fmt.Println("closed:", s.Close(ctx))
+	// Output:
+	// 1 endpoint
+	// closed: <nil>
+}

@@ -1,0 +1,146 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tenhop/tenhop/stack/jaegerquery"
+	"github.com/tenhop/tenhop/stack/jaegerreceiver"
+	"github.com/tenhop/tenhop/stack/otlpreceiver"
+	"github.com/tenhop/tenhop/stack/promserver"
+	"github.com/tenhop/tenhop/stack/tracestore"
+)
+
+// selfJob is the job label of this process among the scrape targets.
+const selfJob = "tenhop-stack"
+
+const expireEvery = 30 * time.Second
+
+func (s *Stack) startTraces(context.Context) error {
+	store, err := tracestore.Open(s.dir("traces"),
+		tracestore.WithMemoryBytes(s.config.TraceMemoryBytes),
+		tracestore.WithDiskBytes(s.config.TraceDiskBytes),
+		tracestore.WithRetention(s.config.Retention),
+		tracestore.WithLogger(s.log.With("part", Jaeger)))
+	if err != nil {
+		return err
+	}
+	s.traces = store
+	s.registry.MustRegister(newTraceCollector(store))
+	stop := make(chan struct{})
+	s.serving.Go(func() {
+		tick := time.NewTicker(expireEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				store.Expire()
+			}
+		}
+	})
+	s.onClose("traces", func(context.Context) error {
+		close(stop)
+		return store.Close()
+	})
+	return nil
+}
+
+// store is the end of the pipeline of both receivers.
+func (s *Stack) storeTraces() func(context.Context, ptrace.Traces) error {
+	count := s.pipeline.Exporter("tracestore")
+	return func(_ context.Context, td ptrace.Traces) error {
+		n := td.SpanCount()
+		sanitize(td)
+		err := s.traces.Append(td)
+		count.Spans(n, err)
+		return err
+	}
+}
+
+func (s *Stack) startJaeger(context.Context) error {
+	l, err := s.endpoints.listen(EndpointJaeger)
+	if err != nil {
+		return err
+	}
+	var opts []jaegerquery.Option
+	if s.config.ConsoleURL != nil {
+		opts = append(opts, jaegerquery.WithUI(s.config.ConsoleURL))
+	}
+	s.serveHTTP(EndpointJaeger, l, jaegerquery.Handler(s.traces, opts...))
+
+	thrift, err := s.endpoints.listen(EndpointJaegerThrift)
+	if err != nil {
+		return err
+	}
+	udp, err := s.endpoints.listenPacket(EndpointJaegerUDP)
+	if err != nil {
+		return errors.Join(err, thrift.Close())
+	}
+	r := jaegerreceiver.New(s.storeTraces(), s.pipeline, jaegerreceiver.WithLogger(s.log.With("part", Jaeger)))
+	s.serve(EndpointJaegerThrift, func() error { return r.ServeHTTP(thrift) })
+	s.serve(EndpointJaegerUDP, func() error { return r.ServeUDP(udp) })
+	s.onClose("jaeger receiver", func(ctx context.Context) error {
+		return errors.Join(r.Close(ctx), udp.Close())
+	})
+	return nil
+}
+
+func (s *Stack) startOTLP(context.Context) error {
+	viaGRPC, err := s.endpoints.listen(EndpointOTLPGRPC)
+	if err != nil {
+		return err
+	}
+	viaHTTP, err := s.endpoints.listen(EndpointOTLPHTTP)
+	if err != nil {
+		return errors.Join(err, viaGRPC.Close())
+	}
+	r := otlpreceiver.New(otlpreceiver.Consumer{Traces: s.storeTraces()}, s.pipeline)
+	s.serve(EndpointOTLPGRPC, func() error { return r.ServeGRPC(viaGRPC) })
+	s.serve(EndpointOTLPHTTP, func() error { return r.ServeHTTP(viaHTTP) })
+	s.onClose("otlp receiver", r.Close)
+	return nil
+}
+
+func (s *Stack) startPrometheus(context.Context) error {
+	l, err := s.endpoints.listen(EndpointPrometheus)
+	if err != nil {
+		return err
+	}
+	address := l.Addr().String()
+	opts := []promserver.Option{
+		promserver.WithScrapeInterval(s.config.ScrapeInterval),
+		promserver.WithEvaluationInterval(s.config.EvaluationInterval),
+		promserver.WithRetention(s.config.Retention),
+		promserver.WithDiskBytes(s.config.MetricDiskBytes),
+		promserver.WithTargetsFile(s.config.TargetsFile),
+		promserver.WithStaticTargets(promserver.StaticTarget{
+			Address: address,
+			Labels:  map[string]string{"job": selfJob},
+		}),
+		promserver.WithRegistry(s.registry),
+		promserver.WithExternalURL(&url.URL{Scheme: "http", Host: address}),
+		promserver.WithLogger(quiet(s.log.With("part", Prometheus))),
+	}
+	if s.config.Rules != nil {
+		opts = append(opts, promserver.WithRules(s.config.Rules))
+	}
+	if s.config.WebhookURL != nil {
+		opts = append(opts, promserver.WithWebhook(s.config.WebhookURL))
+	}
+	p, err := promserver.Open(s.dir("metrics"), opts...)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.metrics = p
+	s.onClose("prometheus", func(context.Context) error { return p.Close() })
+	s.serveHTTP(EndpointPrometheus, l, p.Handler())
+	return nil
+}
+
+func (s *Stack) startLogs(context.Context) error { return nil }
