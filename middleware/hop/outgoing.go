@@ -194,3 +194,8 @@ func (t *Telemetry) QueueWait(ctx context.Context, operation string, waited time
 }
 
 func programName() string { return filepath.Base(os.Args[0]) }
+
+// SpanContextOf reads the span context that a message carries.
+func (t *Telemetry) SpanContextOf(carrier propagation.TextMapCarrier) trace.SpanContext {
+	return trace.SpanContextFromContext(t.propagator.Extract(context.Background(), carrier))
+}
