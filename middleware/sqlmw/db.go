@@ -1,0 +1,155 @@
+// Package sqlmw measures database/sql: a span and RED metrics per driver call,
+// and both the driver's time and the wait for a connection of the pool count
+// as the hop's waiting, not as its self time.
+//
+//	db, err := sqlmw.Open("pgx", dsn, "orders-db")
+//	rows, err := db.QueryContext(ctx, "SELECT …")
+package sqlmw
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/XSAM/otelsql"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+type config struct {
+	telemetry *hop.Telemetry
+	system    string
+}
+
+// Option sets one thing of a database.
+type Option func(*config)
+
+// WithTelemetry sets what to report to; hop.Default otherwise.
+func WithTelemetry(t *hop.Telemetry) Option {
+	if t == nil {
+		panic("sqlmw: WithTelemetry: nil Telemetry")
+	}
+	return func(c *config) { c.telemetry = t }
+}
+
+// WithSystem sets db.system.name, such as "postgresql"; the driver's name
+// otherwise.
+func WithSystem(name string) Option { return func(c *config) { c.system = name } }
+
+// DB is a *sql.DB whose calls with a context also measure the wait for a
+// connection. The driver never sees that wait, so it has to start here.
+type DB struct {
+	*sql.DB
+	dependency string
+}
+
+// Open opens a database through the named driver. dependency is its logical
+// name in metrics and findings, such as "orders-db".
+func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
+	if dependency == "" {
+		return nil, errors.New(`sqlmw: the dependency needs a name, such as "orders-db"`)
+	}
+	c := config{system: driverName}
+	for _, o := range opts {
+		if o == nil {
+			return nil, errors.New("sqlmw: nil option")
+		}
+		o(&c)
+	}
+	if c.telemetry == nil {
+		c.telemetry = hop.Default()
+	}
+	d, err := c.telemetry.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
+		"db_system_name", "db_operation_name", "dependency", "error_type")
+	if err != nil {
+		return nil, fmt.Errorf("sqlmw: %w", err)
+	}
+	p := &provider{config: c, dependency: dependency, duration: d}
+	db, err := otelsql.Open(driverName, dsn,
+		otelsql.WithTracerProvider(p),
+		otelsql.WithAttributes(attribute.String("db.system.name", c.system), attribute.String("peer.service", dependency)),
+		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableErrSkip: true}),
+		otelsql.WithDisableSkipErrMeasurement(true),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("sqlmw: open %s: %w", dependency, err)
+	}
+	return &DB{DB: db, dependency: dependency}, nil
+}
+
+// acquisition is the wait for a connection, from the call to the driver's
+// first sign of life.
+type acquisition struct {
+	wait hop.Call
+	done atomic.Bool
+}
+
+func (a *acquisition) end() {
+	if a != nil && a.done.CompareAndSwap(false, true) {
+		a.wait.End()
+	}
+}
+
+type acquisitionKey struct{}
+
+func (db *DB) acquire(ctx context.Context) (context.Context, *acquisition) {
+	h := hop.FromContext(ctx)
+	if h == nil {
+		return ctx, nil
+	}
+	a := &acquisition{wait: h.StartCall(hop.Dependency{Name: db.dependency, Kind: hop.KindPool})}
+	return context.WithValue(ctx, acquisitionKey{}, a), a
+}
+
+// QueryContext is sql.DB's, with the wait for a connection measured.
+func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	ctx, a := db.acquire(ctx)
+	defer a.end()
+	return db.DB.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext is sql.DB's, with the wait for a connection measured.
+func (db *DB) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	ctx, a := db.acquire(ctx)
+	defer a.end()
+	return db.DB.QueryRowContext(ctx, query, args...)
+}
+
+// ExecContext is sql.DB's, with the wait for a connection measured.
+func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	ctx, a := db.acquire(ctx)
+	defer a.end()
+	return db.DB.ExecContext(ctx, query, args...)
+}
+
+// PrepareContext is sql.DB's, with the wait for a connection measured.
+func (db *DB) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	ctx, a := db.acquire(ctx)
+	defer a.end()
+	return db.DB.PrepareContext(ctx, query)
+}
+
+// BeginTx is sql.DB's, with the wait for a connection measured.
+func (db *DB) BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error) {
+	ctx, a := db.acquire(ctx)
+	defer a.end()
+	return db.DB.BeginTx(ctx, opts)
+}
+
+// Conn is sql.DB's, with the wait for a connection measured.
+func (db *DB) Conn(ctx context.Context) (*sql.Conn, error) {
+	ctx, a := db.acquire(ctx)
+	defer a.end()
+	return db.DB.Conn(ctx)
+}
+
+// PingContext is sql.DB's, with the wait for a connection measured.
+func (db *DB) PingContext(ctx context.Context) error {
+	ctx, a := db.acquire(ctx)
+	defer a.end()
+	return db.DB.PingContext(ctx)
+}
