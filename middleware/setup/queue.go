@@ -1,0 +1,74 @@
+package setup
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// spanQueue is the SDK's batch processor with its silent drops counted
+// (open-telemetry/opentelemetry-go#5557): spans that ended minus spans that
+// reached the exporter is what waits or was lost, and beyond the queue's size
+// it can only be lost.
+type spanQueue struct {
+	sdktrace.SpanProcessor
+	queued  *atomic.Int64
+	size    int64
+	dropped prometheus.Counter
+}
+
+func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer) *spanQueue {
+	size := int64(sdktrace.DefaultMaxQueueSize)
+	if n, err := strconv.ParseInt(os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE"), 10, 64); err == nil && n > 0 {
+		size = n
+	}
+	dropped := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenhop_spans_dropped_total", Help: "Spans that were not exported: the queue was full or the exporter failed.",
+	})
+	failed := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenhop_span_exports_failed_total", Help: "Batches of spans that the exporter gave up on.",
+	})
+	queued := &atomic.Int64{}
+	depth := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tenhop_spans_queued", Help: "Spans that wait for export.",
+	}, func() float64 { return float64(queued.Load()) })
+	for _, c := range []prometheus.Collector{dropped, failed, depth} {
+		_ = reg.Register(c) // a second set-up on one registry keeps the first's
+	}
+	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed},
+		sdktrace.WithMaxQueueSize(int(size)))
+	return &spanQueue{SpanProcessor: inner, queued: queued, size: size, dropped: dropped}
+}
+
+// OnEnd hands the span to the batch processor unless its queue is full.
+func (q *spanQueue) OnEnd(s sdktrace.ReadOnlySpan) {
+	if !s.SpanContext().IsSampled() {
+		return
+	}
+	if q.queued.Add(1) > q.size {
+		q.queued.Add(-1)
+		q.dropped.Inc()
+		return
+	}
+	q.SpanProcessor.OnEnd(s)
+}
+
+type countedSpans struct {
+	sdktrace.SpanExporter
+	queued          *atomic.Int64
+	dropped, failed prometheus.Counter
+}
+
+func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	e.queued.Add(-int64(len(spans)))
+	if err != nil {
+		e.failed.Inc()
+		e.dropped.Add(float64(len(spans)))
+	}
+	return err
+}

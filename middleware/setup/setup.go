@@ -1,0 +1,188 @@
+// Package setup starts OpenTelemetry for a service that has no set-up of its
+// own: tracer provider and OTLP exporters from the standard OTEL_* variables,
+// Prometheus registry, logger, and one Shutdown that flushes.
+//
+//	rt, err := setup.Start(ctx, "payment")
+//	defer rt.Shutdown(context.WithoutCancel(ctx))
+//	handler := httpmw.Handler(mux, httpmw.WithTelemetry(rt.Telemetry))
+//
+// A collector that is down, slow or refusing never blocks a request: spans and
+// log lines wait in bounded queues, and what does not fit is dropped and
+// counted in tenhop_spans_dropped_total and tenhop_log_records_dropped_total.
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+type config struct {
+	version   string
+	logs      io.Writer
+	registry  *prometheus.Registry
+	hop       []hop.Option
+	setGlobal bool
+}
+
+// Option sets one thing of the set-up.
+type Option func(*config)
+
+// WithVersion sets service.version.
+func WithVersion(v string) Option { return func(c *config) { c.version = v } }
+
+// WithLogWriter sets where log lines go; standard output otherwise.
+func WithLogWriter(w io.Writer) Option { return func(c *config) { c.logs = w } }
+
+// WithRegistry sets the Prometheus registry; a new one with Go and process
+// collectors otherwise.
+func WithRegistry(r *prometheus.Registry) Option { return func(c *config) { c.registry = r } }
+
+// WithHopOptions passes options on to hop.New.
+func WithHopOptions(opts ...hop.Option) Option {
+	return func(c *config) { c.hop = append(c.hop, opts...) }
+}
+
+// WithGlobal also sets OpenTelemetry's global tracer provider and propagator,
+// for libraries that look there. Without it the globals stay as they are.
+func WithGlobal() Option { return func(c *config) { c.setGlobal = true } }
+
+// Runtime is a service's telemetry, started.
+type Runtime struct {
+	Telemetry      *hop.Telemetry
+	TracerProvider *sdktrace.TracerProvider
+	Registry       *prometheus.Registry
+	Logger         zerolog.Logger
+
+	shutdown []func(context.Context) error
+}
+
+// Start sets telemetry up for a service. OTEL_SERVICE_NAME, when it is set,
+// replaces the name. OTEL_SDK_DISABLED=true leaves spans out.
+func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error) {
+	c := config{logs: os.Stdout}
+	for _, o := range opts {
+		if o == nil {
+			return nil, errors.New("setup: nil option")
+		}
+		o(&c)
+	}
+	if name := os.Getenv("OTEL_SERVICE_NAME"); name != "" {
+		service = name
+	}
+	if service == "" {
+		return nil, errors.New("setup: the service needs a name: pass one or set OTEL_SERVICE_NAME")
+	}
+	if c.registry == nil {
+		c.registry = prometheus.NewRegistry()
+	}
+	rt := &Runtime{Registry: c.registry}
+	owned := prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
+	for _, col := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
+		if err := owned.Register(col); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+			return nil, fmt.Errorf("setup: %w", err)
+		}
+	}
+	res, err := newResource(ctx, service, c.version)
+	if err != nil {
+		return nil, err
+	}
+	if err := rt.startTraces(ctx, res, owned); err != nil {
+		return nil, err
+	}
+	writer, err := rt.startLogs(ctx, res, c.logs, owned)
+	if err != nil {
+		return nil, errors.Join(err, rt.Shutdown(ctx))
+	}
+	if err := rt.startMetrics(ctx, res); err != nil {
+		return nil, errors.Join(err, rt.Shutdown(ctx))
+	}
+	rt.Logger = zerolog.New(writer).With().Timestamp().Logger()
+	rt.Telemetry, err = hop.New(append([]hop.Option{
+		hop.WithServiceName(service), hop.WithTracerProvider(rt.TracerProvider),
+		hop.WithRegistry(c.registry), hop.WithLogger(rt.Logger),
+	}, c.hop...)...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
+	}
+	rt.Logger = *rt.Telemetry.Logger()
+	if c.setGlobal {
+		otel.SetTracerProvider(rt.TracerProvider)
+		otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
+	}
+	return rt, nil
+}
+
+func newResource(ctx context.Context, service, version string) (*resource.Resource, error) {
+	attrs := []attribute.KeyValue{attribute.String("service.name", service)}
+	if version != "" {
+		attrs = append(attrs, attribute.String("service.version", version))
+	}
+	own, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID(),
+		resource.WithFromEnv(), resource.WithAttributes(attrs...))
+	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
+		return nil, fmt.Errorf("setup: resource: %w (see OTEL_RESOURCE_ATTRIBUTES)", err)
+	}
+	return own, nil
+}
+
+func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer) error {
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)} // the sampler comes from OTEL_TRACES_SAMPLER
+	disabled := strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
+	switch kind := envOr("OTEL_TRACES_EXPORTER", "otlp"); {
+	case disabled || kind == "none":
+		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
+	case kind == "otlp":
+		exp, err := otlpTraces(ctx)
+		if err != nil {
+			return fmt.Errorf("setup: OTLP trace exporter: %w", err)
+		}
+		q := newSpanQueue(exp, reg)
+		options = append(options, sdktrace.WithSpanProcessor(q))
+	default:
+		return fmt.Errorf("setup: OTEL_TRACES_EXPORTER=%s is not supported; use otlp or none", kind)
+	}
+	rt.TracerProvider = sdktrace.NewTracerProvider(options...)
+	rt.shutdown = append(rt.shutdown, rt.TracerProvider.Shutdown)
+	return nil
+}
+
+// flushWithin bounds a shutdown whose context has no deadline of its own.
+const flushWithin = 5 * time.Second
+
+// Shutdown sends what is queued and stops the exporters.
+func (rt *Runtime) Shutdown(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, flushWithin)
+		defer cancel()
+	}
+	var errs []error
+	for i := len(rt.shutdown) - 1; i >= 0; i-- {
+		errs = append(errs, rt.shutdown[i](ctx))
+	}
+	rt.shutdown = nil
+	return errors.Join(errs...)
+}
+
+func envOr(key, fallback string) string {
+	if v := os.Getenv(key); v != "" {
+		return v
+	}
+	return fallback
+}
