@@ -186,7 +186,7 @@ func (s *Store) Expire() {
 	if s.closed {
 		return
 	}
-	if len(s.active.entries) > 0 && s.retention > 0 &&
+	if s.active.count > 0 && s.retention > 0 &&
 		s.now().Sub(time.Unix(0, s.active.maxWritten)) > s.retention {
 		if err := s.roll(); err != nil {
 			s.log.Warn("seal trace segment", "error", err)

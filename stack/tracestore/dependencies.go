@@ -1,8 +1,12 @@
 package tracestore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
 // Dependency is a directed edge between two services with the number of calls.
@@ -16,56 +20,105 @@ type Dependency struct {
 // of one service is the parent of a span of another. Spans of one service
 // below each other do not count.
 func (s *Store) Dependencies(ctx context.Context, from, to time.Time) ([]Dependency, error) {
+	minStart, maxStart := from.UnixNano(), to.UnixNano()
 	s.mu.RLock()
-	defer s.mu.RUnlock()
 	if s.closed {
+		s.mu.RUnlock()
 		return nil, ErrClosed
 	}
-	counts := map[[2]string]uint64{}
-	segments := s.segments()
-	minStart, maxStart := from.UnixNano(), to.UnixNano()
-	services := map[uint64]string{} // by span ID, of one trace
-	for i, seg := range segments {
-		if len(seg.entries) == 0 || seg.maxStart < minStart || seg.minStart > maxStart {
-			continue
+	var views []view
+	var names [][]string
+	for _, seg := range s.segments() {
+		if seg.count > 0 && seg.maxStart >= minStart && seg.minStart <= maxStart {
+			views = append(views, seg.view())
+			names = append(names, seg.names)
 		}
+	}
+	s.mu.RUnlock()
+	defer func() {
+		for i := range views {
+			views[i].release(s)
+		}
+	}()
+	counts := edges{}
+	// Spans of one trace are in one segment or in neighbours, so the services
+	// of the segment before are kept, and parents that come late are waited for
+	// over one segment more.
+	var before links
+	var buf []entry
+	for i := range views {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		for id, ordinal := range seg.traceOf {
-			clear(services)
-			seg.eachOf(ordinal, func(e *entry) { services[e.span] = seg.service(e) })
-			// A trace seldom spans more than two segments, but may.
-			for j, other := range segments {
-				if j == i {
-					continue
-				}
-				if o, ok := other.traceOf[id]; ok {
-					other.eachOf(o, func(e *entry) { services[e.span] = other.service(e) })
-				}
-			}
-			seg.eachOf(ordinal, func(e *entry) {
-				if e.parent == 0 || e.start < minStart || e.start > maxStart {
-					return
-				}
-				child := seg.service(e)
-				if parent, ok := services[e.parent]; ok && parent != child {
-					counts[[2]string{parent, child}]++
-				}
-			})
+		entries, err := views[i].all(&buf)
+		if err != nil {
+			return nil, err
 		}
+		now := links{services: make(map[spanRef]string, len(entries))}
+		service := func(e *entry) string { return names[i][views[i].resources[e.resource].service] }
+		for j := range entries {
+			now.services[spanRef{views[i].ids[entries[j].trace], entries[j].span}] = service(&entries[j])
+		}
+		for _, c := range before.children {
+			if parent, ok := now.services[c.parent]; ok {
+				counts.add(parent, c.service)
+			}
+		}
+		for j := range entries {
+			e := &entries[j]
+			if e.parent == 0 || e.start < minStart || e.start > maxStart {
+				continue
+			}
+			ref := spanRef{views[i].ids[e.trace], e.parent}
+			parent, ok := now.services[ref]
+			if !ok {
+				parent, ok = before.services[ref]
+			}
+			if ok {
+				counts.add(parent, service(e))
+			} else {
+				now.children = append(now.children, child{ref, service(e)})
+			}
+		}
+		before = now
 	}
-	out := make([]Dependency, 0, len(counts))
-	for k, n := range counts {
-		out = append(out, Dependency{Parent: k[0], Child: k[1], Calls: n})
-	}
-	return out, nil
+	return counts.list(), nil
 }
 
-func (s *segment) service(e *entry) string { return s.names[s.resources[e.resource].service] }
+// spanRef names a span of a trace.
+type spanRef struct {
+	trace pcommon.TraceID
+	span  uint64
+}
 
-func (s *segment) eachOf(ordinal uint32, f func(*entry)) {
-	for i := s.heads[ordinal]; i >= 0; i = s.entries[i].prev {
-		f(&s.entries[i])
+// child is a span whose parent has not been seen yet.
+type child struct {
+	parent  spanRef
+	service string
+}
+
+// links is what one segment knows.
+type links struct {
+	services map[spanRef]string
+	children []child
+}
+
+// edges counts calls between services.
+type edges map[[2]string]uint64
+
+func (c edges) add(parent, child string) {
+	if parent != child {
+		c[[2]string{parent, child}]++
 	}
+}
+
+func (c edges) list() []Dependency {
+	out := make([]Dependency, 0, len(c))
+	for k, n := range c {
+		out = append(out, Dependency{Parent: k[0], Child: k[1], Calls: n})
+	}
+	slices.SortFunc(out, func(a, b Dependency) int {
+		return cmp.Or(cmp.Compare(a.Parent, b.Parent), cmp.Compare(a.Child, b.Child))
+	})
+	return out
 }

@@ -4,13 +4,13 @@
 //
 // Three limits bound it: bytes on disk, bytes of index in memory, and age.
 // Whichever is reached first drops the oldest segment as a whole, so expiry
-// costs the same whatever a segment holds. A trace that lost part of its
-// spans that way is no longer answered: a trace is shown whole or not at all.
+// costs the same whatever a segment holds. The traces that lose part of their
+// spans that way are no longer answered.
 //
 // A segment is a sequence of length-prefixed, checksummed records. A resource
 // record holds a resource and its scope once; a span record holds the spans of
-// one trace from one export and refers to it. Both are OTLP protobuf. A sealed
-// segment has its index beside it in a file of its own; a segment without a
-// valid index file is scanned, and a torn tail, as a killed process leaves it,
+// one trace from one export and refers to it. Both are OTLP protobuf. The index of a
+// sealed segment is in a file beside it, of which only names, trace IDs and
+// resources are kept in memory; a segment without a valid index file is scanned, and a torn tail, as a killed process leaves it,
 // is cut off.
 package tracestore

@@ -36,10 +36,34 @@ type Operation struct {
 // view is what a reader keeps of a segment after it released the lock.
 type view struct {
 	seg       *segment
-	entries   []entry
+	entries   []entry // of a segment that is not sealed
+	sealed    bool
 	ids       []pcommon.TraceID
 	resources []resource
 	head      int32
+}
+
+// view pins the segment. The caller holds the lock.
+func (s *segment) view() view {
+	s.acquire()
+	return view{seg: s, entries: s.entries, sealed: s.index != nil, ids: s.ids, resources: s.resources, head: -1}
+}
+
+func (v *view) entry(i int32) (entry, error) {
+	if v.sealed {
+		return v.seg.readEntry(i)
+	}
+	return v.entries[i], nil
+}
+
+// all returns every entry; those of a sealed segment are read into buf.
+func (v *view) all(buf *[]entry) ([]entry, error) {
+	if !v.sealed {
+		return v.entries, nil
+	}
+	var err error
+	*buf, err = v.seg.readEntries(*buf)
+	return *buf, err
 }
 
 func (v *view) release(s *Store) {
@@ -59,8 +83,9 @@ func (s *Store) Trace(ctx context.Context, id pcommon.TraceID) (ptrace.Traces, e
 	var views []view
 	for _, seg := range s.segments() {
 		if ordinal, ok := seg.traceOf[id]; ok {
-			seg.acquire()
-			views = append(views, view{seg: seg, entries: seg.entries, resources: seg.resources, head: seg.heads[ordinal]})
+			v := seg.view()
+			v.head = seg.heads[ordinal]
+			views = append(views, v)
 		}
 	}
 	s.mu.RUnlock()
@@ -85,8 +110,13 @@ func (s *Store) Trace(ctx context.Context, id pcommon.TraceID) (ptrace.Traces, e
 func (v *view) collect(ctx context.Context, into ptrace.Traces) error {
 	type record struct{ off, resource uint32 }
 	var records []record
-	for i := v.head; i >= 0; i = v.entries[i].prev {
-		r := record{v.entries[i].off, v.entries[i].resource}
+	for i := v.head; i >= 0; {
+		e, err := v.entry(i)
+		if err != nil {
+			return err
+		}
+		i = e.prev
+		r := record{e.off, e.resource}
 		if n := len(records); n == 0 || records[n-1] != r {
 			records = append(records, r)
 		}
@@ -155,8 +185,7 @@ func (s *Store) FindIDs(ctx context.Context, q Query) ([]pcommon.TraceID, error)
 		if !ok {
 			continue
 		}
-		seg.acquire()
-		views = append(views, view{seg: seg, entries: seg.entries, ids: seg.ids, resources: seg.resources})
+		views = append(views, seg.view())
 		matchers = append(matchers, m)
 	}
 	s.mu.RUnlock()
@@ -168,13 +197,18 @@ func (s *Store) FindIDs(ctx context.Context, q Query) ([]pcommon.TraceID, error)
 
 	var ids []pcommon.TraceID
 	seen := map[pcommon.TraceID]struct{}{}
+	var buf []entry
 	for i := range views {
 		v := &views[i]
-		for j := len(v.entries) - 1; j >= 0; j-- {
+		entries, err := v.all(&buf)
+		if err != nil {
+			return nil, err
+		}
+		for j := range slices.Backward(entries) {
 			if j%4096 == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			e := &v.entries[j]
+			e := &entries[j]
 			if !matchers[i].index(e, v.resources[e.resource]) {
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -16,9 +17,13 @@ import (
 //	magic | size of the segment | minStart maxStart maxWritten |
 //	names | resources | ids with heads | operations | entries | CRC-32C
 //
-// all little endian, every list preceded by its uint32 length. It is a copy of
-// what a scan would find, so anything wrong with it only costs that scan.
-const indexMagic = "tenhopi1"
+// all little endian, every list preceded by its uint32 length, entries of a
+// fixed size. It is a copy of what a scan would find, so anything wrong with it
+// only costs that scan.
+const (
+	indexMagic = "tenhopi1"
+	diskEntry  = 74 // bytes
+)
 
 var errBadIndex = errors.New("index file is not valid")
 
@@ -26,23 +31,71 @@ func indexPath(segment string) string {
 	return strings.TrimSuffix(segment, ".seg") + ".idx"
 }
 
-// writeIndex writes the file under a temporary name and renames it, so that
-// what carries the real name is whole.
-func writeIndex(s *segment) error {
+// seal writes the index file and lets go of the entries in memory. The file is
+// written under a temporary name and renamed, so that what carries the real
+// name is whole.
+func (s *segment) seal() error {
 	path := indexPath(s.path)
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, encodeIndex(s), 0o600); err != nil {
+	b, entriesOff := encodeIndex(s)
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
 		return fmt.Errorf("write trace index: %w", errors.Join(err, os.Remove(tmp)))
 	}
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("write trace index: %w", errors.Join(err, os.Remove(tmp)))
 	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("write trace index: %w", err)
+	}
+	s.index, s.indexOff, s.entries = f, entriesOff, nil
 	return nil
 }
 
-func encodeIndex(s *segment) []byte {
+// unseal brings the entries back into memory and removes the index file, which
+// would be out of date with the next span.
+func (s *segment) unseal() error {
+	entries, err := s.readEntries(nil)
+	if err != nil {
+		return err
+	}
+	if s.index != nil {
+		err = errors.Join(s.index.Close(), os.Remove(indexPath(s.path)))
+	}
+	s.entries, s.index = entries, nil
+	return err
+}
+
+// readEntries reads all entries of a sealed segment into dst.
+func (s *segment) readEntries(dst []entry) ([]entry, error) {
+	if s.index == nil {
+		return s.entries, nil
+	}
+	b := make([]byte, s.count*diskEntry)
+	if _, err := s.index.ReadAt(b, s.indexOff); err != nil {
+		return nil, fmt.Errorf("read trace index: %w", err)
+	}
+	r := &reader{b: b}
+	dst = slices.Grow(dst[:0], s.count)
+	for range s.count {
+		dst = append(dst, r.entry())
+	}
+	return dst, nil
+}
+
+// readEntry reads one entry of a sealed segment.
+func (s *segment) readEntry(i int32) (entry, error) {
+	var b [diskEntry]byte
+	if _, err := s.index.ReadAt(b[:], s.indexOff+int64(i)*diskEntry); err != nil {
+		return entry{}, fmt.Errorf("read trace index: %w", err)
+	}
+	return (&reader{b: b[:]}).entry(), nil
+}
+
+// encodeIndex returns the file and where its entries begin.
+func encodeIndex(s *segment) (b []byte, entriesOff int64) {
 	le := binary.LittleEndian
-	b := make([]byte, 0, len(s.entries)*entryBytes+len(s.ids)*20+int(s.nameBytes)+4096)
+	b = make([]byte, 0, len(s.entries)*entryBytes+len(s.ids)*20+int(s.nameBytes)+4096)
 	b = append(b, indexMagic...)
 	for _, v := range []int64{s.size, s.minStart, s.maxStart, s.maxWritten} {
 		b = le.AppendUint64(b, uint64(v))
@@ -76,10 +129,11 @@ func encodeIndex(s *segment) []byte {
 		b = append(b, op.kind)
 	}
 	b = le.AppendUint32(b, uint32(len(s.entries)))
+	entriesOff = int64(len(b))
 	for i := range s.entries {
 		b = appendEntry(b, &s.entries[i])
 	}
-	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return le.AppendUint32(b, crc32.Checksum(b, castagnoli)), entriesOff
 }
 
 func appendEntry(b []byte, e *entry) []byte {
@@ -108,15 +162,10 @@ func openSegment(path string, number uint64) (*segment, int64, error) {
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}
-	s := newSegment(number, path, f)
-	s.sealed = true
-	if b, err := os.ReadFile(indexPath(path)); err == nil {
-		if err := decodeIndex(s, b); err == nil && s.size == info.Size() {
-			return s, 0, nil
-		}
-		s = newSegment(number, path, f)
-		s.sealed = true
+	if s, err := openIndexed(path, number, f, info.Size()); err == nil {
+		return s, 0, nil
 	}
+	s := newSegment(number, path, f)
 	whole, err := s.scan()
 	if err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("scan %s: %w", path, err), f.Close())
@@ -130,6 +179,25 @@ func openSegment(path string, number uint64) (*segment, int64, error) {
 	s.size = whole
 	s.maxWritten = info.ModTime().UnixNano()
 	return s, torn, nil
+}
+
+// openIndexed fails when there is no index file that fits the segment.
+func openIndexed(path string, number uint64, f *os.File, size int64) (*segment, error) {
+	b, err := os.ReadFile(indexPath(path))
+	if err != nil {
+		return nil, err
+	}
+	s := newSegment(number, path, f)
+	if err := decodeIndex(s, b); err != nil {
+		return nil, err
+	}
+	if s.size != size {
+		return nil, errBadIndex
+	}
+	if s.index, err = os.Open(indexPath(path)); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // reader takes values off a byte slice; once something is missing it returns
@@ -195,12 +263,22 @@ func decodeIndex(s *segment, b []byte) error {
 	for range r.count(9) {
 		s.operations[operation{r.u32(), r.u32(), r.u8()}] = struct{}{}
 	}
-	n := r.count(74)
-	s.entries = make([]entry, n)
-	for i := range s.entries {
-		s.entries[i] = r.entry()
+	if !s.consistent() {
+		return errBadIndex
 	}
-	if r.bad || len(r.b) != 0 || !s.consistent() {
+	s.count = r.count(diskEntry)
+	s.indexOff = int64(len(body) - len(r.b))
+	for i := range s.count {
+		if e := r.entry(); !s.holds(&e, i) {
+			return errBadIndex
+		}
+	}
+	for _, h := range s.heads {
+		if h < -1 || int(h) >= s.count {
+			return errBadIndex
+		}
+	}
+	if r.bad || len(r.b) != 0 {
 		return errBadIndex
 	}
 	return nil
@@ -215,10 +293,9 @@ func (r *reader) entry() entry {
 	}
 }
 
-// consistent reports whether every ordinal points into its list and every
-// chain of entries runs backwards, so that no lookup can fail or loop.
+// consistent reports whether every ordinal points into its list.
 func (s *segment) consistent() bool {
-	names, entries := uint32(len(s.names)), int32(len(s.entries))
+	names := uint32(len(s.names))
 	for _, r := range s.resources {
 		if r.service >= names {
 			return false
@@ -229,16 +306,12 @@ func (s *segment) consistent() bool {
 			return false
 		}
 	}
-	for _, h := range s.heads {
-		if h < -1 || h >= entries {
-			return false
-		}
-	}
-	for i, e := range s.entries {
-		if e.name >= names || int(e.resource) >= len(s.resources) || int(e.trace) >= len(s.ids) ||
-			e.prev < -1 || int(e.prev) >= i {
-			return false
-		}
-	}
 	return true
+}
+
+// holds reports the same of entry i, and that its chain runs backwards, so that
+// no lookup can fail or loop.
+func (s *segment) holds(e *entry, i int) bool {
+	return int(e.name) < len(s.names) && int(e.resource) < len(s.resources) &&
+		int(e.trace) < len(s.ids) && e.prev >= -1 && int(e.prev) < i
 }

@@ -37,7 +37,7 @@ func (s *segment) matcher(q Query) (matcher, bool) {
 	if ok && !m.anyName {
 		m.name, ok = s.nameOf[q.Operation]
 	}
-	if !ok || len(s.entries) == 0 {
+	if !ok || s.count == 0 {
 		return m, false
 	}
 	if !q.StartMin.IsZero() {

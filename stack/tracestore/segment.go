@@ -49,16 +49,19 @@ type operation struct {
 
 // segment is one file of records with its index. Entries, ids, names and
 // resources only grow, and their elements never change, so a reader may keep a
-// slice of them after it has released the store's lock; the maps may be read
-// under the lock only, until the segment is sealed.
+// slice of them after it has released the store's lock; the maps and heads may
+// be read under the lock only. The entries of a sealed segment are in its index
+// file; only if that could not be written do they stay in memory.
 type segment struct {
 	number uint64
 	path   string
 	file   *os.File
 	size   int64
-	sealed bool
 
 	entries   []entry
+	count     int      // entries, wherever they are
+	index     *os.File // of a sealed segment
+	indexOff  int64    // of the first entry in index
 	ids       []pcommon.TraceID
 	heads     []int32 // newest entry of each trace, parallel to ids
 	names     []string
@@ -113,6 +116,9 @@ func (s *segment) release() error {
 		return nil
 	}
 	err := s.file.Close()
+	if s.index != nil {
+		err = errors.Join(err, s.index.Close())
+	}
 	if s.dropped.Load() {
 		err = errors.Join(err, os.Remove(s.path))
 		if rmErr := os.Remove(indexPath(s.path)); rmErr != nil && !errors.Is(rmErr, os.ErrNotExist) {
@@ -181,13 +187,14 @@ func (s *segment) indexSpans(off int64, res uint32, td ptrace.Traces) {
 		}
 		s.heads[ordinal] = int32(len(s.entries))
 		s.operations[operation{s.resources[res].service, e.name, e.kind}] = struct{}{}
-		if len(s.entries) == 0 || e.start < s.minStart {
+		if s.count == 0 || e.start < s.minStart {
 			s.minStart = e.start
 		}
-		if len(s.entries) == 0 || e.start > s.maxStart {
+		if s.count == 0 || e.start > s.maxStart {
 			s.maxStart = e.start
 		}
 		s.entries = append(s.entries, e)
+		s.count++
 	}
 }
 

@@ -51,10 +51,11 @@ type Store struct {
 // Option configures a Store.
 type Option func(*Store)
 
-// WithMemoryBytes bounds the index in memory. Values below 1 MiB are raised to
-// it. About 80 bytes a span are needed.
+// WithMemoryBytes bounds the index in memory. Values below 4 MiB are raised to
+// it. The newest segment takes about 80 bytes a span, the others about 80 bytes
+// a trace; what a search reads on its way is not counted.
 func WithMemoryBytes(n int64) Option {
-	return func(s *Store) { s.memoryBytes = max(n, 1<<20) }
+	return func(s *Store) { s.memoryBytes = max(n, 4<<20) }
 }
 
 // WithDiskBytes bounds the segment files.
@@ -92,8 +93,8 @@ func Open(dir string, opts ...Option) (*Store, error) {
 	for _, o := range opts {
 		o(s)
 	}
-	// An eighth of either limit, so that expiry never drops more than that at once.
-	s.segmentBytes = min(DefaultSegmentBytes, s.diskBytes/8, s.memoryBytes)
+	// So that expiry never drops more than an eighth at once.
+	s.segmentBytes = min(DefaultSegmentBytes, s.diskBytes/8)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open trace store: %w", err)
 	}
@@ -121,15 +122,18 @@ func (s *Store) recover() error {
 			s.torn += torn
 			s.log.Warn("cut a torn tail off a trace segment", "segment", seg.path, "bytes", torn)
 		}
+		if seg.index == nil && n != numbers[len(numbers)-1] {
+			if err := seg.seal(); err != nil {
+				s.log.Warn("the index of a trace segment stays in memory", "error", err)
+			}
+		}
 		s.sealed = append(s.sealed, seg)
 	}
 	if n := len(s.sealed); n > 0 && s.sealed[n-1].size < s.segmentBytes {
 		s.active = s.sealed[n-1]
-		s.active.sealed = false
 		s.sealed = s.sealed[:n-1]
-		// It would be out of date with the next span.
-		if err := os.Remove(indexPath(s.active.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+		if err := s.active.unseal(); err != nil {
+			return errors.Join(err, s.active.release())
 		}
 		return nil
 	}
@@ -157,11 +161,9 @@ func (s *Store) roll() error {
 		s.sealed = s.sealed[:len(s.sealed)-1]
 		return err
 	}
-	old.sealed = true
-	old.entries = slices.Clip(old.entries)
-	if err := writeIndex(old); err != nil {
-		// The segment is scanned at the next start instead.
-		s.log.Warn("write index of trace segment", "error", err)
+	if err := old.seal(); err != nil {
+		// And the segment is scanned at the next start.
+		s.log.Warn("the index of a trace segment stays in memory", "error", err)
 	}
 	return nil
 }
@@ -179,7 +181,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	err := writeIndex(s.active)
+	err := s.active.seal()
 	for _, seg := range s.segments() {
 		err = errors.Join(err, seg.release())
 	}
@@ -205,7 +207,7 @@ func (s *Store) Stats() Stats {
 	st.MemoryBytes, st.DiskBytes = s.usage()
 	for _, seg := range s.segments() {
 		st.Segments++
-		st.Spans += len(seg.entries)
+		st.Spans += seg.count
 		st.Traces += len(seg.traceOf)
 	}
 	return st
