@@ -1,0 +1,33 @@
+// Package contracts holds what the storefront's services say to each other:
+// protobuf definitions, the generated code in tenhopv1, and the JSON of the
+// two HTTP services.
+package contracts
+
+//go:generate env GOWORK=off go tool -modfile=../../tools/go.mod buf generate
+
+// Kafka topics.
+const (
+	TopicOrdersPlaced     = "orders.placed"
+	TopicShipmentsCreated = "shipments.created"
+)
+
+// LoyaltyAccount answers GET /points/{user} of loyalty.
+type LoyaltyAccount struct {
+	UserID string `json:"user_id"`
+	Points int64  `json:"points"`
+}
+
+// FraudCheck is the body of POST /check of fraud.
+type FraudCheck struct {
+	UserID string `json:"user_id"`
+	Region string `json:"region"`
+	Method string `json:"method"`
+	Amount int64  `json:"amount"`
+}
+
+// FraudVerdict answers it.
+type FraudVerdict struct {
+	Allowed bool   `json:"allowed"`
+	Reason  string `json:"reason,omitempty"`
+	Score   int    `json:"score"`
+}
