@@ -2,16 +2,19 @@ package stack
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tenhop/tenhop/stack/jaegerquery"
 )
 
 // sanitize makes spans fit to be stored, with the replacements that Jaeger
 // makes: a service without a name gets one that says so, and a span that ends
-// before it starts lasts no time.
+// before it starts lasts a nanosecond.
 func sanitize(td ptrace.Traces) {
 	for _, rs := range td.ResourceSpans().All() {
 		attrs := rs.Resource().Attributes()
@@ -26,12 +29,24 @@ func sanitize(td ptrace.Traces) {
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span := range ss.Spans().All() {
 				span.SetName(strings.ToValidUTF8(span.Name(), "\uFFFD"))
-				if span.EndTimestamp() < span.StartTimestamp() {
-					span.SetEndTimestamp(span.StartTimestamp())
-				}
+				sanitizeDuration(span)
 			}
 		}
 	}
+}
+
+// leastDuration is what a span lasts that claims to end before it starts.
+const leastDuration = 1 // nanosecond
+
+func sanitizeDuration(span ptrace.Span) {
+	start, end := span.StartTimestamp(), span.EndTimestamp()
+	if start < end {
+		return
+	}
+	span.SetEndTimestamp(start + leastDuration)
+	jaegerquery.Warn(span, fmt.Sprintf(
+		"Negative duration detected, sanitizing end timestamp. Original end timestamp: %s, adjusted to: %s",
+		end.AsTime(), (start+leastDuration).AsTime()))
 }
 
 // quiet drops what a library says below a warning.

@@ -154,7 +154,7 @@ func checkParents(td ptrace.Traces, t texts) {
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span := range ss.Spans().All() {
 				if _, dup := nodes[span.SpanID()]; dup {
-					warn(span, "duplicate span IDs; skipping clock skew adjustment")
+					Warn(span, "duplicate span IDs; skipping clock skew adjustment")
 					continue
 				}
 				n := node{span, host}
@@ -169,11 +169,11 @@ func checkParents(td ptrace.Traces, t texts) {
 		}
 		parent, ok := nodes[n.span.ParentSpanID()]
 		if !ok {
-			warn(n.span, fmt.Sprintf(t.missingParent, n.span.ParentSpanID()))
+			Warn(n.span, fmt.Sprintf(t.missingParent, n.span.ParentSpanID()))
 			continue
 		}
 		if d := skewOf(n, parent, nodes); d != 0 {
-			warn(n.span, fmt.Sprintf("clock skew adjustment disabled; not applying calculated delta of %v", d))
+			Warn(n.span, fmt.Sprintf("clock skew adjustment disabled; not applying calculated delta of %v", d))
 		}
 	}
 }
@@ -215,12 +215,48 @@ func removeEmptyLinks(span ptrace.Span) {
 		if !l.TraceID().IsEmpty() {
 			return false
 		}
-		warn(span, "Invalid span link removed")
+		Warn(span, "Invalid span link removed")
 		return true
 	})
 }
 
-func warn(span ptrace.Span, text string) {
+// libraryAttributes describe the SDK and belong to the resource; some SDKs put
+// them on spans.
+var libraryAttributes = map[string]bool{
+	"telemetry.sdk.language":   true,
+	"telemetry.sdk.name":       true,
+	"telemetry.sdk.version":    true,
+	"telemetry.distro.name":    true,
+	"telemetry.distro.version": true,
+}
+
+func moveLibraryAttributes(td ptrace.Traces) {
+	for _, rs := range td.ResourceSpans().All() {
+		resource := rs.Resource().Attributes()
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, span := range ss.Spans().All() {
+				var conflicts []string
+				span.Attributes().RemoveIf(func(k string, v pcommon.Value) bool {
+					if !libraryAttributes[k] {
+						return false
+					}
+					if old, ok := resource.Get(k); ok && !old.Equal(v) {
+						conflicts = append(conflicts, k)
+						return false
+					}
+					v.CopyTo(resource.PutEmpty(k))
+					return true
+				})
+				for _, k := range conflicts {
+					Warn(span, "conflicting values between Span and Resource for attribute "+k)
+				}
+			}
+		}
+	}
+}
+
+// Warn notes something about a span where Jaeger's APIs show it.
+func Warn(span ptrace.Span, text string) {
 	if v, ok := span.Attributes().Get(warningsAttribute); ok && v.Type() == pcommon.ValueTypeSlice {
 		v.Slice().AppendEmpty().SetStr(text)
 		return

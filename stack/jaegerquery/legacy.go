@@ -52,9 +52,6 @@ func (s *server) serviceOperations(w http.ResponseWriter, r *http.Request) {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	if names == nil {
-		names = []string{}
-	}
 	respondUI(w, r, envelope{Data: names, Total: len(names)})
 }
 
@@ -164,7 +161,7 @@ func uiTraces(found []ptrace.Traces, raw bool) []uiTrace {
 		if !raw {
 			adjust(td, legacyTexts)
 		}
-		out[i] = toUITrace(td)
+		out[i] = toUITrace(td, raw)
 	}
 	return out
 }

@@ -33,7 +33,8 @@ func parseTraceID(s string) (pcommon.TraceID, error) {
 		return id, errors.New("traceID cannot be empty")
 	}
 	if len(s) > maxTraceIDLength {
-		return id, fmt.Errorf("traceID cannot be longer than %d hex characters: %s", maxTraceIDLength, s)
+		//nolint:revive,staticcheck // Jaeger's text
+		return id, fmt.Errorf("TraceID cannot be longer than %d hex characters: %s", maxTraceIDLength, s)
 	}
 	var high, low uint64
 	var err error

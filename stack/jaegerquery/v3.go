@@ -48,7 +48,7 @@ func (s *server) v3Operations(w http.ResponseWriter, r *http.Request) {
 		out[i] = v3Operation{Name: o.Name, SpanKind: o.Kind}
 	}
 	respond(w, struct {
-		Operations []v3Operation `json:"operations,omitempty"`
+		Operations []v3Operation `json:"operations"`
 	}{out})
 }
 
@@ -217,6 +217,7 @@ func v3Respond(w http.ResponseWriter, raw bool, traces ...ptrace.Traces) {
 	for _, td := range traces {
 		if !raw {
 			adjust(td, otlpTexts)
+			moveLibraryAttributes(td)
 		}
 		td.ResourceSpans().MoveAndAppendTo(all.ResourceSpans())
 	}

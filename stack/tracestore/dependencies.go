@@ -17,8 +17,8 @@ type Dependency struct {
 }
 
 // Dependencies counts, over spans that started in [from, to], how often a span
-// of one service is the parent of a span of another. Spans of one service
-// below each other do not count.
+// of one service is the parent of a span of another, or of itself: Jaeger
+// counts those, too.
 func (s *Store) Dependencies(ctx context.Context, from, to time.Time) ([]Dependency, error) {
 	minStart, maxStart := from.UnixNano(), to.UnixNano()
 	s.mu.RLock()
@@ -107,9 +107,7 @@ type links struct {
 type edges map[[2]string]uint64
 
 func (c edges) add(parent, child string) {
-	if parent != child {
-		c[[2]string{parent, child}]++
-	}
+	c[[2]string{parent, child}]++
 }
 
 func (c edges) list() []Dependency {

@@ -385,7 +385,7 @@ func TestDependenciesCountCallsBetweenServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []Dependency{{"a", "b", 2}}; !reflect.DeepEqual(got, want) {
+	if want := []Dependency{{"a", "a", 1}, {"a", "b", 2}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
