@@ -38,6 +38,8 @@ type config struct {
 	registry  *prometheus.Registry
 	hop       []hop.Option
 	setGlobal bool
+	instance  string
+	noTraces  bool
 }
 
 // Option sets one thing of the set-up.
@@ -61,6 +63,13 @@ func WithHopOptions(opts ...hop.Option) Option {
 // WithGlobal also sets OpenTelemetry's global tracer provider and propagator,
 // for libraries that look there. Without it the globals stay as they are.
 func WithGlobal() Option { return func(c *config) { c.setGlobal = true } }
+
+// WithInstance sets service.instance.id: which of several replicas this is.
+func WithInstance(id string) Option { return func(c *config) { c.instance = id } }
+
+// WithoutTraces starts metrics and logs alone, for a service whose spans are
+// somebody else's business.
+func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
 
 // Runtime is a service's telemetry, started.
 type Runtime struct {
@@ -98,11 +107,11 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 			return nil, fmt.Errorf("setup: %w", err)
 		}
 	}
-	res, err := newResource(ctx, service, c.version)
+	res, err := newResource(ctx, service, c.version, c.instance)
 	if err != nil {
 		return nil, err
 	}
-	if err := rt.startTraces(ctx, res, owned); err != nil {
+	if err := rt.startTraces(ctx, res, owned, c.noTraces); err != nil {
 		return nil, err
 	}
 	writer, err := rt.startLogs(ctx, res, c.logs, owned)
@@ -128,10 +137,13 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	return rt, nil
 }
 
-func newResource(ctx context.Context, service, version string) (*resource.Resource, error) {
+func newResource(ctx context.Context, service, version, instance string) (*resource.Resource, error) {
 	attrs := []attribute.KeyValue{attribute.String("service.name", service)}
 	if version != "" {
 		attrs = append(attrs, attribute.String("service.version", version))
+	}
+	if instance != "" {
+		attrs = append(attrs, attribute.String("service.instance.id", instance))
 	}
 	own, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID(),
 		resource.WithFromEnv(), resource.WithAttributes(attrs...))
@@ -141,9 +153,9 @@ func newResource(ctx context.Context, service, version string) (*resource.Resour
 	return own, nil
 }
 
-func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer) error {
+func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer, disabled bool) error {
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)} // the sampler comes from OTEL_TRACES_SAMPLER
-	disabled := strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
+	disabled = disabled || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
 	switch kind := envOr("OTEL_TRACES_EXPORTER", "otlp"); {
 	case disabled || kind == "none":
 		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))

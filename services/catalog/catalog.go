@@ -1,0 +1,139 @@
+// Package catalog keeps the products and finds them.
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/runtime"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// maxPage bounds a list.
+const maxPage = 100
+
+// Definition declares the service.
+func Definition() runtime.Definition {
+	return runtime.Definition{
+		Name: "catalog",
+		Operations: []string{"tenhop.v1.Catalog/ListProducts", "tenhop.v1.Catalog/GetProduct",
+			"tenhop.v1.Catalog/GetProducts", "tenhop.v1.Catalog/Search"},
+		Fields: func(_ context.Context, _ string, req any) map[string]string {
+			switch r := req.(type) {
+			case *pb.GetProductRequest:
+				return map[string]string{"product.id": r.GetProductId()}
+			case *pb.ListProductsRequest:
+				return map[string]string{"product.category": r.GetCategory()}
+			}
+			return nil
+		},
+		Build: build,
+	}
+}
+
+func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	store, err := e.OpenStore(ctx, dir)
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	if err := seed(ctx, store); err != nil {
+		return runtime.Service{}, err
+	}
+	s := &server{store: store}
+	return runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterCatalogServer(r, s) }}, nil
+}
+
+type server struct {
+	pb.UnimplementedCatalogServer
+	store *runtime.Store
+}
+
+const columns = "id, name, category, description, price"
+
+func (s *server) ListProducts(ctx context.Context, req *pb.ListProductsRequest) (*pb.Products, error) {
+	q, args := "SELECT "+columns+" FROM products", []any{}
+	if c := req.GetCategory(); c != "" {
+		q, args = q+" WHERE category = ?", append(args, c)
+	}
+	args = append(args, page(req.GetLimit()), max(req.GetOffset(), 0))
+	return s.list(ctx, q+" ORDER BY id LIMIT ? OFFSET ?", args...)
+}
+
+func (s *server) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Products, error) {
+	words := strings.TrimSpace(req.GetQuery())
+	if words == "" || len(words) > 200 {
+		return nil, status.Error(codes.InvalidArgument, "the query must have 1 to 200 bytes")
+	}
+	like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(words)) + "%"
+	return s.list(ctx, "SELECT "+columns+` FROM products WHERE LOWER(name) LIKE ? ESCAPE '\' ORDER BY id LIMIT ?`, like, page(req.GetLimit()))
+}
+
+func (s *server) GetProduct(ctx context.Context, req *pb.GetProductRequest) (*pb.Product, error) {
+	var p pb.Product
+	err := s.store.QueryRow(ctx, "SELECT "+columns+" FROM products WHERE id = ?", req.GetProductId()).
+		Scan(&p.Id, &p.Name, &p.Category, &p.Description, &p.Price)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, status.Errorf(codes.NotFound, "no product %q", req.GetProductId())
+	}
+	if err != nil {
+		return nil, err
+	}
+	hop.SetAttributes(ctx, attribute.String("product.category", p.GetCategory()))
+	return &p, nil
+}
+
+func (s *server) GetProducts(ctx context.Context, req *pb.GetProductsRequest) (*pb.Products, error) {
+	ids := req.GetProductIds()
+	if len(ids) == 0 {
+		return &pb.Products{}, nil
+	}
+	if len(ids) > maxPage {
+		return nil, status.Errorf(codes.InvalidArgument, "at most %d products at once", maxPage)
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return s.list(ctx, "SELECT "+columns+" FROM products WHERE id IN (?"+strings.Repeat(", ?", len(ids)-1)+") ORDER BY id", args...)
+}
+
+func (s *server) list(ctx context.Context, q string, args ...any) (*pb.Products, error) {
+	rows, err := s.store.Query(ctx, q, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := &pb.Products{}
+	for rows.Next() {
+		var p pb.Product
+		if err := rows.Scan(&p.Id, &p.Name, &p.Category, &p.Description, &p.Price); err != nil {
+			return nil, err
+		}
+		out.Products = append(out.Products, &p)
+	}
+	return out, rows.Err()
+}
+
+func page(limit int32) int32 {
+	if limit <= 0 || limit > maxPage {
+		return 20
+	}
+	return limit
+}

@@ -1,0 +1,49 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/pprof"
+	"time"
+)
+
+// adminHandler serves what operators and scrapers ask for: /metrics, /healthz
+// (the process lives), /readyz (it can do its work), /chaos (404 without a
+// token) and, behind the same token, /debug/pprof.
+func (e *Env) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { e.Metrics.ServeHTTP(w, r) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", e.readyz)
+	admin := e.Chaos.AdminHandler()
+	mux.Handle("/chaos", admin)
+	mux.Handle("/chaos/", admin)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	return mux
+}
+
+// readyz answers 200 when every check passes, 503 with the failures otherwise.
+// Peers are no check: their outage must not take this service down too.
+func (e *Env) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	e.mu.Lock()
+	checks := e.checks
+	e.mu.Unlock()
+	failed := map[string]string{}
+	for _, c := range checks {
+		if err := c.ok(ctx); err != nil {
+			failed[c.name] = err.Error()
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if len(failed) > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"ready": len(failed) == 0, "failed": failed})
+}

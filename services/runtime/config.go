@@ -1,0 +1,118 @@
+// Package runtime is what the storefront's services share besides their
+// contracts: configuration from the environment, finding each other by name,
+// the admin port, stores with migrations, and an orderly end.
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Config is one service process. Nothing in it has an address built in.
+type Config struct {
+	Instance   string       // service.instance.id
+	Listener   net.Listener // where the service speaks; nil for Kafka-only services
+	Admin      net.Listener // /metrics, /healthz, /readyz, /chaos
+	Resolver   Resolver
+	Store      string // sqlite:///path or postgres://…
+	Redis      string // host:port
+	Kafka      []string
+	ChaosToken string // empty: no chaos endpoint
+	JaegerURL  string // thrift over HTTP, for the legacy service
+	Version    string
+	LogWriter  io.Writer
+}
+
+// ConfigFromEnv reads the configuration of `tenhop service NAME`:
+//
+//	TENHOP_LISTEN, TENHOP_ADMIN_LISTEN   host:port; :8080 and :9464 otherwise
+//	LISTEN_FDS, LISTEN_FDNAMES           sockets that are open already (main, admin)
+//	TENHOP_RESOLVE                       payment=host:port,host:port;fraud=host:port
+//	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  when TENHOP_RESOLVE does not name a service
+//	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
+//	JAEGER_ENDPOINT                      where the legacy service sends its spans
+func ConfigFromEnv() (Config, error) {
+	c := Config{
+		Instance:   os.Getenv("TENHOP_INSTANCE"),
+		Store:      os.Getenv("TENHOP_STORE"),
+		Redis:      os.Getenv("TENHOP_REDIS"),
+		ChaosToken: os.Getenv("TENHOP_CHAOS_TOKEN"),
+		JaegerURL:  os.Getenv("JAEGER_ENDPOINT"),
+		Version:    os.Getenv("TENHOP_VERSION"),
+		LogWriter:  os.Stdout,
+	}
+	if k := os.Getenv("TENHOP_KAFKA"); k != "" {
+		c.Kafka = strings.Split(k, ",")
+	}
+	var err error
+	if c.Resolver, err = ParseResolver(os.Getenv("TENHOP_RESOLVE"), os.Getenv("TENHOP_DNS_SUFFIX")); err != nil {
+		return Config{}, err
+	}
+	if os.Getenv("LISTEN_FDS") != "" {
+		err = c.inherit()
+	} else {
+		err = c.listen()
+	}
+	return c, err
+}
+
+func (c *Config) listen() error {
+	var errs [2]error
+	c.Listener, errs[0] = listenOn("TENHOP_LISTEN", ":8080")
+	c.Admin, errs[1] = listenOn("TENHOP_ADMIN_LISTEN", ":9464")
+	return errors.Join(errs[:]...)
+}
+
+func listenOn(variable, fallback string) (net.Listener, error) {
+	addr := os.Getenv(variable)
+	if addr == "" {
+		addr = fallback
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w; set %s to a free address", addr, err, variable)
+	}
+	return l, nil
+}
+
+// firstInherited is the first inherited descriptor (sd_listen_fds(3)).
+const firstInherited = 3
+
+func (c *Config) inherit() error {
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || n < 1 || n > 16 {
+		return fmt.Errorf("LISTEN_FDS=%q is not a number of sockets", os.Getenv("LISTEN_FDS"))
+	}
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
+	for i := range n {
+		syscall.CloseOnExec(firstInherited + i)
+		f := os.NewFile(uintptr(firstInherited+i), "inherited")
+		l, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("inherited descriptor %d is not a listening socket: %w", firstInherited+i, err)
+		}
+		name := ""
+		if i < len(names) {
+			name = names[i]
+		}
+		switch name {
+		case "main":
+			c.Listener = l
+		case "admin":
+			c.Admin = l
+		default:
+			return fmt.Errorf("LISTEN_FDNAMES=%q: socket %d must be main or admin", os.Getenv("LISTEN_FDNAMES"), i)
+		}
+	}
+	if c.Admin == nil {
+		return errors.New("LISTEN_FDNAMES names no admin socket")
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package runtime
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+
+	"github.com/tenhop/tenhop/middleware/grpcmw"
+)
+
+// Resolver finds services by name: a static list first, then the environment
+// (TENHOP_ADDR_<NAME>), then DNS (<name><suffix>:8080), as in Kubernetes.
+type Resolver struct {
+	static map[string][]string
+	suffix string
+}
+
+// ParseResolver reads "payment=host:port,host:port;fraud=host:port".
+func ParseResolver(list, dnsSuffix string) (Resolver, error) {
+	r := Resolver{static: map[string][]string{}, suffix: dnsSuffix}
+	for _, entry := range strings.Split(list, ";") {
+		if entry = strings.TrimSpace(entry); entry == "" {
+			continue
+		}
+		name, addrs, ok := strings.Cut(entry, "=")
+		if !ok || name == "" {
+			return Resolver{}, fmt.Errorf("TENHOP_RESOLVE: %q is not name=host:port[,host:port]", entry)
+		}
+		for _, a := range strings.Split(addrs, ",") {
+			if _, _, err := net.SplitHostPort(a); err != nil {
+				return Resolver{}, fmt.Errorf("TENHOP_RESOLVE: %s: %w", name, err)
+			}
+			r.static[name] = append(r.static[name], a)
+		}
+	}
+	return r, nil
+}
+
+// Addresses returns the known addresses of a service and whether they are
+// complete; otherwise the single one is a name for DNS.
+func (r Resolver) Addresses(name string) (addrs []string, static bool) {
+	if a := r.static[name]; len(a) > 0 {
+		return a, true
+	}
+	if a := os.Getenv("TENHOP_ADDR_" + strings.ToUpper(name)); a != "" {
+		return strings.Split(a, ","), true
+	}
+	return []string{name + r.suffix + ":8080"}, false
+}
+
+// roundRobin spreads calls over all instances of a service.
+const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
+
+// Dial returns a measured connection to a service. It connects when it is
+// needed and again after every loss.
+func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
+	opts := append(grpcmw.DialOptions(name, grpcmw.WithTelemetry(e.Telemetry)),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(roundRobin),
+		grpc.WithDisableServiceConfig())
+	addrs, static := e.Resolver.Addresses(name)
+	target := "dns:///" + addrs[0]
+	if static {
+		m := manual.NewBuilderWithScheme("tenhop")
+		var state resolver.State
+		for _, a := range addrs {
+			state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: a}}})
+		}
+		m.InitialState(state)
+		opts = append(opts, grpc.WithResolvers(m))
+		target = "tenhop:///" + name
+	}
+	conn, err := grpc.NewClient(target, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connection to %s: %w", name, err)
+	}
+	e.onClose(conn.Close)
+	return conn, nil
+}
+
+// BaseURL returns a function that picks an instance of an HTTP service, one
+// after the other.
+func (e *Env) BaseURL(name string) func() string {
+	addrs, _ := e.Resolver.Addresses(name)
+	var next atomic.Uint64
+	return func() string { return "http://" + addrs[int(next.Add(1)-1)%len(addrs)] }
+}

@@ -1,0 +1,148 @@
+package runtime
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strconv"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver for postgres://
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver for sqlite://
+
+	"github.com/tenhop/tenhop/middleware/sqlmw"
+)
+
+// Store is a service's private database, SQLite or PostgreSQL. Statements are
+// written with ? and rewritten where the database wants $1.
+type Store struct {
+	db       *sqlmw.DB
+	postgres bool
+}
+
+// OpenStore opens the store that the configuration names and brings its schema
+// up to date with the migrations (goose, SQL, in the file system's root).
+func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
+	driver, dsn, err := dataSource(e.Store)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{postgres: driver == "pgx"}
+	system, dialect := "sqlite", goose.DialectSQLite3
+	if s.postgres {
+		system, dialect = "postgresql", goose.DialectPostgres
+	}
+	db, err := sqlmw.Open(driver, dsn, e.Name+"-db", sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	s.db = db
+	p, err := goose.NewProvider(dialect, db.DB, migrations, goose.WithVerbose(false))
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("migrate %s's store: %w", e.Name, err)
+	}
+	e.onClose(db.Close)
+	e.AddCheck("store", db.PingContext)
+	return s, nil
+}
+
+func dataSource(store string) (driver, dsn string, err error) {
+	u, err := url.Parse(store)
+	if err != nil {
+		return "", "", fmt.Errorf("TENHOP_STORE is not a URL: %w", err)
+	}
+	switch u.Scheme {
+	case "postgres", "postgresql":
+		return "pgx", store, nil
+	case "sqlite":
+		q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-1024)",
+		}}
+		return "sqlite", "file:" + u.Path + "?" + q.Encode(), nil
+	}
+	return "", "", fmt.Errorf("TENHOP_STORE=%q: use sqlite:///path/to/file.db or postgres://…", store)
+}
+
+// rebind numbers the placeholders for PostgreSQL. No statement of ours holds a
+// question mark inside a literal.
+func (s *Store) rebind(q string) string {
+	if !s.postgres {
+		return q
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range q {
+		if r == '?' {
+			n++
+			b.WriteString("$" + strconv.Itoa(n))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Exec runs a statement.
+func (s *Store) Exec(ctx context.Context, q string, args ...any) (sql.Result, error) {
+	return s.db.ExecContext(ctx, s.rebind(q), args...)
+}
+
+// Query runs a query.
+func (s *Store) Query(ctx context.Context, q string, args ...any) (*sql.Rows, error) {
+	return s.db.QueryContext(ctx, s.rebind(q), args...)
+}
+
+// QueryRow runs a query for one row.
+func (s *Store) QueryRow(ctx context.Context, q string, args ...any) *sql.Row {
+	return s.db.QueryRowContext(ctx, s.rebind(q), args...)
+}
+
+// Tx is a transaction of a Store.
+type Tx struct {
+	tx *sql.Tx
+	s  *Store
+}
+
+// Exec runs a statement in the transaction.
+func (t Tx) Exec(ctx context.Context, q string, args ...any) (sql.Result, error) {
+	return t.tx.ExecContext(ctx, t.s.rebind(q), args...)
+}
+
+// QueryRow runs a query for one row in the transaction.
+func (t Tx) QueryRow(ctx context.Context, q string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(ctx, t.s.rebind(q), args...)
+}
+
+// Query runs a query in the transaction.
+func (t Tx) Query(ctx context.Context, q string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(ctx, t.s.rebind(q), args...)
+}
+
+// InTx runs f in a transaction that is committed when f returns nil.
+func (s *Store) InTx(ctx context.Context, f func(Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	if err := f(Tx{tx: tx, s: s}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Empty tells whether a table has no rows: whether to seed it.
+func (s *Store) Empty(ctx context.Context, table string) (bool, error) {
+	var n int
+	err := s.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM "+table+" LIMIT 1) AS t").Scan(&n)
+	return n == 0, err
+}
