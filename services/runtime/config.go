@@ -22,7 +22,7 @@ type Config struct {
 	Resolver   Resolver
 	Store      string // sqlite:///path or postgres://…
 	Redis      string // host:port
-	Kafka      []string
+	Kafka      Brokers
 	ChaosToken string // empty: no chaos endpoint
 	JaegerURL  string // thrift over HTTP, for the legacy service
 	Version    string

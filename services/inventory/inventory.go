@@ -1,0 +1,133 @@
+// Package inventory keeps stock and reservations of it.
+package inventory
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/runtime"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// restock is what the warehouse holds of a product that was never counted. It
+// is refilled below the threshold, so that a demo never runs dry.
+const (
+	restock   = 1_000_000
+	threshold = 1_000
+)
+
+// Definition declares the service.
+func Definition() runtime.Definition {
+	return runtime.Definition{
+		Name:       "inventory",
+		Operations: []string{"tenhop.v1.Inventory/Reserve", "tenhop.v1.Inventory/Release", "tenhop.v1.Inventory/Commit"},
+		Build:      build,
+	}
+}
+
+func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	store, err := e.OpenStore(ctx, dir)
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	s := &server{store: store}
+	return runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterInventoryServer(r, s) }}, nil
+}
+
+type server struct {
+	pb.UnimplementedInventoryServer
+	store *runtime.Store
+}
+
+// Reserve takes all items or none. The same reservation again changes nothing.
+func (s *server) Reserve(ctx context.Context, req *pb.ReserveRequest) (*pb.ReserveResponse, error) {
+	if req.GetReservationId() == "" {
+		return nil, status.Error(codes.InvalidArgument, "reservation_id is missing")
+	}
+	err := s.store.InTx(ctx, func(tx runtime.Tx) error {
+		var have int
+		if err := tx.QueryRow(ctx, "SELECT COUNT(*) FROM reservations WHERE id = ?", req.GetReservationId()).Scan(&have); err != nil || have > 0 {
+			return err
+		}
+		for _, it := range req.GetItems() {
+			if err := take(ctx, tx, req.GetReservationId(), it); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ReserveResponse{}, nil
+}
+
+func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) error {
+	if it.GetQuantity() < 1 {
+		return status.Errorf(codes.InvalidArgument, "quantity %d of %s", it.GetQuantity(), it.GetProductId())
+	}
+	var available int64
+	err := tx.QueryRow(ctx, "SELECT available FROM stock WHERE product_id = ?", it.GetProductId()).Scan(&available)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && available < threshold) {
+		available = restock
+		_, err = tx.Exec(ctx, "INSERT INTO stock (product_id, available) VALUES (?, ?) ON CONFLICT (product_id) DO UPDATE SET available = excluded.available",
+			it.GetProductId(), available)
+	}
+	if err != nil {
+		return fmt.Errorf("stock of %s: %w", it.GetProductId(), err)
+	}
+	res, err := tx.Exec(ctx, "UPDATE stock SET available = available - ? WHERE product_id = ? AND available >= ?",
+		it.GetQuantity(), it.GetProductId(), it.GetQuantity())
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, status.Errorf(codes.FailedPrecondition, "not enough of %s in stock", it.GetProductId()))
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO reservations (id, product_id, quantity, state) VALUES (?, ?, ?, 'held')",
+		reservation, it.GetProductId(), it.GetQuantity())
+	return err
+}
+
+// Release gives a held reservation back. Releasing twice changes nothing.
+func (s *server) Release(ctx context.Context, req *pb.ReleaseRequest) (*pb.ReleaseResponse, error) {
+	err := s.store.InTx(ctx, func(tx runtime.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE stock SET available = available + (
+			SELECT r.quantity FROM reservations r WHERE r.id = ? AND r.product_id = stock.product_id AND r.state = 'held')
+			WHERE product_id IN (SELECT product_id FROM reservations WHERE id = ? AND state = 'held')`,
+			req.GetReservationId(), req.GetReservationId())
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE reservations SET state = 'released' WHERE id = ? AND state = 'held'", req.GetReservationId())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ReleaseResponse{}, nil
+}
+
+// Commit makes a reservation final.
+func (s *server) Commit(ctx context.Context, req *pb.CommitRequest) (*pb.CommitResponse, error) {
+	_, err := s.store.Exec(ctx, "UPDATE reservations SET state = 'sold' WHERE id = ? AND state = 'held'", req.GetReservationId())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.CommitResponse{}, nil
+}

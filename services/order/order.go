@@ -1,0 +1,167 @@
+// Package order charges the customer and records the order, with its event in
+// the same transaction (an outbox).
+package order
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/services/contracts"
+	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/runtime"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Definition declares the service.
+func Definition() runtime.Definition {
+	return runtime.Definition{
+		Name:       "order",
+		Operations: []string{"tenhop.v1.Order/CreateOrder", "tenhop.v1.Order/ListOrders"},
+		Fields: func(_ context.Context, _ string, req any) map[string]string {
+			if r, ok := req.(*pb.CreateOrderRequest); ok {
+				return map[string]string{"region": r.GetRegion(), "customer.tier": r.GetTier(), "payment.method": r.GetPaymentMethod()}
+			}
+			return nil
+		},
+		Build: build,
+	}
+}
+
+func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	store, err := e.OpenStore(ctx, dir)
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	conn, err := e.Dial("payment")
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	producer, err := e.Kafka.Producer(ctx, e)
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	r := &relay{store: store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+	s := &server{store: store, payment: pb.NewPaymentClient(conn), committed: r.poke}
+	return runtime.Service{
+		GRPC:       func(reg grpc.ServiceRegistrar) { pb.RegisterOrderServer(reg, s) },
+		Background: []func(context.Context) error{r.run},
+	}, nil
+}
+
+type server struct {
+	pb.UnimplementedOrderServer
+	store     *runtime.Store
+	payment   pb.PaymentClient
+	committed func()
+}
+
+func (s *server) CreateOrder(ctx context.Context, req *pb.CreateOrderRequest) (*pb.OrderRecord, error) {
+	hop.SetAttributes(ctx, attribute.String("region", req.GetRegion()), attribute.String("customer.tier", req.GetTier()),
+		attribute.String("payment.method", req.GetPaymentMethod()))
+	if req.GetOrderId() == "" || len(req.GetItems()) == 0 {
+		return nil, status.Error(codes.InvalidArgument, "an order needs an ID and items")
+	}
+	charge, err := s.payment.Charge(ctx, &pb.ChargeRequest{
+		IdempotencyKey: req.GetOrderId(), UserId: req.GetUserId(), Region: req.GetRegion(),
+		Method: req.GetPaymentMethod(), Amount: req.GetTotal(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &pb.OrderRecord{Id: req.GetOrderId(), UserId: req.GetUserId(), ChargeId: charge.GetChargeId(),
+		Total: req.GetTotal(), CreatedUnixMs: time.Now().UnixMilli(), Items: req.GetItems()}
+	if err := s.record(ctx, o, req); err != nil {
+		return nil, errors.Join(err, s.refund(ctx, charge.GetChargeId()))
+	}
+	s.committed()
+	return o, nil
+}
+
+// record writes the order and its event in one transaction: neither is without
+// the other. The row carries trace context and correlation ID, so that the event
+// belongs to this request whenever it is published.
+func (s *server) record(ctx context.Context, o *pb.OrderRecord, req *pb.CreateOrderRequest) error {
+	items, err := json.Marshal(o.GetItems())
+	if err != nil {
+		return err
+	}
+	event, err := protojson.Marshal(&pb.OrderPlaced{OrderId: o.GetId(), UserId: o.GetUserId(), Region: req.GetRegion(),
+		Tier: req.GetTier(), Total: o.GetTotal(), Items: o.GetItems()})
+	if err != nil {
+		return err
+	}
+	carried, err := json.Marshal(hop.Snapshot(ctx))
+	if err != nil {
+		return err
+	}
+	return s.store.InTx(ctx, func(tx runtime.Tx) error {
+		res, err := tx.Exec(ctx, `INSERT INTO orders (id, user_id, charge_id, total, created_unix_ms, items) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO NOTHING`, o.GetId(), o.GetUserId(), o.GetChargeId(), o.GetTotal(), o.GetCreatedUnixMs(), string(items))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err // placed before: its event was, too
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO outbox (id, topic, record_key, value, context, committed_unix_us) VALUES (?, ?, ?, ?, ?, ?)`,
+			uuid.Must(uuid.NewV7()).String(), contracts.TopicOrdersPlaced, o.GetId(), string(event), string(carried), time.Now().UnixMicro())
+		return err
+	})
+}
+
+func (s *server) refund(ctx context.Context, charge string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, err := s.payment.Refund(ctx, &pb.RefundRequest{ChargeId: charge})
+	return err
+}
+
+func (s *server) ListOrders(ctx context.Context, req *pb.ListOrdersRequest) (*pb.Orders, error) {
+	limit := req.GetLimit()
+	if limit <= 0 || limit > 100 {
+		limit = 20
+	}
+	rows, err := s.store.Query(ctx, `SELECT id, user_id, charge_id, total, created_unix_ms, items FROM orders
+		WHERE user_id = ? ORDER BY created_unix_ms DESC LIMIT ?`, req.GetUserId(), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := &pb.Orders{}
+	for rows.Next() {
+		o, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out.Orders = append(out.Orders, o)
+	}
+	return out, rows.Err()
+}
+
+func scan(rows *sql.Rows) (*pb.OrderRecord, error) {
+	var o pb.OrderRecord
+	var items string
+	if err := rows.Scan(&o.Id, &o.UserId, &o.ChargeId, &o.Total, &o.CreatedUnixMs, &items); err != nil {
+		return nil, err
+	}
+	return &o, json.Unmarshal([]byte(items), &o.Items)
+}

@@ -1,0 +1,106 @@
+package order
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/kafkamw"
+	"github.com/tenhop/tenhop/services/runtime"
+)
+
+// relay publishes the outbox's rows in the order of their commits and deletes
+// each once the broker has it: at least once, so consumers are idempotent.
+type relay struct {
+	store     *runtime.Store
+	kafka     *kgo.Client
+	telemetry *hop.Telemetry
+	wake      chan struct{}
+}
+
+// poke says that a row was committed.
+func (r *relay) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// sweep is how often the relay looks without having been poked: after a restart,
+// or after the broker was away.
+const sweep = time.Second
+
+func (r *relay) run(ctx context.Context) error {
+	tick := time.NewTicker(sweep)
+	defer tick.Stop()
+	var said time.Time
+	for {
+		if err := r.publish(ctx); err != nil && ctx.Err() == nil && time.Since(said) > time.Minute {
+			said = time.Now()
+			r.telemetry.Logger().Warn().Err(err).Msg("events stay in the outbox for now")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-r.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+type row struct {
+	id, topic, key, value, context string
+	committed                      time.Time
+}
+
+func (r *relay) publish(ctx context.Context) error {
+	for {
+		batch, err := r.next(ctx)
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		for _, it := range batch {
+			if err := r.send(ctx, it); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (r *relay) next(ctx context.Context) ([]row, error) {
+	rows, err := r.store.Query(ctx, "SELECT id, topic, record_key, value, context, committed_unix_us FROM outbox ORDER BY committed_unix_us LIMIT 100")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var batch []row
+	for rows.Next() {
+		var it row
+		var us int64
+		if err := rows.Scan(&it.id, &it.topic, &it.key, &it.value, &it.context, &us); err != nil {
+			return nil, err
+		}
+		it.committed = time.UnixMicro(us)
+		batch = append(batch, it)
+	}
+	return batch, rows.Err()
+}
+
+func (r *relay) send(ctx context.Context, it row) error {
+	var snapshot map[string]string
+	if err := json.Unmarshal([]byte(it.context), &snapshot); err != nil {
+		r.telemetry.Logger().Warn().Err(err).Str("outbox_id", it.id).Msg("a row's context is unreadable; publishing without it")
+	}
+	rctx := hop.Restore(ctx, snapshot)
+	rec := &kgo.Record{Topic: it.topic, Key: []byte(it.key), Value: []byte(it.value)}
+	waited := time.Since(it.committed)
+	if err := kafkamw.Produce(rctx, r.kafka, rec); err != nil {
+		return err
+	}
+	r.telemetry.QueueWait(rctx, "publish "+it.topic, waited)
+	_, err := r.store.Exec(ctx, "DELETE FROM outbox WHERE id = ?", it.id)
+	return err
+}

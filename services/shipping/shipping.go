@@ -1,0 +1,105 @@
+// Package shipping turns placed orders into shipments and announces them.
+package shipping
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/attribute"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/kafkamw"
+	"github.com/tenhop/tenhop/services/contracts"
+	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/runtime"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Definition declares the service.
+func Definition() runtime.Definition {
+	return runtime.Definition{
+		Name:       "shipping",
+		Operations: []string{"process " + contracts.TopicOrdersPlaced},
+		Fields: func(_ context.Context, _ string, req any) map[string]string {
+			var o pb.OrderPlaced
+			if r, ok := req.(*kgo.Record); ok && protojson.Unmarshal(r.Value, &o) == nil {
+				return map[string]string{"region": o.GetRegion(), "customer.tier": o.GetTier()}
+			}
+			return nil
+		},
+		Build: build,
+	}
+}
+
+func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	store, err := e.OpenStore(ctx, dir)
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	cl, err := e.Kafka.Consumer(ctx, e, contracts.TopicOrdersPlaced)
+	if err != nil {
+		return runtime.Service{}, err
+	}
+	s := &server{store: store, kafka: cl}
+	handle := kafkamw.Handler(s.ship, kafkamw.WithTelemetry(e.Telemetry), kafkamw.WithChaos(e.Chaos), kafkamw.WithConsumerGroup(e.Name))
+	return runtime.Service{Background: []func(context.Context) error{
+		func(ctx context.Context) error { return runtime.Consume(ctx, e, cl, handle) },
+	}}, nil
+}
+
+type server struct {
+	store *runtime.Store
+	kafka *kgo.Client
+}
+
+// carriers deliver where.
+var carriers = map[string]string{"eu": "Kontor Post", "us": "Prairie Parcel", "apac": "Harbour Express"}
+
+// ship is idempotent: an order is shipped once and, at worst, announced twice.
+func (s *server) ship(ctx context.Context, r *kgo.Record) error {
+	var o pb.OrderPlaced
+	if err := protojson.Unmarshal(r.Value, &o); err != nil || o.GetOrderId() == "" {
+		// It will be as unreadable the next time: say so and go on.
+		hop.Logger(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
+		return nil
+	}
+	hop.SetAttributes(ctx, attribute.String("region", o.GetRegion()), attribute.String("customer.tier", o.GetTier()))
+	carrier := carriers[o.GetRegion()]
+	if carrier == "" {
+		carrier = "Harbour Express"
+	}
+	_, err := s.store.Exec(ctx, `INSERT INTO shipments (id, order_id, user_id, region, carrier, announced) VALUES (?, ?, ?, ?, ?, 0)
+		ON CONFLICT (order_id) DO NOTHING`, uuid.Must(uuid.NewV7()).String(), o.GetOrderId(), o.GetUserId(), o.GetRegion(), carrier)
+	if err != nil {
+		return err
+	}
+	var id string
+	var announced int64
+	if err := s.store.QueryRow(ctx, "SELECT id, announced FROM shipments WHERE order_id = ?", o.GetOrderId()).Scan(&id, &announced); err != nil {
+		return err
+	}
+	if announced != 0 {
+		return nil
+	}
+	value, err := protojson.Marshal(&pb.ShipmentCreated{ShipmentId: id, OrderId: o.GetOrderId(), UserId: o.GetUserId(),
+		Region: o.GetRegion(), Carrier: carrier})
+	if err != nil {
+		return err
+	}
+	rec := &kgo.Record{Topic: contracts.TopicShipmentsCreated, Key: []byte(o.GetOrderId()), Value: value}
+	if err := kafkamw.Produce(ctx, s.kafka, rec); err != nil {
+		return err
+	}
+	_, err = s.store.Exec(ctx, "UPDATE shipments SET announced = 1 WHERE id = ?", id)
+	return err
+}
