@@ -1,0 +1,88 @@
+// Package gateway is the storefront's public edge: HTTP and JSON outside, gRPC
+// inside. It authenticates, limits and translates; it keeps no state.
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/tenhop/tenhop/middleware/httpmw"
+	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/runtime"
+)
+
+// maxBody bounds a request's body, in bytes.
+const maxBody = 64 << 10
+
+// answerWithin bounds what a customer waits, so that a hung hop is an error.
+const answerWithin = 15 * time.Second
+
+// Definition declares the service.
+func Definition() runtime.Definition {
+	return runtime.Definition{
+		Name: "gateway",
+		Operations: []string{"POST /sessions", "GET /products", "GET /products/{id}", "GET /search", "GET /cart",
+			"POST /cart/items", "DELETE /cart/items/{id}", "POST /checkout", "GET /orders"},
+		Build: build,
+	}
+}
+
+func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
+	conns := map[string]*grpc.ClientConn{}
+	for _, name := range []string{"identity", "catalog", "cart", "checkout", "order"} {
+		conn, err := e.Dial(name)
+		if err != nil {
+			return runtime.Service{}, err
+		}
+		conns[name] = conn
+	}
+	s := &server{
+		identity: pb.NewIdentityClient(conns["identity"]),
+		catalog:  pb.NewCatalogClient(conns["catalog"]),
+		cart:     pb.NewCartClient(conns["cart"]),
+		checkout: pb.NewCheckoutClient(conns["checkout"]),
+		order:    pb.NewOrderClient(conns["order"]),
+		limits:   newLimiter(),
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /sessions", s.openSession)
+	mux.HandleFunc("GET /products", s.listProducts)
+	mux.HandleFunc("GET /products/{id}", s.getProduct)
+	mux.HandleFunc("GET /search", s.search)
+	mux.HandleFunc("GET /cart", s.signedIn(s.getCart))
+	mux.HandleFunc("POST /cart/items", s.signedIn(s.addItem))
+	mux.HandleFunc("DELETE /cart/items/{id}", s.signedIn(s.removeItem))
+	mux.HandleFunc("POST /checkout", s.signedIn(s.placeOrder))
+	mux.HandleFunc("GET /orders", s.signedIn(s.listOrders))
+	handler := httpmw.Handler(s.limited(e.Chaos.Handler(mux)),
+		httpmw.WithTelemetry(e.Telemetry), httpmw.WithMux(mux), httpmw.WithPublicEdge())
+	return runtime.Service{HTTP: handler}, nil
+}
+
+type server struct {
+	identity pb.IdentityClient
+	catalog  pb.CatalogClient
+	cart     pb.CartClient
+	checkout pb.CheckoutClient
+	order    pb.OrderClient
+	limits   *limiter
+}
+
+// limited bounds rate, body and time of every request.
+func (s *server) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.limits.allow(clientOf(r)) {
+			w.Header().Set("Retry-After", "1")
+			fail(w, http.StatusTooManyRequests, "too many requests; slow down")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
