@@ -31,8 +31,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/tenhop/tenhop/stack/broker"
+	"github.com/tenhop/tenhop/stack/logstore"
 	"github.com/tenhop/tenhop/stack/otelcol"
-	"github.com/tenhop/tenhop/stack/promserver"
 	"github.com/tenhop/tenhop/stack/redis"
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
@@ -45,8 +45,8 @@ type Stack struct {
 	registry  *prometheus.Registry
 	pipeline  *otelcol.Metrics
 
-	traces  *tracestore.Store
-	metrics *promserver.Server
+	traces *tracestore.Store
+	logs   *logstore.Store
 
 	closers []closer // in the order of starting
 	serving sync.WaitGroup

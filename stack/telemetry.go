@@ -6,10 +6,13 @@ import (
 	"net/url"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tenhop/tenhop/stack/jaegerquery"
 	"github.com/tenhop/tenhop/stack/jaegerreceiver"
+	"github.com/tenhop/tenhop/stack/logstore"
+	"github.com/tenhop/tenhop/stack/lokiapi"
 	"github.com/tenhop/tenhop/stack/otlpreceiver"
 	"github.com/tenhop/tenhop/stack/promserver"
 	"github.com/tenhop/tenhop/stack/tracestore"
@@ -51,7 +54,7 @@ func (s *Stack) startTraces(context.Context) error {
 	return nil
 }
 
-// store is the end of the pipeline of both receivers.
+// storeTraces is the end of the pipeline of both receivers.
 func (s *Stack) storeTraces() func(context.Context, ptrace.Traces) error {
 	count := s.pipeline.Exporter("tracestore")
 	return func(_ context.Context, td ptrace.Traces) error {
@@ -100,7 +103,7 @@ func (s *Stack) startOTLP(context.Context) error {
 	if err != nil {
 		return errors.Join(err, viaGRPC.Close())
 	}
-	r := otlpreceiver.New(otlpreceiver.Consumer{Traces: s.storeTraces()}, s.pipeline)
+	r := otlpreceiver.New(otlpreceiver.Consumer{Traces: s.storeTraces(), Logs: s.storeLogs()}, s.pipeline)
 	s.serve(EndpointOTLPGRPC, func() error { return r.ServeGRPC(viaGRPC) })
 	s.serve(EndpointOTLPHTTP, func() error { return r.ServeHTTP(viaHTTP) })
 	s.onClose("otlp receiver", r.Close)
@@ -137,10 +140,38 @@ func (s *Stack) startPrometheus(context.Context) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s.metrics = p
 	s.onClose("prometheus", func(context.Context) error { return p.Close() })
 	s.serveHTTP(EndpointPrometheus, l, p.Handler())
 	return nil
 }
 
-func (s *Stack) startLogs(context.Context) error { return nil }
+func (s *Stack) startLogs(context.Context) error {
+	l, err := s.endpoints.listen(EndpointLoki)
+	if err != nil {
+		return err
+	}
+	store, err := logstore.Open(s.config.LogsDir,
+		logstore.WithMemoryBytes(s.config.LogMemoryBytes),
+		logstore.WithLogger(s.log.With("part", Loki)))
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.logs = store
+	s.onClose("logs", func(context.Context) error { return store.Close() })
+	s.serveHTTP(EndpointLoki, l, lokiapi.Handler(store))
+	return nil
+}
+
+// storeLogs is the end of the pipeline of logs; nil without Loki.
+func (s *Stack) storeLogs() func(context.Context, plog.Logs) error {
+	if s.logs == nil {
+		return nil
+	}
+	count := s.pipeline.Exporter("logstore")
+	return func(_ context.Context, ld plog.Logs) error {
+		n := ld.LogRecordCount()
+		err := s.logs.Append(ld)
+		count.Logs(n, err)
+		return err
+	}
+}

@@ -31,6 +31,8 @@ type Query struct {
 type LogQuery struct {
 	Matchers []Matcher
 	Stages   []Stage
+
+	traceID string
 }
 
 // MatchOp is how a label's value is compared.
@@ -107,3 +109,8 @@ func (q LogQuery) Selective() bool {
 	}
 	return false
 }
+
+// TraceID returns the trace ID that every line of the answer must hold, if the
+// query asks for one: as a line filter |= "<32 hex digits>" or as a label filter
+// trace_id="…". It lets the reader skip what cannot hold it.
+func (q LogQuery) TraceID() string { return q.traceID }

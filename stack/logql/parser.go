@@ -13,8 +13,10 @@ import (
 const maxQueryBytes = 16 << 10
 
 type parser struct {
-	tokens []token
-	pos    int
+	tokens  []token
+	pos     int
+	traceID string // that every line must hold, if the pipeline says so
+	rewrote bool   // a line_format was read: filters no longer see the line
 }
 
 // Parse parses a query. Errors say where and what.
@@ -119,7 +121,7 @@ func (p *parser) logQuery() (LogQuery, error) {
 		return LogQuery{}, err
 	}
 	stages, err := p.stages()
-	return LogQuery{Matchers: m, Stages: stages}, err
+	return LogQuery{Matchers: m, Stages: stages, traceID: p.traceID}, err
 }
 
 func (p *parser) selector() ([]Matcher, error) {
@@ -155,11 +157,9 @@ func (p *parser) selector() ([]Matcher, error) {
 }
 
 var (
-	rangeFunctions = []string{
-		"rate", "count_over_time", "bytes_over_time", "bytes_rate",
-		"sum_over_time", "avg_over_time", "min_over_time", "max_over_time",
-	}
-	aggregations = []string{"sum", "avg", "min", "max", "count", "topk", "bottomk"}
+	lineFunctions  = []string{"rate", "count_over_time", "bytes_over_time", "bytes_rate"}
+	valueFunctions = []string{"sum_over_time", "avg_over_time", "min_over_time", "max_over_time"}
+	aggregations   = []string{"sum", "avg", "min", "max", "count", "topk", "bottomk"}
 )
 
 func (p *parser) metricQuery() (MetricQuery, error) {
@@ -271,8 +271,9 @@ func (p *parser) grouping() (names []string, without, grouped bool, err error) {
 
 func (p *parser) overTime(function string) (MetricQuery, error) {
 	q := MetricQuery{Function: function}
-	if !slices.Contains(rangeFunctions, function) {
-		return q, fmt.Errorf("function %q is not supported here; supported are %v and %v", function, rangeFunctions, aggregations)
+	ofValue := slices.Contains(valueFunctions, function)
+	if !ofValue && !slices.Contains(lineFunctions, function) {
+		return q, fmt.Errorf("function %q is not supported here; supported are %v, %v and %v", function, lineFunctions, valueFunctions, aggregations)
 	}
 	if err := p.expect(symbol, "("); err != nil {
 		return q, err
@@ -289,8 +290,11 @@ func (p *parser) overTime(function string) (MetricQuery, error) {
 			return q, err
 		}
 	}
-	if needs := slices.Index(rangeFunctions, function) >= 4; needs != (q.Unwrap != "") && function != "rate" {
-		return q, fmt.Errorf("%s: unwrap is needed for the functions of a value, and only for them", function)
+	if ofValue && q.Unwrap == "" {
+		return q, fmt.Errorf("%s needs | unwrap with the label whose value it takes", function)
+	}
+	if !ofValue && q.Unwrap != "" && function != "rate" {
+		return q, fmt.Errorf("%s counts lines and takes no unwrap", function)
 	}
 	if q.Range, err = p.rangeOf(); err != nil {
 		return q, err
@@ -300,6 +304,7 @@ func (p *parser) overTime(function string) (MetricQuery, error) {
 		if log.Stages, err = p.stages(); err != nil {
 			return q, err
 		}
+		log.traceID = p.traceID
 	}
 	q.Log = log
 	return q, p.expect(symbol, ")")

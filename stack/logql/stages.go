@@ -69,6 +69,9 @@ func (p *parser) lineFilter() (Stage, error) {
 			break
 		}
 	}
+	if last := p.tokens[p.pos-1].text; op.text == "|=" && len(tests) == 1 && !p.rewrote && isTraceID.MatchString(last) {
+		p.traceID = last
+	}
 	negative := strings.HasPrefix(op.text, "!")
 	return func(e *Entry) bool {
 		found := slices.ContainsFunc(tests, func(test func(string) bool) bool { return test(e.Line) })
@@ -97,14 +100,22 @@ func (p *parser) pipe() (Stage, error) {
 			return nil, fmt.Errorf("parse error at %d: | %s is not supported here", t.at, t.text)
 		}
 	}
+	first := p.pos
 	f, err := p.labelFilter()
 	if err != nil {
 		return nil, err
 	}
+	// trace_id="…" alone; joined with another condition by or it would not bind.
+	if t := p.tokens[first:p.pos]; len(t) == 3 && t[0].text == "trace_id" && t[1].text == "=" && isTraceID.MatchString(t[2].text) {
+		p.traceID = t[2].text
+	}
 	return func(e *Entry) bool { return f(e.Labels) }, nil
 }
 
+var isTraceID = regexp.MustCompile("^[0-9a-f]{32}$")
+
 func (p *parser) lineFormat() (Stage, error) {
+	p.rewrote = true
 	t := p.next()
 	if t.kind != text {
 		return nil, p.unexpected(t, "a template")

@@ -3,6 +3,7 @@ package logstore
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"math"
 	"time"
 
@@ -31,31 +32,54 @@ func newBlock(off int64) block {
 	return block{off: off, minTime: math.MaxInt64, maxTime: math.MinInt64}
 }
 
-func (b *block) add(size int, at int64, traceID string) {
-	b.size += int64(size)
+func (b *block) add(line []byte, at int64) {
+	b.size += int64(len(line)) + 1
 	b.minTime, b.maxTime = min(b.minTime, at), max(b.maxTime, at)
-	if traceID == "" {
-		return
-	}
-	h := xxhash.Sum64String(traceID)
-	for i := range 4 {
-		bit := (h >> (16 * i)) % bloomBits
-		b.traceIDs[bit/64] |= 1 << (bit % 64)
+	for id := range traceIDs(line) {
+		for _, bit := range bloomBitsOf(id) {
+			b.traceIDs[bit/64] |= 1 << (bit % 64)
+		}
 	}
 }
 
+// mayHold reports whether a line of the block may contain the trace ID.
 func (b *block) mayHold(traceID string) bool {
 	if traceID == "" {
 		return true
 	}
-	h := xxhash.Sum64String(traceID)
-	for i := range 4 {
-		bit := (h >> (16 * i)) % bloomBits
+	for _, bit := range bloomBitsOf([]byte(traceID)) {
 		if b.traceIDs[bit/64]&(1<<(bit%64)) == 0 {
 			return false
 		}
 	}
 	return true
+}
+
+func bloomBitsOf(id []byte) [4]uint64 {
+	h := xxhash.Sum64(id)
+	var bits [4]uint64
+	for i := range bits {
+		bits[i] = (h >> (16 * i)) % bloomBits
+	}
+	return bits
+}
+
+// traceIDs yields every 32 lower-case hexadecimal digits in a row, wherever
+// they are in the line: a message may name another trace than its own.
+func traceIDs(line []byte) iter.Seq[[]byte] {
+	const length = 32
+	return func(yield func([]byte) bool) {
+		run := 0
+		for i, c := range line {
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+				run = 0
+				continue
+			}
+			if run++; run >= length && !yield(line[i-length+1:i+1]) {
+				return
+			}
+		}
+	}
 }
 
 // head is what the index needs of a line.

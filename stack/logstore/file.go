@@ -101,7 +101,7 @@ func (c *chunk) index(buf []byte) {
 		if h.Service != "" {
 			c.service = h.Service
 		}
-		b.add(len(line)+1, at, h.TraceID)
+		b.add(line, at)
 		c.next += int64(len(line) + 1)
 		if b.size >= blockBytes {
 			c.blocks = append(c.blocks, b)

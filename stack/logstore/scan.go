@@ -25,7 +25,7 @@ type Line struct {
 type Scan struct {
 	From, To time.Time // both inclusive
 	Service  func(string) bool
-	TraceID  string // if set, blocks without it are not read; lines are not filtered
+	TraceID  string // if set, 32 hexadecimal digits: blocks without them are not read
 	Forward  bool   // oldest first; else newest first
 }
 

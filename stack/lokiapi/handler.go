@@ -1,0 +1,247 @@
+// Package lokiapi answers the part of Loki's HTTP API that Grafana's data source
+// and the dashboards use, from the log files of a logstore: query, query_range,
+// labels, label values, series and index stats.
+//
+// Streams have the labels service_name, service (the same), level and job. What
+// a query may hold is said in package logql.
+package lokiapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/tenhop/tenhop/stack/logql"
+	"github.com/tenhop/tenhop/stack/logstore"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 5000 // as in Loki
+	defaultRange = time.Hour
+	maxPoints    = 11_000 // of a series, as in Loki
+	queryTimeout = 30 * time.Second
+	jobLabel     = "tenhop"
+)
+
+type server struct {
+	store *logstore.Store
+	now   func() time.Time
+}
+
+// Handler serves the API.
+func Handler(store *logstore.Store) http.Handler {
+	s := &server{store: store, now: time.Now}
+	mux := http.NewServeMux()
+	for path, h := range map[string]func(*http.Request) (any, error){
+		"/loki/api/v1/query":               s.query,
+		"/loki/api/v1/query_range":         s.queryRange,
+		"/loki/api/v1/labels":              s.labels,
+		"/loki/api/v1/label/{name}/values": s.labelValues,
+		"/loki/api/v1/series":              s.series,
+	} {
+		mux.HandleFunc("GET "+path, answer(h))
+		mux.HandleFunc("POST "+path, answer(h))
+	}
+	mux.HandleFunc("GET /loki/api/v1/index/stats", s.indexStats)
+	mux.HandleFunc("GET /loki/api/v1/status/buildinfo", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, http.StatusOK, map[string]string{"version": "tenhop"})
+	})
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("ready\n")) // the client is gone
+	})
+	return mux
+}
+
+// answer wraps data in Loki's envelope; an error is the client's unless its
+// time was up.
+func answer(h func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
+		defer cancel()
+		data, err := h(r.WithContext(ctx))
+		if err != nil {
+			code := http.StatusBadRequest
+			if ctx.Err() != nil {
+				code = http.StatusGatewayTimeout
+			}
+			http.Error(w, err.Error(), code)
+			return
+		}
+		write(w, http.StatusOK, map[string]any{"status": "success", "data": data})
+	}
+}
+
+func write(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // the client is gone
+}
+
+type result struct {
+	Type   string         `json:"resultType"`
+	Result any            `json:"result"`
+	Stats  map[string]any `json:"stats"`
+}
+
+type stream struct {
+	Labels map[string]string `json:"stream"`
+	Values [][2]string       `json:"values"` // nanoseconds, line
+}
+
+type matrix struct {
+	Labels map[string]string `json:"metric"`
+	Values [][2]any          `json:"values"` // seconds, value
+}
+
+type vector struct {
+	Labels map[string]string `json:"metric"`
+	Value  [2]any            `json:"value"`
+}
+
+func (s *server) queryRange(r *http.Request) (any, error) {
+	q, err := logql.Parse(r.FormValue("query"))
+	if err != nil {
+		return nil, err
+	}
+	start, end, err := s.timeRange(r)
+	if err != nil {
+		return nil, err
+	}
+	if q.Log != nil {
+		return s.lines(r, *q.Log, start, end)
+	}
+	step, err := parseStep(r.FormValue("step"), end.Sub(start))
+	if err != nil {
+		return nil, err
+	}
+	if end.Sub(start)/step > maxPoints {
+		return nil, fmt.Errorf("exceeded maximum resolution of %d points per time series; use a larger step", maxPoints)
+	}
+	found, err := s.metric(r.Context(), *q.Metric, start, end, step)
+	if err != nil {
+		return nil, err
+	}
+	out := []matrix{}
+	for _, series := range found {
+		m := matrix{Labels: series.Labels}
+		for _, p := range series.Points {
+			m.Values = append(m.Values, [2]any{seconds(p.At), formatValue(p.Value)})
+		}
+		out = append(out, m)
+	}
+	return result{"matrix", out, map[string]any{}}, nil
+}
+
+func (s *server) query(r *http.Request) (any, error) {
+	q, err := logql.Parse(r.FormValue("query"))
+	if err != nil {
+		return nil, err
+	}
+	at, err := parseTime(r.FormValue("time"), s.now())
+	if err != nil {
+		return nil, err
+	}
+	if q.Log != nil {
+		return s.lines(r, *q.Log, at.Add(-defaultRange), at)
+	}
+	found, err := s.metric(r.Context(), *q.Metric, at, at, time.Second)
+	if err != nil {
+		return nil, err
+	}
+	out := []vector{}
+	for _, series := range found {
+		out = append(out, vector{series.Labels, [2]any{seconds(at), formatValue(series.Points[0].Value)}})
+	}
+	return result{"vector", out, map[string]any{}}, nil
+}
+
+func (s *server) lines(r *http.Request, q logql.LogQuery, start, end time.Time) (any, error) {
+	limit := defaultLimit
+	if v := r.FormValue("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > maxLimit {
+			return nil, fmt.Errorf("limit must be from 1 to %d, not %q", maxLimit, v)
+		}
+		limit = n
+	}
+	forward := false
+	switch v := r.FormValue("direction"); v {
+	case "", "backward", "BACKWARD":
+	case "forward", "FORWARD":
+		forward = true
+	default:
+		return nil, fmt.Errorf("direction must be forward or backward, not %q", v)
+	}
+	index := map[string]int{}
+	out := []stream{}
+	count := 0
+	// The end is exclusive in Loki.
+	err := s.scan(r.Context(), q, start, end.Add(-1), forward, func(at time.Time, e *logql.Entry) bool {
+		key := logql.Key(e.Labels)
+		i, ok := index[key]
+		if !ok {
+			i = len(out)
+			index[key] = i
+			out = append(out, stream{Labels: e.Labels})
+		}
+		out[i].Values = append(out[i].Values, [2]string{strconv.FormatInt(at.UnixNano(), 10), e.Line})
+		count++
+		return count < limit
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result{"streams", out, map[string]any{}}, nil
+}
+
+func (s *server) metric(ctx context.Context, q logql.MetricQuery, start, end time.Time, step time.Duration) ([]logql.Series, error) {
+	v := logql.NewEvaluator(q)
+	full := false
+	err := s.scan(ctx, q.Log, start.Add(-q.Range), end, true, func(at time.Time, e *logql.Entry) bool {
+		full = !v.Add(at, e)
+		return !full
+	})
+	if err != nil {
+		return nil, err
+	}
+	if full {
+		return nil, fmt.Errorf("more than %d lines; use a shorter range or a narrower selector", logql.MaxLines)
+	}
+	return v.Result(start, end, step), nil
+}
+
+// scan runs a query's selector and pipeline over the store.
+func (s *server) scan(ctx context.Context, q logql.LogQuery, from, to time.Time, forward bool, f func(time.Time, *logql.Entry) bool) error {
+	sel := logstore.Scan{From: from, To: to, Forward: forward, TraceID: q.TraceID()}
+	sel.Service = func(name string) bool {
+		return !slices.ContainsFunc(q.Matchers, func(m logql.Matcher) bool {
+			return (m.Name == "service_name" || m.Name == "service") && !m.Matches(name)
+		})
+	}
+	return s.store.Each(ctx, sel, func(l logstore.Line) bool {
+		labels := streamLabels(l.Service, l.Level)
+		for _, m := range q.Matchers {
+			if !m.Matches(labels[m.Name]) {
+				return true
+			}
+		}
+		e := &logql.Entry{Line: string(l.Raw), Labels: labels}
+		if !q.Run(e) {
+			return true
+		}
+		return f(l.Time, e)
+	})
+}
+
+func streamLabels(service, level string) map[string]string {
+	labels := map[string]string{"service_name": service, "service": service, "job": jobLabel}
+	if level != "" {
+		labels["level"] = level
+	}
+	return labels
+}
