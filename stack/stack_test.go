@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
@@ -292,4 +294,51 @@ func ExampleStart() {
 	// Output:
 	// 1 endpoint
 	// closed: <nil>
+}
+
+func TestLogsOverOTLPAreFoundByTrace(t *testing.T) {
+	s := start(t, stack.Config{Parts: []stack.Part{stack.OTLP, stack.Loki}})
+	body := `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"payment"}}]},"scopeLogs":[{"logRecords":[` +
+		fmt.Sprintf(`{"timeUnixNano":"%d","severityText":"ERROR","body":{"stringValue":"card declined"},"traceId":"0102030405060708090a0b0c0d0e0f10"}`, time.Now().UnixNano()) + `]}]}]}`
+	resp, err := http.Post(s.Endpoints()[stack.EndpointOTLPHTTP]+"/v1/logs", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	query := url.QueryEscape(`{service_name="payment"} | json | trace_id="0102030405060708090a0b0c0d0e0f10"`)
+	eventually(t, s.Endpoints()[stack.EndpointLoki]+"/loki/api/v1/query_range?query="+query, "card declined")
+}
+
+// A part that cannot start takes those before it down with it.
+func TestFailedStartLeavesNothingRunning(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	probe := start(t, stack.Config{Parts: []stack.Part{stack.Redis}})
+	address := probe.Endpoints()[stack.EndpointRedis]
+	stop(t, probe)
+	_, err := stack.Start(t.Context(), stack.Config{
+		Parts: []stack.Part{stack.Kafka, stack.Redis}, DataDir: file,
+		Addresses: map[string]string{stack.EndpointRedis: address, stack.EndpointKafka: "127.0.0.1:0"},
+	})
+	if err == nil {
+		t.Fatal("started on a file as data directory")
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal("the port is still taken:", err)
+	}
+	l.Close()
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// Connections that http.DefaultClient keeps open in these tests.
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+	)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/scrape"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/compression"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -158,6 +159,7 @@ func (s *Server) tsdbOptions() *tsdb.Options {
 	o.MinBlockDuration = blockDuration.Milliseconds()
 	o.MaxBlockDuration = max(s.retention/10, blockDuration).Milliseconds()
 	o.WALSegmentSize = 16 << 20
+	o.WALCompression = compression.Snappy
 	o.StripeSize = 1 << 11
 	o.HeadChunksWriteBufferSize = 1 << 20
 	o.EnableExemplarStorage = true
