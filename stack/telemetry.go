@@ -75,7 +75,7 @@ func (s *Stack) startJaeger(context.Context) error {
 	if s.config.ConsoleURL != nil {
 		opts = append(opts, jaegerquery.WithUI(s.config.ConsoleURL))
 	}
-	s.serveHTTP(EndpointJaeger, l, jaegerquery.Handler(s.traces, opts...))
+	s.serveHTTP(EndpointJaeger, l, jaegerquery.Handler(newMeasuredStore(s.traces, s.registry), opts...))
 
 	thrift, err := s.endpoints.listen(EndpointJaegerThrift)
 	if err != nil {
