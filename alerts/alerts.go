@@ -3,6 +3,8 @@
 // Prometheus in compose mounts the files; the embedded one evaluates FS.
 package alerts
 
+//go:generate go test -count=1 -run TestStorefrontRules ../slo -update
+
 import "embed"
 
 // FS is every rule file and nothing else.

@@ -64,7 +64,7 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 				if r.Alert == "" {
 					continue
 				}
-				key := r.Alert + r.Labels["slo"] + r.Labels["severity"] + r.Labels["window"]
+				key := r.Alert + r.Labels["long"] + r.Annotations["summary"]
 				if other, ok := seen[key]; ok {
 					t.Errorf("%s: alert %s is in %s too", file, key, other)
 				}

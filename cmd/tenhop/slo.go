@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/slo"
+)
+
+func newSLOCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "slo",
+		Short: "Work with service level objectives",
+	}
+	cmd.AddCommand(newSLOGenerateCmd())
+	return cmd
+}
+
+func newSLOGenerateCmd() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "generate FILE",
+		Short: "Write burn-rate rules for the objectives in FILE",
+		Long: `Write Prometheus rules for the objectives in FILE: error ratios over 5m to 3d and
+multi-window multi-burn-rate alerts (14.4x, 6x, 3x, 1x) for availability and latency.
+FILE names a service and its objectives; alerts/slo/storefront.yaml is an example.`,
+		Example: "  tenhop slo generate alerts/slo/storefront.yaml > rules.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, err := os.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			f, err := slo.Read(in)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if output == "" {
+				return slo.Generate(cmd.OutOrStdout(), f, args[0])
+			}
+			out, err := os.Create(output)
+			if err != nil {
+				return err
+			}
+			if err := slo.Generate(out, f, args[0]); err != nil {
+				out.Close()
+				return err
+			}
+			return out.Close()
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file instead of standard output")
+	return cmd
+}

@@ -1,0 +1,76 @@
+package slo
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ratio is the PromQL of bad events over all events, $window being the range.
+// Without events it has no value, so that silence is not an outage.
+func (s SLO) ratio(service string) string {
+	total, bad := s.events(service)
+	return fmt.Sprintf("(%s)\n/\n(%s > 0)", bad, total)
+}
+
+func (s SLO) events(service string) (total, bad string) {
+	if s.Events != nil {
+		return s.Events.Total, s.Events.Bad
+	}
+	family, labels := s.selector(service)
+	sum := func(suffix string, extra ...string) string {
+		return fmt.Sprintf("sum(rate(%s_%s{%s}[$window]))", family, suffix, strings.Join(append(labels[:len(labels):len(labels)], extra...), ","))
+	}
+	total = sum("count")
+	if s.Latency == 0 {
+		failed := `error_type!=""`
+		if s.HTTP != nil {
+			failed = `http_response_status_code=~"5.."`
+		}
+		// A family has no failed series before its first failure.
+		return total, fmt.Sprintf("%s or 0 * %s", sum("count", failed), total)
+	}
+	le, _ := bound(s.Latency) // checked by Read
+	return total, fmt.Sprintf("%s - %s", total, sum("bucket", fmt.Sprintf("le=%q", promLe(le))))
+}
+
+// promLe is the bound as Prometheus 3 writes it on every scrape format.
+func promLe(le string) string {
+	if strings.Contains(le, ".") {
+		return le
+	}
+	return le + ".0"
+}
+
+func (s SLO) selector(service string) (family string, labels []string) {
+	labels = []string{fmt.Sprintf("service_name=%q", service)}
+	add := func(label, value string) { labels = append(labels, fmt.Sprintf("%s=%q", label, value)) }
+	switch {
+	case s.HTTP != nil:
+		add("http_request_method", s.HTTP.Method)
+		add("http_route", s.HTTP.Route)
+		return "http_server_request_duration_seconds", labels
+	case s.RPC != nil:
+		add("rpc_method", s.RPC.Method)
+		return "rpc_server_call_duration_seconds", labels
+	case s.Messages.Completion:
+		add("operation", "process "+s.Messages.Destination)
+		return "hop_completion_duration_seconds", labels
+	default:
+		add("messaging_destination_name", s.Messages.Destination)
+		return "messaging_process_duration_seconds", labels
+	}
+}
+
+// jaegerOperation is the span name to search for.
+func (s SLO) jaegerOperation() string {
+	switch {
+	case s.HTTP != nil:
+		return s.HTTP.Method + " " + s.HTTP.Route
+	case s.RPC != nil:
+		return s.RPC.Method
+	case s.Messages != nil:
+		return "process " + s.Messages.Destination
+	default:
+		return ""
+	}
+}
