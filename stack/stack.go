@@ -45,8 +45,10 @@ type Stack struct {
 	registry  *prometheus.Registry
 	pipeline  *otelcol.Metrics
 
-	traces *tracestore.Store
-	logs   *logstore.Store
+	traces      *tracestore.Store
+	traceExport *otelcol.Exporter
+	logs        *logstore.Store
+	logExport   *otelcol.Exporter
 
 	closers []closer // in the order of starting
 	serving sync.WaitGroup

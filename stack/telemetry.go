@@ -33,6 +33,7 @@ func (s *Stack) startTraces(context.Context) error {
 		return err
 	}
 	s.traces = store
+	s.traceExport = s.pipeline.Traces("tracestore", waitingRequests)
 	s.registry.MustRegister(newTraceCollector(store))
 	stop := make(chan struct{})
 	s.serving.Go(func() {
@@ -54,16 +55,15 @@ func (s *Stack) startTraces(context.Context) error {
 	return nil
 }
 
+// waitingRequests bounds the requests of a signal that wait for the disk.
+const waitingRequests = 64
+
 // storeTraces is the end of the pipeline of both receivers.
-func (s *Stack) storeTraces() func(context.Context, ptrace.Traces) error {
-	count := s.pipeline.Exporter("tracestore")
-	return func(_ context.Context, td ptrace.Traces) error {
-		n := td.SpanCount()
+func (s *Stack) storeTraces(_ context.Context, td ptrace.Traces) error {
+	return s.traceExport.Export(td.SpanCount(), func() error {
 		sanitize(td)
-		err := s.traces.Append(td)
-		count.Spans(n, err)
-		return err
-	}
+		return s.traces.Append(td)
+	})
 }
 
 func (s *Stack) startJaeger(context.Context) error {
@@ -85,7 +85,7 @@ func (s *Stack) startJaeger(context.Context) error {
 	if err != nil {
 		return errors.Join(err, thrift.Close())
 	}
-	r := jaegerreceiver.New(s.storeTraces(), s.pipeline, jaegerreceiver.WithLogger(s.log.With("part", Jaeger)))
+	r := jaegerreceiver.New(s.storeTraces, s.pipeline, jaegerreceiver.WithLogger(s.log.With("part", Jaeger)))
 	s.serve(EndpointJaegerThrift, func() error { return r.ServeHTTP(thrift) })
 	s.serve(EndpointJaegerUDP, func() error { return r.ServeUDP(udp) })
 	s.onClose("jaeger receiver", func(ctx context.Context) error {
@@ -103,7 +103,11 @@ func (s *Stack) startOTLP(context.Context) error {
 	if err != nil {
 		return errors.Join(err, viaGRPC.Close())
 	}
-	r := otlpreceiver.New(otlpreceiver.Consumer{Traces: s.storeTraces(), Logs: s.storeLogs()}, s.pipeline)
+	consumer := otlpreceiver.Consumer{Traces: s.storeTraces}
+	if s.logs != nil {
+		consumer.Logs = s.storeLogs
+	}
+	r := otlpreceiver.New(consumer, s.pipeline)
 	s.serve(EndpointOTLPGRPC, func() error { return r.ServeGRPC(viaGRPC) })
 	s.serve(EndpointOTLPHTTP, func() error { return r.ServeHTTP(viaHTTP) })
 	s.onClose("otlp receiver", r.Close)
@@ -157,21 +161,13 @@ func (s *Stack) startLogs(context.Context) error {
 		return errors.Join(err, l.Close())
 	}
 	s.logs = store
+	s.logExport = s.pipeline.Logs("logstore", waitingRequests)
 	s.onClose("logs", func(context.Context) error { return store.Close() })
 	s.serveHTTP(EndpointLoki, l, lokiapi.Handler(store))
 	return nil
 }
 
-// storeLogs is the end of the pipeline of logs; nil without Loki.
-func (s *Stack) storeLogs() func(context.Context, plog.Logs) error {
-	if s.logs == nil {
-		return nil
-	}
-	count := s.pipeline.Exporter("logstore")
-	return func(_ context.Context, ld plog.Logs) error {
-		n := ld.LogRecordCount()
-		err := s.logs.Append(ld)
-		count.Logs(n, err)
-		return err
-	}
+// storeLogs is the end of the pipeline of logs.
+func (s *Stack) storeLogs(_ context.Context, ld plog.Logs) error {
+	return s.logExport.Export(ld.LogRecordCount(), func() error { return s.logs.Append(ld) })
 }

@@ -19,6 +19,7 @@ import (
 // Jaeger's defaults.
 const (
 	defaultSearchLimit         = 100
+	maxSearchLimit             = 5000 // whole traces are held in memory for an answer
 	defaultSearchLookback      = 48 * time.Hour
 	defaultDependencyLookback  = 24 * time.Hour
 	maxTraceIDLength           = 32
@@ -79,8 +80,8 @@ func (s *server) parseSearch(r *http.Request) (search, error) {
 		if err != nil {
 			return out, err
 		}
-		if n <= 0 {
-			return out, errors.New("search depth must be greater than 0")
+		if n <= 0 || n > maxSearchLimit {
+			return out, errSearchDepth
 		}
 		q.Limit = int(n)
 	}
@@ -108,6 +109,8 @@ func (s *server) parseSearch(r *http.Request) (search, error) {
 	}
 	return out, nil
 }
+
+var errSearchDepth = fmt.Errorf("search depth must be greater than 0 and at most %d", maxSearchLimit)
 
 var errServiceRequired = errors.New("parameter 'service' is required")
 

@@ -152,8 +152,8 @@ func parseV3Query(q url.Values) (query tracestore.Query, raw bool, err error) {
 		if query.Limit, err = strconv.Atoi(v); err != nil {
 			return query, false, malformed(name, err)
 		}
-		if query.Limit < 0 {
-			return query, false, malformed(name, errors.New("must not be negative"))
+		if query.Limit <= 0 || query.Limit > maxSearchLimit {
+			return query, false, malformed(name, errSearchDepth)
 		}
 	}
 	if query.DurationMin, err = parseV3Duration(q, "query.duration_min"); err != nil {

@@ -4,6 +4,8 @@
 package otelcol
 
 import (
+	"errors"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -19,6 +21,8 @@ type Metrics struct {
 	failedSpans   *prometheus.CounterVec
 	sentLogs      *prometheus.CounterVec
 	failedLogs    *prometheus.CounterVec
+	queueSize     *prometheus.GaugeVec
+	queueCapacity *prometheus.GaugeVec
 }
 
 // New registers the metrics with reg. It panics if they are registered already.
@@ -27,6 +31,11 @@ func New(reg prometheus.Registerer) *Metrics {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		reg.MustRegister(c)
 		return c
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+		reg.MustRegister(g)
+		return g
 	}
 	return &Metrics{
 		acceptedSpans: counter("otelcol_receiver_accepted_spans",
@@ -48,6 +57,10 @@ func New(reg prometheus.Registerer) *Metrics {
 			"Log records written to their store.", "exporter"),
 		failedLogs: counter("otelcol_exporter_send_failed_log_records",
 			"Log records that their store did not take.", "exporter"),
+		queueSize: gauge("otelcol_exporter_queue_size",
+			"Requests that wait for their store or are being written.", "exporter", "data_type"),
+		queueCapacity: gauge("otelcol_exporter_queue_capacity",
+			"Requests that may wait; those beyond are refused.", "exporter", "data_type"),
 	}
 }
 
@@ -95,36 +108,55 @@ func (r *Receiver) Logs(n int, err error) {
 // "malformed", "oversized", "content_type".
 func (r *Receiver) Bad(reason string) { r.bad.WithLabelValues(reason).Inc() }
 
-// Exporter counts for one store.
+// ErrBusy is returned when a store has as many requests waiting as it may.
+var ErrBusy = errors.New("too many requests wait for the store; send again later")
+
+// Exporter counts for one store and signal, and bounds the requests that wait
+// for it: each holds its decoded spans or records in memory.
 type Exporter struct {
-	sentSpans, failedSpans prometheus.Counter
-	sentLogs, failedLogs   prometheus.Counter
+	sent, failed prometheus.Counter
+	waiting      prometheus.Gauge
+	slots        chan struct{}
 }
 
-// Exporter returns the counters of one store.
-func (m *Metrics) Exporter(name string) *Exporter {
+// Traces returns the counters of a store of spans.
+func (m *Metrics) Traces(exporter string, capacity int) *Exporter {
+	return m.exporter(exporter, "traces", capacity, m.sentSpans, m.failedSpans)
+}
+
+// Logs returns the counters of a store of log records.
+func (m *Metrics) Logs(exporter string, capacity int) *Exporter {
+	return m.exporter(exporter, "logs", capacity, m.sentLogs, m.failedLogs)
+}
+
+func (m *Metrics) exporter(name, signal string, capacity int, sent, failed *prometheus.CounterVec) *Exporter {
+	m.queueCapacity.WithLabelValues(name, signal).Set(float64(capacity))
 	return &Exporter{
-		sentSpans:   m.sentSpans.WithLabelValues(name),
-		failedSpans: m.failedSpans.WithLabelValues(name),
-		sentLogs:    m.sentLogs.WithLabelValues(name),
-		failedLogs:  m.failedLogs.WithLabelValues(name),
+		sent:    sent.WithLabelValues(name),
+		failed:  failed.WithLabelValues(name),
+		waiting: m.queueSize.WithLabelValues(name, signal),
+		slots:   make(chan struct{}, capacity),
 	}
 }
 
-// Spans counts n spans as sent, or as failed if err is not nil.
-func (e *Exporter) Spans(n int, err error) {
-	if err != nil {
-		e.failedSpans.Add(float64(n))
-		return
+// Export runs write, which stores n spans or records, unless too many are at it
+// already: then it returns ErrBusy.
+func (e *Exporter) Export(n int, write func() error) error {
+	select {
+	case e.slots <- struct{}{}:
+	default:
+		e.failed.Add(float64(n))
+		return ErrBusy
 	}
-	e.sentSpans.Add(float64(n))
-}
-
-// Logs counts n log records as sent, or as failed if err is not nil.
-func (e *Exporter) Logs(n int, err error) {
-	if err != nil {
-		e.failedLogs.Add(float64(n))
-		return
+	e.waiting.Inc()
+	defer func() {
+		e.waiting.Dec()
+		<-e.slots
+	}()
+	if err := write(); err != nil {
+		e.failed.Add(float64(n))
+		return err
 	}
-	e.sentLogs.Add(float64(n))
+	e.sent.Add(float64(n))
+	return nil
 }
