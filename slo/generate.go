@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -106,6 +107,7 @@ type plan struct {
 // samples and need no answer within seconds.
 func (f plan) groups() []group {
 	var out []group
+	seen := map[string]map[time.Duration]bool{}
 	for i, half := range [][]burn{f.pairs[:2], f.pairs[2:]} {
 		if len(half) == 0 {
 			continue
@@ -117,8 +119,9 @@ func (f plan) groups() []group {
 		for _, s := range f.SLOs {
 			if i == 0 {
 				g.Rules = append(g.Rules, f.objective(s))
+				seen[s.Name] = map[time.Duration]bool{}
 			}
-			g.Rules = append(g.Rules, f.recordings(s, half)...)
+			g.Rules = append(g.Rules, f.recordings(s, half, seen[s.Name])...)
 		}
 		for _, s := range f.SLOs {
 			for _, p := range half {
@@ -140,9 +143,9 @@ func (f plan) objective(s SLO) rule {
 
 func record(d time.Duration) string { return "slo:errors:ratio" + short(d) }
 
-func (f plan) recordings(s SLO, pairs []burn) []rule {
+// recordings skips windows in seen: pairs share some.
+func (f plan) recordings(s SLO, pairs []burn, seen map[time.Duration]bool) []rule {
 	var out []rule
-	seen := map[time.Duration]bool{}
 	for _, p := range pairs {
 		for _, d := range []time.Duration{p.short, p.long} {
 			if seen[d] {
@@ -162,9 +165,7 @@ func (f plan) alert(s SLO, p burn) rule {
 	a := rule{
 		Alert: "SLOBurn",
 		Expr:  fmt.Sprintf("%s%s > %s\nand\n%s%s > %s", record(p.long), sel, limit, record(p.short), sel, limit),
-		Labels: map[string]string{
-			"severity": p.severity, "long": short(p.long), "short": short(p.short), "factor": fmt.Sprint(p.factor),
-		},
+		Labels: f.labels(s),
 		Annotations: map[string]string{
 			"summary": fmt.Sprintf("%s: error budget burns more than %v times too fast over %s and %s ({{ $value | humanizePercentage }} bad)",
 				s.Name, p.factor, short(p.long), short(p.short)),
@@ -174,6 +175,9 @@ func (f plan) alert(s SLO, p burn) rule {
 			"jaeger":      f.search(s),
 		},
 	}
+	maps.Copy(a.Labels, map[string]string{
+		"severity": p.severity, "long": short(p.long), "short": short(p.short), "factor": fmt.Sprint(p.factor),
+	})
 	if f.Runbook == "" {
 		delete(a.Annotations, "runbook_url")
 	}
