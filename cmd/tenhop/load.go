@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/load"
+	"github.com/tenhop/tenhop/supervisor"
+)
+
+func newLoadCmd() *cobra.Command {
+	var cfg load.Config
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Send shoppers to a storefront",
+		Long: `Send shoppers to a storefront: they browse, search, look at products, fill carts,
+check out and look at their orders. The model is open: a request is due at a
+time of its own, and its latency is measured from that time.
+
+Without --gateway the storefront is the one of ` + "`tenhop up`" + ` in this directory.`,
+		Example: `  tenhop load --rps 50 --for 1m
+  tenhop load --gateway http://shop.example:8080 --rps 5 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := loadTarget(&cfg, dir); err != nil {
+				return err
+			}
+			summary, err := load.Run(cmd.Context(), cfg)
+			if err != nil && !errors.Is(err, cmd.Context().Err()) {
+				return err
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), summary)
+			}
+			return writeLoad(cmd.OutOrStdout(), summary)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Gateway, "gateway", "", "base URL of the storefront")
+	f.StringVar(&dir, "dir", ".", "directory that holds .tenhop")
+	f.Float64Var(&cfg.RPS, "rps", 20, "requests a second")
+	f.Uint64Var(&cfg.Seed, "seed", 1, "the same seed makes the same journeys")
+	f.DurationVar(&cfg.For, "for", 0, "how long (default until Ctrl-C)")
+	f.IntVar(&cfg.Requests, "requests", 0, "stop after so many (default no limit)")
+	f.BoolVar(&asJSON, "json", false, "machine-readable")
+	return cmd
+}
+
+func loadTarget(cfg *load.Config, dir string) error {
+	if !(cfg.RPS > 0 && cfg.RPS <= 10_000) {
+		return usagef("--rps %v: must be above 0 and at most 10000", cfg.RPS)
+	}
+	if cfg.Gateway == "" {
+		state, err := readState(dir)
+		if err != nil {
+			return fmt.Errorf("%w; or name the storefront with --gateway URL", err)
+		}
+		cfg.Gateway = state.Endpoints["gateway"]
+	}
+	if u, err := url.Parse(cfg.Gateway); err != nil || u.Host == "" {
+		return usagef("--gateway %q: must be a URL such as http://localhost:8080", cfg.Gateway)
+	}
+	return nil
+}
+
+// readState returns what `tenhop up` wrote in dir.
+func readState(dir string) (supervisor.State, error) {
+	d, err := supervisor.In(dir)
+	if err != nil {
+		return supervisor.State{}, err
+	}
+	return d.Read()
+}
+
+func writeLoad(w io.Writer, s load.Summary) error {
+	fmt.Fprintf(w, "%d requests in %s, %d failed, %d not sent\n", s.Requests,
+		(time.Duration(s.Seconds * float64(time.Second))).Round(time.Second), s.Errors, s.Skipped)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "operation\trequests\tfailed\tp50 ms\tp95 ms\tp99 ms\t")
+	for _, name := range slices.Sorted(maps.Keys(s.Operations)) {
+		o := s.Operations[name]
+		fmt.Fprintf(t, "%s\t%d\t%d\t%.1f\t%.1f\t%.1f\t\n", name, o.Requests, o.Errors, o.P50, o.P95, o.P99)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,112 @@
+// Command tenhop starts a storefront of thirteen services with the stack that
+// observes it, makes one of its hops slower, and says which one it is.
+//
+// The files of this package hold flags, one file a verb; what the verbs do is
+// in the packages beside them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/supervisor"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(context.Background(), os.Args[1:])) }
+
+// run runs one command line and returns its exit code.
+func run(ctx context.Context, args []string) int {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	// A second Ctrl-C ends the program at once.
+	context.AfterFunc(ctx, stop)
+	ctx = supervisor.Lifeline(ctx)
+	root := newRootCmd()
+	root.SetArgs(args)
+	begun := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case !begun, errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "tenhop: %v\nSee tenhop --help, or --help after a verb.\n", err)
+		return exitUsage
+	case errors.Is(err, errReported):
+		return exitFailed
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return exitFailed
+	}
+	fmt.Fprintf(os.Stderr, "tenhop: %v\n", err)
+	return exitFailed
+}
+
+// newRootCmd makes the whole command line.
+func newRootCmd() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tenhop",
+		Short:         "Which hop of a request got slower, and why",
+		Long:          "tenhop starts a storefront of thirteen services with the stack that observes it,\nmakes one of its hops slower, and says which one it is, with evidence.",
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		newUpCmd(),
+		newDownCmd(),
+		newStatusCmd(),
+		newLoadCmd(),
+		newSLOCmd(),
+		newStackCmd(),
+		newServiceCmd(),
+	)
+	return root
+}
+
+// errReported ends a command that has told its failure already.
+var errReported = errors.New("failed")
+
+// usageError is wrong use of the command line: exit code 2.
+type usageError struct{ err error }
+
+// Error returns what is wrong and what would be right.
+func (e *usageError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *usageError) Unwrap() error { return e.err }
+
+// usagef reports wrong use.
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// version is the module's version, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return s.Value[:12]
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/alerts"
+	"github.com/tenhop/tenhop/stack"
+	"github.com/tenhop/tenhop/supervisor"
+)
+
+// Sockets that are not the stack's own.
+const (
+	socketAdmin   = "admin"
+	socketConsole = "console"
+)
+
+type stackFlags struct {
+	dir, data, logs, targets, rules string
+	jaeger, prometheus              string
+	listen                          map[string]string
+	traceMemory, traceDisk          int64
+	metricDisk, logMemory           int64
+	retention, scrape, evaluation   time.Duration
+}
+
+func newStackCmd() *cobra.Command {
+	var f stackFlags
+	cmd := &cobra.Command{
+		Use:   "stack [PART...]",
+		Short: "Run the stack alone, or parts of it, for your own services",
+		Long: `Run the embedded stand-ins for the OpenTelemetry Collector, Jaeger, Prometheus,
+Loki, Kafka and Redis on their usual ports, in this process, until Ctrl-C.
+
+The parts: ` + partNames() + ". None named means all.",
+		Example: `  tenhop stack
+  tenhop stack otlp jaeger
+  tenhop stack --listen jaeger=127.0.0.1:26686 --targets targets.json`,
+		ValidArgs: strings.Split(partNames(), ", "),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := f.config(args)
+			if err != nil {
+				return err
+			}
+			return runStack(cmd, cfg, f)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.dir, "dir", ".", "directory that holds .tenhop")
+	fl.StringVar(&f.data, "data", "", "where traces, metrics and records are kept (default .tenhop/data)")
+	fl.StringVar(&f.logs, "logs", "", "folder of *.jsonl files to answer log queries from (default .tenhop/logs)")
+	fl.StringVar(&f.targets, "targets", "", "scrape targets, JSON in Prometheus's file_sd format (default .tenhop/targets.json)")
+	fl.StringVar(&f.rules, "rules", "", "folder of rule files instead of the built-in ones")
+	fl.StringToStringVar(&f.listen, "listen", nil, "address of an endpoint, such as jaeger=127.0.0.1:26686")
+	fl.StringVar(&f.jaeger, "jaeger", "", "URL of a real Jaeger that the console asks instead")
+	fl.StringVar(&f.prometheus, "prometheus", "", "URL of a real Prometheus that the console asks instead")
+	fl.Var(&size{&f.traceMemory}, "trace-memory", "memory for the index of traces (default 64MiB)")
+	fl.Var(&size{&f.traceDisk}, "trace-disk", "disk for traces (default 1GiB)")
+	fl.Var(&size{&f.metricDisk}, "metric-disk", "disk for metrics (default 1GiB)")
+	fl.Var(&size{&f.logMemory}, "log-memory", "memory for the index of logs (default 16MiB)")
+	fl.DurationVar(&f.retention, "retention", 24*time.Hour, "how long traces, metrics and records are kept")
+	fl.DurationVar(&f.scrape, "scrape-interval", 2*time.Second, "how often targets are scraped")
+	fl.DurationVar(&f.evaluation, "evaluation-interval", 2*time.Second, "how often rules are evaluated")
+	return cmd
+}
+
+func partNames() string {
+	var names []string
+	for _, p := range stack.Parts() {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
+}
+
+// config turns flags and arguments into the stack's configuration.
+func (f *stackFlags) config(parts []string) (stack.Config, error) {
+	d, err := supervisor.In(f.dir)
+	if err != nil {
+		return stack.Config{}, err
+	}
+	cfg := stack.Config{
+		Rules:   alerts.FS,
+		DataDir: f.data, LogsDir: f.logs, TargetsFile: f.targets, Addresses: f.listen,
+		TraceMemoryBytes: f.traceMemory, TraceDiskBytes: f.traceDisk, MetricDiskBytes: f.metricDisk, LogMemoryBytes: f.logMemory,
+		Retention: f.retention, ScrapeInterval: f.scrape, EvaluationInterval: f.evaluation,
+		Logger: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Topics: []string{"orders.placed", "shipments.created"},
+	}
+	for _, def := range []struct {
+		value *string
+		path  string
+	}{{&cfg.DataDir, "data"}, {&cfg.LogsDir, "logs"}, {&cfg.TargetsFile, "targets.json"}} {
+		if *def.value == "" {
+			*def.value = d.Path(def.path)
+		}
+	}
+	for _, name := range parts {
+		if !slices.Contains(stack.Parts(), stack.Part(name)) {
+			return cfg, usagef("there is no part %q; the parts are %s", name, partNames())
+		}
+		cfg.Parts = append(cfg.Parts, stack.Part(name))
+	}
+	for name, address := range f.listen {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return cfg, usagef("--listen %s=%s: must be ENDPOINT=HOST:PORT", name, address)
+		}
+	}
+	if f.rules != "" {
+		cfg.Rules = os.DirFS(f.rules)
+	}
+	return cfg, os.MkdirAll(cfg.LogsDir, 0o700)
+}
+
+func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags) error {
+	sockets, err := supervisor.Inherited()
+	if err != nil {
+		return err
+	}
+	admin := sockets[socketAdmin]
+	delete(sockets, socketAdmin)
+	cfg.Listeners = sockets
+	s, err := stack.Start(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	if admin != nil {
+		srv := &http.Server{Handler: http.HandlerFunc(stackAdmin), ReadHeaderTimeout: 5 * time.Second}
+		go func() { _ = srv.Serve(admin) }() // it ends with the process
+		defer srv.Close()
+	} else {
+		printEndpoints(cmd, s)
+	}
+	<-cmd.Context().Done()
+	stop, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 5*time.Second)
+	defer cancel()
+	return s.Close(stop)
+}
+
+// stackAdmin answers once the stack serves, which is when it is called.
+func stackAdmin(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/readyz", "/healthz":
+		fmt.Fprintln(w, "ok")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func printEndpoints(cmd *cobra.Command, s *stack.Stack) {
+	out := cmd.OutOrStdout()
+	moved := s.Moved()
+	endpoints := s.Endpoints()
+	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
+		note := ""
+		if wanted := moved[name]; wanted != "" {
+			note = "  (" + wanted + " is taken)"
+		}
+		fmt.Fprintf(out, "  %-14s %s%s\n", name, endpoints[name], note)
+	}
+	fmt.Fprintln(out, "Ctrl-C stops it")
+}

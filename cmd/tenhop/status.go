@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/supervisor"
+)
+
+func newStatusCmd() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say what runs, where, and whether it is healthy",
+		Long:  "Say what runs, where, and whether it is healthy. The exit code is 1 when something is not.",
+		Example: `  tenhop status
+  tenhop status --json | jq .rss_bytes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := supervisor.In(dir)
+			if err != nil {
+				return err
+			}
+			status, err := d.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = writeJSON(cmd.OutOrStdout(), status)
+			} else {
+				err = writeStatus(cmd.OutOrStdout(), status)
+			}
+			if err == nil && !status.Ready {
+				return errReported
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", ".", "directory that holds .tenhop")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "machine-readable")
+	return cmd
+}
+
+func writeStatus(w io.Writer, s supervisor.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "PROCESS\tPID\tHEALTH\tMEMORY")
+	for _, p := range slices.Concat(s.Services, s.Parts) {
+		health := "healthy"
+		switch {
+		case p.PID == 0:
+			health = "not running"
+		case !p.Healthy:
+			health = "not ready"
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d MiB\n", p.Name, p.PID, health, p.RSSBytes>>20)
+	}
+	fmt.Fprintf(t, "together\t\t\t%d MiB\n", s.RSSBytes>>20)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, name := range slices.Sorted(maps.Keys(s.Address)) {
+		fmt.Fprintf(t, "%s\t%s\n", name, s.Address[name])
+	}
+	return t.Flush()
+}
+
+// writeJSON writes v for programs, indented so that people can read it too.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
