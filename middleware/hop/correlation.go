@@ -12,6 +12,7 @@ const (
 	CorrelationHeader = "X-Correlation-ID"
 	RequestIDHeader   = "X-Request-ID"
 	correlationKey    = "x-correlation-id"
+	requestIDKey      = "x-request-id"
 )
 
 // maxCorrelation bounds an accepted correlation ID, in bytes.

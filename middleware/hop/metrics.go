@@ -133,13 +133,75 @@ func (s *series) observe(buckets []float64, seconds float64, now time.Time, sc t
 // families are those that every hop feeds.
 type families struct {
 	self, whole, wait, queue, completion *Histogram
+
+	mu   sync.RWMutex
+	hops map[hopLabels]*hopSeries // self and whole, resolved together
 }
 
-func newFamilies(t *Telemetry) (families, error) {
-	var (
-		f    families
-		errs []error
-	)
+// hopLabels are the labels that a hop's families share.
+type hopLabels struct{ protocol, operation, entry, flow string }
+
+// hopSeries are the series of hops with the same labels.
+type hopSeries struct {
+	labels      hopLabels
+	self, whole *series
+	waits       atomic.Pointer[[]waitSeries] // replaced as a whole
+}
+
+type waitSeries struct {
+	dep    Dependency
+	series *series
+}
+
+// ofHop resolves the series of a hop. Labels beyond the limit are resolved
+// anew each time, to the overflow series.
+func (f *families) ofHop(l hopLabels) *hopSeries {
+	f.mu.RLock()
+	s := f.hops[l]
+	f.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	key := labelValues{l.protocol, l.operation, l.entry, l.flow}
+	s = &hopSeries{labels: l, self: f.self.resolve(key), whole: f.whole.resolve(key)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if have := f.hops[l]; have != nil {
+		return have
+	}
+	if len(f.hops) < f.self.limit {
+		f.hops[l] = s
+	}
+	return s
+}
+
+// waitFor resolves the series of a wait.
+func (s *hopSeries) waitFor(f *families, dep Dependency) *series {
+	have := s.waits.Load()
+	if have != nil {
+		for i := range *have {
+			if (*have)[i].dep == dep {
+				return (*have)[i].series
+			}
+		}
+	}
+	w := f.wait.resolve(labelValues{s.labels.operation, s.labels.entry, s.labels.flow, dep.Name, dep.Kind})
+	var next []waitSeries
+	if have != nil {
+		next = append(next, *have...)
+	}
+	if next = append(next, waitSeries{dep, w}); len(next) <= maxWaits {
+		s.waits.CompareAndSwap(have, &next) // a lost race resolves it again next time
+	}
+	return w
+}
+
+// maxWaits bounds the resolved waits of one operation.
+const maxWaits = 64
+
+func newFamilies(t *Telemetry) (*families, error) {
+	f := &families{hops: map[hopLabels]*hopSeries{}}
+	var errs []error
 	add := func(to **Histogram, name, help string, labels ...string) {
 		h, err := t.histogram(name, help, hopBuckets, labels)
 		*to = h

@@ -73,10 +73,10 @@ func (l *ledger) leave(i int, now time.Duration) {
 	}
 	s := &l.slots[i]
 	if s.inFlight--; s.inFlight == 0 {
-		s.waited += now - s.since
+		s.waited += max(now-s.since, 0)
 	}
 	if l.inFlight--; l.inFlight == 0 {
-		l.covered += now - l.since
+		l.covered += max(now-l.since, 0)
 	}
 }
 
@@ -88,11 +88,11 @@ func (l *ledger) close(now time.Duration) (covered time.Duration, slots []slot) 
 	if !l.closed {
 		l.closed = true
 		if l.inFlight > 0 {
-			l.covered += now - l.since
+			l.covered += max(now-l.since, 0)
 		}
 		for i := range l.slots {
 			if s := &l.slots[i]; s.inFlight > 0 {
-				s.waited += now - s.since
+				s.waited += max(now-s.since, 0)
 			}
 		}
 	}

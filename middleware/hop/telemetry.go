@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -29,8 +30,12 @@ type Telemetry struct {
 	gatherer    prometheus.Gatherer
 	logger      zerolog.Logger
 	seriesLimit int
-	now         func() time.Time
-	families    families
+	clock       func() time.Time // nil: the real one
+	w3c         bool             // the propagator is W3C's: read and write without it
+	accept      []propagation.TextMapPropagator
+	sampling    *LogSampling
+	kinds       [trace.SpanKindConsumer + 1]trace.SpanStartOption
+	families    *families
 	entries     entrySet
 }
 
@@ -45,7 +50,9 @@ type config struct {
 	registry    registry
 	logger      *zerolog.Logger
 	seriesLimit int
-	now         func() time.Time
+	clock       func() time.Time
+	accept      []propagation.TextMapPropagator
+	sampling    *LogSampling
 	errs        []error
 }
 
@@ -110,12 +117,42 @@ func WithSeriesLimit(n int) Option {
 }
 
 // WithClock sets the clock, for tests.
-func WithClock(now func() time.Time) Option { return func(c *config) { c.now = now } }
+func WithClock(now func() time.Time) Option { return func(c *config) { c.clock = now } }
+
+// WithAccept reads further forms of trace context, in this order, from messages
+// that carry none of the propagator's: Jaeger{} for services that still use
+// jaeger-client-go, B3{} for Zipkin's.
+func WithAccept(forms ...propagation.TextMapPropagator) Option {
+	return func(c *config) {
+		for _, f := range forms {
+			if f == nil {
+				c.errs = append(c.errs, errors.New("WithAccept: nil propagator"))
+			}
+		}
+		c.accept = append(c.accept, forms...)
+	}
+}
+
+// WithLogSampling keeps only a share of the log lines of messages that ended
+// well and fast; without it every message has its line.
+func WithLogSampling(s LogSampling) Option {
+	return func(c *config) {
+		for _, rate := range s.Operations {
+			if !(rate >= 0 && rate <= 1) {
+				c.errs = append(c.errs, fmt.Errorf("WithLogSampling: rate %v is not between 0 and 1", rate))
+			}
+		}
+		if !(s.Rate >= 0 && s.Rate <= 1) {
+			c.errs = append(c.errs, fmt.Errorf("WithLogSampling: rate %v is not between 0 and 1", s.Rate))
+		}
+		c.sampling = &s
+	}
+}
 
 // New makes a Telemetry. With no option it uses the global tracer provider, the
 // default Prometheus registry and a logger on standard error.
 func New(opts ...Option) (*Telemetry, error) {
-	c := config{seriesLimit: 2000, now: time.Now}
+	c := config{seriesLimit: 2000}
 	for _, o := range opts {
 		if o == nil {
 			return nil, errors.New("hop: nil option")
@@ -144,7 +181,13 @@ func New(opts ...Option) (*Telemetry, error) {
 		registerer:  prometheus.DefaultRegisterer,
 		gatherer:    prometheus.DefaultGatherer,
 		seriesLimit: c.seriesLimit,
-		now:         c.now,
+		clock:       c.clock,
+		w3c:         w3cOnly(c.propagator.Fields()),
+		accept:      c.accept,
+		sampling:    c.sampling,
+	}
+	for k := range t.kinds {
+		t.kinds[k] = trace.WithSpanKind(trace.SpanKind(k))
 	}
 	if c.registry != nil {
 		t.registerer, t.gatherer = c.registry, c.registry
@@ -192,7 +235,22 @@ func (t *Telemetry) Logger() *zerolog.Logger { return &t.logger }
 func (t *Telemetry) Tracer() trace.Tracer { return t.tracer }
 
 // Now reads the clock.
-func (t *Telemetry) Now() time.Time { return t.now() }
+func (t *Telemetry) Now() time.Time {
+	if t.clock == nil {
+		return time.Now()
+	}
+	return t.clock()
+}
+
+// since is the time since start, on the monotonic clock.
+func (t *Telemetry) since(start time.Time) time.Duration {
+	if t.clock == nil {
+		return time.Since(start)
+	}
+	return t.clock().Sub(start)
+}
+
+func programName() string { return filepath.Base(os.Args[0]) }
 
 // MetricsHandler serves the metrics, with exemplars where the scraper asks for
 // OpenMetrics or protobuf.

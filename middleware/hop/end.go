@@ -1,0 +1,175 @@
+package hop
+
+import (
+	"hash/maphash"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Outcome is how a hop or a call ended.
+type Outcome struct {
+	Err       error         // nil when it ended well; its text goes to the log only
+	ErrorType string        // error.type: low cardinality; "" when it ended well
+	Failed    bool          // the span's status is an error
+	Level     zerolog.Level // of the log line
+	Message   string        // of the log line
+	Quiet     bool          // no log line
+	Unmetered bool          // no hop_* families
+
+	// StatusCode and StatusName are the transport's status in the log line: the
+	// one that is set is written as the field status.
+	StatusCode int
+	StatusName string
+	Bytes      int64 // size of the answer in the log line, when StatusCode is set
+
+	Status    func(*zerolog.Event) // adds further fields to the log line
+	Attrs     []attribute.KeyValue // known only at the end
+	QueueWait time.Duration        // of a queued message; 0 otherwise
+	Queued    bool
+}
+
+// Timing is what a hop measured of itself.
+type Timing struct{ Duration, Self time.Duration }
+
+// End ends the hop: its families, its span and its log line. Calls that are
+// still in flight end with it. Only the first call counts.
+func (h *Hop) End(out Outcome) Timing {
+	if h == nil {
+		return Timing{}
+	}
+	h.mu.Lock()
+	if h.ended {
+		h.mu.Unlock()
+		return Timing{}
+	}
+	op, entry := h.operationLocked(), h.entryLocked()
+	h.ended = true
+	pending := h.pending
+	h.pending = nil
+	h.mu.Unlock()
+
+	total := h.elapsed()
+	covered, slots := h.ledger.close(total)
+	for p := pending; p != nil; {
+		next := p.next
+		p.end()
+		p = next
+	}
+	tm := Timing{Duration: total, Self: max(total-covered, 0)}
+	now := h.start.Add(total)
+	if !out.Unmetered && h.skip&Metrics == 0 {
+		h.observe(out, tm, now, op, entry, slots)
+	}
+	if h.skip&Traces == 0 {
+		h.endSpan(out, tm, now)
+	}
+	if !out.Quiet && h.skip&Logs == 0 {
+		h.log(out, tm, op)
+	}
+	return tm
+}
+
+func (h *Hop) observe(out Outcome, tm Timing, now time.Time, op, entry string, slots []slot) {
+	f := h.t.families
+	s := f.ofHop(hopLabels{h.protocol, op, entry, h.Flow()})
+	s.self.observe(hopBuckets, tm.Self.Seconds(), now, h.sc)
+	s.whole.observe(hopBuckets, tm.Duration.Seconds(), now, h.sc)
+	for i := range slots {
+		s.waitFor(f, slots[i].dep).observe(hopBuckets, slots[i].waited.Seconds(), now, h.sc)
+	}
+	if out.Queued {
+		f.queue.Observe(out.QueueWait, now, h.sc, op, entry)
+		f.completion.Observe(now.Sub(h.carried.start), now, h.sc, op, entry)
+	}
+}
+
+func (h *Hop) endSpan(out Outcome, tm Timing, now time.Time) {
+	if h.span.IsRecording() {
+		var buf [8]attribute.KeyValue
+		attrs := append(buf[:0], out.Attrs...)
+		attrs = append(attrs, attribute.Float64(attrSelf, ms(tm.Self)))
+		if out.ErrorType != "" {
+			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
+		}
+		h.span.SetAttributes(attrs...)
+		if out.Failed {
+			h.span.SetStatus(codes.Error, "")
+		}
+	}
+	h.t.endSpan(h.span, now)
+}
+
+// endSpan gives the span the end that was measured when the clock is not the
+// SDK's; otherwise the SDK's own reading is as good and cheaper.
+func (t *Telemetry) endSpan(span trace.Span, now time.Time) {
+	if t.clock != nil {
+		span.End(trace.WithTimestamp(now))
+		return
+	}
+	span.End()
+}
+
+func (h *Hop) log(out Outcome, tm Timing, op string) {
+	if h.sampledOut(out, tm, op) {
+		return
+	}
+	e := h.t.logger.WithLevel(out.Level)
+	if e == nil || out.Level < h.t.logger.GetLevel() {
+		return
+	}
+	if h.sc.IsValid() {
+		tid, sid := h.sc.TraceID(), h.sc.SpanID()
+		e = e.Hex("trace_id", tid[:]).Hex("span_id", sid[:])
+	}
+	e = e.Str(CorrelationKey, h.carried.correlation).Str("operation", op).
+		Float64("duration_ms", ms(tm.Duration)).Float64("self_ms", ms(tm.Self))
+	switch {
+	case out.StatusCode != 0:
+		e = e.Int("status", out.StatusCode).Int64("bytes", out.Bytes)
+	case out.StatusName != "":
+		e = e.Str("status", out.StatusName)
+	}
+	if out.Queued && out.Status == nil {
+		e = e.Float64("queue_wait_ms", ms(out.QueueWait))
+	}
+	if out.Status != nil {
+		out.Status(e)
+	}
+	if out.ErrorType != "" {
+		e = e.Str("error_type", out.ErrorType)
+	}
+	if out.Err != nil {
+		e = e.Err(out.Err)
+	}
+	e.Msg(out.Message)
+}
+
+// LogSampling thins out the lines of messages that ended well and fast.
+type LogSampling struct {
+	Rate       float64            // share of the lines kept, 0 to 1
+	Operations map[string]float64 // shares of single operations instead
+	Slow       time.Duration      // lines of slower messages always stay; 0 keeps none for that
+}
+
+// sampledOut decides by the correlation ID, so that a process keeps all lines
+// of a request or none.
+func (h *Hop) sampledOut(out Outcome, tm Timing, op string) bool {
+	s := h.t.sampling
+	if s == nil || out.Failed || out.ErrorType != "" || s.Slow > 0 && tm.Duration >= s.Slow {
+		return false
+	}
+	rate, ok := s.Operations[op]
+	if !ok {
+		rate = s.Rate
+	}
+	return float64(maphash.String(sampleSeed, h.carried.correlation)>>11) >= rate*(1<<53)
+}
+
+var sampleSeed = maphash.MakeSeed()
+
+// ms is a duration in milliseconds, to the microsecond.
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

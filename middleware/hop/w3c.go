@@ -1,0 +1,92 @@
+package hop
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Header names of W3C Trace Context and Baggage.
+const (
+	headerTraceparent = "traceparent"
+	headerTracestate  = "tracestate"
+	headerBaggage     = "baggage"
+)
+
+// maxTracestate bounds an accepted tracestate in bytes; the specification asks
+// vendors to carry at least 512.
+const maxTracestate = 4096
+
+// parseTraceparent reads version-traceid-parentid-flags (W3C Trace Context,
+// section 3.2). A malformed header yields an invalid span context. It does not
+// allocate unless there is a tracestate.
+func parseTraceparent(header, state string) trace.SpanContext {
+	if len(header) < 55 || header[2] != '-' || header[35] != '-' || header[52] != '-' {
+		return trace.SpanContext{}
+	}
+	var version, flags [1]byte
+	var c trace.SpanContextConfig
+	if !lowerHex(version[:], header[:2]) || version[0] == 0xff || version[0] == 0 && len(header) != 55 ||
+		version[0] > 0 && len(header) > 55 && header[55] != '-' ||
+		!lowerHex(c.TraceID[:], header[3:35]) || !lowerHex(c.SpanID[:], header[36:52]) || !lowerHex(flags[:], header[53:55]) ||
+		version[0] == 0 && flags[0] > 3 {
+		return trace.SpanContext{}
+	}
+	c.TraceFlags = trace.TraceFlags(flags[0]) & (trace.FlagsSampled | trace.FlagsRandom)
+	c.Remote = true
+	if state != "" && len(state) <= maxTracestate {
+		c.TraceState, _ = trace.ParseTraceState(state) // a bad one is dropped, as the specification says
+	}
+	return trace.NewSpanContext(c)
+}
+
+// lowerHex decodes lower-case hexadecimal digits: upper-case ones are invalid
+// in a traceparent.
+func lowerHex(dst []byte, s string) bool {
+	for i := range dst {
+		hi, lo := nibble(s[2*i]), nibble(s[2*i+1])
+		if hi > 15 || lo > 15 {
+			return false
+		}
+		dst[i] = hi<<4 | lo
+	}
+	return true
+}
+
+func nibble(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
+}
+
+// traceparent writes sc as a header value.
+func traceparent(sc trace.SpanContext) string {
+	var b [55]byte
+	tid, sid, flags := sc.TraceID(), sc.SpanID(), [1]byte{byte(sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}
+	b[0], b[1], b[2], b[35], b[52] = '0', '0', '-', '-', '-'
+	hex.Encode(b[3:35], tid[:])
+	hex.Encode(b[36:52], sid[:])
+	hex.Encode(b[53:], flags[:])
+	return string(b[:])
+}
+
+// w3cOnly tells whether a propagator's fields are those of Trace Context and
+// Baggage, which this package reads without the propagator.
+func w3cOnly(fields []string) bool {
+	parent := false
+	for _, f := range fields {
+		switch strings.ToLower(f) {
+		case headerTraceparent:
+			parent = true
+		case headerTracestate, headerBaggage:
+		default:
+			return false
+		}
+	}
+	return parent
+}
