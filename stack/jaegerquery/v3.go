@@ -81,7 +81,7 @@ func (s *server) v3Trace(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-var errNoTraces = errors.New("No traces found") //nolint:revive,staticcheck // Jaeger's text
+var errNoTraces = errors.New("No traces found") //nolint:staticcheck // Jaeger's text
 
 func (s *server) v3Find(w http.ResponseWriter, r *http.Request) {
 	query, raw, err := parseV3Query(r.URL.Query())

@@ -22,7 +22,7 @@ func thriftLimits(size int) *thrift.TConfiguration {
 // Jaeger's clients POST it. Trace IDs keep their 128 bits.
 func DecodeBinary(ctx context.Context, body []byte) (ptrace.Traces, error) {
 	buf := thrift.NewTMemoryBufferLen(0)
-	buf.Buffer.Write(body)
+	buf.Write(body)
 	batch := &jaeger.Batch{}
 	if err := batch.Read(ctx, thrift.NewTBinaryProtocolConf(buf, thriftLimits(len(body)))); err != nil {
 		return ptrace.Traces{}, fmt.Errorf("decode jaeger batch: %w", err)
@@ -34,7 +34,7 @@ func DecodeBinary(ctx context.Context, body []byte) (ptrace.Traces, error) {
 // protocol, one call a datagram.
 func DecodeCompactCall(ctx context.Context, packet []byte) (ptrace.Traces, error) {
 	buf := thrift.NewTMemoryBufferLen(0)
-	buf.Buffer.Write(packet)
+	buf.Write(packet)
 	p := thrift.NewTCompactProtocolConf(buf, thriftLimits(len(packet)))
 	name, _, _, err := p.ReadMessageBegin(ctx)
 	if err != nil {

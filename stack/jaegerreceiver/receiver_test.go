@@ -183,7 +183,7 @@ func (b bad) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, f := range families {
 		if f.GetName() == "tenhop_receiver_bad_requests_total" {
-			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("n", "n", nil, nil), prometheus.CounterValue, f.GetMetric()[0].GetCounter().GetValue())
+			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("n_total", "n", nil, nil), prometheus.CounterValue, f.GetMetric()[0].GetCounter().GetValue())
 		}
 	}
 }

@@ -73,7 +73,7 @@ func parseLogfmt(e *Entry) bool {
 		if i := strings.LastIndexByte(key, ' '); i >= 0 {
 			key = key[i+1:]
 		}
-		value := after
+		var value string
 		if strings.HasPrefix(after, `"`) {
 			value, rest = quotedValue(after)
 		} else {

@@ -123,9 +123,9 @@ func (r *Receiver) body(w http.ResponseWriter, req *http.Request) ([]byte, error
 		if err != nil {
 			return nil, fmt.Errorf("gzip body: %w", err)
 		}
-		defer zr.Close()
 		// The limit holds for what comes out, too: a bomb is small going in.
-		return io.ReadAll(http.MaxBytesReader(w, zr, int64(r.maxBytes)))
+		body, err := io.ReadAll(http.MaxBytesReader(w, zr, int64(r.maxBytes)))
+		return body, errors.Join(err, zr.Close())
 	default:
 		return nil, fmt.Errorf("content encoding %q is not supported, use gzip or none", enc)
 	}
