@@ -1,0 +1,117 @@
+package dashboards
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/tenhop/tenhop/dashboards/define"
+	"github.com/tenhop/tenhop/dashboards/grafana"
+)
+
+// TestFilesAreGenerated holds the committed JSON to the definitions.
+func TestFilesAreGenerated(t *testing.T) {
+	names, err := fs.Glob(FS, "*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) != len(define.All()) {
+		t.Errorf("%d files for %d dashboards: %v", len(names), len(define.All()), names)
+	}
+	for _, d := range define.All() {
+		have, err := fs.ReadFile(FS, define.FileName(d))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(d); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(have, want.Bytes()) {
+			t.Errorf("%s is not what package define says; run go generate ./dashboards", define.FileName(d))
+		}
+	}
+}
+
+var (
+	variable = regexp.MustCompile(`\$\{?([a-z]\w*)`)
+	// Grafana's own variables begin with two underscores and are not matched.
+	ranges = strings.NewReplacer("$__rate_interval", "1m", "$__range", "15m", "$__interval", "15s")
+)
+
+func TestPanels(t *testing.T) {
+	uids := map[string]bool{}
+	for _, d := range define.All() {
+		if uids[d.UID] {
+			t.Errorf("uid %s twice", d.UID)
+		}
+		uids[d.UID] = true
+		known := map[string]bool{}
+		for _, v := range d.Templating.List {
+			known[v.Name] = true
+		}
+		titles := map[string]bool{}
+		for _, p := range d.Panels {
+			where := d.UID + ": " + p.Title
+			if p.Title == "" || titles[p.Title+p.Type] {
+				t.Errorf("%s: no title, or one that is taken", where)
+			}
+			titles[p.Title+p.Type] = true
+			if len(p.Description) < 20 || !strings.HasSuffix(p.Description, ".") {
+				t.Errorf("%s: the description does not say what to do next: %q", where, p.Description)
+			}
+			checkUnit(t, where, p)
+			for _, target := range p.Targets {
+				checkQuery(t, where, p, target, known)
+			}
+			for _, l := range p.FieldConfig.Defaults.Links {
+				checkVariables(t, where, l.URL, known)
+			}
+		}
+	}
+}
+
+func checkUnit(t *testing.T, where string, p grafana.Panel) {
+	t.Helper()
+	for _, target := range p.Targets {
+		if strings.Contains(target.Expr, "* 100") || strings.Contains(target.Expr, "* 1000") {
+			t.Errorf("%s: values are ratios and seconds, the unit does the rest: %s", where, target.Expr)
+		}
+	}
+	if p.FieldConfig.Defaults.Unit == "ms" || p.FieldConfig.Defaults.Unit == "percent" {
+		t.Errorf("%s: unit %s", where, p.FieldConfig.Defaults.Unit)
+	}
+}
+
+func checkQuery(t *testing.T, where string, p grafana.Panel, target grafana.Target, known map[string]bool) {
+	t.Helper()
+	checkVariables(t, where, target.Expr, known)
+	if target.Datasource == nil || target.Datasource.Type != "prometheus" {
+		return
+	}
+	expr := variable.ReplaceAllString(ranges.Replace(target.Expr), ".*")
+	if _, err := parser.NewParser(parser.Options{}).ParseExpr(expr); err != nil {
+		t.Errorf("%s: %v\n%s", where, err, expr)
+	}
+	if strings.Contains(target.Expr, "or vector(0)") && p.Type != "stat" {
+		t.Errorf("%s: or vector(0) hides missing data outside a stat panel", where)
+	}
+}
+
+func checkVariables(t *testing.T, where, text string, known map[string]bool) {
+	t.Helper()
+	for _, m := range variable.FindAllStringSubmatch(text, -1) {
+		if !known[m[1]] {
+			t.Errorf("%s: variable %s is not declared: %s", where, m[1], text)
+		}
+	}
+}

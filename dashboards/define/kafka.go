@@ -1,0 +1,32 @@
+package define
+
+import "github.com/tenhop/tenhop/dashboards/grafana"
+
+func kafka() grafana.Dashboard {
+	const msg = `env=~"$env",service_name=~"$service"`
+	return dashboard("kafka", "tenhop · 4 Kafka hops",
+		"Produced, waited, processed: the asynchronous half of a request.",
+		stat("Longest mean queue wait", "Above 1 s: the consumer is behind. See Produced against processed.", seconds, 8, above(1, 5),
+			q("{{operation}}", `topk(1, hop:queue_wait_seconds:mean1m{operation=~"process .+"})`)),
+		stat("Outbox wait", "Above 1 s: the relay cannot publish; check the broker.", seconds, 8, above(1, 5),
+			q("{{operation}}", `max(hop:queue_wait_seconds:mean1m{operation=~"publish .+"})`)),
+		stat("Backlog growth", "Records produced minus processed over five minutes. Above zero for long: add consumers or find what slowed processing.", count, 8, above(50, 500),
+			q("{{messaging_destination_name}}", `sum by (messaging_destination_name) (increase(messaging_client_operation_duration_seconds_count{messaging_operation_name="send",error_type=""}[5m])) - sum by (messaging_destination_name) (increase(messaging_process_duration_seconds_count{error_type=""}[5m]))`)),
+		lines("Produced against processed", "Lines that part are lag in the making.", perSec, 12,
+			q("{{messaging_destination_name}} produced", `topic:produced:rate1m`), q("{{messaging_destination_name}} processed", `topic:processed:rate1m`)),
+		lines("Queue wait, mean", "From produced to the start of processing. Follow the dots to traces whose queue segment is long.", seconds, 12,
+			q("{{service_name}} {{operation}}", `hop:queue_wait_seconds:mean1m`)),
+		heat("Queue wait", "A second band is one partition or one consumer that lags.", 12,
+			`sum by (le) (increase(hop_queue_wait_seconds_bucket{`+msg+`}[$__rate_interval]))`),
+		heat("Processing", "Slow processing makes queue wait of everything behind it.", 12,
+			`sum by (le) (increase(messaging_process_duration_seconds_bucket{`+msg+`}[$__rate_interval]))`),
+		lines("Processing, p95", "Open the service's dashboard for the operation that slowed.", seconds, 12,
+			withExemplars(q("{{service_name}} {{messaging_destination_name}}", quantile(0.95, ", service_name, messaging_destination_name", "messaging_process_duration_seconds", msg)))),
+		lines("End to end: entry to processed", "The customer's view of the asynchronous flow. If it grew and processing did not, it is queue wait or the outbox.", seconds, 12,
+			withExemplars(q("{{operation}}", quantile(0.95, ", operation", "hop_completion_duration_seconds", msg)))),
+		lines("Redeliveries: failed attempts", "Every failed attempt is a redelivery. One record that fails again and again blocks its partition: read the log lines of the service.", perSec, 12,
+			q("{{service_name}} {{messaging_destination_name}} {{error_type}}", `sum by (service_name, messaging_destination_name, error_type) (rate(messaging_process_duration_seconds_count{error_type!="",`+msg+`}[$__rate_interval]))`)),
+		lines("Produce, p95", "From buffered to acknowledged. A step means a slow or electing broker.", seconds, 12,
+			withExemplars(q("{{service_name}} {{messaging_destination_name}}", quantile(0.95, ", service_name, messaging_destination_name", "messaging_client_operation_duration_seconds", msg)))),
+	)
+}
