@@ -76,10 +76,10 @@ func (h *Hop) End(out Outcome) Timing {
 func (h *Hop) observe(out Outcome, tm Timing, now time.Time, op, entry string, slots []slot) {
 	f := h.t.families
 	s := f.ofHop(hopLabels{h.protocol, op, entry, h.Flow()})
-	s.self.observe(hopBuckets, tm.Self.Seconds(), now, h.sc)
-	s.whole.observe(hopBuckets, tm.Duration.Seconds(), now, h.sc)
+	s.self.Observe(tm.Self, now, h.sc)
+	s.whole.Observe(tm.Duration, now, h.sc)
 	for i := range slots {
-		s.waitFor(f, slots[i].dep).observe(hopBuckets, slots[i].waited.Seconds(), now, h.sc)
+		s.waitFor(f, slots[i].dep).Observe(slots[i].waited, now, h.sc)
 	}
 	if out.Queued {
 		f.queue.Observe(out.QueueWait, now, h.sc, op, entry)

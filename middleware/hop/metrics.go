@@ -42,10 +42,12 @@ type Histogram struct {
 	limit   int
 
 	mu     sync.RWMutex
-	series map[labelValues]*series
+	series map[labelValues]*Series
 }
 
-type series struct {
+// Series is one series of a Histogram, resolved once.
+type Series struct {
+	buckets  []float64
 	observer prometheus.Observer
 	exemplar prometheus.ExemplarObserver
 	last     []atomic.Int64 // per bucket, Unix nanoseconds of its last exemplar
@@ -78,7 +80,7 @@ func (t *Telemetry) histogram(name, help string, buckets []float64, labels []str
 		}
 		vec = old
 	}
-	return &Histogram{vec: vec, labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*series{}}, nil
+	return &Histogram{vec: vec, labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{}}, nil
 }
 
 // Observe records a duration under the label values, with an exemplar of the
@@ -86,10 +88,17 @@ func (t *Telemetry) histogram(name, help string, buckets []float64, labels []str
 func (h *Histogram) Observe(d time.Duration, now time.Time, sc trace.SpanContext, values ...string) {
 	var key labelValues
 	copy(key[:], values)
-	h.resolve(key).observe(h.buckets, max(d.Seconds(), 0), now, sc)
+	h.resolve(key).Observe(d, now, sc)
 }
 
-func (h *Histogram) resolve(key labelValues) *series {
+// With resolves the series of the label values, for adapters that keep it.
+func (h *Histogram) With(values ...string) *Series {
+	var key labelValues
+	copy(key[:], values)
+	return h.resolve(key)
+}
+
+func (h *Histogram) resolve(key labelValues) *Series {
 	h.mu.RLock()
 	s := h.series[key]
 	h.mu.RUnlock()
@@ -110,18 +119,21 @@ func (h *Histogram) resolve(key labelValues) *series {
 		}
 	}
 	o := h.vec.WithLabelValues(key[:h.labels]...)
-	s = &series{observer: o, last: make([]atomic.Int64, len(h.buckets)+1)}
+	s = &Series{buckets: h.buckets, observer: o, last: make([]atomic.Int64, len(h.buckets)+1)}
 	s.exemplar, _ = o.(prometheus.ExemplarObserver)
 	h.series[key] = s
 	return s
 }
 
-func (s *series) observe(buckets []float64, seconds float64, now time.Time, sc trace.SpanContext) {
+// Observe records a duration, with an exemplar of the span when its trace is
+// sampled and the bucket is due for one.
+func (s *Series) Observe(d time.Duration, now time.Time, sc trace.SpanContext) {
+	seconds := max(d.Seconds(), 0)
 	if s.exemplar == nil || !sc.IsSampled() {
 		s.observer.Observe(seconds)
 		return
 	}
-	last := &s.last[sort.SearchFloat64s(buckets, seconds)]
+	last := &s.last[sort.SearchFloat64s(s.buckets, seconds)]
 	was, ns := last.Load(), now.UnixNano()
 	if ns-was < int64(exemplarEvery) || !last.CompareAndSwap(was, ns) {
 		s.observer.Observe(seconds)
@@ -144,13 +156,13 @@ type hopLabels struct{ protocol, operation, entry, flow string }
 // hopSeries are the series of hops with the same labels.
 type hopSeries struct {
 	labels      hopLabels
-	self, whole *series
+	self, whole *Series
 	waits       atomic.Pointer[[]waitSeries] // replaced as a whole
 }
 
 type waitSeries struct {
 	dep    Dependency
-	series *series
+	series *Series
 }
 
 // ofHop resolves the series of a hop. Labels beyond the limit are resolved
@@ -176,7 +188,7 @@ func (f *families) ofHop(l hopLabels) *hopSeries {
 }
 
 // waitFor resolves the series of a wait.
-func (s *hopSeries) waitFor(f *families, dep Dependency) *series {
+func (s *hopSeries) waitFor(f *families, dep Dependency) *Series {
 	have := s.waits.Load()
 	if have != nil {
 		for i := range *have {

@@ -7,8 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
+	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
@@ -20,7 +21,7 @@ import (
 // Transport measures calls through base; http.DefaultTransport when base is nil.
 //
 // A call lasts until its response's body is read to the end or closed, at the
-// latest until the hop that made it ends.
+// latest until its context or the hop that made it ends.
 func Transport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -32,96 +33,145 @@ func Transport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	if err != nil {
 		panic("httpmw: " + err.Error())
 	}
-	return &transport{config: c, base: base, duration: d}
+	return &transport{config: c, base: base, duration: d, series: newResolved[callLabels, *hop.Series]()}
 }
 
 type transport struct {
 	config
 	base     http.RoundTripper
 	duration *hop.Histogram
+	series   *resolved[callLabels, *hop.Series]
+}
+
+type callLabels struct {
+	method, dependency, errorType string
+	status                        int
+}
+
+// clientCall is one call from the request to the end of the body.
+type clientCall struct {
+	io.ReadCloser // the response's body
+	pending       hop.Pending
+	transport     *transport
+	call          hop.ClientCall
+	ctx           context.Context
+	method        string
+	dep           string
+	status        int
+	once          sync.Once
+	stop          func() bool
+	armed         atomic.Bool // stop and pending are set
+	attrs         [8]attribute.KeyValue
+}
+
+// CloseIdleConnections makes http.Client's method of that name reach the base.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
 }
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	m := method(r.Method)
-	dep := t.dependency
-	if dep == "" {
-		dep = r.URL.Hostname()
+	c := &clientCall{transport: t, method: m, dep: t.dependency}
+	var host string
+	var port int
+	if r.URL != nil {
+		host, port = splitHost(r.URL.Host)
 	}
-	attrs := make([]attribute.KeyValue, 0, 6)
-	attrs = append(attrs, attribute.String("http.request.method", m),
-		attribute.String("server.address", r.URL.Hostname()), attribute.String("peer.service", dep))
-	if p, err := strconv.Atoi(r.URL.Port()); err == nil {
-		attrs = append(attrs, attribute.Int("server.port", p))
+	if c.dep == "" {
+		c.dep = host
 	}
 	ctx, call := t.telemetry.BeginCall(r.Context(), hop.Outgoing{
-		Dependency: hop.Dependency{Name: dep, Kind: hop.KindHTTP},
-		SpanName:   m, SpanKind: trace.SpanKindClient, Attributes: attrs,
+		Dependency: hop.Dependency{Name: c.dep, Kind: hop.KindHTTP},
+		SpanName:   m, SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(r, host, port),
 	})
-	// A RoundTripper may not change the caller's request.
+	c.call, c.ctx = call, ctx
+	// A RoundTripper may not change the caller's request: the header is a copy
+	// with room for ours, the values stay shared.
 	r2 := r.WithContext(ctx)
-	r2.Header = r.Header.Clone()
-	if r2.Header == nil {
-		r2.Header = http.Header{}
+	r2.Header = make(http.Header, len(r.Header)+4)
+	for k, v := range r.Header {
+		r2.Header[k] = v
 	}
 	if t.propagator != nil {
 		call.InjectWith(ctx, t.propagator, propagation.HeaderCarrier(r2.Header))
 	} else {
-		call.Inject(ctx, propagation.HeaderCarrier(r2.Header))
+		call.InjectHeader(ctx, r2.Header)
 	}
-	f := &inFlight{transport: t, call: call, method: m, dep: dep, sc: call.Span().SpanContext()}
 	resp, err := t.base.RoundTrip(r2)
 	if err != nil {
-		f.end(0, err)
+		c.end(err)
 		return resp, err
 	}
-	f.status = resp.StatusCode
+	c.status = resp.StatusCode
 	if resp.Body == nil || resp.Body == http.NoBody {
-		f.end(resp.StatusCode, nil)
+		c.end(nil)
 		return resp, nil
 	}
-	body := &clientBody{ReadCloser: resp.Body, inFlight: f}
+	c.ReadCloser = resp.Body
 	if w, ok := resp.Body.(io.Writer); ok { // a 101's body is the connection
-		f.end(resp.StatusCode, nil)
+		c.end(nil)
 		resp.Body = struct {
 			io.Writer
 			io.ReadCloser
 		}{w, resp.Body}
 		return resp, nil
 	}
+	resp.Body = c
 	// A body that is never closed must not keep the span open.
-	f.stop = context.AfterFunc(ctx, func() { f.end(f.status, context.Cause(ctx)) })
-	resp.Body = body
+	c.call.Hop().Adopt(&c.pending, c.abandoned)
+	if ctx.Done() != nil {
+		c.stop = context.AfterFunc(ctx, c.cancelled)
+	}
+	c.armed.Store(true)
 	return resp, nil
 }
 
-// inFlight is one call from the request to the end of the body.
-type inFlight struct {
-	*transport
-	call   hop.ClientCall
-	method string
-	dep    string
-	status int
-	sc     trace.SpanContext
-	once   sync.Once
-	stop   func() bool
+func (c *clientCall) startAttributes(r *http.Request, host string, port int) []attribute.KeyValue {
+	a := append(c.attrs[:0], hop.AttrHTTPMethod.String(c.method), hop.AttrServerAddress.String(clip(host)),
+		attribute.String("peer.service", c.dep))
+	if port > 0 {
+		a = append(a, hop.AttrServerPort.Int(port))
+	}
+	// Under a parent that is not sampled the string would be built for nothing.
+	if parent := trace.SpanContextFromContext(r.Context()); r.URL != nil && (parent.IsSampled() || !parent.IsValid()) {
+		a = append(a, hop.AttrURLFull.String(fullURL(r.URL)))
+	}
+	return a
 }
 
-func (f *inFlight) end(status int, err error) {
-	f.once.Do(func() {
+// fullURL is url.full without credentials and query: both hold secrets.
+func fullURL(u *url.URL) string { return clip(u.Scheme + "://" + u.Host + u.EscapedPath()) }
+
+func (c *clientCall) abandoned() { c.end(nil) }
+func (c *clientCall) cancelled() { c.end(c.ctx.Err()) }
+
+func (c *clientCall) end(err error) {
+	c.once.Do(func() {
+		l := callLabels{method: c.method, dependency: c.dep, status: c.status}
 		out := hop.Outcome{}
-		code := ""
-		if status > 0 {
-			code = strconv.Itoa(status)
-			out.Attrs = []attribute.KeyValue{attribute.Int("http.response.status_code", status)}
-			if status >= 400 {
-				out.ErrorType, out.Failed = code, true
+		if c.status > 0 {
+			out.Attrs = append(c.attrs[:0], hop.AttrHTTPStatus.Int(c.status))
+			if c.status >= 400 {
+				l.errorType = statusText(c.status)
 			}
 		}
 		if err != nil {
-			out.ErrorType, out.Failed = errorType(err), true
+			l.errorType = errorType(err)
 		}
-		d := f.call.End(out)
-		f.duration.Observe(d, f.telemetry.Now(), f.sc, f.method, f.dep, code, out.ErrorType)
+		out.ErrorType, out.Failed = l.errorType, l.errorType != ""
+		t, sc := c.transport, c.call.Span().SpanContext()
+		d := c.call.End(out)
+		s, ok := t.series.get(l)
+		if !ok {
+			code := ""
+			if l.status > 0 {
+				code = statusText(l.status)
+			}
+			s = t.series.put(l, t.duration.With(l.method, l.dependency, code, l.errorType))
+		}
+		s.Observe(d, c.call.Start().Add(d), sc)
 	})
 }
 
@@ -145,31 +195,31 @@ func errorType(err error) string {
 	return fmt.Sprintf("%T", err)
 }
 
-type clientBody struct {
-	io.ReadCloser
-	*inFlight
-}
-
-func (b *clientBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+// Read ends the call with the body's end.
+func (c *clientCall) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
 	switch {
-	case err == io.EOF:
-		b.finish(nil)
+	case err == io.EOF: //nolint:errorlint // io.Reader's contract: EOF is returned itself
+		c.finish(nil)
 	case err != nil:
-		b.finish(err)
+		c.finish(err)
 	}
 	return n, err
 }
 
-func (b *clientBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.finish(nil)
+// Close ends the call.
+func (c *clientCall) Close() error {
+	err := c.ReadCloser.Close()
+	c.finish(nil)
 	return err
 }
 
-func (b *clientBody) finish(err error) {
-	if b.stop != nil {
-		b.stop()
+func (c *clientCall) finish(err error) {
+	if c.armed.CompareAndSwap(true, false) {
+		if c.stop != nil {
+			c.stop()
+		}
+		c.pending.Release()
 	}
-	b.end(b.status, err)
+	c.end(err)
 }

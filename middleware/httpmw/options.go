@@ -12,7 +12,8 @@ type config struct {
 	telemetry  *hop.Telemetry
 	public     bool
 	route      func(*http.Request) string
-	exclude    map[string]bool
+	exclude    map[string]hop.Signals
+	defaults   bool // exclude holds the default paths
 	dependency string
 	propagator propagation.TextMapPropagator
 }
@@ -53,13 +54,20 @@ func WithMux(mux *http.ServeMux) Option {
 	})
 }
 
-// WithExclude leaves requests for the given paths unmeasured. Without it
-// /healthz, /readyz, /livez and /metrics are.
-func WithExclude(paths ...string) Option {
+// WithExclude leaves requests for the given paths unmeasured, in place of the
+// default /healthz, /readyz, /livez and /metrics. Without a path everything is
+// measured.
+func WithExclude(paths ...string) Option { return WithExcludeSignals(hop.AllSignals, paths...) }
+
+// WithExcludeSignals leaves only some signals out for the given paths, such as
+// the log lines of health checks. It replaces the default exclusions too.
+func WithExcludeSignals(signals hop.Signals, paths ...string) Option {
 	return func(c *config) {
-		c.exclude = map[string]bool{}
+		if c.defaults {
+			c.exclude, c.defaults = map[string]hop.Signals{}, false
+		}
 		for _, p := range paths {
-			c.exclude[p] = true
+			c.exclude[p] |= signals
 		}
 	}
 }
@@ -83,8 +91,16 @@ func WithJaegerPropagation() Option {
 	return WithPropagation(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, hop.Jaeger{}))
 }
 
+// WithB3Propagation makes a transport emit the X-B3-* headers as well as W3C
+// trace context.
+func WithB3Propagation() Option {
+	return WithPropagation(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, hop.B3{}))
+}
+
 func configure(opts []Option) config {
-	c := config{exclude: map[string]bool{"/healthz": true, "/readyz": true, "/livez": true, "/metrics": true}}
+	c := config{defaults: true, exclude: map[string]hop.Signals{
+		"/healthz": hop.AllSignals, "/readyz": hop.AllSignals, "/livez": hop.AllSignals, "/metrics": hop.AllSignals,
+	}}
 	for _, o := range opts {
 		if o == nil {
 			panic("httpmw: nil option")
@@ -95,22 +111,4 @@ func configure(opts []Option) config {
 		c.telemetry = hop.Default()
 	}
 	return c
-}
-
-var knownMethods = map[string]string{
-	http.MethodGet: "GET", http.MethodHead: "HEAD", http.MethodPost: "POST", http.MethodPut: "PUT",
-	http.MethodPatch: "PATCH", http.MethodDelete: "DELETE", http.MethodConnect: "CONNECT",
-	http.MethodOptions: "OPTIONS", http.MethodTrace: "TRACE",
-}
-
-// method returns a method as a label value: what is not in the known set of
-// the semantic conventions is _OTHER.
-func method(m string) string {
-	if m == "" {
-		return "GET"
-	}
-	if known, ok := knownMethods[m]; ok {
-		return known
-	}
-	return hop.Overflow
 }

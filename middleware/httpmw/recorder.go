@@ -9,18 +9,19 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-// recorder sees status and size go by. It hides none of the inner writer's
-// interfaces: http.ResponseController reaches them through Unwrap, and wrap
-// adds those that callers ask for by type assertion.
+// recorder sees status and size go by. It adds no behaviour: what the inner
+// writer does with a second WriteHeader or a 1xx, it still does.
 type recorder struct {
 	http.ResponseWriter
 	hop      *hop.Hop
 	status   int
 	bytes    int64
-	wrote    bool
+	wrote    bool // the final header is on its way
 	hijacked bool
+	streamed bool // flushed before the end: server-sent events, long polls
 }
 
+// Unwrap lets http.ResponseController reach the inner writer.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func (r *recorder) code() int {
@@ -47,97 +48,58 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-type flusher struct{ *recorder }
-
-func (f flusher) Flush() {
-	f.wrote = true
-	f.ResponseWriter.(http.Flusher).Flush()
+// WriteString spares io.WriteString a copy.
+func (r *recorder) WriteString(s string) (int, error) {
+	r.wrote = true
+	c := r.hop.StartCall(caller)
+	n, err := io.WriteString(r.ResponseWriter, s)
+	c.End()
+	r.bytes += int64(n)
+	return n, err
 }
 
-type hijacker struct{ *recorder }
+func (r *recorder) flush() {
+	r.wrote, r.streamed = true, true
+	c := r.hop.StartCall(caller)
+	r.ResponseWriter.(http.Flusher).Flush()
+	c.End()
+}
 
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := h.ResponseWriter.(http.Hijacker).Hijack()
+// flushError keeps the error that Flush cannot return: ResponseController
+// asks for it.
+func (r *recorder) flushError() error {
+	f, ok := r.ResponseWriter.(interface{ FlushError() error })
+	if !ok {
+		r.flush()
+		return nil
+	}
+	r.wrote, r.streamed = true, true
+	c := r.hop.StartCall(caller)
+	defer c.End()
+	return f.FlushError()
+}
+
+func (r *recorder) hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := r.ResponseWriter.(http.Hijacker).Hijack()
 	if err == nil {
-		h.hijacked = true
-		if h.status == 0 {
-			h.status = http.StatusSwitchingProtocols
+		r.hijacked = true
+		if r.status == 0 {
+			r.status = http.StatusSwitchingProtocols
 		}
 	}
 	return conn, rw, err
 }
 
-type readerFrom struct{ *recorder }
-
-func (f readerFrom) ReadFrom(src io.Reader) (int64, error) {
-	f.wrote = true
-	c := f.hop.StartCall(caller)
-	n, err := f.ResponseWriter.(io.ReaderFrom).ReadFrom(src)
-	c.End()
-	f.bytes += n
-	return n, err
+func (r *recorder) push(target string, opts *http.PushOptions) error {
+	return r.ResponseWriter.(http.Pusher).Push(target, opts)
 }
 
-// wrap returns the recorder with exactly the optional interfaces of the inner
-// writer.
-func (r *recorder) wrap() http.ResponseWriter {
-	_, fl := r.ResponseWriter.(http.Flusher)
-	_, hj := r.ResponseWriter.(http.Hijacker)
-	_, rf := r.ResponseWriter.(io.ReaderFrom)
-	if p, ok := r.ResponseWriter.(http.Pusher); ok { // HTTP/2: no hijacking
-		if fl {
-			return struct {
-				*recorder
-				http.Flusher
-				http.Pusher
-			}{r, flusher{r}, p}
-		}
-		return struct {
-			*recorder
-			http.Pusher
-		}{r, p}
-	}
-	switch {
-	case fl && hj && rf:
-		return struct {
-			*recorder
-			http.Flusher
-			http.Hijacker
-			io.ReaderFrom
-		}{r, flusher{r}, hijacker{r}, readerFrom{r}}
-	case fl && hj:
-		return struct {
-			*recorder
-			http.Flusher
-			http.Hijacker
-		}{r, flusher{r}, hijacker{r}}
-	case fl && rf:
-		return struct {
-			*recorder
-			http.Flusher
-			io.ReaderFrom
-		}{r, flusher{r}, readerFrom{r}}
-	case hj && rf:
-		return struct {
-			*recorder
-			http.Hijacker
-			io.ReaderFrom
-		}{r, hijacker{r}, readerFrom{r}}
-	case fl:
-		return struct {
-			*recorder
-			http.Flusher
-		}{r, flusher{r}}
-	case hj:
-		return struct {
-			*recorder
-			http.Hijacker
-		}{r, hijacker{r}}
-	case rf:
-		return struct {
-			*recorder
-			io.ReaderFrom
-		}{r, readerFrom{r}}
-	}
-	return r
+// readFrom keeps sendfile: the inner writer gets the source itself.
+func (r *recorder) readFrom(src io.Reader) (int64, error) {
+	r.wrote = true
+	c := r.hop.StartCall(caller)
+	n, err := r.ResponseWriter.(io.ReaderFrom).ReadFrom(src)
+	c.End()
+	r.bytes += n
+	return n, err
 }

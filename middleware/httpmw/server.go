@@ -7,12 +7,10 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
+	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -22,17 +20,14 @@ import (
 // before an answer was written (nginx's 499). It is never sent.
 const StatusClientClosedRequest = 499
 
-// unmatched is the route of requests that no pattern matched.
-const unmatched = "unmatched"
-
-// Handler measures next. A nil next panics here, not at a request.
+// Handler measures next. A nil next or option panics here, not at a request.
 func Handler(next http.Handler, opts ...Option) http.Handler {
 	if next == nil {
 		panic("httpmw: Handler: nil handler")
 	}
 	c := configure(opts)
 	if c.route == nil {
-		if mux, ok := next.(*http.ServeMux); ok {
+		if mux, ok := next.(*http.ServeMux); ok && mux != nil {
 			WithMux(mux)(&c)
 		}
 	}
@@ -51,115 +46,145 @@ func Middleware(opts ...Option) func(http.Handler) http.Handler {
 // SetRoute tells the route pattern of the request that ctx belongs to, for
 // routers whose pattern cannot be seen from outside (gin, echo).
 func SetRoute(ctx context.Context, pattern string) {
-	if st, ok := ctx.Value(stateKey{}).(*state); ok && pattern != "" {
-		st.setRoute(pattern)
+	h := hop.FromContext(ctx)
+	if st, ok := h.Local().(*state); ok && pattern != "" {
+		h.SetOperation(st.setRoute(pattern))
 	}
 }
 
 type server struct {
 	config
-	next     http.Handler
-	duration *hop.Histogram
-	active   *prometheus.GaugeVec
+	next    http.Handler
+	metrics serverMetrics
 }
 
 func newServer(next http.Handler, c config) (*server, error) {
-	d, err := c.telemetry.RequestHistogram("http_server_request_duration_seconds",
-		"Duration of HTTP server requests.",
-		"http_request_method", "http_route", "http_response_status_code", "error_type", "url_scheme")
+	m, err := newServerMetrics(c.telemetry)
 	if err != nil {
 		return nil, err
 	}
-	active, err := hop.RegisterGauge(c.telemetry, "http_server_active_requests", "HTTP server requests in flight.", "http_request_method")
-	if err != nil {
-		return nil, err
-	}
-	return &server{config: c, next: next, duration: d, active: active}, nil
+	return &server{config: c, next: next, metrics: m}, nil
 }
 
-type stateKey struct{}
-
-// state is the mutable part of a request, found through its context however
-// often the request is copied.
+// state is what one request needs beyond its hop. It is found through the
+// context however often the request is copied, and never pooled: a goroutine
+// that outlives the request may still hold it.
 type state struct {
-	hop    *hop.Hop
+	recorder
+	server *server
 	method string
-	route  string
+	body   callerBody
+	attrs  [10]attribute.KeyValue
+
+	mu    sync.Mutex
+	req   *http.Request // the one that next was given
+	route string        // "" until it is known
 }
 
-func (s *state) setRoute(pattern string) {
+// setRoute keeps the pattern and returns the operation.
+func (s *state) setRoute(pattern string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.route = routeOf(pattern)
-	s.hop.SetOperation(s.method + " " + s.route)
+	return s.method + " " + s.route
 }
 
-// routeOf strips method and host from a ServeMux pattern: http.route is a path.
-func routeOf(pattern string) string {
-	if i := strings.IndexByte(pattern, '/'); i > 0 {
-		return pattern[i:]
+// operation asks the router; "" as long as it does not know the pattern.
+func (s *state) operation() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.route == "" && s.req != nil {
+		pattern := s.req.Pattern
+		if pattern == "" && s.server.route != nil {
+			pattern = s.server.route(s.req)
+		}
+		if pattern == "" {
+			return ""
+		}
+		s.route = routeOf(pattern)
 	}
-	return pattern
+	return s.server.metrics.operationOf(s.method, s.route)
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.exclude[r.URL.Path] {
+	skip := s.exclude[r.URL.Path]
+	if skip == hop.AllSignals {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	m := method(r.Method)
-	st := &state{method: m}
-	var req *http.Request
-	find := func() string {
-		pattern := ""
-		if req != nil {
-			pattern = req.Pattern
-		}
-		if pattern == "" && s.route != nil {
-			pattern = s.route(req)
-		}
-		if pattern == "" {
-			pattern = unmatched
-		}
-		st.route = routeOf(pattern)
-		return m + " " + st.route
-	}
-	attrs := make([]attribute.KeyValue, 0, 8)
-	attrs = append(attrs, attribute.String("http.request.method", m), attribute.String("url.path", clip(r.URL.Path)),
-		attribute.String("url.scheme", scheme(r)), attribute.String("network.protocol.version", version(r)))
-	if ua := r.UserAgent(); ua != "" {
-		attrs = append(attrs, attribute.String("user_agent.original", clip(ua)))
-	}
+	m := methodIndex(r.Method)
+	st := &state{server: s, method: methods[m]}
 	ctx, h := s.telemetry.Begin(r.Context(), hop.Incoming{
-		Protocol: "http", SpanName: m, SpanKind: trace.SpanKindServer, Public: s.public,
-		Carrier: propagation.HeaderCarrier(r.Header), Attributes: attrs, Route: find,
+		Protocol: "http", SpanName: st.method, SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
+		Header: headerOf(r), Attributes: startAttributes(st.attrs[:0], r, st.method), Route: st.operation, Local: st,
 	})
-	st.hop = h
-	ctx = context.WithValue(ctx, stateKey{}, st)
-	w.Header().Set(hop.CorrelationHeader, h.CorrelationID())
-	active := s.active.WithLabelValues(m)
-	active.Inc()
-	rec := &recorder{ResponseWriter: w, hop: h}
-	req = r.WithContext(ctx)
+	st.recorder = recorder{ResponseWriter: w, hop: h}
+	w.Header()["X-Correlation-Id"] = []string{h.CorrelationID()}
+	req := r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		req.Body = &callerBody{ReadCloser: r.Body, hop: h}
+		st.body = callerBody{ReadCloser: r.Body, hop: h}
+		req.Body = &st.body
 	}
+	st.mu.Lock()
+	st.req = req
+	st.mu.Unlock()
+	if skip&hop.Metrics == 0 {
+		active := s.metrics.inFlight(m)
+		active.Inc()
+		defer active.Dec()
+	}
+	returned := false
 	defer func() {
-		active.Dec()
-		p := recover()
-		s.finish(st, rec, req, p)
+		if returned {
+			s.finish(st, nil, skip)
+			return
+		}
+		p := recover() // nil for runtime.Goexit, which goes on by itself
+		s.finish(st, orGoexit(p), skip)
+		dropForm(r, req)
 		if p != nil {
 			panic(p) // the server decides what a panic does
 		}
 	}()
-	s.next.ServeHTTP(rec.wrap(), req)
+	s.next.ServeHTTP(st.wrap(), req)
+	returned = true
+	dropForm(r, req)
 }
 
-func (s *server) finish(st *state, rec *recorder, r *http.Request, panicked any) {
-	h := st.hop
-	op := h.Operation()
-	if st.route == "" {
-		st.route = unmatched
+// dropForm removes the temporary files of a multipart form that was parsed on
+// our copy of the request: the server only knows of its own.
+func dropForm(original, copied *http.Request) {
+	if copied.MultipartForm != nil && original.MultipartForm == nil {
+		_ = copied.MultipartForm.RemoveAll() // as net/http does after ServeHTTP
 	}
-	code, out := rec.code(), hop.Outcome{Level: zerolog.InfoLevel, Message: "request"}
+}
+
+var errGoexit = errors.New("the handler's goroutine exited")
+
+func orGoexit(p any) any {
+	if p == nil {
+		return errGoexit
+	}
+	return p
+}
+
+func headerOf(r *http.Request) http.Header {
+	if r.Header == nil {
+		return http.Header{}
+	}
+	return r.Header
+}
+
+// finish reports the request in all signals, also when its handler panicked.
+func (s *server) finish(st *state, panicked any, skip hop.Signals) {
+	h, rec := st.hop, &st.recorder
+	if h.Operation() == "" {
+		h.SetOperation(st.setRoute(unmatched))
+	}
+	st.mu.Lock()
+	route, ctx := st.route, st.req.Context()
+	st.mu.Unlock()
+	code, out := rec.code(), hop.Outcome{Level: zerolog.InfoLevel, Message: "request", Bytes: rec.bytes}
 	switch err, _ := panicked.(error); {
 	case errors.Is(err, http.ErrAbortHandler):
 		out.ErrorType = "aborted"
@@ -169,54 +194,52 @@ func (s *server) finish(st *state, rec *recorder, r *http.Request, panicked any)
 		}
 		out.ErrorType, out.Failed, out.Err = "panic", true, fmt.Errorf("panic: %v", panicked)
 	case rec.hijacked:
-		out.Unmetered = true
-	case r.Context().Err() != nil && errors.Is(r.Context().Err(), context.Canceled) && !rec.wrote:
-		code, out.ErrorType = StatusClientClosedRequest, "client_closed_request"
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) && (!rec.wrote || rec.streamed):
+		out.ErrorType = "client_closed_request"
+		if !rec.wrote {
+			code = StatusClientClosedRequest
+		}
 	case code >= 500:
-		out.ErrorType, out.Failed = strconv.Itoa(code), true
+		out.ErrorType, out.Failed = statusText(code), true
 	}
 	if out.Failed {
 		out.Level = zerolog.ErrorLevel
 	}
-	out.Attrs = []attribute.KeyValue{attribute.String("http.route", st.route), attribute.Int("http.response.status_code", code)}
-	out.Status = func(e *zerolog.Event) { e.Int("status", code).Int64("bytes", rec.bytes) }
+	// What lives as long as its client likes says nothing about latency.
+	longLived := rec.hijacked || rec.streamed && isEventStream(rec.Header())
+	out.StatusCode, out.Unmetered = code, longLived
+	out.Attrs = append(st.attrs[:0], hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code))
 	span := h.Span()
 	if span.IsRecording() {
-		span.SetName(op)
+		span.SetName(h.Operation())
 	}
-	now := s.telemetry.Now()
-	sc := span.SpanContext()
+	start, sc := h.Start(), span.SpanContext()
 	t := h.End(out)
-	if !rec.hijacked {
-		s.duration.Observe(t.Duration, now, sc, st.method, st.route, strconv.Itoa(code), out.ErrorType, scheme(r))
+	if !longLived && skip&hop.Metrics == 0 {
+		s.metrics.observe(requestLabels{st.method, route, out.ErrorType, code, st.req.TLS != nil}, t.Duration, start.Add(t.Duration), sc)
 	}
 }
 
-func scheme(r *http.Request) string {
-	if r.TLS != nil {
-		return "https"
-	}
-	return "http"
+func isEventStream(h http.Header) bool {
+	const eventStream = "text/event-stream"
+	v := h["Content-Type"]
+	return len(v) > 0 && len(v[0]) >= len(eventStream) && v[0][:len(eventStream)] == eventStream
 }
 
-func version(r *http.Request) string {
-	switch {
-	case r.ProtoMajor == 1 && r.ProtoMinor == 1:
-		return "1.1"
-	case r.ProtoMajor == 2:
-		return "2"
-	default:
-		return fmt.Sprintf("%d.%d", r.ProtoMajor, r.ProtoMinor)
+// statusText is a status as a label value, without allocating for known ones.
+func statusText(code int) string {
+	if code >= 100 && code < 600 {
+		return statusTexts[code-100]
 	}
+	return strconv.Itoa(code)
 }
 
-// clip bounds what a caller can put into an attribute.
-func clip(s string) string {
-	if len(s) > 256 {
-		s = s[:256]
+var statusTexts = func() (t [500]string) {
+	for i := range t {
+		t[i] = strconv.Itoa(i + 100)
 	}
-	return strings.ToValidUTF8(s, "?")
-}
+	return t
+}()
 
 // callerBody counts the time blocked reading the request as the caller's.
 type callerBody struct {
@@ -231,4 +254,3 @@ func (b *callerBody) Read(p []byte) (int, error) {
 }
 
 var caller = hop.Dependency{Name: "caller", Kind: hop.KindCaller}
-

@@ -1,0 +1,75 @@
+package hop
+
+import (
+	"context"
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// B3 reads Zipkin's trace context in both its forms, the single header b3 and
+// the X-B3-* headers, and writes the latter
+// (https://github.com/openzipkin/b3-propagation).
+type B3 struct{}
+
+const (
+	b3Single  = "b3"
+	b3Trace   = "x-b3-traceid"
+	b3Span    = "x-b3-spanid"
+	b3Sampled = "x-b3-sampled"
+	b3Flags   = "x-b3-flags"
+)
+
+// Fields names the headers that are written.
+func (B3) Fields() []string { return []string{b3Trace, b3Span, b3Sampled} }
+
+// Inject writes the span context of ctx.
+func (B3) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return
+	}
+	sampled := "0"
+	if sc.IsSampled() {
+		sampled = "1"
+	}
+	carrier.Set(b3Trace, sc.TraceID().String())
+	carrier.Set(b3Span, sc.SpanID().String())
+	carrier.Set(b3Sampled, sampled)
+}
+
+// Extract reads the single header, else the others; malformed ones are ignored.
+func (B3) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	tid, sid, sampled := carrier.Get(b3Trace), carrier.Get(b3Span), carrier.Get(b3Sampled)
+	if carrier.Get(b3Flags) == "1" {
+		sampled = "d"
+	}
+	if single := carrier.Get(b3Single); single != "" && len(single) <= 4*maxCorrelation {
+		parts := strings.SplitN(single, "-", 5)
+		if len(parts) < 2 {
+			return ctx // a sampling decision alone names no trace
+		}
+		tid, sid, sampled = parts[0], parts[1], ""
+		if len(parts) > 2 {
+			sampled = parts[2]
+		}
+	}
+	var c trace.SpanContextConfig
+	if len(tid) != 16 && len(tid) != 32 || len(sid) != 16 || !unhex(c.TraceID[:], tid) || !unhex(c.SpanID[:], sid) {
+		return ctx
+	}
+	switch sampled {
+	case "1", "d", "true":
+		c.TraceFlags = trace.FlagsSampled
+	case "", "0", "false":
+	default:
+		return ctx
+	}
+	c.Remote = true
+	sc := trace.NewSpanContext(c)
+	if !sc.IsValid() {
+		return ctx
+	}
+	return trace.ContextWithRemoteSpanContext(ctx, sc)
+}

@@ -1,0 +1,121 @@
+package httpmw
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+// maxAttribute bounds what a caller can put into one attribute, in bytes.
+const maxAttribute = 256
+
+// unmatched is the route of requests that no pattern matched.
+const unmatched = "unmatched"
+
+// startAttributes are those that the semantic conventions ask for at the start
+// of a server span. Forwarded headers are not trusted: client.address is the
+// peer's.
+func startAttributes(a []attribute.KeyValue, r *http.Request, m string) []attribute.KeyValue {
+	a = append(a, hop.AttrHTTPMethod.String(m), hop.AttrURLScheme.String(scheme(r.TLS != nil)),
+		hop.AttrURLPath.String(clip(r.URL.Path)), hop.AttrProtocolVersion.String(version(r)))
+	if m == hop.Overflow {
+		a = append(a, hop.AttrHTTPMethodOriginal.String(clip(r.Method)))
+	}
+	if r.Host != "" {
+		host, port := splitHost(r.Host)
+		a = append(a, hop.AttrServerAddress.String(clip(host)))
+		if port > 0 {
+			a = append(a, hop.AttrServerPort.Int(port))
+		}
+	}
+	if host, _ := splitHost(r.RemoteAddr); host != "" {
+		a = append(a, hop.AttrClientAddress.String(host))
+	}
+	if ua := r.Header["User-Agent"]; len(ua) > 0 && ua[0] != "" {
+		a = append(a, hop.AttrUserAgent.String(clip(ua[0])))
+	}
+	return a
+}
+
+// splitHost splits host:port; port is 0 when there is none.
+func splitHost(s string) (host string, port int) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || strings.IndexByte(s, ']') > i || strings.IndexByte(s, ':') != i && s[0] != '[' {
+		return strings.Trim(s, "[]"), 0
+	}
+	port, err := strconv.Atoi(s[i+1:])
+	if err != nil || port < 0 || port > 65535 {
+		port = 0
+	}
+	return strings.Trim(s[:i], "[]"), port
+}
+
+func scheme(tls bool) string {
+	if tls {
+		return "https"
+	}
+	return "http"
+}
+
+func version(r *http.Request) string {
+	switch {
+	case r.ProtoMajor == 1 && r.ProtoMinor == 1:
+		return "1.1"
+	case r.ProtoMajor == 2:
+		return "2"
+	}
+	return strconv.Itoa(r.ProtoMajor) + "." + strconv.Itoa(r.ProtoMinor)
+}
+
+// clip bounds a caller's string and makes it valid UTF-8.
+func clip(s string) string {
+	if len(s) > maxAttribute {
+		s = s[:maxAttribute]
+	}
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "?")
+}
+
+// routeOf strips method and host from a ServeMux pattern: http.route is a path.
+func routeOf(pattern string) string {
+	if i := strings.IndexByte(pattern, '/'); i > 0 {
+		pattern = pattern[i:]
+	}
+	return clip(pattern)
+}
+
+// methods are the known set of the semantic conventions and, first, what
+// stands for all others.
+var methods = [...]string{hop.Overflow, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+	http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY"}
+
+func methodIndex(m string) int {
+	if m == "" {
+		return 1 // net/http: the empty method means GET
+	}
+	for i := 1; i < len(methods); i++ {
+		if methods[i] == m {
+			return i
+		}
+	}
+	return 0
+}
+
+// method returns a method as a label value.
+func method(m string) string { return methods[methodIndex(m)] }
+
+// hostOf is a host without its port, for names of dependencies.
+func hostOf(hostport string) string {
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return hostport
+}

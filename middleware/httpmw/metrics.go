@@ -1,0 +1,100 @@
+package httpmw
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+// serverMetrics are the families of HTTP servers. What is resolved once is
+// kept, under a bound: a series costs several times an observation.
+type serverMetrics struct {
+	duration *hop.Histogram
+	active   *prometheus.GaugeVec
+	gauges   *[len(methods)]atomic.Pointer[prometheus.Gauge]
+	series   *resolved[requestLabels, *hop.Series]
+	names    *resolved[operationKey, string]
+}
+
+// requestLabels are the labels of a request, as they are known without
+// formatting anything.
+type requestLabels struct {
+	method, route, errorType string
+	status                   int
+	tls                      bool
+}
+
+type operationKey struct{ method, route string }
+
+// maxResolved bounds the kept entries; what exceeds it is resolved each time.
+const maxResolved = 4096
+
+func newServerMetrics(t *hop.Telemetry) (serverMetrics, error) {
+	d, err := t.RequestHistogram("http_server_request_duration_seconds",
+		"Duration of HTTP server requests.",
+		"http_request_method", "http_route", "http_response_status_code", "error_type", "url_scheme")
+	if err != nil {
+		return serverMetrics{}, err
+	}
+	active, err := hop.RegisterGauge(t, "http_server_active_requests", "HTTP server requests in flight.", "http_request_method")
+	if err != nil {
+		return serverMetrics{}, err
+	}
+	return serverMetrics{duration: d, active: active, gauges: &[len(methods)]atomic.Pointer[prometheus.Gauge]{},
+		series: newResolved[requestLabels, *hop.Series](), names: newResolved[operationKey, string]()}, nil
+}
+
+func (m *serverMetrics) inFlight(method int) prometheus.Gauge {
+	if g := m.gauges[method].Load(); g != nil {
+		return *g
+	}
+	g := m.active.WithLabelValues(methods[method])
+	m.gauges[method].Store(&g)
+	return g
+}
+
+// operationOf is "METHOD route" without building it for every request.
+func (m *serverMetrics) operationOf(method, route string) string {
+	key := operationKey{method, route}
+	if op, ok := m.names.get(key); ok {
+		return op
+	}
+	return m.names.put(key, method+" "+route)
+}
+
+func (m *serverMetrics) observe(l requestLabels, d time.Duration, now time.Time, sc trace.SpanContext) {
+	s, ok := m.series.get(l)
+	if !ok {
+		s = m.series.put(l, m.duration.With(l.method, l.route, statusText(l.status), l.errorType, scheme(l.tls)))
+	}
+	s.Observe(d, now, sc)
+}
+
+// resolved is a bounded map that is written rarely.
+type resolved[K comparable, V any] struct {
+	mu sync.RWMutex
+	m  map[K]V
+}
+
+func newResolved[K comparable, V any]() *resolved[K, V] { return &resolved[K, V]{m: map[K]V{}} }
+
+func (r *resolved[K, V]) get(k K) (V, bool) {
+	r.mu.RLock()
+	v, ok := r.m[k]
+	r.mu.RUnlock()
+	return v, ok
+}
+
+func (r *resolved[K, V]) put(k K, v V) V {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.m) < maxResolved {
+		r.m[k] = v
+	}
+	return v
+}
