@@ -113,6 +113,7 @@ func (f plan) groups() []group {
 			continue
 		}
 		g := group{Name: "slo-" + f.kind + "-" + f.Service + []string{"-fast", "-slow"}[i]}
+		g.Interval = "5s"
 		if f.kind == "standard" {
 			g.Interval = []string{"15s", "2m"}[i]
 		}

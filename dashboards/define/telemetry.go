@@ -33,7 +33,7 @@ func telemetry() grafana.Dashboard {
 			q("{{job}}", `max by (job) (scrape_duration_seconds)`)),
 		lines("Scrapes: samples", "A step up is new series: look for an operation or entry that is unbounded.", count, 12,
 			q("{{job}}", `sum by (job) (scrape_samples_scraped)`)),
-		table("Scrapes", "0 is down: is the process alive, does its admin port answer /metrics?", 24, []string{"__name__"}, nil,
+		table("Scrapes", "0 is down: see whether the process lives and its admin port answers /metrics.", 24, []string{"__name__"}, nil,
 			column{"up", noUnit, `up`}),
 	)
 }

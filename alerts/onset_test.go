@@ -1,0 +1,120 @@
+package alerts_test
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/internal/uptest"
+)
+
+const (
+	spike      = 500 * time.Millisecond
+	window     = 15 * time.Second // of the contribution's rate
+	medianGoal = 15 * time.Second
+	baseline   = 100 * time.Second // a fresh start has none for 75 s
+)
+
+// TestOnsetToNamedAlert injects a 500 ms spike into ten different hops, one after
+// another, and takes the time until an alert names the hop. It needs ten minutes:
+//
+//	TENHOP_ACCEPTANCE=full go test -run TestOnsetToNamedAlert -v -timeout 30m ./alerts
+func TestOnsetToNamedAlert(t *testing.T) {
+	if os.Getenv("TENHOP_ACCEPTANCE") == "" {
+		t.Skip("takes ten minutes; set TENHOP_ACCEPTANCE=full")
+	}
+	s := uptest.Start(t)
+	ctx := t.Context()
+	if os.Getenv(uptest.Running) == "" {
+		pause(ctx, baseline)
+	}
+	var took []time.Duration
+	for _, hop := range []string{"payment", "loyalty", "inventory", "fraud", "gateway", "pricing", "order", "catalog", "checkout", "cart"} {
+		took = append(took, onset(ctx, t, s, hop))
+	}
+	slices.Sort(took)
+	median := (took[4] + took[5]) / 2
+	t.Logf("onset to named alert: median %.1f s, fastest %.1f s, slowest %.1f s of %d onsets",
+		median.Seconds(), took[0].Seconds(), took[len(took)-1].Seconds(), len(took))
+	if median > medianGoal {
+		t.Errorf("median %v, want at most %v", median, medianGoal)
+	}
+}
+
+func onset(ctx context.Context, t *testing.T, s *uptest.Storefront, hop string) time.Duration {
+	t.Helper()
+	if named := wait(ctx, t, s, func(a []uptest.Alert) bool { return len(a) == 0 }); len(named) > 0 {
+		t.Fatalf("%s: an alert still fires before the onset: %v", hop, named[0].Annotations["summary"])
+	}
+	pause(ctx, 10*time.Second)
+	start := time.Now()
+	if _, err := s.Inject(ctx, hop, map[string]any{"kind": "latency", "latency": spike.String(), "percent": 100}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Clear(ctx, hop); err != nil {
+			t.Error(err)
+		}
+	}()
+	alerts := wait(ctx, t, s, func(a []uptest.Alert) bool { return len(a) > 0 })
+	took := time.Since(start)
+	for _, a := range alerts {
+		if named(a) != hop {
+			t.Errorf("%s is slow, the alert says %q", hop, a.Annotations["summary"])
+		}
+	}
+	pause(ctx, window)
+	for _, a := range wait(ctx, t, s, func(a []uptest.Alert) bool { return len(a) > 0 }) {
+		t.Logf("%-9s named after %4.1f s; one window later: %s", hop, took.Seconds(), a.Annotations["summary"])
+		added, err := strconv.ParseFloat(a.Value, 64)
+		if err != nil {
+			t.Error(err)
+		}
+		// A hop that a request visits n times adds n spikes.
+		visits := max(1, float64(int(added/spike.Seconds()+0.5)))
+		if off := added/(visits*spike.Seconds()) - 1; off < -0.2 || off > 0.2 {
+			t.Errorf("%s: added %.3f s is not within 20 %% of %v visits' spike", hop, added, visits)
+		}
+	}
+	return took
+}
+
+// named is the hop that an alert points at: an uninstrumented dependency has a
+// name of its own.
+func named(a uptest.Alert) string {
+	if a.Labels["kind"] == "self" {
+		return a.Labels["service_name"]
+	}
+	return a.Labels["dependency"]
+}
+
+// wait polls the alerts that name a hop until done, for at most a minute.
+func wait(ctx context.Context, t *testing.T, s *uptest.Storefront, done func([]uptest.Alert) bool) []uptest.Alert {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; pause(ctx, 200*time.Millisecond) {
+		all, err := s.Firing(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hops []uptest.Alert
+		for _, a := range all {
+			if strings.HasPrefix(a.Labels["alertname"], "Slow") {
+				hops = append(hops, a)
+			}
+		}
+		if done(hops) || time.Now().After(deadline) {
+			return hops
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
