@@ -40,7 +40,16 @@ const (
 	EndpointRedis        = "redis"
 )
 
-// defaultAddress is the port of the real program, on loopback.
+// Endpoints lists the names of all endpoints.
+func Endpoints() []string {
+	return []string{
+		EndpointOTLPGRPC, EndpointOTLPHTTP, EndpointJaeger, EndpointJaegerThrift, EndpointJaegerUDP,
+		EndpointPrometheus, EndpointLoki, EndpointKafka, EndpointRedis,
+	}
+}
+
+// defaultAddress is the port of the real program, on loopback; empty for an
+// unknown endpoint.
 func defaultAddress(endpoint string) string {
 	port := map[string]string{
 		EndpointOTLPGRPC:     "4317",
@@ -53,6 +62,9 @@ func defaultAddress(endpoint string) string {
 		EndpointKafka:        "9092",
 		EndpointRedis:        "6379",
 	}[endpoint]
+	if port == "" {
+		return ""
+	}
 	return net.JoinHostPort("127.0.0.1", port)
 }
 
@@ -98,6 +110,11 @@ func (c Config) withDefaults() (Config, error) {
 	for _, p := range c.Parts {
 		if !slices.Contains(Parts(), p) {
 			return c, fmt.Errorf("part %q is not known; the parts are %v", p, Parts())
+		}
+	}
+	for name := range c.Addresses {
+		if defaultAddress(name) == "" {
+			return c, fmt.Errorf("endpoint %q is not known; the endpoints are %v", name, Endpoints())
 		}
 	}
 	if c.DataDir == "" {

@@ -34,10 +34,7 @@ const patience = 20 * time.Second
 func start(t *testing.T, c stack.Config) *stack.Stack {
 	t.Helper()
 	c.Addresses = map[string]string{}
-	for _, name := range []string{
-		stack.EndpointOTLPGRPC, stack.EndpointOTLPHTTP, stack.EndpointJaeger, stack.EndpointJaegerThrift,
-		stack.EndpointJaegerUDP, stack.EndpointPrometheus, stack.EndpointLoki, stack.EndpointKafka, stack.EndpointRedis,
-	} {
+	for _, name := range stack.Endpoints() {
 		c.Addresses[name] = "127.0.0.1:0"
 	}
 	if c.DataDir == "" {
@@ -262,9 +259,10 @@ func TestTakenPortIsReplacedAndSaid(t *testing.T) {
 
 func TestConfigErrorsSayWhatToDo(t *testing.T) {
 	for want, c := range map[string]stack.Config{
-		"no data directory": {},
-		"is not known":      {DataDir: "x", Parts: []stack.Part{"zipkin"}},
-		"logs directory":    {DataDir: "x", Parts: []stack.Part{stack.Loki}},
+		"no data directory":   {},
+		"is not known":        {DataDir: "x", Parts: []stack.Part{"zipkin"}},
+		"logs directory":      {DataDir: "x", Parts: []stack.Part{stack.Loki}},
+		"endpoint \"zipkin\"": {DataDir: "x", Addresses: map[string]string{"zipkin": "127.0.0.1:9411"}},
 	} {
 		if _, err := stack.Start(t.Context(), c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", c, err, want)

@@ -34,7 +34,6 @@ func parseTraceID(s string) (pcommon.TraceID, error) {
 		return id, errors.New("traceID cannot be empty")
 	}
 	if len(s) > maxTraceIDLength {
-		//nolint:staticcheck // Jaeger's text
 		return id, fmt.Errorf("TraceID cannot be longer than %d hex characters: %s", maxTraceIDLength, s)
 	}
 	var high, low uint64
