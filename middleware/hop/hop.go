@@ -49,13 +49,16 @@ type Incoming struct {
 	// reused once Begin has returned.
 	Attributes []attribute.KeyValue
 
-	// Route finds the operation when it is asked for before SetOperation; it
-	// returns "" as long as it does not know it.
-	Route func() string
+	// Route finds the operation when it is asked for before SetOperation.
+	Route Router
 
 	// Local is the adapter's own state, found again with Hop.Local.
 	Local any
 }
+
+// Router tells the operation of a message whose handler is found only after the
+// hop has begun. It returns "" as long as it does not know.
+type Router interface{ Operation() string }
 
 // Hop is one service handling one message. Its methods may be called on a nil
 // Hop, do nothing then, and are safe for concurrent use.
@@ -69,10 +72,11 @@ type Hop struct {
 	skip     Signals
 	local    any
 	ledger   ledger
+	opts     [5]trace.SpanStartOption
 
 	mu        sync.Mutex
 	operation string
-	route     func() string
+	route     Router
 	entry     string
 	outgoing  string // baggage header for calls of this hop, made at the first
 	ended     bool
@@ -93,8 +97,17 @@ func FromContext(ctx context.Context) *Hop {
 // Begin starts a hop: it reads trace context, correlation ID and entry from
 // the message's headers and starts the span. End must be called once.
 func (t *Telemetry) Begin(ctx context.Context, in Incoming) (context.Context, *Hop) {
-	h := &Hop{t: t, protocol: in.Protocol, operation: in.Operation, route: in.Route, skip: in.Skip, local: in.Local, start: t.Now()}
-	r := t.receive(&in)
+	h := &Hop{}
+	return t.BeginInto(ctx, h, &in), h
+}
+
+// BeginInto is Begin for a hop within an adapter's own record of the message,
+// which spares an allocation. The zero Hop must be used once only: calls of
+// abandoned goroutines may still reach it.
+func (t *Telemetry) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Context {
+	h.t, h.protocol, h.operation, h.route, h.skip, h.local = t, in.Protocol, in.Operation, in.Route, in.Skip, in.Local
+	h.start = t.Now()
+	r := t.receive(in)
 	h.carried = r.carried
 	if in.Public {
 		h.carried = carried{correlation: r.correlation}
@@ -109,27 +122,42 @@ func (t *Telemetry) Begin(ctx context.Context, in Incoming) (context.Context, *H
 		h.entry = t.entries.intern(h.carried.entry)
 		h.carried.entry = h.entry
 	}
-	ctx, h.span = t.startSpan(ctx, &in, r.remote, h.carried.correlation, h.start)
+	ctx = h.startSpan(ctx, in, r.remote)
 	h.sc = h.span.SpanContext()
 	ctx = withForeign(ctx, h.carried.foreign)
-	return context.WithValue(ctx, hopKey{}, h), h
+	return context.WithValue(ctx, hopKey{}, h)
+}
+
+// MayRecord tells, before Begin, whether attributes are worth building: they
+// are not when the caller decided against the trace.
+func (t *Telemetry) MayRecord(in *Incoming) bool {
+	if !t.w3c || in.Public {
+		return true
+	}
+	parent := ""
+	switch {
+	case in.Header != nil:
+		parent = one(in.Header["Traceparent"])
+	case in.Carrier != nil:
+		parent = in.Carrier.Get(headerTraceparent)
+	}
+	return len(parent) < 55 || nibble(parent[54])&1 == 1
 }
 
 // startSpan starts the hop's span with all attributes that are known: the
-// SDK copies them once, and a sampler sees them.
-func (t *Telemetry) startSpan(ctx context.Context, in *Incoming, remote trace.SpanContext, correlation string, start time.Time) (context.Context, trace.Span) {
+// SDK copies them once, and a sampler sees them. Under a parent that is not
+// sampled they are set only if the span records all the same.
+func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanContext) context.Context {
 	if in.Skip&Traces != 0 {
 		if remote.IsValid() && !in.Public {
 			ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
 		}
-		span := trace.SpanFromContext(ctx)
-		if span.IsRecording() {
-			span = trace.SpanFromContext(trace.ContextWithSpanContext(ctx, span.SpanContext())) // not ours to end
-		}
-		return ctx, span
+		h.span = trace.SpanFromContext(trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx))) // not ours to end
+		return ctx
 	}
-	var buf [5]trace.SpanStartOption
-	opts := append(buf[:0], t.kinds[in.SpanKind])
+	t := h.t
+	opts := append(h.opts[:0], t.kinds[in.SpanKind])
+	late := false
 	switch {
 	case in.Public:
 		opts = append(opts, trace.WithNewRoot())
@@ -138,20 +166,24 @@ func (t *Telemetry) startSpan(ctx context.Context, in *Incoming, remote trace.Sp
 		}
 	case remote.IsValid():
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
+		late = !remote.IsSampled()
 	}
 	if t.clock != nil {
-		opts = append(opts, trace.WithTimestamp(start))
+		opts = append(opts, trace.WithTimestamp(h.start))
 	}
-	// Attributes are wasted on a span whose parent was not sampled, unless the
-	// sampler looks at them: a parent-based one does not.
-	attrs := in.Attributes
-	attrs = append(attrs, attribute.String(CorrelationKey, correlation))
-	opts = append(opts, trace.WithAttributes(attrs...))
+	if !late {
+		opts = append(opts, trace.WithAttributes(append(in.Attributes, attribute.String(CorrelationKey, h.carried.correlation))...))
+	}
 	name := in.SpanName
 	if name == "" {
 		name = in.Operation
 	}
-	return t.tracer.Start(ctx, name, opts...)
+	ctx, h.span = t.tracer.Start(ctx, name, opts...)
+	clear(h.opts[:])
+	if late && h.span.IsRecording() {
+		h.span.SetAttributes(append(in.Attributes, attribute.String(CorrelationKey, h.carried.correlation))...)
+	}
+	return ctx
 }
 
 // elapsed is the time since the hop's start, on the monotonic clock.
@@ -186,7 +218,7 @@ func (h *Hop) Operation() string {
 
 func (h *Hop) operationLocked() string {
 	if h.operation == "" && h.route != nil {
-		h.operation = h.route()
+		h.operation = h.route.Operation()
 	}
 	return h.operation
 }

@@ -1,6 +1,9 @@
 package hop
 
-import semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
 
 // SchemaURL is that of the semantic conventions in use. This file is the only
 // one of the library that imports them: one line moves all adapters.
@@ -22,6 +25,27 @@ const (
 	AttrProtocolVersion    = semconv.NetworkProtocolVersionKey
 	AttrErrorType          = semconv.ErrorTypeKey
 )
+
+// Attribute keys of the semantic conventions for RPC, messaging and databases.
+const (
+	AttrRPCSystem          = semconv.RPCSystemNameKey
+	AttrRPCMethod          = semconv.RPCMethodKey
+	AttrRPCStatus          = semconv.RPCResponseStatusCodeKey
+	AttrMessagingSystem    = semconv.MessagingSystemKey
+	AttrMessagingTopic     = semconv.MessagingDestinationNameKey
+	AttrMessagingPartition = semconv.MessagingDestinationPartitionIDKey
+	AttrMessagingOperation = semconv.MessagingOperationNameKey
+	AttrMessagingType      = semconv.MessagingOperationTypeKey
+	AttrMessagingGroup     = semconv.MessagingConsumerGroupNameKey
+	AttrMessagingBatch     = semconv.MessagingBatchMessageCountKey
+	AttrKafkaOffset        = semconv.MessagingKafkaOffsetKey
+	AttrDBSystem           = semconv.DBSystemNameKey
+	AttrDBOperation        = semconv.DBOperationNameKey
+)
+
+// AttrPeerService is the logical name of what a call goes to. Trace stores draw
+// dependencies from it; its successor service.peer.name they do not know yet.
+const AttrPeerService = attribute.Key("peer.service")
 
 // Attributes of ours.
 const (

@@ -71,10 +71,11 @@ func newServer(next http.Handler, c config) (*server, error) {
 // that outlives the request may still hold it.
 type state struct {
 	recorder
+	hop    hop.Hop
 	server *server
 	method string
 	body   callerBody
-	attrs  [10]attribute.KeyValue
+	echo   [1]string // the correlation ID's response header
 
 	mu    sync.Mutex
 	req   *http.Request // the one that next was given
@@ -89,8 +90,8 @@ func (s *state) setRoute(pattern string) string {
 	return s.method + " " + s.route
 }
 
-// operation asks the router; "" as long as it does not know the pattern.
-func (s *state) operation() string {
+// Operation asks the router; "" as long as it does not know the pattern.
+func (s *state) Operation() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.route == "" && s.req != nil {
@@ -114,12 +115,22 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	m := methodIndex(r.Method)
 	st := &state{server: s, method: methods[m]}
-	ctx, h := s.telemetry.Begin(r.Context(), hop.Incoming{
+	in := hop.Incoming{
 		Protocol: "http", SpanName: st.method, SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
-		Header: headerOf(r), Attributes: startAttributes(st.attrs[:0], r, st.method), Route: st.operation, Local: st,
-	})
+		Header: headerOf(r), Route: st, Local: st,
+	}
+	record := s.telemetry.MayRecord(&in)
+	if record {
+		in.Attributes = startAttributes(make([]attribute.KeyValue, 0, 10), r, st.method)
+	}
+	h := &st.hop
+	ctx := s.telemetry.BeginInto(r.Context(), h, &in)
+	if !record && h.Span().IsRecording() { // a sampler that does not ask the parent
+		h.Span().SetAttributes(startAttributes(nil, r, st.method)...)
+	}
 	st.recorder = recorder{ResponseWriter: w, hop: h}
-	w.Header()["X-Correlation-Id"] = []string{h.CorrelationID()}
+	st.echo[0] = h.CorrelationID()
+	w.Header()["X-Correlation-Id"] = st.echo[:]
 	req := r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
 		st.body = callerBody{ReadCloser: r.Body, hop: h}
@@ -177,7 +188,7 @@ func headerOf(r *http.Request) http.Header {
 
 // finish reports the request in all signals, also when its handler panicked.
 func (s *server) finish(st *state, panicked any, skip hop.Signals) {
-	h, rec := st.hop, &st.recorder
+	h, rec := &st.hop, &st.recorder
 	if h.Operation() == "" {
 		h.SetOperation(st.setRoute(unmatched))
 	}
@@ -208,9 +219,9 @@ func (s *server) finish(st *state, panicked any, skip hop.Signals) {
 	// What lives as long as its client likes says nothing about latency.
 	longLived := rec.hijacked || rec.streamed && isEventStream(rec.Header())
 	out.StatusCode, out.Unmetered = code, longLived
-	out.Attrs = append(st.attrs[:0], hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code))
 	span := h.Span()
 	if span.IsRecording() {
+		out.Attrs = []attribute.KeyValue{hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code)}
 		span.SetName(h.Operation())
 	}
 	start, sc := h.Start(), span.SpanContext()
