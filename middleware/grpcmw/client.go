@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -17,6 +17,10 @@ import (
 
 // DialOptions returns what a grpc.ClientConn needs for its calls to be
 // measured. dependency is the logical name of what it calls, such as "payment".
+//
+// A unary call is waiting from start to end. Of a stream only the time blocked
+// in a send or a receive is; its span lasts until the stream ends, at the
+// latest until its context or the hop that opened it does.
 func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
 	if dependency == "" {
 		panic("grpcmw: DialOptions: the dependency needs a name, such as \"payment\"")
@@ -27,72 +31,87 @@ func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
 	if err != nil {
 		panic("grpcmw: " + err.Error())
 	}
-	c := &client{config: cfg, dependency: dependency, duration: d}
+	c := &client{config: cfg, dependency: hop.Dependency{Name: dependency, Kind: hop.KindGRPC},
+		methods: newMethods(func(method, status, errorType string) *hop.Series {
+			return d.With(systemName, method, dependency, status, errorType)
+		})}
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary), grpc.WithChainStreamInterceptor(c.stream)}
 }
 
 type client struct {
 	config
-	dependency string
-	duration   *hop.Histogram
+	dependency hop.Dependency
+	methods    *methods
 }
 
-func (c *client) begin(ctx context.Context, method string, stream bool) (context.Context, hop.ClientCall) {
-	ctx, call := c.telemetry.BeginCall(ctx, hop.Outgoing{
-		Dependency: c.on(), SpanName: method, SpanKind: trace.SpanKindClient, NoWait: stream,
-		Attributes: append(rpcAttributes(method), attribute.String("peer.service", c.dependency)),
+// clientCall is what one call needs, in one allocation.
+type clientCall struct {
+	client *client
+	method *method
+	call   hop.ClientCall
+	attrs  [6]attribute.KeyValue
+}
+
+func (c *client) begin(ctx context.Context, full string, noWait bool, to *clientCall) context.Context {
+	to.client, to.method = c, c.methods.of(full)
+	ctx, to.call = c.telemetry.BeginCall(ctx, hop.Outgoing{
+		Dependency: c.dependency, SpanName: to.method.name, SpanKind: trace.SpanKindClient, NoWait: noWait,
+		Attributes: append(rpcAttributes(to.attrs[:0], to.method.name), hop.AttrPeerService.String(c.dependency.Name)),
 	})
-	md, ok := metadata.FromOutgoingContext(ctx)
-	if ok {
-		md = md.Copy()
-	} else {
-		md = metadata.MD{}
+	md, ok := metadata.FromOutgoingContext(ctx) // a copy
+	if !ok {
+		md = make(metadata.MD, 4)
 	}
-	call.Inject(ctx, carrier(md))
-	return metadata.NewOutgoingContext(ctx, md), call
+	to.call.Inject(ctx, outgoing(md))
+	return metadata.NewOutgoingContext(ctx, md)
 }
-
-func (c *client) on() hop.Dependency { return hop.Dependency{Name: c.dependency, Kind: hop.KindGRPC} }
 
 func (c *client) unary(ctx context.Context, full string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if c.exclude(full) {
+	if c.exclude(full) == hop.AllSignals {
 		return invoke(ctx, full, req, reply, cc, opts...)
 	}
-	method := methodName(full)
-	ctx, call := c.begin(ctx, method, false)
+	call := &clientCall{}
+	ctx = c.begin(ctx, full, false, call)
 	err := invoke(ctx, full, req, reply, cc, opts...)
-	c.end(&call, method, err)
+	call.end(full, err)
 	return err
 }
 
-func (c *client) end(call *hop.ClientCall, method string, err error) {
-	name := statusName(codeOf(err))
-	out := hop.Outcome{Attrs: []attribute.KeyValue{attribute.String("rpc.response.status_code", name)}}
-	if codeOf(err) != codes.OK {
+func (c *clientCall) end(full string, err error) {
+	code := codeOf(err)
+	name := statusName(code)
+	out := hop.Outcome{Attrs: append(c.attrs[:0], hop.AttrRPCStatus.String(name))}
+	if code != codes.OK {
 		out.ErrorType, out.Failed = name, true
 	}
-	sc := call.Span().SpanContext()
-	c.duration.Observe(call.End(out), c.telemetry.Now(), sc, "grpc", method, c.dependency, name, out.ErrorType)
+	start, sc := c.call.Start(), c.call.Span().SpanContext()
+	d := c.call.End(out)
+	if c.client.exclude(full)&hop.Metrics == 0 {
+		c.method.seriesOf(code, out.ErrorType).Observe(d, start.Add(d), sc)
+	}
 }
 
 func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, full string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	if c.exclude(full) {
+	if c.exclude(full) == hop.AllSignals {
 		return open(ctx, desc, cc, full, opts...)
 	}
-	method := methodName(full)
-	parent := hop.FromContext(ctx)
-	ctx, call := c.begin(ctx, method, true)
-	s := &clientStream{client: c, call: call, method: method, hop: parent, serverStreams: desc.ServerStreams}
-	wait := parent.StartCall(c.on())
+	s := &clientStream{full: full, hop: hop.FromContext(ctx), serverStreams: desc.ServerStreams}
+	ctx = c.begin(ctx, full, true, &s.call)
+	s.ctx = ctx
+	wait := s.hop.StartCall(c.dependency)
 	cs, err := open(ctx, desc, cc, full, opts...)
 	wait.End()
 	if err != nil {
-		s.finish(err)
+		s.end(err)
 		return nil, err
 	}
 	s.ClientStream = cs
-	// A stream that nobody drains ends with its context.
-	s.stop = context.AfterFunc(ctx, func() { s.finish(ctx.Err()) })
+	// A stream that nobody drains ends with its hop or its context.
+	s.hop.Adopt(&s.pending, s.abandoned)
+	if ctx.Done() != nil {
+		s.stop = context.AfterFunc(ctx, s.cancelled)
+	}
+	s.armed.Store(true)
 	return s, nil
 }
 
@@ -100,27 +119,31 @@ func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 // a stream may live long and do nothing.
 type clientStream struct {
 	grpc.ClientStream
-	*client
-	call          hop.ClientCall
-	method        string
+	call          clientCall
+	pending       hop.Pending
+	ctx           context.Context
+	full          string
 	hop           *hop.Hop
 	serverStreams bool
-	once          sync.Once
 	stop          func() bool
+	armed         atomic.Bool // stop and pending are set
+	ended         atomic.Bool
 }
 
+// SendMsg sends a message; a failed send's status comes from RecvMsg.
 func (s *clientStream) SendMsg(m any) error {
-	w := s.hop.StartCall(s.on())
+	w := s.hop.StartCall(s.call.client.dependency)
 	err := s.ClientStream.SendMsg(m)
 	w.End()
-	if err != nil && !errors.Is(err, io.EOF) { // on EOF, RecvMsg has the status
+	if err != nil && !errors.Is(err, io.EOF) {
 		s.finish(err)
 	}
 	return err
 }
 
+// RecvMsg receives a message and ends the call with the stream's end.
 func (s *clientStream) RecvMsg(m any) error {
-	w := s.hop.StartCall(s.on())
+	w := s.hop.StartCall(s.call.client.dependency)
 	err := s.ClientStream.RecvMsg(m)
 	w.End()
 	switch {
@@ -132,9 +155,39 @@ func (s *clientStream) RecvMsg(m any) error {
 	return err
 }
 
+// CloseSend closes the sending side; blocking in it is waiting too.
+func (s *clientStream) CloseSend() error {
+	w := s.hop.StartCall(s.call.client.dependency)
+	defer w.End()
+	return s.ClientStream.CloseSend()
+}
+
+// Header waits for the server's header.
+func (s *clientStream) Header() (metadata.MD, error) {
+	w := s.hop.StartCall(s.call.client.dependency)
+	md, err := s.ClientStream.Header()
+	w.End()
+	if err != nil {
+		s.finish(err)
+	}
+	return md, err
+}
+
+func (s *clientStream) abandoned() { s.end(nil) }
+func (s *clientStream) cancelled() { s.end(s.ctx.Err()) }
+
 func (s *clientStream) finish(err error) {
-	s.once.Do(func() { s.end(&s.call, s.method, err) })
-	if s.stop != nil {
-		s.stop()
+	if s.armed.CompareAndSwap(true, false) {
+		if s.stop != nil {
+			s.stop()
+		}
+		s.pending.Release()
+	}
+	s.end(err)
+}
+
+func (s *clientStream) end(err error) {
+	if s.ended.CompareAndSwap(false, true) {
+		s.call.end(s.full, err)
 	}
 }

@@ -21,15 +21,21 @@ import (
 // ServerOptions returns what a grpc.Server needs to be measured. A handler's
 // panic becomes codes.Internal for the caller, without the panic's text, and an
 // error in all signals; the process goes on.
+//
+// Calls of methods that the server does not know never reach an interceptor;
+// those that a grpc.UnknownServiceHandler takes count under the method _OTHER.
 func ServerOptions(opts ...Option) []grpc.ServerOption {
 	s := newServer(configure(opts))
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream)}
 }
 
+// errorPanic is the error.type of a call whose handler panicked.
+const errorPanic = "panic"
+
 type server struct {
 	config
-	duration *hop.Histogram
-	active   *prometheus.GaugeVec
+	methods *methods
+	active  prometheus.Gauge
 }
 
 func newServer(c config) *server {
@@ -42,57 +48,97 @@ func newServer(c config) *server {
 	if err != nil {
 		panic("grpcmw: " + err.Error())
 	}
-	return &server{config: c, duration: d, active: a}
+	series := func(method, status, errorType string) *hop.Series {
+		return d.With(systemName, method, status, errorType)
+	}
+	return &server{config: c, methods: newMethods(series), active: a.WithLabelValues(systemName)}
 }
 
-func (s *server) begin(ctx context.Context, method string) (context.Context, *hop.Hop) {
-	md, _ := metadata.FromIncomingContext(ctx)
-	ctx, h := s.telemetry.Begin(ctx, hop.Incoming{
-		Protocol: "grpc", Operation: method, SpanKind: trace.SpanKindServer,
-		Carrier: carrier(md), Public: s.public, Attributes: rpcAttributes(method),
-	})
-	s.active.WithLabelValues("grpc").Inc()
-	return ctx, h
+// serverCall is what one call needs beyond its hop, in one allocation. It is
+// not pooled: a goroutine that outlives the call may still hold its context.
+type serverCall struct {
+	server *server
+	method *method
+	hop    *hop.Hop
+	in     incoming
+	skip   hop.Signals
+	echo   [1]string
+	attrs  [8]attribute.KeyValue
 }
+
+func (s *server) begin(ctx context.Context, m *method, skip hop.Signals) (context.Context, *serverCall) {
+	c := &serverCall{server: s, method: m, skip: skip}
+	c.in.ctx = ctx
+	ctx, c.hop = s.telemetry.Begin(ctx, hop.Incoming{
+		Protocol: systemName, Operation: m.name, SpanKind: trace.SpanKindServer, Skip: skip,
+		Carrier: &c.in, Public: s.public, Attributes: rpcAttributes(c.attrs[:0], m.name),
+	})
+	s.active.Inc()
+	c.echo[0] = c.hop.CorrelationID()
+	return ctx, c
+}
+
+// header is the answer's: the correlation ID, echoed.
+func (c *serverCall) header() metadata.MD { return metadata.MD{keyCorrelation: c.echo[:]} }
 
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	if s.exclude(info.FullMethod) {
+	skip := s.exclude(info.FullMethod)
+	if skip == hop.AllSignals {
 		return handler(ctx, req)
 	}
-	method := methodName(info.FullMethod)
-	ctx, h := s.begin(ctx, method)
-	_ = grpc.SetHeader(ctx, metadata.Pairs("x-correlation-id", h.CorrelationID()))
+	ctx, c := s.begin(ctx, s.methods.of(info.FullMethod), skip)
+	if grpc.ServerTransportStreamFromContext(ctx) != nil {
+		_ = grpc.SetHeader(ctx, c.header()) // fails only when the header was sent: then nobody misses it
+	}
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			resp, err = nil, s.end(h, method, nil, p)
+		if returned {
+			c.end(err, nil)
 			return
 		}
-		_ = s.end(h, method, err, nil)
+		// recover is nil after runtime.Goexit, which goes on by itself.
+		resp, err = nil, c.end(nil, orGoexit(recover()))
 	}()
-	if err = s.fault(ctx, method, req); err != nil {
-		return nil, err
+	if err = s.fault(ctx, c.method.name, req); err == nil {
+		resp, err = handler(ctx, req)
 	}
-	return handler(ctx, req)
+	returned = true
+	return resp, err
 }
 
 func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
-	if s.exclude(info.FullMethod) {
+	skip := s.exclude(info.FullMethod)
+	if skip == hop.AllSignals {
 		return handler(srv, ss)
 	}
-	method := methodName(info.FullMethod)
-	ctx, h := s.begin(ss.Context(), method)
-	_ = ss.SetHeader(metadata.Pairs("x-correlation-id", h.CorrelationID()))
+	m := s.methods.unknown()
+	if srv != nil { // grpc-go gives an unknown service's handler none
+		m = s.methods.of(info.FullMethod)
+	}
+	ctx, c := s.begin(ss.Context(), m, skip)
+	_ = ss.SetHeader(c.header())
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			err = s.end(h, method, nil, p)
+		if returned {
+			c.end(err, nil)
 			return
 		}
-		_ = s.end(h, method, err, nil)
+		err = c.end(nil, orGoexit(recover()))
 	}()
-	if err = s.fault(ctx, method, nil); err != nil {
-		return err
+	if err = s.fault(ctx, m.name, nil); err == nil {
+		err = handler(srv, &serverStream{ServerStream: ss, ctx: ctx, hop: c.hop})
 	}
-	return handler(srv, &serverStream{ServerStream: ss, ctx: ctx, hop: h})
+	returned = true
+	return err
+}
+
+var errGoexit = errors.New("the handler's goroutine exited")
+
+func orGoexit(p any) any {
+	if p == nil {
+		return errGoexit
+	}
+	return p
 }
 
 func (s *server) fault(ctx context.Context, method string, req any) error {
@@ -107,33 +153,34 @@ func (s *server) fault(ctx context.Context, method string, req any) error {
 	return err
 }
 
-// end reports the call and returns what a panic becomes for the caller.
-func (s *server) end(h *hop.Hop, method string, err error, panicked any) error {
-	s.active.WithLabelValues("grpc").Dec()
+// end reports the call in all signals and returns what a panic becomes for the
+// caller.
+func (c *serverCall) end(err error, panicked any) error {
+	c.server.active.Dec()
 	out := hop.Outcome{Level: zerolog.InfoLevel, Message: "request", Err: err}
 	if panicked != nil {
 		out.Err = fmt.Errorf("panic: %v", panicked)
 		err = status.Error(codes.Internal, "internal error")
 	}
 	code := codeOf(err)
-	name := statusName(code)
-	if code != codes.OK {
-		out.ErrorType = name
-		out.Failed = serverFault(code)
-	}
-	if panicked != nil {
-		out.ErrorType = "panic"
+	out.StatusName = statusName(code)
+	switch {
+	case panicked != nil:
+		out.ErrorType, out.Failed = errorPanic, true
+	case code != codes.OK:
+		out.ErrorType, out.Failed = out.StatusName, serverFault(code)
 	}
 	if out.Failed {
 		out.Level = zerolog.ErrorLevel
 	} else if code != codes.OK {
 		out.Level = zerolog.WarnLevel
 	}
-	out.Status = func(e *zerolog.Event) { e.Str("status", name) }
-	out.Attrs = []attribute.KeyValue{attribute.String("rpc.response.status_code", name)}
-	now, sc := s.telemetry.Now(), h.Span().SpanContext()
-	t := h.End(out)
-	s.duration.Observe(t.Duration, now, sc, "grpc", method, name, out.ErrorType)
+	out.Attrs = append(c.attrs[:0], hop.AttrRPCStatus.String(out.StatusName))
+	start, sc := c.hop.Start(), c.hop.Span().SpanContext()
+	t := c.hop.End(out)
+	if c.skip&hop.Metrics == 0 {
+		c.method.seriesOf(code, out.ErrorType).Observe(t.Duration, start.Add(t.Duration), sc)
+	}
 	return err
 }
 
@@ -159,4 +206,3 @@ func (s *serverStream) RecvMsg(m any) error {
 	defer c.End()
 	return s.ServerStream.RecvMsg(m)
 }
-

@@ -1,0 +1,56 @@
+package grpcmw
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc/metadata"
+)
+
+// keyCorrelation is the metadata key of the correlation ID.
+const keyCorrelation = "x-correlation-id"
+
+// incoming reads the metadata of a call key by key: copying the whole map, as
+// metadata.FromIncomingContext does, costs an allocation for every header.
+type incoming struct{ ctx context.Context }
+
+// Get returns the first value of a key; further traceparents do not count, as
+// W3C asks for.
+func (c *incoming) Get(key string) string {
+	if v := metadata.ValueFromIncomingContext(c.ctx, key); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// Set does nothing: a call's incoming metadata are the caller's.
+func (c *incoming) Set(string, string) {}
+
+// Keys returns the names of all metadata.
+func (c *incoming) Keys() []string {
+	md, _ := metadata.FromIncomingContext(c.ctx)
+	return outgoing(md).Keys()
+}
+
+// outgoing writes the metadata of a call; keys are lower-case there.
+type outgoing metadata.MD
+
+// Get returns the first value of a key.
+func (c outgoing) Get(key string) string {
+	if v := c[strings.ToLower(key)]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// Set replaces the values of a key.
+func (c outgoing) Set(key, value string) { c[strings.ToLower(key)] = []string{value} }
+
+// Keys returns the names of all metadata.
+func (c outgoing) Keys() []string {
+	keys := make([]string, 0, len(c))
+	for k := range c {
+		keys = append(keys, k)
+	}
+	return keys
+}

@@ -1,0 +1,43 @@
+// Package grpcmw measures gRPC servers and clients: correlation ID, span, RED
+// metrics with exemplars, one log line and self time for every call.
+//
+// A complete program; with no option the global tracer provider, the default
+// Prometheus registry and a logger on standard error are used:
+//
+//	package main
+//
+//	import (
+//		"log"
+//		"net"
+//
+//		"google.golang.org/grpc"
+//		"google.golang.org/grpc/credentials/insecure"
+//		"google.golang.org/grpc/health"
+//		"google.golang.org/grpc/health/grpc_health_v1"
+//
+//		"github.com/tenhop/tenhop/middleware/grpcmw"
+//	)
+//
+//	func main() {
+//		// What this service calls.
+//		dial := append(grpcmw.DialOptions("payment"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+//		conn, err := grpc.NewClient("payment:8080", dial...)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer conn.Close()
+//
+//		// What this service serves.
+//		srv := grpc.NewServer(grpcmw.ServerOptions()...)
+//		grpc_health_v1.RegisterHealthServer(srv, health.NewServer())
+//		lis, err := net.Listen("tcp", ":8080")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		log.Fatal(srv.Serve(lis))
+//	}
+//
+// Names follow the semantic conventions for RPC: the span and the operation are
+// "tenhop.v1.Payment/Charge", the families rpc_server_call_duration_seconds and
+// rpc_client_call_duration_seconds, in seconds.
+package grpcmw

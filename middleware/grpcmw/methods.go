@@ -1,0 +1,79 @@
+package grpcmw
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+// maxMethods bounds the methods that get names of their own. A program has as
+// many as its contracts say; only a proxy sees names that its callers invent.
+const maxMethods = 1024
+
+// methods resolves what is the same for all calls of a method, once.
+type methods struct {
+	series func(method, status, errorType string) *hop.Series
+
+	mu    sync.RWMutex
+	known map[string]*method
+}
+
+// method is one RPC method: its name without the leading slash and the series
+// of each code that its calls ended with.
+type method struct {
+	name  string
+	owner *methods
+	codes [len(statusNames)]atomic.Pointer[hop.Series]
+}
+
+func newMethods(series func(method, status, errorType string) *hop.Series) *methods {
+	m := &methods{series: series, known: map[string]*method{}}
+	m.known[hop.Overflow] = &method{name: hop.Overflow, owner: m}
+	return m
+}
+
+// of returns the method, or the one that stands for all beyond the bound.
+func (m *methods) of(full string) *method {
+	m.mu.RLock()
+	known := m.known[full]
+	m.mu.RUnlock()
+	if known != nil {
+		return known
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known = m.known[full]; known != nil {
+		return known
+	}
+	if len(m.known) >= maxMethods {
+		return m.known[hop.Overflow]
+	}
+	known = &method{name: methodName(full), owner: m}
+	m.known[full] = known
+	return known
+}
+
+// unknown stands for methods that the server does not implement itself.
+func (m *methods) unknown() *method {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.known[hop.Overflow]
+}
+
+// seriesOf returns the series of calls that ended with a code. A panic is an
+// error type of its own and rare enough to be resolved each time.
+func (m *method) seriesOf(code codes.Code, errorType string) *hop.Series {
+	name := statusName(code)
+	if int(code) >= len(m.codes) || errorType == errorPanic {
+		return m.owner.series(m.name, name, errorType)
+	}
+	if s := m.codes[code].Load(); s != nil {
+		return s
+	}
+	s := m.owner.series(m.name, name, errorType)
+	m.codes[code].Store(s)
+	return s
+}
