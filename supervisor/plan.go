@@ -81,7 +81,6 @@ var embedded = []struct {
 		{"jaeger", []string{"jaeger", "jaeger_thrift"}},
 		{"prometheus", []string{"prometheus"}},
 		{"loki", []string{"loki"}},
-		{"console", []string{"console"}},
 	}},
 }
 

@@ -66,8 +66,8 @@ func writeStatus(w io.Writer, s supervisor.Status) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	for _, name := range slices.Sorted(maps.Keys(s.Address)) {
-		fmt.Fprintf(t, "%s\t%s\n", name, s.Address[name])
+	for _, name := range slices.Sorted(maps.Keys(s.Endpoints)) {
+		fmt.Fprintf(t, "%s\t%s\n", name, s.Endpoints[name])
 	}
 	return t.Flush()
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/diagnose/live"
+	"github.com/tenhop/tenhop/diagnose/render"
+)
+
+func newDiagnoseCmd() *cobra.Command {
+	var cfg live.Config
+	var dir, baseline string
+	var asJSON, asMarkdown bool
+	cmd := &cobra.Command{
+		Use:   "diagnose",
+		Short: "Say which hop got slower, with evidence",
+		Long: `Say which hop got slower, with evidence: the entry operation that left its
+baseline, and its added time split over the hops by self time, dependencies,
+links and queues. Asks Prometheus for sums and Jaeger for a handful of traces;
+any of theirs will do. Exits with 0 whether there is a spike or not.`,
+		Example: `  tenhop diagnose
+  tenhop diagnose --entry "POST /checkout" --since 15m
+  tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
+  tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON && asMarkdown {
+				return usagef("--json and --markdown exclude each other")
+			}
+			if cfg.Since < 30*time.Second || cfg.Since > 24*time.Hour {
+				return usagef("--since %s: between 30s and 24h", cfg.Since)
+			}
+			if err := parseBaseline(baseline, &cfg); err != nil {
+				return err
+			}
+			if cfg.Prometheus == "" {
+				state, err := readState(dir)
+				if err != nil {
+					return fmt.Errorf("%w; or give --prometheus and --jaeger", err)
+				}
+				cfg.Prometheus = state.Endpoints["prometheus"]
+				if cfg.Jaeger == "" {
+					cfg.Jaeger = state.Endpoints["jaeger"]
+				}
+			}
+			res, err := live.Run(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			out, links := cmd.OutOrStdout(), render.Links{}
+			switch {
+			case asJSON:
+				return writeJSON(out, res)
+			case asMarkdown:
+				return render.Markdown(out, res, render.Links{Traces: cfg.Jaeger})
+			}
+			return render.Text(out, res, links)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&dir, "dir", ".", "directory that holds .tenhop")
+	fl.StringVar(&cfg.Prometheus, "prometheus", "", "URL of Prometheus (default: the one of tenhop up)")
+	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: the one of tenhop up)")
+	fl.StringVar(&cfg.Entry, "entry", "", `only this edge operation, such as "POST /checkout"`)
+	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
+	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
+	fl.DurationVar(&cfg.Timeout, "timeout", 10*time.Second, "how long to ask at most")
+	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
+	fl.BoolVar(&asMarkdown, "markdown", false, "print Markdown for an incident channel")
+	return cmd
+}
+
+func parseBaseline(s string, cfg *live.Config) error {
+	if s == "" {
+		return nil
+	}
+	from, to, ok := strings.Cut(s, "..")
+	var err [2]error
+	cfg.BaselineFrom, err[0] = time.Parse(time.RFC3339, from)
+	cfg.BaselineTo, err[1] = time.Parse(time.RFC3339, to)
+	if !ok || err[0] != nil || err[1] != nil || !cfg.BaselineTo.After(cfg.BaselineFrom) {
+		return usagef("--baseline %q is not FROM..TO in RFC 3339, such as 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z", s)
+	}
+	return nil
+}

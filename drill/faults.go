@@ -1,0 +1,175 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenhop/tenhop/middleware/chaos"
+)
+
+// adminWithin bounds one call of an admin endpoint.
+const adminWithin = 3 * time.Second
+
+// Faults injects faults into running services through their admin endpoints.
+type Faults struct {
+	Services map[string][]string // service to its processes
+	Admin    map[string]string   // process to the base URL of its admin port
+	Token    string
+}
+
+// Injected is a fault in force at one service.
+type Injected struct {
+	Service string `json:"service"`
+	Process string `json:"process"`
+	chaos.Fault
+}
+
+// Inject puts a fault into every instance of a service. If one refuses, those
+// before it are freed again.
+func (f Faults) Inject(ctx context.Context, service string, fault chaos.Fault) ([]Injected, error) {
+	if err := f.known(service); err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(fault)
+	if err != nil {
+		return nil, err
+	}
+	var done []Injected
+	for _, process := range f.Services[service] {
+		var answer struct {
+			ID string `json:"id"`
+		}
+		if err := f.call(ctx, http.MethodPost, process, "/chaos", body, &answer); err != nil {
+			return nil, errors.Join(err, f.Remove(context.WithoutCancel(ctx), done))
+		}
+		in := Injected{Service: service, Process: process, Fault: fault}
+		in.ID = answer.ID
+		done = append(done, in)
+	}
+	return done, nil
+}
+
+// Remove lifts these faults. One that is over already is no error.
+func (f Faults) Remove(ctx context.Context, faults []Injected) error {
+	var errs []error
+	for _, in := range faults {
+		err := f.call(ctx, http.MethodDelete, in.Process, "/chaos/"+in.ID, nil, nil)
+		var status *statusError
+		if errors.As(err, &status) && status.code == http.StatusNotFound {
+			err = nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// List returns all faults in force, or, while a sealed one is, only that fact.
+func (f Faults) List(ctx context.Context) (faults []Injected, sealed bool, err error) {
+	faults = []Injected{}
+	for _, service := range slices.Sorted(maps.Keys(f.Services)) {
+		for _, process := range f.Services[service] {
+			var answer struct {
+				Faults []chaos.Fault `json:"faults"`
+				Sealed bool          `json:"sealed"`
+			}
+			if err := f.call(ctx, http.MethodGet, process, "/chaos", nil, &answer); err != nil {
+				return nil, false, err
+			}
+			sealed = sealed || answer.Sealed
+			for _, fault := range answer.Faults {
+				faults = append(faults, Injected{Service: service, Process: process, Fault: fault})
+			}
+		}
+	}
+	if sealed {
+		return []Injected{}, true, nil
+	}
+	return faults, false, nil
+}
+
+// Clear lifts every fault of the services named, of all when none is.
+func (f Faults) Clear(ctx context.Context, names ...string) error {
+	if len(names) == 0 {
+		names = slices.Sorted(maps.Keys(f.Services))
+	}
+	var errs []error
+	for _, service := range names {
+		if err := f.known(service); err != nil {
+			return err
+		}
+		for _, process := range f.Services[service] {
+			errs = append(errs, f.call(ctx, http.MethodDelete, process, "/chaos", nil, nil))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ErrUnknownService says that there is no service of a name.
+var ErrUnknownService = errors.New("there is no service")
+
+func (f Faults) known(service string) error {
+	if len(f.Services[service]) == 0 {
+		return fmt.Errorf("%w %q; the services are %s", ErrUnknownService, service, strings.Join(slices.Sorted(maps.Keys(f.Services)), ", "))
+	}
+	return nil
+}
+
+// statusError is a refusal by an admin endpoint, in its own words.
+type statusError struct {
+	process string
+	code    int
+	message string
+}
+
+// Error says who refused what.
+func (e *statusError) Error() string { return e.process + ": " + e.message }
+
+// Refused reports whether an admin endpoint found the fault itself wrong.
+func Refused(err error) bool {
+	var e *statusError
+	return errors.As(err, &e) && (e.code == http.StatusUnprocessableEntity || e.code == http.StatusBadRequest)
+}
+
+func (f Faults) call(ctx context.Context, method, process, path string, body []byte, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, adminWithin)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, f.Admin[process]+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+f.Token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s does not answer: %w; see `tenhop status`", process, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("%s: %w", process, err)
+	}
+	switch {
+	case resp.StatusCode == http.StatusNotFound && path == "/chaos":
+		return fmt.Errorf("%s has no fault endpoint: it was started without TENHOP_CHAOS_TOKEN", process)
+	case resp.StatusCode/100 != 2:
+		var e struct {
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(answer, &e) != nil || e.Error == "" {
+			e.Error = resp.Status
+		}
+		return &statusError{process, resp.StatusCode, e.Error}
+	case into != nil:
+		return json.Unmarshal(answer, into)
+	}
+	return nil
+}
