@@ -1,0 +1,261 @@
+package diagnose
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Options of a diagnosis. The zero value is what `tenhop diagnose` uses.
+type Options struct {
+	Entry        string        // only this edge operation; the one with the most added time when empty
+	MinBaseline  time.Duration // under it the verdict is unsure; 60 s when zero
+	MinShare     float64       // findings below it are left out; 0.03 when zero
+	BaselineFrom time.Time     // a baseline that the caller chose; else the levels before the spike
+	BaselineTo   time.Time
+}
+
+// Diagnose finds the entry that left its baseline and splits the added time of
+// its mean over hops. The mean splits exactly: what an entry's requests take
+// together is the sum of what every hop spent on them itself, what they waited
+// for dependencies that are no hops, the gaps of the links between them and,
+// behind a queue, the waiting there; divided by the entry's requests, each
+// part's growth is its share of the added time. Where hops work in parallel,
+// shares may add up to more than one.
+func Diagnose(ev Evidence, opt Options) Result {
+	opt.MinBaseline = cmp.Or(opt.MinBaseline, time.Minute)
+	opt.MinShare = cmp.Or(opt.MinShare, .03)
+	res := Result{Verdict: None, Statistic: "mean", OtherEntries: []Entry{}, Findings: []Finding{}, Sources: []Source{},
+		Window: Range{ev.Start, ev.at(ev.Steps)}, Baseline: Range{ev.Start, ev.at(ev.Steps)}}
+	var spikes []spike
+	busiest := -1.0
+	for _, e := range ev.Entries {
+		if opt.Entry != "" && e.Operation != opt.Entry {
+			continue
+		}
+		s := findSpike(ev, e, opt)
+		if s.raised {
+			spikes = append(spikes, s)
+		}
+		if total := steps(0, ev.Steps).sum(e.Count); !s.raised && len(spikes) == 0 && total > busiest && e.Flow != "async" {
+			busiest = total
+			res.describe(ev, s)
+		}
+	}
+	if len(spikes) == 0 {
+		return res.quiet(ev, opt, busiest)
+	}
+	// The customer's wait counts before what happens behind a queue; then the
+	// entry that loses the most time altogether.
+	slices.SortStableFunc(spikes, func(a, b spike) int {
+		if async := compareBool(a.entry.Flow == "async", b.entry.Flow == "async"); async != 0 {
+			return async
+		}
+		return cmp.Compare(b.lost(), a.lost())
+	})
+	s := spikes[0]
+	res.Verdict = Spike
+	res.describe(ev, s)
+	for _, o := range spikes[1:] {
+		e := o.entry.Entry
+		e.AddedMS = o.added() * 1000
+		res.OtherEntries = append(res.OtherEntries, e)
+	}
+	if d := time.Duration(len(s.baseline)) * ev.Step; d < opt.MinBaseline {
+		res.Verdict = Unsure
+		res.Why = fmt.Sprintf("the baseline is only %s long; %s are needed to be sure", d, opt.MinBaseline)
+	}
+	res.Findings = findings(ev, s, opt)
+	if len(res.Findings) == 0 && res.Verdict == Spike {
+		res.Verdict, res.Why = Unsure, "no hop's time explains what was added; are all hops scraped?"
+	}
+	return res
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// spike is an entry with its present level and its baseline.
+type spike struct {
+	entry         EntrySeries
+	now, baseline window
+	raised        bool
+}
+
+func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
+	s := spike{entry: e}
+	if !opt.BaselineFrom.IsZero() {
+		for i := range ev.Steps {
+			switch at := ev.at(i); {
+			case !at.Before(opt.BaselineFrom) && at.Before(opt.BaselineTo):
+				s.baseline = append(s.baseline, i)
+			case !at.Before(opt.BaselineTo):
+				s.now = append(s.now, i)
+			}
+		}
+		nb, nn := s.baseline.sum(e.Count), s.now.sum(e.Count)
+		s.raised = nb >= minRequests && nn >= minRequests && s.added() > 0 && matters(s.nowMean(), s.baseMean())
+		return s
+	}
+	// Leading and trailing silence is no evidence of anything.
+	first, last := 0, ev.Steps
+	for first < last && e.Count[first] == 0 {
+		first++
+	}
+	for last > first && e.Count[last-1] == 0 {
+		last--
+	}
+	if last-first < 2*minSegment {
+		s.now = steps(first, last)
+		s.baseline = s.now
+		return s
+	}
+	now, base, raised := levels(e.Sum[first:last], e.Count[first:last])
+	s.raised = raised
+	for _, i := range base {
+		s.baseline = append(s.baseline, i+first)
+	}
+	s.now = steps(now.from+first, now.to+first)
+	if raised && len(s.now) > 2*minSegment {
+		s.now = s.now[1:] // the step in which the level changed is half of each
+	}
+	return s
+}
+
+func mean(w window, sum, count []float64) float64 {
+	if n := w.sum(count); n > 0 {
+		return w.sum(sum) / n
+	}
+	return 0
+}
+
+func (s spike) nowMean() float64  { return mean(s.now, s.entry.Sum, s.entry.Count) }
+func (s spike) baseMean() float64 { return mean(s.baseline, s.entry.Sum, s.entry.Count) }
+func (s spike) added() float64    { return s.nowMean() - s.baseMean() }
+
+// lost is the added time of all requests, a second.
+func (s spike) lost() float64 {
+	return s.added() * s.now.sum(s.entry.Count) / math.Max(float64(len(s.now)), 1)
+}
+
+func (r *Result) describe(ev Evidence, s spike) {
+	r.Entry = s.entry.Entry
+	r.BaselineMS, r.NowMS = round(s.baseMean()*1000), round(s.nowMean()*1000)
+	r.AddedMS = round(s.added() * 1000)
+	r.Requests = Requests{Baseline: int(s.baseline.sum(s.entry.Count)), Now: int(s.now.sum(s.entry.Count))}
+	if len(s.now) > 0 {
+		r.Window = Range{ev.at(s.now[0]), ev.at(s.now[len(s.now)-1] + 1)}
+	}
+	if len(s.baseline) > 0 {
+		r.Baseline = Range{ev.at(s.baseline[0]), ev.at(s.baseline[len(s.baseline)-1] + 1)}
+	}
+}
+
+func (r *Result) quiet(ev Evidence, opt Options, busiest float64) Result {
+	switch seen := r.Baseline.To.Sub(r.Baseline.From); {
+	case busiest < 0 && opt.Entry != "":
+		r.Verdict, r.Why = Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", opt.Entry)
+	case busiest <= 0:
+		r.Verdict, r.Why = Unsure, "no requests were seen; is there traffic, and are the services scraped?"
+	case seen < opt.MinBaseline:
+		r.Verdict, r.Why = Unsure, fmt.Sprintf("only %s of traffic were seen; %s are needed to know what is normal", seen.Round(ev.Step), opt.MinBaseline)
+	}
+	return *r
+}
+
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }
+
+// suspect is a finding before it is ranked: growth of one part of the time.
+type suspect struct {
+	Finding
+	series []float64 // seconds a step
+	parts  map[string][]float64
+}
+
+// findings splits the added time and ranks the parts.
+func findings(ev Evidence, s spike, opt Options) []Finding {
+	suspects := split(ev, s.entry.Entry)
+	added := s.added()
+	var out []Finding
+	for _, c := range suspects {
+		base := s.baseline.sum(c.series) / s.baseline.sum(s.entry.Count)
+		now := s.now.sum(c.series) / s.now.sum(s.entry.Count)
+		f := c.Finding
+		f.BaselineMS, f.NowMS, f.AddedMS = round(base*1000), round(now*1000), round((now-base)*1000)
+		f.Share = round((now - base) / added)
+		if f.Share < opt.MinShare {
+			continue
+		}
+		f.Interval = interval(s, c.series)
+		f.CounterfactualMS = round((s.nowMean() - (now - base)) * 1000)
+		f.Operation, f.Operations = c.operations(s)
+		f.Attributes, f.Exemplars = []Attribute{}, []string{}
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b Finding) int { return cmp.Compare(b.AddedMS, a.AddedMS) })
+	for i := range out {
+		out[i].Rank = i + 1
+	}
+	return out
+}
+
+// operations returns the operation that grew most and, when several did, each
+// one's part.
+func (c suspect) operations(s spike) (string, []Part) {
+	var parts []Part
+	for op, v := range c.parts {
+		parts = append(parts, Part{Operation: op, AddedMS: round((s.now.sum(v)/s.now.sum(s.entry.Count) -
+			s.baseline.sum(v)/s.baseline.sum(s.entry.Count)) * 1000)})
+	}
+	slices.SortFunc(parts, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(b.AddedMS, a.AddedMS), cmp.Compare(a.Operation, b.Operation))
+	})
+	if len(parts) == 0 {
+		return c.Operation, nil
+	}
+	if len(parts) == 1 {
+		return parts[0].Operation, nil
+	}
+	return parts[0].Operation, parts
+}
+
+// interval is a percentile bootstrap over the steps (Efron 1979): the 90 %
+// interval of the share. Its draws are seeded: same evidence, same interval.
+func interval(s spike, series []float64) [2]float64 {
+	const draws = 200
+	rng := rand.New(rand.NewPCG(1, 2))
+	resample := func(w window) window {
+		out := make(window, len(w))
+		for i := range out {
+			out[i] = w[rng.IntN(len(w))]
+		}
+		return out
+	}
+	shares := make([]float64, 0, draws)
+	for range draws {
+		n, b := resample(s.now), resample(s.baseline)
+		nc, bc := n.sum(s.entry.Count), b.sum(s.entry.Count)
+		if nc == 0 || bc == 0 {
+			continue
+		}
+		total := n.sum(s.entry.Sum)/nc - b.sum(s.entry.Sum)/bc
+		if total > 0 {
+			shares = append(shares, (n.sum(series)/nc-b.sum(series)/bc)/total)
+		}
+	}
+	if len(shares) == 0 {
+		return [2]float64{}
+	}
+	slices.Sort(shares)
+	return [2]float64{round(shares[len(shares)*5/100]), round(shares[len(shares)*95/100])}
+}

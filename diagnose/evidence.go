@@ -1,0 +1,85 @@
+package diagnose
+
+import "time"
+
+// Evidence is what is known of a stretch of time, cut into steps of equal
+// length. All slices of a series have one value a step: what was added to the
+// counter in that step, in seconds or requests.
+type Evidence struct {
+	Start   time.Time
+	Step    time.Duration
+	Steps   int
+	Entries []EntrySeries
+	Hops    []HopSeries
+	Waits   []WaitSeries
+	Queues  []QueueSeries
+	Traces  []Trace // of the spiking entry, a handful
+
+	// Foreign are services whose spans exist although they report no self time.
+	Foreign map[string]bool
+}
+
+// EntrySeries is an edge operation's duration.
+type EntrySeries struct {
+	Entry
+	Sum, Count []float64
+}
+
+// HopSeries is a hop's work for an entry.
+type HopSeries struct {
+	Service, Operation, Entry, Flow string
+	Self, Duration, Count           []float64
+}
+
+// WaitSeries is a hop's waiting for a dependency on behalf of an entry.
+type WaitSeries struct {
+	Service, Operation, Entry, Flow string
+	Dependency, Kind                string
+	Sum                             []float64
+}
+
+// QueueSeries is the waiting of messages before an operation.
+type QueueSeries struct {
+	Service, Operation, Entry string
+	Sum                       []float64
+}
+
+// Trace is one request with its spans.
+type Trace struct {
+	ID    string
+	Spans []Span
+}
+
+// Span is one operation of a trace.
+type Span struct {
+	ID, Parent         string
+	Service, Operation string
+	Kind               string // "server", "client", "producer", "consumer", ""
+	Start              time.Time
+	Duration           time.Duration
+	Attributes         map[string]string
+}
+
+// at returns the time of the start of a step.
+func (e Evidence) at(step int) time.Time { return e.Start.Add(time.Duration(step) * e.Step) }
+
+// window is a set of steps.
+type window []int
+
+func (w window) sum(v []float64) float64 {
+	total := 0.0
+	for _, i := range w {
+		if i < len(v) {
+			total += v[i]
+		}
+	}
+	return total
+}
+
+func steps(from, to int) window {
+	w := make(window, 0, max(to-from, 0))
+	for i := from; i < to; i++ {
+		w = append(w, i)
+	}
+	return w
+}

@@ -1,0 +1,171 @@
+// Package render writes a diagnosis for people: verdict first, then the ranked
+// hops with a bar each for before and now.
+package render
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/tenhop/tenhop/diagnose"
+)
+
+// Links are where a reader can look further; empty ones are left out.
+type Links struct{ Traces string } // base URL of Jaeger or the console
+
+// Text writes for a terminal.
+func Text(w io.Writer, r diagnose.Result, l Links) error {
+	var b strings.Builder
+	fmt.Fprintln(&b, Verdict(r))
+	if r.Why != "" && r.Verdict != diagnose.Unsure {
+		fmt.Fprintln(&b, r.Why)
+	}
+	if r.Entry.Operation != "" && r.Verdict != diagnose.None {
+		fmt.Fprintf(&b, "\n%s   mean %s -> %s   p95 %s -> %s   (%d requests before, %d now)\n", r.Entry.Operation,
+			ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS), r.Requests.Baseline, r.Requests.Now)
+	}
+	if len(r.Findings) > 0 {
+		fmt.Fprintln(&b)
+		table(&b, r)
+	}
+	if len(r.OtherEntries) > 0 {
+		fmt.Fprintf(&b, "\nalso slower:")
+		for _, e := range r.OtherEntries {
+			fmt.Fprintf(&b, "  %s%s +%s", e.Operation, flow(e), ms(e.AddedMS))
+		}
+		fmt.Fprintln(&b)
+	}
+	if len(r.Findings) > 0 && len(r.Findings[0].Exemplars) > 0 {
+		fmt.Fprintf(&b, "\nsee one request: %s\n", exemplar(r.Findings[0].Exemplars[0], l))
+	}
+	for _, s := range r.Sources {
+		if !s.OK {
+			fmt.Fprintf(&b, "\n%s could not be asked, the answer rests on the rest: %s\n", s.Name, s.Error)
+		}
+	}
+	fmt.Fprintf(&b, "\ntook %.0f ms", r.TookMS)
+	for _, s := range r.Sources {
+		fmt.Fprintf(&b, ", %s %.0f ms for %d", s.Name, s.TookMS, s.Read)
+	}
+	fmt.Fprintln(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Verdict is the answer in one line.
+func Verdict(r diagnose.Result) string {
+	switch {
+	case r.Verdict == diagnose.None:
+		return "no spike: " + r.Entry.Operation + " is at its baseline (mean " + ms(r.NowMS) + ")"
+	case len(r.Findings) == 0:
+		return "not sure: " + r.Why
+	}
+	f := r.Findings[0]
+	sure := ""
+	if r.Verdict == diagnose.Unsure {
+		sure = "not sure (" + r.Why + "), but "
+	}
+	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry))
+}
+
+// Name says what a finding is about.
+func Name(f diagnose.Finding) string {
+	switch f.Kind {
+	case diagnose.KindDependency:
+		return f.Hop + " waits for " + f.Target
+	case diagnose.KindLink:
+		return "the link between " + f.Target + " and " + f.Hop
+	case diagnose.KindQueue:
+		return "waiting before " + f.Target + " of " + f.Hop
+	}
+	return strings.TrimSpace(f.Hop + " " + f.Operation)
+}
+
+func flow(e diagnose.Entry) string {
+	if e.Flow == "async" {
+		return " (completion of what follows it)"
+	}
+	return ""
+}
+
+func table(b *strings.Builder, r diagnose.Result) {
+	t := tabwriter.NewWriter(b, 2, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "\tADDED\tSHARE\tHOP\tOPERATION\tKIND\tBEFORE\tNOW\t")
+	longest := 1.0
+	for _, f := range r.Findings {
+		longest = math.Max(longest, f.NowMS)
+	}
+	for _, f := range r.Findings {
+		kind := f.Kind
+		if f.Target != "" {
+			kind += " " + f.Target
+		}
+		fmt.Fprintf(t, "%d\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Rank, signed(f.AddedMS), 100*f.Share, f.Hop, f.Operation, kind,
+			ms(f.BaselineMS), ms(f.NowMS), Bar(f.BaselineMS, f.NowMS, longest))
+	}
+	_ = t.Flush() // into memory
+	for _, f := range r.Findings {
+		for _, a := range f.Attributes {
+			fmt.Fprintf(b, "   %s: slow requests have %s=%s %.1f times as often\n", f.Hop, a.Key, a.Value, a.Lift)
+		}
+	}
+}
+
+// barWidth is the longest bar, in characters.
+const barWidth = 24
+
+// Bar draws before as solid and what was added as shaded.
+func Bar(before, now, longest float64) string {
+	cells := func(v float64) int { return int(math.Round(math.Max(v, 0) / longest * barWidth)) }
+	solid := cells(math.Min(before, now))
+	return strings.Repeat("█", solid) + strings.Repeat("░", max(cells(now)-solid, 0))
+}
+
+func ms(v float64) string {
+	if v >= 100 || v == 0 {
+		return fmt.Sprintf("%.0f ms", v)
+	}
+	return fmt.Sprintf("%.1f ms", v)
+}
+
+func signed(v float64) string {
+	if v >= 0 {
+		return "+" + ms(v)
+	}
+	return "-" + ms(-v)
+}
+
+func exemplar(id string, l Links) string {
+	if l.Traces == "" {
+		return "tenhop trace " + id
+	}
+	return strings.TrimSuffix(l.Traces, "/") + "/trace/" + id
+}
+
+// Markdown writes for an incident channel.
+func Markdown(w io.Writer, r diagnose.Result, l Links) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s**\n", escape(Verdict(r)))
+	if len(r.Findings) > 0 {
+		fmt.Fprintf(&b, "\n`%s` mean %s → %s, p95 %s → %s\n\n", r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS))
+		fmt.Fprint(&b, "| # | hop | operation | kind | added | share | exemplar |\n|--:|---|---|---|--:|--:|---|\n")
+		for _, f := range r.Findings {
+			link := ""
+			if len(f.Exemplars) > 0 {
+				link = exemplar(f.Exemplars[0], l)
+			}
+			fmt.Fprintf(&b, "| %d | %s | %s | %s %s | %s | %.0f %% | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation), f.Kind, escape(f.Target),
+				signed(f.AddedMS), 100*f.Share, link)
+		}
+	}
+	fmt.Fprintf(&b, "\nWindow %s – %s, baseline %s – %s.\n", r.Window.From.Format("15:04:05"), r.Window.To.Format("15:04:05"),
+		r.Baseline.From.Format("15:04:05"), r.Baseline.To.Format("15:04:05 MST"))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+var escaper = strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "\n", " ")
+
+func escape(s string) string { return escaper.Replace(s) }

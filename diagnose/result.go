@@ -1,0 +1,108 @@
+// Package diagnose says where added latency comes from. It is pure: evidence
+// in, ranked findings out; it reads no clock and does no I/O. The packages
+// beside it collect the evidence.
+package diagnose
+
+import "time"
+
+// Verdicts.
+const (
+	Spike  = "spike"
+	Errors = "errors"
+	None   = "none"
+	Unsure = "unsure"
+)
+
+// Kinds of finding.
+const (
+	KindSelf       = "self"       // the hop's own time
+	KindDependency = "dependency" // a dependency that is not a hop itself
+	KindLink       = "link"       // between a caller and its callee
+	KindQueue      = "queue"      // waiting in a topic or an outbox
+)
+
+// Result is what `tenhop diagnose --json` prints. Fields are only ever added.
+type Result struct {
+	Verdict      string    `json:"verdict"`
+	Why          string    `json:"why,omitempty"` // one sentence for people
+	Entry        Entry     `json:"entry"`
+	OtherEntries []Entry   `json:"other_entries"`
+	Statistic    string    `json:"statistic"` // always "mean": the one that splits exactly
+	BaselineMS   float64   `json:"baseline_ms"`
+	NowMS        float64   `json:"now_ms"`
+	AddedMS      float64   `json:"added_ms"`
+	P95          P95       `json:"p95"`
+	Window       Range     `json:"window"`
+	Baseline     Range     `json:"baseline"`
+	Requests     Requests  `json:"requests"`
+	Findings     []Finding `json:"findings"`
+	Sources      []Source  `json:"sources"`
+	TookMS       float64   `json:"took_ms"`
+}
+
+// Entry is an edge operation; Flow is "async" for the part behind a queue.
+type Entry struct {
+	Service   string  `json:"service"`
+	Operation string  `json:"operation"`
+	Flow      string  `json:"flow,omitempty"`
+	AddedMS   float64 `json:"added_ms,omitempty"`
+}
+
+// P95 is the entry's 95th percentile, from its histogram's buckets.
+type P95 struct {
+	BaselineMS float64 `json:"baseline_ms"`
+	NowMS      float64 `json:"now_ms"`
+}
+
+// Range is a span of time.
+type Range struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Requests is how many requests of the entry the figures rest on.
+type Requests struct {
+	Baseline int `json:"baseline"`
+	Now      int `json:"now"`
+}
+
+// Finding is one suspect.
+type Finding struct {
+	Rank             int         `json:"rank"`
+	Hop              string      `json:"hop"`
+	Operation        string      `json:"operation"`
+	Kind             string      `json:"kind"`
+	Target           string      `json:"target,omitempty"`
+	BaselineMS       float64     `json:"baseline_ms"`
+	NowMS            float64     `json:"now_ms"`
+	AddedMS          float64     `json:"added_ms"`
+	Share            float64     `json:"share"`
+	Interval         [2]float64  `json:"interval"` // 90 %, of the share
+	CounterfactualMS float64     `json:"counterfactual_ms"`
+	Operations       []Part      `json:"operations,omitempty"` // when several operations of the hop carry it
+	Attributes       []Attribute `json:"attributes"`
+	Exemplars        []string    `json:"exemplars"`
+}
+
+// Part is one operation's share of a hop's finding.
+type Part struct {
+	Operation string  `json:"operation"`
+	AddedMS   float64 `json:"added_ms"`
+}
+
+// Attribute is a property that slow requests have more often than others.
+type Attribute struct {
+	Key   string  `json:"key"`
+	Value string  `json:"value"`
+	Lift  float64 `json:"lift"`
+}
+
+// Source is where evidence came from, and what was wrong with it.
+type Source struct {
+	Name   string  `json:"name"`
+	URL    string  `json:"url,omitempty"`
+	OK     bool    `json:"ok"`
+	Error  string  `json:"error,omitempty"`
+	Read   int     `json:"read"` // series or traces
+	TookMS float64 `json:"took_ms"`
+}
