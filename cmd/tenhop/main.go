@@ -74,6 +74,7 @@ func newRootCmd() *cobra.Command {
 		newLoadCmd(),
 		newChaosCmd(),
 		newTraceCmd(),
+		newDrillCmd(),
 		newDiagnoseCmd(),
 		newSLOCmd(),
 		newStackCmd(),

@@ -1,0 +1,49 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// diagnoser runs the side that knows nothing: a process of its own with two
+// URLs, an empty directory and an environment without a token.
+type diagnoser struct {
+	program, jaeger, prometheus string
+	entry                       Entry
+}
+
+const diagnoseWithin = 30 * time.Second
+
+func (d diagnoser) ask(ctx context.Context) (json.RawMessage, answer, error) {
+	dir, err := os.MkdirTemp("", "tenhop-diagnose-")
+	if err != nil {
+		return nil, answer{}, err
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(ctx, diagnoseWithin)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, d.program, "diagnose", "--json", "--jaeger", d.jaeger, "--prometheus", d.prometheus,
+		"--entry", d.entry.Operation)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, answer{}, fmt.Errorf("tenhop diagnose: %w: %s", err, strings.TrimSpace(errs.String()))
+	}
+	var a answer
+	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
+		return nil, answer{}, fmt.Errorf("tenhop diagnose --json printed something else: %w", err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, out.Bytes()); err != nil {
+		return nil, answer{}, err
+	}
+	return compact.Bytes(), a, nil
+}
