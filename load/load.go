@@ -1,0 +1,193 @@
+// Package load sends shoppers to the storefront: seeded journeys in an open
+// model, where a request is due at a time of its own, whether or not earlier
+// ones were answered. Latency is measured from that time, so that a slow
+// storefront cannot hide what it makes people wait (coordinated omission).
+package load
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config says how much load to send where.
+type Config struct {
+	Gateway  string        // base URL
+	RPS      float64       // requests a second
+	Seed     uint64        // same seed, same journeys
+	For      time.Duration // until ctx ends when zero
+	Requests int           // stop after so many; no limit when zero
+
+	// Report is called every ReportEvery with what happened since the last
+	// time; nil for no reports.
+	Report      func(Summary)
+	ReportEvery time.Duration
+}
+
+// Summary is what the shoppers saw.
+type Summary struct {
+	Seconds    float64              `json:"seconds"`
+	Requests   int                  `json:"requests"`
+	Errors     int                  `json:"errors"`
+	Skipped    int                  `json:"skipped"` // due while too many were waiting
+	Operations map[string]Operation `json:"operations"`
+}
+
+// Operation is one operation's part of a Summary; latencies in milliseconds.
+type Operation struct {
+	Requests int     `json:"requests"`
+	Errors   int     `json:"errors"`
+	P50      float64 `json:"p50_ms"`
+	P95      float64 `json:"p95_ms"`
+	P99      float64 `json:"p99_ms"`
+
+	latencies []time.Duration
+}
+
+// maxWaiting bounds the requests under way: beyond it they are skipped and
+// counted, or the shoppers themselves would run out of memory.
+const maxWaiting = 2000
+
+// Run sends load until it is told to stop, and returns what was seen.
+func Run(ctx context.Context, cfg Config) (Summary, error) {
+	if cfg.Gateway == "" {
+		return Summary{}, fmt.Errorf("load: no gateway; give its URL, such as http://127.0.0.1:8080")
+	}
+	if cfg.RPS <= 0 {
+		return Summary{}, fmt.Errorf("load: %v requests a second; it must be positive", cfg.RPS)
+	}
+	if cfg.For > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, cfg.For)
+		defer cancel()
+	}
+	r := &runner{cfg: cfg, began: time.Now(), slots: make(chan struct{}, maxWaiting), client: &http.Client{
+		Timeout:   30 * time.Second,
+		Transport: &http.Transport{MaxIdleConns: 200, MaxIdleConnsPerHost: 200, IdleConnTimeout: time.Minute},
+	}}
+	r.total, r.recent = newTally(), newTally()
+	r.send(ctx)
+	r.wg.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total.summary(time.Since(r.began)), nil
+}
+
+type runner struct {
+	cfg    Config
+	client *http.Client
+	began  time.Time
+	slots  chan struct{}
+	wg     sync.WaitGroup
+
+	mu            sync.Mutex
+	total, recent *tally
+}
+
+func (r *runner) send(ctx context.Context) {
+	pacer := NewPacer(r.cfg.RPS, r.cfg.Seed)
+	rng := rand.New(rand.NewPCG(r.cfg.Seed, 1))
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	reported := r.began
+	for n, sent := 0, 0; r.cfg.Requests == 0 || sent < r.cfg.Requests; n++ {
+		steps := pickJourney(rng)
+		due := r.began.Add(pacer.Next())
+		for range steps[1:] {
+			pacer.Next() // a journey's later requests count against the rate, too
+		}
+		sent += len(steps)
+		timer.Reset(time.Until(due))
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if r.cfg.Report != nil && time.Since(reported) >= r.cfg.ReportEvery {
+			r.report(time.Since(reported))
+			reported = time.Now()
+		}
+		select {
+		case r.slots <- struct{}{}:
+			r.wg.Go(func() {
+				defer func() { <-r.slots }()
+				r.journey(context.WithoutCancel(ctx), newShopper(r.client, r.cfg.Gateway, n, r.cfg.Seed), steps, due)
+			})
+		default:
+			r.mu.Lock()
+			r.total.skipped++
+			r.recent.skipped++
+			r.mu.Unlock()
+		}
+	}
+}
+
+func (r *runner) journey(ctx context.Context, s *shopper, steps []step, due time.Time) {
+	for _, st := range steps {
+		err := st.do(ctx, s)
+		now := time.Now()
+		r.mu.Lock()
+		r.total.add(st.operation, now.Sub(due), err)
+		r.recent.add(st.operation, now.Sub(due), err)
+		r.mu.Unlock()
+		if err != nil {
+			return
+		}
+		due = now // the next step is due when the customer has seen this answer
+	}
+}
+
+func (r *runner) report(d time.Duration) {
+	r.mu.Lock()
+	s := r.recent.summary(d)
+	r.recent = newTally()
+	r.mu.Unlock()
+	r.cfg.Report(s)
+}
+
+type tally struct {
+	skipped int
+	ops     map[string]*Operation
+}
+
+func newTally() *tally { return &tally{ops: map[string]*Operation{}} }
+
+// keepLatencies bounds the samples per operation that quantiles come from.
+const keepLatencies = 100_000
+
+func (t *tally) add(op string, d time.Duration, err error) {
+	o := t.ops[op]
+	if o == nil {
+		o = &Operation{}
+		t.ops[op] = o
+	}
+	o.Requests++
+	if err != nil {
+		o.Errors++
+	}
+	if len(o.latencies) < keepLatencies {
+		o.latencies = append(o.latencies, d)
+	} else { // algorithm R (Vitter 1985)
+		if i := rand.IntN(o.Requests); i < keepLatencies {
+			o.latencies[i] = d
+		}
+	}
+}
+
+func (t *tally) summary(d time.Duration) Summary {
+	s := Summary{Seconds: d.Seconds(), Skipped: t.skipped, Operations: map[string]Operation{}}
+	for name, o := range t.ops {
+		slices.Sort(o.latencies)
+		q := func(p float64) float64 {
+			return float64(o.latencies[int(p*float64(len(o.latencies)-1))].Microseconds()) / 1000
+		}
+		s.Requests += o.Requests
+		s.Errors += o.Errors
+		s.Operations[name] = Operation{Requests: o.Requests, Errors: o.Errors, P50: q(.5), P95: q(.95), P99: q(.99)}
+	}
+	return s
+}

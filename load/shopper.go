@@ -1,0 +1,117 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+
+	"github.com/tenhop/tenhop/services/catalog"
+	"github.com/tenhop/tenhop/services/identity"
+)
+
+// step is one request of a journey.
+type step struct {
+	operation string
+	do        func(context.Context, *shopper) error
+}
+
+// shopper is one customer for the length of a journey.
+type shopper struct {
+	client  *http.Client
+	gateway string
+	key     string
+	rng     *rand.Rand
+}
+
+// The mix of journeys: weights in percent of requests asked for. A checkout
+// needs something in the cart, so its journey puts it there first; those
+// requests are part of the mix.
+var journeys = []struct {
+	weight int
+	steps  []step
+}{
+	{14, []step{browse}},
+	{12, []step{search}},
+	{16, []step{view}},
+	{6, []step{addToCart, seeCart}},
+	{6, []step{history}},
+	{46, []step{addToCart, checkout}},
+}
+
+var (
+	browse = step{"GET /products", func(ctx context.Context, s *shopper) error {
+		category := []string{"kitchen", "garden", "books", "audio", "outdoor", "toys"}[s.rng.IntN(6)]
+		return s.call(ctx, http.MethodGet, "/products?limit=20&category="+category, nil)
+	}}
+	search = step{"GET /search", func(ctx context.Context, s *shopper) error {
+		word := []string{"oak", "kettle", "lamp", "wool tent", "speaker", "glass"}[s.rng.IntN(6)]
+		return s.call(ctx, http.MethodGet, "/search?q="+url.QueryEscape(word), nil)
+	}}
+	view = step{"GET /products/{id}", func(ctx context.Context, s *shopper) error {
+		return s.call(ctx, http.MethodGet, "/products/"+s.product(), nil)
+	}}
+	addToCart = step{"POST /cart/items", func(ctx context.Context, s *shopper) error {
+		return s.call(ctx, http.MethodPost, "/cart/items", map[string]any{"product_id": s.product(), "quantity": 1 + s.rng.IntN(3)})
+	}}
+	seeCart = step{"GET /cart", func(ctx context.Context, s *shopper) error { return s.call(ctx, http.MethodGet, "/cart", nil) }}
+	history = step{"GET /orders", func(ctx context.Context, s *shopper) error { return s.call(ctx, http.MethodGet, "/orders", nil) }}
+
+	checkout = step{"POST /checkout", func(ctx context.Context, s *shopper) error {
+		method := []string{"card", "card", "card", "wallet", "invoice"}[s.rng.IntN(5)]
+		return s.call(ctx, http.MethodPost, "/checkout", map[string]string{"payment_method": method})
+	}}
+)
+
+func (s *shopper) product() string { return catalog.ProductID(s.rng.IntN(catalog.Products)) }
+
+func pickJourney(rng *rand.Rand) []step {
+	total := 0
+	for _, j := range journeys {
+		total += j.weight
+	}
+	n := rng.IntN(total)
+	for _, j := range journeys {
+		if n -= j.weight; n < 0 {
+			return j.steps
+		}
+	}
+	return journeys[0].steps
+}
+
+func newShopper(client *http.Client, gateway string, n int, seed uint64) *shopper {
+	return &shopper{client: client, gateway: gateway, key: identity.APIKey(n % identity.Users), rng: rand.New(rand.NewPCG(seed, uint64(n)))}
+}
+
+func (s *shopper) call(ctx context.Context, method, path string, body any) error {
+	var payload io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		payload = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.gateway+path, payload)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("X-API-Key", s.key)
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body) // for the connection to be used again
+	if resp.StatusCode >= 400 {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
+}
