@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 )
 
 // sweepEvery is how often expired keys that nobody asks for are removed.
@@ -37,13 +38,13 @@ func Serve(l net.Listener) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("start redis: %w", err), l.Close())
 	}
 	s.mini.ClockTTL(true)
-	s.done.Go(s.accept)
+	srv := s.mini.Server()
+	s.done.Go(func() { s.accept(srv) })
 	s.done.Go(s.sweep)
 	return s, nil
 }
 
-func (s *Server) accept() {
-	srv := s.mini.Server()
+func (s *Server) accept(srv *server.Server) {
 	for {
 		conn, err := s.listener.Accept()
 		if err != nil {
@@ -72,8 +73,8 @@ func (s *Server) Close() error {
 	s.once.Do(func() {
 		close(s.stop)
 		err = s.listener.Close()
+		s.done.Wait() // no connection is handed over after this
 		s.mini.Close()
-		s.done.Wait()
 	})
 	return err
 }

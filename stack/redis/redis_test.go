@@ -1,0 +1,90 @@
+package redis_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	client "github.com/redis/go-redis/v9"
+
+	"github.com/tenhop/tenhop/stack/redis"
+)
+
+const patience = 20 * time.Second
+
+func serve(t *testing.T) (*redis.Server, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := redis.Serve(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, l.Addr().String()
+}
+
+func TestKeysExpireByTheClock(t *testing.T) {
+	_, address := serve(t)
+	c := client.NewClient(&client.Options{Addr: address})
+	defer c.Close()
+	if err := c.HSet(t.Context(), "cart:1", "sku", 2).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Expire(t.Context(), "cart:1", time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := c.PTTL(t.Context(), "cart:1").Result()
+	if err != nil || first <= 0 || first > time.Minute {
+		t.Fatal(first, err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		left, err := c.PTTL(t.Context(), "cart:1").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left < first {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the clock stands still")
+		}
+	}
+	if n, err := c.HGet(t.Context(), "cart:1", "sku").Int(); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+func TestCloseEndsConnections(t *testing.T) {
+	s, address := serve(t)
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("*1\r\n$4\r\nPING\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 7)
+	if _, err := io.ReadFull(conn, buf); err != nil || string(buf) != "+PONG\r\n" {
+		t.Fatalf("%q %v", buf, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(buf); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("still open: %v", err)
+	}
+}
