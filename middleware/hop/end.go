@@ -27,7 +27,7 @@ type Outcome struct {
 	Bytes      int64 // size of the answer in the log line, when StatusCode is set
 
 	Status    func(*zerolog.Event) // adds further fields to the log line
-	Attrs     []attribute.KeyValue // known only at the end
+	Attrs     []attribute.KeyValue // known only at the end; room for two more spares an allocation
 	QueueWait time.Duration        // of a queued message; 0 otherwise
 	Queued    bool
 }
@@ -89,9 +89,7 @@ func (h *Hop) observe(out Outcome, tm Timing, now time.Time, op, entry string, s
 
 func (h *Hop) endSpan(out Outcome, tm Timing, now time.Time) {
 	if h.span.IsRecording() {
-		var buf [8]attribute.KeyValue
-		attrs := append(buf[:0], out.Attrs...)
-		attrs = append(attrs, attribute.Float64(attrSelf, ms(tm.Self)))
+		attrs := append(out.Attrs, attribute.Float64(attrSelf, ms(tm.Self)))
 		if out.ErrorType != "" {
 			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
 		}

@@ -120,12 +120,17 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Header: headerOf(r), Route: st, Local: st,
 	}
 	record := s.telemetry.MayRecord(&in)
+	var attrs *[12]attribute.KeyValue
 	if record {
-		in.Attributes = startAttributes(make([]attribute.KeyValue, 0, 10), r, st.method)
+		attrs = attributePool.Get().(*[12]attribute.KeyValue)
+		in.Attributes = startAttributes(attrs[:0], r, st.method)
 	}
 	h := &st.hop
 	ctx := s.telemetry.BeginInto(r.Context(), h, &in)
-	if !record && h.Span().IsRecording() { // a sampler that does not ask the parent
+	if record { // the span has copied them
+		clear(attrs[:])
+		attributePool.Put(attrs)
+	} else if h.Span().IsRecording() { // a sampler that does not ask the parent
 		h.Span().SetAttributes(startAttributes(nil, r, st.method)...)
 	}
 	st.recorder = recorder{ResponseWriter: w, hop: h}
@@ -161,6 +166,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	returned = true
 	dropForm(r, req)
 }
+
+// attributePool holds the room for the attributes of a span's start; no context
+// reaches it.
+var attributePool = sync.Pool{New: func() any { return new([12]attribute.KeyValue) }}
 
 // dropForm removes the temporary files of a multipart form that was parsed on
 // our copy of the request: the server only knows of its own.
@@ -221,7 +230,7 @@ func (s *server) finish(st *state, panicked any, skip hop.Signals) {
 	out.StatusCode, out.Unmetered = code, longLived
 	span := h.Span()
 	if span.IsRecording() {
-		out.Attrs = []attribute.KeyValue{hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code)}
+		out.Attrs = append(make([]attribute.KeyValue, 0, 4), hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code))
 		span.SetName(h.Operation())
 	}
 	start, sc := h.Start(), span.SpanContext()
