@@ -15,6 +15,10 @@ const lifelineVariable = "TENHOP_LIFELINE_FD"
 // ErrOrphaned is the cause of the context that Lifeline cancels.
 var ErrOrphaned = errors.New("the supervisor is gone")
 
+// trimAfter is how long after its start a child gives back what only the start
+// needed.
+const trimAfter = 5 * time.Second
+
 // orphanGrace is how long an orphan may take to end in order.
 const orphanGrace = 5 * time.Second
 
@@ -27,6 +31,7 @@ func Lifeline(ctx context.Context) context.Context {
 		return ctx
 	}
 	syscall.CloseOnExec(fd)
+	time.AfterFunc(trimAfter, func() { _ = trim() }) // without it the process only looks larger
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		pipe := os.NewFile(uintptr(fd), "lifeline")

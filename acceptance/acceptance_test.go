@@ -1,0 +1,187 @@
+package acceptance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/supervisor"
+)
+
+// customersPath are the services that a customer who checks out waits for.
+var customersPath = []string{"gateway", "identity", "catalog", "cart", "checkout", "pricing", "loyalty", "inventory", "order", "payment", "fraud"}
+
+type scale struct {
+	checkouts, quiet int
+	hops             []string
+}
+
+func scaleFromEnv(t *testing.T) scale {
+	switch mode := os.Getenv("TENHOP_ACCEPTANCE"); mode {
+	case "full":
+		return scale{1000, 20, customersPath}
+	case "short":
+		seed := uint64(1)
+		if v := os.Getenv("TENHOP_SEED"); v != "" {
+			var err error
+			if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
+				t.Fatalf("TENHOP_SEED=%s is not a number", v)
+			}
+		}
+		hops := slices.Clone(customersPath)
+		rand.New(rand.NewPCG(seed, 3)).Shuffle(len(hops), func(i, j int) { hops[i], hops[j] = hops[j], hops[i] })
+		return scale{100, 5, hops[:3]}
+	case "":
+		t.Skip("set TENHOP_ACCEPTANCE=short or full, or use make acceptance")
+	default:
+		t.Fatalf("TENHOP_ACCEPTANCE=%s: must be short or full", mode)
+	}
+	return scale{}
+}
+
+// TestStory tells the whole story against one storefront; each part relies on
+// the ones before.
+func TestStory(t *testing.T) {
+	sc := scaleFromEnv(t)
+	s := &storefront{t: t, program: build(t), dir: t.TempDir()}
+	part := func(name string, f func(*testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			s.t = t
+			defer func() { s.t = nil }()
+			f(t)
+		})
+	}
+	s.start()
+	part("Start", func(t *testing.T) { checkStart(t, s) })
+	part("Traces", func(t *testing.T) { checkTraces(t, s, sc.checkouts) })
+	part("Memory", func(t *testing.T) { checkMemory(t, s) })
+	part("SelfTimesAddUp", func(t *testing.T) { checkSum(t, s) })
+	part("Quiet", func(t *testing.T) { checkQuiet(t, s, sc.quiet) })
+	part("FaultLeavesNoName", func(t *testing.T) { checkLeak(t, s) })
+	for _, hop := range sc.hops {
+		part("Hop/"+hop, func(t *testing.T) { checkHop(t, s, hop) })
+	}
+	part("DownAndUp", func(t *testing.T) { checkDownAndUp(t, s) })
+}
+
+func checkStart(t *testing.T, s *storefront) {
+	ready := s.state.ReadyAt.Sub(s.began)
+	figure(t, ready <= 10*time.Second, "ready, from the start of the process", "≤ 10 s", "%.1f s", ready.Seconds())
+	until(t, time.Minute, "a checkout's trace with 13 services", func() error {
+		traces, err := s.checkouts(context.Background(), s.began, 50)
+		for _, tr := range traces {
+			if len(tr.Services()) >= 13 && tr.Roots == 1 {
+				return nil
+			}
+		}
+		return fmt.Errorf("%d traces: %v", len(traces), err)
+	})
+	first := time.Since(s.began)
+	figure(t, first <= 15*time.Second, "first complete trace of 13 services", "≤ 15 s", "%.1f s", first.Seconds())
+}
+
+func checkMemory(t *testing.T, s *storefront) {
+	var status supervisor.Status
+	if err := json.Unmarshal([]byte(s.must("status", "--json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	var sum uint64
+	for _, p := range slices.Concat(status.Services, status.Parts) {
+		if p.Name != "load" && p.Name != "supervisor" {
+			sum += p.RSSBytes
+		}
+	}
+	figure(t, sum <= 900<<20, "resident memory, 13 services and the stack", "≤ 900 MiB", "%d MiB", sum>>20)
+	t.Logf("with the shoppers and the supervisor: %d MiB", status.RSSBytes>>20)
+}
+
+func checkQuiet(t *testing.T, s *storefront, tries int) {
+	time.Sleep(time.Until(s.state.ReadyAt.Add(75 * time.Second))) // a baseline of a minute has to exist
+	none, slowest := 0, 0.0
+	for range tries {
+		d := s.diagnose()
+		if d.Verdict == "none" {
+			none++
+		} else {
+			t.Logf("verdict %s: %s", d.Verdict, d.Why)
+		}
+		slowest = max(slowest, d.TookMS)
+		time.Sleep(time.Second)
+	}
+	figure(t, none == tries, "no fault, no spike", "all", "%d of %d", none, tries)
+	figure(t, slowest <= 2000, "slowest diagnosis", "≤ 2 s", "%.0f ms", slowest)
+}
+
+func checkHop(t *testing.T, s *storefront, hop string) {
+	s.settle()
+	s.must("chaos", "inject", hop, "--latency", "500ms", "--for", "90s")
+	defer s.must("chaos", "clear")
+	began := time.Now()
+	var last diagnosis
+	for time.Since(began) < 30*time.Second {
+		last = s.diagnose()
+		if last.Verdict == "spike" && len(last.Findings) > 0 {
+			f := last.Findings[0]
+			if (f.Hop == hop || f.Target == hop) && f.Share >= 0.8 {
+				figure(t, true, "500 ms at "+hop, "rank 1, ≥ 80 %, ≤ 30 s", "%s %s %s %s, %.0f %% of %.0f ms, after %.0f s, diagnosed in %.0f ms",
+					f.Hop, f.Operation, f.Kind, f.Target, 100*f.Share, last.AddedMS, time.Since(began).Seconds(), last.TookMS)
+				return
+			}
+		}
+		time.Sleep(time.Second)
+	}
+	figure(t, false, "500 ms at "+hop, "rank 1, ≥ 80 %, ≤ 30 s", "%s: %s %+v", last.Verdict, last.Why, last.Findings[:min(2, len(last.Findings))])
+}
+
+// settle waits until nothing of an earlier fault is left in what a diagnosis
+// looks at.
+func (s *storefront) settle() {
+	s.t.Helper()
+	calm := 0
+	until(s.t, 3*time.Minute, "the storefront is calm again", func() error {
+		d := s.diagnose()
+		if d.Verdict != "none" {
+			calm = 0
+			return fmt.Errorf("%s: %s", d.Verdict, d.Why)
+		}
+		if calm++; calm < 10 {
+			time.Sleep(time.Second)
+			return fmt.Errorf("calm for %d tries", calm)
+		}
+		return nil
+	})
+}
+
+func checkDownAndUp(t *testing.T, s *storefront) {
+	before := placeOrder(t, s)
+	state := s.state
+	s.must("down")
+	left := 0
+	for name, pid := range state.PIDs {
+		if syscall.Kill(pid, 0) == nil && name != "supervisor" {
+			left++
+			t.Logf("%s (pid %d) is left", name, pid)
+		}
+	}
+	if err := <-s.ended; err != nil {
+		t.Errorf("tenhop up: %v\n%s", err, s.out)
+	}
+	figure(t, left == 0, "processes left after down", "0", "%d of %d", left, len(state.PIDs))
+	s.start()
+	after := orders(t, s)
+	missing := 0
+	for _, id := range before {
+		if !slices.Contains(after, id) {
+			missing++
+		}
+	}
+	figure(t, missing == 0 && len(before) > 0, "orders there after down and up", "all", "%d of %d", len(before)-missing, len(before))
+	s.must("down")
+}
