@@ -3,19 +3,25 @@ package hop
 import (
 	"context"
 	"encoding/hex"
+	"net/url"
 	"strconv"
 	"strings"
 
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // Jaeger reads and writes trace context as the header uber-trace-id of the
 // Jaeger clients: trace:span:parent:flags, in hexadecimal
-// (https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format).
+// (https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format),
+// and baggage as one header uberctx-<key> for each member.
 type Jaeger struct{}
 
-const jaegerHeader = "uber-trace-id"
+const (
+	jaegerHeader  = "uber-trace-id"
+	jaegerBaggage = "uberctx-"
+)
 
 // Fields names the header.
 func (Jaeger) Fields() []string { return []string{jaegerHeader} }
@@ -31,10 +37,14 @@ func (Jaeger) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 		flags = "1"
 	}
 	carrier.Set(jaegerHeader, sc.TraceID().String()+":"+sc.SpanID().String()+":0:"+flags)
+	for _, m := range baggage.FromContext(ctx).Members() {
+		carrier.Set(jaegerBaggage+m.Key(), url.PathEscape(m.Value()))
+	}
 }
 
 // Extract reads the header; a malformed one is ignored.
 func (Jaeger) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	ctx = extractUberctx(ctx, carrier)
 	parts := strings.Split(strings.ReplaceAll(carrier.Get(jaegerHeader), "%3A", ":"), ":")
 	if len(parts) != 4 || len(parts[0]) > 32 || len(parts[1]) > 16 {
 		return ctx
@@ -54,6 +64,33 @@ func (Jaeger) Extract(ctx context.Context, carrier propagation.TextMapCarrier) c
 		return ctx
 	}
 	return trace.ContextWithRemoteSpanContext(ctx, sc)
+}
+
+// extractUberctx puts Jaeger's baggage where OpenTelemetry's API finds it,
+// within the limits of W3C Baggage.
+func extractUberctx(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	var members []baggage.Member
+	size := 0
+	for _, k := range carrier.Keys() {
+		if len(k) <= len(jaegerBaggage) || !strings.EqualFold(k[:len(jaegerBaggage)], jaegerBaggage) {
+			continue
+		}
+		value, err := url.PathUnescape(carrier.Get(k))
+		if size += len(k) + len(value); err != nil || size > maxBaggageBytes || len(members) == maxBaggageMembers {
+			continue
+		}
+		if m, err := baggage.NewMemberRaw(strings.ToLower(k[len(jaegerBaggage):]), value); err == nil {
+			members = append(members, m)
+		}
+	}
+	if len(members) == 0 {
+		return ctx
+	}
+	bag, err := baggage.New(members...)
+	if err != nil {
+		return ctx
+	}
+	return baggage.ContextWithBaggage(ctx, bag)
 }
 
 // unhex fills dst from the right: Jaeger leaves out leading zeros.
