@@ -25,7 +25,7 @@ type Line struct {
 type Scan struct {
 	From, To time.Time // both inclusive
 	Service  func(string) bool
-	TraceID  string // if set, 32 hexadecimal digits: blocks without them are not read
+	TraceID  string // if set, 32 hexadecimal digits that every line holds
 	Forward  bool   // oldest first; else newest first
 }
 
@@ -48,7 +48,7 @@ func (s *Store) Each(ctx context.Context, q Scan, f func(Line) bool) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		lines, err := sp.read(from, to)
+		lines, err := sp.read(from, to, []byte(q.TraceID))
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -121,7 +121,9 @@ func (s *Store) spans(q Scan) []span {
 	return spans
 }
 
-func (sp span) read(from, to int64) ([]Line, error) {
+// read returns the lines from one time to another that hold traceID, which may
+// be empty.
+func (sp span) read(from, to int64, traceID []byte) ([]Line, error) {
 	fd, err := os.Open(sp.path)
 	if err != nil {
 		return nil, err
@@ -132,9 +134,18 @@ func (sp span) read(from, to int64) ([]Line, error) {
 	buf = buf[:n]
 	var lines []Line
 	last := sp.minTime
+	var skipped []byte // the line before, not parsed
 	for len(buf) > 0 {
 		line, rest, _ := bytes.Cut(buf, []byte{'\n'})
 		buf = rest
+		if !bytes.Contains(line, traceID) {
+			skipped = line
+			continue
+		}
+		if skipped != nil {
+			_, last = parseHead(skipped, last)
+			skipped = nil
+		}
 		h, at := parseHead(line, last)
 		last = at
 		if len(line) == 0 || at < from || at > to {

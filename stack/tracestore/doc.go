@@ -5,7 +5,8 @@
 // Three limits bound it: bytes on disk, bytes of index in memory, and age.
 // Whichever is reached first drops the oldest segment as a whole, so expiry
 // costs the same whatever a segment holds. The traces that lose part of their
-// spans that way are no longer answered.
+// spans that way are no longer answered; only after a restart, what is left of
+// them may be.
 //
 // A segment is a sequence of length-prefixed, checksummed records. A resource
 // record holds a resource and its scope once; a span record holds the spans of
