@@ -2,7 +2,6 @@ package kafkamw
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -14,19 +13,35 @@ import (
 
 // ClientOptions returns the hooks that measure what a client produces: give
 // them to kgo.NewClient. A record belongs to the request in the context that it
-// is produced with.
+// is produced with, also to one that hop.Restore brought back from an outbox.
 func ClientOptions(opts ...Option) []kgo.Opt {
-	c := configure(opts)
-	d := must(c.telemetry.RequestHistogram("messaging_client_operation_duration_seconds",
-		"Duration of producing a message, from buffered to acknowledged.",
-		"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type"))
-	return []kgo.Opt{kgo.WithHooks(&producer{config: c, duration: d})}
+	return []kgo.Opt{kgo.WithHooks(newProducer(configure(opts)))}
 }
 
 type producer struct {
 	config
-	duration *hop.Histogram
-	calls    sync.Map // *kgo.Record -> hop.ClientCall
+	topics topics
+}
+
+func newProducer(c config) *producer {
+	d := must(c.telemetry.RequestHistogram("messaging_client_operation_duration_seconds",
+		"Duration of producing a message, from buffered to acknowledged.",
+		"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type"))
+	return &producer{config: c, topics: topics{verb: verbSend,
+		series: func(topic, errorType string) *hop.Series { return d.With(systemName, verbSend, topic, errorType) }}}
+}
+
+const verbSend = "send"
+
+// sending is a record on its way. It takes the place of the record's context,
+// where it is found again when the record is acknowledged.
+type sending struct {
+	context.Context
+	producer *producer
+	topic    *topic
+	call     hop.ClientCall
+	carrier  carrier
+	attrs    [8]attribute.KeyValue
 }
 
 // OnProduceRecordBuffered starts the record's span and writes its headers.
@@ -35,36 +50,52 @@ func (p *producer) OnProduceRecordBuffered(r *kgo.Record) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, call := p.telemetry.BeginCall(ctx, hop.Outgoing{
-		SpanName: "send " + r.Topic, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true,
-		Attributes: attributes(r.Topic, "send", "send"),
+	s := &sending{Context: ctx, producer: p, topic: p.topics.of(r.Topic), carrier: carrier{record: r}}
+	called, call := p.telemetry.BeginCall(ctx, hop.Outgoing{
+		SpanName: s.topic.operation, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true,
+		Attributes: attributes(s.attrs[:0], r.Topic, verbSend),
 	})
-	call.Inject(ctx, carrier{r})
-	p.calls.Store(r, call)
+	s.call = call
+	s.call.Inject(called, &s.carrier)
+	r.Context = s
 }
 
-// OnProduceRecordUnbuffered ends the record's span.
+// OnProduceRecordUnbuffered ends the record's span and gives the record its
+// own context back.
 func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
-	v, ok := p.calls.LoadAndDelete(r)
-	if !ok {
+	s, ok := r.Context.(*sending)
+	if !ok || s.producer != p {
 		return
 	}
-	call := v.(hop.ClientCall)
-	out := hop.Outcome{ErrorType: errorType(err), Failed: err != nil, Attrs: []attribute.KeyValue{
-		attribute.Int("messaging.destination.partition.id", int(r.Partition)),
-		attribute.Int64("messaging.kafka.offset", r.Offset),
-	}}
-	sc := call.Span().SpanContext()
-	p.duration.Observe(call.End(out), p.telemetry.Now(), sc, "kafka", "send", r.Topic, out.ErrorType)
+	r.Context = s.Context
+	out := hop.Outcome{ErrorType: errorType(err), Failed: err != nil}
+	if err == nil {
+		out.Attrs = append(s.attrs[:0], hop.AttrMessagingPartition.Int(int(r.Partition)), hop.AttrKafkaOffset.Int64(r.Offset))
+	}
+	start, sc := s.call.Start(), s.call.Span().SpanContext()
+	d := s.call.End(out)
+	p.topics.seriesOf(s.topic, out.ErrorType).Observe(d, start.Add(d), sc)
 }
 
 // Produce sends a record and waits until the broker has it. The wait counts as
-// the hop's, under the topic's name.
+// the hop's, under the topic's name. The client needs ClientOptions for the
+// record to have a span.
 func Produce(ctx context.Context, cl *kgo.Client, r *kgo.Record) error {
 	wait := hop.StartCall(ctx, hop.Dependency{Name: r.Topic, Kind: hop.KindProduce})
 	defer wait.End()
 	if r.Timestamp.IsZero() {
-		r.Timestamp = time.Now()
+		r.Timestamp = time.Now() // the queue wait starts here, not when a batch is cut
 	}
 	return cl.ProduceSync(ctx, r).FirstErr()
+}
+
+// PublishWait records how long an outbox row waited, from its commit to now:
+// hop_queue_wait_seconds with the operation "publish <topic>". ctx is what
+// hop.Restore made of the row, so that the wait counts for its entry. A nil t
+// means hop.Default.
+func PublishWait(ctx context.Context, t *hop.Telemetry, topic string, committed time.Time) {
+	if t == nil {
+		t = hop.Default()
+	}
+	t.QueueWait(ctx, "publish "+topic, max(t.Now().Sub(committed), 0))
 }

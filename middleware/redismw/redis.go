@@ -1,9 +1,32 @@
 // Package redismw measures go-redis: a span and RED metrics per command, and
-// the wait for it, a connection of the pool included, counts as the hop's
-// waiting for a cache.
+// the wait for it counts as the hop's waiting for a cache. That includes the
+// wait for a connection of an exhausted pool, which go-redis shows nobody apart.
 //
-//	client := redis.NewClient(&redis.Options{Addr: addr})
-//	err := redismw.Instrument(client, "carts")
+// A complete program:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"log"
+//
+//		"github.com/redis/go-redis/v9"
+//
+//		"github.com/tenhop/tenhop/middleware/redismw"
+//	)
+//
+//	func main() {
+//		client := redis.NewClient(&redis.Options{Addr: "redis:6379"})
+//		defer client.Close()
+//		if err := redismw.Instrument(client, "carts"); err != nil {
+//			log.Fatal(err)
+//		}
+//		if err := client.Set(context.Background(), "cart:1", "[]", 0).Err(); err != nil {
+//			log.Fatal(err)
+//		}
+//	}
+//
+// Keys and values are on no span and in no label.
 package redismw
 
 import (
@@ -73,7 +96,7 @@ func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
 
 func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		return h.measure(ctx, strings.ToUpper(cmd.Name()), func(ctx context.Context) error { return next(ctx, cmd) })
+		return h.measure(ctx, operation(cmd), func(ctx context.Context) error { return next(ctx, cmd) })
 	}
 }
 
@@ -87,16 +110,52 @@ func (h *hook) measure(ctx context.Context, name string, do func(context.Context
 	ctx, call := h.telemetry.BeginCall(ctx, hop.Outgoing{
 		Dependency: h.dependency, SpanName: name, SpanKind: trace.SpanKindClient,
 		Attributes: []attribute.KeyValue{
-			attribute.String("db.system.name", "redis"), attribute.String("db.operation.name", name),
-			attribute.String("peer.service", h.dependency.Name),
+			hop.AttrDBSystem.String("redis"), hop.AttrDBOperation.String(name),
+			hop.AttrPeerService.String(h.dependency.Name),
 		},
 	})
 	err := do(ctx)
 	var out hop.Outcome
-	if err != nil && !errors.Is(err, redis.Nil) { // a missing key is an answer
-		out.ErrorType, out.Failed = fmt.Sprintf("%T", err), true
-	}
+	out.ErrorType = errorType(err)
+	out.Failed = out.ErrorType != ""
 	sc := call.Span().SpanContext()
 	h.duration.Observe(call.End(out), h.telemetry.Now(), sc, "redis", name, h.dependency.Name, out.ErrorType)
 	return err
+}
+
+// operation is the command's name. A program that passes on command names of
+// its callers (Do) must not make labels of them: what is no plain word is _OTHER.
+func operation(cmd redis.Cmder) string {
+	name := cmd.Name()
+	if len(name) > 24 {
+		return hop.Overflow
+	}
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '.' && c != '_' {
+			return hop.Overflow
+		}
+	}
+	return strings.ToUpper(name)
+}
+
+// errorType is error.type: the server's error code (the first word of its
+// answer, in capitals), what ended the wait, or the type of the error.
+func errorType(err error) string {
+	var answer redis.Error
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil, errors.Is(err, redis.Nil): // a missing key is an answer
+		return ""
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	case errors.As(err, &answer):
+		code, _, _ := strings.Cut(answer.Error(), " ")
+		if code == "" || len(code) > 24 || strings.ToUpper(code) != code {
+			return hop.Overflow
+		}
+		return code
+	}
+	return fmt.Sprintf("%T", err)
 }

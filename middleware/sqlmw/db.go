@@ -1,9 +1,35 @@
 // Package sqlmw measures database/sql: a span and RED metrics per driver call,
 // and both the driver's time and the wait for a connection of the pool count
-// as the hop's waiting, not as its self time.
+// as the hop's waiting, not as its self time. The life of rows does not: what a
+// service does between two of them is its own.
 //
-//	db, err := sqlmw.Open("pgx", dsn, "orders-db")
-//	rows, err := db.QueryContext(ctx, "SELECT …")
+// A complete program:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"log"
+//
+//		_ "modernc.org/sqlite"
+//
+//		"github.com/tenhop/tenhop/middleware/sqlmw"
+//	)
+//
+//	func main() {
+//		db, err := sqlmw.Open("sqlite", "file:orders.db", "orders-db")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer db.Close()
+//		var n int
+//		if err := db.QueryRowContext(context.Background(), "SELECT 1").Scan(&n); err != nil {
+//			log.Fatal(err)
+//		}
+//	}
+//
+// The statement's text is on no span and in no label: it may hold values. The
+// operation is its first keyword, from a closed set.
 package sqlmw
 
 import (
@@ -14,7 +40,6 @@ import (
 	"sync/atomic"
 
 	"github.com/XSAM/otelsql"
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 )
@@ -40,7 +65,9 @@ func WithTelemetry(t *hop.Telemetry) Option {
 func WithSystem(name string) Option { return func(c *config) { c.system = name } }
 
 // DB is a *sql.DB whose calls with a context also measure the wait for a
-// connection. The driver never sees that wait, so it has to start here.
+// connection. The driver never sees that wait, so it has to start here. What a
+// *sql.Stmt waits for when it needs a connection of its own is not measured;
+// statements of a transaction or of a *sql.Conn have theirs already.
 type DB struct {
 	*sql.DB
 	dependency string
@@ -70,9 +97,9 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	p := &provider{config: c, dependency: dependency, duration: d}
 	db, err := otelsql.Open(driverName, dsn,
 		otelsql.WithTracerProvider(p),
-		otelsql.WithAttributes(attribute.String("db.system.name", c.system), attribute.String("peer.service", dependency)),
+		otelsql.WithAttributes(hop.AttrDBSystem.String(c.system), hop.AttrPeerService.String(dependency)),
 		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
-		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableErrSkip: true}),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableErrSkip: true, DisableQuery: true}),
 		otelsql.WithDisableSkipErrMeasurement(true),
 	)
 	if err != nil {

@@ -2,6 +2,7 @@ package sqlmw
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -36,7 +37,7 @@ func (t tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartO
 	start := trace.NewSpanStartConfig(opts...)
 	ctx, call := t.telemetry.BeginCall(ctx, hop.Outgoing{
 		Dependency: hop.Dependency{Name: t.dependency, Kind: hop.KindDatabase},
-		SpanName:   name, SpanKind: trace.SpanKindClient, Attributes: start.Attributes(),
+		SpanName:   name, SpanKind: trace.SpanKindClient, Attributes: append(start.Attributes(), hop.AttrDBOperation.String(name)),
 	})
 	s := &span{Span: call.Span(), tracer: t, call: call, name: name}
 	return ctx, s
@@ -53,7 +54,16 @@ type span struct {
 
 // RecordError keeps the error's type; its text may hold values of the query.
 func (s *span) RecordError(err error, _ ...trace.EventOption) {
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, context.Canceled):
+		s.err = "canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		s.err = "timeout"
+	default:
+		for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+			err = inner
+		}
 		s.err = fmt.Sprintf("%T", err)
 	}
 }

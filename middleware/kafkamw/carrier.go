@@ -1,0 +1,55 @@
+package kafkamw
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// carrier reads and writes record headers; Kafka's are case-sensitive, ours
+// are lower-case.
+type carrier struct {
+	record *kgo.Record
+	owned  bool // the slice of headers is ours
+}
+
+// Get returns the last value set of a header.
+func (c *carrier) Get(key string) string {
+	for i := len(c.record.Headers) - 1; i >= 0; i-- {
+		if strings.EqualFold(c.record.Headers[i].Key, key) {
+			return string(c.record.Headers[i].Value)
+		}
+	}
+	return ""
+}
+
+// ownHeaders is how many headers Set adds at most: traceparent, tracestate,
+// baggage and x-correlation-id.
+const ownHeaders = 4
+
+// Set replaces a header. The caller's slice stays as it is: several records
+// may share it.
+func (c *carrier) Set(key, value string) {
+	if !c.owned {
+		headers := make([]kgo.RecordHeader, len(c.record.Headers), len(c.record.Headers)+ownHeaders)
+		copy(headers, c.record.Headers)
+		c.record.Headers, c.owned = headers, true
+	}
+	header := kgo.RecordHeader{Key: strings.ToLower(key), Value: []byte(value)}
+	for i := range c.record.Headers {
+		if strings.EqualFold(c.record.Headers[i].Key, key) {
+			c.record.Headers[i] = header
+			return
+		}
+	}
+	c.record.Headers = append(c.record.Headers, header)
+}
+
+// Keys returns the names of all headers.
+func (c *carrier) Keys() []string {
+	keys := make([]string, len(c.record.Headers))
+	for i, h := range c.record.Headers {
+		keys[i] = h.Key
+	}
+	return keys
+}
