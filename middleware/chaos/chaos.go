@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/baggage"
 )
 
 // Fault is one fault, as the admin endpoint reads and lists it.
@@ -51,16 +53,23 @@ func (d *Duration) UnmarshalText(b []byte) error {
 // maxLatency bounds an injected delay: longer ones only exhaust the service.
 const maxLatency = 5 * time.Minute
 
+// maxFaults bounds the faults in force at once.
+const maxFaults = 100
+
 // Injector holds a service's faults. The zero number of faults costs one
 // atomic load a request.
 type Injector struct {
 	token      string
 	operations []string
 	fields     FieldsFunc
+	now        func() time.Time
 
 	mu     sync.RWMutex
-	faults []active
+	faults []active // replaced as a whole, never changed in place
 	next   int
+
+	dice sync.Mutex
+	rand *rand.Rand
 }
 
 type active struct {
@@ -83,13 +92,31 @@ func WithOperations(ops ...string) Option { return func(i *Injector) { i.operati
 // WithFields declares the fields that faults may match on.
 func WithFields(f FieldsFunc) Option { return func(i *Injector) { i.fields = f } }
 
-// New makes an Injector without faults.
+// WithClock sets the clock that ends faults, for tests.
+func WithClock(now func() time.Time) Option { return func(i *Injector) { i.now = now } }
+
+// WithSeed makes jitter and percentages repeatable.
+func WithSeed(seed uint64) Option {
+	return func(i *Injector) { i.rand = rand.New(rand.NewPCG(seed, seed)) }
+}
+
+// New makes an Injector without faults. A nil option panics here.
 func New(opts ...Option) *Injector {
-	i := &Injector{}
+	i := &Injector{now: time.Now, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
 	for _, o := range opts {
+		if o == nil {
+			panic("chaos: New: nil option")
+		}
 		o(i)
 	}
 	return i
+}
+
+// roll returns a number from 0 up to 1.
+func (i *Injector) roll() float64 {
+	i.dice.Lock()
+	defer i.dice.Unlock()
+	return i.rand.Float64()
 }
 
 // Inject adds a fault and returns its ID.
@@ -103,19 +130,23 @@ func (i *Injector) Inject(f Fault) (string, error) {
 	f.ID = strconv.Itoa(i.next)
 	a := active{Fault: f}
 	if f.For > 0 {
-		a.until = time.Now().Add(time.Duration(f.For))
+		a.until = i.now().Add(time.Duration(f.For))
 	}
-	i.faults = append(slices.DeleteFunc(slices.Clone(i.faults), active.over), a)
+	left := slices.DeleteFunc(slices.Clone(i.faults), i.over)
+	if len(left) >= maxFaults {
+		return "", fmt.Errorf("%d faults are in force, which is the most; clear one first", maxFaults)
+	}
+	i.faults = append(left, a)
 	return f.ID, nil
 }
 
 func (i *Injector) check(f *Fault) error {
 	switch f.Kind {
-	case "latency":
+	case kindLatency:
 		if f.Latency <= 0 || time.Duration(f.Latency+f.Jitter) > maxLatency || f.Jitter < 0 || f.Jitter > f.Latency {
 			return fmt.Errorf("latency must be above 0, jitter between 0 and the latency, both together at most %s", maxLatency)
 		}
-	case "error":
+	case kindError:
 		if _, err := parseCode(f.Code); err != nil {
 			return err
 		}
@@ -152,7 +183,7 @@ func (i *Injector) Clear(id string) bool {
 func (i *Injector) List() (faults []Fault, sealed bool) {
 	faults = []Fault{}
 	for _, a := range i.snapshot() {
-		if a.over() {
+		if i.over(a) {
 			continue
 		}
 		sealed = sealed || a.Sealed
@@ -167,10 +198,10 @@ func (i *Injector) List() (faults []Fault, sealed bool) {
 func (i *Injector) snapshot() []active {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	return i.faults // replaced as a whole, never changed in place
+	return i.faults
 }
 
-func (a active) over() bool { return !a.until.IsZero() && !time.Now().Before(a.until) }
+func (i *Injector) over(a active) bool { return !a.until.IsZero() && !i.now().Before(a.until) }
 
 // Apply waits or fails as the faults in force say. A nil Injector does nothing.
 func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
@@ -183,39 +214,53 @@ func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
 	}
 	var fields map[string]string
 	for _, a := range faults {
-		if a.over() || (a.Operation != "" && a.Operation != operation) {
+		if i.over(a) || (a.Operation != "" && a.Operation != operation) {
 			continue
 		}
 		if len(a.Match) > 0 {
 			if fields == nil && i.fields != nil {
 				fields = i.fields(ctx, operation, req)
 			}
-			if !matches(a.Match, fields) {
+			if !matches(ctx, a.Match, fields) {
 				continue
 			}
 		}
-		if a.Percent < 100 && rand.Float64()*100 >= a.Percent {
+		if a.Percent < 100 && i.roll()*100 >= a.Percent {
 			continue
 		}
-		if err := a.apply(ctx); err != nil {
+		if err := i.apply(ctx, a.Fault); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a active) apply(ctx context.Context) error {
-	if a.Kind == "error" {
-		return failure(a.Code)
+func (i *Injector) apply(ctx context.Context, f Fault) error {
+	switch f.Kind {
+	case kindError:
+		return failure(f.Code)
+	default:
+		return latency{D: time.Duration(f.Latency), Jitter: time.Duration(f.Jitter)}.apply(ctx, i.roll)
 	}
-	return delay(ctx, time.Duration(a.Latency), time.Duration(a.Jitter))
 }
 
-func matches(want, have map[string]string) bool {
+// matches compares with the fields that the service declares, and for a field
+// that it does not, with the member of that name in the request's baggage.
+func matches(ctx context.Context, want, declared map[string]string) bool {
 	for k, v := range want {
-		if have[k] != v {
+		have, ok := declared[k]
+		if !ok {
+			have = baggage.FromContext(ctx).Member(k).Value()
+		}
+		if have != v {
 			return false
 		}
 	}
 	return true
 }
+
+// The kinds of fault; each has a file of its own.
+const (
+	kindLatency = "latency"
+	kindError   = "error"
+)

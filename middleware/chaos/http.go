@@ -11,7 +11,15 @@ import (
 // Handler applies the faults before next. Put it inside httpmw.Handler, so
 // that what a fault costs is the hop's self time. The operation is the method
 // and the pattern that next, a *http.ServeMux, finds for the request.
+//
+// A nil Injector returns next itself; a nil next panics here.
 func (i *Injector) Handler(next http.Handler) http.Handler {
+	if next == nil {
+		panic("chaos: Handler: nil handler")
+	}
+	if i == nil {
+		return next
+	}
 	mux, _ := next.(*http.ServeMux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(i.snapshot()) > 0 {
