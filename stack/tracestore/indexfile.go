@@ -71,14 +71,18 @@ func (s *segment) readEntries(dst []entry) ([]entry, error) {
 	if s.index == nil {
 		return s.entries, nil
 	}
-	b := make([]byte, s.count*diskEntry)
-	if _, err := s.index.ReadAt(b, s.indexOff); err != nil {
-		return nil, fmt.Errorf("read trace index: %w", err)
-	}
-	r := &reader{b: b}
+	const atOnce = 1024
+	var chunk [atOnce * diskEntry]byte
 	dst = slices.Grow(dst[:0], s.count)
-	for range s.count {
-		dst = append(dst, r.entry())
+	for len(dst) < s.count {
+		n := min(atOnce, s.count-len(dst))
+		if _, err := s.index.ReadAt(chunk[:n*diskEntry], s.indexOff+int64(len(dst))*diskEntry); err != nil {
+			return nil, fmt.Errorf("read trace index: %w", err)
+		}
+		r := &reader{b: chunk[:n*diskEntry]}
+		for range n {
+			dst = append(dst, r.entry())
+		}
 	}
 	return dst, nil
 }
