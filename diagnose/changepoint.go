@@ -114,7 +114,10 @@ func moments(sum, count []float64, from, to int) (mean, variance, n float64) {
 }
 
 // levels returns the steps of the present level and those of the baseline
-// before it: all earlier levels that are not themselves raised.
+// before it: all earlier levels that are not themselves raised. An earlier level
+// counts as raised when its distance from the lowest one matters and is more
+// than a quarter of the present one's: the ordinary ups and downs of a service
+// belong to its baseline, an earlier spike does not.
 func levels(sum, count []float64) (now segment, baseline window, raised bool) {
 	segs := segmentize(sum, count)
 	now = segs[len(segs)-1]
@@ -128,7 +131,8 @@ func levels(sum, count []float64) (now segment, baseline window, raised bool) {
 		return now, steps(now.from, now.to), false
 	}
 	for _, s := range segs[:len(segs)-1] {
-		if s.n >= minRequests && !(s.mean > low && matters(s.mean, low)) {
+		spike := matters(s.mean, low) && s.mean-low > .25*(now.mean-low)
+		if s.n >= minRequests && !spike {
 			baseline = append(baseline, steps(s.from, s.to)...)
 		}
 	}

@@ -144,7 +144,7 @@ func quantiles(ctx context.Context, prom *prometheus.Client, res *diagnose.Resul
 }
 
 // handful is how many slow and how many other traces are read.
-const handful = 40
+const handful = 20
 
 // traces reads slow traces of the spike and ordinary ones to compare with.
 func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, normal []diagnose.Trace, err error) {

@@ -1,0 +1,177 @@
+package diagnose_test
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+)
+
+// world is a checkout over three hops and a database, a value a step.
+type world struct {
+	ev  diagnose.Evidence
+	rng *rand.Rand
+}
+
+const steps = 150 // five minutes of two seconds
+
+func newWorld() *world {
+	return &world{rng: rand.New(rand.NewPCG(7, 7)), ev: diagnose.Evidence{
+		Start: time.Unix(1_000_000, 0), Step: 2 * time.Second, Steps: steps, Foreign: map[string]bool{}}}
+}
+
+func (w *world) series(f func(step int) float64) []float64 {
+	v := make([]float64, steps)
+	for i := range v {
+		v[i] = f(i)
+	}
+	return v
+}
+
+// build makes the evidence of a checkout of 40 ms with the given additions, in
+// seconds, by part; rate is requests a step.
+func (w *world) build(rate func(int) float64, add map[string]func(int) float64) diagnose.Evidence {
+	count := w.series(rate)
+	noise := func(mean float64) float64 { return mean * (.85 + .3*w.rng.Float64()) }
+	part := func(name string, mean float64) []float64 {
+		return w.series(func(i int) float64 {
+			extra := 0.0
+			if f := add[name]; f != nil {
+				extra = f(i)
+			}
+			return (noise(mean) + extra) * count[i]
+		})
+	}
+	gateway, checkout, payment, db := part("gateway", .005), part("checkout", .01), part("payment", .02), part("db", .005)
+	search := part("search", .005)
+	sum := func(vs ...[]float64) []float64 {
+		return w.series(func(i int) (t float64) {
+			for _, v := range vs {
+				t += v[i]
+			}
+			return t
+		})
+	}
+	const entry = "POST /checkout"
+	hop := func(service, operation string, self, duration []float64) diagnose.HopSeries {
+		return diagnose.HopSeries{Service: service, Operation: operation, Entry: entry, Flow: "request", Self: self, Duration: duration, Count: count}
+	}
+	wait := func(service, operation, dep, kind string, v []float64) diagnose.WaitSeries {
+		return diagnose.WaitSeries{Service: service, Operation: operation, Entry: entry, Flow: "request", Dependency: dep, Kind: kind, Sum: v}
+	}
+	pay := sum(payment, db)
+	all := sum(gateway, checkout, pay)
+	ev := w.ev
+	ev.Entries = []diagnose.EntrySeries{
+		{Entry: diagnose.Entry{Service: "gateway", Operation: entry}, Sum: all, Count: count},
+		{Entry: diagnose.Entry{Service: "gateway", Operation: "GET /search"}, Sum: search, Count: count},
+	}
+	ev.Hops = []diagnose.HopSeries{
+		hop("gateway", entry, gateway, all), hop("checkout", "Checkout/PlaceOrder", checkout, sum(checkout, pay)),
+		hop("payment", "Payment/Charge", payment, pay),
+		{Service: "gateway", Operation: "GET /search", Entry: "GET /search", Flow: "request", Self: search, Duration: search, Count: count},
+	}
+	ev.Waits = []diagnose.WaitSeries{
+		wait("gateway", entry, "checkout", "grpc", sum(checkout, pay)), wait("checkout", "Checkout/PlaceOrder", "payment", "grpc", pay),
+		wait("payment", "Payment/Charge", "payment-db", "database", db),
+	}
+	return ev
+}
+
+func from(step int, seconds float64) func(int) float64 {
+	return func(i int) float64 {
+		if i >= step {
+			return seconds
+		}
+		return 0
+	}
+}
+
+func TestDiagnose(t *testing.T) {
+	steady := func(int) float64 { return 10 }
+	for _, c := range []struct {
+		name, why string
+		rate      func(int) float64
+		add       map[string]func(int) float64
+		verdict   string
+		hop, kind string
+		entry     string
+	}{
+		{name: "quiet", why: "noise alone is no spike", rate: steady, verdict: diagnose.None, entry: "POST /checkout"},
+		{name: "twice the traffic", why: "more requests are not slower ones", rate: func(i int) float64 {
+			if i > 100 {
+				return 20
+			}
+			return 10
+		}, verdict: diagnose.None, entry: "POST /checkout"},
+		{name: "self", why: "the plain case", rate: steady, add: map[string]func(int) float64{"payment": from(130, .5)},
+			verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+		{name: "small", why: "50 ms are over twice the baseline", rate: steady, add: map[string]func(int) float64{"checkout": from(130, .05)},
+			verdict: diagnose.Spike, hop: "checkout", kind: diagnose.KindSelf, entry: "POST /checkout"},
+		{name: "database", why: "a store is no hop: its caller's wait names it", rate: steady, add: map[string]func(int) float64{"db": from(130, .3)},
+			verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindDependency, entry: "POST /checkout"},
+		{name: "off the path", why: "a slow search is no checkout finding", rate: steady, add: map[string]func(int) float64{"search": from(130, .5)},
+			verdict: diagnose.Spike, hop: "gateway", kind: diagnose.KindSelf, entry: "GET /search"},
+		{name: "over", why: "a spike that ended is not one now", rate: steady, add: map[string]func(int) float64{"payment": func(i int) float64 {
+			if i > 90 && i < 120 {
+				return .5
+			}
+			return 0
+		}}, verdict: diagnose.None, entry: "POST /checkout"},
+		{name: "again", why: "an earlier spike is not the baseline", rate: steady, add: map[string]func(int) float64{"payment": func(i int) float64 {
+			if i > 90 && i < 110 || i > 135 {
+				return .5
+			}
+			return 0
+		}}, verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+		{name: "too early", why: "under a minute of baseline nobody can be sure", rate: func(i int) float64 {
+			if i < 115 {
+				return 0
+			}
+			return 10
+		}, add: map[string]func(int) float64{"payment": from(135, .5)}, verdict: diagnose.Unsure, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			res := diagnose.Diagnose(newWorld().build(c.rate, c.add), diagnose.Options{})
+			if res.Verdict != c.verdict || res.Entry.Operation != c.entry {
+				t.Fatalf("%s: verdict %q at %q, want %q at %q (%s)", c.why, res.Verdict, res.Entry.Operation, c.verdict, c.entry, res.Why)
+			}
+			if c.hop == "" {
+				if len(res.Findings) != 0 {
+					t.Errorf("findings without a spike: %+v", res.Findings)
+				}
+				return
+			}
+			f := res.Findings[0]
+			if f.Hop != c.hop || f.Kind != c.kind || f.Share < .8 || f.Share > 1.2 {
+				t.Errorf("%s: first is %s %s with %.2f, want %s %s", c.why, f.Hop, f.Kind, f.Share, c.hop, c.kind)
+			}
+		})
+	}
+}
+
+// What a caller waits for a callee that reports no self time but has spans is
+// the callee's.
+func TestForeignHopIsTheCallee(t *testing.T) {
+	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"db": from(130, .5)})
+	ev.Waits[2].Dependency, ev.Waits[2].Kind = "legacy", "http"
+	ev.Foreign["legacy"] = true
+	if f := diagnose.Diagnose(ev, diagnose.Options{}).Findings[0]; f.Hop != "legacy" || f.Kind != diagnose.KindSelf {
+		t.Errorf("first is %s %s, want legacy self", f.Hop, f.Kind)
+	}
+}
+
+func TestSelfTimesTakeTheUnionOfChildren(t *testing.T) {
+	t0 := time.Unix(0, 0)
+	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+	tr := diagnose.Trace{Spans: []diagnose.Span{
+		{ID: "a", Start: t0, Duration: ms(100)},
+		{ID: "b", Parent: "a", Start: t0.Add(ms(10)), Duration: ms(40)},
+		{ID: "c", Parent: "a", Start: t0.Add(ms(30)), Duration: ms(40)},   // overlaps b
+		{ID: "d", Parent: "a", Start: t0.Add(ms(90)), Duration: ms(1000)}, // outlives a
+	}}
+	if got := diagnose.SelfTimes(tr)[0]; got != ms(30) {
+		t.Errorf("self time %v, want 30ms: 0-10, 70-90", got)
+	}
+}
