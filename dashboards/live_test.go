@@ -18,8 +18,8 @@ import (
 	"github.com/tenhop/tenhop/internal/uptest"
 )
 
-// patience bounds how long data may take to appear: two of the longest windows
-// that a panel resolves to here.
+// patience bounds how long data may take to appear, over all queries: two of the
+// rate windows.
 const patience = 2 * time.Minute
 
 // TestEveryQueryReturnsData runs every query of every panel against the running
@@ -34,8 +34,8 @@ func TestEveryQueryReturnsData(t *testing.T) {
 	ctx := t.Context()
 	disturb(ctx, t, s)
 
-	r := &runner{store: s, traces: map[string]bool{}}
 	started := time.Now()
+	r := &runner{store: s, traces: map[string]bool{}, deadline: started.Add(patience)}
 	panels, queries := 0, 0
 	for _, d := range define.All() {
 		r.variables(ctx, t, d)
@@ -84,6 +84,8 @@ func sleep(ctx context.Context, d time.Duration) {
 type runner struct {
 	store  *uptest.Storefront
 	traces map[string]bool // exemplars' traces, true once found
+
+	deadline time.Time // for data to appear
 }
 
 var (
@@ -127,8 +129,8 @@ func (r *runner) variables(ctx context.Context, t *testing.T, d grafana.Dashboar
 func (r *runner) target(ctx context.Context, t *testing.T, where string, target grafana.Target) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(patience); ; sleep(ctx, 2*time.Second) {
-		if err = r.data(ctx, target); err == nil || time.Now().After(deadline) || ctx.Err() != nil {
+	for ; ; sleep(ctx, 2*time.Second) {
+		if err = r.data(ctx, target); err == nil || time.Now().After(r.deadline) || ctx.Err() != nil {
 			break
 		}
 	}
