@@ -1,6 +1,9 @@
 package diagnose
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // segment is a stretch of steps with one level of latency.
 type segment struct {
@@ -16,57 +19,112 @@ const (
 	minRequests = 8
 )
 
-// segmentize splits a latency series into levels by binary segmentation (Scott
-// and Knott 1974): split where the weighted sum of squares between the two
-// sides is largest, as long as the difference is both significant and large
-// enough to matter, then go on within each side.
+// segmentize splits a latency series into levels by optimal partitioning
+// (Jackson et al. 2005): of all ways to cut it, the one with the least squared
+// distance of the steps' log means from their level plus a penalty for each
+// level. Logs, since latency varies in proportion; the noise is estimated from
+// the differences of neighbours (Rice 1984, with the median for robustness),
+// so that the levels themselves do not count as noise. Unlike greedy splitting
+// this finds a short calm between two spikes. Neighbours whose levels do not
+// differ by enough to matter are joined afterwards.
 func segmentize(sum, count []float64) []segment {
-	var out []segment
-	var split func(from, to int)
-	split = func(from, to int) {
-		if k := bestSplit(sum, count, from, to); k > 0 {
-			split(from, k)
-			split(k, to)
-			return
+	var at []int // steps with requests
+	var x, w []float64
+	for i := range sum {
+		if count[i] > 0 {
+			at = append(at, i)
+			x = append(x, math.Log(sum[i]/count[i]+.005))
+			w = append(w, count[i])
 		}
-		s := segment{from: from, to: to}
-		var total float64
-		for i := from; i < to; i++ {
-			total += sum[i]
-			s.n += count[i]
+	}
+	n := len(at)
+	if n == 0 {
+		return []segment{level(sum, count, 0, len(sum))}
+	}
+	cuts := partition(x, w, 4*math.Log(float64(max(n, 3))))
+	out := make([]segment, 0, len(cuts))
+	for i, c := range cuts {
+		from, to := at[c], len(sum)
+		if i == 0 {
+			from = 0
 		}
-		if s.n > 0 {
-			s.mean = total / s.n
+		if i+1 < len(cuts) {
+			to = at[cuts[i+1]]
+		}
+		s := level(sum, count, from, to)
+		if k := len(out); k > 0 && (!matters(out[k-1].mean, s.mean) || s.n < minRequests || out[k-1].n < minRequests) {
+			out[k-1] = level(sum, count, out[k-1].from, to)
+			continue
 		}
 		out = append(out, s)
 	}
-	split(0, len(sum))
 	return out
 }
 
-// bestSplit returns the step that splits best, or 0 for none.
-func bestSplit(sum, count []float64, from, to int) int {
-	var allSum, allN float64
+func level(sum, count []float64, from, to int) segment {
+	s := segment{from: from, to: to}
+	var total float64
 	for i := from; i < to; i++ {
-		allSum += sum[i]
-		allN += count[i]
+		total += sum[i]
+		s.n += count[i]
 	}
-	best, at := 0.0, 0
-	var leftSum, leftN float64
-	for k := from + 1; k < to; k++ {
-		leftSum += sum[k-1]
-		leftN += count[k-1]
-		rightSum, rightN := allSum-leftSum, allN-leftN
-		if k-from < minSegment || to-k < minSegment || leftN < minRequests || rightN < minRequests {
-			continue
-		}
-		d := leftSum/leftN - rightSum/rightN
-		if between := d * d * leftN * rightN / allN; between > best && matters(leftSum/leftN, rightSum/rightN) &&
-			significant(sum, count, from, k, to) {
-			best, at = between, k
+	if s.n > 0 {
+		s.mean = total / s.n
+	}
+	return s
+}
+
+// partition returns where the levels of x begin.
+func partition(x, w []float64, penalty float64) []int {
+	n := len(x)
+	sigma2 := noise(x)
+	meanW := 0.0
+	for _, v := range w {
+		meanW += v / float64(n)
+	}
+	// Prefix sums make the cost of a level a matter of three subtractions.
+	sw, swx, swxx := make([]float64, n+1), make([]float64, n+1), make([]float64, n+1)
+	for i := range x {
+		v := w[i] / meanW
+		sw[i+1], swx[i+1], swxx[i+1] = sw[i]+v, swx[i]+v*x[i], swxx[i]+v*x[i]*x[i]
+	}
+	cost := func(from, to int) float64 {
+		m := swx[to] - swx[from]
+		return math.Max(swxx[to]-swxx[from]-m*m/(sw[to]-sw[from]), 0) / sigma2
+	}
+	best, last := make([]float64, n+1), make([]int, n+1)
+	best[0] = -penalty
+	for to := 1; to <= n; to++ {
+		best[to] = math.Inf(1)
+		for from := 0; from <= to-minSegment || from == 0; from++ {
+			if from > 0 && from < minSegment {
+				continue
+			}
+			if c := best[from] + cost(from, to) + penalty; c < best[to] {
+				best[to], last[to] = c, from
+			}
 		}
 	}
-	return at
+	var cuts []int
+	for to := n; to > 0; to = last[to] {
+		cuts = append(cuts, last[to])
+	}
+	slices.Reverse(cuts)
+	return cuts
+}
+
+// noise is the variance of x about its levels; at least that of 5 %.
+func noise(x []float64) float64 {
+	if len(x) < 3 {
+		return .05 * .05
+	}
+	d := make([]float64, len(x)-1)
+	for i := range d {
+		d[i] = math.Abs(x[i+1] - x[i])
+	}
+	slices.Sort(d)
+	sigma := 1.4826 * d[len(d)/2] / math.Sqrt2
+	return math.Max(sigma*sigma, .05*.05)
 }
 
 // matters tells whether two levels differ by enough for somebody to care: 15 ms
@@ -76,20 +134,29 @@ func matters(a, b float64) bool {
 	return d >= .015 && d >= .3*lower
 }
 
-// significant compares the levels by Welch's t over the steps' means, weighted
-// by their requests. The bar is high: every step of a series may be a split.
-func significant(sum, count []float64, from, k, to int) bool {
-	m1, v1, n1 := moments(sum, count, from, k)
-	m2, v2, n2 := moments(sum, count, k, to)
-	se := math.Sqrt(v1/n1 + v2/n2)
-	return math.Abs(m1-m2) > 4*se
+// significant compares two sets of steps by Welch's t over the steps' means,
+// weighted by their requests. The bar is high, since every moment may be the
+// one at which somebody asks; and most steps must be up, not one alone.
+func significant(sum, count []float64, base, now window) bool {
+	m1, v1, n1 := moments(sum, count, base)
+	m2, v2, n2 := moments(sum, count, now)
+	up, all := 0, 0
+	for _, i := range now {
+		if count[i] > 0 {
+			all++
+			if sum[i]/count[i] > m1+(m2-m1)/4 {
+				up++
+			}
+		}
+	}
+	return m2-m1 > 3*math.Sqrt(v1/n1+v2/n2) && 3*up >= 2*all && all >= 3
 }
 
 // moments returns the weighted mean of the steps' means, their weighted
 // variance and the effective number of steps (Kish 1965).
-func moments(sum, count []float64, from, to int) (mean, variance, n float64) {
+func moments(sum, count []float64, steps window) (mean, variance, n float64) {
 	var w, w2, total float64
-	for i := from; i < to; i++ {
+	for _, i := range steps {
 		total += sum[i]
 		w += count[i]
 		w2 += count[i] * count[i]
@@ -98,7 +165,7 @@ func moments(sum, count []float64, from, to int) (mean, variance, n float64) {
 		return 0, math.Inf(1), 1
 	}
 	mean = total / w
-	for i := from; i < to; i++ {
+	for _, i := range steps {
 		if count[i] > 0 {
 			d := sum[i]/count[i] - mean
 			variance += count[i] * d * d
@@ -136,5 +203,6 @@ func levels(sum, count []float64) (now segment, baseline window, raised bool) {
 			baseline = append(baseline, steps(s.from, s.to)...)
 		}
 	}
-	return now, baseline, now.mean > low && matters(now.mean, low)
+	raised = now.mean > low && matters(now.mean, low) && significant(sum, count, baseline, steps(now.from, now.to))
+	return now, baseline, raised
 }

@@ -125,6 +125,13 @@ func TestDiagnose(t *testing.T) {
 			}
 			return 0
 		}}, verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+		{name: "after another's", why: "a short calm between two spikes parts them", rate: steady, add: map[string]func(int) float64{
+			"checkout": func(i int) float64 {
+				if i > 105 && i < 120 {
+					return 1
+				}
+				return 0
+			}, "payment": from(126, .5)}, verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
 		{name: "too early", why: "under a minute of baseline nobody can be sure", rate: func(i int) float64 {
 			if i < 115 {
 				return 0
