@@ -1,0 +1,303 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary plays the children: roleVariable says which one.
+const roleVariable = "TENHOP_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case "":
+		os.Exit(m.Run())
+	case "serve": // until told to end
+		serve(signalled())
+	case "stubborn": // does not listen to SIGTERM, nor to its lifeline
+		signal.Ignore(syscall.SIGTERM)
+		os.Unsetenv(lifelineVariable)
+		serve(context.Background())
+	case "crash": // after it was ready once
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		serve(ctx)
+		panic("out of ideas")
+	case "broken":
+		fmt.Fprintln(os.Stderr, "the store cannot be read")
+		os.Exit(3)
+	case "parent": // a supervisor with a child, to be killed
+		g, err := NewGroup(GroupConfig{Program: os.Args[0], Logs: os.Getenv("TENHOP_TEST_DIR")})
+		if err != nil {
+			panic(err)
+		}
+		g.Start(Process{Name: "orphan", Env: []string{roleVariable + "=serve"}})
+		for len(g.PIDs()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		fmt.Println(g.PIDs()["orphan"])
+		select {}
+	}
+}
+
+func signalled() context.Context {
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	return Lifeline(ctx)
+}
+
+// serve answers on the inherited socket, if there is one, until ctx ends.
+func serve(ctx context.Context) {
+	sockets, err := Inherited()
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(`{"message":"serving"}`)
+	if l := sockets["admin"]; l != nil {
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })}
+		go func() { _ = srv.Serve(l) }()
+	}
+	<-ctx.Done()
+}
+
+// notes remembers what a group says.
+type notes struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (n *notes) add(line string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lines = append(n.lines, line)
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.lines, "\n")
+}
+
+func newTestGroup(t *testing.T, said *notes) *Group {
+	t.Helper()
+	g, err := NewGroup(GroupConfig{Program: os.Args[0], Logs: t.TempDir(), Notify: said.add})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Stop(context.Background(), time.Second) })
+	return g
+}
+
+func fake(t *testing.T, role string) Process {
+	t.Helper()
+	l, err := listenTCP(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return Process{Name: role, Env: []string{roleVariable + "=" + role}, Sockets: []Socket{{"admin", l}}, Ready: "http://" + l.Addr().String() + "/readyz"}
+}
+
+func ready(t *testing.T, g *Group) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	return g.WaitReady(ctx, nil)
+}
+
+func TestStartAndStop(t *testing.T) {
+	g := newTestGroup(t, &notes{})
+	g.Start(fake(t, "serve"))
+	if err := ready(t, g); err != nil {
+		t.Fatal(err)
+	}
+	pid := g.PIDs()["serve"]
+	if err := g.Stop(t.Context(), 10*time.Second); err != nil {
+		t.Error(err)
+	}
+	if alive(pid) {
+		t.Error("the child is left")
+	}
+	if b, err := os.ReadFile(filepath.Join(g.logs, "serve.jsonl")); err != nil || !strings.Contains(string(b), "serving") {
+		t.Errorf("its output is not in the log: %q, %v", b, err)
+	}
+}
+
+func TestStubbornChildIsKilled(t *testing.T) {
+	g := newTestGroup(t, &notes{})
+	g.Start(fake(t, "stubborn"))
+	if err := ready(t, g); err != nil {
+		t.Fatal(err)
+	}
+	pid := g.PIDs()["stubborn"]
+	if err := g.Stop(t.Context(), 200*time.Millisecond); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("Stop says %v, not that it had to kill", err)
+	}
+	if alive(pid) {
+		t.Error("the child is left")
+	}
+}
+
+func TestCrashedChildIsStartedAgain(t *testing.T) {
+	var said notes
+	g := newTestGroup(t, &said)
+	p := fake(t, "crash")
+	g.Start(p)
+	if err := ready(t, g); err != nil {
+		t.Fatal(err)
+	}
+	first := g.PIDs()["crash"]
+	eventually(t, func() bool { return g.PIDs()["crash"] != first })
+	eventually(t, func() bool { return answers(t.Context(), http.DefaultClient, p.Ready) }) // under the same address
+	if !strings.Contains(said.String(), "panic: out of ideas") || !strings.Contains(said.String(), "again in 500ms") {
+		t.Errorf("the crash was reported as %q", said.String())
+	}
+}
+
+func TestBrokenChildFailsTheStart(t *testing.T) {
+	g := newTestGroup(t, &notes{})
+	g.Start(fake(t, "serve"))
+	g.Start(fake(t, "broken"))
+	err := ready(t, g)
+	if err == nil || !strings.Contains(err.Error(), "exit status 3: the store cannot be read") {
+		t.Errorf("WaitReady says %v", err)
+	}
+}
+
+// TestNoOrphan kills a supervisor as nothing can be caught, and its child has
+// to go, too.
+func TestNoOrphan(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"=parent", "TENHOP_TEST_DIR="+t.TempDir())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Fscan(out, &pid); err != nil {
+		t.Fatal(err)
+	}
+	if !alive(pid) {
+		t.Fatal("the child was never there")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	eventually(t, func() bool { return !alive(pid) || zombie(pid) })
+}
+
+// zombie reports whether a process is over and only not yet reaped, which in a
+// container without an init may never happen.
+func zombie(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(b), ") Z ")
+}
+
+func TestLockSaysWhoHoldsIt(t *testing.T) {
+	d, err := In(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(d.Path(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	release, err := d.lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held *HeldError
+	if _, err := d.lock(); !errors.As(err, &held) || held.PID != os.Getpid() {
+		t.Errorf("the second lock says %v", err)
+	}
+	release()
+	again, err := d.lock()
+	if err != nil {
+		t.Fatalf("after release: %v", err)
+	}
+	again()
+}
+
+func TestStateIsPrivate(t *testing.T) {
+	d, err := In(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Read(); !errors.Is(err, ErrNotUp) {
+		t.Errorf("Read without a state: %v", err)
+	}
+	if err := os.MkdirAll(d.Path(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.write(State{Token: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(d.Path("up.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("up.json has mode %o", info.Mode().Perm())
+	}
+}
+
+func TestLogFileIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "payment.jsonl")
+	l, err := openLog(path, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range 50 {
+		if _, err := l.Write([]byte("0123456789\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range []string{path, strings.Replace(path, ".jsonl", ".1.jsonl", 1)} {
+		info, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() > 100 || info.Size()%11 != 0 {
+			t.Errorf("%s has %d bytes: above the bound, or a line is cut", filepath.Base(p), info.Size())
+		}
+	}
+}
+
+func TestTakenPortGetsAFreeOne(t *testing.T) {
+	l, taken, err := listen("otlp_http", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	second, again, err := listen("otlp_http", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if !again || second.Addr().String() == l.Addr().String() {
+		t.Errorf("first %s (taken %v), second %s (taken %v)", l.Addr(), taken, second.Addr(), again)
+	}
+}
+
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come true")
+		}
+	}
+}
