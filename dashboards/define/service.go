@@ -7,7 +7,7 @@ const recorded = `service_name=~"$service",operation=~"$operation"`
 func service() grafana.Dashboard {
 	logs := panel("logs", "Log lines",
 		"One line per handled message. Expand a line and follow its trace_id to the trace; errors and slow requests are never sampled away.",
-		"", 24, 10, []grafana.Target{{Expr: `{service_name=~"$service"} | json`, Datasource: loki, Range: true, MaxLines: 200}})
+		"", 24, 10, []grafana.Target{{Expr: `{service_name=~".+",service_name=~"$service"} | json`, Datasource: loki, Range: true, MaxLines: 200}})
 	logs.Datasource = loki
 	logs.Options = map[string]any{"showTime": true, "enableLogDetails": true, "sortOrder": "Descending", "wrapLogMessage": true}
 	return dashboard("service", "tenhop · 2 Service RED",

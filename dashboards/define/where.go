@@ -22,7 +22,7 @@ func where() grafana.Dashboard {
 		stacked(lines("Self time beyond Kafka", "The same for the hops behind a Kafka edge, per completed flow.", seconds, 12,
 			q("{{service_name}} {{operation}}", `entry_hop:contribution_seconds:mean15s{kind="self",flow="async",`+hop+`}`))),
 		lines("Wait by dependency", "A wait that grew with its callee's self time is explained by the callee; a wait that grew alone is the link or an uninstrumented dependency.", seconds, 12,
-			withExemplars(q("{{service_name}} waits for {{dependency}}", `sum by (service_name, dependency) (rate(hop_wait_duration_seconds_sum{`+scope+`}[$__rate_interval])) / (sum by (service_name, dependency) (rate(hop_wait_duration_seconds_count{`+scope+`}[$__rate_interval])) > 0)`))),
+			q("{{service_name}} waits for {{dependency}}", `sum by (service_name, dependency) (rate(hop_wait_duration_seconds_sum{`+scope+`}[$__rate_interval])) / (sum by (service_name, dependency) (rate(hop_wait_duration_seconds_count{`+scope+`}[$__rate_interval])) > 0)`)),
 		lines("Link gap: client minus server", "Normally under a millisecond on one machine. If it grew: network, connection set-up, a proxy, or queueing before the handler.", seconds, 12,
 			q("to {{dependency}} at {{entry}}", `entry_hop:contribution_seconds:mean15s{kind="link",`+byEntry+`}`)),
 		heat("Self time of the chosen hops", "Click an exemplar at the top of the dark band to see a slow request of this hop.", 24,
