@@ -62,12 +62,12 @@ func TestStory(t *testing.T) {
 	part("Start", func(t *testing.T) { checkStart(t, s) })
 	part("Traces", func(t *testing.T) { checkTraces(t, s, sc.checkouts) })
 	part("Memory", func(t *testing.T) { checkMemory(t, s) })
-	part("SelfTimesAddUp", func(t *testing.T) { checkSum(t, s) })
 	part("Quiet", func(t *testing.T) { checkQuiet(t, s, sc.quiet) })
-	part("FaultLeavesNoName", func(t *testing.T) { checkLeak(t, s) })
 	for _, hop := range sc.hops {
 		part("Hop/"+hop, func(t *testing.T) { checkHop(t, s, hop) })
 	}
+	part("SelfTimesAddUp", func(t *testing.T) { checkSum(t, s) })
+	part("FaultLeavesNoName", func(t *testing.T) { checkLeak(t, s) })
 	part("DownAndUp", func(t *testing.T) { checkDownAndUp(t, s) })
 }
 
@@ -103,7 +103,8 @@ func checkMemory(t *testing.T, s *storefront) {
 }
 
 func checkQuiet(t *testing.T, s *storefront, tries int) {
-	time.Sleep(time.Until(s.state.ReadyAt.Add(75 * time.Second))) // a baseline of a minute has to exist
+	s.quietSince = *s.state.ReadyAt
+	s.settle()
 	none, slowest := 0, 0.0
 	for range tries {
 		d := s.diagnose()
@@ -122,7 +123,10 @@ func checkQuiet(t *testing.T, s *storefront, tries int) {
 func checkHop(t *testing.T, s *storefront, hop string) {
 	s.settle()
 	s.must("chaos", "inject", hop, "--latency", "500ms", "--for", "90s")
-	defer s.must("chaos", "clear")
+	defer func() {
+		s.must("chaos", "clear")
+		s.quietSince = time.Now()
+	}()
 	began := time.Now()
 	var last diagnosis
 	for time.Since(began) < 30*time.Second {
@@ -140,24 +144,12 @@ func checkHop(t *testing.T, s *storefront, hop string) {
 	figure(t, false, "500 ms at "+hop, "rank 1, ≥ 80 %, ≤ 30 s", "%s: %s %+v", last.Verdict, last.Why, last.Findings[:min(2, len(last.Findings))])
 }
 
-// settle waits until nothing of an earlier fault is left in what a diagnosis
-// looks at.
-func (s *storefront) settle() {
-	s.t.Helper()
-	calm := 0
-	until(s.t, 3*time.Minute, "the storefront is calm again", func() error {
-		d := s.diagnose()
-		if d.Verdict != "none" {
-			calm = 0
-			return fmt.Errorf("%s: %s", d.Verdict, d.Why)
-		}
-		if calm++; calm < 10 {
-			time.Sleep(time.Second)
-			return fmt.Errorf("calm for %d tries", calm)
-		}
-		return nil
-	})
-}
+// baseline is the quiet that a diagnosis wants to have seen, with a margin.
+const baseline = 75 * time.Second
+
+// settle waits until the last fault is so long over that a diagnosis has a
+// baseline without it.
+func (s *storefront) settle() { time.Sleep(time.Until(s.quietSince.Add(baseline))) }
 
 func checkDownAndUp(t *testing.T, s *storefront) {
 	before := placeOrder(t, s)

@@ -28,6 +28,8 @@ type storefront struct {
 	cmd     *exec.Cmd
 	out     *bytes.Buffer
 	ended   chan error
+
+	quietSince time.Time // the last fault is over since
 }
 
 // build compiles the program under test.
