@@ -1,0 +1,8 @@
+// Command bench measures the middleware against the bare handler, today's
+// tracing middleware alone and what a Go team wires by hand for the same
+// signals, interleaved in one run.
+//
+//	go run . -rounds 10 -md ../../docs/middleware/bench.md
+//
+// It is a module of its own, so that no peer enters the library's go.mod.
+package main

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/plugin/kotel"
+	"github.com/twmb/franz-go/plugin/kprom"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/kafkamw"
+)
+
+func record(sampled bool) *kgo.Record {
+	return &kgo.Record{Topic: "orders.placed", Value: []byte("{}"), Offset: 42, Timestamp: time.Now(), Headers: []kgo.RecordHeader{
+		{Key: "traceparent", Value: []byte(parent(sampled))},
+		{Key: "x-correlation-id", Value: []byte("0192f0c1-2a3b-7c4d-8e5f-0123456789ab")},
+	}}
+}
+
+var broker = kgo.BrokerMetadata{NodeID: 1, Host: "broker", Port: 9092}
+
+// kafkaConsume: hooks and process span are called directly, in franz-go's order.
+func kafkaConsume(tp *sdktrace.TracerProvider, sampled bool) variants {
+	r := record(sampled)
+	ours := kafkamw.Handler(func(context.Context, *kgo.Record) error { return nil }, kafkamw.WithTelemetry(telemetry(tp)))
+	tracer := kotel.NewTracer(kotel.TracerProvider(tp), kotel.TracerPropagator(propagators), kotel.ConsumerGroup("shipping"))
+	consume := func(then func(context.Context)) func() {
+		return func() {
+			r.Context = context.Background()
+			tracer.OnFetchRecordBuffered(r)
+			tracer.OnFetchRecordUnbuffered(r, true)
+			ctx, span := tracer.WithProcessSpan(r)
+			then(ctx)
+			span.End()
+		}
+	}
+	metrics := kpromMetrics()
+	logger := zerolog.New(io.Discard).With().Timestamp().Logger()
+	batch := kgo.FetchBatchMetrics{NumRecords: 1, UncompressedBytes: 100, CompressedBytes: 100}
+	return variants{
+		bare:  func() {},
+		ours:  func() { _ = ours(context.Background(), r) },
+		alone: consume(func(context.Context) {}),
+		composed: consume(func(ctx context.Context) {
+			start := time.Now()
+			metrics.OnFetchBatchRead(broker, r.Topic, 0, batch)
+			e := logger.Info()
+			if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+				e = e.Str("trace_id", sc.TraceID().String()).Str("span_id", sc.SpanID().String())
+			}
+			e.Str("correlation_id", string(r.Headers[1].Value)).Str("topic", r.Topic).Int32("partition", r.Partition).
+				Int64("offset", r.Offset).Dur("duration", time.Since(start)).Msg("record")
+		}),
+	}
+}
+
+// kpromMetrics are kprom's; a client that never connects initialises them.
+func kpromMetrics() *kprom.Metrics {
+	m := kprom.NewMetrics("kafka", kprom.Registry(prometheus.NewRegistry()),
+		kprom.FetchAndProduceDetail(kprom.ByTopic, kprom.Records, kprom.UncompressedBytes))
+	if _, err := kgo.NewClient(kgo.WithHooks(m)); err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func kafkaProduce(tp *sdktrace.TracerProvider, sampled bool) variants {
+	t := telemetry(tp)
+	ctx, _ := t.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "POST /orders",
+		SpanKind: trace.SpanKindServer, Header: request(sampled, false, true).Header})
+	cl, err := kgo.NewClient(kafkamw.ClientOptions(kafkamw.WithTelemetry(t))...)
+	if err != nil {
+		panic(err)
+	}
+	type producer interface {
+		OnProduceRecordBuffered(*kgo.Record)
+		OnProduceRecordUnbuffered(*kgo.Record, error)
+	}
+	var ours producer
+	for _, h := range cl.OptValue(kgo.WithHooks).([]kgo.Hook) {
+		if p, ok := h.(producer); ok {
+			ours = p
+		}
+	}
+	tracer := kotel.NewTracer(kotel.TracerProvider(tp), kotel.TracerPropagator(propagators))
+	metrics := kpromMetrics()
+	logger := zerolog.New(io.Discard).With().Timestamp().Logger()
+	rec := &kgo.Record{Topic: "orders.placed", Value: []byte("{}")}
+	var headers [8]kgo.RecordHeader
+	produce := func(p producer, then func()) func() {
+		return func() {
+			rec.Context, rec.Headers = ctx, headers[:0]
+			p.OnProduceRecordBuffered(rec)
+			then()
+			p.OnProduceRecordUnbuffered(rec, nil)
+		}
+	}
+	batch := kgo.ProduceBatchMetrics{NumRecords: 1, UncompressedBytes: 100, CompressedBytes: 100}
+	return variants{
+		bare:  func() {},
+		ours:  produce(ours, func() {}),
+		alone: produce(tracer, func() {}),
+		composed: produce(tracer, func() {
+			rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: "x-correlation-id", Value: []byte("0192f0c1-2a3b-7c4d-8e5f-0123456789ab")})
+			metrics.OnProduceBatchWritten(broker, rec.Topic, 0, batch)
+			e := logger.Info()
+			if sc := trace.SpanContextFromContext(rec.Context); sc.IsValid() {
+				e = e.Str("trace_id", sc.TraceID().String()).Str("span_id", sc.SpanID().String())
+			}
+			e.Str("topic", rec.Topic).Msg("produced")
+		}),
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// variants are the four implementations of one path; alone may be nil.
+type variants struct{ bare, ours, alone, composed func() }
+
+type row struct {
+	name   string
+	target float64 // time, ratio to composed; 0: none
+	allocs int     // most allocations; 0: no target
+	make   func() variants
+}
+
+// discard is an exporter that keeps nothing.
+type discard struct{}
+
+func (discard) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return nil }
+func (discard) Shutdown(context.Context) error                             { return nil }
+
+func provider() *sdktrace.TracerProvider {
+	return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())),
+		sdktrace.WithBatcher(discard{}))
+}
+
+func rows() []row {
+	tp := provider()
+	return []row{
+		{"HTTP server, sampled", .40, 22, func() variants { return httpServer(tp, request(true, false, true)) }},
+		{"HTTP server, unsampled", .30, 11, func() variants { return httpServer(tp, request(false, false, true)) }},
+		{"HTTP client, sampled", .45, 20, func() variants { return httpClient(tp, true) }},
+		{"HTTP client, unsampled", 0, 0, func() variants { return httpClient(tp, false) }},
+		{"HTTP server, sampled, with baggage", 0, 0, func() variants { return httpServer(tp, request(true, true, true)) }},
+		{"HTTP server, sampled, generated ID", 0, 0, func() variants { return httpServer(tp, request(true, false, false)) }},
+		{"gRPC server, sampled", .30, 22, func() variants { return grpcServer(tp, true) }},
+		{"gRPC server, unsampled", .20, 11, func() variants { return grpcServer(tp, false) }},
+		{"Kafka consume, sampled", .45, 20, func() variants { return kafkaConsume(tp, true) }},
+		{"Kafka consume, unsampled", .50, 10, func() variants { return kafkaConsume(tp, false) }},
+		{"Kafka produce, sampled", .60, 16, func() variants { return kafkaProduce(tp, true) }},
+	}
+}
+
+// sample is one round of one variant.
+type sample struct{ ns, allocs float64 }
+
+// measure runs f for about d after a warm-up.
+func measure(f func(), d time.Duration) sample {
+	if f == nil {
+		return sample{}
+	}
+	for range 200 {
+		f()
+	}
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	n, start, cpu := 0, time.Now(), cpuTime()
+	for time.Since(start) < d {
+		for range 100 {
+			f()
+		}
+		n += 100
+	}
+	took := cpuTime() - cpu
+	runtime.ReadMemStats(&after)
+	return sample{float64(took.Nanoseconds()) / float64(n), float64(after.Mallocs-before.Mallocs) / float64(n)}
+}
+
+// cpuTime is the processor time that the process used. At GOMAXPROCS=1 it is the
+// time of the calls, their garbage collection and the span processor; unlike
+// the wall clock it does not count what other programs do meanwhile.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func median(s []sample) sample {
+	by := func(f func(sample) float64) float64 {
+		v := make([]float64, len(s))
+		for i := range s {
+			v[i] = f(s[i])
+		}
+		slices.Sort(v)
+		return v[len(v)/2]
+	}
+	return sample{by(func(s sample) float64 { return s.ns }), by(func(s sample) float64 { return s.allocs })}
+}
+
+func main() {
+	rounds := flag.Int("rounds", 10, "rounds; the variants take turns in each")
+	d := flag.Duration("d", 100*time.Millisecond, "time of one variant in one round")
+	only := flag.String("run", "", "only rows whose name contains this")
+	md := flag.String("md", "", "write the Markdown table to this file as well")
+	procs := flag.Int("procs", 1, "GOMAXPROCS")
+	profile := flag.String("cpuprofile", "", "profile ours into this file")
+	flag.Parse()
+	runtime.GOMAXPROCS(*procs)
+	if *profile != "" {
+		profileOurs(*profile, *only)
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Processor time per call, medians of %d interleaved rounds, GOMAXPROCS=%d, %s %s/%s.\n\n", *rounds, *procs, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	b.WriteString("| path | bare µs | ours µs (allocs) | peer alone µs (allocs) | composed µs (allocs) | ours ÷ composed (target) | ours ÷ alone | allocs target | reached |\n|---|--:|--:|--:|--:|--:|--:|--:|---|\n")
+	failed := 0
+	for _, r := range rows() {
+		if !strings.Contains(r.name, *only) {
+			continue
+		}
+		line, ok := run(r, *rounds, *d)
+		if !ok {
+			failed++
+		}
+		b.WriteString(line)
+		fmt.Fprintf(os.Stderr, "%s", line)
+	}
+	fmt.Print(b.String())
+	if *md != "" {
+		if err := os.WriteFile(*md, []byte("# Benchmarks\n\nWritten by `make bench-middleware`; do not edit.\n\n"+b.String()), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+	}
+	if failed > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %d rows miss a target\n", failed)
+	}
+}
+
+func run(r row, rounds int, d time.Duration) (line string, ok bool) {
+	v := r.make()
+	fs := []func(){v.bare, v.ours, v.alone, v.composed}
+	got := make([][]sample, len(fs))
+	for range rounds {
+		for i, f := range fs {
+			got[i] = append(got[i], measure(f, d))
+		}
+	}
+	bare, ours, alone, composed := median(got[0]), median(got[1]), median(got[2]), median(got[3])
+	ratio := ours.ns / composed.ns
+	ok = (r.target == 0 || ratio <= r.target) && (r.allocs == 0 || ours.allocs < float64(r.allocs)+.5)
+	target, allocs, reached := "–", "–", "–"
+	if r.target > 0 {
+		target, allocs, reached = fmt.Sprintf("≤ %.2f", r.target), fmt.Sprintf("≤ %d", r.allocs), map[bool]string{true: "yes", false: "no"}[ok]
+	}
+	toAlone, aloneCell := "–", "–"
+	if v.alone != nil {
+		toAlone, aloneCell = fmt.Sprintf("%.2f", ours.ns/alone.ns), cell(alone)
+	}
+	return fmt.Sprintf("| %s | %.2f | %s | %s | %s | %.2f (%s) | %s | %s | %s |\n",
+		r.name, bare.ns/1000, cell(ours), aloneCell, cell(composed), ratio, target, toAlone, allocs, reached), ok
+}
+
+func cell(s sample) string { return fmt.Sprintf("%.2f (%.0f)", s.ns/1000, s.allocs) }
