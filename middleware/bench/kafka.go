@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"reflect"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,8 +85,9 @@ func kafkaProduce(tp *sdktrace.TracerProvider, sampled bool) variants {
 		OnProduceRecordUnbuffered(*kgo.Record, error)
 	}
 	var ours producer
-	for _, h := range cl.OptValue(kgo.WithHooks).([]kgo.Hook) {
-		if p, ok := h.(producer); ok {
+	hooks := reflect.ValueOf(cl.OptValue(kgo.WithHooks)) // a slice of an unexported type
+	for i := range hooks.Len() {
+		if p, ok := hooks.Index(i).Interface().(producer); ok {
 			ours = p
 		}
 	}

@@ -52,6 +52,5 @@ const (
 	// CorrelationKey is the span attribute and the log field of the correlation ID.
 	CorrelationKey = "correlation_id"
 
-	attrSelf       = "hop.self_ms"
-	attrDependency = "hop.dependency"
+	attrSelf = "hop.self_ms"
 )

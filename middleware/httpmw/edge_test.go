@@ -159,6 +159,11 @@ func TestCorrelationID(t *testing.T) {
 	}
 }
 
+func newRequest() *http.Request {
+	r, _ := http.NewRequest("GET", "http://stock/", nil)
+	return r
+}
+
 // captured is a transport that keeps the request and answers.
 type captured struct{ header http.Header }
 
