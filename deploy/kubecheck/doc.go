@@ -1,0 +1,3 @@
+// Package kubecheck builds the kustomizations and holds each object to the
+// Kubernetes API types, field by field.
+package kubecheck

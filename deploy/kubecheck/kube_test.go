@@ -1,0 +1,42 @@
+package kubecheck
+
+import (
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// TestManifests fails on an unknown or mistyped field of any built-in object.
+// Objects of the Prometheus operator have types of their own and are counted only.
+func TestManifests(t *testing.T) {
+	options := krusty.MakeDefaultOptions()
+	options.LoadRestrictions = types.LoadRestrictionsNone // the collector's file lies at the root
+	objects, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), "../kubernetes/overlays/scaled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	checked, custom := map[string]int{}, 0
+	for _, o := range objects.Resources() {
+		if o.GetGvk().Group == "monitoring.coreos.com" {
+			custom++
+			continue
+		}
+		content, err := o.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := decoder.Decode(content, nil, nil); err != nil {
+			t.Errorf("%s %s: %v", o.GetKind(), o.GetName(), err)
+		}
+		checked[o.GetKind()]++
+	}
+	if checked["Deployment"] < 13 || checked["PodDisruptionBudget"] < 13 || checked["NetworkPolicy"] < 13 {
+		t.Errorf("objects are missing: %v", checked)
+	}
+	t.Logf("checked %v, and %d of the Prometheus operator", checked, custom)
+}
