@@ -76,6 +76,7 @@ func newRootCmd() *cobra.Command {
 		newTraceCmd(),
 		newDrillCmd(),
 		newDiagnoseCmd(),
+		newEvalCmd(),
 		newSLOCmd(),
 		newStackCmd(),
 		newServiceCmd(),
