@@ -77,8 +77,8 @@ type server struct {
 	order     pb.OrderClient
 }
 
-// The states of a saga. What is "started" after a crash is
-// compensated by recoverSagas; "done" and "failed" are final.
+// The states of a saga. What a crash or an outage leaves started is settled by
+// recoverSagas; done and failed are final.
 const (
 	started = "started"
 	done    = "done"
@@ -125,32 +125,45 @@ func (s *server) run(ctx context.Context, key string, user *pb.User, content *pb
 		return nil, err
 	}
 	id := uuid.Must(uuid.NewV7()).String()
-	_, err = s.store.Exec(ctx, "INSERT INTO sagas (order_id, user_id, idempotency_key, state, result, updated_unix_ms) VALUES (?, ?, ?, ?, '', ?)",
-		id, user.GetId(), key, started, time.Now().UnixMilli())
+	res, err := s.store.Exec(ctx, `INSERT INTO sagas (order_id, user_id, idempotency_key, state, result, updated_unix_ms)
+		VALUES (?, ?, ?, ?, '', ?) ON CONFLICT (idempotency_key) DO NOTHING`, id, user.GetId(), key, started, time.Now().UnixMilli())
 	if err != nil {
-		return nil, status.Error(codes.Aborted, "this checkout is under way already")
+		return nil, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return nil, errors.Join(err, status.Error(codes.Aborted, "this checkout is under way already"))
 	}
 	if _, err := s.inventory.Reserve(ctx, &pb.ReserveRequest{ReservationId: id, Items: content.GetItems()}); err != nil {
-		return nil, s.compensate(ctx, id, err)
+		return s.settle(ctx, id, err)
 	}
 	order, err := s.order.CreateOrder(ctx, &pb.CreateOrderRequest{OrderId: id, UserId: user.GetId(), Region: user.GetRegion(),
 		Tier: user.GetTier(), PaymentMethod: req.GetPaymentMethod(), Total: quote.GetTotal(), Items: content.GetItems()})
 	if err != nil {
-		return nil, s.compensate(ctx, id, err)
+		return s.settle(ctx, id, err)
 	}
-	resp := &pb.PlaceOrderResponse{OrderId: id, Total: quote.GetTotal(), ChargeId: order.GetChargeId()}
 	// The order stands from here on: what is left must not fail it.
-	if _, err := s.inventory.Commit(ctx, &pb.CommitRequest{ReservationId: id}); err != nil {
-		hop.Logger(ctx).Warn().Err(err).Msg("the reservation stays held")
+	resp, err := s.finish(ctx, order)
+	if err != nil {
+		hop.Logger(ctx).Warn().Err(err).Msg("the saga stays open; it will be finished later")
 	}
 	if _, err := s.cart.EmptyCart(ctx, &pb.EmptyCartRequest{UserId: user.GetId()}); err != nil {
 		hop.Logger(ctx).Warn().Err(err).Msg("the cart was not emptied")
 	}
+	return resp, nil
+}
+
+// finish takes a saga whose order stands to its end: the reservation is sold.
+// The answer is complete also when that has to wait.
+func (s *server) finish(ctx context.Context, order *pb.OrderRecord) (*pb.PlaceOrderResponse, error) {
+	resp := &pb.PlaceOrderResponse{OrderId: order.GetId(), Total: order.GetTotal(), ChargeId: order.GetChargeId()}
+	if _, err := s.inventory.Commit(ctx, &pb.CommitRequest{ReservationId: order.GetId()}); err != nil {
+		return resp, err
+	}
 	result, err := json.Marshal(resp)
 	if err != nil {
-		return nil, err
+		return resp, err
 	}
-	return resp, s.setState(ctx, id, done, string(result))
+	return resp, s.setState(ctx, order.GetId(), done, string(result))
 }
 
 // placed answers a repeated request with the first one's result.
@@ -173,19 +186,36 @@ func (s *server) placed(ctx context.Context, key, user string) (*pb.PlaceOrderRe
 	return nil, status.Error(codes.Aborted, "this checkout is under way already")
 }
 
-// compensate undoes the steps taken, also when the caller is gone, and returns
-// the cause.
-func (s *server) compensate(ctx context.Context, id string, cause error) error {
+// settle ends a saga of which a step failed, also when the caller is gone, and
+// returns the cause; unless the order was placed and only its answer lost.
+func (s *server) settle(ctx context.Context, id string, cause error) (*pb.PlaceOrderResponse, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	resp, err := s.conclude(ctx, id)
+	if err != nil {
+		// It stays open: recoverSagas takes it up again.
+		hop.Logger(ctx).Warn().Err(err).Msg("the saga could not be undone; it will be later")
+	}
+	if resp != nil {
+		return resp, nil
+	}
+	return nil, cause
+}
+
+// conclude asks order what became of a saga's order and follows it: forward
+// when it was placed, and back otherwise. Every step may be taken again.
+func (s *server) conclude(ctx context.Context, id string) (*pb.PlaceOrderResponse, error) {
+	o, err := s.order.CancelOrder(ctx, &pb.CancelOrderRequest{OrderId: id})
+	if err != nil {
+		return nil, err
+	}
+	if o.GetPlaced() != nil {
+		return s.finish(ctx, o.GetPlaced())
+	}
 	if _, err := s.inventory.Release(ctx, &pb.ReleaseRequest{ReservationId: id}); err != nil {
-		hop.Logger(ctx).Warn().Err(err).Msg("the reservation will be released later")
-		return cause // the saga stays open: recoverSagas finishes it
+		return nil, err
 	}
-	if err := s.setState(ctx, id, failed, ""); err != nil {
-		hop.Logger(ctx).Warn().Err(err).Msg("the saga's end was not recorded")
-	}
-	return cause
+	return nil, s.setState(ctx, id, failed, "")
 }
 
 func (s *server) setState(ctx context.Context, id, state, result string) error {
@@ -206,53 +236,33 @@ func (s *server) recoverSagas(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := s.recoverOnce(ctx); err != nil && ctx.Err() == nil {
+			if err := s.recoverOnce(ctx, abandoned); err != nil && ctx.Err() == nil {
 				s.log.Logger().Warn().Err(err).Msg("open sagas stay for now")
 			}
 		}
 	}
 }
 
-func (s *server) recoverOnce(ctx context.Context) error {
-	rows, err := s.store.Query(ctx, "SELECT order_id, user_id FROM sagas WHERE state = ? AND updated_unix_ms < ? LIMIT 50",
-		started, time.Now().Add(-abandoned).UnixMilli())
+func (s *server) recoverOnce(ctx context.Context, olderThan time.Duration) error {
+	rows, err := s.store.Query(ctx, "SELECT order_id FROM sagas WHERE state = ? AND updated_unix_ms <= ? LIMIT 50",
+		started, time.Now().Add(-olderThan).UnixMilli())
 	if err != nil {
 		return err
 	}
-	type saga struct{ id, user string }
-	var open []saga
+	defer rows.Close()
+	var open []string
 	for rows.Next() {
-		var o saga
-		if err := rows.Scan(&o.id, &o.user); err != nil {
-			rows.Close()
+		var id string
+		if err := rows.Scan(&id); err != nil {
 			return err
 		}
-		open = append(open, o)
+		open = append(open, id)
 	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	for _, o := range open {
-		orders, err := s.order.ListOrders(ctx, &pb.ListOrdersRequest{UserId: o.user, Limit: 100})
-		if err != nil {
-			return err
-		}
-		state := failed
-		for _, placed := range orders.GetOrders() {
-			if placed.GetId() == o.id {
-				state = done
-			}
-		}
-		if state == done {
-			_, err = s.inventory.Commit(ctx, &pb.CommitRequest{ReservationId: o.id})
-		} else {
-			_, err = s.inventory.Release(ctx, &pb.ReleaseRequest{ReservationId: o.id})
-		}
-		if err == nil {
-			err = s.setState(ctx, o.id, state, "{}")
-		}
-		if err != nil {
+	for _, id := range open {
+		if _, err := s.conclude(ctx, id); err != nil {
 			return err
 		}
 	}

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io/fs"
 
+	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/hop"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
 	"github.com/tenhop/tenhop/services/runtime"
 )
@@ -59,10 +61,18 @@ func (s *server) Reserve(ctx context.Context, req *pb.ReserveRequest) (*pb.Reser
 	if req.GetReservationId() == "" {
 		return nil, status.Error(codes.InvalidArgument, "reservation_id is missing")
 	}
+	hop.SetAttributes(ctx, attribute.Int("cart.items", len(req.GetItems())))
 	err := s.store.InTx(ctx, func(tx runtime.Tx) error {
-		var have int
-		if err := tx.QueryRow(ctx, "SELECT COUNT(*) FROM reservations WHERE id = ?", req.GetReservationId()).Scan(&have); err != nil || have > 0 {
+		var have, released int
+		err := tx.QueryRow(ctx, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN state = 'released' THEN 1 ELSE 0 END), 0) FROM reservations WHERE id = ?",
+			req.GetReservationId()).Scan(&have, &released)
+		switch {
+		case err != nil:
 			return err
+		case released > 0:
+			return status.Error(codes.Aborted, "this reservation was released")
+		case have > 0:
+			return nil
 		}
 		for _, it := range req.GetItems() {
 			if err := take(ctx, tx, req.GetReservationId(), it); err != nil {
@@ -85,7 +95,7 @@ func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) e
 	err := tx.QueryRow(ctx, "SELECT available FROM stock WHERE product_id = ?", it.GetProductId()).Scan(&available)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && available < threshold) {
 		available = restock
-		_, err = tx.Exec(ctx, "INSERT INTO stock (product_id, available) VALUES (?, ?) ON CONFLICT (product_id) DO UPDATE SET available = excluded.available",
+		_, err = tx.Exec(ctx, "INSERT INTO stock (product_id, available) VALUES (?, ?) ON CONFLICT (product_id) DO UPDATE SET available = excluded.available WHERE stock.available < excluded.available",
 			it.GetProductId(), available)
 	}
 	if err != nil {
@@ -104,7 +114,8 @@ func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) e
 	return err
 }
 
-// Release gives a held reservation back. Releasing twice changes nothing.
+// Release gives a held reservation back. Releasing twice changes nothing, and
+// one that was not made yet never will be: its request may still be on its way.
 func (s *server) Release(ctx context.Context, req *pb.ReleaseRequest) (*pb.ReleaseResponse, error) {
 	err := s.store.InTx(ctx, func(tx runtime.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE stock SET available = available + (
@@ -115,6 +126,12 @@ func (s *server) Release(ctx context.Context, req *pb.ReleaseRequest) (*pb.Relea
 			return err
 		}
 		_, err = tx.Exec(ctx, "UPDATE reservations SET state = 'released' WHERE id = ? AND state = 'held'", req.GetReservationId())
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO reservations (id, product_id, quantity, state)
+			SELECT ?, '', 0, 'released' WHERE NOT EXISTS (SELECT 1 FROM reservations WHERE id = ?) ON CONFLICT DO NOTHING`,
+			req.GetReservationId(), req.GetReservationId())
 		return err
 	})
 	if err != nil {

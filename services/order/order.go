@@ -4,10 +4,8 @@ package order
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"time"
 
@@ -31,7 +29,7 @@ var migrations embed.FS
 func Definition() runtime.Definition {
 	return runtime.Definition{
 		Name:       "order",
-		Operations: []string{"tenhop.v1.Order/CreateOrder", "tenhop.v1.Order/ListOrders"},
+		Operations: []string{"tenhop.v1.Order/CreateOrder", "tenhop.v1.Order/CancelOrder", "tenhop.v1.Order/ListOrders"},
 		Fields: func(_ context.Context, _ string, req any) map[string]string {
 			if r, ok := req.(*pb.CreateOrderRequest); ok {
 				return map[string]string{"region": r.GetRegion(), "customer.tier": r.GetTier(), "payment.method": r.GetPaymentMethod()}
@@ -55,7 +53,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	producer, err := e.Kafka.Producer(ctx, e)
+	producer, err := e.Kafka.Producer(e)
 	if err != nil {
 		return runtime.Service{}, err
 	}
@@ -89,11 +87,45 @@ func (s *server) CreateOrder(ctx context.Context, req *pb.CreateOrderRequest) (*
 	}
 	o := &pb.OrderRecord{Id: req.GetOrderId(), UserId: req.GetUserId(), ChargeId: charge.GetChargeId(),
 		Total: req.GetTotal(), CreatedUnixMs: time.Now().UnixMilli(), Items: req.GetItems()}
+	// A failure leaves the charge: whoever asked for the order settles both with
+	// CancelOrder, which also covers a caller that never saw the answer.
 	if err := s.record(ctx, o, req); err != nil {
-		return nil, errors.Join(err, s.refund(ctx, charge.GetChargeId()))
+		return nil, err
 	}
 	s.committed()
 	return o, nil
+}
+
+// The states of an order. The first to write the row decides which it is.
+const (
+	placed    = "placed"
+	cancelled = "cancelled"
+)
+
+// CancelOrder is idempotent.
+func (s *server) CancelOrder(ctx context.Context, req *pb.CancelOrderRequest) (*pb.CancelOrderResponse, error) {
+	id := req.GetOrderId()
+	if id == "" {
+		return nil, status.Error(codes.InvalidArgument, "order_id is missing")
+	}
+	_, err := s.store.Exec(ctx, `INSERT INTO orders (id, user_id, charge_id, total, created_unix_ms, items, state)
+		VALUES (?, '', '', 0, ?, '[]', ?) ON CONFLICT (id) DO NOTHING`, id, time.Now().UnixMilli(), cancelled)
+	if err != nil {
+		return nil, err
+	}
+	row := s.store.QueryRow(ctx, "SELECT id, user_id, charge_id, total, created_unix_ms, items, state FROM orders WHERE id = ?", id)
+	var state string
+	o, err := scan(row, &state)
+	if err != nil {
+		return nil, err
+	}
+	if state == placed {
+		return &pb.CancelOrderResponse{Placed: o}, nil
+	}
+	if _, err := s.payment.Refund(ctx, &pb.RefundRequest{IdempotencyKey: id}); err != nil {
+		return nil, err
+	}
+	return &pb.CancelOrderResponse{}, nil
 }
 
 // record writes the order and its event in one transaction: neither is without
@@ -119,20 +151,24 @@ func (s *server) record(ctx context.Context, o *pb.OrderRecord, req *pb.CreateOr
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err // placed before: its event was, too
+		n, err := res.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n == 0 { // a repeated request, or one that was cancelled meanwhile
+			var state string
+			if err := tx.QueryRow(ctx, "SELECT state FROM orders WHERE id = ?", o.GetId()).Scan(&state); err != nil {
+				return err
+			}
+			if state == cancelled {
+				return status.Error(codes.Aborted, "this order was cancelled")
+			}
+			return nil // placed before: its event was, too
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO outbox (id, topic, record_key, value, context, committed_unix_us) VALUES (?, ?, ?, ?, ?, ?)`,
 			uuid.Must(uuid.NewV7()).String(), contracts.TopicOrdersPlaced, o.GetId(), string(event), string(carried), time.Now().UnixMicro())
 		return err
 	})
-}
-
-func (s *server) refund(ctx context.Context, charge string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	_, err := s.payment.Refund(ctx, &pb.RefundRequest{ChargeId: charge})
-	return err
 }
 
 func (s *server) ListOrders(ctx context.Context, req *pb.ListOrdersRequest) (*pb.Orders, error) {
@@ -141,7 +177,7 @@ func (s *server) ListOrders(ctx context.Context, req *pb.ListOrdersRequest) (*pb
 		limit = 20
 	}
 	rows, err := s.store.Query(ctx, `SELECT id, user_id, charge_id, total, created_unix_ms, items FROM orders
-		WHERE user_id = ? ORDER BY created_unix_ms DESC LIMIT ?`, req.GetUserId(), limit)
+		WHERE user_id = ? AND state = ? ORDER BY created_unix_ms DESC LIMIT ?`, req.GetUserId(), placed, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +193,11 @@ func (s *server) ListOrders(ctx context.Context, req *pb.ListOrdersRequest) (*pb
 	return out, rows.Err()
 }
 
-func scan(rows *sql.Rows) (*pb.OrderRecord, error) {
+// scan reads an order's columns and what else was selected after them.
+func scan(row interface{ Scan(...any) error }, more ...any) (*pb.OrderRecord, error) {
 	var o pb.OrderRecord
 	var items string
-	if err := rows.Scan(&o.Id, &o.UserId, &o.ChargeId, &o.Total, &o.CreatedUnixMs, &items); err != nil {
+	if err := row.Scan(append([]any{&o.Id, &o.UserId, &o.ChargeId, &o.Total, &o.CreatedUnixMs, &items}, more...)...); err != nil {
 		return nil, err
 	}
 	return &o, json.Unmarshal([]byte(items), &o.Items)

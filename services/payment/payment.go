@@ -21,7 +21,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/tenhop/tenhop/middleware/hop"
-	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/services/contracts"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
 	"github.com/tenhop/tenhop/services/runtime"
@@ -54,9 +53,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	s := &server{store: store, fraud: e.BaseURL("fraud"), client: &http.Client{
-		Transport: httpmw.Transport(nil, httpmw.WithTelemetry(e.Telemetry), httpmw.WithDependency("fraud")),
-	}}
+	s := &server{store: store, fraud: e.BaseURL("fraud"), client: e.HTTPClient("fraud")}
 	return runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterPaymentServer(r, s) }}, nil
 }
 
@@ -72,8 +69,11 @@ func (s *server) Charge(ctx context.Context, req *pb.ChargeRequest) (*pb.ChargeR
 	if req.GetIdempotencyKey() == "" || req.GetAmount() <= 0 {
 		return nil, status.Error(codes.InvalidArgument, "a charge needs an idempotency key and a positive amount")
 	}
-	if id, err := s.charged(ctx, req.GetIdempotencyKey()); err != nil || id != "" {
-		return &pb.ChargeResponse{ChargeId: id}, err
+	switch id, err := s.charged(ctx, req.GetIdempotencyKey()); {
+	case err != nil:
+		return nil, err
+	case id != "":
+		return &pb.ChargeResponse{ChargeId: id}, nil
 	}
 	v, err := s.check(ctx, req)
 	if err != nil {
@@ -90,7 +90,10 @@ func (s *server) Charge(ctx context.Context, req *pb.ChargeRequest) (*pb.ChargeR
 	}
 	// Of two charges at once with one key, one row was written: both return it.
 	id, err := s.charged(ctx, req.GetIdempotencyKey())
-	return &pb.ChargeResponse{ChargeId: id}, err
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ChargeResponse{ChargeId: id}, nil
 }
 
 func (s *server) charged(ctx context.Context, key string) (string, error) {
@@ -105,13 +108,17 @@ func (s *server) charged(ctx context.Context, key string) (string, error) {
 	return id, err
 }
 
+// Refund is idempotent. The row that it writes for a key not charged yet keeps
+// a charge that is still on its way from taking the money after all.
 func (s *server) Refund(ctx context.Context, req *pb.RefundRequest) (*pb.RefundResponse, error) {
-	res, err := s.store.Exec(ctx, "UPDATE charges SET state = 'refunded' WHERE id = ?", req.GetChargeId())
+	if req.GetIdempotencyKey() == "" {
+		return nil, status.Error(codes.InvalidArgument, "a refund needs the charge's idempotency key")
+	}
+	_, err := s.store.Exec(ctx, `INSERT INTO charges (id, idempotency_key, user_id, method, amount, state, created_unix_ms)
+		VALUES (?, ?, '', '', 0, 'refunded', ?) ON CONFLICT (idempotency_key) DO UPDATE SET state = 'refunded'`,
+		uuid.Must(uuid.NewV7()).String(), req.GetIdempotencyKey(), time.Now().UnixMilli())
 	if err != nil {
 		return nil, err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return nil, errors.Join(err, status.Errorf(codes.NotFound, "no charge %q", req.GetChargeId()))
 	}
 	return &pb.RefundResponse{}, nil
 }

@@ -61,8 +61,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		catalog: pb.NewCatalogClient(conn),
 		loyalty: e.BaseURL("loyalty"),
 		// loyalty still speaks uber-trace-id: see its package.
-		client: &http.Client{Transport: httpmw.Transport(nil, httpmw.WithTelemetry(e.Telemetry),
-			httpmw.WithDependency("loyalty"), httpmw.WithJaegerPropagation())},
+		client: e.HTTPClient("loyalty", httpmw.WithJaegerPropagation()),
 	}
 	return runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterPricingServer(r, s) }}, nil
 }

@@ -2,9 +2,11 @@ package runtime
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 )
 
@@ -21,10 +23,26 @@ func (e *Env) adminHandler() http.Handler {
 	admin := e.Chaos.AdminHandler()
 	mux.Handle("/chaos", admin)
 	mux.Handle("/chaos/", admin)
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.Handle("GET /debug/pprof/", e.withToken(pprof.Index))
+	mux.Handle("GET /debug/pprof/profile", e.withToken(pprof.Profile))
+	mux.Handle("GET /debug/pprof/symbol", e.withToken(pprof.Symbol))
 	return mux
+}
+
+// withToken answers those who present the token; without one in the
+// configuration the page does not exist.
+func (e *Env) withToken(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		switch {
+		case e.ChaosToken == "":
+			http.NotFound(w, r)
+		case subtle.ConstantTimeCompare([]byte(got), []byte(e.ChaosToken)) != 1:
+			http.Error(w, "send Authorization: Bearer with the token", http.StatusUnauthorized)
+		default:
+			next(w, r)
+		}
+	})
 }
 
 // readyz answers 200 when every check passes, 503 with the failures otherwise.

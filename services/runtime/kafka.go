@@ -14,20 +14,16 @@ import (
 // Brokers are the seed brokers of a Kafka cluster.
 type Brokers []string
 
-func (b Brokers) client(ctx context.Context, e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
+func (b Brokers) client(e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
 	if len(b) == 0 {
 		return nil, errors.New("no Kafka broker is known; set TENHOP_KAFKA=host:port")
 	}
 	opts = append(opts, kgo.SeedBrokers(b...), kgo.ClientID(e.Name), kgo.AllowAutoTopicCreation(),
 		kgo.RetryTimeout(10*time.Second), kgo.MetadataMinAge(250*time.Millisecond))
+	opts = append(opts, kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(30*time.Second))
+	opts = append(opts, kafkamw.ClientOptions(kafkamw.WithTelemetry(e.Telemetry))...)
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
-		return nil, err
-	}
-	ping, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	if err := cl.Ping(ping); err != nil {
-		cl.Close()
 		return nil, err
 	}
 	e.OnClose(func() error { cl.Close(); return nil })
@@ -35,18 +31,27 @@ func (b Brokers) client(ctx context.Context, e *Env, opts ...kgo.Opt) (*kgo.Clie
 }
 
 // Producer returns a measured client that produces at once: events are rare
-// and somebody waits for them, so nothing lingers.
-func (b Brokers) Producer(ctx context.Context, e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
-	opts = append(opts, kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(30*time.Second))
-	return b.client(ctx, e, append(opts, kafkamw.ClientOptions(kafkamw.WithTelemetry(e.Telemetry))...)...)
-}
+// and somebody waits for them, so nothing lingers. The broker may be away: an
+// outbox keeps what it cannot send.
+func (b Brokers) Producer(e *Env) (*kgo.Client, error) { return b.client(e) }
 
 // Consumer returns a measured client in the service's consumer group that
-// commits what was handled and produces like Producer's.
+// commits what was handled and produces like Producer's. Without a broker there
+// is nothing to do: it is an error, and later a failed readiness check.
 func (b Brokers) Consumer(ctx context.Context, e *Env, topic string) (*kgo.Client, error) {
-	return b.Producer(ctx, e, kgo.ConsumerGroup(e.Name), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
+	cl, err := b.client(e, kgo.ConsumerGroup(e.Name), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(time.Second),
 		kgo.SessionTimeout(10*time.Second), kgo.HeartbeatInterval(2*time.Second))
+	if err != nil {
+		return nil, err
+	}
+	ping, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if err := cl.Ping(ping); err != nil {
+		return nil, err
+	}
+	e.AddCheck("broker", cl.Ping)
+	return cl, nil
 }
 
 // atOnce is how many records of a fetch are handled at a time. Records of one

@@ -3,16 +3,20 @@ package runtime
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/tenhop/tenhop/middleware/grpcmw"
+	"github.com/tenhop/tenhop/middleware/httpmw"
 )
 
 // Resolver finds services by name: a static list first, then the environment
@@ -55,15 +59,27 @@ func (r Resolver) Addresses(name string) (addrs []string, static bool) {
 	return []string{name + r.suffix + ":8080"}, false
 }
 
-// roundRobin spreads calls over all instances of a service.
-const roundRobin = `{"loadBalancingConfig":[{"round_robin":{}}]}`
+// callWithin bounds every call between services that has no nearer deadline.
+const callWithin = 10 * time.Second
+
+// serviceConfig spreads calls over all instances of a service and gives each
+// its deadline (callWithin).
+const serviceConfig = `{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{}],"timeout":"10s"}]}`
+
+// reconnect tries again soon: a peer that is back must not be missed for the
+// two minutes to which gRPC's own backoff grows.
+var reconnect = grpc.ConnectParams{
+	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+	MinConnectTimeout: 5 * time.Second,
+}
 
 // Dial returns a measured connection to a service. It connects when it is
 // needed and again after every loss.
 func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	opts := append(grpcmw.DialOptions(name, grpcmw.WithTelemetry(e.Telemetry)),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultServiceConfig(roundRobin),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithConnectParams(reconnect),
 		grpc.WithDisableServiceConfig())
 	addrs, static := e.Resolver.Addresses(name)
 	target := "dns:///" + addrs[0]
@@ -81,7 +97,7 @@ func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connection to %s: %w", name, err)
 	}
-	e.onClose(conn.Close)
+	e.OnClose(conn.Close)
 	return conn, nil
 }
 
@@ -91,4 +107,10 @@ func (e *Env) BaseURL(name string) func() string {
 	addrs, _ := e.Resolver.Addresses(name)
 	var next atomic.Uint64
 	return func() string { return "http://" + addrs[int(next.Add(1)-1)%len(addrs)] }
+}
+
+// HTTPClient returns a measured client for an HTTP service.
+func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
+	opts = append([]httpmw.Option{httpmw.WithTelemetry(e.Telemetry), httpmw.WithDependency(name)}, opts...)
+	return &http.Client{Timeout: callWithin, Transport: httpmw.Transport(nil, opts...)}
 }

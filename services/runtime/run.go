@@ -46,14 +46,25 @@ func (e *Env) AddCheck(name string, ok func(context.Context) error) {
 	e.checks = append(e.checks, check{name, ok})
 }
 
-func (e *Env) onClose(f func() error) {
+// OnClose adds what has to happen at the end, in reverse order.
+func (e *Env) OnClose(f func() error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closer = append(e.closer, f)
 }
 
-// OnClose adds what has to happen at the end, in reverse order.
-func (e *Env) OnClose(f func() error) { e.onClose(f) }
+// close undoes, in reverse order, what was opened.
+func (e *Env) close() error {
+	e.mu.Lock()
+	closer := e.closer
+	e.closer = nil
+	e.mu.Unlock()
+	var errs []error
+	for _, f := range slices.Backward(closer) {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
 
 // Service is a service that is built: what it serves and what it does besides.
 type Service struct {
@@ -94,7 +105,6 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		return err
 	}
 	e.Telemetry, e.Metrics = rt.Telemetry, rt.Telemetry.MetricsHandler()
-	var built sync.Once
 	ready := make(chan struct{})
 	e.AddCheck("start", func(context.Context) error {
 		select {
@@ -112,12 +122,12 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		if err != nil {
 			return err
 		}
-		built.Do(func() { close(ready) })
+		close(ready)
 		return e.serve(gctx, g, s)
 	})
 	err = g.Wait()
-	for _, f := range slices.Backward(e.closer) {
-		err = errors.Join(err, f())
+	if cerr := e.close(); cerr != nil {
+		rt.Logger.Warn().Err(cerr).Msg("not everything was closed in order")
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
@@ -130,14 +140,20 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	return err
 }
 
-// build retries with backoff until the service's needs are met.
+// build retries with backoff until the service's needs are met. What a failed
+// try has opened is closed again.
 func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 	var said time.Time
+	always := len(e.checks)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		s, err := d.Build(ctx, e)
 		if err == nil {
 			return s, nil
 		}
+		err = errors.Join(err, e.close())
+		e.mu.Lock()
+		e.checks = e.checks[:always:always]
+		e.mu.Unlock()
 		if ctx.Err() != nil {
 			return Service{}, ctx.Err()
 		}

@@ -50,7 +50,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 		db.Close()
 		return nil, fmt.Errorf("migrate %s's store: %w", e.Name, err)
 	}
-	e.onClose(db.Close)
+	e.OnClose(db.Close)
 	e.AddCheck("store", db.PingContext)
 	return s, nil
 }

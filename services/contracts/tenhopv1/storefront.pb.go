@@ -1591,6 +1591,95 @@ func (x *ListOrdersRequest) GetLimit() int32 {
 	return 0
 }
 
+type CancelOrderRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrderRequest) Reset() {
+	*x = CancelOrderRequest{}
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderRequest) ProtoMessage() {}
+
+func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
+func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CancelOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+type CancelOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Set when the order was placed before it could be cancelled.
+	Placed        *OrderRecord `protobuf:"bytes,1,opt,name=placed,proto3" json:"placed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrderResponse) Reset() {
+	*x = CancelOrderResponse{}
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderResponse) ProtoMessage() {}
+
+func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderResponse.ProtoReflect.Descriptor instead.
+func (*CancelOrderResponse) Descriptor() ([]byte, []int) {
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CancelOrderResponse) GetPlaced() *OrderRecord {
+	if x != nil {
+		return x.Placed
+	}
+	return nil
+}
+
 type OrderRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1605,7 +1694,7 @@ type OrderRecord struct {
 
 func (x *OrderRecord) Reset() {
 	*x = OrderRecord{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[30]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1706,7 @@ func (x *OrderRecord) String() string {
 func (*OrderRecord) ProtoMessage() {}
 
 func (x *OrderRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[30]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1719,7 @@ func (x *OrderRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderRecord.ProtoReflect.Descriptor instead.
 func (*OrderRecord) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{30}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OrderRecord) GetId() string {
@@ -1684,7 +1773,7 @@ type Orders struct {
 
 func (x *Orders) Reset() {
 	*x = Orders{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[31]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +1785,7 @@ func (x *Orders) String() string {
 func (*Orders) ProtoMessage() {}
 
 func (x *Orders) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[31]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +1798,7 @@ func (x *Orders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Orders.ProtoReflect.Descriptor instead.
 func (*Orders) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{31}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Orders) GetOrders() []*OrderRecord {
@@ -1732,7 +1821,7 @@ type ChargeRequest struct {
 
 func (x *ChargeRequest) Reset() {
 	*x = ChargeRequest{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[32]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1744,7 +1833,7 @@ func (x *ChargeRequest) String() string {
 func (*ChargeRequest) ProtoMessage() {}
 
 func (x *ChargeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[32]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1757,7 +1846,7 @@ func (x *ChargeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeRequest.ProtoReflect.Descriptor instead.
 func (*ChargeRequest) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{32}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ChargeRequest) GetIdempotencyKey() string {
@@ -1804,7 +1893,7 @@ type ChargeResponse struct {
 
 func (x *ChargeResponse) Reset() {
 	*x = ChargeResponse{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[33]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1905,7 @@ func (x *ChargeResponse) String() string {
 func (*ChargeResponse) ProtoMessage() {}
 
 func (x *ChargeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[33]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1918,7 @@ func (x *ChargeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeResponse.ProtoReflect.Descriptor instead.
 func (*ChargeResponse) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{33}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ChargeResponse) GetChargeId() string {
@@ -1840,15 +1929,15 @@ func (x *ChargeResponse) GetChargeId() string {
 }
 
 type RefundRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ChargeId      string                 `protobuf:"bytes,1,opt,name=charge_id,json=chargeId,proto3" json:"charge_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	IdempotencyKey string                 `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RefundRequest) Reset() {
 	*x = RefundRequest{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1949,7 @@ func (x *RefundRequest) String() string {
 func (*RefundRequest) ProtoMessage() {}
 
 func (x *RefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,12 +1962,12 @@ func (x *RefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundRequest.ProtoReflect.Descriptor instead.
 func (*RefundRequest) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{34}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{36}
 }
 
-func (x *RefundRequest) GetChargeId() string {
+func (x *RefundRequest) GetIdempotencyKey() string {
 	if x != nil {
-		return x.ChargeId
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -1891,7 +1980,7 @@ type RefundResponse struct {
 
 func (x *RefundResponse) Reset() {
 	*x = RefundResponse{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +1992,7 @@ func (x *RefundResponse) String() string {
 func (*RefundResponse) ProtoMessage() {}
 
 func (x *RefundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2005,7 @@ func (x *RefundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundResponse.ProtoReflect.Descriptor instead.
 func (*RefundResponse) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{35}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{37}
 }
 
 // OrderPlaced is the value of records on orders.placed.
@@ -1934,7 +2023,7 @@ type OrderPlaced struct {
 
 func (x *OrderPlaced) Reset() {
 	*x = OrderPlaced{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2035,7 @@ func (x *OrderPlaced) String() string {
 func (*OrderPlaced) ProtoMessage() {}
 
 func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2048,7 @@ func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderPlaced.ProtoReflect.Descriptor instead.
 func (*OrderPlaced) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{36}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OrderPlaced) GetOrderId() string {
@@ -2018,7 +2107,7 @@ type ShipmentCreated struct {
 
 func (x *ShipmentCreated) Reset() {
 	*x = ShipmentCreated{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2119,7 @@ func (x *ShipmentCreated) String() string {
 func (*ShipmentCreated) ProtoMessage() {}
 
 func (x *ShipmentCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2132,7 @@ func (x *ShipmentCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShipmentCreated.ProtoReflect.Descriptor instead.
 func (*ShipmentCreated) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{37}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ShipmentCreated) GetShipmentId() string {
@@ -2183,7 +2272,11 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\x05items\x18\a \x03(\v2\x0f.tenhop.v1.ItemR\x05items\"B\n" +
 	"\x11ListOrdersRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\"\xb8\x01\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\"/\n" +
+	"\x12CancelOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"E\n" +
+	"\x13CancelOrderResponse\x12.\n" +
+	"\x06placed\x18\x01 \x01(\v2\x16.tenhop.v1.OrderRecordR\x06placed\"\xb8\x01\n" +
 	"\vOrderRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1b\n" +
@@ -2200,9 +2293,9 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\x06method\x18\x04 \x01(\tR\x06method\x12\x16\n" +
 	"\x06amount\x18\x05 \x01(\x03R\x06amount\"-\n" +
 	"\x0eChargeResponse\x12\x1b\n" +
-	"\tcharge_id\x18\x01 \x01(\tR\bchargeId\",\n" +
-	"\rRefundRequest\x12\x1b\n" +
-	"\tcharge_id\x18\x01 \x01(\tR\bchargeId\"\x10\n" +
+	"\tcharge_id\x18\x01 \x01(\tR\bchargeId\"I\n" +
+	"\rRefundRequest\x12'\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyJ\x04\b\x01\x10\x02R\tcharge_id\"\x10\n" +
 	"\x0eRefundResponse\"\xaa\x01\n" +
 	"\vOrderPlaced\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
@@ -2242,9 +2335,10 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\tInventory\x12@\n" +
 	"\aReserve\x12\x19.tenhop.v1.ReserveRequest\x1a\x1a.tenhop.v1.ReserveResponse\x12@\n" +
 	"\aRelease\x12\x19.tenhop.v1.ReleaseRequest\x1a\x1a.tenhop.v1.ReleaseResponse\x12=\n" +
-	"\x06Commit\x12\x18.tenhop.v1.CommitRequest\x1a\x19.tenhop.v1.CommitResponse2\x8c\x01\n" +
+	"\x06Commit\x12\x18.tenhop.v1.CommitRequest\x1a\x19.tenhop.v1.CommitResponse2\xda\x01\n" +
 	"\x05Order\x12D\n" +
-	"\vCreateOrder\x12\x1d.tenhop.v1.CreateOrderRequest\x1a\x16.tenhop.v1.OrderRecord\x12=\n" +
+	"\vCreateOrder\x12\x1d.tenhop.v1.CreateOrderRequest\x1a\x16.tenhop.v1.OrderRecord\x12L\n" +
+	"\vCancelOrder\x12\x1d.tenhop.v1.CancelOrderRequest\x1a\x1e.tenhop.v1.CancelOrderResponse\x12=\n" +
 	"\n" +
 	"ListOrders\x12\x1c.tenhop.v1.ListOrdersRequest\x1a\x11.tenhop.v1.Orders2\x87\x01\n" +
 	"\aPayment\x12=\n" +
@@ -2263,7 +2357,7 @@ func file_tenhop_v1_storefront_proto_rawDescGZIP() []byte {
 	return file_tenhop_v1_storefront_proto_rawDescData
 }
 
-var file_tenhop_v1_storefront_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_tenhop_v1_storefront_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_tenhop_v1_storefront_proto_goTypes = []any{
 	(*OpenSessionRequest)(nil),  // 0: tenhop.v1.OpenSessionRequest
 	(*Session)(nil),             // 1: tenhop.v1.Session
@@ -2295,14 +2389,16 @@ var file_tenhop_v1_storefront_proto_goTypes = []any{
 	(*CommitResponse)(nil),      // 27: tenhop.v1.CommitResponse
 	(*CreateOrderRequest)(nil),  // 28: tenhop.v1.CreateOrderRequest
 	(*ListOrdersRequest)(nil),   // 29: tenhop.v1.ListOrdersRequest
-	(*OrderRecord)(nil),         // 30: tenhop.v1.OrderRecord
-	(*Orders)(nil),              // 31: tenhop.v1.Orders
-	(*ChargeRequest)(nil),       // 32: tenhop.v1.ChargeRequest
-	(*ChargeResponse)(nil),      // 33: tenhop.v1.ChargeResponse
-	(*RefundRequest)(nil),       // 34: tenhop.v1.RefundRequest
-	(*RefundResponse)(nil),      // 35: tenhop.v1.RefundResponse
-	(*OrderPlaced)(nil),         // 36: tenhop.v1.OrderPlaced
-	(*ShipmentCreated)(nil),     // 37: tenhop.v1.ShipmentCreated
+	(*CancelOrderRequest)(nil),  // 30: tenhop.v1.CancelOrderRequest
+	(*CancelOrderResponse)(nil), // 31: tenhop.v1.CancelOrderResponse
+	(*OrderRecord)(nil),         // 32: tenhop.v1.OrderRecord
+	(*Orders)(nil),              // 33: tenhop.v1.Orders
+	(*ChargeRequest)(nil),       // 34: tenhop.v1.ChargeRequest
+	(*ChargeResponse)(nil),      // 35: tenhop.v1.ChargeResponse
+	(*RefundRequest)(nil),       // 36: tenhop.v1.RefundRequest
+	(*RefundResponse)(nil),      // 37: tenhop.v1.RefundResponse
+	(*OrderPlaced)(nil),         // 38: tenhop.v1.OrderPlaced
+	(*ShipmentCreated)(nil),     // 39: tenhop.v1.ShipmentCreated
 }
 var file_tenhop_v1_storefront_proto_depIdxs = []int32{
 	4,  // 0: tenhop.v1.Session.user:type_name -> tenhop.v1.User
@@ -2311,54 +2407,57 @@ var file_tenhop_v1_storefront_proto_depIdxs = []int32{
 	16, // 3: tenhop.v1.QuoteRequest.items:type_name -> tenhop.v1.Item
 	16, // 4: tenhop.v1.ReserveRequest.items:type_name -> tenhop.v1.Item
 	16, // 5: tenhop.v1.CreateOrderRequest.items:type_name -> tenhop.v1.Item
-	16, // 6: tenhop.v1.OrderRecord.items:type_name -> tenhop.v1.Item
-	30, // 7: tenhop.v1.Orders.orders:type_name -> tenhop.v1.OrderRecord
-	16, // 8: tenhop.v1.OrderPlaced.items:type_name -> tenhop.v1.Item
-	0,  // 9: tenhop.v1.Identity.OpenSession:input_type -> tenhop.v1.OpenSessionRequest
-	2,  // 10: tenhop.v1.Identity.Authenticate:input_type -> tenhop.v1.AuthenticateRequest
-	3,  // 11: tenhop.v1.Identity.GetUser:input_type -> tenhop.v1.GetUserRequest
-	5,  // 12: tenhop.v1.Catalog.ListProducts:input_type -> tenhop.v1.ListProductsRequest
-	6,  // 13: tenhop.v1.Catalog.GetProduct:input_type -> tenhop.v1.GetProductRequest
-	7,  // 14: tenhop.v1.Catalog.GetProducts:input_type -> tenhop.v1.GetProductsRequest
-	8,  // 15: tenhop.v1.Catalog.Search:input_type -> tenhop.v1.SearchRequest
-	11, // 16: tenhop.v1.Cart.GetCart:input_type -> tenhop.v1.GetCartRequest
-	12, // 17: tenhop.v1.Cart.AddItem:input_type -> tenhop.v1.AddItemRequest
-	13, // 18: tenhop.v1.Cart.RemoveItem:input_type -> tenhop.v1.RemoveItemRequest
-	14, // 19: tenhop.v1.Cart.EmptyCart:input_type -> tenhop.v1.EmptyCartRequest
-	18, // 20: tenhop.v1.Checkout.PlaceOrder:input_type -> tenhop.v1.PlaceOrderRequest
-	20, // 21: tenhop.v1.Pricing.Quote:input_type -> tenhop.v1.QuoteRequest
-	22, // 22: tenhop.v1.Inventory.Reserve:input_type -> tenhop.v1.ReserveRequest
-	24, // 23: tenhop.v1.Inventory.Release:input_type -> tenhop.v1.ReleaseRequest
-	26, // 24: tenhop.v1.Inventory.Commit:input_type -> tenhop.v1.CommitRequest
-	28, // 25: tenhop.v1.Order.CreateOrder:input_type -> tenhop.v1.CreateOrderRequest
-	29, // 26: tenhop.v1.Order.ListOrders:input_type -> tenhop.v1.ListOrdersRequest
-	32, // 27: tenhop.v1.Payment.Charge:input_type -> tenhop.v1.ChargeRequest
-	34, // 28: tenhop.v1.Payment.Refund:input_type -> tenhop.v1.RefundRequest
-	1,  // 29: tenhop.v1.Identity.OpenSession:output_type -> tenhop.v1.Session
-	4,  // 30: tenhop.v1.Identity.Authenticate:output_type -> tenhop.v1.User
-	4,  // 31: tenhop.v1.Identity.GetUser:output_type -> tenhop.v1.User
-	10, // 32: tenhop.v1.Catalog.ListProducts:output_type -> tenhop.v1.Products
-	9,  // 33: tenhop.v1.Catalog.GetProduct:output_type -> tenhop.v1.Product
-	10, // 34: tenhop.v1.Catalog.GetProducts:output_type -> tenhop.v1.Products
-	10, // 35: tenhop.v1.Catalog.Search:output_type -> tenhop.v1.Products
-	17, // 36: tenhop.v1.Cart.GetCart:output_type -> tenhop.v1.CartContent
-	17, // 37: tenhop.v1.Cart.AddItem:output_type -> tenhop.v1.CartContent
-	17, // 38: tenhop.v1.Cart.RemoveItem:output_type -> tenhop.v1.CartContent
-	15, // 39: tenhop.v1.Cart.EmptyCart:output_type -> tenhop.v1.EmptyCartResponse
-	19, // 40: tenhop.v1.Checkout.PlaceOrder:output_type -> tenhop.v1.PlaceOrderResponse
-	21, // 41: tenhop.v1.Pricing.Quote:output_type -> tenhop.v1.QuoteResponse
-	23, // 42: tenhop.v1.Inventory.Reserve:output_type -> tenhop.v1.ReserveResponse
-	25, // 43: tenhop.v1.Inventory.Release:output_type -> tenhop.v1.ReleaseResponse
-	27, // 44: tenhop.v1.Inventory.Commit:output_type -> tenhop.v1.CommitResponse
-	30, // 45: tenhop.v1.Order.CreateOrder:output_type -> tenhop.v1.OrderRecord
-	31, // 46: tenhop.v1.Order.ListOrders:output_type -> tenhop.v1.Orders
-	33, // 47: tenhop.v1.Payment.Charge:output_type -> tenhop.v1.ChargeResponse
-	35, // 48: tenhop.v1.Payment.Refund:output_type -> tenhop.v1.RefundResponse
-	29, // [29:49] is the sub-list for method output_type
-	9,  // [9:29] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	32, // 6: tenhop.v1.CancelOrderResponse.placed:type_name -> tenhop.v1.OrderRecord
+	16, // 7: tenhop.v1.OrderRecord.items:type_name -> tenhop.v1.Item
+	32, // 8: tenhop.v1.Orders.orders:type_name -> tenhop.v1.OrderRecord
+	16, // 9: tenhop.v1.OrderPlaced.items:type_name -> tenhop.v1.Item
+	0,  // 10: tenhop.v1.Identity.OpenSession:input_type -> tenhop.v1.OpenSessionRequest
+	2,  // 11: tenhop.v1.Identity.Authenticate:input_type -> tenhop.v1.AuthenticateRequest
+	3,  // 12: tenhop.v1.Identity.GetUser:input_type -> tenhop.v1.GetUserRequest
+	5,  // 13: tenhop.v1.Catalog.ListProducts:input_type -> tenhop.v1.ListProductsRequest
+	6,  // 14: tenhop.v1.Catalog.GetProduct:input_type -> tenhop.v1.GetProductRequest
+	7,  // 15: tenhop.v1.Catalog.GetProducts:input_type -> tenhop.v1.GetProductsRequest
+	8,  // 16: tenhop.v1.Catalog.Search:input_type -> tenhop.v1.SearchRequest
+	11, // 17: tenhop.v1.Cart.GetCart:input_type -> tenhop.v1.GetCartRequest
+	12, // 18: tenhop.v1.Cart.AddItem:input_type -> tenhop.v1.AddItemRequest
+	13, // 19: tenhop.v1.Cart.RemoveItem:input_type -> tenhop.v1.RemoveItemRequest
+	14, // 20: tenhop.v1.Cart.EmptyCart:input_type -> tenhop.v1.EmptyCartRequest
+	18, // 21: tenhop.v1.Checkout.PlaceOrder:input_type -> tenhop.v1.PlaceOrderRequest
+	20, // 22: tenhop.v1.Pricing.Quote:input_type -> tenhop.v1.QuoteRequest
+	22, // 23: tenhop.v1.Inventory.Reserve:input_type -> tenhop.v1.ReserveRequest
+	24, // 24: tenhop.v1.Inventory.Release:input_type -> tenhop.v1.ReleaseRequest
+	26, // 25: tenhop.v1.Inventory.Commit:input_type -> tenhop.v1.CommitRequest
+	28, // 26: tenhop.v1.Order.CreateOrder:input_type -> tenhop.v1.CreateOrderRequest
+	30, // 27: tenhop.v1.Order.CancelOrder:input_type -> tenhop.v1.CancelOrderRequest
+	29, // 28: tenhop.v1.Order.ListOrders:input_type -> tenhop.v1.ListOrdersRequest
+	34, // 29: tenhop.v1.Payment.Charge:input_type -> tenhop.v1.ChargeRequest
+	36, // 30: tenhop.v1.Payment.Refund:input_type -> tenhop.v1.RefundRequest
+	1,  // 31: tenhop.v1.Identity.OpenSession:output_type -> tenhop.v1.Session
+	4,  // 32: tenhop.v1.Identity.Authenticate:output_type -> tenhop.v1.User
+	4,  // 33: tenhop.v1.Identity.GetUser:output_type -> tenhop.v1.User
+	10, // 34: tenhop.v1.Catalog.ListProducts:output_type -> tenhop.v1.Products
+	9,  // 35: tenhop.v1.Catalog.GetProduct:output_type -> tenhop.v1.Product
+	10, // 36: tenhop.v1.Catalog.GetProducts:output_type -> tenhop.v1.Products
+	10, // 37: tenhop.v1.Catalog.Search:output_type -> tenhop.v1.Products
+	17, // 38: tenhop.v1.Cart.GetCart:output_type -> tenhop.v1.CartContent
+	17, // 39: tenhop.v1.Cart.AddItem:output_type -> tenhop.v1.CartContent
+	17, // 40: tenhop.v1.Cart.RemoveItem:output_type -> tenhop.v1.CartContent
+	15, // 41: tenhop.v1.Cart.EmptyCart:output_type -> tenhop.v1.EmptyCartResponse
+	19, // 42: tenhop.v1.Checkout.PlaceOrder:output_type -> tenhop.v1.PlaceOrderResponse
+	21, // 43: tenhop.v1.Pricing.Quote:output_type -> tenhop.v1.QuoteResponse
+	23, // 44: tenhop.v1.Inventory.Reserve:output_type -> tenhop.v1.ReserveResponse
+	25, // 45: tenhop.v1.Inventory.Release:output_type -> tenhop.v1.ReleaseResponse
+	27, // 46: tenhop.v1.Inventory.Commit:output_type -> tenhop.v1.CommitResponse
+	32, // 47: tenhop.v1.Order.CreateOrder:output_type -> tenhop.v1.OrderRecord
+	31, // 48: tenhop.v1.Order.CancelOrder:output_type -> tenhop.v1.CancelOrderResponse
+	33, // 49: tenhop.v1.Order.ListOrders:output_type -> tenhop.v1.Orders
+	35, // 50: tenhop.v1.Payment.Charge:output_type -> tenhop.v1.ChargeResponse
+	37, // 51: tenhop.v1.Payment.Refund:output_type -> tenhop.v1.RefundResponse
+	31, // [31:52] is the sub-list for method output_type
+	10, // [10:31] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_tenhop_v1_storefront_proto_init() }
@@ -2372,7 +2471,7 @@ func file_tenhop_v1_storefront_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tenhop_v1_storefront_proto_rawDesc), len(file_tenhop_v1_storefront_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

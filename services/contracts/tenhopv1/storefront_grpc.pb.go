@@ -1022,6 +1022,7 @@ var Inventory_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	Order_CreateOrder_FullMethodName = "/tenhop.v1.Order/CreateOrder"
+	Order_CancelOrder_FullMethodName = "/tenhop.v1.Order/CancelOrder"
 	Order_ListOrders_FullMethodName  = "/tenhop.v1.Order/ListOrders"
 )
 
@@ -1031,6 +1032,9 @@ const (
 type OrderClient interface {
 	// CreateOrder charges the customer and records the order with its event.
 	CreateOrder(ctx context.Context, in *CreateOrderRequest, opts ...grpc.CallOption) (*OrderRecord, error)
+	// CancelOrder settles an order whose fate is unknown to the caller: one that
+	// was not placed never will be, and its charge is void. A placed one stays.
+	CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...grpc.CallOption) (*CancelOrderResponse, error)
 	ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...grpc.CallOption) (*Orders, error)
 }
 
@@ -1046,6 +1050,16 @@ func (c *orderClient) CreateOrder(ctx context.Context, in *CreateOrderRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OrderRecord)
 	err := c.cc.Invoke(ctx, Order_CreateOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderClient) CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...grpc.CallOption) (*CancelOrderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelOrderResponse)
+	err := c.cc.Invoke(ctx, Order_CancelOrder_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -1068,6 +1082,9 @@ func (c *orderClient) ListOrders(ctx context.Context, in *ListOrdersRequest, opt
 type OrderServer interface {
 	// CreateOrder charges the customer and records the order with its event.
 	CreateOrder(context.Context, *CreateOrderRequest) (*OrderRecord, error)
+	// CancelOrder settles an order whose fate is unknown to the caller: one that
+	// was not placed never will be, and its charge is void. A placed one stays.
+	CancelOrder(context.Context, *CancelOrderRequest) (*CancelOrderResponse, error)
 	ListOrders(context.Context, *ListOrdersRequest) (*Orders, error)
 	mustEmbedUnimplementedOrderServer()
 }
@@ -1081,6 +1098,9 @@ type UnimplementedOrderServer struct{}
 
 func (UnimplementedOrderServer) CreateOrder(context.Context, *CreateOrderRequest) (*OrderRecord, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateOrder not implemented")
+}
+func (UnimplementedOrderServer) CancelOrder(context.Context, *CancelOrderRequest) (*CancelOrderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelOrder not implemented")
 }
 func (UnimplementedOrderServer) ListOrders(context.Context, *ListOrdersRequest) (*Orders, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOrders not implemented")
@@ -1124,6 +1144,24 @@ func _Order_CreateOrder_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Order_CancelOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServer).CancelOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Order_CancelOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServer).CancelOrder(ctx, req.(*CancelOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Order_ListOrders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListOrdersRequest)
 	if err := dec(in); err != nil {
@@ -1154,6 +1192,10 @@ var Order_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Order_CreateOrder_Handler,
 		},
 		{
+			MethodName: "CancelOrder",
+			Handler:    _Order_CancelOrder_Handler,
+		},
+		{
 			MethodName: "ListOrders",
 			Handler:    _Order_ListOrders_Handler,
 		},
@@ -1173,7 +1215,9 @@ const (
 type PaymentClient interface {
 	// Charge is idempotent by key: the same key never charges twice.
 	Charge(ctx context.Context, in *ChargeRequest, opts ...grpc.CallOption) (*ChargeResponse, error)
-	// Refund gives a charge back, once.
+	// Refund gives a charge back, once. It names the charge by its idempotency
+	// key, since whoever undoes a step may not know whether it was taken: a key
+	// that was not charged yet never will be.
 	Refund(ctx context.Context, in *RefundRequest, opts ...grpc.CallOption) (*RefundResponse, error)
 }
 
@@ -1211,7 +1255,9 @@ func (c *paymentClient) Refund(ctx context.Context, in *RefundRequest, opts ...g
 type PaymentServer interface {
 	// Charge is idempotent by key: the same key never charges twice.
 	Charge(context.Context, *ChargeRequest) (*ChargeResponse, error)
-	// Refund gives a charge back, once.
+	// Refund gives a charge back, once. It names the charge by its idempotency
+	// key, since whoever undoes a step may not know whether it was taken: a key
+	// that was not charged yet never will be.
 	Refund(context.Context, *RefundRequest) (*RefundResponse, error)
 	mustEmbedUnimplementedPaymentServer()
 }

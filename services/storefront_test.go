@@ -1,0 +1,209 @@
+package services_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/tenhop/tenhop/services"
+	"github.com/tenhop/tenhop/services/contracts"
+	"github.com/tenhop/tenhop/services/identity"
+	"github.com/tenhop/tenhop/services/runtime"
+)
+
+const token = "the-token-of-this-test"
+
+// storefront is all thirteen services in this process, over real sockets.
+type storefront struct {
+	gateway string
+	admin   map[string]string
+	dir     string
+	spans   *collector
+	logs    *lockedBuffer
+}
+
+// lockedBuffer is what all services log to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// lines returns the log lines that have a field with a value.
+func (l *lockedBuffer) lines(key, value string) []map[string]any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []map[string]any
+	for _, raw := range strings.Split(l.b.String(), "\n") {
+		var line map[string]any
+		if json.Unmarshal([]byte(raw), &line) == nil && line[key] == value {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// start boots the storefront and waits until every service is ready.
+func start(t *testing.T) *storefront {
+	t.Helper()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1),
+		kfake.SeedTopics(2, contracts.TopicOrdersPlaced, contracts.TopicShipmentsCreated))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	redis := miniredis.RunT(t)
+	s := &storefront{admin: map[string]string{}, dir: t.TempDir(), spans: newCollector(t), logs: &lockedBuffer{}}
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+s.spans.otlp)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+
+	configs := map[string]runtime.Config{}
+	var list []string
+	for _, name := range services.Names() {
+		c := runtime.Config{Listener: listen(t), Admin: listen(t), Redis: redis.Addr(), Kafka: broker.ListenAddrs(),
+			Store: "sqlite://" + filepath.Join(s.dir, name+".db"), ChaosToken: token, JaegerURL: s.spans.jaeger,
+			Instance: name + "-1", LogWriter: s.logs}
+		configs[name] = c
+		list = append(list, name+"="+c.Listener.Addr().String())
+		s.admin[name] = "http://" + c.Admin.Addr().String()
+	}
+	resolver, err := runtime.ParseResolver(strings.Join(list, ";"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.gateway = "http://" + configs["gateway"].Listener.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	t.Cleanup(func() { stop(); running.Wait() })
+	for name, c := range configs {
+		c.Resolver = resolver
+		running.Go(func() {
+			if err := services.Run(ctx, name, c); err != nil {
+				t.Errorf("%s ended: %v", name, err)
+			}
+		})
+	}
+	for name, url := range s.admin {
+		until(t, name+" is ready", func() error { return expect(http.Get(url + "/readyz")) })
+	}
+	return s
+}
+
+func expect(resp *http.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(resp.Body)
+		return fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return nil
+}
+
+// until waits for a condition and says why it did not come true.
+func until(t *testing.T, what string, ok func() error) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := ok()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// answer is what the gateway said.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends a request as the nth user.
+func (s *storefront) ask(t *testing.T, n int, method, path, body string, header ...string) answer {
+	t.Helper()
+	req, err := http.NewRequest(method, s.gateway+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n >= 0 {
+		req.Header.Set("X-API-Key", identity.APIKey(n))
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(data)}
+}
+
+// must is ask for a request that has to succeed.
+func (s *storefront) must(t *testing.T, n int, method, path, body string, header ...string) answer {
+	t.Helper()
+	a := s.ask(t, n, method, path, body, header...)
+	if a.status/100 != 2 {
+		t.Fatalf("%s %s: %d %s", method, path, a.status, a.body)
+	}
+	return a
+}
+
+// inject puts a fault into a service until the returned function is called.
+func (s *storefront) inject(t *testing.T, service, fault string) (lift func()) {
+	t.Helper()
+	call := func(method, body string) {
+		req, err := http.NewRequest(method, s.admin[service]+"/chaos", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode/100 != 2 {
+			t.Fatalf("%s /chaos on %s: %s", method, service, resp.Status)
+		}
+	}
+	call(http.MethodPost, fault)
+	return func() { call(http.MethodDelete, "") }
+}
