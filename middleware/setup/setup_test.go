@@ -1,0 +1,94 @@
+package setup_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/setup"
+)
+
+func counter(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	mfs, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mf := range mfs {
+		if mf.GetName() == name {
+			return mf.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("%s is not registered", name)
+	return 0
+}
+
+// silentCollector accepts connections and never answers.
+func silentCollector(t *testing.T) string {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = lis.Close() })
+	return "http://" + lis.Addr().String()
+}
+
+// PEERS 14: spans that are dropped are counted, and a collector that hangs
+// blocks neither requests nor the shutdown beyond its deadline.
+func TestCollectorThatHangsBlocksNobody(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", silentCollector(t))
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
+	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
+	before := otel.GetTracerProvider()
+	var log bytes.Buffer
+	rt, err := setup.Start(t.Context(), "payment", setup.WithLogWriter(&log), setup.WithVersion("1.2.3"), setup.WithInstance("payment-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if otel.GetTracerProvider() != before {
+		t.Error("the global tracer provider was replaced without being asked for")
+	}
+	const messages = 500
+	for range messages {
+		_, h := rt.Telemetry.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "GET /x"})
+		h.End(hop.Outcome{Message: "request"})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := rt.Shutdown(ctx); err == nil {
+		t.Error("Shutdown claims that the spans were sent")
+	}
+	if n := counter(t, rt.Registry, "tenhop_spans_dropped_total"); n < messages-64-8 {
+		t.Errorf("%v spans counted as dropped, want at least %d", n, messages-64-8)
+	}
+	if n := strings.Count(log.String(), "\n"); n != messages {
+		t.Errorf("%d log lines, want %d", n, messages)
+	}
+}
+
+func TestWrongVariablesAreSaidAtStart(t *testing.T) {
+	for _, c := range [][2]string{
+		{"OTEL_TRACES_EXPORTER", "zipkin"}, {"OTEL_LOGS_EXPORTER", "syslog"},
+		{"OTEL_METRICS_EXPORTER", "statsd"}, {"OTEL_EXPORTER_OTLP_PROTOCOL", "carrier-pigeon"},
+	} {
+		t.Run(c[0], func(t *testing.T) {
+			t.Setenv(c[0], c[1])
+			_, err := setup.Start(t.Context(), "payment")
+			if err == nil || !strings.Contains(err.Error(), c[1]) {
+				t.Errorf("error %v does not name %s", err, c[1])
+			}
+		})
+	}
+	t.Setenv("OTEL_SERVICE_NAME", "")
+	if _, err := setup.Start(t.Context(), ""); err == nil {
+		t.Error("a service without a name was started")
+	}
+}
