@@ -1,0 +1,22 @@
+package sqlmw_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tenhop/tenhop/middleware/sqlmw"
+)
+
+func ExampleOpen() {
+	db, err := sqlmw.Open("sqlite", "file::memory:", "orders-db")
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+	var n int
+	if err := db.QueryRowContext(context.Background(), "SELECT 41 + 1").Scan(&n); err != nil {
+		panic(err)
+	}
+	fmt.Println(n)
+	// Output: 42
+}
