@@ -8,7 +8,6 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,11 +41,7 @@ func Definition() runtime.Definition {
 }
 
 func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return runtime.Service{}, err
-	}
-	store, err := e.OpenStore(ctx, dir)
+	store, err := e.OpenStore(ctx, migrations)
 	if err != nil {
 		return runtime.Service{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
 	"time"
 
@@ -28,11 +27,7 @@ func Definition() runtime.Definition {
 }
 
 func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return runtime.Service{}, err
-	}
-	store, err := e.OpenStore(ctx, dir)
+	store, err := e.OpenStore(ctx, migrations)
 	if err != nil {
 		return runtime.Service{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"io/fs"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -36,11 +35,7 @@ func Definition() runtime.Definition {
 }
 
 func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return runtime.Service{}, err
-	}
-	store, err := e.OpenStore(ctx, dir)
+	store, err := e.OpenStore(ctx, migrations)
 	if err != nil {
 		return runtime.Service{}, err
 	}

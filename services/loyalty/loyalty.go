@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 
 	"github.com/opentracing/opentracing-go"
@@ -39,11 +38,7 @@ func Definition() runtime.Definition {
 }
 
 func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return runtime.Service{}, err
-	}
-	store, err := e.OpenStore(ctx, dir)
+	store, err := e.OpenStore(ctx, migrations)
 	if err != nil {
 		return runtime.Service{}, err
 	}

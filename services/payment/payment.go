@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"time"
 
@@ -45,11 +44,7 @@ func Definition() runtime.Definition {
 }
 
 func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return runtime.Service{}, err
-	}
-	store, err := e.OpenStore(ctx, dir)
+	store, err := e.OpenStore(ctx, migrations)
 	if err != nil {
 		return runtime.Service{}, err
 	}

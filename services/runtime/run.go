@@ -53,8 +53,8 @@ func (e *Env) OnClose(f func() error) {
 	e.closer = append(e.closer, f)
 }
 
-// close undoes, in reverse order, what was opened.
-func (e *Env) close() error {
+// Close undoes, in reverse order, what was opened.
+func (e *Env) Close() error {
 	e.mu.Lock()
 	closer := e.closer
 	e.closer = nil
@@ -126,7 +126,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		return e.serve(gctx, g, s)
 	})
 	err = g.Wait()
-	if cerr := e.close(); cerr != nil {
+	if cerr := e.Close(); cerr != nil {
 		rt.Logger.Warn().Err(cerr).Msg("not everything was closed in order")
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
@@ -150,7 +150,7 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 		if err == nil {
 			return s, nil
 		}
-		err = errors.Join(err, e.close())
+		err = errors.Join(err, e.Close())
 		e.mu.Lock()
 		e.checks = e.checks[:always:always]
 		e.mu.Unlock()

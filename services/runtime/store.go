@@ -24,9 +24,13 @@ type Store struct {
 }
 
 // OpenStore opens the store that the configuration names and brings its schema
-// up to date with the migrations (goose, SQL, in the file system's root).
+// up to date with the migrations (goose, SQL, in the folder migrations).
 func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	driver, dsn, err := dataSource(e.Store)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +46,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	s.db = db
-	p, err := goose.NewProvider(dialect, db.DB, migrations, goose.WithVerbose(false))
+	p, err := goose.NewProvider(dialect, db.DB, dir, goose.WithVerbose(false))
 	if err == nil {
 		_, err = p.Up(ctx)
 	}

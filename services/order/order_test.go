@@ -1,0 +1,212 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/services/contracts"
+	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/storetest"
+)
+
+// cashier is a payment service that remembers what it refunded.
+type cashier struct {
+	pb.PaymentClient
+	refuse    error
+	charges   int
+	refunded  []string
+	meanwhile func()
+}
+
+func (c *cashier) Charge(_ context.Context, req *pb.ChargeRequest, _ ...grpc.CallOption) (*pb.ChargeResponse, error) {
+	c.charges++
+	if c.meanwhile != nil {
+		c.meanwhile()
+	}
+	if c.refuse != nil {
+		return nil, c.refuse
+	}
+	return &pb.ChargeResponse{ChargeId: "charge of " + req.GetIdempotencyKey()}, nil
+}
+
+func (c *cashier) Refund(_ context.Context, req *pb.RefundRequest, _ ...grpc.CallOption) (*pb.RefundResponse, error) {
+	c.refunded = append(c.refunded, req.GetIdempotencyKey())
+	return &pb.RefundResponse{}, nil
+}
+
+func open(t *testing.T, e *runtime.Env) (*server, *cashier) {
+	t.Helper()
+	store, err := e.OpenStore(t.Context(), migrations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cashier{}
+	return &server{store: store, payment: c, committed: func() {}}, c
+}
+
+func create(id string) *pb.CreateOrderRequest {
+	return &pb.CreateOrderRequest{OrderId: id, UserId: "user-001", Region: "eu", Tier: "gold", PaymentMethod: "card",
+		Total: 995, Items: []*pb.Item{{ProductId: "p-001", Quantity: 1}}}
+}
+
+func (s *server) outbox(t *testing.T) int {
+	t.Helper()
+	var n int
+	if err := s.store.QueryRow(t.Context(), "SELECT COUNT(*) FROM outbox").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestAnOrderAndItsEventAreOne(t *testing.T) {
+	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
+		s, _ := open(t, e)
+		for range 2 { // a repeated request is the same order and no second event
+			o, err := s.CreateOrder(t.Context(), create("o1"))
+			if err != nil || o.GetChargeId() != "charge of o1" {
+				t.Fatalf("%v %v", o, err)
+			}
+		}
+		if n := s.outbox(t); n != 1 {
+			t.Errorf("%d events", n)
+		}
+		list, err := s.ListOrders(t.Context(), &pb.ListOrdersRequest{UserId: "user-001"})
+		if err != nil || len(list.GetOrders()) != 1 || list.GetOrders()[0].GetItems()[0].GetProductId() != "p-001" {
+			t.Errorf("%v %v", list, err)
+		}
+		// An event that cannot be written takes its order with it.
+		if _, err := s.store.Exec(t.Context(), "DROP TABLE outbox"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.CreateOrder(t.Context(), create("o2")); err == nil {
+			t.Fatal("an order without an event")
+		}
+		got, err := s.CancelOrder(t.Context(), &pb.CancelOrderRequest{OrderId: "o2"})
+		if err != nil || got.GetPlaced() != nil {
+			t.Errorf("o2 stands: %v %v", got, err)
+		}
+	})
+}
+
+func TestCancelOrder(t *testing.T) {
+	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
+		s, c := open(t, e)
+		ctx := t.Context()
+		cancel := func(id string) *pb.OrderRecord {
+			t.Helper()
+			resp, err := s.CancelOrder(ctx, &pb.CancelOrderRequest{OrderId: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp.GetPlaced()
+		}
+		if _, err := s.CreateOrder(ctx, create("stands")); err != nil {
+			t.Fatal(err)
+		}
+		if o := cancel("stands"); o.GetTotal() != 995 || len(c.refunded) != 0 {
+			t.Errorf("a placed order: %v, refunds %v", o, c.refunded)
+		}
+		// It is cancelled while its charge is on the way.
+		c.meanwhile = func() { cancel("races") }
+		if _, err := s.CreateOrder(ctx, create("races")); status.Code(err) != codes.Aborted {
+			t.Errorf("a cancelled order was placed: %v", err)
+		}
+		if len(c.refunded) != 1 || c.refunded[0] != "races" {
+			t.Errorf("refunds %v", c.refunded)
+		}
+		if n := s.outbox(t); n != 1 {
+			t.Errorf("%d events, one order stands", n)
+		}
+		list, err := s.ListOrders(ctx, &pb.ListOrdersRequest{UserId: ""})
+		if err != nil || len(list.GetOrders()) != 0 {
+			t.Errorf("cancelled orders are listed: %v %v", list, err)
+		}
+	})
+}
+
+func TestARefusedChargeIsNoOrder(t *testing.T) {
+	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
+		s, c := open(t, e)
+		c.refuse = status.Error(codes.PermissionDenied, "charge refused")
+		if _, err := s.CreateOrder(t.Context(), create("o")); status.Code(err) != codes.PermissionDenied {
+			t.Errorf("%v", err)
+		}
+		if _, err := s.CreateOrder(t.Context(), &pb.CreateOrderRequest{OrderId: "o"}); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("without items: %v", err)
+		}
+		if c.charges != 1 || s.outbox(t) != 0 {
+			t.Errorf("%d charges, %d events", c.charges, s.outbox(t))
+		}
+	})
+}
+
+// TestTheRelayContinuesTheRequest publishes what a request left, long after it
+// is over, and finds the request's trace and correlation ID on the record.
+func TestTheRelayContinuesTheRequest(t *testing.T) {
+	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
+		broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, contracts.TopicOrdersPlaced))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(broker.Close)
+		e.Kafka = broker.ListenAddrs()
+		s, _ := open(t, e)
+		producer, err := e.Kafka.Producer(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		ctx := hop.Restore(t.Context(), map[string]string{"traceparent": parent, "x-correlation-id": "long-ago"})
+		if _, err := s.CreateOrder(ctx, create("o1")); err != nil {
+			t.Fatal(err)
+		}
+		r := &relay{store: s.store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+		if err := r.publish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.outbox(t); n != 0 {
+			t.Errorf("%d rows stay", n)
+		}
+		rec := first(t, broker)
+		headers := map[string]string{}
+		for _, h := range rec.Headers {
+			headers[h.Key] = string(h.Value)
+		}
+		if got := headers["traceparent"]; len(got) < 35 || got[:35] != parent[:35] {
+			t.Errorf("traceparent %q is not of the trace of %q", got, parent)
+		}
+		correlation := headers["X-Correlation-ID"]
+		if correlation == "" {
+			correlation = headers["x-correlation-id"]
+		}
+		if correlation != "long-ago" {
+			t.Errorf("headers %v", headers)
+		}
+	})
+}
+
+func first(t *testing.T, broker *kfake.Cluster) *kgo.Record {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.ConsumeTopics(contracts.TopicOrdersPlaced))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	fetches := cl.PollRecords(ctx, 1)
+	if err := errors.Join(fetches.Err()); err != nil {
+		t.Fatal(err)
+	}
+	return fetches.Records()[0]
+}
