@@ -122,14 +122,28 @@ func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
 	}
 	now, base, raised := levels(e.Sum[first:last], e.Count[first:last])
 	s.raised = raised
+	if !raised {
+		s.now = steps(first, last)
+		s.baseline = s.now
+		return s
+	}
 	for _, i := range base {
 		s.baseline = append(s.baseline, i+first)
 	}
-	s.now = steps(now.from+first, now.to+first)
-	if raised && len(s.now) > 2*minSegment {
-		s.now = s.now[1:] // the step in which the level changed is half of each
-	}
+	s.now = s.settled(steps(now.from+first, now.to+first))
 	return s
+}
+
+// settled leaves out the first steps of a raised level, in which requests still
+// end that began before it: until there are as many slow ones under way at the
+// window's start as at its end, the hops' sums run ahead of the entry's.
+func (s spike) settled(now window) window {
+	half := mean(now[len(now)/2:], s.entry.Sum, s.entry.Count)
+	border := s.baseMean() + .7*(half-s.baseMean())
+	for len(now) > 2*minSegment && (s.entry.Count[now[0]] == 0 || s.entry.Sum[now[0]]/s.entry.Count[now[0]] < border) {
+		now = now[1:]
+	}
+	return now
 }
 
 func mean(w window, sum, count []float64) float64 {
