@@ -3,8 +3,8 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up test race lint fmt modules bench bench-middleware fuzz eval matrix acceptance acceptance-short \
-        generate check console screenshots compose-check compose-run release-check build ci
+.PHONY: help up build test race modules fmt lint acceptance acceptance-short eval bench-middleware fuzz \
+        generate check ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,22 @@ acceptance: ## the whole story against the real program: 1,000 checkouts, eleven
 acceptance-short: ## the same with 100 checkouts and three hops chosen by a seed
 	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
 
+eval: ## accuracy on the recorded incidents in TENHOP_CORPORA
+	$(GO) run ./cmd/tenhop eval --corpus $${TENHOP_CORPORA:-../shared/corpora}
+
+bench-middleware: ## ours, bare, the peers alone and composed, interleaved in one run
+	cd middleware/bench && GOWORK=off $(GO) run . -rounds 10 -md ../../docs/middleware/bench.md
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzzer of the header parsers for FUZZTIME
+	@for f in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' middleware/hop/*_test.go | sed 's/func //'); do \
+		$(GO) test ./middleware/hop -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) || exit 1; done
+
 generate: ## write generated code, dashboards, tables and CLI pages again
 	$(GO) generate ./...
 
 check: generate ## fail when a generated file is not what its generator writes
 	git diff --exit-code
+
+ci: ## what CI runs
+	.ci/run
