@@ -57,7 +57,7 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	if cfg.Gateway == "" {
 		return Summary{}, fmt.Errorf("load: no gateway; give its URL, such as http://127.0.0.1:8080")
 	}
-	if cfg.RPS <= 0 {
+	if !(cfg.RPS > 0) { // NaN, too
 		return Summary{}, fmt.Errorf("load: %v requests a second; it must be positive", cfg.RPS)
 	}
 	if cfg.For > 0 {

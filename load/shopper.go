@@ -28,9 +28,8 @@ type shopper struct {
 	rng     *rand.Rand
 }
 
-// The mix of journeys: weights in percent of requests asked for. A checkout
-// needs something in the cart, so its journey puts it there first; those
-// requests are part of the mix.
+// The mix of journeys, by weight. A checkout needs something in the cart, so
+// its journey puts it there first: of 100 requests, 30 are checkouts.
 var journeys = []struct {
 	weight int
 	steps  []step

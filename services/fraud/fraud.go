@@ -15,6 +15,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/services/contracts"
+	"github.com/tenhop/tenhop/services/problem"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -41,22 +42,19 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 type server struct{ store *runtime.Store }
 
 func (s *server) check(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
 	var c contracts.FraudCheck
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10)).Decode(&c); err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": "the body is not a check: " + err.Error()})
+		problem.Write(w, http.StatusBadRequest, "the body is not a check: "+err.Error())
 		return
 	}
 	hop.SetAttributes(r.Context(), attribute.String("region", c.Region), attribute.String("payment.method", c.Method))
 	v, err := s.judge(r.Context(), c)
 	if err != nil {
-		hop.Logger(r.Context()).Error().Err(err).Msg("check failed")
-		w.WriteHeader(http.StatusInternalServerError)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": "internal error"})
+		problem.Answer(w, hop.Logger(r.Context()), err)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(v)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // payment is gone when it fails
 }
 
 func (s *server) judge(ctx context.Context, c contracts.FraudCheck) (contracts.FraudVerdict, error) {

@@ -6,10 +6,8 @@ import (
 	"io"
 	"net/http"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/services/problem"
 )
 
 func answer(w http.ResponseWriter, code int, body any) {
@@ -19,33 +17,12 @@ func answer(w http.ResponseWriter, code int, body any) {
 }
 
 func fail(w http.ResponseWriter, code int, message string) {
-	answer(w, code, map[string]string{"error": message})
+	problem.Write(w, code, message)
 }
 
-// statuses maps what a service behind says to what a customer is told
-// (google.rpc.Code's HTTP mapping).
-var statuses = map[codes.Code]int{
-	codes.InvalidArgument: http.StatusBadRequest, codes.NotFound: http.StatusNotFound, codes.AlreadyExists: http.StatusConflict,
-	codes.PermissionDenied: http.StatusForbidden, codes.Unauthenticated: http.StatusUnauthorized,
-	codes.ResourceExhausted: http.StatusTooManyRequests, codes.FailedPrecondition: http.StatusUnprocessableEntity,
-	codes.Aborted: http.StatusConflict, codes.Unavailable: http.StatusServiceUnavailable,
-	codes.DeadlineExceeded: http.StatusGatewayTimeout, codes.Canceled: 499,
-}
-
-// failed answers with a service's error. Texts of server-side errors stay in
-// the log: they may say more than a customer should read.
+// failed answers with a service's error, as its kind asks for.
 func failed(w http.ResponseWriter, r *http.Request, err error) {
-	s := status.Convert(err)
-	code, ok := statuses[s.Code()]
-	if !ok {
-		code = http.StatusInternalServerError
-	}
-	message := s.Message()
-	if code >= http.StatusInternalServerError {
-		hop.Logger(r.Context()).Error().Err(err).Msg("request failed behind the gateway")
-		message = "the storefront cannot do this right now; please try again"
-	}
-	fail(w, code, message)
+	problem.Answer(w, hop.Logger(r.Context()), err)
 }
 
 // decode reads a JSON body strictly; it has answered when it returns false.

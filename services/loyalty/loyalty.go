@@ -24,6 +24,7 @@ import (
 	"github.com/uber/jaeger-client-go/transport"
 
 	"github.com/tenhop/tenhop/services/contracts"
+	"github.com/tenhop/tenhop/services/problem"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -113,14 +114,12 @@ func (s *server) points(w http.ResponseWriter, r *http.Request) {
 		account.Points = welcome(user)
 		_, err = s.store.Exec(r.Context(), "INSERT INTO points (user_id, points) VALUES (?, ?) ON CONFLICT DO NOTHING", user, account.Points)
 	}
-	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		s.log.Error().Err(err).Msg("points could not be read")
-		w.WriteHeader(http.StatusInternalServerError)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": "internal error"})
+		problem.Answer(w, &s.log, err)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(account)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(account) // pricing is gone when it fails
 }
 
 // welcome is what a new customer starts with: the same for the same one.
