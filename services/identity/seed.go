@@ -16,6 +16,8 @@ func APIKey(n int) string { return fmt.Sprintf("demo-key-%03d", n) }
 // UserID returns the ID of the nth seeded user.
 func UserID(n int) string { return fmt.Sprintf("user-%03d", n) }
 
+// Each tier lives in every region: were they tied, a fault of one would look
+// like a fault of the other.
 var (
 	tiers   = []string{"standard", "standard", "standard", "silver", "silver", "gold"}
 	regions = []string{"eu", "us", "apac"}
@@ -32,7 +34,7 @@ func seed(ctx context.Context, store *runtime.Store) error {
 		for n := range Users {
 			name := given[n%len(given)] + " " + family[n%len(family)]
 			_, err := tx.Exec(ctx, "INSERT INTO users (id, name, email, tier, region, api_key) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-				UserID(n), name, fmt.Sprintf("user%03d@shop.example", n), tiers[n%len(tiers)], regions[n%len(regions)], APIKey(n))
+				UserID(n), name, fmt.Sprintf("user%03d@shop.example", n), tiers[n%len(tiers)], regions[n/len(tiers)%len(regions)], APIKey(n))
 			if err != nil {
 				return fmt.Errorf("seed users: %w", err)
 			}

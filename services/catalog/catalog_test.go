@@ -1,0 +1,62 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/storetest"
+)
+
+func TestCatalog(t *testing.T) {
+	storetest.Each(t, "catalog", func(t *testing.T, e *runtime.Env) {
+		ctx := t.Context()
+		store, err := e.OpenStore(ctx, migrations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // a restart seeds nothing twice
+			if err := seed(ctx, store); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := &server{store: store}
+		page, err := s.ListProducts(ctx, &pb.ListProductsRequest{Category: "books", Limit: 3, Offset: 1})
+		if err != nil || len(page.GetProducts()) != 3 || page.GetProducts()[0].GetCategory() != "books" {
+			t.Errorf("a page of books: %v %v", page, err)
+		}
+		for _, c := range []struct {
+			why, query string
+			want       int
+			code       codes.Code
+		}{
+			{"a word, whatever its case", "KETTLE", 20, codes.OK},
+			{"one product by its number", "no. 42", 1, codes.OK},
+			{"a wildcard is a letter like any other", "%", 0, codes.OK},
+			{"and so are its escape", `\`, 0, codes.OK},
+			{"and an underscore", "o_k", 0, codes.OK},
+			{"a quote ends no literal", "' OR 1=1 --", 0, codes.OK},
+			{"nothing is not everything", "  ", 0, codes.InvalidArgument},
+			{"a novel", strings.Repeat("x", 201), 0, codes.InvalidArgument},
+		} {
+			got, err := s.Search(ctx, &pb.SearchRequest{Query: c.query})
+			if len(got.GetProducts()) != c.want || status.Code(err) != c.code {
+				t.Errorf("%s: %d products, %v", c.why, len(got.GetProducts()), err)
+			}
+		}
+		some, err := s.GetProducts(ctx, &pb.GetProductsRequest{ProductIds: []string{ProductID(5), ProductID(1), "p-999"}})
+		if err != nil || len(some.GetProducts()) != 2 {
+			t.Errorf("two of three exist: %v %v", some, err)
+		}
+		if _, err := s.GetProducts(ctx, &pb.GetProductsRequest{ProductIds: make([]string, maxPage+1)}); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("too many at once: %v", err)
+		}
+		if _, err := s.GetProduct(ctx, &pb.GetProductRequest{ProductId: "p-999"}); status.Code(err) != codes.NotFound {
+			t.Errorf("%v", err)
+		}
+	})
+}
