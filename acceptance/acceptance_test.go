@@ -121,11 +121,12 @@ func checkQuiet(t *testing.T, s *storefront, tries int) {
 }
 
 func checkHop(t *testing.T, s *storefront, hop string) {
-	s.settle()
+	s.settle()                                   // the first minute after the start
+	time.Sleep(time.Until(s.liftedAt.Add(calm))) // between two faults
 	s.must("chaos", "inject", hop, "--latency", "500ms", "--for", "90s")
 	defer func() {
 		s.must("chaos", "clear")
-		s.quietSince = time.Now()
+		s.liftedAt = time.Now()
 	}()
 	began := time.Now()
 	var last diagnosis
@@ -147,8 +148,11 @@ func checkHop(t *testing.T, s *storefront, hop string) {
 // baseline is the quiet that a diagnosis wants to have seen, with a margin.
 const baseline = 75 * time.Second
 
-// settle waits until the last fault is so long over that a diagnosis has a
-// baseline without it.
+// calm is what two faults in a row are apart: a diagnosis leaves earlier spikes
+// out of its baseline by itself, as long as there is something between them.
+const calm = 20 * time.Second
+
+// settle waits until the start is so long over that a diagnosis has a baseline.
 func (s *storefront) settle() { time.Sleep(time.Until(s.quietSince.Add(baseline))) }
 
 func checkDownAndUp(t *testing.T, s *storefront) {

@@ -29,7 +29,8 @@ type storefront struct {
 	out     *bytes.Buffer
 	ended   chan error
 
-	quietSince time.Time // the last fault is over since
+	quietSince time.Time // of the start
+	liftedAt   time.Time // of the last fault
 }
 
 // build compiles the program under test.
