@@ -3,6 +3,7 @@ package acceptance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -81,7 +82,7 @@ func checkStart(t *testing.T, s *storefront) {
 				return nil
 			}
 		}
-		return fmt.Errorf("%d traces: %v", len(traces), err)
+		return fmt.Errorf("%d traces: %w", len(traces), errors.Join(err, errors.New("none is complete")))
 	})
 	first := time.Since(s.began)
 	figure(t, first <= 15*time.Second, "first complete trace of 13 services", "≤ 15 s", "%.1f s", first.Seconds())

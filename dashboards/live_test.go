@@ -121,7 +121,7 @@ func (r *runner) variables(ctx context.Context, t *testing.T, d grafana.Dashboar
 			t.Error(err)
 		}
 		// Without environments there is no label, and All matches that.
-		if len(answer.Data) == 0 && !(v.Name == "env" && v.AllValue == ".*") {
+		if len(answer.Data) == 0 && (v.Name != "env" || v.AllValue != ".*") {
 			t.Errorf("%s: variable %s has no value: %s", d.UID, v.Name, v.Definition)
 		}
 	}

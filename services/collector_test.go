@@ -80,7 +80,7 @@ func (c *collector) thrift(w http.ResponseWriter, r *http.Request) {
 	buf := thrift.NewTMemoryBufferLen(len(body))
 	_, _ = buf.Write(body) // memory takes everything
 	var batch jaegerthrift.Batch
-	if err := batch.Read(r.Context(), thrift.NewTBinaryProtocolTransport(buf)); err != nil {
+	if err := batch.Read(r.Context(), thrift.NewTBinaryProtocolConf(buf, &thrift.TConfiguration{})); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

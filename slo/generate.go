@@ -164,8 +164,8 @@ func (f plan) alert(s SLO, p burn) rule {
 	sel := fmt.Sprintf(`{service_name=%q,slo=%q,windows=%q}`, f.Service, s.Name, f.kind)
 	limit := fmt.Sprintf("%.6g", p.factor*(1-s.Objective/100))
 	a := rule{
-		Alert: "SLOBurn",
-		Expr:  fmt.Sprintf("%s%s > %s\nand\n%s%s > %s", record(p.long), sel, limit, record(p.short), sel, limit),
+		Alert:  "SLOBurn",
+		Expr:   fmt.Sprintf("%s%s > %s\nand\n%s%s > %s", record(p.long), sel, limit, record(p.short), sel, limit),
 		Labels: f.labels(s),
 		Annotations: map[string]string{
 			"summary": fmt.Sprintf("%s: error budget burns more than %v times too fast over %s and %s ({{ $value | humanizePercentage }} bad)",

@@ -250,13 +250,3 @@ func lastLine(s string) string {
 	}
 	return ": " + s[strings.LastIndexByte(s, '\n')+1:]
 }
-
-// failure returns why a child ended before it was ready, if it did.
-func (g *Group) failure(name string) error {
-	for _, c := range g.all() {
-		if c.Name == name {
-			return c.failure()
-		}
-	}
-	return nil
-}

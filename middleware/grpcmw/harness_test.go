@@ -87,7 +87,7 @@ func (s *side) span(t *testing.T) sdktrace.ReadOnlySpan {
 func attr(span sdktrace.ReadOnlySpan, key attribute.Key) string {
 	for _, a := range span.Attributes() {
 		if a.Key == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

@@ -93,7 +93,7 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	returned := false
 	defer func() {
 		if returned {
-			c.end(err, nil)
+			_ = c.end(err, nil) // what a panic becomes; here it is err itself
 			return
 		}
 		// recover is nil after runtime.Goexit, which goes on by itself.
@@ -120,7 +120,7 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	returned := false
 	defer func() {
 		if returned {
-			c.end(err, nil)
+			_ = c.end(err, nil) // what a panic becomes; here it is err itself
 			return
 		}
 		err = c.end(nil, orGoexit(recover()))

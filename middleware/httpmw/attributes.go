@@ -1,7 +1,6 @@
 package httpmw
 
 import (
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -111,11 +110,3 @@ func methodIndex(m string) int {
 
 // method returns a method as a label value.
 func method(m string) string { return methods[methodIndex(m)] }
-
-// hostOf is a host without its port, for names of dependencies.
-func hostOf(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return hostport
-}

@@ -199,7 +199,7 @@ func errorType(err error) string {
 func (c *clientCall) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	switch {
-	case err == io.EOF: //nolint:errorlint // io.Reader's contract: EOF is returned itself
+	case err == io.EOF: // io.Reader's contract: EOF is returned itself
 		c.finish(nil)
 	case err != nil:
 		c.finish(err)

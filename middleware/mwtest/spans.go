@@ -119,7 +119,7 @@ func (s *span) change(f func(*Span)) {
 func (s *span) SetAttributes(kv ...attribute.KeyValue) {
 	s.change(func(d *Span) {
 		for _, a := range kv {
-			d.Attributes[string(a.Key)] = a.Value.Emit()
+			d.Attributes[string(a.Key)] = a.Value.String()
 		}
 	})
 }

@@ -44,8 +44,8 @@ func TestValuesOfAStatementAreNowhere(t *testing.T) {
 			failed++
 		}
 		for _, a := range s.Attributes() {
-			if strings.Contains(a.Value.Emit(), "secret") {
-				t.Errorf("span %s: %s = %s", s.Name(), a.Key, a.Value.Emit())
+			if strings.Contains(a.Value.String(), "secret") {
+				t.Errorf("span %s: %s = %s", s.Name(), a.Key, a.Value.String())
 			}
 		}
 		if len(s.Events()) != 0 || strings.Contains(s.Status().Description, "nothere") {

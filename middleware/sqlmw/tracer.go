@@ -78,7 +78,7 @@ func (s *span) End(...trace.SpanEndOption) {
 		}
 	}
 	t := s.tracer
-	sc := s.Span.SpanContext()
+	sc := s.SpanContext()
 	t.duration.Observe(s.call.End(out), t.telemetry.Now(), sc, t.system, s.name, t.dependency, out.ErrorType)
 }
 
