@@ -15,9 +15,9 @@ const lifelineVariable = "TENHOP_LIFELINE_FD"
 // ErrOrphaned is the cause of the context that Lifeline cancels.
 var ErrOrphaned = errors.New("the supervisor is gone")
 
-// trimAfter is how long after its start a child gives back what only the start
-// needed.
-const trimAfter = 5 * time.Second
+// trimEvery is how often a child gives back the pages of the program's file
+// that it does not use: after its start, and after bursts of other work.
+const trimEvery = 10 * time.Second
 
 // orphanGrace is how long an orphan may take to end in order.
 const orphanGrace = 5 * time.Second
@@ -31,7 +31,11 @@ func Lifeline(ctx context.Context) context.Context {
 		return ctx
 	}
 	syscall.CloseOnExec(fd)
-	time.AfterFunc(trimAfter, func() { _ = trim() }) // without it the process only looks larger
+	go func() {
+		for range time.Tick(trimEvery) {
+			_ = trim() // without it the process only looks larger
+		}
+	}()
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		pipe := os.NewFile(uintptr(fd), "lifeline")
