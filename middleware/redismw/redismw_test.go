@@ -58,7 +58,7 @@ func wait(t *testing.T, reg *prometheus.Registry) (seconds float64) {
 func TestCommandIsASpanAndAWait(t *testing.T) {
 	client, tel, spans, reg := newClient(t, 2)
 	ctx, h := tel.Begin(t.Context(), hop.Incoming{Protocol: "grpc", Operation: "tenhop.v1.Cart/Get"})
-	if err := client.Get(ctx, "cart:alice").Err(); err != redis.Nil { //nolint:errorlint // go-redis returns it itself
+	if err := client.Get(ctx, "cart:alice").Err(); err != redis.Nil { // go-redis returns it itself
 		t.Fatal(err)
 	}
 	if err := client.Do(ctx, "NOSUCH").Err(); err == nil {

@@ -44,7 +44,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		return runtime.Service{}, err
 	}
 	log := zerolog.New(e.LogWriter).With().Timestamp().Str("service", e.Name).Logger()
-	var reporter jaeger.Reporter = jaeger.NewNullReporter()
+	reporter := jaeger.NewNullReporter()
 	if e.JaegerURL != "" {
 		// One span a batch sends at once; the agentless transport has no timer of its own.
 		reporter = jaeger.NewRemoteReporter(transport.NewHTTPTransport(e.JaegerURL, transport.HTTPBatchSize(10)))
