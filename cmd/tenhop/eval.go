@@ -28,6 +28,9 @@ from spans alone, beside three rankers that know less.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir == "" {
+				dir = os.Getenv("TENHOP_CORPORA")
+			}
+			if dir == "" {
 				return usagef("--corpus DIR is missing: the folder of the recorded incidents")
 			}
 			if opt.Traces < 0 {
@@ -60,7 +63,7 @@ from spans alone, beside three rankers that know less.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&dir, "corpus", os.Getenv("TENHOP_CORPORA"), "folder of recorded incidents (default $TENHOP_CORPORA)")
+	fl.StringVar(&dir, "corpus", "", "folder of recorded incidents (default $TENHOP_CORPORA)")
 	fl.IntVar(&opt.Traces, "traces", 0, "fault traces a case, drawn by the seed; 0 for all")
 	fl.Uint64Var(&opt.Seed, "seed", 0, "of the draw and of the random ranker")
 	fl.BoolVar(&opt.Anonymise, "anonymise", false, "hash the names first: the figures must not change")
