@@ -124,11 +124,11 @@ const (
 // callers and callees, and compares the sum with the duration at the entry.
 // Undisturbed, these requests last a millisecond or two, of which recording the
 // spans is some percent: that figure is printed; the one that has to hold is
-// of requests in which a hop works for 30 ms.
+// of requests in which a hop works for 80 ms.
 func checkSum(t *testing.T, s *storefront) {
 	short := deviations(t, s, s.began)
 	t.Logf("undisturbed: median %.2f %%, worst %.2f %% of %d", 100*short[len(short)/2], 100*short[len(short)-1], len(short))
-	s.must("chaos", "inject", worker, "--latency", "30ms", "--for", "60s")
+	s.must("chaos", "inject", worker, "--latency", "80ms", "--for", "60s")
 	off := deviations(t, s, time.Now().Add(200*time.Millisecond)) // requests under way are over by then
 	s.must("chaos", "clear")
 	median := off[len(off)/2]

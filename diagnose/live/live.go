@@ -166,5 +166,6 @@ func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, n
 		normal, err = c.Traces(gctx, q)
 		return err
 	})
-	return slow, normal, g.Wait()
+	err = g.Wait()
+	return slow, normal, err
 }

@@ -106,6 +106,9 @@ func asyncEntries(sums, counts []Series, sync []diagnose.EntrySeries) []diagnose
 	for _, s := range sums {
 		e := s.Labels["entry"]
 		n := count[e][consumer{s.Labels["service_name"], s.Labels["operation"]}]
+		if total(n) == 0 {
+			continue // its first scrape came between the two questions
+		}
 		if m := total(s.Values) / total(n); m > longest[e] {
 			longest[e] = m
 			last[e] = diagnose.EntrySeries{Sum: s.Values, Count: n}

@@ -118,6 +118,9 @@ const barWidth = 24
 
 // Bar draws before as solid and what was added as shaded.
 func Bar(before, now, longest float64) string {
+	if longest <= 0 {
+		return ""
+	}
 	cells := func(v float64) int { return int(math.Round(math.Max(v, 0) / longest * barWidth)) }
 	solid := cells(math.Min(before, now))
 	return strings.Repeat("█", solid) + strings.Repeat("░", max(cells(now)-solid, 0))
