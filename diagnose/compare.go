@@ -19,9 +19,8 @@ type Suspect struct {
 // KindCalls is a change of what an operation calls.
 const KindCalls = "calls"
 
-// Thresholds of CompareTraces. The ranking of recorded incidents does not hang
-// on them: the weights below were varied by a factor of three either way
-// without a change at the top.
+// Thresholds of CompareTraces. How much the ranking of the recorded incidents
+// depends on each is in docs/diagnosis.md.
 const (
 	minSpans    = 3    // of a unit on each side, to compare its times
 	minParents  = 8    // of an operation on each side, to compare its calls

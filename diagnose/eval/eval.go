@@ -83,7 +83,7 @@ func Run(c *corpus.Corpus, opt Options, progress func(done, total int)) (Report,
 				}
 			}
 			if r.name == "tenhop" && at != 0 {
-				rep.Misses = append(rep.Misses, Miss{ID: cs.ID, Label: label, Ranked: ranked[:min(len(ranked), 5)]})
+				rep.Misses = append(rep.Misses, Miss{ID: cs.ID, Label: label, Ranked: append([]string{}, ranked[:min(len(ranked), 5)]...)})
 			}
 		}
 		if progress != nil {

@@ -11,15 +11,17 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 )
 
-// The families of the middleware, as sums over instances.
+// The families of the middleware, a series an instance: a counter's growth has
+// to be taken before the sum, or one replica's restart counts the lifetime of
+// all the others as growth.
 var queries = map[string]string{
-	"self":            `sum by (service_name, operation, entry, flow) (hop_self_duration_seconds_sum)`,
-	"duration":        `sum by (service_name, operation, entry, flow) (hop_duration_seconds_sum)`,
-	"count":           `sum by (service_name, operation, entry, flow) (hop_duration_seconds_count)`,
-	"wait":            `sum by (service_name, operation, entry, flow, dependency, dependency_kind) (hop_wait_duration_seconds_sum)`,
-	"queue":           `sum by (service_name, operation, entry) (hop_queue_wait_seconds_sum)`,
-	"completionSum":   `sum by (service_name, operation, entry) (hop_completion_duration_seconds_sum)`,
-	"completionCount": `sum by (service_name, operation, entry) (hop_completion_duration_seconds_count)`,
+	"self":            `sum by (service_name, operation, entry, flow, job, instance) (hop_self_duration_seconds_sum)`,
+	"duration":        `sum by (service_name, operation, entry, flow, job, instance) (hop_duration_seconds_sum)`,
+	"count":           `sum by (service_name, operation, entry, flow, job, instance) (hop_duration_seconds_count)`,
+	"wait":            `sum by (service_name, operation, entry, flow, dependency, dependency_kind, job, instance) (hop_wait_duration_seconds_sum)`,
+	"queue":           `sum by (service_name, operation, entry, job, instance) (hop_queue_wait_seconds_sum)`,
+	"completionSum":   `sum by (service_name, operation, entry, job, instance) (hop_completion_duration_seconds_sum)`,
+	"completionCount": `sum by (service_name, operation, entry, job, instance) (hop_completion_duration_seconds_count)`,
 }
 
 // Collect reads the evidence of the time from start on. It returns the number
@@ -41,7 +43,7 @@ func (c *Client) Collect(ctx context.Context, start time.Time, step time.Duratio
 			for i := range found {
 				found[i].Values = growth(found[i].Values)
 			}
-			*to = found
+			*to = overInstances(found)
 			return nil
 		})
 	}
@@ -153,6 +155,27 @@ func growth(v []float64) []float64 {
 			}
 		}
 		last = x
+	}
+	return out
+}
+
+// overInstances adds up the series that differ only in the instance.
+func overInstances(found []Series) []Series {
+	index := map[string]int{}
+	var out []Series
+	for _, s := range found {
+		delete(s.Labels, "job")
+		delete(s.Labels, "instance")
+		k := fmt.Sprint(s.Labels) // maps print in the order of their keys
+		i, ok := index[k]
+		if !ok {
+			index[k] = len(out)
+			out = append(out, s)
+			continue
+		}
+		for j, v := range s.Values {
+			out[i].Values[j] += v
+		}
 	}
 	return out
 }
