@@ -4,6 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt lint acceptance acceptance-short eval bench-middleware fuzz \
+        console console-test images \
         generate check ci
 
 help: ## list the targets
@@ -42,6 +43,17 @@ eval: ## accuracy on the recorded incidents in TENHOP_CORPORA
 
 bench-middleware: ## ours, bare, the peers alone and composed, interleaved in one run
 	cd middleware/bench && GOWORK=off $(GO) run . -rounds 10 -md ../../docs/middleware/bench.md
+
+console: ## build the page's script and style into console/dist (needs node)
+	npm --prefix console/web ci --no-audit --no-fund
+	npm --prefix console/web run check
+	npm --prefix console/web run build
+
+console-test: ## the page in headless Chromium against the real program (about 6 minutes)
+	cd console/browsertest && GOWORK=off $(GO) test -count=1 -v -timeout 20m .
+
+images: ## the same, and write the screenshots of docs/images
+	cd console/browsertest && GOWORK=off TENHOP_IMAGES=$(CURDIR)/docs/images $(GO) test -count=1 -v -timeout 20m .
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzzer of the header parsers for FUZZTIME

@@ -81,6 +81,7 @@ var embedded = []struct {
 		{"jaeger", []string{"jaeger", "jaeger_thrift"}},
 		{"prometheus", []string{"prometheus"}},
 		{"loki", []string{"loki"}},
+		{"console", []string{"console"}},
 	}},
 }
 

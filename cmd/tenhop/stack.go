@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -27,7 +28,9 @@ const (
 
 type stackFlags struct {
 	dir, data, logs, targets, rules string
-	jaeger, prometheus              string
+	jaeger, prometheus, loki        string
+	dashboards                      string
+	hosts                           []string
 	listen                          map[string]string
 	traceMemory, traceDisk          int64
 	metricDisk, logMemory           int64
@@ -40,19 +43,21 @@ func newStackCmd() *cobra.Command {
 		Use:   "stack [PART...]",
 		Short: "Run the stack alone, or parts of it, for your own services",
 		Long: `Run the embedded stand-ins for the OpenTelemetry Collector, Jaeger, Prometheus,
-Loki, Kafka and Redis on their usual ports, in this process, until Ctrl-C.
+Loki, Kafka and Redis, and the console, on their usual ports, in this process,
+until Ctrl-C.
 
 The parts: ` + partNames() + ". None named means all.",
 		Example: `  tenhop stack
   tenhop stack otlp jaeger
-  tenhop stack --listen jaeger=127.0.0.1:26686 --targets targets.json`,
+  tenhop stack --listen jaeger=127.0.0.1:26686 --targets targets.json
+  tenhop stack console --jaeger http://localhost:16686 --prometheus http://localhost:9090`,
 		ValidArgs: strings.Split(partNames(), ", "),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := f.config(args)
 			if err != nil {
 				return err
 			}
-			return runStack(cmd, cfg, f)
+			return runStack(cmd, cfg, f, args)
 		},
 	}
 	fl := cmd.Flags()
@@ -64,6 +69,9 @@ The parts: ` + partNames() + ". None named means all.",
 	fl.StringToStringVar(&f.listen, "listen", nil, "address of an endpoint, such as jaeger=127.0.0.1:26686")
 	fl.StringVar(&f.jaeger, "jaeger", "", "URL of a real Jaeger that the console asks instead")
 	fl.StringVar(&f.prometheus, "prometheus", "", "URL of a real Prometheus that the console asks instead")
+	fl.StringVar(&f.loki, "loki", "", "URL of a real Loki that the console asks instead")
+	fl.StringVar(&f.dashboards, "dashboards", "", "folder of Grafana dashboards that the console shows instead of the built-in ones")
+	fl.StringSliceVar(&f.hosts, "host", nil, "name under which the console is reached, beside localhost and IP addresses")
 	fl.Var(&size{&f.traceMemory}, "trace-memory", "memory for the index of traces (default 64MiB)")
 	fl.Var(&size{&f.traceDisk}, "trace-disk", "disk for traces (default 1GiB)")
 	fl.Var(&size{&f.metricDisk}, "metric-disk", "disk for metrics (default 1GiB)")
@@ -79,7 +87,7 @@ func partNames() string {
 	for _, p := range stack.Parts() {
 		names = append(names, string(p))
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(names, partConsole), ", ")
 }
 
 // config turns flags and arguments into the stack's configuration.
@@ -105,6 +113,9 @@ func (f *stackFlags) config(parts []string) (stack.Config, error) {
 		}
 	}
 	for _, name := range parts {
+		if name == partConsole {
+			continue
+		}
 		if !slices.Contains(stack.Parts(), stack.Part(name)) {
 			return cfg, usagef("there is no part %q; the parts are %s", name, partNames())
 		}
@@ -121,26 +132,51 @@ func (f *stackFlags) config(parts []string) (stack.Config, error) {
 	return cfg, os.MkdirAll(cfg.LogsDir, 0o700)
 }
 
-func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags) error {
+func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string) error {
 	sockets, err := supervisor.Inherited()
 	if err != nil {
 		return err
 	}
-	admin := sockets[socketAdmin]
+	admin, page := sockets[socketAdmin], sockets[socketConsole]
 	delete(sockets, socketAdmin)
+	delete(sockets, socketConsole)
 	cfg.Listeners = sockets
-	s, err := stack.Start(cmd.Context(), cfg)
-	if err != nil {
-		return err
+	moved := false
+	if len(parts) == 0 || slices.Contains(parts, partConsole) {
+		if page == nil {
+			if page, moved, err = listenConsole(f.listen[socketConsole]); err != nil {
+				return err
+			}
+		}
+		delete(cfg.Addresses, socketConsole)
+		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: page.Addr().String()}
+	}
+	var s *stack.Stack
+	endpoints := map[string]string{}
+	if len(parts) == 0 || len(cfg.Parts) > 0 {
+		if s, err = stack.Start(cmd.Context(), cfg); err != nil {
+			return err
+		}
+		endpoints = s.Endpoints()
+	}
+	if page != nil {
+		stop, err := f.serveConsole(page, endpoints, cfg)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	if admin != nil {
 		srv := &http.Server{Handler: http.HandlerFunc(stackAdmin), ReadHeaderTimeout: 5 * time.Second}
 		go func() { _ = srv.Serve(admin) }() // it ends with the process
 		defer srv.Close()
 	} else {
-		printEndpoints(cmd, s)
+		printEndpoints(cmd, s, page, moved)
 	}
 	<-cmd.Context().Done()
+	if s == nil {
+		return nil
+	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 5*time.Second)
 	defer cancel()
 	return s.Close(stop)
@@ -156,10 +192,18 @@ func stackAdmin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func printEndpoints(cmd *cobra.Command, s *stack.Stack) {
+func printEndpoints(cmd *cobra.Command, s *stack.Stack, page net.Listener, pageMoved bool) {
 	out := cmd.OutOrStdout()
-	moved := s.Moved()
-	endpoints := s.Endpoints()
+	moved, endpoints := map[string]string{}, map[string]string{}
+	if s != nil {
+		moved, endpoints = s.Moved(), s.Endpoints()
+	}
+	if page != nil {
+		endpoints[socketConsole] = "http://" + page.Addr().String()
+		if pageMoved {
+			moved[socketConsole] = consoleAddress
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
 		note := ""
 		if wanted := moved[name]; wanted != "" {

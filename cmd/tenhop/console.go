@@ -1,0 +1,83 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/tenhop/tenhop/console"
+	"github.com/tenhop/tenhop/dashboards"
+	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/stack"
+)
+
+// partConsole is the part of `tenhop stack` that is not the stack's.
+const partConsole = "console"
+
+const consoleAddress = "127.0.0.1:8000"
+
+// listenConsole opens the console's port, or any free one when that is taken
+// and nobody asked for it.
+func listenConsole(address string) (l net.Listener, moved bool, err error) {
+	l, err = net.Listen("tcp", cmp.Or(address, consoleAddress))
+	if address == "" && errors.Is(err, syscall.EADDRINUSE) {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+		return l, true, err
+	}
+	return l, false, err
+}
+
+// serveConsole serves the page beside the stack until stop is called.
+func (f *stackFlags) serveConsole(l net.Listener, endpoints map[string]string, cfg stack.Config) (stop func(), err error) {
+	shown := fs.FS(dashboards.FS)
+	if f.dashboards != "" {
+		shown = os.DirFS(f.dashboards)
+	}
+	c, err := console.New(console.Config{
+		Prometheus: cmp.Or(f.prometheus, endpoints[stack.EndpointPrometheus]),
+		Jaeger:     cmp.Or(f.jaeger, endpoints[stack.EndpointJaeger]),
+		Loki:       cmp.Or(f.loki, endpoints[stack.EndpointLoki]),
+		Dashboards: shown,
+		Token:      os.Getenv("TENHOP_CHAOS_TOKEN"),
+		Storefront: func() (console.Storefront, error) { return storefront(f.dir) },
+		DrillFile:  filepath.Join(cfg.DataDir, "drills.jsonl"),
+		Hosts:      f.hosts,
+		Logger:     cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	srv := &http.Server{Handler: c, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			cfg.Logger.Error("server ended", "part", partConsole, "error", err)
+		}
+	}()
+	return func() {
+		c.Close()
+		srv.Close()
+	}, nil
+}
+
+// storefront is what the console's faults and drills act on.
+func storefront(dir string) (console.Storefront, error) {
+	state, err := readState(dir)
+	if err != nil {
+		return console.Storefront{}, err
+	}
+	reach, err := faults(dir)
+	if err != nil {
+		return console.Storefront{}, err
+	}
+	s := console.Storefront{Faults: reach, Entry: drill.Entry{Service: "gateway", Operation: "POST /checkout"}, Up: time.Now()}
+	if state.ReadyAt != nil {
+		s.Up = *state.ReadyAt
+	}
+	return s, nil
+}

@@ -1,0 +1,88 @@
+package console
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// dist is what web/build.mjs writes: index.html and hashed assets, each beside
+// its gzip form.
+//
+//go:embed dist
+var dist embed.FS
+
+// pages are the paths of the page itself; it routes them in the browser. Those
+// of Jaeger are among them.
+var pages = []string{
+	"/{$}", "/diagnose", "/search", "/trace/{id}", "/compare", "/dashboards", "/d/{uid}", "/d/{uid}/{slug}", "/drills",
+}
+
+// page registers the page and its assets.
+func (c *Console) page() error {
+	index, err := readAsset("index.html")
+	if err != nil {
+		return err
+	}
+	for _, p := range pages {
+		c.mux.HandleFunc("GET "+p, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "no-cache")
+			index.serve(w, r)
+		})
+	}
+	names, err := fs.Glob(dist, "dist/assets/*.gz")
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		file := strings.TrimSuffix(strings.TrimPrefix(name, "dist/"), ".gz")
+		a, err := readAsset(file)
+		if err != nil {
+			return err
+		}
+		c.mux.HandleFunc("GET /"+file, func(w http.ResponseWriter, r *http.Request) {
+			// The name holds a hash of the content.
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			a.serve(w, r)
+		})
+	}
+	return nil
+}
+
+// asset is a file of the page. Only the compressed form is embedded.
+type asset struct {
+	kind       string
+	compressed []byte
+}
+
+func readAsset(name string) (asset, error) {
+	b, err := dist.ReadFile("dist/" + name + ".gz")
+	if err != nil {
+		return asset{}, fmt.Errorf("the page was not built: %w; run npm ci && npm run build in console/web", err)
+	}
+	return asset{mime.TypeByExtension(path.Ext(name)), b}, nil
+}
+
+func (a asset) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", a.kind)
+	w.Header().Set("Vary", "Accept-Encoding")
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.Header().Set("Content-Encoding", "gzip")
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.compressed))
+		return
+	}
+	z, err := gzip.NewReader(bytes.NewReader(a.compressed))
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	_, _ = io.Copy(w, z) // the client is gone
+}

@@ -1,0 +1,74 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// DashboardInfo is a dashboard in the list.
+type DashboardInfo struct {
+	UID         string   `json:"uid"`
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Tags        []string `json:"tags"`
+	Panels      int      `json:"panels"`
+}
+
+// dashboardFile is what is read of a file; the page reads the rest.
+type dashboardFile struct {
+	DashboardInfo
+	Panels []json.RawMessage `json:"panels"`
+}
+
+// files reads every dashboard. They are few, and a folder of one's own may
+// change while the console runs.
+func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
+	raw := map[string]json.RawMessage{}
+	list := []DashboardInfo{}
+	if c.cfg.Dashboards == nil {
+		return raw, list, nil
+	}
+	names, err := fs.Glob(c.cfg.Dashboards, "*.json")
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		b, err := fs.ReadFile(c.cfg.Dashboards, name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read dashboard: %w", err)
+		}
+		var d dashboardFile
+		if err := json.Unmarshal(b, &d); err != nil {
+			return nil, nil, fmt.Errorf("dashboard %s is not Grafana's JSON: %w", name, err)
+		}
+		if d.UID == "" {
+			d.UID = strings.TrimSuffix(name, ".json")
+		}
+		d.DashboardInfo.Panels = len(d.Panels)
+		raw[d.UID] = b
+		list = append(list, d.DashboardInfo)
+	}
+	slices.SortFunc(list, func(a, b DashboardInfo) int { return strings.Compare(a.Title, b.Title) })
+	return raw, list, nil
+}
+
+func (c *Console) dashboards(*http.Request) (any, error) {
+	_, list, err := c.files()
+	return list, err
+}
+
+func (c *Console) dashboard(r *http.Request) (any, error) {
+	raw, _, err := c.files()
+	if err != nil {
+		return nil, err
+	}
+	d, ok := raw[r.PathValue("uid")]
+	if !ok {
+		return nil, &apiError{http.StatusNotFound, "there is no dashboard with the uid " + r.PathValue("uid")}
+	}
+	return d, nil
+}

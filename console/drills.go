@@ -1,0 +1,281 @@
+package console
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/drill"
+)
+
+// Phases of a drill.
+const (
+	phaseIdle     = "idle"
+	phaseQuiet    = "quiet"    // a baseline is gathered; nothing is wrong yet
+	phaseSearch   = "search"   // a hop is slower; the clock runs
+	phaseRecovery = "recovery" // answered; the fault is lifted
+)
+
+// DrillState is what every open page shows of the drill.
+type DrillState struct {
+	Phase   string       `json:"phase"`
+	Said    string       `json:"said,omitempty"`
+	Started *time.Time   `json:"started,omitempty"` // of the phase
+	Error   string       `json:"error,omitempty"`   // what ended the last one
+	History []DrillEntry `json:"history"`           // newest first
+}
+
+// DrillEntry is a drill that is over.
+type DrillEntry struct {
+	At    time.Time        `json:"at"`
+	Round drill.Round      `json:"round"`
+	Proof *diagnose.Result `json:"proof,omitempty"` // what the diagnosis said when the answer was given
+}
+
+// keptDrills bounds the history.
+const keptDrills = 100
+
+// drills runs one drill at a time.
+type drills struct {
+	console *Console
+	file    string
+
+	mu      sync.Mutex
+	state   DrillState
+	cancel  context.CancelFunc
+	done    chan struct{}
+	answers chan drill.Guess
+}
+
+func newDrills(c *Console) (*drills, error) {
+	d := &drills{console: c, file: c.cfg.DrillFile, answers: make(chan drill.Guess),
+		state: DrillState{Phase: phaseIdle, History: []DrillEntry{}}}
+	if err := d.read(); err != nil {
+		return nil, err
+	}
+	return d, c.live.publish("drill", d.state)
+}
+
+// read loads the history. A line that is damaged, by a crash, is left out.
+func (d *drills) read() error {
+	if d.file == "" {
+		return nil
+	}
+	b, err := os.ReadFile(d.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the drills: %w", err)
+	}
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		var e DrillEntry
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			d.state.History = append([]DrillEntry{e}, d.state.History...)
+		}
+	}
+	d.state.History = d.state.History[:min(len(d.state.History), keptDrills)]
+	return lines.Err()
+}
+
+func (d *drills) append(e DrillEntry) error {
+	if d.file == "" {
+		return nil
+	}
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(d.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	return errors.Join(err, f.Close())
+}
+
+// change updates the state and tells every page.
+func (d *drills) change(f func(*DrillState)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f(&d.state)
+	if err := d.console.live.publish("drill", d.state); err != nil {
+		d.console.cfg.Logger.Error("tell pages about the drill", "error", err)
+	}
+}
+
+func (s *DrillState) enter(phase string) {
+	now := time.Now()
+	s.Phase, s.Started = phase, &now
+}
+
+func (d *drills) running() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cancel != nil
+}
+
+// stop ends a drill that runs and waits until its fault is lifted.
+func (d *drills) stop() {
+	d.mu.Lock()
+	cancel, done := d.cancel, d.done
+	d.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-done
+	}
+}
+
+func (c *Console) drillState(*http.Request) (any, error) {
+	c.drills.mu.Lock()
+	defer c.drills.mu.Unlock()
+	s := c.drills.state
+	s.History = slices.Clone(s.History)
+	return s, nil
+}
+
+// drillChoices are the hops and operations that an answer may name.
+func (c *Console) drillChoices(r *http.Request) (any, error) {
+	s, err := c.storefront()
+	if err != nil {
+		return nil, err
+	}
+	hops, err := drill.Hops(r.Context(), c.cfg.Jaeger, s.Entry)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for _, h := range hops {
+		out[h.Service] = append(out[h.Service], h.Operation)
+	}
+	return map[string]any{"hops": out, "kinds": []string{diagnose.KindSelf, diagnose.KindDependency, diagnose.KindLink, diagnose.KindQueue}}, nil
+}
+
+func (c *Console) startDrill(*http.Request) (any, error) {
+	s, err := c.storefront()
+	if err != nil {
+		return nil, err
+	}
+	if !c.jaeger.configured() || !c.prom.configured() {
+		return nil, &apiError{http.StatusServiceUnavailable, "a drill needs Jaeger and Prometheus"}
+	}
+	d := c.drills
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cancel != nil {
+		return nil, &apiError{http.StatusConflict, "a drill runs already"}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.cancel, d.done = cancel, make(chan struct{})
+	// The quiet before a drill is counted from the end of the one before.
+	if h := d.state.History; len(h) > 0 && h[0].At.After(s.Up) {
+		s.Up = h[0].At
+	}
+	go d.run(ctx, s)
+	return struct{}{}, nil
+}
+
+func (c *Console) endDrill(*http.Request) (any, error) {
+	c.drills.stop()
+	return struct{}{}, nil
+}
+
+// answerDrill takes the answer: hop, operation, kind.
+func (c *Console) answerDrill(r *http.Request) (any, error) {
+	var in struct {
+		Hop       string `json:"hop"`
+		Operation string `json:"operation"`
+		Kind      string `json:"kind"`
+	}
+	if err := readJSON(r, &in); err != nil {
+		return nil, err
+	}
+	if in.Hop == "" || in.Operation == "" || in.Kind == "" {
+		return nil, badRequest("an answer names a hop, an operation and a kind")
+	}
+	select {
+	case c.drills.answers <- drill.Guess{Hop: in.Hop, Operation: in.Operation, Kind: in.Kind}:
+		return struct{}{}, nil
+	case <-time.After(time.Second):
+		return nil, &apiError{http.StatusConflict, "no drill waits for an answer"}
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// proofWithin is how far back the diagnosis that proves an answer looks.
+const proofWithin = 5 * time.Minute
+
+// run is one drill from the quiet before it to the recovery.
+func (d *drills) run(ctx context.Context, s Storefront) {
+	c := d.console
+	proofs := make(chan *diagnose.Result, 1)
+	cfg := drill.Config{Faults: s.Faults, Jaeger: c.cfg.Jaeger, Prometheus: c.cfg.Prometheus, Entry: s.Entry, Up: s.Up,
+		Rounds: 1, Seed: rand.Uint64(),
+		Say: func(format string, args ...any) {
+			d.change(func(st *DrillState) { st.Said = fmt.Sprintf(format, args...) })
+		},
+		Human: func(ctx context.Context, _ []string) (drill.Guess, error) {
+			d.change(func(st *DrillState) { st.enter(phaseSearch) })
+			select {
+			case <-ctx.Done():
+				return drill.Guess{}, ctx.Err()
+			case guess := <-d.answers:
+				// The fault is still in force; the clock does not wait for this.
+				go func() { proofs <- d.proof(context.WithoutCancel(ctx), s) }()
+				d.change(func(st *DrillState) { st.enter(phaseRecovery) })
+				return guess, nil
+			}
+		},
+	}
+	d.change(func(st *DrillState) { st.enter(phaseQuiet); st.Said, st.Error = "", "" })
+	rounds, err := drill.Run(ctx, cfg)
+	var over []DrillEntry
+	for _, r := range rounds {
+		e := DrillEntry{At: time.Now(), Round: r}
+		if r.Seconds.Answered != nil {
+			e.Proof = <-proofs
+		}
+		err = errors.Join(err, d.append(e))
+		over = append(over, e)
+	}
+	d.change(func(st *DrillState) {
+		st.Phase, st.Started, st.Said = phaseIdle, nil, ""
+		st.History = append(over, st.History...)
+		st.History = st.History[:min(len(st.History), keptDrills)]
+		switch {
+		case errors.Is(err, context.Canceled):
+			st.Error = "the drill was ended; its fault is lifted"
+		case err != nil:
+			st.Error = err.Error()
+		}
+	})
+	d.mu.Lock()
+	d.cancel()
+	d.cancel = nil
+	close(d.done)
+	d.mu.Unlock()
+}
+
+// proof is what the diagnosis says; nil when it cannot be asked.
+func (d *drills) proof(ctx context.Context, s Storefront) *diagnose.Result {
+	res, err := d.console.runDiagnosis(ctx, s.Entry.Operation, proofWithin)
+	if err != nil {
+		d.console.cfg.Logger.Warn("diagnose for the proof of a drill", "error", err)
+		return nil
+	}
+	return &res
+}

@@ -1,0 +1,68 @@
+package console
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// contentPolicy lets the page run its own script and style and nothing else.
+// Charts and the map set positions in style attributes from script, which the
+// policy does not concern.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// guard refuses what another site's page could send through a reader's browser,
+// and sets the headers that keep telemetry text.
+func guard(hosts []string, next http.Handler) http.Handler {
+	crossOrigin := http.NewCrossOriginProtection()
+	return crossOrigin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !knownHost(r.Host, hosts) {
+			writeError(w, &apiError{http.StatusMisdirectedRequest,
+				"the console does not answer to the name " + r.Host + "; use its address, or start it with that name allowed"})
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// knownHost reports whether a Host header names this console: an IP address
+// cannot be rebound, a name can.
+func knownHost(host string, allowed []string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return true
+	}
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(allowed, name)
+}
+
+// withToken lets a request pass that bears the token.
+func withToken(token string, next http.HandlerFunc) http.HandlerFunc {
+	want := sha256.Sum256([]byte("Bearer " + token))
+	return func(w http.ResponseWriter, r *http.Request) {
+		got := sha256.Sum256([]byte(r.Header.Get("Authorization")))
+		switch {
+		case token == "":
+			writeError(w, &apiError{http.StatusForbidden, "actions are switched off: the console was started without a token"})
+		case subtle.ConstantTimeCompare(got[:], want[:]) != 1:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			writeError(w, &apiError{http.StatusUnauthorized, "this needs the token, which is in .tenhop/up.json"})
+		default:
+			next(w, r)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// hotShare is the share of what an entry gained from which on a place is marked.
+const hotShare = 0.3
+
+// serviceMap puts the answers together. A node is a service that measures
+// itself, or whatever a caller waits for.
+type serviceMap struct {
+	answers map[string][]sample
+	nodes   map[string]*Hop
+	hot     map[[2]string]bool // edges
+}
+
+func newMap(answers map[string][]sample) *serviceMap {
+	m := &serviceMap{answers: answers, nodes: map[string]*Hop{}, hot: map[[2]string]bool{}}
+	m.services()
+	m.dependencies()
+	m.mark()
+	return m
+}
+
+func (m *serviceMap) node(name string) *Hop {
+	if m.nodes[name] == nil {
+		m.nodes[name] = &Hop{Name: name, Kind: "service", Operations: []Operation{}}
+	}
+	return m.nodes[name]
+}
+
+func (m *serviceMap) services() {
+	type op struct{ service, name string }
+	ops := map[op]*Operation{}
+	for _, x := range m.answers["rate"] {
+		if x.value == 0 {
+			continue
+		}
+		k := op{x.labels["service_name"], x.labels["operation"]}
+		ops[k] = &Operation{Name: k.name, Rate: x.value}
+		m.node(k.service).Rate += x.value
+	}
+	selfSum := map[string]float64{}
+	for _, x := range m.answers["self"] {
+		k := op{x.labels["service_name"], x.labels["operation"]}
+		selfSum[k.service] += x.value
+		if o := ops[k]; o != nil {
+			mean := x.value / o.Rate
+			o.Self = &mean
+		}
+	}
+	for _, x := range m.answers["opP95"] {
+		if o := ops[op{x.labels["service_name"], x.labels["operation"]}]; o != nil {
+			o.P95 = &x.value
+		}
+	}
+	for _, x := range m.answers["opFailed"] {
+		if o := ops[op{x.labels["service_name"], x.labels["operation"]}]; o != nil {
+			o.Errors = x.value
+		}
+	}
+	for k, o := range ops {
+		m.node(k.service).Operations = append(m.node(k.service).Operations, *o)
+	}
+	for name, n := range m.nodes {
+		if sum, ok := selfSum[name]; ok && n.Rate > 0 {
+			mean := sum / n.Rate
+			n.Self = &mean
+		}
+		slices.SortFunc(n.Operations, func(a, b Operation) int {
+			return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(a.Name, b.Name))
+		})
+	}
+	for _, x := range m.answers["p95"] {
+		if n := m.nodes[x.labels["service_name"]]; n != nil {
+			n.P95 = &x.value
+		}
+	}
+	for _, x := range m.answers["failed"] {
+		if n := m.nodes[x.labels["service_name"]]; n != nil && n.Rate > 0 {
+			n.Errors = min(1, x.value/n.Rate)
+		}
+	}
+}
+
+// dependencies adds the nodes that only their callers measure.
+func (m *serviceMap) dependencies() {
+	seen := map[string]float64{}
+	for _, x := range m.answers["waits"] {
+		name := x.labels["dependency"]
+		if m.nodes[name] == nil || seen[name] > 0 {
+			seen[name] += x.value
+			n := m.node(name)
+			n.Rate = seen[name]
+			if k := x.labels["dependency_kind"]; k == "database" || k == "cache" {
+				n.Kind = "store"
+			}
+		}
+	}
+}
+
+// mark says where the time of a spiking entry went.
+func (m *serviceMap) mark() {
+	type flow struct{ entry, flow string }
+	spiking := map[flow]float64{} // what it gained
+	for _, x := range m.answers["spiking"] {
+		if x.value > 0 {
+			spiking[flow{x.labels["entry"], x.labels["flow"]}] = 0
+		}
+	}
+	for sign, name := range map[float64]string{1: "mean", -1: "baseline"} {
+		for _, x := range m.answers[name] {
+			k := flow{x.labels["entry"], x.labels["flow"]}
+			if _, ok := spiking[k]; ok {
+				spiking[k] += sign * x.value
+			}
+		}
+	}
+	for _, x := range m.answers["added"] {
+		gained, ok := spiking[flow{x.labels["entry"], x.labels["flow"]}]
+		if !ok || gained <= 0 {
+			continue
+		}
+		m.place(x, x.value/gained)
+	}
+}
+
+// place puts what a contribution added where the map shows it.
+func (m *serviceMap) place(x sample, share float64) {
+	service, dependency := x.labels["service_name"], x.labels["dependency"]
+	target, why := service, ""
+	switch x.labels["kind"] {
+	case "self":
+		why = x.labels["operation"] + ": self time"
+	case "dependency":
+		target, why = dependency, service+" waits for it"
+		if m.nodes[dependency] == nil { // a pool, or a topic
+			target, why = service, "waits for "+dependency
+		}
+		m.hot[[2]string{service, dependency}] = m.hot[[2]string{service, dependency}] || share >= hotShare
+	case "link":
+		target, why = dependency, "the link to it"
+		for _, w := range m.answers["waits"] {
+			if w.labels["dependency"] == dependency && share >= hotShare {
+				m.hot[[2]string{w.labels["service_name"], dependency}] = true
+			}
+		}
+	case "queue":
+		why = x.labels["operation"] + ": records wait"
+	}
+	n := m.nodes[target]
+	if n == nil || x.value <= n.Added {
+		return
+	}
+	n.Added, n.Share, n.Hot = x.value, share, share >= hotShare
+	if n.Hot {
+		n.Why = fmt.Sprintf("%s %+.0f ms, %.0f %% of what %s gained", why, 1000*x.value, 100*share, x.labels["entry"])
+	}
+}
+
+func (m *serviceMap) hops() []Hop {
+	out := []Hop{}
+	for _, n := range m.nodes {
+		out = append(out, *n)
+	}
+	slices.SortFunc(out, func(a, b Hop) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (m *serviceMap) edges() []Edge {
+	type key struct{ from, to, kind string }
+	waited := map[key]float64{}
+	of := func(x sample) key {
+		return key{x.labels["service_name"], x.labels["dependency"], x.labels["dependency_kind"]}
+	}
+	for _, x := range m.answers["waited"] {
+		waited[of(x)] = x.value
+	}
+	out := []Edge{}
+	for _, x := range m.answers["waits"] {
+		if x.value == 0 {
+			continue
+		}
+		k := of(x)
+		mean := waited[k] / x.value
+		out = append(out, Edge{From: k.from, To: k.to, Kind: k.kind, Rate: x.value, Mean: &mean, Hot: m.hot[[2]string{k.from, k.to}]})
+	}
+	out = append(out, m.topics()...)
+	slices.SortFunc(out, func(a, b Edge) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.Kind, b.Kind))
+	})
+	return out
+}
+
+// topics joins producers and consumers of the same topic.
+func (m *serviceMap) topics() []Edge {
+	queued := map[[2]string]float64{} // service and topic
+	for _, x := range m.answers["queued"] {
+		if topic, ok := strings.CutPrefix(x.labels["operation"], "process "); ok {
+			queued[[2]string{x.labels["service_name"], topic}] = x.value
+		}
+	}
+	var out []Edge
+	for _, s := range m.answers["sent"] {
+		for _, p := range m.answers["processed"] {
+			topic := s.labels["messaging_destination_name"]
+			to := p.labels["service_name"]
+			if p.labels["messaging_destination_name"] != topic || p.value == 0 || m.nodes[to] == nil {
+				continue
+			}
+			e := Edge{From: m.node(s.labels["service_name"]).Name, To: to, Kind: "kafka", Topic: topic, Rate: p.value}
+			if wait, ok := queued[[2]string{to, topic}]; ok {
+				e.Mean = &wait
+				e.Hot = m.nodes[to].Hot && strings.Contains(m.nodes[to].Why, "records wait")
+			}
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -1,0 +1,286 @@
+package traceview
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// parse reads a trace, one span a line, in microseconds:
+//
+//	id parent service operation kind start duration [tag=value ...]
+func parse(t *testing.T, text string) *View {
+	t.Helper()
+	var spans []*Span
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 7 {
+			continue
+		}
+		s := &Span{ID: f[0], ParentID: strings.Trim(f[1], "-"), Service: f[2], Operation: f[3], Kind: f[4], Tags: []Field{}}
+		if _, err := fmt.Sscan(f[5]+" "+f[6], &s.Start, &s.Duration); err != nil {
+			t.Fatal(err)
+		}
+		for _, tag := range f[7:] {
+			k, v, _ := strings.Cut(tag, "=")
+			s.Tags = append(s.Tags, Field{k, v})
+		}
+		s.describe()
+		s.Kind = f[4]
+		spans = append(spans, s)
+	}
+	return New("t", spans)
+}
+
+func (v *View) span(t *testing.T, id string) *Span {
+	t.Helper()
+	for _, s := range v.Spans {
+		if s.ID == id {
+			return s
+		}
+	}
+	t.Fatalf("no span %s", id)
+	return nil
+}
+
+func TestAnalysis(t *testing.T) {
+	for _, c := range []struct {
+		name, why, trace string
+		self             map[string]int64
+		critical         map[string][]Segment
+		queue            map[string]Queue
+	}{
+		{
+			name: "serial calls", why: "what is not covered by a child is a span's own",
+			trace: `
+				a - gateway  get server 0 100
+				b a gateway  get client 10 50
+				c b payment  get server 20 30`,
+			self:     map[string]int64{"a": 50, "b": 20, "c": 30},
+			critical: map[string][]Segment{"a": {{0, 10}, {60, 100}}, "b": {{10, 20}, {50, 60}}, "c": {{20, 50}}},
+		},
+		{
+			name: "parallel calls", why: "time is covered once; only the longer call holds the end up",
+			trace: `
+				a - gateway get server 0 100
+				b a gateway one client 10 40
+				c a gateway two client 10 80`,
+			self:     map[string]int64{"a": 20},
+			critical: map[string][]Segment{"a": {{0, 10}, {90, 100}}, "b": nil, "c": {{10, 90}}},
+		},
+		{
+			name: "record", why: "a consumer is no part of its producer's time, has a wait before it and a path of its own",
+			trace: `
+				a - order    place   server   0 100
+				b a order    send    producer 20 10 messaging.destination.name=orders
+				c b shipping process consumer 200 50
+				d c shipping INSERT  client   210 30`,
+			self:     map[string]int64{"a": 90, "b": 10, "c": 20},
+			critical: map[string][]Segment{"a": {{0, 20}, {30, 100}}, "b": {{20, 30}}, "c": {{200, 210}, {240, 250}}, "d": {{210, 240}}},
+			queue:    map[string]Queue{"c": {"topic", 30, 200}},
+		},
+		{
+			name: "measured queue wait", why: "what the consumer measured is nearer the truth than what spans let guess",
+			trace: `
+				b - order    send    producer 0 40
+				c b shipping process consumer 100 50 hop.queue_wait_ms=0.08`,
+			queue: map[string]Queue{"c": {"topic", 20, 100}},
+		},
+		{
+			name: "outbox", why: "an event that is sent after its request has waited in the outbox, and its consumer's path is found",
+			trace: `
+				a - order    place   server   0 100
+				b a order    send    producer 150 10
+				c b shipping process consumer 170 20`,
+			self:     map[string]int64{"a": 100, "c": 20},
+			critical: map[string][]Segment{"a": {{0, 100}}, "b": {{150, 160}}, "c": {{170, 190}}},
+			queue:    map[string]Queue{"b": {"outbox", 100, 150}, "c": {"topic", 160, 170}},
+		},
+		{
+			name: "off the path", why: "what a call beside the path caused has its path, too",
+			trace: `
+				a - gateway get     server   0 100
+				b a gateway one     client   10 20
+				c a gateway two     client   10 80
+				d b order   send    producer 12 5
+				e d mail    process consumer 300 10`,
+			critical: map[string][]Segment{"b": nil, "e": {{300, 310}}},
+		},
+		{
+			name: "child outlives its parent", why: "a call that was not waited for covers its parent to the end only",
+			trace: `
+				a - gateway get server 0 100
+				b a gateway one client 50 500`,
+			self:     map[string]int64{"a": 50},
+			critical: map[string][]Segment{"a": {{0, 50}}, "b": {{50, 100}}},
+		},
+		{
+			name: "clocks that differ", why: "a child that seems to start before its parent must not give negative time",
+			trace: `
+				a - gateway get server 100 100
+				b a payment get server 90 50`,
+			self:     map[string]int64{"a": 60},
+			critical: map[string][]Segment{"a": {{50, 110}}},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := parse(t, c.trace)
+			for id, want := range c.self {
+				if got := v.span(t, id).Self; got != want {
+					t.Errorf("self time of %s = %d, want %d: %s", id, got, want, c.why)
+				}
+			}
+			for id, want := range c.critical {
+				if got := v.span(t, id).Critical; !slices.Equal(got, want) {
+					t.Errorf("critical path in %s = %v, want %v: %s", id, got, want, c.why)
+				}
+			}
+			for id, want := range c.queue {
+				if got := v.span(t, id).Queue; got == nil || *got != want {
+					t.Errorf("queue before %s = %v, want %v: %s", id, got, want, c.why)
+				}
+			}
+		})
+	}
+}
+
+// The critical path of a request without queues covers exactly its duration,
+// and every span is listed once, after its parent.
+func TestProperties(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var spans []*Span
+		n := 1 + rng.IntN(60)
+		for i := range n {
+			s := &Span{ID: fmt.Sprint(i), Service: "s", Operation: "o", Kind: kindServer, Start: 0, Duration: 10_000}
+			if i > 0 {
+				p := spans[rng.IntN(i)]
+				s.ParentID, s.Kind = p.ID, kindInternal
+				s.Start = p.Start + rng.Int64N(p.Duration/2+1)
+				s.Duration = rng.Int64N(p.end() - s.Start + 1)
+				if s.Start >= p.end() {
+					s.Start = p.Start
+				}
+			}
+			spans = append(spans, s)
+		}
+		v := New("t", spans)
+		if len(v.Spans) != n {
+			t.Fatalf("%d of %d spans are listed", len(v.Spans), n)
+		}
+		var path int64
+		for i, s := range v.Spans {
+			if s.Parent >= i {
+				t.Fatal("a parent is listed after its child")
+			}
+			for _, c := range s.Critical {
+				path += c[1] - c[0]
+			}
+			var busy int64
+			for _, b := range s.Busy {
+				busy += b[1] - b[0]
+			}
+			if busy != s.Self || s.Self < 0 || s.Self > s.Duration {
+				t.Fatalf("self time %d, busy %d, duration %d", s.Self, busy, s.Duration)
+			}
+		}
+		if path != v.Spans[0].Duration {
+			t.Fatalf("the critical path is %d long, the request %d", path, v.Spans[0].Duration)
+		}
+	}
+}
+
+func TestDamaged(t *testing.T) {
+	for name, trace := range map[string]string{
+		"cycle":          "a b s o server 0 10\nb a s o server 1 5",
+		"itself":         "a a s o server 0 10",
+		"missing parent": "a - s o server 0 10\nb x s o server 5 2",
+		"same ID twice":  "a - s o server 0 10\na - s o server 3 2\nb a s o client 4 1",
+	} {
+		v := parse(t, trace)
+		if want := strings.Count(trace, "\n") + 1; len(v.Spans) != want {
+			t.Errorf("%s: %d spans are listed, want %d", name, len(v.Spans), want)
+		}
+	}
+	if v := New("t", nil); v.Spans == nil || len(v.Spans) != 0 {
+		t.Error("an empty trace must be an empty list")
+	}
+}
+
+func TestCompare(t *testing.T) {
+	fast := parse(t, `
+		a - gateway checkout server 0 100
+		b a gateway charge   client 10 60 peer.service=payment
+		c b payment charge   server 20 40
+		d c payment SELECT   client 30 10 peer.service=payment-db`)
+	slow := parse(t, `
+		a - gateway checkout server 0 600
+		b a gateway charge   client 10 560 peer.service=payment
+		c b payment charge   server 20 540
+		d c payment SELECT   client 30 10 peer.service=payment-db`)
+	rows := Compare(fast.Places(), slow.Places())
+	want := Row{Place: Place{"payment", "charge", Self, ""}, A: Spent{30, 1}, B: Spent{530, 1}, Delta: 500}
+	if rows[0] != want {
+		t.Errorf("first row = %+v, want %+v", rows[0], want)
+	}
+	var sum float64
+	kinds := map[string]bool{}
+	for _, r := range rows {
+		sum += r.Delta
+		kinds[r.Kind] = true
+	}
+	if sum != 500 {
+		t.Errorf("rows sum to %v, want the 500 that the trace is longer", sum)
+	}
+	if !kinds[Self] || !kinds[Link] || !kinds[Dependency] {
+		t.Errorf("kinds = %v", kinds)
+	}
+	if got := Mean([]*View{fast, slow})[Place{"payment", "charge", Self, ""}]; got.Time != 280 {
+		t.Errorf("mean self time = %v, want 280", got.Time)
+	}
+	if got := Usual([]*View{slow, fast, fast, fast}); len(got) != 2 || got[0] != fast {
+		t.Errorf("the odd one is among the usual: %v", got)
+	}
+}
+
+func TestFromJaeger(t *testing.T) {
+	const answer = `{"traceID":"t","spans":[
+		{"spanID":"a","operationName":"<script>alert(1)</script>","startTime":1000,"duration":50,"processID":"p1",
+		 "tags":[{"key":"span.kind","value":"server"},{"key":"error","value":true},{"key":"correlation_id","value":"c-1"},{"key":"n","value":3}],
+		 "logs":[{"timestamp":1010,"fields":[{"key":"event","value":"retry"}]}]},
+		{"spanID":"b","operationName":"x","startTime":1010,"duration":5,"processID":"p1","references":[
+		 {"refType":"FOLLOWS_FROM","traceID":"other","spanID":"z"},{"refType":"CHILD_OF","traceID":"t","spanID":"a"}]}],
+		"processes":{"p1":{"serviceName":"shop","tags":[{"key":"host.name","value":"h"}]}}}`
+	var j Jaeger
+	if err := json.Unmarshal([]byte(answer), &j); err != nil {
+		t.Fatal(err)
+	}
+	v := FromJaeger(j)
+	a := v.span(t, "a")
+	if !a.Failed || a.Kind != kindServer || v.Correlation != "c-1" || a.tag("n") != "3" || a.Events[0].At != 10 {
+		t.Errorf("span = %+v, correlation %q", a, v.Correlation)
+	}
+	if b := v.span(t, "b"); b.Parent != 0 || b.Kind != kindInternal {
+		t.Errorf("b = %+v", b)
+	}
+	if v.Services[0].Failed != 1 || v.Services[0].Self != 50 {
+		t.Errorf("services = %+v", v.Services)
+	}
+}
+
+// A trace of 20,000 spans, as a runaway loop makes, is analysed in one go.
+func BenchmarkLarge(b *testing.B) {
+	for b.Loop() {
+		spans := make([]*Span, 20_000)
+		for i := range spans {
+			spans[i] = &Span{ID: fmt.Sprint(i), Service: "s", Kind: kindInternal, Start: int64(i), Duration: 40_000 - int64(i)}
+			if i > 0 {
+				spans[i].ParentID = fmt.Sprint((i - 1) / 8)
+			}
+		}
+		New("t", spans)
+	}
+}

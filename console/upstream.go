@@ -1,0 +1,126 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// upstream is a source of telemetry, asked over HTTP.
+type upstream struct {
+	name   string
+	base   *url.URL // nil for a source that is not configured
+	client *http.Client
+}
+
+// maxAnswer bounds what is read of one answer, bytes.
+const maxAnswer = 64 << 20
+
+func newUpstream(name, base string, client *http.Client) (*upstream, error) {
+	u := &upstream{name: name, client: client}
+	if base == "" {
+		return u, nil
+	}
+	parsed, err := url.Parse(base)
+	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
+		return nil, fmt.Errorf("URL of %s %q: must look like http://127.0.0.1:9090", name, base)
+	}
+	u.base = parsed
+	return u, nil
+}
+
+func (u *upstream) configured() bool { return u.base != nil }
+
+// address is the URL of a path; segments are escaped.
+func (u *upstream) address(query url.Values, segments ...string) string {
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	a := *u.base
+	a = *a.JoinPath(segments...)
+	a.RawQuery = query.Encode()
+	return a.String()
+}
+
+// ask sends a GET. The caller closes the body.
+func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string) (*http.Response, error) {
+	if u.base == nil {
+		return nil, &apiError{http.StatusServiceUnavailable, u.name + " is not configured; start the console with its URL"}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.address(query, segments...), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := u.client.Do(req)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return nil, fmt.Errorf("%s at %s does not answer: %w; check that it runs, `tenhop status` tells", u.name, u.base.Host, err)
+	}
+	return resp, nil
+}
+
+// errNotFound says that the source has no such thing.
+var errNotFound = errors.New("not found")
+
+// get decodes an answer. A status other than 200 is an error in the source's
+// own words.
+func (u *upstream) get(ctx context.Context, into any, query url.Values, segments ...string) error {
+	resp, err := u.ask(ctx, query, segments...)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body := io.LimitReader(resp.Body, maxAnswer)
+	if resp.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%s: %w", u.name, errNotFound)
+	}
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(body, 1000))
+		return fmt.Errorf("%s: %s: %s", u.name, resp.Status, strings.TrimSpace(string(text)))
+	}
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("%s answers in another form than expected: %w", u.name, err)
+	}
+	return nil
+}
+
+// pass copies an answer to the browser. Its type is always JSON: whatever a
+// source sends, a browser does not render it.
+func (u *upstream) pass(w http.ResponseWriter, r *http.Request, segments ...string) {
+	resp, err := u.ask(r.Context(), r.URL.Query(), segments...)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	defer resp.Body.Close()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, io.LimitReader(resp.Body, maxAnswer)) // the client is gone
+}
+
+// readable are the endpoints of Prometheus that the page may ask.
+var readable = []string{"query", "query_range", "query_exemplars", "labels", "series", "alerts", "rules"}
+
+func (c *Console) passPrometheus(w http.ResponseWriter, r *http.Request) {
+	path := strings.Split(r.PathValue("path"), "/")
+	values := len(path) == 3 && path[0] == "label" && path[2] == "values"
+	if !values && !(len(path) == 1 && slices.Contains(readable, path[0])) {
+		writeError(w, &apiError{http.StatusNotFound, "the console does not pass this on to Prometheus"})
+		return
+	}
+	c.prom.pass(w, r, append([]string{"api", "v1"}, path...)...)
+}
+
+func (c *Console) passLoki(w http.ResponseWriter, r *http.Request) {
+	c.loki.pass(w, r, "loki", "api", "v1", "query_range")
+}

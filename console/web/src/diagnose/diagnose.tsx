@@ -1,0 +1,129 @@
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../api";
+import { clock, millis, percent, shortOperation, signed } from "../format";
+import { useLive } from "../live";
+import { go } from "../route";
+import type { Diagnosis } from "../types";
+import { Failure, useLoad } from "../ui/state";
+import { Findings, named } from "./findings";
+import { Timeline } from "./timeline";
+
+// DiagnoseView asks which hop carries the added time, and shows the proof.
+export function DiagnoseView({ query }: { query: URLSearchParams }) {
+  const entry = query.get("entry") ?? "";
+  const since = query.get("since") ?? "5m";
+  const [turn, setTurn] = useState(0);
+  const { data, error, loading, reload } = useLoad(`${entry}\n${since}\n${turn}`, (signal) => get<Diagnosis>("/api/diagnose", { entry, since }, signal));
+  const live = useLive();
+  const [last, setLast] = useState<Diagnosis>();
+  useEffect(() => {
+    if (data) setLast(data);
+  }, [data]);
+  const set = (change: Record<string, string>) => {
+    const q = new URLSearchParams({ ...(entry ? { entry } : {}), since, ...change });
+    if (!q.get("entry")) q.delete("entry");
+    go(`/diagnose?${q}`, true);
+  };
+  const operations = [...new Set([...(entry ? [entry] : []), ...(live.now?.entries.map((e) => e.operation) ?? [])])];
+  const shown = data ?? last;
+  return (
+    <div class="diagnose">
+      <div class="controls">
+        <label>Entry
+          <select value={entry} onChange={(e) => set({ entry: e.currentTarget.value })}>
+            <option value="">the one that slowed most</option>{operations.map((o) => <option key={o}>{o}</option>)}
+          </select>
+        </label>
+        <label>within the last
+          <select value={since} onChange={(e) => set({ since: e.currentTarget.value })}>
+            {["2m", "5m", "15m", "1h", "6h"].map((s) => <option key={s}>{s}</option>)}
+          </select>
+        </label>
+        <button class="primary" disabled={loading} onClick={() => setTurn(turn + 1)}>Diagnose again</button>
+        <span class="right" role="status">{loading ? <Timer /> : shown && <>took <b>{shown.took_ms.toFixed(0)}&#8239;ms</b></>}</span>
+      </div>
+      {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
+    </div>
+  );
+}
+
+function Timer() {
+  const [began] = useState(() => performance.now());
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const t = setInterval(() => tick((n) => n + 1), 60);
+    return () => clearInterval(t);
+  }, []);
+  return <>{((performance.now() - began) / 1000).toFixed(1)}&#8239;s</>;
+}
+
+function Answer({ d }: { d: Diagnosis }) {
+  const top = d.findings[0];
+  return (
+    <>
+      <section class={`card verdict ${d.verdict}`} aria-live="polite">
+        <h1><Verdict d={d} /></h1>
+        {d.why && <p>{d.why}</p>}
+        {d.entry.operation && (
+          <div class="figures">
+            <div><span>entry</span><b>{d.entry.operation}{d.entry.flow === "async" ? " to completion" : ""}</b></div>
+            <div><span>mean</span><b><i>{millis(d.baseline_ms)} →</i> {millis(d.now_ms)}</b></div>
+            {d.p95.now_ms > 0 && <div><span>p95</span><b><i>{millis(d.p95.baseline_ms)} →</i> {millis(d.p95.now_ms)}</b></div>}
+            <div><span>requests before, now</span><b><i>{d.requests.baseline} ·</i> {d.requests.now}</b></div>
+            {top && d.verdict !== "none" && <div><span>without it</span><b>{millis(top.counterfactual_ms)}</b></div>}
+            {d.verdict === "spike" && <div><span>since</span><b>{clock(Date.parse(d.window.from))}</b></div>}
+          </div>
+        )}
+      </section>
+      {d.findings.length > 0 && d.added_ms > 0 && <Stack d={d} />}
+      {d.findings.length > 0 && <Findings d={d} />}
+      {d.entry.operation && <Timeline d={d} />}
+      {(d.other_entries ?? []).length > 0 && (
+        <section class="card"><div class="cardhead"><h2>Also slower</h2></div>
+          <div class="chips">{d.other_entries!.map((e) => <a class="chip" key={e.operation + e.flow} href={`/diagnose?entry=${encodeURIComponent(e.operation)}`}>{e.operation}{e.flow === "async" ? " to completion" : ""} <b>{signed(millis(e.added_ms ?? 0))}</b></a>)}</div>
+        </section>
+      )}
+      <div class="sources">
+        {(d.sources ?? []).map((s) => <span key={s.name} class={s.ok ? "" : "bad"}>{s.name}: {s.ok ? `${s.read} read in ${s.took_ms.toFixed(0)} ms` : s.error}</span>)}
+        <a href={`/api/diagnose?since=5m&entry=${encodeURIComponent(d.entry.operation)}`} target="_blank" rel="noreferrer">as JSON</a>
+      </div>
+    </>
+  );
+}
+
+function Verdict({ d }: { d: Diagnosis }) {
+  const f = d.findings[0];
+  if (d.verdict === "none") return <>No spike. {d.entry.operation || "Every entry"} is at its baseline, {millis(d.now_ms)}.</>;
+  if (!f) return <>Not sure{d.verdict === "errors" ? ": requests fail" : ""}. {d.why}</>;
+  return (
+    <>
+      {d.verdict === "unsure" && "Not sure, but: "}<em>{named(f)}</em>{f.kind === "self" && <> {shortOperation(f.operation)}</>}: {f.kind === "self" && "self time "}{signed(millis(f.added_ms))}, {percent(f.share)} of what {d.entry.operation} gained.
+    </>
+  );
+}
+
+// Stack is the entry's mean before, and now with what each finding added to it.
+function Stack({ d }: { d: Diagnosis }) {
+  const found = d.findings.filter((f) => f.added_ms > 0).slice(0, 4);
+  const rest = Math.max(0, d.added_ms - found.reduce((n, f) => n + f.added_ms, 0));
+  const whole = Math.max(d.now_ms, d.baseline_ms, d.baseline_ms + found.reduce((n, f) => n + f.added_ms, 0));
+  const width = (ms: number) => (e: HTMLElement | null) => { if (e) e.style.width = `${(100 * ms) / whole}%`; };
+  return (
+    <section class="card" aria-label="Where the added time went">
+      <div class="cardhead"><h2>From the entry to the culprit</h2><span class="dim">mean of {d.entry.operation}</span></div>
+      <div class="stack">
+        <span class="num dim">before</span>
+        <div class="track"><span class="seg base" ref={width(d.baseline_ms)}>{d.baseline_ms / whole > 0.1 ? "baseline" : ""}</span></div>
+        <b class="num">{millis(d.baseline_ms)}</b>
+        <span class="num dim">now</span>
+        <div class="track">
+          <span class="seg base" ref={width(d.baseline_ms)} title={`baseline ${millis(d.baseline_ms)}`} />
+          {found.map((f, i) => <span key={f.rank} class={`seg f${i + 1}`} ref={width(f.added_ms)} title={`${named(f)} ${signed(millis(f.added_ms))}`}>{f.added_ms / whole > 0.08 ? `${named(f)} ${signed(millis(f.added_ms))}` : ""}</span>)}
+          {rest / whole > 0.004 && <span class="seg rest" ref={width(rest)} title={`not explained: ${millis(rest)}`} />}
+        </div>
+        <b class="num">{millis(d.now_ms)}</b>
+      </div>
+    </section>
+  );
+}
+

@@ -1,0 +1,77 @@
+import { useEffect, useState } from "preact/hooks";
+import { act, ApiError } from "../api";
+import { useLive } from "../live";
+import type { Config, DrillState } from "../types";
+import { get } from "../api";
+import { Empty, Failure, Loading, useLoad } from "../ui/state";
+import { Unlock, useUnlocked } from "../ui/unlock";
+import { AnswerForm } from "./answer";
+import { History } from "./history";
+import { Verdict } from "./verdict";
+
+const steps: [DrillState["phase"], string][] = [["quiet", "1 Baseline"], ["search", "2 Find it"], ["recovery", "3 Recovery"]];
+
+const leads: Record<DrillState["phase"], string> = {
+  idle: "A drill makes one hop of checkout 500 ms slower and tells nobody which. Find it with the map, the diagnosis and the traces, then name hop, operation and kind. Nothing on this page knows the answer before you do.",
+  quiet: "Nothing is wrong yet: a baseline is gathered first. The clock starts when a hop turns slow.",
+  search: "One hop is slower now. Find it, then answer below. The fault lifts when you do.",
+  recovery: "Answered. The fault is lifted; waiting until customers are served as before.",
+};
+
+// DrillView is a blind drill from its start to its verdict.
+export function DrillView() {
+  const { data: config, error } = useLoad("config", (signal) => get<Config>("/api/config", {}, signal));
+  const live = useLive();
+  if (error) return <Failure error={error} />;
+  if (!config || !live.drill) return <Loading what="drills" />;
+  if (!config.actions) {
+    return <Empty title="Drills are off here">They act on a storefront that runs beside the console: start one with <code>tenhop up</code>.</Empty>;
+  }
+  return <Drills state={live.drill} />;
+}
+
+function Drills({ state }: { state: DrillState }) {
+  const [unlocked, unlock, lock] = useUnlocked();
+  const [error, setError] = useState("");
+  const last = state.history[0];
+  const [fresh] = useState(last?.at);
+  const run = async (method: "POST" | "DELETE", path: string, body?: unknown): Promise<void> => {
+    try {
+      setError("");
+      await act(method, path, body);
+    } catch (e) {
+      if (e instanceof ApiError && e.status === 401) lock();
+      setError((e as Error).message);
+    }
+  };
+  return (
+    <div class="drills">
+      <section class={`card stage ${state.phase}`} aria-label="Drill">
+        <div class="cardhead">
+          <h1>Blind drill</h1>
+          {state.phase !== "idle" && <button onClick={() => void run("DELETE", "/api/drill")}>End the drill</button>}
+        </div>
+        {state.phase !== "idle" && <ol class="steps">{steps.map(([p, name]) => <li key={p} class={p === state.phase ? "on" : ""} aria-current={p === state.phase ? "step" : undefined}>{name}</li>)}</ol>}
+        {state.phase !== "idle" && <Clock since={state.started ?? ""} />}
+        <p class="lead">{leads[state.phase]}{state.phase === "quiet" && state.said ? ` (${state.said})` : ""}</p>
+        {!unlocked ? <Unlock onDone={unlock} />
+          : state.phase === "idle" ? <button class="primary start" onClick={() => void run("POST", "/api/drill")}>Start a blind drill</button>
+            : state.phase === "search" ? <AnswerForm send={(a) => run("POST", "/api/drill/answer", a)} /> : null}
+        {state.phase === "search" && <p class="hint">Look at <a href="/">the map</a>, <a href="/diagnose">the diagnosis</a> and <a href="/search?service=gateway&operation=POST+%2Fcheckout&minDuration=300ms&lookback=5m">slow checkouts</a>.</p>}
+        {(error || state.phase === "idle" && state.error) && <p class="bad" role="alert">{error || state.error}</p>}
+      </section>
+      {state.phase === "idle" && last && <Verdict entry={last} title={last.at === fresh ? "The last drill" : "Verdict"} />}
+      {state.history.length > 0 && <History history={state.history} />}
+    </div>
+  );
+}
+
+function Clock({ since }: { since: string }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const t = setInterval(() => tick((n) => n + 1), 100);
+    return () => clearInterval(t);
+  }, []);
+  const s = Math.max(0, (Date.now() - Date.parse(since)) / 1000) || 0;
+  return <div class="clock" role="timer">{Math.floor(s / 60)}:{(s % 60).toFixed(1).padStart(4, "0")}</div>;
+}

@@ -1,0 +1,75 @@
+import { useEffect, useState } from "preact/hooks";
+import type { DrillState, Snapshot } from "./types";
+
+// One stream for the whole page. The browser reconnects by itself.
+export interface Live { now?: Snapshot; drill?: DrillState; connected: boolean; history: Map<string, number[]> }
+
+const state: Live = { connected: false, history: new Map() };
+const listeners = new Set<() => void>();
+const changed = () => {
+  for (const l of listeners) l();
+};
+
+// How many of the last snapshots a hop's small line keeps: three minutes.
+const kept = 90;
+
+function remember(s: Snapshot): void {
+  for (const h of s.hops) {
+    const line = state.history.get(h.name) ?? [];
+    line.push(h.self ?? 0);
+    if (line.length > kept) line.shift();
+    state.history.set(h.name, line);
+  }
+}
+
+let source: EventSource | undefined;
+
+// A browser opens six connections to a server at most. A page that nobody sees,
+// in another tab or kept for going back, must not hold one of them.
+export function connect(): void {
+  const follow = () => (document.visibilityState === "visible" ? open() : close());
+  addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", follow);
+  follow();
+}
+
+function close(): void {
+  source?.close();
+  source = undefined;
+}
+
+function open(): void {
+  if (source) return;
+  source = new EventSource("/api/live");
+  source.onopen = () => {
+    state.connected = true;
+    changed();
+  };
+  source.onerror = () => {
+    state.connected = false;
+    changed();
+  };
+  source.addEventListener("now", (e) => {
+    const next = JSON.parse((e as MessageEvent<string>).data) as Snapshot;
+    // After an error the last map stays, with the reason why it stands still.
+    state.now = next.error && state.now ? { ...state.now, error: next.error } : next;
+    if (!next.error) remember(next);
+    state.connected = true;
+    changed();
+  });
+  source.addEventListener("drill", (e) => {
+    state.drill = JSON.parse((e as MessageEvent<string>).data) as DrillState;
+    changed();
+  });
+}
+
+export function useLive(): Live {
+  const [, set] = useState(0);
+  useEffect(() => {
+    const l = () => set((n) => n + 1);
+    listeners.add(l);
+    return () => void listeners.delete(l);
+  }, []);
+  return state;
+}

@@ -1,0 +1,55 @@
+import { ago, percent } from "../format";
+import type { Alert, Slo } from "../types";
+
+// dashboardLink keeps a link of an alert within the page.
+const local = (href: string | undefined): string | undefined => (href && href.startsWith("/") && !href.startsWith("//") ? href : undefined);
+const web = (href: string | undefined): string | undefined => (href && /^https?:\/\//.test(href) ? href : undefined);
+
+export function Alerts({ alerts }: { alerts: Alert[] }) {
+  const firing = alerts.filter((a) => a.state === "firing");
+  const pending = alerts.length - firing.length;
+  return (
+    <section class="card alerts" aria-label="Alerts" aria-live="polite">
+      <div class="cardhead"><h2>Alerts</h2>{pending > 0 && <span class="dim">{pending} pending</span>}</div>
+      {firing.length === 0 ? (
+        <p class="calm">Nothing fires.</p>
+      ) : (
+        <ul>
+          {firing.map((a) => (
+            <li key={a.name + a.summary} class={a.severity}>
+              <div class="alerthead"><b>{a.name}</b><span class="sev">{a.severity}</span><span class="dim">{ago(Date.parse(a.since))}</span></div>
+              <p>{a.summary}</p>
+              <div class="links">
+                {local(a.traces) && <a href={local(a.traces)}>traces</a>}
+                {local(a.dashboard) && <a href={local(a.dashboard)}>dashboard</a>}
+                {web(a.runbook) && <a href={web(a.runbook)} target="_blank" rel="noreferrer">runbook</a>}
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+export function Slos({ slos }: { slos: Slo[] }) {
+  if (slos.length === 0) return null;
+  return (
+    <section class="card slos" aria-label="Objectives">
+      <div class="cardhead"><h2>Objectives</h2><a class="dim" href="/d/tenhop-slo">budget</a></div>
+      <table>
+        <thead><tr><th>objective</th><th class="num">target</th><th class="num" title="Share of the last 5 minutes that missed it">missed</th><th class="num" title="How fast the budget is used; 1 uses it up exactly in time">burn</th></tr></thead>
+        <tbody>
+          {slos.map((s) => (
+            <tr key={s.service + s.name} class={s.burn_fast >= 14.4 ? "bad" : s.burn_fast > 1 ? "warn" : ""}>
+              <td class="nowrap" title={s.service}>{s.name}</td>
+              <td class="num">{(s.objective * 100).toFixed(s.objective > 0.99 ? 1 : 0)}&#8239;%</td>
+              <td class="num">{percent(s.errors)}</td>
+              <td class="num burn">{s.burn_fast.toFixed(1)}×</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
