@@ -28,8 +28,8 @@ type Config struct {
 	// Storefront returns what faults and drills act on, or why there is
 	// nothing; nil for never.
 	Storefront func() (Storefront, error)
-	// DrillFile keeps the drills, one JSON object a line; empty for memory only.
-	DrillFile string
+	// Drills keeps the drills; nil for memory only.
+	Drills *drill.History
 
 	// Hosts are names that the Host header may hold beside localhost and IP
 	// addresses.

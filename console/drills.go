@@ -1,16 +1,12 @@
 package console
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -29,18 +25,11 @@ const (
 
 // DrillState is what every open page shows of the drill.
 type DrillState struct {
-	Phase   string       `json:"phase"`
-	Said    string       `json:"said,omitempty"`
-	Started *time.Time   `json:"started,omitempty"` // of the phase
-	Error   string       `json:"error,omitempty"`   // what ended the last one
-	History []DrillEntry `json:"history"`           // newest first
-}
-
-// DrillEntry is a drill that is over.
-type DrillEntry struct {
-	At    time.Time        `json:"at"`
-	Round drill.Round      `json:"round"`
-	Proof *diagnose.Result `json:"proof,omitempty"` // what the diagnosis said when the answer was given
+	Phase   string         `json:"phase"`
+	Said    string         `json:"said,omitempty"`
+	Started *time.Time     `json:"started,omitempty"` // of the phase
+	Error   string         `json:"error,omitempty"`   // what ended the last one
+	History []drill.Record `json:"history"`           // newest first
 }
 
 // keptDrills bounds the history.
@@ -49,7 +38,7 @@ const keptDrills = 100
 // drills runs one drill at a time.
 type drills struct {
 	console *Console
-	file    string
+	history *drill.History
 
 	mu      sync.Mutex
 	state   DrillState
@@ -59,52 +48,26 @@ type drills struct {
 }
 
 func newDrills(c *Console) (*drills, error) {
-	d := &drills{console: c, file: c.cfg.DrillFile, answers: make(chan drill.Guess),
-		state: DrillState{Phase: phaseIdle, History: []DrillEntry{}}}
-	if err := d.read(); err != nil {
+	d := &drills{console: c, history: c.cfg.Drills, answers: make(chan drill.Guess), state: DrillState{Phase: phaseIdle}}
+	if d.history == nil {
+		d.history = drill.NewHistory("")
+	}
+	if err := d.refresh(); err != nil {
 		return nil, err
 	}
 	return d, c.live.publish("drill", d.state)
 }
 
-// read loads the history. A line that is damaged, by a crash, is left out.
-func (d *drills) read() error {
-	if d.file == "" {
-		return nil
-	}
-	b, err := os.ReadFile(d.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the drills: %w", err)
-	}
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	lines.Buffer(nil, 4<<20)
-	for lines.Scan() {
-		var e DrillEntry
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
-			d.state.History = append([]DrillEntry{e}, d.state.History...)
-		}
-	}
-	d.state.History = d.state.History[:min(len(d.state.History), keptDrills)]
-	return lines.Err()
-}
-
-func (d *drills) append(e DrillEntry) error {
-	if d.file == "" {
-		return nil
-	}
-	b, err := json.Marshal(e)
+// refresh reads the history, which `tenhop drill` adds to as well.
+func (d *drills) refresh() error {
+	records, err := d.history.Records()
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(d.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	return errors.Join(err, f.Close())
+	records = records[max(0, len(records)-keptDrills):]
+	slices.Reverse(records)
+	d.state.History = append([]drill.Record{}, records...)
+	return nil
 }
 
 // change updates the state and tells every page.
@@ -142,9 +105,8 @@ func (d *drills) stop() {
 func (c *Console) drillState(*http.Request) (any, error) {
 	c.drills.mu.Lock()
 	defer c.drills.mu.Unlock()
-	s := c.drills.state
-	s.History = slices.Clone(s.History)
-	return s, nil
+	err := c.drills.refresh()
+	return c.drills.state, err
 }
 
 // drillChoices are the hops and operations that an answer may name.
@@ -216,13 +178,15 @@ func (c *Console) answerDrill(r *http.Request) (any, error) {
 	}
 }
 
-// proofWithin is how far back the diagnosis that proves an answer looks.
-const proofWithin = 5 * time.Minute
+// quietBefore is how much of the time before the fault the diagnosis that proves
+// an answer looks at: little more than a drill waits for, so that the spike of
+// a drill before is no part of it.
+const quietBefore = 100 * time.Second
 
 // run is one drill from the quiet before it to the recovery.
 func (d *drills) run(ctx context.Context, s Storefront) {
 	c := d.console
-	proofs := make(chan *diagnose.Result, 1)
+	proofs := make(chan json.RawMessage, 1)
 	cfg := drill.Config{Faults: s.Faults, Jaeger: c.cfg.Jaeger, Prometheus: c.cfg.Prometheus, Entry: s.Entry, Up: s.Up,
 		Rounds: 1, Seed: rand.Uint64(),
 		Say: func(format string, args ...any) {
@@ -230,12 +194,13 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 		},
 		Human: func(ctx context.Context, _ []string) (drill.Guess, error) {
 			d.change(func(st *DrillState) { st.enter(phaseSearch) })
+			began := time.Now()
 			select {
 			case <-ctx.Done():
 				return drill.Guess{}, ctx.Err()
 			case guess := <-d.answers:
 				// The fault is still in force; the clock does not wait for this.
-				go func() { proofs <- d.proof(context.WithoutCancel(ctx), s) }()
+				go func() { proofs <- d.proof(context.WithoutCancel(ctx), s, time.Since(began)+quietBefore) }()
 				d.change(func(st *DrillState) { st.enter(phaseRecovery) })
 				return guess, nil
 			}
@@ -243,19 +208,16 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 	}
 	d.change(func(st *DrillState) { st.enter(phaseQuiet); st.Said, st.Error = "", "" })
 	rounds, err := drill.Run(ctx, cfg)
-	var over []DrillEntry
 	for _, r := range rounds {
-		e := DrillEntry{At: time.Now(), Round: r}
+		e := drill.Record{At: time.Now(), Round: r}
 		if r.Seconds.Answered != nil {
 			e.Proof = <-proofs
 		}
-		err = errors.Join(err, d.append(e))
-		over = append(over, e)
+		err = errors.Join(err, d.history.Append(e))
 	}
 	d.change(func(st *DrillState) {
 		st.Phase, st.Started, st.Said = phaseIdle, nil, ""
-		st.History = append(over, st.History...)
-		st.History = st.History[:min(len(st.History), keptDrills)]
+		err = errors.Join(err, d.refresh())
 		switch {
 		case errors.Is(err, context.Canceled):
 			st.Error = "the drill was ended; its fault is lifted"
@@ -271,11 +233,15 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 }
 
 // proof is what the diagnosis says; nil when it cannot be asked.
-func (d *drills) proof(ctx context.Context, s Storefront) *diagnose.Result {
-	res, err := d.console.runDiagnosis(ctx, s.Entry.Operation, proofWithin)
+func (d *drills) proof(ctx context.Context, s Storefront, since time.Duration) json.RawMessage {
+	res, err := d.console.runDiagnosis(ctx, s.Entry.Operation, since)
+	var b json.RawMessage
+	if err == nil {
+		b, err = json.Marshal(res)
+	}
 	if err != nil {
 		d.console.cfg.Logger.Warn("diagnose for the proof of a drill", "error", err)
 		return nil
 	}
-	return &res
+	return b
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenhop/tenhop/drill"
 )
 
 // wait polls until the drill is in a phase.
@@ -31,7 +33,7 @@ func TestDrill(t *testing.T) {
 	b := newBackends(t)
 	traffic(b)
 	file := filepath.Join(t.TempDir(), "drills.jsonl")
-	c := newConsole(t, b, func(cfg *Config) { cfg.DrillFile = file })
+	c := newConsole(t, b, func(cfg *Config) { cfg.Drills = drill.NewHistory(file) })
 
 	choices := decode[struct {
 		Hops  map[string][]string
@@ -84,7 +86,7 @@ func TestDrill(t *testing.T) {
 	if lifted != 1 {
 		t.Errorf("the fault was lifted %d times", lifted)
 	}
-	again := newConsole(t, b, func(cfg *Config) { cfg.DrillFile = file })
+	again := newConsole(t, b, func(cfg *Config) { cfg.Drills = drill.NewHistory(file) })
 	if s := decode[DrillState](t, do(again, "GET", "/api/drill", "")); len(s.History) != 1 {
 		t.Errorf("after a restart the history is %+v", s.History)
 	}
@@ -139,7 +141,7 @@ func TestDamagedHistory(t *testing.T) {
 	if err := os.WriteFile(file, []byte(good+"\n{half\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.DrillFile = file })
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Drills = drill.NewHistory(file) })
 	if s := decode[DrillState](t, do(c, "GET", "/api/drill", "")); len(s.History) != 1 || s.History[0].Round.Fault.Hop != "payment" {
 		t.Errorf("history = %+v", s.History)
 	}

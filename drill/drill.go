@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if cfg.Baseline == 0 {
 		cfg.Baseline = baselineLength
 	}
-	r := &runner{Config: cfg, metrics: prometheus{cfg.Prometheus}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
+	r := &runner{Config: cfg, metrics: promAPI{cfg.Prometheus}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
 		asks: diagnoser{cfg.Program, cfg.Jaeger, cfg.Prometheus, cfg.Entry}}
 	var err error
 	if r.hops, err = Hops(ctx, cfg.Jaeger, cfg.Entry); err != nil {
@@ -93,7 +93,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 
 type runner struct {
 	Config
-	metrics prometheus
+	metrics promAPI
 	asks    diagnoser
 	rng     *rand.Rand
 	hops    []Hop

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// prometheus asks the two things that a drill's clock needs.
-type prometheus struct{ url string }
+// promAPI asks Prometheus the two things that a drill's clock needs.
+type promAPI struct{ url string }
 
 const queryWithin = 5 * time.Second
 
-func (p prometheus) get(ctx context.Context, path string, query url.Values, into any) error {
+func (p promAPI) get(ctx context.Context, path string, query url.Values, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, queryWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(p.url, "/")+path+"?"+query.Encode(), nil)
@@ -37,7 +37,7 @@ func (p prometheus) get(ctx context.Context, path string, query url.Values, into
 
 // mean returns an entry's mean duration over the last window; false when
 // nobody asked for it.
-func (p prometheus) mean(ctx context.Context, e Entry, window time.Duration) (time.Duration, bool, error) {
+func (p promAPI) mean(ctx context.Context, e Entry, window time.Duration) (time.Duration, bool, error) {
 	series := func(suffix string) string {
 		return fmt.Sprintf("sum(rate(hop_duration_seconds_%s{service_name=%q,operation=%q}[%s]))", suffix, e.Service, e.Operation, window)
 	}
@@ -62,7 +62,7 @@ func (p prometheus) mean(ctx context.Context, e Entry, window time.Duration) (ti
 }
 
 // firing returns the alerts that fire, by their labels.
-func (p prometheus) firing(ctx context.Context) (map[string]bool, error) {
+func (p promAPI) firing(ctx context.Context) (map[string]bool, error) {
 	var answer struct {
 		Data struct {
 			Alerts []struct {

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Part is one embedded stand-in.
@@ -98,6 +100,8 @@ type Config struct {
 	WebhookURL *url.URL // takes alerts in Alertmanager's payload; nil for none
 	ConsoleURL *url.URL // where Jaeger's web paths lead; nil for nowhere
 	Topics     []string // created in the broker
+
+	Collectors []prometheus.Collector // exported beside the stack's own metrics
 
 	Logger *slog.Logger // slog.Default if nil
 }

@@ -73,6 +73,11 @@ func Start(ctx context.Context, c Config) (*Stack, error) {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	for _, other := range c.Collectors {
+		if err := s.registry.Register(other); err != nil {
+			return nil, fmt.Errorf("start stack: %w", err)
+		}
+	}
 	s.pipeline = otelcol.New(s.registry)
 	for _, step := range []struct {
 		wanted bool

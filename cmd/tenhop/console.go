@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -34,7 +33,7 @@ func listenConsole(address string) (l net.Listener, moved bool, err error) {
 }
 
 // serveConsole serves the page beside the stack until stop is called.
-func (f *stackFlags) serveConsole(l net.Listener, endpoints map[string]string, cfg stack.Config) (stop func(), err error) {
+func (f *stackFlags) serveConsole(l net.Listener, endpoints map[string]string, cfg stack.Config, drills *drill.History) (stop func(), err error) {
 	shown := fs.FS(dashboards.FS)
 	if f.dashboards != "" {
 		shown = os.DirFS(f.dashboards)
@@ -46,7 +45,7 @@ func (f *stackFlags) serveConsole(l net.Listener, endpoints map[string]string, c
 		Dashboards: shown,
 		Token:      os.Getenv("TENHOP_CHAOS_TOKEN"),
 		Storefront: func() (console.Storefront, error) { return storefront(f.dir) },
-		DrillFile:  filepath.Join(cfg.DataDir, "drills.jsonl"),
+		Drills:     drills,
 		Hosts:      f.hosts,
 		Logger:     cfg.Logger,
 	})

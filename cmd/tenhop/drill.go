@@ -8,10 +8,12 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/supervisor"
 )
 
 type drillFlags struct {
@@ -77,9 +79,23 @@ func (f drillFlags) run(cmd *cobra.Command, cfg drill.Config) error {
 	if f.human {
 		cfg.Human = askPerson(cmd.InOrStdin(), cmd.ErrOrStderr(), state.Endpoints)
 	}
-	if f.asJSON {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		cfg.Done = func(r drill.Round) { _ = enc.Encode(r) } // a closed pipe ends the drill by its signal
+	d, err := supervisor.In(f.dir)
+	if err != nil {
+		return err
+	}
+	history := drill.NewHistory(d.Path("data", drillFile))
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	cfg.Done = func(r drill.Round) {
+		record := drill.Record{At: time.Now(), Round: r}
+		if !f.human {
+			record.Proof = r.Answer
+		}
+		if err := history.Append(record); err != nil {
+			cfg.Say("%v; dashboard and console leave this round out", err)
+		}
+		if f.asJSON {
+			_ = enc.Encode(r) // a closed pipe ends the drill by its signal
+		}
 	}
 	rounds, err := drill.Run(cmd.Context(), cfg)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/alerts"
+	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/stack"
 	"github.com/tenhop/tenhop/supervisor"
 )
@@ -25,6 +27,9 @@ const (
 	socketAdmin   = "admin"
 	socketConsole = "console"
 )
+
+// drillFile, in the data directory, is the history of drills.
+const drillFile = "drills.jsonl"
 
 type stackFlags struct {
 	dir, data, logs, targets, rules string
@@ -151,6 +156,8 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 		delete(cfg.Addresses, socketConsole)
 		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: page.Addr().String()}
 	}
+	drills := drill.NewHistory(filepath.Join(cfg.DataDir, drillFile))
+	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(drills))
 	var s *stack.Stack
 	endpoints := map[string]string{}
 	if len(parts) == 0 || len(cfg.Parts) > 0 {
@@ -160,7 +167,7 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 		endpoints = s.Endpoints()
 	}
 	if page != nil {
-		stop, err := f.serveConsole(page, endpoints, cfg)
+		stop, err := f.serveConsole(page, endpoints, cfg, drills)
 		if err != nil {
 			return err
 		}

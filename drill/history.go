@@ -1,0 +1,102 @@
+package drill
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Record is a round that is over, as a History keeps it.
+type Record struct {
+	At    time.Time       `json:"at"`
+	Round Round           `json:"round"`
+	Proof json.RawMessage `json:"proof,omitempty"` // what `tenhop diagnose --json` says while a person's answer is judged
+}
+
+// maxRecord bounds one line of a history, bytes.
+const maxRecord = 4 << 20
+
+// History keeps rounds in a file, one JSON object a line, that several
+// processes may append to. It is safe for concurrent use.
+type History struct {
+	path string
+
+	mu      sync.Mutex
+	read    int64 // bytes of the file that records holds
+	records []Record
+}
+
+// NewHistory keeps rounds in the file at path, which need not exist yet, or in
+// memory when path is empty.
+func NewHistory(path string) *History { return &History{path: path} }
+
+// Append keeps a round.
+func (h *History) Append(r Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.path == "" {
+		h.records = append(h.records, r)
+		return nil
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("keep a drill: %w", err)
+	}
+	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep a drill: %w", err)
+	}
+	// One write, so that lines of two processes do not mix.
+	_, err = f.Write(append(b, '\n'))
+	return errors.Join(err, f.Close())
+}
+
+// Records returns all rounds, oldest first, those of other processes too. A
+// line that is damaged, by a crash, is left out; one still being written comes
+// with the next call.
+func (h *History) Records() ([]Record, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.path == "" {
+		return slices.Clone(h.records), nil
+	}
+	f, err := os.Open(h.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		h.read, h.records = 0, nil
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the drills: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, fmt.Errorf("read the drills: %w", err)
+	} else if info.Size() < h.read { // another file, or cut
+		h.read, h.records = 0, nil
+	}
+	if _, err := f.Seek(h.read, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("read the drills: %w", err)
+	}
+	lines := bufio.NewReader(io.LimitReader(f, 1<<30))
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return slices.Clone(h.records), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the drills: %w", err)
+		}
+		h.read += int64(len(line))
+		var r Record
+		if len(line) <= maxRecord && json.Unmarshal(line, &r) == nil {
+			h.records = append(h.records, r)
+		}
+	}
+}

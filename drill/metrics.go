@@ -1,0 +1,77 @@
+package drill
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// phaseBuckets are the bounds of tenhop_drill_phase_seconds: a scrape to the
+// longest that a person is given.
+var phaseBuckets = []float64{1, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60, 120, 300, 900}
+
+var (
+	roundsDesc = prometheus.NewDesc("tenhop_drill_rounds_total", "Drills that are over, by whether the answer named the right hop.", []string{"right_hop"}, nil)
+	phaseDesc  = prometheus.NewDesc("tenhop_drill_phase_seconds",
+		"Seconds from the injection until customers saw it (moved), an alert fired (alerted) and a hop was named (answered), and from the lifting until the entry was well (recovered).",
+		[]string{"phase"}, nil)
+)
+
+// Collector exports a history as metrics. They count from the history's
+// beginning, so that a restart resets nothing, and are 0 before the first drill.
+type Collector struct{ history *History }
+
+// NewCollector returns a collector of h.
+func NewCollector(h *History) *Collector { return &Collector{h} }
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- roundsDesc
+	ch <- phaseDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	records, err := c.history.Records()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(roundsDesc, err)
+		return
+	}
+	rounds := map[bool]int{}
+	phases := map[string][]float64{}
+	for _, r := range records {
+		rounds[r.Round.RightHop]++
+		for phase, s := range r.Round.Seconds.phases() {
+			if s != nil {
+				phases[phase] = append(phases[phase], *s)
+			}
+		}
+	}
+	for _, right := range []bool{false, true} {
+		ch <- prometheus.MustNewConstMetric(roundsDesc, prometheus.CounterValue, float64(rounds[right]), strconv.FormatBool(right))
+	}
+	for phase := range (Seconds{}).phases() {
+		ch <- histogram(phase, phases[phase])
+	}
+}
+
+func (s Seconds) phases() map[string]*float64 {
+	return map[string]*float64{"moved": s.Moved, "alerted": s.Alerted, "answered": s.Answered, "recovered": s.Recovered}
+}
+
+func histogram(phase string, values []float64) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(phaseBuckets))
+	var sum float64
+	for _, b := range phaseBuckets {
+		buckets[b] = 0
+	}
+	for _, v := range values {
+		sum += v
+		for _, b := range phaseBuckets {
+			if v <= b {
+				buckets[b]++
+			}
+		}
+	}
+	return prometheus.MustNewConstHistogram(phaseDesc, uint64(len(values)), sum, buckets, phase)
+}
