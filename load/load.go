@@ -52,6 +52,9 @@ type Operation struct {
 // counted, or the shoppers themselves would run out of memory.
 const maxWaiting = 2000
 
+// grace is how long requests may still take after the last was sent.
+const grace = 5 * time.Second
+
 // Run sends load until it is told to stop, and returns what was seen.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
 	if cfg.Gateway == "" {
@@ -60,17 +63,28 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	if !(cfg.RPS > 0) { // NaN, too
 		return Summary{}, fmt.Errorf("load: %v requests a second; it must be positive", cfg.RPS)
 	}
+	return run(ctx, cfg, &http.Client{
+		Timeout:   30 * time.Second,
+		Transport: &http.Transport{MaxIdleConns: 200, MaxIdleConnsPerHost: 200, IdleConnTimeout: time.Minute},
+	})
+}
+
+func run(ctx context.Context, cfg Config, client *http.Client) (Summary, error) {
 	if cfg.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, cfg.For)
 		defer cancel()
 	}
-	r := &runner{cfg: cfg, began: time.Now(), slots: make(chan struct{}, maxWaiting), client: &http.Client{
-		Timeout:   30 * time.Second,
-		Transport: &http.Transport{MaxIdleConns: 200, MaxIdleConnsPerHost: 200, IdleConnTimeout: time.Minute},
-	}}
+	r := &runner{cfg: cfg, began: time.Now(), slots: make(chan struct{}, maxWaiting), client: client}
 	r.total, r.recent = newTally(), newTally()
-	r.send(ctx)
+	// Who is told to stop lets requests under way end, but not for long.
+	under, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	r.send(ctx, under)
+	if ctx.Err() != nil {
+		late := time.AfterFunc(grace, cancel)
+		defer late.Stop()
+	}
 	r.wg.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,7 +102,8 @@ type runner struct {
 	total, recent *tally
 }
 
-func (r *runner) send(ctx context.Context) {
+// send starts journeys until ctx ends; their requests are sent within under.
+func (r *runner) send(ctx, under context.Context) {
 	pacer := NewPacer(r.cfg.RPS, r.cfg.Seed)
 	rng := rand.New(rand.NewPCG(r.cfg.Seed, 1))
 	timer := time.NewTimer(0)
@@ -115,7 +130,7 @@ func (r *runner) send(ctx context.Context) {
 		case r.slots <- struct{}{}:
 			r.wg.Go(func() {
 				defer func() { <-r.slots }()
-				r.journey(context.WithoutCancel(ctx), newShopper(r.client, r.cfg.Gateway, n, r.cfg.Seed), steps, due)
+				r.journey(ctx, under, newShopper(r.client, r.cfg.Gateway, n, r.cfg.Seed), steps, due)
 			})
 		default:
 			r.mu.Lock()
@@ -126,15 +141,18 @@ func (r *runner) send(ctx context.Context) {
 	}
 }
 
-func (r *runner) journey(ctx context.Context, s *shopper, steps []step, due time.Time) {
+func (r *runner) journey(ctx, under context.Context, s *shopper, steps []step, due time.Time) {
 	for _, st := range steps {
-		err := st.do(ctx, s)
+		err := st.do(under, s)
+		if under.Err() != nil {
+			return // cut off, which says nothing about the storefront
+		}
 		now := time.Now()
 		r.mu.Lock()
 		r.total.add(st.operation, now.Sub(due), err)
 		r.recent.add(st.operation, now.Sub(due), err)
 		r.mu.Unlock()
-		if err != nil {
+		if err != nil || ctx.Err() != nil {
 			return
 		}
 		due = now // the next step is due when the customer has seen this answer

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -62,7 +63,7 @@ func TestLatencyCountsFromTheIntendedStart(t *testing.T) {
 	shop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer shop.Close()
 	r := &runner{client: shop.Client(), total: newTally(), recent: newTally()}
-	r.journey(t.Context(), newShopper(shop.Client(), shop.URL, 0, 1), []step{addToCart, checkout}, time.Now().Add(-time.Minute))
+	r.journey(t.Context(), t.Context(), newShopper(shop.Client(), shop.URL, 0, 1), []step{addToCart, checkout}, time.Now().Add(-time.Minute))
 	s := r.total.summary(time.Minute)
 	if p50 := s.Operations["POST /cart/items"].P50; p50 < 60_000 {
 		t.Errorf("the late request took %v ms", p50)
@@ -127,3 +128,30 @@ func TestRunRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A gateway that hangs does not keep Run from ending when it is told to stop.
+func TestRunStopsSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		s, err := run(ctx, Config{Gateway: "http://gateway", RPS: 10}, client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != time.Second+grace {
+			t.Errorf("took %s, want %s and %s of grace", took, time.Second, grace)
+		}
+		if s.Requests != 0 {
+			t.Errorf("%d requests are counted that were cut off", s.Requests)
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -237,7 +237,7 @@ func (p *plan) store(name string) string {
 			return u.JoinPath(name).String()
 		}
 	}
-	return "sqlite://" + filepath.ToSlash(p.dir.Path("data", name+".db"))
+	return (&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(p.dir.Path("data", name+".db"))}).String()
 }
 
 func (p *plan) serviceEnv(resolve string) []string {

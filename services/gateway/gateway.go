@@ -40,12 +40,13 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 		conns[name] = conn
 	}
 	s := &server{
-		identity: pb.NewIdentityClient(conns["identity"]),
-		catalog:  pb.NewCatalogClient(conns["catalog"]),
-		cart:     pb.NewCartClient(conns["cart"]),
-		checkout: pb.NewCheckoutClient(conns["checkout"]),
-		order:    pb.NewOrderClient(conns["order"]),
-		limits:   newLimiter(),
+		identity:  pb.NewIdentityClient(conns["identity"]),
+		catalog:   pb.NewCatalogClient(conns["catalog"]),
+		cart:      pb.NewCartClient(conns["cart"]),
+		checkout:  pb.NewCheckoutClient(conns["checkout"]),
+		order:     pb.NewOrderClient(conns["order"]),
+		addresses: newLimiter(perAddress),
+		users:     newLimiter(perUser),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sessions", s.openSession)
@@ -68,15 +69,15 @@ type server struct {
 	cart     pb.CartClient
 	checkout pb.CheckoutClient
 	order    pb.OrderClient
-	limits   *limiter
+
+	addresses, users *limiter
 }
 
 // limited bounds rate, body and time of every request.
 func (s *server) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.limits.allow(clientOf(r)) {
-			w.Header().Set("Retry-After", "1")
-			fail(w, http.StatusTooManyRequests, "too many requests; slow down")
+		if !s.addresses.allow(address(r)) {
+			tooMany(w)
 			return
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
@@ -85,4 +86,9 @@ func (s *server) limited(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
+}
+
+func tooMany(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	fail(w, http.StatusTooManyRequests, "too many requests; slow down")
 }

@@ -123,6 +123,10 @@ func (s *server) signedIn(next userHandler) http.HandlerFunc {
 			failed(w, r, err)
 			return
 		}
+		if !s.users.allow(u.GetId()) {
+			tooMany(w)
+			return
+		}
 		hop.SetAttributes(r.Context(), attribute.String("customer.tier", u.GetTier()), attribute.String("region", u.GetRegion()))
 		next(w, r, u)
 	}

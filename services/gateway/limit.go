@@ -9,42 +9,66 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits per client: requests a second, burst, and how many clients are told
-// apart at most.
-const (
-	perSecond  = 50
-	burst      = 100
-	maxClients = 10_000
-)
-
-type limiter struct {
-	mu      sync.Mutex
-	clients map[string]*rate.Limiter
+// quota is how many requests a second one client may send, how many at once
+// after a pause, and how many clients are told apart at most.
+type quota struct {
+	perSecond rate.Limit
+	burst     int
+	clients   int
 }
 
-func newLimiter() *limiter { return &limiter{clients: map[string]*rate.Limiter{}} }
+var (
+	// perAddress is for everybody, before anything is known but the address:
+	// many customers share one behind a proxy.
+	perAddress = quota{perSecond: 1000, burst: 2000, clients: 10_000}
+	// perUser is for those whom identity has recognised. A credential that was
+	// not verified is no client: anybody can write a new one each time.
+	perUser = quota{perSecond: 50, burst: 100, clients: 10_000}
+)
+
+// limiter holds a token bucket for each client.
+type limiter struct {
+	quota quota
+
+	mu      sync.Mutex
+	clients map[string]*rate.Limiter
+	rest    *rate.Limiter // shared by whoever finds the table full
+}
+
+func newLimiter(q quota) *limiter {
+	return &limiter{quota: q, clients: map[string]*rate.Limiter{}, rest: rate.NewLimiter(q.perSecond, q.burst)}
+}
 
 func (l *limiter) allow(client string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.clients[client]
 	if c == nil {
-		if len(l.clients) >= maxClients {
-			// Forgetting everybody is generous once, and bounded always.
-			clear(l.clients)
+		if len(l.clients) >= l.quota.clients {
+			l.forget()
 		}
-		c = rate.NewLimiter(perSecond, burst)
+		if len(l.clients) >= l.quota.clients {
+			return l.rest.Allow()
+		}
+		c = rate.NewLimiter(l.quota.perSecond, l.quota.burst)
 		l.clients[client] = c
 	}
 	return c.Allow()
 }
 
-// clientOf tells clients apart by credential, else by address. Forwarding
-// headers are not trusted: anybody can write them.
-func clientOf(r *http.Request) string {
-	if c := credential(r); c != "" && len(c) <= 256 {
-		return c
+// forget drops clients whose bucket is full again: a new one would be the same.
+// Those that are being slowed stay, so that a crowd of names frees nobody.
+func (l *limiter) forget() {
+	for name, c := range l.clients {
+		if c.Tokens() >= float64(l.quota.burst) {
+			delete(l.clients, name)
+		}
 	}
+}
+
+// address is what a request comes from. Forwarding headers are not trusted:
+// anybody can write them.
+func address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

@@ -4,47 +4,71 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
+var small = quota{perSecond: 5, burst: 10, clients: 100}
+
 func TestLimit(t *testing.T) {
-	l := newLimiter()
-	passed := 0
-	for range 10 * burst {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(small)
+		ask := func(client string) (passed int) {
+			for range 10 * small.burst {
+				if l.allow(client) {
+					passed++
+				}
+			}
+			return passed
+		}
+		if n := ask("greedy"); n != small.burst {
+			t.Errorf("%d at once passed, the burst is %d", n, small.burst)
+		}
+		if !l.allow("modest") {
+			t.Error("one client's greed was held against another")
+		}
+		time.Sleep(time.Second)
+		if n := ask("greedy"); n != int(small.perSecond) {
+			t.Errorf("%d passed after a second, want %v", n, small.perSecond)
+		}
+	})
+}
+
+// A client that is being slowed cannot free itself with a crowd of other names,
+// and the table stays bounded.
+func TestACrowdFreesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(small)
+		for l.allow("greedy") {
+		}
+		passed := 0
+		for i := range 10 * small.clients {
+			if l.allow(fmt.Sprint(i)) {
+				passed++
+			}
+		}
 		if l.allow("greedy") {
-			passed++
+			t.Error("the slowed client passes again")
 		}
-	}
-	// Tokens drip in while the loop runs, slower than it asks.
-	if passed < burst || passed > 5*burst {
-		t.Errorf("%d of %d at once passed, the burst is %d", passed, 10*burst, burst)
-	}
-	if !l.allow("modest") {
-		t.Error("one client's greed was held against another")
-	}
+		if len(l.clients) > small.clients {
+			t.Errorf("%d clients are remembered, want at most %d", len(l.clients), small.clients)
+		}
+		if want := small.clients - 1 + small.burst; passed != want {
+			t.Errorf("%d of the crowd passed, want %d: the table's, and one burst for the rest", passed, want)
+		}
+		time.Sleep(time.Minute)
+		if l.allow("late"); len(l.clients) != 1 {
+			t.Errorf("%d clients are remembered after a quiet minute, want the new one", len(l.clients))
+		}
+	})
 }
 
-func TestTheTableOfClientsIsBounded(t *testing.T) {
-	l := newLimiter()
-	for i := range 3 * maxClients {
-		l.allow(fmt.Sprint(i))
-		if len(l.clients) > maxClients {
-			t.Fatalf("%d clients are remembered", len(l.clients))
-		}
+func TestAddress(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil) // from 192.0.2.1
+	for _, header := range []string{"X-API-Key", "Authorization", "X-Forwarded-For", "Forwarded"} {
+		r.Header.Set(header, "198.51.100.7")
 	}
-}
-
-func TestClientOf(t *testing.T) {
-	for _, c := range []struct{ why, header, value, want string }{
-		{"an API key", "X-API-Key", "k", "k"},
-		{"a session", "Authorization", "Bearer t", "t"},
-		{"another scheme is no credential", "Authorization", "Basic t", "192.0.2.1"},
-		{"anybody can write a forwarding header", "X-Forwarded-For", "198.51.100.7", "192.0.2.1"},
-		{"a credential that is only long", "X-API-Key", string(make([]byte, 300)), "192.0.2.1"},
-	} {
-		r := httptest.NewRequest("GET", "/", nil) // from 192.0.2.1
-		r.Header.Set(c.header, c.value)
-		if got := clientOf(r); got != c.want {
-			t.Errorf("%s: %q, want %q", c.why, got, c.want)
-		}
+	if got := address(r); got != "192.0.2.1" {
+		t.Errorf("address = %q: a header decides it, and anybody can write one", got)
 	}
 }

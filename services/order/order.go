@@ -152,13 +152,16 @@ func (s *server) record(ctx context.Context, o *pb.OrderRecord, req *pb.CreateOr
 		}
 		if n == 0 { // a repeated request, or one that was cancelled meanwhile
 			var state string
-			if err := tx.QueryRow(ctx, "SELECT state FROM orders WHERE id = ?", o.GetId()).Scan(&state); err != nil {
+			before, err := scan(tx.QueryRow(ctx, "SELECT id, user_id, charge_id, total, created_unix_ms, items, state FROM orders WHERE id = ?", o.GetId()), &state)
+			if err != nil {
 				return err
 			}
 			if state == cancelled {
 				return status.Error(codes.Aborted, "this order was cancelled")
 			}
-			return nil // placed before: its event was, too
+			// Placed before, and its event was, too: the answer is the same.
+			o.ChargeId, o.Total, o.CreatedUnixMs, o.Items = before.GetChargeId(), before.GetTotal(), before.GetCreatedUnixMs(), before.GetItems()
+			return nil
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO outbox (id, topic, record_key, value, context, committed_unix_us) VALUES (?, ?, ?, ?, ?, ?)`,
 			uuid.Must(uuid.NewV7()).String(), contracts.TopicOrdersPlaced, o.GetId(), string(event), string(carried), time.Now().UnixMicro())

@@ -3,6 +3,7 @@ package order
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/services/contracts"
@@ -71,11 +73,14 @@ func (s *server) outbox(t *testing.T) int {
 func TestAnOrderAndItsEventAreOne(t *testing.T) {
 	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
 		s, _ := open(t, e)
-		for range 2 { // a repeated request is the same order and no second event
-			o, err := s.CreateOrder(t.Context(), create("o1"))
-			if err != nil || o.GetChargeId() != "charge of o1" {
-				t.Fatalf("%v %v", o, err)
-			}
+		once, err := s.CreateOrder(t.Context(), create("o1"))
+		if err != nil || once.GetChargeId() != "charge of o1" {
+			t.Fatalf("%v %v", once, err)
+		}
+		time.Sleep(2 * time.Millisecond) // another clock value, were it taken
+		again, err := s.CreateOrder(t.Context(), create("o1"))
+		if err != nil || !proto.Equal(once, again) {
+			t.Errorf("a repeated request is answered with %v (%v), the first was %v", again, err, once)
 		}
 		if n := s.outbox(t); n != 1 {
 			t.Errorf("%d events", n)
@@ -191,6 +196,42 @@ func TestTheRelayContinuesTheRequest(t *testing.T) {
 		}
 		if correlation != "long-ago" {
 			t.Errorf("headers %v", headers)
+		}
+	})
+}
+
+// An event that the broker will never take stands aside, is kept, and holds up
+// nobody.
+func TestARefusedEventHoldsUpNobody(t *testing.T) {
+	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
+		broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, contracts.TopicOrdersPlaced))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(broker.Close)
+		e.Kafka = broker.ListenAddrs()
+		s, _ := open(t, e)
+		producer, err := e.Kafka.Producer(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		huge := create("huge")
+		huge.UserId = strings.Repeat("x", 2<<20) // the client's limit is 1 MB
+		for _, req := range []*pb.CreateOrderRequest{huge, create("o2")} {
+			if _, err := s.CreateOrder(t.Context(), req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := &relay{store: s.store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+		if err := r.publish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if key := string(first(t, broker).Key); key != "o2" {
+			t.Errorf("the broker has %q, want o2", key)
+		}
+		var why string
+		if err := s.store.QueryRow(t.Context(), "SELECT refused FROM outbox").Scan(&why); err != nil || why == "" {
+			t.Errorf("the refused row: %q, %v", why, err)
 		}
 	})
 }

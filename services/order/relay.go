@@ -3,8 +3,10 @@ package order
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -71,7 +73,7 @@ func (r *relay) publish(ctx context.Context) error {
 }
 
 func (r *relay) next(ctx context.Context) ([]row, error) {
-	rows, err := r.store.Query(ctx, "SELECT id, topic, record_key, value, context, committed_unix_us FROM outbox ORDER BY committed_unix_us LIMIT 100")
+	rows, err := r.store.Query(ctx, "SELECT id, topic, record_key, value, context, committed_unix_us FROM outbox WHERE refused = '' ORDER BY committed_unix_us LIMIT 100")
 	if err != nil {
 		return nil, err
 	}
@@ -97,10 +99,26 @@ func (r *relay) send(ctx context.Context, it row) error {
 	rctx := hop.Restore(ctx, snapshot)
 	rec := &kgo.Record{Topic: it.topic, Key: []byte(it.key), Value: []byte(it.value)}
 	waited := time.Since(it.committed)
-	if err := kafkamw.Produce(rctx, r.kafka, rec); err != nil {
+	if err := kafkamw.Produce(rctx, r.kafka, rec); hopeless(err) {
+		return r.refuse(ctx, it, err)
+	} else if err != nil {
 		return err
 	}
 	r.telemetry.QueueWait(rctx, "publish "+it.topic, waited)
 	_, err := r.store.Exec(ctx, "DELETE FROM outbox WHERE id = ?", it.id)
+	return err
+}
+
+// hopeless says that the broker will refuse a record however often it is sent.
+func hopeless(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord)
+}
+
+// refuse sets a row aside, with the reason, so that it does not hold up those
+// behind it. It stays in the table for somebody to look at.
+func (r *relay) refuse(ctx context.Context, it row, why error) error {
+	r.telemetry.Logger().Error().Err(why).Str("outbox_id", it.id).Str("topic", it.topic).
+		Msg("the broker refuses an event for good; it stays in the outbox, marked as refused")
+	_, err := r.store.Exec(ctx, "UPDATE outbox SET refused = ? WHERE id = ?", why.Error(), it.id)
 	return err
 }

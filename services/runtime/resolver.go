@@ -112,5 +112,7 @@ func (e *Env) BaseURL(name string) func() string {
 // HTTPClient returns a measured client for an HTTP service.
 func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
 	opts = append([]httpmw.Option{httpmw.WithTelemetry(e.Telemetry), httpmw.WithDependency(name)}, opts...)
-	return &http.Client{Timeout: callWithin, Transport: httpmw.Transport(nil, opts...)}
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.MaxIdleConnsPerHost = base.MaxIdleConns // all go to few hosts; 2 would reconnect under load
+	return &http.Client{Timeout: callWithin, Transport: httpmw.Transport(base, opts...)}
 }

@@ -2,10 +2,13 @@ package runtime
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,6 +82,30 @@ func TestDataSource(t *testing.T) {
 		if driver != c.driver || (err == nil) != (c.says == "") || (err != nil && !strings.Contains(err.Error(), c.says)) {
 			t.Errorf("%s: %q %v", c.why, driver, err)
 		}
+	}
+}
+
+// A path may hold what means something in a data source's name.
+func TestStoreInAnOddFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "100% #1? ok")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "a.db")
+	_, dsn, err := dataSource((&url.URL{Scheme: "sqlite", Path: file}).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE a (b TEXT)"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("the store is elsewhere: %v", err)
 	}
 }
 

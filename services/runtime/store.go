@@ -71,7 +71,7 @@ func dataSource(store string) (driver, dsn string, err error) {
 		q := url.Values{"_txlock": {"immediate"}, "_pragma": {
 			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-1024)",
 		}}
-		return "sqlite", "file:" + u.Path + "?" + q.Encode(), nil
+		return "sqlite", "file:" + u.EscapedPath() + "?" + q.Encode(), nil
 	}
 	return "", "", fmt.Errorf("TENHOP_STORE=%q: use sqlite:///path/to/file.db or postgres://…", store)
 }
