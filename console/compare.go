@@ -55,7 +55,6 @@ func (c *Console) compare(r *http.Request) (any, error) {
 		return Comparison{side(a), side(b), traceview.Compare(a.Places(), b.Places())}, nil
 	}
 	root := b.Spans[0]
-	// The middle half by duration: neither the fastest nor the odd ones.
 	views, err := c.others(r.Context(), b)
 	if err != nil {
 		return nil, err

@@ -84,6 +84,9 @@ func gone(_ *testing.T, p *page, s *program, _ string) {
 func picture(t *testing.T, p *page, _ *program, url string) {
 	p.visit(url + "/d/tenhop-service?var-service=payment&from=now-5m")
 	until(t, 30*time.Second, "the panels in view are drawn", func() error {
+		if eval[int](p, `document.querySelectorAll(".panel canvas").length`) == 0 {
+			return fmt.Errorf("there are none")
+		}
 		if n := eval[int](p, `[...document.querySelectorAll(".panel")].filter((e) => e.getBoundingClientRect().top < innerHeight && !e.querySelector("canvas, table, .stats, .gauges, svg, .logs, .note:not(.loading)")).length`); n > 0 {
 			return fmt.Errorf("%d are not", n)
 		}
