@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -23,8 +24,7 @@ import (
 const patience = 2 * time.Minute
 
 // TestEveryQueryReturnsData runs every query of every panel against the running
-// storefront after faults, a broker's pause and, where the program has them, a
-// drill. It fails on an error, on no data, on a variable without values, and on
+// storefront after faults, a broker's pause and a drill. It fails on an error, on no data, on a variable without values, and on
 // an exemplar whose trace is not stored.
 func TestEveryQueryReturnsData(t *testing.T) {
 	if os.Getenv("TENHOP_ACCEPTANCE") == "" {
@@ -72,6 +72,25 @@ func disturb(ctx context.Context, t *testing.T, s *uptest.Storefront) {
 		t.Fatalf("resume the broker: %v", err)
 	}
 	sleep(ctx, 20*time.Second)
+	if s.Program == "" {
+		t.Log("the storefront ran already: no drill is taken")
+		return
+	}
+	out, err := exec.CommandContext(ctx, s.Program, "drill", "--auto", "--seed", "3", "--dir", s.Dir).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatalf("drill: %v", err)
+	}
+	const rounds = `sum(tenhop_drill_rounds_total)`
+	for deadline := time.Now().Add(patience); ; sleep(ctx, time.Second) {
+		body, err := s.Get(ctx, "prometheus", "/api/v1/query", url.Values{"query": {rounds}})
+		if err == nil && strings.Contains(string(body), `"1"]`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is not 1 after a drill: %s %v", rounds, body, err)
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -30,6 +30,8 @@ type Config struct {
 	Postgres   string // postgres://user:password@host:port, one database a service
 	Redis      string // host:port
 
+	Webhook string // URL that the embedded Prometheus sends alerts to, as Alertmanager does; empty for none
+
 	Limits Limits
 	Out    io.Writer // progress and the table; nil for nowhere
 }
@@ -65,7 +67,7 @@ func (c Config) Check() error {
 	if !(c.Sampling >= 0 && c.Sampling <= 1) {
 		return fmt.Errorf("--sampling %v: must be above 0 and at most 1", c.Sampling)
 	}
-	for flag, value := range map[string]string{"jaeger": c.Jaeger, "otlp": c.OTLP, "prometheus": c.Prometheus} {
+	for flag, value := range map[string]string{"jaeger": c.Jaeger, "otlp": c.OTLP, "prometheus": c.Prometheus, "webhook": c.Webhook} {
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 			return fmt.Errorf("--%s %q: must be a URL such as http://localhost:16686", flag, value)
 		}

@@ -172,6 +172,9 @@ func (p *plan) stackFlags() []string {
 			flags = append(flags, flag, strconv.FormatInt(bytes, 10))
 		}
 	}
+	if p.cfg.Webhook != "" {
+		flags = append(flags, "--webhook", p.cfg.Webhook)
+	}
 	for _, name := range []string{"jaeger", "prometheus"} {
 		if real := p.replaced(name); real != nil {
 			flags = append(flags, "--"+name, real[name])

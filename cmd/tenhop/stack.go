@@ -34,7 +34,7 @@ const drillFile = "drills.jsonl"
 type stackFlags struct {
 	dir, data, logs, targets, rules string
 	jaeger, prometheus, loki        string
-	dashboards                      string
+	dashboards, webhook             string
 	hosts                           []string
 	listen                          map[string]string
 	traceMemory, traceDisk          int64
@@ -77,6 +77,7 @@ The parts: ` + partNames() + ". None named means all.",
 	fl.StringVar(&f.loki, "loki", "", "URL of a real Loki that the console asks instead")
 	fl.StringVar(&f.dashboards, "dashboards", "", "folder of Grafana dashboards that the console shows instead of the built-in ones")
 	fl.StringSliceVar(&f.hosts, "host", nil, "name under which the console is reached, beside localhost and IP addresses")
+	fl.StringVar(&f.webhook, "webhook", "", "URL to post firing and resolved alerts to, in Alertmanager's payload")
 	fl.Var(&size{&f.traceMemory}, "trace-memory", "memory for the index of traces (default 64MiB)")
 	fl.Var(&size{&f.traceDisk}, "trace-disk", "disk for traces (default 1GiB)")
 	fl.Var(&size{&f.metricDisk}, "metric-disk", "disk for metrics (default 1GiB)")
@@ -130,6 +131,13 @@ func (f *stackFlags) config(parts []string) (stack.Config, error) {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return cfg, usagef("--listen %s=%s: must be ENDPOINT=HOST:PORT", name, address)
 		}
+	}
+	if f.webhook != "" {
+		u, err := url.Parse(f.webhook)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return cfg, usagef("--webhook %q: must be a URL such as http://localhost:5001/", f.webhook)
+		}
+		cfg.WebhookURL = u
 	}
 	if f.rules != "" {
 		cfg.Rules = os.DirFS(f.rules)

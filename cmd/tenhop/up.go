@@ -78,6 +78,7 @@ token of the fault endpoints are written to .tenhop/up.json.`,
 	f.StringVar(&cfg.Kafka, "kafka", "", "host:port of a real Kafka instead of the embedded broker")
 	f.StringVar(&cfg.Postgres, "postgres", "", "URL of a PostgreSQL server, one database a service, instead of SQLite files")
 	f.StringVar(&cfg.Redis, "redis", "", "host:port of a real Redis or Valkey instead of the embedded server")
+	f.StringVar(&cfg.Webhook, "webhook", "", "URL to post firing and resolved alerts to, in Alertmanager's payload")
 	f.Var(&size{&cfg.Limits.TraceMemory}, "trace-memory", "memory for the index of traces (default 64MiB)")
 	f.Var(&size{&cfg.Limits.TraceDisk}, "trace-disk", "disk for traces (default 1GiB)")
 	f.Var(&size{&cfg.Limits.MetricDisk}, "metric-disk", "disk for metrics (default 1GiB)")

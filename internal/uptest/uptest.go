@@ -29,6 +29,9 @@ type Storefront struct {
 	PIDs      map[string]int    `json:"pids"`
 	Admin     map[string]string `json:"admin"`
 	Token     string            `json:"token"`
+
+	Program string `json:"-"` // the binary; empty for a storefront that ran already
+	Dir     string `json:"-"` // that holds .tenhop
 }
 
 // Start builds tenhop, runs it until the test ends and waits until it is ready.
@@ -66,7 +69,9 @@ func Start(t *testing.T, args ...string) *Storefront {
 	deadline := time.Now().Add(time.Minute)
 	for {
 		if content, err := os.ReadFile(file); err == nil && bytes.Contains(content, []byte(`"admin"`)) {
-			return read(t, file)
+			s := read(t, file)
+			s.Program = bin
+			return s
 		}
 		select {
 		case err := <-ended:
@@ -86,7 +91,7 @@ func read(t *testing.T, file string) *Storefront {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Storefront{}
+	s := &Storefront{Dir: filepath.Dir(filepath.Dir(file))}
 	if err := json.Unmarshal(content, s); err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
