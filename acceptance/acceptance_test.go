@@ -69,6 +69,7 @@ func TestStory(t *testing.T) {
 	}
 	part("SelfTimesAddUp", func(t *testing.T) { checkSum(t, s) })
 	part("FaultLeavesNoName", func(t *testing.T) { checkLeak(t, s) })
+	part("ErrorLooksReal", func(t *testing.T) { checkErrorLeak(t, s) })
 	part("DownAndUp", func(t *testing.T) { checkDownAndUp(t, s) })
 }
 

@@ -2,12 +2,16 @@ package acceptance
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,8 +22,7 @@ import (
 type vocabulary map[string]bool
 
 // checkLeak compares the names in spans, metrics and logs with and without
-// faults: a fault must not add one. Latency and an error at a share of requests
-// are in force together.
+// latency faults: a fault must not add one.
 func checkLeak(t *testing.T, s *storefront) {
 	quiet := vocabulary{}
 	quiet.read(t, s, s.began)
@@ -44,6 +47,53 @@ func checkLeak(t *testing.T, s *storefront) {
 	}
 	slices.Sort(added)
 	figure(t, len(added) == 0, "names in telemetry that only a fault brings", "0", "%d of %d %v", len(added), len(faulty), added)
+}
+
+// giveaway is a word that belongs to the injection and to nothing else here.
+var giveaway = regexp.MustCompile(`(?i)\b(chaos|faults?|inject\w*|sealed|drills?|sabotage\w*)\b`)
+
+// checkErrorLeak injects an error. It brings names that no quiet traffic has,
+// those of any error; but neither name nor value may tell it from a real one.
+func checkErrorLeak(t *testing.T, s *storefront) {
+	from := time.Now()
+	s.must("chaos", "inject", "payment", "--error", "UNAVAILABLE", "--for", "60s")
+	s.must("chaos", "inject", "fraud", "--error", "503", "--percent", "50", "--for", "60s")
+	var failed []byte
+	until(t, time.Minute, "failed requests in the traces", func() error {
+		failed = get(t, s.state.Endpoints["jaeger"]+"/api/traces?limit=300&service=payment&tags="+url.QueryEscape(`{"error":"true"}`)+
+			"&start="+micros(from)+"&end="+micros(time.Now()))
+		if n := bytes.Count(failed, []byte(`"traceID"`)); n < 50 {
+			return fmt.Errorf("%d spans", n)
+		}
+		return nil
+	})
+	lines := failedLines(t, s, from)
+	s.must("chaos", "clear")
+	told := giveaway.FindAll(failed, 5)
+	for _, l := range lines {
+		told = append(told, giveaway.FindAll(l, 5)...)
+	}
+	figure(t, len(told) == 0 && len(lines) > 0, "words that tell an injected error from a real one", "0", "%d in %d kB of failed traces and %d log lines %s",
+		len(told), len(failed)>>10, len(lines), bytes.Join(told, []byte(" ")))
+}
+
+// failedLines returns the log lines since from of the services that fail.
+func failedLines(t *testing.T, s *storefront, from time.Time) [][]byte {
+	t.Helper()
+	var out [][]byte
+	for _, service := range []string{"payment", "fraud", "order", "checkout", "gateway"} {
+		b, err := os.ReadFile(filepath.Join(s.dir, ".tenhop", "logs", service+".jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(b) {
+			var fields struct{ Time time.Time }
+			if json.Unmarshal(line, &fields) == nil && !fields.Time.Before(from.Truncate(time.Second)) {
+				out = append(out, line)
+			}
+		}
+	}
+	return out
 }
 
 func (v vocabulary) read(t *testing.T, s *storefront, from time.Time) {
@@ -130,15 +180,21 @@ func text(v any) string { s, _ := v.(string); return strings.TrimSpace(s) }
 
 func getJSON(t *testing.T, url string, into any) {
 	t.Helper()
+	if err := json.Unmarshal(get(t, url), into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, url string) []byte {
+	t.Helper()
 	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s", url, resp.Status)
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %v", url, resp.Status, err)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		t.Fatal(err)
-	}
+	return body
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
@@ -89,4 +90,17 @@ func (c *countedLogs) Export(ctx context.Context, records []sdklog.Record) error
 		c.dropped.Add(float64(len(records)))
 	}
 	return err
+}
+
+// timestamp writes the time in microseconds: the lines of one request are
+// milliseconds apart. zerolog's own has seconds, or a global setting that is the
+// program's to choose.
+type timestamp struct{}
+
+const microseconds = "2006-01-02T15:04:05.000000Z07:00"
+
+// Run implements zerolog.Hook.
+func (timestamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+	var buf [len(microseconds) + 8]byte
+	e.Bytes(zerolog.TimestampFieldName, time.Now().AppendFormat(buf[:0], microseconds))
 }

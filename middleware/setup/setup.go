@@ -121,7 +121,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	if err := rt.startMetrics(ctx, res); err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
-	rt.Logger = zerolog.New(writer).With().Timestamp().Logger()
+	rt.Logger = zerolog.New(writer).Hook(timestamp{})
 	rt.Telemetry, err = hop.New(append([]hop.Option{
 		hop.WithServiceName(service), hop.WithTracerProvider(rt.TracerProvider),
 		hop.WithRegistry(c.registry), hop.WithLogger(rt.Logger),

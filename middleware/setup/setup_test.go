@@ -3,6 +3,7 @@ package setup_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net"
 	"strings"
 	"testing"
@@ -90,5 +91,28 @@ func TestWrongVariablesAreSaidAtStart(t *testing.T) {
 	t.Setenv("OTEL_SERVICE_NAME", "")
 	if _, err := setup.Start(t.Context(), ""); err == nil {
 		t.Error("a service without a name was started")
+	}
+}
+
+// The lines of one request are milliseconds apart: seconds would not order them.
+func TestLogTimesAreFine(t *testing.T) {
+	var out bytes.Buffer
+	rt, err := setup.Start(t.Context(), "payment", setup.WithLogWriter(&out), setup.WithRegistry(prometheus.NewRegistry()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Shutdown(context.Background())
+	before := time.Now().Truncate(time.Microsecond)
+	rt.Logger.Info().Msg("hello")
+	var line struct {
+		Time    string
+		Service string
+	}
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	at, err := time.Parse("2006-01-02T15:04:05.000000Z07:00", line.Time)
+	if err != nil || at.Before(before) || at.After(time.Now()) || line.Service != "payment" {
+		t.Errorf("line %s: %v", out.String(), err)
 	}
 }
