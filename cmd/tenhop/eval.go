@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -36,11 +37,11 @@ from spans alone, beside three rankers that know less.`,
 			if opt.Traces < 0 {
 				return usagef("--traces %d: must not be negative", opt.Traces)
 			}
-			c, err := corpus.Open(dir)
+			n, err := corpus.OpenNezha(filepath.Join(dir, "nezha"))
 			if err != nil {
 				return err
 			}
-			rep, err := eval.Run(c, opt, func(done, total int) { fmt.Fprintf(os.Stderr, "\r%d of %d incidents", done, total) })
+			rep, err := eval.Run(n, opt, func(done, total int) { fmt.Fprintf(os.Stderr, "\r%d of %d incidents", done, total) })
 			fmt.Fprintln(os.Stderr)
 			if err != nil {
 				return err
@@ -57,7 +58,7 @@ from spans alone, beside three rankers that know less.`,
 				return err
 			}
 			for _, m := range rep.Misses {
-				fmt.Fprintf(cmd.OutOrStdout(), "missed %s: %s, ranked %s\n", m.ID, m.Label, strings.Join(m.Ranked, ", "))
+				fmt.Fprintf(cmd.OutOrStdout(), "missed %s (%d of %d draws): %s, ranked %s\n", m.ID, m.Times, max(opt.Draws, 1), m.Label, strings.Join(m.Ranked, ", "))
 			}
 			return nil
 		},
@@ -65,8 +66,10 @@ from spans alone, beside three rankers that know less.`,
 	fl := cmd.Flags()
 	fl.StringVar(&dir, "corpus", "", "folder of recorded incidents (default $TENHOP_CORPORA)")
 	fl.IntVar(&opt.Traces, "traces", 0, "fault traces a case, drawn by the seed; 0 for all")
+	fl.IntVar(&opt.Draws, "draws", 1, "draws of fault traces to average over")
 	fl.Uint64Var(&opt.Seed, "seed", 0, "of the draw and of the random ranker")
 	fl.BoolVar(&opt.Anonymise, "anonymise", false, "hash the names first: the figures must not change")
+	fl.BoolVar(&opt.NoLogs, "no-logs", false, "leave the log lines out")
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
 	return cmd
 }

@@ -2,10 +2,6 @@
 package corpus
 
 import (
-	"compress/gzip"
-	"encoding/csv"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,105 +12,82 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 )
 
-// Case is one incident: traces of an ordinary time, traces under the fault, and
-// the service that is at fault.
+// Case is one incident: files of an ordinary time and of the time under the
+// fault, and the service that is at fault.
 type Case struct {
 	ID, System, Fault, Service string
-	Normal, Faulty             string // files, for messages and sharing
+	Normal, Faulty             Files
 }
 
-// Corpus is a folder of incidents in Nezha's form (cases.json and CSV files).
-type Corpus struct {
+// Files name what was recorded in one window; Logs is "" without logs.
+type Files struct{ Spans, Logs string }
+
+// Window is what was recorded in a time: traces, and what was logged during
+// each, by trace ID.
+type Window struct {
+	Traces []diagnose.Trace
+	Lines  map[string][]diagnose.LogLine
+}
+
+// Nezha is a folder of incidents with spans and logs in Nezha's form.
+type Nezha struct {
 	dir   string
 	Cases []Case
-	cache map[string][]diagnose.Trace
 }
 
-// Open reads the list of cases of a folder that holds nezha/cases.json or
-// cases.json itself.
-func Open(dir string) (*Corpus, error) {
-	if _, err := os.Stat(filepath.Join(dir, "nezha", "cases.json")); err == nil {
-		dir = filepath.Join(dir, "nezha")
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "cases.json"))
-	if err != nil {
-		return nil, fmt.Errorf("%w; --corpus must name a folder with cases.json or nezha/cases.json", err)
-	}
+// OpenNezha reads the list of incidents of a folder with cases.json.
+func OpenNezha(dir string) (*Nezha, error) {
 	var list struct {
 		Cases []struct {
 			ID, System string
 			Fault      struct{ Type, Service string }
 			Faulty     string `json:"fault_spans"`
 			Normal     string `json:"normal_spans"`
+			FaultyLogs string `json:"fault_logs"`
+			NormalLogs string `json:"normal_logs"`
 		} `json:"cases"`
 	}
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "cases.json"), err)
-	}
-	c := &Corpus{dir: dir, cache: map[string][]diagnose.Trace{}}
-	for _, x := range list.Cases {
-		c.Cases = append(c.Cases, Case{ID: x.ID, System: x.System, Fault: x.Fault.Type, Service: x.Fault.Service, Normal: x.Normal, Faulty: x.Faulty})
-	}
-	return c, nil
-}
-
-// Traces reads a file of spans; files that several cases share are kept.
-func (c *Corpus) Traces(name string) ([]diagnose.Trace, error) {
-	if t, ok := c.cache[name]; ok {
-		return t, nil
-	}
-	f, err := os.Open(filepath.Join(c.dir, filepath.FromSlash(name)))
-	if err != nil {
+	if err := readJSON(filepath.Join(dir, "cases.json"), &list); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	n := &Nezha{dir: dir}
+	for _, x := range list.Cases {
+		n.Cases = append(n.Cases, Case{ID: x.ID, System: x.System, Fault: x.Fault.Type, Service: x.Fault.Service,
+			Normal: Files{x.Normal, x.NormalLogs}, Faulty: Files{x.Faulty, x.FaultyLogs}})
 	}
-	traces, err := ReadSpans(z)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	c.cache[name] = traces
-	return traces, nil
+	return n, nil
 }
 
-var columns = []string{"trace_id", "span_id", "parent_id", "service", "pod", "operation", "start_unix_ns", "duration_ns"}
+// Window reads what was recorded in a window.
+func (n *Nezha) Window(f Files) (Window, error) {
+	var w Window
+	err := readGzip(filepath.Join(n.dir, filepath.FromSlash(f.Spans)), func(r io.Reader) (err error) {
+		w.Traces, err = ReadSpans(r)
+		return err
+	})
+	if err != nil || f.Logs == "" {
+		return w, err
+	}
+	err = readGzip(filepath.Join(n.dir, filepath.FromSlash(f.Logs)), func(r io.Reader) (err error) {
+		w.Lines, err = ReadLogs(r)
+		return err
+	})
+	return w, err
+}
 
 // ReadSpans reads CSV with the columns trace_id, span_id, parent_id, service,
 // pod, operation, start_unix_ns and duration_ns. An error names the line.
 func ReadSpans(r io.Reader) ([]diagnose.Trace, error) {
-	in := csv.NewReader(r)
-	in.ReuseRecord = true
-	in.FieldsPerRecord = len(columns)
-	head, err := in.Read()
-	if err != nil {
-		return nil, fmt.Errorf("line 1: %w", err)
-	}
-	for i, want := range columns {
-		if head[i] != want {
-			return nil, fmt.Errorf("line 1: column %d is %q, want %q", i+1, head[i], want)
-		}
-	}
 	index := map[string]int{}
 	var out []diagnose.Trace
-	for {
-		rec, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err // csv's errors name the line
-		}
-		line, _ := in.FieldPos(0)
+	err := readCSV(r, []string{"trace_id", "span_id", "parent_id", "service", "pod", "operation", "start_unix_ns", "duration_ns"}, func(rec []string) error {
 		start, err := strconv.ParseInt(rec[6], 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: start_unix_ns: %w", line, err)
+			return fmt.Errorf("start_unix_ns %q is not a number", rec[6])
 		}
 		d, err := strconv.ParseInt(rec[7], 10, 64)
 		if err != nil || d < 0 {
-			return nil, fmt.Errorf("line %d: duration_ns %q is not a duration", line, rec[7])
+			return fmt.Errorf("duration_ns %q is not a duration", rec[7])
 		}
 		i, ok := index[rec[0]]
 		if !ok {
@@ -123,6 +96,29 @@ func ReadSpans(r io.Reader) ([]diagnose.Trace, error) {
 			out = append(out, diagnose.Trace{ID: rec[0]})
 		}
 		out[i].Spans = append(out[i].Spans, diagnose.Span{ID: rec[1], Parent: rec[2], Service: rec[3], Operation: rec[5],
-			Start: time.Unix(0, start), Duration: time.Duration(d), Attributes: map[string]string{"pod": rec[4]}})
-	}
+			Start: time.Unix(0, start), Duration: time.Duration(d)})
+		return nil
+	})
+	return out, err
+}
+
+// ReadLogs reads CSV with the columns unix_ns, trace_id, service, pod and
+// message, and returns the lines by trace. An error names the line.
+func ReadLogs(r io.Reader) (map[string][]diagnose.LogLine, error) {
+	out := map[string][]diagnose.LogLine{}
+	err := readCSV(r, []string{"unix_ns", "trace_id", "service", "pod", "message"}, func(rec []string) error {
+		at, err := strconv.ParseInt(rec[0], 10, 64)
+		if err != nil {
+			return fmt.Errorf("unix_ns %q is not a number", rec[0])
+		}
+		out[rec[1]] = append(out[rec[1]], diagnose.LogLine{Service: rec[2], Message: rec[4], Time: time.Unix(0, at)})
+		return nil
+	})
+	return out, err
+}
+
+// Exists says whether a folder holds incidents in a known form.
+func Exists(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "cases.json"))
+	return err == nil
 }

@@ -4,8 +4,6 @@ package eval
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -19,8 +17,10 @@ import (
 // Options of an evaluation.
 type Options struct {
 	Traces    int    // fault traces a case, drawn with Seed; all when 0
-	Seed      uint64 // of the draw and of the random ranker
+	Draws     int    // of fault traces, with Seed and the numbers after it; once when 0
+	Seed      uint64 // of the first draw and of the random ranker
 	Anonymise bool   // hash services and operations first
+	NoLogs    bool   // leave the log lines out
 }
 
 // Report is what `tenhop eval --json` prints. Fields are only ever added.
@@ -41,63 +41,79 @@ type Row struct {
 	Ranker string  `json:"ranker"`
 }
 
-// Miss is a case whose label tenhop did not rank first.
+// Miss is a case whose label tenhop did not rank first, in Times of its draws;
+// Ranked is the first of them.
 type Miss struct {
 	ID     string   `json:"id"`
 	Label  string   `json:"label"`
+	Times  int      `json:"times"`
 	Ranked []string `json:"ranked"`
 }
 
-type ranker struct {
-	name string
-	rank func(base, now []diagnose.Trace, seed uint64) []string
+// sides are the two windows of a case, as each ranker wants them.
+type sides struct {
+	base, now         []diagnose.Trace
+	baseSeen, nowSeen *diagnose.Profile
+	seed              uint64
 }
 
-var rankers = []ranker{{"tenhop", tenhop}, {"largest p99 change", byP99}, {"max |z|", byZ}, {"random", random}}
+const ours = "tenhop"
 
-// Run evaluates all rankers on all cases.
-func Run(c *corpus.Corpus, opt Options, progress func(done, total int)) (Report, error) {
-	type cell struct{ n, top [3]int }
-	cells := map[[3]string]*cell{}
-	var order [][3]string
-	rep := Report{Rows: []Row{}, Misses: []Miss{}}
-	for i, cs := range c.Cases {
-		base, now, label, err := load(c, cs, opt)
-		if err != nil {
-			return rep, fmt.Errorf("case %s: %w", cs.ID, err)
+var rankers = []struct {
+	name string
+	rank func(sides) []string
+}{{ours, tenhop}, {"largest p99 change", byP99}, {"max |z|", byZ}, {"random", random}}
+
+func tenhop(s sides) []string {
+	var out []string
+	for _, s := range diagnose.Compare(s.baseSeen, s.nowSeen) {
+		out = append(out, s.Service)
+	}
+	return out
+}
+
+// Run evaluates all rankers on all incidents. One incident at a time is held.
+func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, error) {
+	var t table
+	rep := Report{Misses: []Miss{}}
+	var base loaded
+	for i, c := range n.Cases {
+		if err := base.load(n, c.Normal, opt); err != nil {
+			return rep, fmt.Errorf("incident %s: %w", c.ID, err)
 		}
-		for _, r := range rankers {
-			ranked := r.rank(base, now, opt.Seed+uint64(i))
-			at := slices.Index(ranked, label)
-			for _, g := range []string{group(cs.Fault), "all", cs.Fault} {
-				k := [3]string{cs.System, g, r.name}
-				if cells[k] == nil {
-					cells[k] = &cell{}
-					order = append(order, k)
+		var fault loaded
+		if err := fault.load(n, c.Faulty, opt); err != nil {
+			return rep, fmt.Errorf("incident %s: %w", c.ID, err)
+		}
+		label := c.Service
+		if opt.Anonymise {
+			label = hash(label)
+		}
+		miss := Miss{ID: c.ID, Label: label}
+		for draw := range uint64(max(opt.Draws, 1)) {
+			now := fault.draw(opt.Traces, rand.New(rand.NewPCG(opt.Seed+draw, hash64(c.ID))))
+			s := sides{base.Traces, now, base.profile, fault.of(now), opt.Seed + draw + uint64(i)}
+			for _, r := range rankers {
+				ranked := r.rank(s)
+				at := slices.Index(ranked, label)
+				for _, g := range []string{group(c.Fault), "all", c.Fault} {
+					t.add(c.System, g, r.name, at)
 				}
-				for j, first := range []int{1, 3, 5} {
-					cells[k].n[j]++
-					if at >= 0 && at < first {
-						cells[k].top[j]++
+				if r.name == ours && at != 0 {
+					if miss.Times++; miss.Times == 1 {
+						miss.Ranked = append([]string{}, ranked[:min(len(ranked), 5)]...)
 					}
 				}
 			}
-			if r.name == "tenhop" && at != 0 {
-				rep.Misses = append(rep.Misses, Miss{ID: cs.ID, Label: label, Ranked: append([]string{}, ranked[:min(len(ranked), 5)]...)})
-			}
+		}
+		if miss.Times > 0 {
+			rep.Misses = append(rep.Misses, miss)
 		}
 		if progress != nil {
-			progress(i+1, len(c.Cases))
+			progress(i+1, len(n.Cases))
 		}
 	}
-	slices.SortFunc(order, func(a, b [3]string) int {
-		return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1]), strings.Compare(a[2], b[2]))
-	})
-	for _, k := range order {
-		c := cells[k]
-		share := func(j int) float64 { return math.Round(1000*float64(c.top[j])/float64(c.n[j])) / 1000 }
-		rep.Rows = append(rep.Rows, Row{System: k[0], Group: k[1], Ranker: k[2], N: c.n[0], Top1: share(0), Top3: share(1), Top5: share(2)})
-	}
+	rep.Rows = t.rows(max(opt.Draws, 1))
 	return rep, nil
 }
 
@@ -110,56 +126,85 @@ func group(fault string) string {
 	return "latency"
 }
 
-func load(c *corpus.Corpus, cs corpus.Case, opt Options) (base, now []diagnose.Trace, label string, err error) {
-	if base, err = c.Traces(cs.Normal); err != nil {
-		return nil, nil, "", err
-	}
-	if now, err = c.Traces(cs.Faulty); err != nil {
-		return nil, nil, "", err
-	}
-	if opt.Traces > 0 && opt.Traces < len(now) {
-		now = slices.Clone(now)
-		rng := rand.New(rand.NewPCG(opt.Seed, hash64(cs.ID)))
-		rng.Shuffle(len(now), func(i, j int) { now[i], now[j] = now[j], now[i] })
-		now = now[:opt.Traces]
-	}
-	label = cs.Service
-	if opt.Anonymise {
-		return anonymise(base), anonymise(now), hash(label), nil
-	}
-	return base, now, label, nil
+// loaded is a window that was read, and what Compare keeps of it.
+type loaded struct {
+	corpus.Window
+	files   corpus.Files
+	profile *diagnose.Profile
 }
 
-// anonymise replaces every name by a hash: the ranking must not change.
-func anonymise(traces []diagnose.Trace) []diagnose.Trace {
-	out := make([]diagnose.Trace, len(traces))
-	for i, t := range traces {
-		out[i] = diagnose.Trace{ID: t.ID, Spans: slices.Clone(t.Spans)}
-		for j := range out[i].Spans {
-			s := &out[i].Spans[j]
-			s.Service, s.Operation = hash(s.Service), hash(s.Operation)
+// load reads a window unless it is the one at hand.
+func (l *loaded) load(n *corpus.Nezha, files corpus.Files, opt Options) error {
+	if opt.NoLogs {
+		files.Logs = ""
+	}
+	if l.files == files {
+		return nil
+	}
+	w, err := n.Window(files)
+	if err != nil {
+		return err
+	}
+	if opt.Anonymise {
+		anonymise(w)
+	}
+	*l = loaded{Window: w, files: files}
+	l.profile = l.of(w.Traces)
+	return nil
+}
+
+// of profiles some of the window's traces.
+func (l *loaded) of(traces []diagnose.Trace) *diagnose.Profile {
+	if l.profile != nil && len(traces) == len(l.Traces) {
+		return l.profile
+	}
+	p := diagnose.NewProfile()
+	for _, t := range traces {
+		p.Add(t, l.Lines[t.ID])
+	}
+	return p
+}
+
+// draw returns n of the window's traces, all when n is 0.
+func (l *loaded) draw(n int, rng *rand.Rand) []diagnose.Trace {
+	if n == 0 || n >= len(l.Traces) {
+		return l.Traces
+	}
+	some := slices.Clone(l.Traces)
+	rng.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
+	return some[:n]
+}
+
+// table counts, by system, group and ranker, how often the label came 1st, in
+// the first 3 and in the first 5.
+type table map[[3]string]*[4]int
+
+func (t *table) add(system, group, ranker string, at int) {
+	if *t == nil {
+		*t = table{}
+	}
+	k := [3]string{system, group, ranker}
+	c := (*t)[k]
+	if c == nil {
+		c = new([4]int)
+		(*t)[k] = c
+	}
+	c[0]++
+	for j, first := range []int{1, 3, 5} {
+		if at >= 0 && at < first {
+			c[j+1]++
 		}
 	}
-	return out
 }
 
-func hash(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:8])
-}
-
-func hash64(s string) uint64 {
-	var v uint64
-	for _, b := range sha256.Sum256([]byte(s)) {
-		v = v<<8 | uint64(b)
+func (t *table) rows(draws int) []Row {
+	rows := []Row{}
+	for k, c := range *t {
+		share := func(j int) float64 { return math.Round(1000*float64(c[j])/float64(c[0])) / 1000 }
+		rows = append(rows, Row{System: k[0], Group: k[1], Ranker: k[2], N: c[0] / draws, Top1: share(1), Top3: share(2), Top5: share(3)})
 	}
-	return v
-}
-
-func tenhop(base, now []diagnose.Trace, _ uint64) []string {
-	var out []string
-	for _, s := range diagnose.CompareTraces(base, now) {
-		out = append(out, s.Service)
-	}
-	return out
+	slices.SortFunc(rows, func(a, b Row) int {
+		return cmp.Or(strings.Compare(a.System, b.System), strings.Compare(a.Group, b.Group), strings.Compare(a.Ranker, b.Ranker))
+	})
+	return rows
 }

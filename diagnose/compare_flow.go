@@ -1,0 +1,186 @@
+package diagnose
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// LogLine is one line a service wrote while it worked on a trace.
+type LogLine struct {
+	Service, Message string
+	Time             time.Time
+}
+
+// logSlack is how far a line may lie outside the span it belongs to: clocks of
+// spans are often cut to milliseconds.
+const logSlack = 2 * time.Millisecond
+
+// step is what a service does next: in its work on a request that entered it by
+// entry, after comes right behind before. Calls, operations of its own and log
+// lines count, in the order of time. after == whole counts the traces with before.
+type step struct{ service, entry, before, after string }
+
+const (
+	begin = "begins"
+	end   = "ends"
+	whole = ""
+)
+
+type event struct {
+	at   time.Time
+	took time.Duration
+	name string
+}
+
+// addFlow counts the steps of a trace. parent and root hold, for every span,
+// the index of its parent (-1 for none) and that of the span with which its
+// service began this piece of work.
+func (p *Profile) addFlow(t Trace, logs []LogLine, parent, root []int) {
+	work := make([][]event, len(t.Spans))
+	callee := make([]int, len(t.Spans)) // by caller: the first remote child + 1
+	for i := range t.Spans {
+		if par := parent[i]; par >= 0 && root[i] == i && callee[par] == 0 {
+			callee[par] = i + 1
+		}
+	}
+	for i, s := range t.Spans {
+		name := s.Operation
+		switch c := callee[i] - 1; {
+		case root[i] == i && c < 0:
+			continue
+		case root[i] == i: // a span that receives and calls in one
+			name, s.Start = calls(t.Spans[c]), t.Spans[c].Start
+		case c >= 0:
+			name += " " + calls(t.Spans[c])
+		}
+		work[root[i]] = append(work[root[i]], event{s.Start, s.Duration, name})
+	}
+	for _, l := range logs {
+		if r := home(t, root, l); r >= 0 {
+			work[r] = append(work[r], event{at: l.Time, name: template(l.Message)})
+		}
+	}
+	for r, events := range work {
+		if root[r] != r {
+			continue
+		}
+		slices.SortStableFunc(events, func(a, b event) int { // what encloses another comes first
+			return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.took, a.took))
+		})
+		k := step{t.Spans[r].Service, t.Spans[r].Operation, begin, whole}
+		for _, e := range append(events, event{name: end}) {
+			p.count(k, e.name)
+			k.before = e.name
+		}
+	}
+}
+
+func calls(s Span) string { return "calls " + s.Service + " " + s.Operation }
+
+func (p *Profile) count(k step, after string) {
+	for _, k.after = range [...]string{whole, after} {
+		o := p.steps[k]
+		if o == nil {
+			o = &occurrence{}
+			p.steps[k] = o
+		}
+		if o.last != p.traces {
+			o.traces, o.last = o.traces+1, p.traces
+		}
+	}
+}
+
+// occurrence counts the traces in which something happens.
+type occurrence struct{ traces, last int }
+
+// home returns the span with which the work began that wrote a line, or -1.
+func home(t Trace, root []int, l LogLine) int {
+	best, off := -1, time.Duration(math.MaxInt64)
+	for i, s := range t.Spans {
+		if root[i] != i || s.Service != l.Service {
+			continue
+		}
+		d := max(s.Start.Sub(l.Time)-logSlack, l.Time.Sub(s.Start)-s.Duration-logSlack, 0)
+		if d < off || (d == off && s.Start.After(t.Spans[best].Start)) {
+			best, off = i, d
+		}
+	}
+	return best
+}
+
+// template reduces a message to its constant words: those without a digit,
+// each once, the first maxWords of them. What differs from line to line nearly
+// always holds a digit, or comes in lists of words that repeat.
+func template(message string) string {
+	var words []string
+	for _, w := range strings.FieldsFunc(message, func(r rune) bool { return strings.ContainsRune(" \t\r\n[](){}<>,;:=\"'|", r) }) {
+		if !strings.ContainsAny(w, "0123456789") && !slices.Contains(words, w) {
+			if words = append(words, w); len(words) == maxWords {
+				break
+			}
+		}
+	}
+	return "logs " + strings.Join(words, " ")
+}
+
+// flow finds the steps that became more or less frequent after what came before
+// them, by Fisher's exact test with Bonferroni's correction, and returns the
+// surest of each service. The score is -log10 of the corrected p.
+func flow(base, now *Profile) map[string]Suspect {
+	steps := map[step]bool{}
+	for _, p := range []*Profile{base, now} {
+		for k := range p.steps {
+			if k.after != whole {
+				steps[k] = true
+			}
+		}
+	}
+	tests := 0
+	best := map[string]Suspect{}
+	for k := range steps {
+		before := k
+		before.after = whole
+		n, m := base.traced(before), now.traced(before)
+		if n < minBefore || m < minAfter {
+			continue
+		}
+		tests++
+		x, y := base.traced(k), now.traced(k)
+		score := -math.Log10(fisherTwoSided(x, n, y, m))
+		have, ok := best[k.service]
+		if !ok || score > have.Score || (score == have.Score && k.less(have.step)) {
+			best[k.service] = Suspect{Service: k.service, Operation: k.entry, Kind: KindFlow, Score: score, step: k}
+		}
+	}
+	for service, s := range best {
+		if s.Score -= math.Log10(float64(tests)); s.Score > 0 {
+			best[service] = s
+		} else {
+			delete(best, service)
+		}
+	}
+	return best
+}
+
+func (k step) less(o step) bool {
+	return cmp.Or(strings.Compare(k.entry, o.entry), strings.Compare(k.before, o.before), strings.Compare(k.after, o.after)) < 0
+}
+
+func (p *Profile) traced(k step) int {
+	if o := p.steps[k]; o != nil {
+		return o.traces
+	}
+	return 0
+}
+
+// fisherTwoSided is twice the probability of x of n and y of m, or of something
+// more extreme in the same direction, were there no difference; at most 1.
+func fisherTwoSided(x, n, y, m int) float64 {
+	if x*m < y*n {
+		x, n, y, m = y, m, x, n
+	}
+	return min(2*fisher(x, n, y, m), 1)
+}

@@ -1,0 +1,118 @@
+package diagnose
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// shop makes n traces of front > (cart, pay > bank); change may alter each.
+func shop(n int, seed uint64, change func(i int, t *Trace, lines *[]LogLine)) *Profile {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	p := NewProfile()
+	at := time.Unix(1_700_000_000, 0)
+	for i := range n {
+		at = at.Add(time.Second)
+		t := Trace{ID: fmt.Sprint(seed, i)}
+		span := func(id, parent, service, op string, start, d float64) {
+			d += d * .2 * rng.Float64()
+			t.Spans = append(t.Spans, Span{ID: id, Parent: parent, Service: service, Operation: op,
+				Start: at.Add(time.Duration(start * 1e6)), Duration: time.Duration(d * 1e6)})
+		}
+		span("1", "", "front", "checkout", 0, 100)
+		span("2", "1", "front", "get cart", 5, 12)
+		span("3", "2", "cart", "get", 6, 8)
+		span("4", "1", "front", "charge", 30, 50)
+		span("5", "4", "pay", "charge", 32, 40)
+		span("6", "5", "pay", "authorise", 40, 20)
+		span("7", "6", "bank", "authorise", 42, 10)
+		lines := []LogLine{
+			{Service: "pay", Message: fmt.Sprintf("charging order %d", i), Time: at.Add(33 * time.Millisecond)},
+			{Service: "pay", Message: fmt.Sprintf("charged order %d", i), Time: at.Add(70 * time.Millisecond)},
+		}
+		if change != nil {
+			change(i, &t, &lines)
+		}
+		p.Add(t, lines)
+	}
+	return p
+}
+
+func TestCompare(t *testing.T) {
+	for _, c := range []struct {
+		name, service, kind string
+		change              func(i int, t *Trace, lines *[]LogLine)
+	}{
+		{"an operation takes longer", "cart", KindSelf, func(_ int, t *Trace, _ *[]LogLine) {
+			for _, i := range []int{0, 1, 2} {
+				t.Spans[i].Duration += 80 * time.Millisecond
+			}
+		}},
+		{"a link takes longer, seen by the caller only", "bank", KindLink, func(_ int, t *Trace, _ *[]LogLine) {
+			for _, i := range []int{0, 3, 4, 5} {
+				t.Spans[i].Duration += 80 * time.Millisecond
+			}
+		}},
+		{"an early return: the call behind it is missing", "pay", KindFlow, func(i int, t *Trace, _ *[]LogLine) {
+			if i%2 == 0 {
+				t.Spans = t.Spans[:5]
+			}
+		}},
+		{"an exception that only the log shows", "pay", KindFlow, func(i int, _ *Trace, lines *[]LogLine) {
+			if i%2 == 0 {
+				(*lines)[1].Message = fmt.Sprintf("NullPointerException at order %d", i)
+			}
+		}},
+		{"a line that no longer follows", "pay", KindFlow, func(_ int, _ *Trace, lines *[]LogLine) { *lines = (*lines)[:1] }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := Compare(shop(60, 1, nil), shop(40, 2, c.change))
+			if len(got) == 0 || got[0].Service != c.service || got[0].Kind != c.kind {
+				t.Errorf("ranked %+v, want %s by its %s first", got, c.service, c.kind)
+			}
+		})
+	}
+}
+
+// A rarer kind of request must not look like a change of what its service does.
+func TestCompareMixShift(t *testing.T) {
+	mix := func(every int) func(int, *Trace, *[]LogLine) {
+		return func(i int, t *Trace, lines *[]LogLine) {
+			if i%every == 0 {
+				t.Spans[0].Operation, t.Spans, *lines = "show cart", t.Spans[:3], nil
+			}
+		}
+	}
+	for _, s := range Compare(shop(200, 1, mix(2)), shop(200, 2, mix(5))) {
+		if s.Kind == KindFlow {
+			t.Errorf("%+v from a shift of the mix", s)
+		}
+	}
+}
+
+func TestTemplate(t *testing.T) {
+	same := []string{
+		"16:43:10.056 INFO Charge [order: 17][seats: [A1, B2, B3]] TraceID: 9f3a",
+		"16:44:11.001 INFO Charge [order: 9][seats: [A7]] TraceID: 17ab0",
+	}
+	if a, b := template(same[0]), template(same[1]); a != b || a != "logs INFO Charge order seats TraceID" {
+		t.Errorf("templates %q and %q, want one", a, b)
+	}
+	if a, b := template("found contact 7"), template("no contact 7"); a == b {
+		t.Errorf("one template %q for lines that differ", a)
+	}
+}
+
+// What cannot be a tree must not hang or crash.
+func TestRelationsOfBrokenTraces(t *testing.T) {
+	parent, root := relations(Trace{Spans: []Span{
+		{ID: "1", Parent: "2", Service: "a"}, {ID: "2", Parent: "1", Service: "a"}, // a cycle
+		{ID: "3", Parent: "3", Service: "a"}, // its own parent
+		{ID: "4", Parent: "gone", Service: "b"}, {ID: "4", Parent: "4", Service: "b"}, // a duplicate
+	}})
+	if parent[2] != -1 || parent[3] != -1 || root[2] != 2 || root[3] != 3 {
+		t.Errorf("parents %v, roots %v", parent, root)
+	}
+	NewProfile().Add(Trace{Spans: []Span{{ID: "1", Parent: "2", Service: "a"}, {ID: "2", Parent: "1", Service: "a"}}}, nil)
+}
