@@ -108,7 +108,7 @@ func TestTemplate(t *testing.T) {
 func TestRelationsOfBrokenTraces(t *testing.T) {
 	parent, root := relations(Trace{Spans: []Span{
 		{ID: "1", Parent: "2", Service: "a"}, {ID: "2", Parent: "1", Service: "a"}, // a cycle
-		{ID: "3", Parent: "3", Service: "a"}, // its own parent
+		{ID: "3", Parent: "3", Service: "a"},                                          // its own parent
 		{ID: "4", Parent: "gone", Service: "b"}, {ID: "4", Parent: "4", Service: "b"}, // a duplicate
 	}})
 	if parent[2] != -1 || parent[3] != -1 || root[2] != 2 || root[3] != 3 {

@@ -46,6 +46,13 @@ from spans alone, beside three rankers that know less.`,
 			if err != nil {
 				return err
 			}
+			p, err := corpus.OpenPetShop(filepath.Join(dir, "petshop"))
+			if err != nil {
+				return err
+			}
+			if err := rep.RunPetShop(p, opt); err != nil {
+				return err
+			}
 			if asJSON {
 				return writeJSON(cmd.OutOrStdout(), rep)
 			}
