@@ -31,7 +31,7 @@ func Diagnose(ev Evidence, opt Options) Result {
 	res := Result{Verdict: None, Statistic: "mean", OtherEntries: []Entry{}, Findings: []Finding{}, Sources: []Source{},
 		Window: Range{ev.Start, ev.at(ev.Steps)}, Baseline: Range{ev.Start, ev.at(ev.Steps)}}
 	var spikes []spike
-	busiest := -1.0
+	busiest, idle := -1.0, ""
 	for _, e := range ev.Entries {
 		if opt.Entry != "" && e.Operation != opt.Entry {
 			continue
@@ -41,12 +41,12 @@ func Diagnose(ev Evidence, opt Options) Result {
 			spikes = append(spikes, s)
 		}
 		if total := steps(0, ev.Steps).sum(e.Count); !s.raised && len(spikes) == 0 && total > busiest && e.Flow != "async" {
-			busiest = total
+			busiest, idle = total, s.why
 			res.describe(ev, s)
 		}
 	}
 	if len(spikes) == 0 {
-		return res.quiet(ev, opt, busiest)
+		return res.quiet(ev, opt, busiest, idle)
 	}
 	// The customer's wait counts before what happens behind a queue; then the
 	// entry that loses the most time altogether.
@@ -90,6 +90,7 @@ type spike struct {
 	entry         EntrySeries
 	now, baseline window
 	raised        bool
+	why           string // why nothing can be said
 }
 
 func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
@@ -104,15 +105,25 @@ func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
 			}
 		}
 		nb, nn := s.baseline.sum(e.Count), s.now.sum(e.Count)
-		s.raised = nb >= minRequests && nn >= minRequests && s.added() > 0 && matters(s.nowMean(), s.baseMean())
+		switch {
+		case nb < minRequests:
+			s.why = fmt.Sprintf("the given baseline holds %.0f requests of %s; %d are needed to know what is normal", nb, e.Operation, minRequests)
+		case nn < minRequests:
+			s.why = fmt.Sprintf("since the end of the given baseline there were %.0f requests of %s; %d are needed", nn, e.Operation, minRequests)
+		}
+		s.raised = s.why == "" && s.added() > 0 && matters(s.nowMean(), s.baseMean())
 		return s
 	}
 	// Leading and trailing silence is no evidence of anything.
+	sum, count := e.Sum, e.Count
+	if e.LevelCount != nil {
+		sum, count = e.LevelSum, e.LevelCount
+	}
 	first, last := 0, ev.Steps
-	for first < last && e.Count[first] == 0 {
+	for first < last && count[first] == 0 {
 		first++
 	}
-	for last > first && e.Count[last-1] == 0 {
+	for last > first && count[last-1] == 0 {
 		last--
 	}
 	if last-first < 2*minSegment {
@@ -120,7 +131,7 @@ func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
 		s.baseline = s.now
 		return s
 	}
-	now, base, raised := levels(e.Sum[first:last], e.Count[first:last])
+	now, base, raised := levels(sum[first:last], count[first:last])
 	s.raised = raised
 	if !raised {
 		s.now = steps(first, last)
@@ -172,15 +183,20 @@ func (r *Result) describe(ev Evidence, s spike) {
 	}
 	if len(s.baseline) > 0 {
 		r.Baseline = Range{ev.at(s.baseline[0]), ev.at(s.baseline[len(s.baseline)-1] + 1)}
+		if parts := s.baseline.ranges(ev); len(parts) > 1 {
+			r.BaselineParts = parts
+		}
 	}
 }
 
-func (r *Result) quiet(ev Evidence, opt Options, busiest float64) Result {
+func (r *Result) quiet(ev Evidence, opt Options, busiest float64, idle string) Result {
 	switch seen := r.Baseline.To.Sub(r.Baseline.From); {
 	case busiest < 0 && opt.Entry != "":
 		r.Verdict, r.Why = Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", opt.Entry)
 	case busiest <= 0:
 		r.Verdict, r.Why = Unsure, "no requests were seen; is there traffic, and are the services scraped?"
+	case idle != "":
+		r.Verdict, r.Why = Unsure, idle
 	case seen < opt.MinBaseline:
 		r.Verdict, r.Why = Unsure, fmt.Sprintf("only %s of traffic were seen; %s are needed to know what is normal", seen.Round(ev.Step), opt.MinBaseline)
 	}
@@ -198,7 +214,7 @@ type suspect struct {
 
 // findings splits the added time and ranks the parts.
 func findings(ev Evidence, s spike, opt Options) []Finding {
-	suspects := split(ev, s.entry.Entry)
+	suspects := split(ev, s)
 	added := s.added()
 	var out []Finding
 	for _, c := range suspects {

@@ -19,10 +19,14 @@ type Evidence struct {
 	Foreign map[string]bool
 }
 
-// EntrySeries is an edge operation's duration.
+// EntrySeries is an edge operation's duration. Levels are looked for in
+// LevelSum and LevelCount, where they are given: the same growth by the step in
+// which it was scraped, not spread over the time between scrapes, which would
+// make neighbouring steps alike.
 type EntrySeries struct {
 	Entry
-	Sum, Count []float64
+	Sum, Count           []float64
+	LevelSum, LevelCount []float64
 }
 
 // HopSeries is a hop's work for an entry.
@@ -57,6 +61,7 @@ type Span struct {
 	Kind               string // "server", "client", "producer", "consumer", ""
 	Start              time.Time
 	Duration           time.Duration
+	Failed             bool // its status is an error
 	Attributes         map[string]string
 }
 
@@ -82,4 +87,31 @@ func steps(from, to int) window {
 		w = append(w, i)
 	}
 	return w
+}
+
+// ranges returns the stretches of time that a window consists of.
+func (w window) ranges(ev Evidence) []Range {
+	var out []Range
+	for i, step := range w {
+		if i == 0 || step != w[i-1]+1 {
+			out = append(out, Range{From: ev.at(step)})
+		}
+		out[len(out)-1].To = ev.at(step + 1)
+	}
+	return out
+}
+
+// Completion is the time from a trace's first span to the end of the last span
+// of a consumer; false when the consumer has none.
+func (t Trace) Completion(c Consumer) (time.Duration, bool) {
+	var start, end time.Time
+	for i, s := range t.Spans {
+		if i == 0 || s.Start.Before(start) {
+			start = s.Start
+		}
+		if done := s.Start.Add(s.Duration); s.Service == c.Service && s.Operation == c.Operation && done.After(end) {
+			end = done
+		}
+	}
+	return end.Sub(start), !end.IsZero()
 }

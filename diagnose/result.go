@@ -23,21 +23,26 @@ const (
 
 // Result is what `tenhop diagnose --json` prints. Fields are only ever added.
 type Result struct {
-	Verdict      string    `json:"verdict"`
-	Why          string    `json:"why,omitempty"` // one sentence for people
-	Entry        Entry     `json:"entry"`
-	OtherEntries []Entry   `json:"other_entries"`
-	Statistic    string    `json:"statistic"` // always "mean": the one that splits exactly
-	BaselineMS   float64   `json:"baseline_ms"`
-	NowMS        float64   `json:"now_ms"`
-	AddedMS      float64   `json:"added_ms"`
-	P95          P95       `json:"p95"`
-	Window       Range     `json:"window"`
-	Baseline     Range     `json:"baseline"`
-	Requests     Requests  `json:"requests"`
-	Findings     []Finding `json:"findings"`
-	Sources      []Source  `json:"sources"`
-	TookMS       float64   `json:"took_ms"`
+	Verdict      string  `json:"verdict"`
+	Why          string  `json:"why,omitempty"` // one sentence for people
+	Entry        Entry   `json:"entry"`
+	OtherEntries []Entry `json:"other_entries"`
+	Statistic    string  `json:"statistic"` // always "mean": the one that splits exactly
+	BaselineMS   float64 `json:"baseline_ms"`
+	NowMS        float64 `json:"now_ms"`
+	AddedMS      float64 `json:"added_ms"`
+	P95          P95     `json:"p95"`
+	Window       Range   `json:"window"`
+	Baseline     Range   `json:"baseline"` // from its first to its last moment
+
+	// BaselineParts are the stretches of the baseline, when earlier spikes lie
+	// between them.
+	BaselineParts []Range `json:"baseline_parts,omitempty"`
+
+	Requests Requests  `json:"requests"`
+	Findings []Finding `json:"findings"`
+	Sources  []Source  `json:"sources"`
+	TookMS   float64   `json:"took_ms"`
 }
 
 // Entry is an edge operation; Flow is "async" for the part behind a queue.
@@ -46,6 +51,15 @@ type Entry struct {
 	Operation string  `json:"operation"`
 	Flow      string  `json:"flow,omitempty"`
 	AddedMS   float64 `json:"added_ms,omitempty"`
+
+	// Consumer is the hop whose end completes an asynchronous flow.
+	Consumer *Consumer `json:"consumer,omitempty"`
+}
+
+// Consumer is a hop that takes messages.
+type Consumer struct {
+	Service   string `json:"service"`
+	Operation string `json:"operation"`
 }
 
 // P95 is the entry's 95th percentile, from its histogram's buckets.

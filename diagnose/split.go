@@ -8,7 +8,8 @@ import (
 
 // split cuts the time of an entry's requests into parts that add up to it:
 // self time by hop, waits for what is no hop, link gaps, and queues.
-func split(ev Evidence, e Entry) []suspect {
+func split(ev Evidence, s spike) []suspect {
+	e := s.entry.Entry
 	flow := cmp.Or(e.Flow, "request")
 	b := builder{found: map[key]*suspect{}}
 	served := map[string][]float64{} // by service: time its hops took for the entry
@@ -39,7 +40,7 @@ func split(ev Evidence, e Entry) []suspect {
 			b.add(key{hop: w.Service, kind: KindDependency, target: w.Dependency}, w.Operation, w.Sum, 1)
 		}
 	}
-	b.linkGaps(served)
+	b.linkGaps(served, s.baseline, s.now)
 	if flow == "async" {
 		for _, q := range ev.Queues {
 			if q.Entry == e.Operation {
@@ -76,8 +77,10 @@ func (b *builder) add(k key, operation string, v []float64, sign float64) {
 }
 
 // linkGaps takes what callees account for off their callers' waits. With
-// several callers of one callee, each bears the part that its wait is of all.
-func (b *builder) linkGaps(served map[string][]float64) {
+// several callers of one callee, each bears the part that its wait is of all,
+// over a window as a whole: in a single step a caller may report its wait and
+// the callee, scraped at another moment, not yet its work.
+func (b *builder) linkGaps(served map[string][]float64, windows ...window) {
 	for callee, took := range served {
 		var callers []*suspect
 		var all []float64
@@ -88,10 +91,16 @@ func (b *builder) linkGaps(served map[string][]float64) {
 			}
 		}
 		for _, s := range callers {
-			for i := range s.series {
-				if all[i] > 0 && i < len(took) {
-					part := s.series[i] / all[i]
-					s.series[i] -= took[i] * part
+			wait := s.series
+			s.series = plus(wait, nil, 1)
+			for _, w := range windows {
+				total := w.sum(all)
+				if total <= 0 {
+					continue
+				}
+				part := w.sum(wait) / total
+				for _, i := range w {
+					s.series[i] = wait[i] - took[i]*part
 				}
 			}
 			// The gap is the link's, not one operation's.

@@ -5,6 +5,7 @@ package jaeger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -82,7 +83,10 @@ func (c *Client) Traces(ctx context.Context, s Search) ([]diagnose.Trace, error)
 // Trace returns one trace; nil when there is none.
 func (c *Client) Trace(ctx context.Context, id string) (*diagnose.Trace, error) {
 	var a traces
-	if err := c.get(ctx, "/api/traces/"+url.PathEscape(id), nil, &a); err != nil {
+	switch err := c.get(ctx, "/api/traces/"+url.PathEscape(id), nil, &a); {
+	case errors.Is(err, errNoTrace):
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	found := a.decode()
@@ -152,6 +156,9 @@ func (a traces) decode() []diagnose.Trace {
 				span.Attributes[g.Key] = g.text()
 			}
 			span.Kind = span.Attributes["span.kind"]
+			// "error" is what Jaeger makes of the status; OpenTracing services
+			// set it themselves.
+			span.Failed = span.Attributes["error"] == "true" || span.Attributes["otel.status_code"] == "ERROR"
 			tr.Spans = append(tr.Spans, span)
 		}
 		out = append(out, tr)
@@ -177,8 +184,8 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 	if err != nil {
 		return fmt.Errorf("read Jaeger's answer: %w", err)
 	}
-	if resp.StatusCode == http.StatusNotFound {
-		return nil // no such trace
+	if resp.StatusCode == http.StatusNotFound && noTrace(body) {
+		return errNoTrace
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("jaeger answers %s: %s", resp.Status, clip(body))
@@ -187,6 +194,19 @@ func (c *Client) get(ctx context.Context, path string, q url.Values, into any) e
 		return fmt.Errorf("%s does not answer like Jaeger: %w", c.base, err)
 	}
 	return nil
+}
+
+// errNoTrace is Jaeger's word that it has no such trace. Any other 404 comes
+// from something that is no Jaeger, or from a proxy before it.
+var errNoTrace = errors.New("trace not found")
+
+func noTrace(body []byte) bool {
+	var a struct {
+		Errors []struct {
+			Code int `json:"code"`
+		} `json:"errors"`
+	}
+	return json.Unmarshal(body, &a) == nil && len(a.Errors) > 0 && a.Errors[0].Code == http.StatusNotFound
 }
 
 func clip(b []byte) string { return string(b[:min(len(b), 200)]) }

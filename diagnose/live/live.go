@@ -5,6 +5,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -26,11 +27,11 @@ type Config struct {
 	Timeout            time.Duration // for all questions together; 10 s when zero
 }
 
-// Steps of the series: fine enough to see a change within seconds, and no more
-// than a few hundred of them.
+// Shares of the timeout: what one source takes, the others must not pay for.
 const (
-	finestStep = 2 * time.Second
-	maxSteps   = 300
+	metricsShare  = .5 // the sums, asked for beside the services
+	servicesShare = .3
+	detailShare   = .4 // quantiles and traces, asked for afterwards
 )
 
 // Run collects the evidence and diagnoses it. A source that cannot answer is
@@ -46,8 +47,6 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 	if cfg.Prometheus == "" {
 		return diagnose.Result{}, errors.New("no Prometheus is known; give its URL with --prometheus")
 	}
-	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
-	defer cancel()
 	client := &http.Client{}
 	prom, err := prometheus.New(cfg.Prometheus, client)
 	if err != nil {
@@ -57,26 +56,25 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 	if !cfg.BaselineFrom.IsZero() && cfg.BaselineFrom.Before(start) {
 		start = cfg.BaselineFrom
 	}
-	step := finestStep
-	for began.Sub(start)/step > maxSteps {
-		step *= 2
-	}
-	steps := int(began.Sub(start) / step)
-
 	var ev diagnose.Evidence
-	sources := [2]diagnose.Source{{Name: "prometheus", URL: cfg.Prometheus}, {Name: "jaeger", URL: cfg.Jaeger}}
+	metrics, spans := newSource("prometheus", cfg.Prometheus), newSource("jaeger", cfg.Jaeger)
 	var tracer *jaeger.Client
 	foreign := map[string]bool{}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		ev, sources[0].Read, err = prom.Collect(gctx, start.Truncate(time.Second), step, steps)
-		sources[0].TookMS = since(began)
-		return err
+		return metrics.ask(gctx, cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
+			ev, n, err = prom.Collect(ctx, start, began)
+			return n, err
+		})
 	})
 	if cfg.Jaeger != "" {
 		g.Go(func() error {
-			tracer, foreign = known(gctx, cfg.Jaeger, client, &sources[1])
-			return nil // metrics alone can answer, too
+			// Metrics alone can answer, too: an error is only noted.
+			_ = spans.ask(gctx, cfg.share(servicesShare), func(ctx context.Context) (n int, err error) {
+				tracer, foreign, err = known(ctx, cfg.Jaeger, client)
+				return 0, err
+			})
+			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -87,60 +85,107 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 	}
 	ev.Foreign = foreign
 	res := diagnose.Diagnose(ev, diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo})
-	quantiles(ctx, prom, &res)
+
+	var slow, normal []diagnose.Trace
+	var detail errgroup.Group // neither costs the other its answer
+	detail.Go(func() error {
+		return metrics.ask(ctx, cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
+			res.P95, err = quantiles(ctx, prom, res)
+			return 0, err
+		})
+	})
 	if tracer != nil && len(res.Findings) > 0 {
-		asked := time.Now()
-		slow, normal, err := traces(ctx, tracer, res)
-		sources[1].Read, sources[1].TookMS = len(slow)+len(normal), sources[1].TookMS+since(asked)
-		if err != nil {
-			sources[1].OK, sources[1].Error = false, err.Error()
-		}
-		diagnose.Explain(&res, slow, normal)
+		detail.Go(func() error {
+			return spans.ask(ctx, cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
+				slow, normal, err = traces(ctx, tracer, res)
+				return len(slow) + len(normal), err
+			})
+		})
 	}
-	sources[0].OK = true
-	res.Sources = sources[:1]
+	_ = detail.Wait() // each source has noted its own error
+	diagnose.Explain(&res, slow, normal)
+	res.Sources = []diagnose.Source{metrics.Source}
 	if cfg.Jaeger != "" {
-		res.Sources = sources[:]
+		res.Sources = append(res.Sources, spans.Source)
 	}
 	res.TookMS = since(began)
 	return res, nil
 }
 
-func since(t time.Time) float64 { return math.Round(time.Since(t).Seconds()*1e4) / 10 }
-
-// known returns the services that Jaeger has spans of.
-func known(ctx context.Context, url string, client *http.Client, src *diagnose.Source) (*jaeger.Client, map[string]bool) {
-	began := time.Now()
-	services := map[string]bool{}
-	c, err := jaeger.New(url, client)
-	if err == nil {
-		var names []string
-		names, err = c.Services(ctx)
-		for _, n := range names {
-			services[n] = true
-		}
-	}
-	src.TookMS = since(began)
-	if err != nil {
-		src.Error = err.Error()
-		return nil, services
-	}
-	src.OK = true
-	return c, services
+func (c Config) share(part float64) time.Duration {
+	return time.Duration(part * float64(c.Timeout))
 }
 
-// quantiles adds the entry's 95th percentile; without one it stays zero.
-func quantiles(ctx context.Context, prom *prometheus.Client, res *diagnose.Result) {
-	ask := func(r diagnose.Range) float64 {
-		v, err := prom.P95(ctx, res.Entry.Operation, r.To, r.To.Sub(r.From))
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			return 0
+func since(t time.Time) float64 { return math.Round(time.Since(t).Seconds()*1e4) / 10 }
+
+// source is one that is asked, once or more.
+type source struct{ diagnose.Source }
+
+func newSource(name, url string) *source {
+	return &source{diagnose.Source{Name: name, URL: url, OK: true}}
+}
+
+// ask asks within a time of its own and notes what came of it.
+func (s *source) ask(ctx context.Context, within time.Duration, question func(context.Context) (read int, err error)) error {
+	began := time.Now()
+	asked, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	n, err := question(asked)
+	if err != nil && asked.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("no answer within %s", within)
+	}
+	s.Read += n
+	s.TookMS += since(began)
+	if err != nil {
+		s.OK, s.Error = false, err.Error()
+	}
+	return err
+}
+
+// known returns the services that Jaeger has spans of.
+func known(ctx context.Context, url string, client *http.Client) (*jaeger.Client, map[string]bool, error) {
+	services := map[string]bool{}
+	c, err := jaeger.New(url, client)
+	if err != nil {
+		return nil, services, err
+	}
+	names, err := c.Services(ctx)
+	if err != nil {
+		return nil, services, err
+	}
+	for _, n := range names {
+		services[n] = true
+	}
+	return c, services, nil
+}
+
+// quantiles returns the entry's 95th percentiles; without requests they are
+// zero.
+func quantiles(ctx context.Context, prom *prometheus.Client, res diagnose.Result) (diagnose.P95, error) {
+	if res.Entry.Operation == "" {
+		return diagnose.P95{}, nil
+	}
+	ask := func(during ...diagnose.Range) (float64, error) {
+		v, err := prom.P95(ctx, res.Entry, during)
+		if math.IsNaN(v) {
+			v = 0
 		}
-		return math.Round(v*1e6) / 1e3
+		return math.Round(v*1e6) / 1e3, err
 	}
-	if res.Entry.Operation != "" {
-		res.P95 = diagnose.P95{BaselineMS: ask(res.Baseline), NowMS: ask(res.Window)}
+	before, err := ask(baselineOf(res)...)
+	if err != nil {
+		return diagnose.P95{}, err
 	}
+	now, err := ask(res.Window)
+	return diagnose.P95{BaselineMS: before, NowMS: now}, err
+}
+
+// baselineOf is the baseline without the spikes in it.
+func baselineOf(res diagnose.Result) []diagnose.Range {
+	if len(res.BaselineParts) > 0 {
+		return res.BaselineParts
+	}
+	return []diagnose.Range{res.Baseline}
 }
 
 // handful is how many slow and how many other traces are read.
@@ -149,23 +194,43 @@ const handful = 20
 // traces reads slow traces of the spike and ordinary ones to compare with.
 func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, normal []diagnose.Trace, err error) {
 	border := time.Duration((res.BaselineMS + res.AddedMS/2) * float64(time.Millisecond))
-	q := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful}
-	if res.Entry.Flow == "async" {
-		border = 0 // the entry's own span ends before its flow does
+	during := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
+	before := during
+	before.From = res.Baseline.From
+	consumer := res.Entry.Consumer
+	if consumer == nil {
+		during.Min, before.Max = border, border
+	} else {
+		// No span lasts as long as the flow: read more, and tell them apart by
+		// when the consumer was done.
+		during.Service, during.Operation, during.Limit = consumer.Service, consumer.Operation, 3*handful
+		before = during
+		before.From, before.To = res.Baseline.From, res.Baseline.To
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		q := q
-		q.From, q.To, q.Min = res.Window.From, res.Window.To, border
-		slow, err = c.Traces(gctx, q)
+		slow, err = c.Traces(gctx, during)
 		return err
 	})
 	g.Go(func() (err error) {
-		q := q
-		q.From, q.To, q.Max = res.Baseline.From, res.Window.To, border
-		normal, err = c.Traces(gctx, q)
+		normal, err = c.Traces(gctx, before)
 		return err
 	})
 	err = g.Wait()
+	if consumer != nil {
+		slow, normal = flows(slow, *consumer, border, true), flows(normal, *consumer, border, false)
+	}
 	return slow, normal, err
+}
+
+// flows returns a handful of the traces whose flow took longer than border, or
+// of the others.
+func flows(traces []diagnose.Trace, consumer diagnose.Consumer, border time.Duration, slow bool) []diagnose.Trace {
+	var out []diagnose.Trace
+	for _, t := range traces {
+		if took, ok := t.Completion(consumer); ok && took > border == slow && len(out) < handful {
+			out = append(out, t)
+		}
+	}
+	return out
 }

@@ -1,9 +1,12 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -11,119 +14,265 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 )
 
-// The families of the middleware, a series an instance: a counter's growth has
-// to be taken before the sum, or one replica's restart counts the lifetime of
-// all the others as growth.
-var queries = map[string]string{
-	"self":            `sum by (service_name, operation, entry, flow, job, instance) (hop_self_duration_seconds_sum)`,
-	"duration":        `sum by (service_name, operation, entry, flow, job, instance) (hop_duration_seconds_sum)`,
-	"count":           `sum by (service_name, operation, entry, flow, job, instance) (hop_duration_seconds_count)`,
-	"wait":            `sum by (service_name, operation, entry, flow, dependency, dependency_kind, job, instance) (hop_wait_duration_seconds_sum)`,
-	"queue":           `sum by (service_name, operation, entry, job, instance) (hop_queue_wait_seconds_sum)`,
-	"completionSum":   `sum by (service_name, operation, entry, job, instance) (hop_completion_duration_seconds_sum)`,
-	"completionCount": `sum by (service_name, operation, entry, job, instance) (hop_completion_duration_seconds_count)`,
-}
+// The families of the middleware that are read, each series by itself: a
+// counter's growth has to be taken before the sum, or one replica's restart
+// counts the lifetime of all the others as growth.
+const (
+	selfSum         = "hop_self_duration_seconds_sum"
+	durationSum     = "hop_duration_seconds_sum"
+	durationCount   = "hop_duration_seconds_count"
+	waitSum         = "hop_wait_duration_seconds_sum"
+	queueSum        = "hop_queue_wait_seconds_sum"
+	completionSum   = "hop_completion_duration_seconds_sum"
+	completionCount = "hop_completion_duration_seconds_count"
+)
 
-// Collect reads the evidence of the time from start on. It returns the number
-// of series read.
-func (c *Client) Collect(ctx context.Context, start time.Time, step time.Duration, steps int) (diagnose.Evidence, int, error) {
-	ev := diagnose.Evidence{Start: start, Step: step, Steps: steps, Foreign: map[string]bool{}}
-	results := map[string]*[]Series{}
+var families = []string{selfSum, durationSum, durationCount, waitSum, queueSum, completionSum, completionCount}
+
+// Steps of the evidence: fine enough to see a change within seconds, but not
+// finer than the scrapes, and no more than a few hundred of them.
+const (
+	finestStep = 2 * time.Second
+	maxSteps   = 300
+)
+
+// overflow is the label value of what exceeds a family's limit of series: many
+// operations in one, which is no entry of anybody's.
+const overflow = "_OTHER"
+
+// Collect reads the evidence from start to end. It returns the number of series
+// read.
+func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Evidence, int, error) {
+	var every time.Duration
+	if end.Sub(start) > rawSpan {
+		every = max(end.Sub(start)/maxSteps, finestStep).Round(time.Second)
+	}
+	found := make([][]Series, len(families))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
-	for name, q := range queries {
-		to := &[]Series{}
-		results[name] = to
-		g.Go(func() error {
-			// One step more in front: growth needs a value to grow from.
-			found, err := c.Range(gctx, q, start.Add(-step), step, steps+1)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+	for i, family := range families {
+		g.Go(func() (err error) {
+			if found[i], err = c.samples(gctx, family, start, end, every); err != nil {
+				return fmt.Errorf("%s: %w", family, err)
 			}
-			for i := range found {
-				found[i].Values = growth(found[i].Values)
-			}
-			*to = overInstances(found)
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return ev, 0, err
+		return diagnose.Evidence{}, 0, err
 	}
 	read := 0
-	for _, r := range results {
-		read += len(*r)
+	t := table{scrapes: scrapesOf(found...), family: map[string][]Series{}}
+	for i, family := range families {
+		read += len(found[i])
+		t.family[family] = found[i]
 	}
-	hops := map[[4]string]*diagnose.HopSeries{}
-	hop := func(l map[string]string) *diagnose.HopSeries {
-		k := [4]string{l["service_name"], l["operation"], l["entry"], l["flow"]}
-		if hops[k] == nil {
-			hops[k] = &diagnose.HopSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3],
-				Self: make([]float64, steps), Duration: make([]float64, steps), Count: make([]float64, steps)}
-		}
-		return hops[k]
-	}
-	for _, s := range *results["self"] {
-		hop(s.Labels).Self = s.Values
-	}
-	for _, s := range *results["duration"] {
-		hop(s.Labels).Duration = s.Values
-	}
-	for _, s := range *results["count"] {
-		hop(s.Labels).Count = s.Values
-	}
-	for _, h := range hops {
-		ev.Hops = append(ev.Hops, *h)
-		if h.Operation == h.Entry && h.Flow == "request" {
-			ev.Entries = append(ev.Entries, diagnose.EntrySeries{
-				Entry: diagnose.Entry{Service: h.Service, Operation: h.Operation}, Sum: h.Duration, Count: h.Count})
-		}
-	}
-	for _, s := range *results["wait"] {
-		ev.Waits = append(ev.Waits, diagnose.WaitSeries{Service: s.Labels["service_name"], Operation: s.Labels["operation"],
-			Entry: s.Labels["entry"], Flow: s.Labels["flow"], Dependency: s.Labels["dependency"], Kind: s.Labels["dependency_kind"], Sum: s.Values})
-	}
-	for _, s := range *results["queue"] {
-		ev.Queues = append(ev.Queues, diagnose.QueueSeries{Service: s.Labels["service_name"], Operation: s.Labels["operation"],
-			Entry: s.Labels["entry"], Sum: s.Values})
-	}
-	ev.Entries = append(ev.Entries, asyncEntries(*results["completionSum"], *results["completionCount"], ev.Entries)...)
+	t.grid = gridOf(start, end, t.scrapes)
+	ev := diagnose.Evidence{Start: t.start, Step: t.step, Steps: t.steps, Foreign: map[string]bool{}}
+	ev.Waits, ev.Queues = t.waits(), t.queues()
+	hops := t.hops()
+	ev.Hops = hops.all()
+	ev.Entries = hops.entries(ev.Waits)
+	ev.Entries = append(ev.Entries, t.asyncEntries(ev.Entries)...)
 	return ev, read, nil
+}
+
+// gridOf cuts the time up to the last moment that all targets have been scraped
+// at.
+func gridOf(start, end time.Time, s scrapes) grid {
+	step := max(finestStep, s.every.Round(time.Second))
+	for end.Sub(start)/step > maxSteps {
+		step *= 2
+	}
+	until := s.until(end)
+	steps := max(int(until.Sub(start)/step), 0)
+	return grid{start: until.Add(-time.Duration(steps) * step), step: step, steps: steps}
+}
+
+// table is what was read.
+type table struct {
+	scrapes
+	grid
+	family map[string][]Series
+}
+
+// add adds a series' growth to a value a step.
+func (t table) add(to []float64, f Series) []float64 {
+	if to == nil {
+		to = make([]float64, t.steps)
+	}
+	t.spread(to, t.increments(f))
+	return to
+}
+
+// scraped is the same by the steps in which it was scraped.
+func (t table) scraped(to []float64, f Series) []float64 {
+	if to == nil {
+		to = make([]float64, t.steps)
+	}
+	t.place(to, t.increments(f))
+	return to
+}
+
+// service is the name of a series' service: what OpenTelemetry calls it, or the
+// job, which an OTLP receiver makes of it.
+func service(labels map[string]string) string {
+	return cmp.Or(labels["service_name"], labels["job"])
+}
+
+// hopTable holds the hops by service, operation, entry and flow, and what those
+// that may be an entry's own have reported at each scrape.
+type hopTable struct {
+	hops    map[[4]string]*diagnose.HopSeries
+	scraped map[[4]string]*diagnose.EntrySeries
+}
+
+func (t table) hops() hopTable {
+	h := hopTable{map[[4]string]*diagnose.HopSeries{}, map[[4]string]*diagnose.EntrySeries{}}
+	for _, family := range []string{selfSum, durationSum, durationCount} {
+		for _, f := range t.family[family] {
+			k := [4]string{service(f.Labels), f.Labels["operation"], f.Labels["entry"], f.Labels["flow"]}
+			hop, own := h.hops[k], h.scraped[k]
+			if hop == nil {
+				hop, own = &diagnose.HopSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3],
+					Self: make([]float64, t.steps), Duration: make([]float64, t.steps), Count: make([]float64, t.steps)}, &diagnose.EntrySeries{}
+				h.hops[k], h.scraped[k] = hop, own
+			}
+			switch family {
+			case selfSum:
+				t.add(hop.Self, f)
+			case durationSum:
+				t.add(hop.Duration, f)
+				own.LevelSum = t.scraped(own.LevelSum, f)
+			case durationCount:
+				t.add(hop.Count, f)
+				own.LevelCount = t.scraped(own.LevelCount, f)
+			}
+		}
+	}
+	return h
+}
+
+func (h hopTable) all() []diagnose.HopSeries {
+	out := make([]diagnose.HopSeries, 0, len(h.hops))
+	for _, k := range sortedKeys(h.hops) {
+		out = append(out, *h.hops[k])
+	}
+	return out
+}
+
+// entries are the edge operations: those of hops that work for themselves and
+// that no other hop of the same entry calls, since two services may well have an
+// operation of the same name. Several edges of one name are one entry, as the
+// hops behind them cannot tell them apart; the busiest gives it its name.
+func (h hopTable) entries(waits []diagnose.WaitSeries) []diagnose.EntrySeries {
+	type called struct{ service, entry string }
+	inner := map[called]bool{}
+	for _, w := range waits {
+		if w.Service != w.Dependency {
+			inner[called{w.Dependency, w.Entry}] = true
+		}
+	}
+	index, busiest := map[string]int{}, map[string]float64{}
+	var out []diagnose.EntrySeries
+	for _, k := range sortedKeys(h.hops) {
+		hop, own := h.hops[k], h.scraped[k]
+		if hop.Operation != hop.Entry || hop.Entry == "" || hop.Entry == overflow || hop.Flow != "request" || inner[called{hop.Service, hop.Entry}] || own.LevelCount == nil || own.LevelSum == nil {
+			continue
+		}
+		i, ok := index[hop.Operation]
+		if !ok {
+			i = len(out)
+			index[hop.Operation] = i
+			out = append(out, diagnose.EntrySeries{Entry: diagnose.Entry{Operation: hop.Operation}})
+		}
+		e := &out[i]
+		if n := total(hop.Count); e.Service == "" || n > busiest[hop.Operation] {
+			e.Service, busiest[hop.Operation] = hop.Service, n
+		}
+		e.Sum, e.Count = plus(e.Sum, hop.Duration), plus(e.Count, hop.Count)
+		e.LevelSum, e.LevelCount = plus(e.LevelSum, own.LevelSum), plus(e.LevelCount, own.LevelCount)
+	}
+	return out
+}
+
+func (t table) waits() []diagnose.WaitSeries {
+	found := map[[6]string]*diagnose.WaitSeries{}
+	for _, f := range t.family[waitSum] {
+		l := f.Labels
+		k := [6]string{service(l), l["operation"], l["entry"], l["flow"], l["dependency"], l["dependency_kind"]}
+		if found[k] == nil {
+			found[k] = &diagnose.WaitSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3], Dependency: k[4], Kind: k[5]}
+		}
+		found[k].Sum = t.add(found[k].Sum, f)
+	}
+	out := make([]diagnose.WaitSeries, 0, len(found))
+	for _, k := range slices.SortedFunc(maps.Keys(found), func(a, b [6]string) int { return slices.Compare(a[:], b[:]) }) {
+		out = append(out, *found[k])
+	}
+	return out
+}
+
+func (t table) queues() []diagnose.QueueSeries {
+	found := map[[4]string]*diagnose.QueueSeries{}
+	for _, f := range t.family[queueSum] {
+		k := [4]string{service(f.Labels), f.Labels["operation"], f.Labels["entry"]}
+		if found[k] == nil {
+			found[k] = &diagnose.QueueSeries{Service: k[0], Operation: k[1], Entry: k[2]}
+		}
+		found[k].Sum = t.add(found[k].Sum, f)
+	}
+	out := make([]diagnose.QueueSeries, 0, len(found))
+	for _, k := range sortedKeys(found) {
+		out = append(out, *found[k])
+	}
+	return out
 }
 
 // asyncEntries are the flows behind queues: of each entry, the completion at
 // the consumer that ends last.
-func asyncEntries(sums, counts []Series, sync []diagnose.EntrySeries) []diagnose.EntrySeries {
-	type consumer struct{ service, operation string }
-	count := map[string]map[consumer][]float64{}
-	for _, s := range counts {
-		e := s.Labels["entry"]
-		if count[e] == nil {
-			count[e] = map[consumer][]float64{}
+func (t table) asyncEntries(sync []diagnose.EntrySeries) []diagnose.EntrySeries {
+	flows := map[[4]string]*diagnose.EntrySeries{}
+	for _, family := range []string{completionSum, completionCount} {
+		for _, f := range t.family[family] {
+			k := [4]string{f.Labels["entry"], service(f.Labels), f.Labels["operation"]}
+			e := flows[k]
+			if e == nil {
+				e = &diagnose.EntrySeries{}
+				e.Consumer = &diagnose.Consumer{Service: k[1], Operation: k[2]}
+				flows[k] = e
+			}
+			if family == completionSum {
+				e.Sum, e.LevelSum = t.add(e.Sum, f), t.scraped(e.LevelSum, f)
+			} else {
+				e.Count, e.LevelCount = t.add(e.Count, f), t.scraped(e.LevelCount, f)
+			}
 		}
-		count[e][consumer{s.Labels["service_name"], s.Labels["operation"]}] = s.Values
 	}
-	last := map[string]diagnose.EntrySeries{}
+	last := map[string]*diagnose.EntrySeries{}
 	longest := map[string]float64{}
-	for _, s := range sums {
-		e := s.Labels["entry"]
-		n := count[e][consumer{s.Labels["service_name"], s.Labels["operation"]}]
-		if total(n) == 0 {
-			continue // its first scrape came between the two questions
+	for _, k := range sortedKeys(flows) {
+		f := flows[k]
+		// A sum without a count: its first scrape came between the two questions.
+		if f.Sum == nil || total(f.Count) == 0 {
+			continue
 		}
-		if m := total(s.Values) / total(n); m > longest[e] {
-			longest[e] = m
-			last[e] = diagnose.EntrySeries{Sum: s.Values, Count: n}
+		if m := total(f.Sum) / total(f.Count); m > longest[k[0]] {
+			longest[k[0]], last[k[0]] = m, f
 		}
 	}
 	var out []diagnose.EntrySeries
 	for _, e := range sync {
-		if a, ok := last[e.Operation]; ok {
-			a.Entry = diagnose.Entry{Service: e.Service, Operation: e.Operation, Flow: "async"}
-			out = append(out, a)
+		if a := last[e.Operation]; a != nil {
+			a.Service, a.Operation, a.Flow = e.Service, e.Operation, "async"
+			out = append(out, *a)
 		}
 	}
 	return out
+}
+
+func sortedKeys[V any](m map[[4]string]V) [][4]string {
+	return slices.SortedFunc(maps.Keys(m), func(a, b [4]string) int { return slices.Compare(a[:], b[:]) })
 }
 
 func total(v []float64) float64 {
@@ -134,55 +283,64 @@ func total(v []float64) float64 {
 	return t
 }
 
-// growth turns a counter's values into what was added in each step. A gap is
-// bridged, and a counter that fell has started again from zero.
-func growth(v []float64) []float64 {
-	out := make([]float64, len(v)-1)
-	last := math.NaN()
-	for i, x := range v {
-		if math.IsNaN(x) {
-			continue
+func plus(a, b []float64) []float64 {
+	out := make([]float64, max(len(a), len(b)))
+	copy(out, a)
+	for i, v := range b {
+		out[i] += v
+	}
+	return out
+}
+
+// P95 returns the 95th percentile, in seconds, of an entry over the given
+// times together, estimated within a bucket as histogram_quantile does; NaN
+// when there were no requests.
+func (c *Client) P95(ctx context.Context, e diagnose.Entry, during []diagnose.Range) (float64, error) {
+	series := fmt.Sprintf(`hop_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q, flow="request"}`, e.Service, e.Operation, e.Operation)
+	if e.Consumer != nil {
+		series = fmt.Sprintf(`hop_completion_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q}`, e.Consumer.Service, e.Consumer.Operation, e.Operation)
+	}
+	below := map[string]float64{}
+	for _, r := range during {
+		length := max(r.To.Sub(r.From), 2*finestStep)
+		found, err := c.vector(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
+		if err != nil {
+			return 0, err
 		}
-		if i > 0 {
-			switch {
-			case math.IsNaN(last) && i > 1:
-				out[i-1] = x // a series that appears has counted from zero
-			case math.IsNaN(last):
-			case x >= last:
-				out[i-1] = x - last
-			default:
-				out[i-1] = x
+		for _, f := range found {
+			below[f.Labels["le"]] += f.Samples[0].Value
+		}
+	}
+	return quantile(.95, below)
+}
+
+// quantile interpolates linearly within the bucket that holds it; below maps
+// each bucket's upper bound to the number of observations up to it.
+func quantile(q float64, below map[string]float64) (float64, error) {
+	bounds := make([]float64, 0, len(below))
+	at := map[float64]float64{}
+	for le, n := range below {
+		bound, err := parseBound(le)
+		if err != nil {
+			return 0, err
+		}
+		bounds = append(bounds, bound)
+		at[bound] = n
+	}
+	slices.Sort(bounds)
+	if len(bounds) == 0 || !(at[bounds[len(bounds)-1]] > 0) {
+		return math.NaN(), nil
+	}
+	want := q * at[bounds[len(bounds)-1]]
+	low, n := 0.0, 0.0
+	for _, b := range bounds {
+		if at[b] >= want {
+			if math.IsInf(b, 1) || at[b] == n {
+				return low, nil
 			}
+			return low + (b-low)*(want-n)/(at[b]-n), nil
 		}
-		last = x
+		low, n = b, at[b]
 	}
-	return out
-}
-
-// overInstances adds up the series that differ only in the instance.
-func overInstances(found []Series) []Series {
-	index := map[string]int{}
-	var out []Series
-	for _, s := range found {
-		delete(s.Labels, "job")
-		delete(s.Labels, "instance")
-		k := fmt.Sprint(s.Labels) // maps print in the order of their keys
-		i, ok := index[k]
-		if !ok {
-			index[k] = len(out)
-			out = append(out, s)
-			continue
-		}
-		for j, v := range s.Values {
-			out[i].Values[j] += v
-		}
-	}
-	return out
-}
-
-// P95 asks for an entry's 95th percentile over the time up to end.
-func (c *Client) P95(ctx context.Context, operation string, end time.Time, length time.Duration) (float64, error) {
-	seconds := int(math.Max(length.Seconds(), 4))
-	return c.Instant(ctx, fmt.Sprintf(`histogram_quantile(0.95, sum by (le) (increase(hop_duration_seconds_bucket{operation=%q, entry=%q, flow="request"}[%ds])))`,
-		operation, operation, seconds), end)
+	return low, nil
 }

@@ -1,62 +1,155 @@
 package prometheus_test
 
 import (
-	"encoding/json"
-	"net/http"
+	"math"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
+	"github.com/tenhop/tenhop/diagnose/sourcetest"
 )
 
-// A replica that restarts must not count what the other replicas did in their
-// whole lives: growth is taken of each instance, then added up.
-func TestRestartOfOneReplica(t *testing.T) {
-	start := time.Unix(1_700_000_000, 0)
-	replicas := map[string][]string{
-		"payment-1": {"1000", "1001", "1002", "1003", "1004"},
-		"payment-2": {"1000", "1001", "1002", "1003", "1004"},
-		"payment-3": {"1000", "1001", "0.5", "1.5", "2.5"},
-	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q := r.FormValue("query")
-		result := []any{}
-		if strings.Contains(q, "hop_duration_seconds_count") {
-			if !strings.Contains(q, "instance") {
-				t.Errorf("the query sums over instances: %s", q)
-			}
-			for name, values := range replicas {
-				var samples [][2]any
-				for i, v := range values {
-					samples = append(samples, [2]any{start.Unix() - 2 + int64(2*i), v})
-				}
-				result = append(result, map[string]any{"values": samples, "metric": map[string]string{
-					"service_name": "payment", "operation": "Charge", "entry": "POST /checkout", "flow": "request", "job": "payment", "instance": name}})
-			}
-		}
-		if err := json.NewEncoder(w).Encode(map[string]any{"status": "success",
-			"data": map[string]any{"resultType": "matrix", "result": result}}); err != nil {
-			t.Error(err)
-		}
-	}))
-	defer srv.Close()
+func clientOf(t *testing.T, srv *httptest.Server) *prometheus.Client {
+	t.Helper()
 	c, err := prometheus.New(srv.URL, srv.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev, _, err := c.Collect(t.Context(), start, 2*time.Second, 4)
+	return c
+}
+
+// steps returns a counter with the given values, one every two seconds; NaN
+// where it is not there.
+func steps(values ...float64) func(time.Time) float64 {
+	return func(at time.Time) float64 {
+		if i := int(at.Sub(began) / (2 * time.Second)); i < len(values) {
+			return values[i]
+		}
+		return math.NaN()
+	}
+}
+
+// hopCounters are a hop's three families with the same values.
+func hopCounters(service, operation, entry string, at func(time.Time) float64) []sourcetest.Counter {
+	l := map[string]string{"service_name": service, "operation": operation, "entry": entry, "flow": "request", "protocol": "http"}
+	return []sourcetest.Counter{{Name: "hop_self_duration_seconds_sum", Labels: l, At: at},
+		{Name: "hop_duration_seconds_sum", Labels: l, At: at}, {Name: "hop_duration_seconds_count", Labels: l, At: at}}
+}
+
+func target(instance string, counters ...[]sourcetest.Counter) sourcetest.Target {
+	t := sourcetest.Target{Job: "shop", Instance: instance, Every: 2 * time.Second}
+	for _, c := range counters {
+		t.Counters = append(t.Counters, c...)
+	}
+	return t
+}
+
+func TestGrowthOfCounters(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		name, why string
+		targets   []sourcetest.Target
+		want      []float64 // requests of payment in each of four steps
+	}{
+		{"restart of one replica", "the others must not count what they did in their whole lives", []sourcetest.Target{
+			target("payment-1", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, 1002, 1003, 1004))),
+			target("payment-2", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, 1002, 1003, 1004))),
+			target("payment-3", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, .5, 1.5, 2.5)))},
+			[]float64{3, 2.5, 3, 3}},
+		{"first seen", "a target that is scraped for the first time brings the work of its lifetime, which is no growth", []sourcetest.Target{
+			target("payment-1", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, 1002, 1003, 1004))),
+			target("payment-2", hopCounters("payment", "Charge", "POST /pay", steps(nan, nan, 5000, 5001, 5002)))},
+			[]float64{1, 1, 2, 2}},
+		{"new series of a known target", "it has been counting from zero since the scrape before", []sourcetest.Target{
+			target("payment-1", hopCounters("gateway", "POST /pay", "POST /pay", steps(1000, 1001, 1002, 1003, 1004)),
+				hopCounters("payment", "Charge", "POST /pay", steps(nan, nan, 7, 8, 9)))},
+			[]float64{0, 7, 1, 1}},
+		{"a scrape that failed", "what was done meanwhile is not lost", []sourcetest.Target{
+			target("payment-1", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1002, nan, 1006, 1008)))},
+			[]float64{2, 2, 2, 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			end := began.Add(8 * time.Second)
+			srv := sourcetest.Prometheus(t, began, end, c.targets...)
+			ev, _, err := clientOf(t, srv).Collect(t.Context(), began.Add(-time.Second), end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.Steps != 4 || !ev.Start.Equal(began) {
+				t.Fatalf("%d steps from %s: the newest must be read, and the first begin with the first scrape", ev.Steps, ev.Start)
+			}
+			for _, h := range ev.Hops {
+				if h.Service != "payment" {
+					continue
+				}
+				for i, v := range h.Count {
+					if math.Abs(v-c.want[i]) > 1e-9 {
+						t.Errorf("%s: step %d has %v requests, want %v (all: %v)", c.why, i, v, c.want[i], h.Count)
+					}
+				}
+			}
+		})
+	}
+}
+
+// An entry is an edge operation, not whatever has its name.
+func TestEntries(t *testing.T) {
+	at := steps(0, 1, 2, 3, 4)
+	wait := sourcetest.Counter{Name: "hop_wait_duration_seconds_sum", At: at, Labels: map[string]string{"service_name": "gateway",
+		"operation": "GET /orders", "entry": "GET /orders", "flow": "request", "dependency": "order", "dependency_kind": "http"}}
+	end := began.Add(8 * time.Second)
+	srv := sourcetest.Prometheus(t, began, end, target("a", hopCounters("gateway", "GET /orders", "GET /orders", at), []sourcetest.Counter{wait},
+		hopCounters("order", "GET /orders", "GET /orders", at), hopCounters("gateway", "_OTHER", "_OTHER", at), hopCounters("gateway", "GET /", "", at)))
+	ev, _, err := clientOf(t, srv).Collect(t.Context(), began, end)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(ev.Hops) != 1 {
-		t.Fatalf("%d hops, want the three replicas as one", len(ev.Hops))
+	if len(ev.Entries) != 1 || ev.Entries[0].Service != "gateway" || ev.Entries[0].Operation != "GET /orders" {
+		t.Fatalf("entries %+v, want only the gateway's", ev.Entries)
 	}
-	want := []float64{3, 2.5, 3, 3}
-	for i, v := range ev.Hops[0].Count {
-		if v != want[i] {
-			t.Errorf("step %d: %v requests, want %v (all: %v)", i, v, want[i], ev.Hops[0].Count)
+	if n := ev.Entries[0].Count[1]; n != 1 {
+		t.Errorf("%v requests a step, want the gateway's one and not order's, too", n)
+	}
+}
+
+// The 95th percentile is that of one service's entry and of the baseline's
+// stretches, without the earlier spike between them.
+func TestP95(t *testing.T) {
+	bucket := func(service, le string, at func(time.Time) float64) sourcetest.Counter {
+		return sourcetest.Counter{Name: "hop_duration_seconds_bucket", At: at, Labels: map[string]string{
+			"service_name": service, "operation": "GET /", "entry": "GET /", "flow": "request", "le": le}}
+	}
+	from := func(second, perSecond float64) func(time.Time) float64 {
+		return func(at time.Time) float64 { return max(at.Sub(began).Seconds()-second, 0) * perSecond }
+	}
+	end := began.Add(300 * time.Second)
+	spike := func(at time.Time) float64 { // the fast requests stand still between 100 and 200 s
+		s := at.Sub(began).Seconds()
+		return 10 * (min(s, 100) + max(s-200, 0))
+	}
+	srv := sourcetest.Prometheus(t, began, end, target("a", []sourcetest.Counter{
+		bucket("gateway", "0.1", spike), bucket("gateway", "1", from(0, 10)), bucket("gateway", "+Inf", from(0, 10)),
+		bucket("other", "0.1", from(1000, 0)), bucket("other", "1", from(0, 1000)), bucket("other", "+Inf", from(0, 1000)),
+	}))
+	part := func(from, to time.Duration) diagnose.Range {
+		return diagnose.Range{From: began.Add(from), To: began.Add(to)}
+	}
+	p95 := func(parts ...diagnose.Range) float64 {
+		v, err := clientOf(t, srv).P95(t.Context(), diagnose.Entry{Service: "gateway", Operation: "GET /"}, parts)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return v
+	}
+	if v := p95(part(10*time.Second, 90*time.Second), part(210*time.Second, 290*time.Second)); math.Abs(v-.095) > .001 {
+		t.Errorf("p95 %.3f s, want 0.095", v)
+	}
+	if v := p95(part(110*time.Second, 190*time.Second)); v < .9 {
+		t.Errorf("p95 of the spike %.3f s, want 0.955", v)
+	}
+	if v := p95(part(-90*time.Second, -10*time.Second)); !math.IsNaN(v) {
+		t.Errorf("p95 %v of no requests", v)
 	}
 }

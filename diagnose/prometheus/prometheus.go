@@ -30,12 +30,6 @@ func New(base string, client *http.Client) (*Client, error) {
 	return &Client{base: strings.TrimSuffix(base, "/"), http: client}, nil
 }
 
-// Series is one series of a range query: a value a step, NaN where there is none.
-type Series struct {
-	Labels map[string]string
-	Values []float64
-}
-
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 64 << 20
 
@@ -62,11 +56,9 @@ func (s sample) read() (at, value float64, err error) {
 	return at, value, err
 }
 
-// Range runs a range query.
-func (c *Client) Range(ctx context.Context, query string, start time.Time, step time.Duration, steps int) ([]Series, error) {
-	end := start.Add(time.Duration(steps-1) * step)
-	raw, err := c.get(ctx, "/api/v1/query_range", url.Values{"query": {query},
-		"start": {stamp(start)}, "end": {stamp(end)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)}})
+// matrix asks for an answer of series.
+func (c *Client) matrix(ctx context.Context, path string, q url.Values) ([]Series, error) {
+	raw, err := c.get(ctx, path, q)
 	if err != nil {
 		return nil, err
 	}
@@ -75,22 +67,18 @@ func (c *Client) Range(ctx context.Context, query string, start time.Time, step 
 		Values []sample          `json:"values"`
 	}
 	if err := json.Unmarshal(raw, &found); err != nil {
-		return nil, fmt.Errorf("answer of query_range: %w", err)
+		return nil, fmt.Errorf("answer of %s: %w", path, err)
 	}
-	first := float64(start.UnixMilli()) / 1000
 	out := make([]Series, 0, len(found))
 	for _, f := range found {
-		s := Series{Labels: f.Metric, Values: make([]float64, steps)}
-		for i := range s.Values {
-			s.Values[i] = math.NaN()
-		}
+		s := Series{Labels: f.Metric, Samples: make([]Sample, 0, len(f.Values))}
 		for _, v := range f.Values {
 			at, value, err := v.read()
 			if err != nil {
-				return nil, fmt.Errorf("answer of query_range: %w", err)
+				return nil, fmt.Errorf("answer of %s: %w", path, err)
 			}
-			if i := int(math.Round((at - first) / step.Seconds())); i >= 0 && i < steps {
-				s.Values[i] = value
+			if !math.IsNaN(value) && !math.IsInf(value, 0) {
+				s.Samples = append(s.Samples, Sample{time.UnixMilli(int64(math.Round(at * 1000))), value})
 			}
 		}
 		out = append(out, s)
@@ -98,23 +86,36 @@ func (c *Client) Range(ctx context.Context, query string, start time.Time, step 
 	return out, nil
 }
 
-// Instant runs an instant query that yields at most one value; NaN for none.
-func (c *Client) Instant(ctx context.Context, query string, at time.Time) (float64, error) {
+// vector asks for an answer of one value a series.
+func (c *Client) vector(ctx context.Context, query string, at time.Time) ([]Series, error) {
 	raw, err := c.get(ctx, "/api/v1/query", url.Values{"query": {query}, "time": {stamp(at)}})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	var found []struct {
-		Value sample `json:"value"`
+		Metric map[string]string `json:"metric"`
+		Value  sample            `json:"value"`
 	}
 	if err := json.Unmarshal(raw, &found); err != nil {
-		return 0, fmt.Errorf("answer of query: %w", err)
+		return nil, fmt.Errorf("answer of /api/v1/query: %w", err)
 	}
-	if len(found) == 0 {
-		return math.NaN(), nil
+	out := make([]Series, 0, len(found))
+	for _, f := range found {
+		_, v, err := f.Value.read()
+		if err != nil {
+			return nil, fmt.Errorf("answer of /api/v1/query: %w", err)
+		}
+		out = append(out, Series{Labels: f.Metric, Samples: []Sample{{at, v}}})
 	}
-	_, v, err := found[0].Value.read()
-	return v, err
+	return out, nil
+}
+
+func parseBound(le string) (float64, error) {
+	v, err := strconv.ParseFloat(le, 64)
+	if err != nil {
+		return 0, fmt.Errorf("bucket bound le=%q is no number", le)
+	}
+	return v, nil
 }
 
 func stamp(t time.Time) string { return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64) }

@@ -1,0 +1,119 @@
+package live_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/live"
+	"github.com/tenhop/tenhop/diagnose/sourcetest"
+)
+
+// world is a shop whose payment became slow forty seconds ago.
+func world() (sourcetest.Shop, time.Time) {
+	now := time.Now()
+	return sourcetest.Shop{Began: now.Add(-280 * time.Second), Onset: now.Add(-40 * time.Second), Slow: .3}, now
+}
+
+// requests are traces of the shop, one a second; payment takes what slow says.
+func requests(shop sourcetest.Shop, now time.Time) []diagnose.Trace {
+	var out []diagnose.Trace
+	for at := shop.Began; at.Before(now.Add(-time.Second)); at = at.Add(time.Second) {
+		took, region := 20*time.Millisecond, "us"
+		if at.After(shop.Onset) {
+			took, region = 320*time.Millisecond, "eu"
+		}
+		out = append(out, diagnose.Trace{ID: fmt.Sprintf("%032x", at.Unix()), Spans: []diagnose.Span{
+			{ID: "1", Service: "gateway", Operation: "POST /pay", Kind: "server", Start: at, Duration: took + 6*time.Millisecond},
+			{ID: "2", Parent: "1", Service: "payment", Operation: "POST /charge", Kind: "server", Start: at.Add(2 * time.Millisecond), Duration: took,
+				Attributes: map[string]string{"region": region}},
+		}})
+	}
+	return out
+}
+
+func run(t *testing.T, cfg live.Config) diagnose.Result {
+	t.Helper()
+	res, err := live.Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+func TestBothSources(t *testing.T) {
+	shop, now := world()
+	prom := sourcetest.Prometheus(t, shop.Began, now, shop.Targets()...)
+	jaeger := sourcetest.Jaeger(t, requests(shop, now)...)
+	res := run(t, live.Config{Prometheus: prom.URL, Jaeger: jaeger.URL})
+	if res.Verdict != diagnose.Spike || res.Findings[0].Hop != "payment" || res.Findings[0].Kind != diagnose.KindSelf {
+		t.Fatalf("%s: %+v", res.Verdict, res.Findings)
+	}
+	f := res.Findings[0]
+	if len(f.Exemplars) != 3 {
+		t.Errorf("exemplars %v, want three", f.Exemplars)
+	}
+	if len(f.Attributes) == 0 || f.Attributes[0].Key != "region" || f.Attributes[0].Value != "eu" {
+		t.Errorf("attributes %+v, want region eu", f.Attributes)
+	}
+	for _, s := range res.Sources {
+		if !s.OK || s.Read == 0 {
+			t.Errorf("source %+v", s)
+		}
+	}
+}
+
+// A Jaeger that does not answer costs its own share of the time, not the
+// metrics' answer.
+func TestHungJaeger(t *testing.T) {
+	shop, now := world()
+	prom := sourcetest.Prometheus(t, shop.Began, now, shop.Targets()...)
+	for name, hangs := range map[string]string{"at once": "/api/services", "at the search": "/api/traces"} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan struct{})
+			jaeger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.URL.Path, hangs) {
+					<-ended
+				}
+				_, _ = w.Write([]byte(`{"data":["gateway","payment"]}`))
+			}))
+			defer jaeger.Close()
+			defer close(ended)
+			res := run(t, live.Config{Prometheus: prom.URL, Jaeger: jaeger.URL, Timeout: 5 * time.Second})
+			if res.Verdict != diagnose.Spike || res.Findings[0].Hop != "payment" {
+				t.Errorf("%s: %s, %+v", res.Verdict, res.Why, res.Findings)
+			}
+			if s := res.Sources[1]; s.OK || !strings.Contains(s.Error, "no answer within") {
+				t.Errorf("the result does not say that Jaeger was left out: %+v", s)
+			}
+			if s := res.Sources[0]; !s.OK {
+				t.Errorf("prometheus paid for it: %+v", s)
+			}
+		})
+	}
+}
+
+// Nobody can say what is normal from a time in which nothing happened.
+func TestIdleBaseline(t *testing.T) {
+	shop, now := world()
+	prom := sourcetest.Prometheus(t, shop.Began, now, shop.Rare())
+	res := run(t, live.Config{Prometheus: prom.URL, BaselineFrom: shop.Began.Add(10 * time.Second), BaselineTo: shop.Onset.Add(-10 * time.Second)})
+	if res.Verdict != diagnose.Unsure || !strings.Contains(res.Why, "baseline holds 0 requests") {
+		t.Errorf("%s: %s; want unsure for want of a baseline", res.Verdict, res.Why)
+	}
+}
+
+func TestNoSource(t *testing.T) {
+	if _, err := live.Run(t.Context(), live.Config{}); err == nil {
+		t.Error("a diagnosis without a source has no error")
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	if _, err := live.Run(t.Context(), live.Config{Prometheus: gone.URL}); err == nil {
+		t.Error("nobody answered, and there is no error")
+	}
+}

@@ -1,0 +1,62 @@
+package prometheus_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/prometheus"
+	"github.com/tenhop/tenhop/diagnose/sourcetest"
+)
+
+var began = time.Unix(1_700_000_000, 0)
+
+// Caller and callee are scraped at different moments, at intervals longer than
+// a step: what each reports in a step is not the same time. The callee must be
+// blamed all the same, not the link to it; and a link that is slow must be.
+func TestScrapesOutOfPhase(t *testing.T) {
+	onset := began.Add(200 * time.Second)
+	for _, c := range []struct {
+		slow, link float64
+		hop, kind  string
+	}{{slow: .3, hop: "payment", kind: diagnose.KindSelf}, {link: .3, hop: "payment", kind: diagnose.KindLink}} {
+		for _, every := range []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second} {
+			for _, phase := range []float64{0, .1, .5, .9} {
+				for _, after := range []time.Duration{30 * time.Second, 40 * time.Second, 80 * time.Second} {
+					if after < 5*every {
+						continue // nobody can tell yet
+					}
+					t.Run(fmt.Sprintf("%s/%s/%.1f/%s", c.kind, every, phase, after), func(t *testing.T) {
+						now := onset.Add(after)
+						srv := sourcetest.Prometheus(t, began, now, sourcetest.Shop{Began: began, Onset: onset, Slow: c.slow, Link: c.link,
+							Every: every, Gateway: every / 3, Payment: time.Duration(phase * float64(every))}.Targets()...)
+						client, err := prometheus.New(srv.URL, srv.Client())
+						if err != nil {
+							t.Fatal(err)
+						}
+						ev, _, err := client.Collect(t.Context(), now.Add(-200*time.Second), now)
+						if err != nil {
+							t.Fatal(err)
+						}
+						res := diagnose.Diagnose(ev, diagnose.Options{})
+						if res.Verdict != diagnose.Spike {
+							t.Fatalf("verdict %s: %s", res.Verdict, res.Why)
+						}
+						for _, f := range res.Findings {
+							t.Logf("%d %s %s %s %.2f %v", f.Rank, f.Hop, f.Kind, f.Target, f.Share, f.Interval)
+						}
+						if f := res.Findings[0]; f.Hop != c.hop || f.Kind != c.kind || f.Share < .8 || f.Share > 1.25 {
+							t.Errorf("first is %s %s with %.2f, want %s %s", f.Hop, f.Kind, f.Share, c.hop, c.kind)
+						}
+						for _, f := range res.Findings[1:] {
+							if f.Share > .2 {
+								t.Errorf("%s %s is blamed with %.2f beside it", f.Hop, f.Kind, f.Share)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Series is one series with its samples, oldest first.
+type Series struct {
+	Labels  map[string]string
+	Samples []Sample
+}
+
+// Sample is a value at a moment.
+type Sample struct {
+	At    time.Time
+	Value float64
+}
+
+// rawSpan is the longest time of which samples are read as they were scraped.
+// Beyond it they are read at the steps of a range query.
+const rawSpan = 20 * time.Minute
+
+// samples reads the series of a selector from start to end: every sample when
+// grid is zero, one each grid otherwise. The moments of scrapes matter: targets
+// are scraped one after the other, and in one step of the evidence one may
+// report what another only reports in the next.
+func (c *Client) samples(ctx context.Context, selector string, start, end time.Time, grid time.Duration) ([]Series, error) {
+	path, q := "/api/v1/query", url.Values{"query": {fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds())}, "time": {stamp(end)}}
+	if grid > 0 {
+		path, q = "/api/v1/query_range", url.Values{"query": {selector}, "start": {stamp(start)}, "end": {stamp(end)},
+			"step": {strconv.FormatFloat(grid.Seconds(), 'f', -1, 64)}}
+	}
+	return c.matrix(ctx, path, q)
+}
+
+// instance is one target: all its series are scraped together.
+type instance struct{ job, instance string }
+
+func instanceOf(labels map[string]string) instance {
+	return instance{labels["job"], labels["instance"]}
+}
+
+// scrapes is what is known of when targets were scraped.
+type scrapes struct {
+	first, last map[instance]time.Time
+	every       time.Duration // median distance of two scrapes
+}
+
+func scrapesOf(all ...[]Series) scrapes {
+	s := scrapes{first: map[instance]time.Time{}, last: map[instance]time.Time{}}
+	var gaps []time.Duration
+	for _, found := range all {
+		for _, f := range found {
+			for i, p := range f.Samples {
+				k := instanceOf(f.Labels)
+				if at, ok := s.first[k]; !ok || p.At.Before(at) {
+					s.first[k] = p.At
+				}
+				if p.At.After(s.last[k]) {
+					s.last[k] = p.At
+				}
+				if i > 0 {
+					gaps = append(gaps, p.At.Sub(f.Samples[i-1].At))
+				}
+			}
+		}
+	}
+	if len(gaps) > 0 {
+		slices.Sort(gaps)
+		s.every = gaps[len(gaps)/2]
+	}
+	return s
+}
+
+// until is up to when every target that still answers has been scraped: what
+// comes later is known of some and not of others.
+func (s scrapes) until(end time.Time) time.Time {
+	common := end
+	for _, at := range s.last {
+		if at.Before(common) && end.Sub(at) <= 2*s.every+time.Second {
+			common = at
+		}
+	}
+	return common
+}
+
+// increment is what was added to a counter between two scrapes.
+type increment struct {
+	from, to time.Time
+	amount   float64
+}
+
+// increments turns a counter's samples into what was added between them. A gap
+// is bridged, and a counter that fell has started again from zero. One that
+// appears has been counting from zero only if its target was scraped before;
+// else its value is the work of a lifetime, and no growth.
+func (s scrapes) increments(f Series) []increment {
+	out := make([]increment, 0, len(f.Samples))
+	for i, p := range f.Samples {
+		switch {
+		case i > 0 && p.Value >= f.Samples[i-1].Value:
+			out = append(out, increment{f.Samples[i-1].At, p.At, p.Value - f.Samples[i-1].Value})
+		case i > 0:
+			out = append(out, increment{f.Samples[i-1].At, p.At, p.Value})
+		case s.first[instanceOf(f.Labels)].Before(p.At):
+			out = append(out, increment{p.At.Add(-s.every), p.At, p.Value})
+		}
+	}
+	return out
+}
+
+// grid cuts time into steps.
+type grid struct {
+	start time.Time
+	step  time.Duration
+	steps int
+}
+
+// spread adds increments to steps, each evenly over the time since the scrape
+// before, as Prometheus's own rate does. So two targets' steps are the same time
+// although they are scraped at different moments.
+func (g grid) spread(to []float64, increments []increment) {
+	for _, x := range increments {
+		from, until := float64(x.from.Sub(g.start))/float64(g.step), float64(x.to.Sub(g.start))/float64(g.step)
+		if until <= from {
+			continue
+		}
+		for i := max(int(math.Floor(from)), 0); i < g.steps && float64(i) < until; i++ {
+			overlap := math.Min(float64(i+1), until) - math.Max(float64(i), from)
+			to[i] += x.amount * overlap / (until - from)
+		}
+	}
+}
+
+// place adds each increment to the step in which it was scraped: neighbouring
+// steps stay independent of each other, which the search for levels relies on.
+func (g grid) place(to []float64, increments []increment) {
+	for _, x := range increments {
+		i := int(math.Ceil(float64(x.to.Sub(g.start))/float64(g.step))) - 1
+		if i >= 0 && i < g.steps {
+			to[i] += x.amount
+		}
+	}
+}

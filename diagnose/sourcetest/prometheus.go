@@ -1,0 +1,142 @@
+// Package sourcetest serves synthetic evidence to tests: a Prometheus whose
+// targets are functions of time, queried by Prometheus's own engine, and a
+// Jaeger that holds given traces.
+package sourcetest
+
+import (
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/tsdb"
+)
+
+// Counter is one series of a target; At is its value at a moment, NaN while it
+// is not there.
+type Counter struct {
+	Name   string
+	Labels map[string]string
+	At     func(time.Time) float64
+}
+
+// Target is one process, scraped every Every, the first time Phase after the
+// start.
+type Target struct {
+	Job, Instance string
+	Every, Phase  time.Duration
+	Counters      []Counter
+}
+
+// Prometheus scrapes the targets from start to end and answers
+// /api/v1/query_range and /api/v1/query.
+func Prometheus(t testing.TB, start, end time.Time, targets ...Target) *httptest.Server {
+	t.Helper()
+	db, err := tsdb.Open(t.TempDir(), slog.New(slog.DiscardHandler), nil, tsdb.DefaultOptions(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := db.Appender(t.Context())
+	for _, target := range targets {
+		for _, c := range target.Counters {
+			all := maps.Clone(c.Labels)
+			all["__name__"], all["job"], all["instance"] = c.Name, target.Job, target.Instance
+			l := labels.FromMap(all)
+			for at := start.Add(target.Phase); !at.After(end); at = at.Add(target.Every) {
+				if v := c.At(at); !math.IsNaN(v) {
+					if _, err := app.Append(0, l, at.UnixMilli(), v); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	p := &server{db: db, engine: promql.NewEngine(promql.EngineOpts{
+		Parser: parser.NewParser(parser.Options{}), MaxSamples: 50_000_000, Timeout: time.Minute})}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/api/v1/query_range", p.queryRange)
+	mux.HandleFunc("/api/v1/query", p.query)
+	srv := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		srv.Close()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return srv
+}
+
+type server struct {
+	db     *tsdb.DB
+	engine *promql.Engine
+}
+
+func (s *server) queryRange(w http.ResponseWriter, r *http.Request) {
+	step, err := strconv.ParseFloat(r.FormValue("step"), 64)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	q, err := s.engine.NewRangeQuery(r.Context(), s.db, nil, r.FormValue("query"), moment(r, "start"), moment(r, "end"),
+		time.Duration(step*float64(time.Second)))
+	s.answer(w, r, q, err)
+}
+
+func (s *server) query(w http.ResponseWriter, r *http.Request) {
+	q, err := s.engine.NewInstantQuery(r.Context(), s.db, nil, r.FormValue("query"), moment(r, "time"))
+	s.answer(w, r, q, err)
+}
+
+func moment(r *http.Request, name string) time.Time {
+	v, _ := strconv.ParseFloat(r.FormValue(name), 64) // a missing one is the epoch, which has no samples
+	return time.UnixMilli(int64(v * 1000))
+}
+
+func (s *server) answer(w http.ResponseWriter, r *http.Request, q promql.Query, err error) {
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	defer q.Close()
+	res := q.Exec(r.Context())
+	if res.Err != nil {
+		refuse(w, res.Err)
+		return
+	}
+	found := []map[string]any{}
+	sample := func(at int64, v float64) [2]any {
+		return [2]any{float64(at) / 1000, strconv.FormatFloat(v, 'g', -1, 64)}
+	}
+	switch v := res.Value.(type) {
+	case promql.Matrix:
+		for _, series := range v {
+			values := make([][2]any, len(series.Floats))
+			for i, f := range series.Floats {
+				values[i] = sample(f.T, f.F)
+			}
+			found = append(found, map[string]any{"metric": series.Metric.Map(), "values": values})
+		}
+	case promql.Vector:
+		for _, x := range v {
+			found = append(found, map[string]any{"metric": x.Metric.Map(), "value": sample(x.T, x.F)})
+		}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", // the client is gone
+		"data": map[string]any{"resultType": res.Value.Type(), "result": found}})
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": "error", "errorType": "bad_data", "error": err.Error()}) // the client is gone
+}

@@ -1,0 +1,66 @@
+package sourcetest
+
+import (
+	"math"
+	"time"
+)
+
+// Shop is a gateway that calls payment, 20 requests a second: POST /pay takes
+// 26 ms, of them payment 20 ms and the link to it 1 ms.
+type Shop struct {
+	Began, Onset time.Time
+	Slow         float64 // seconds that payment takes more from the onset on
+	Link         float64 // seconds that the link to it takes more
+
+	Every            time.Duration // between scrapes; 2 s when zero
+	Gateway, Payment time.Duration // after Began, their first scrapes
+}
+
+// counter grows by before a second, from the onset on by then, with a little
+// wander so that levels have noise.
+func (s Shop) counter(before, then float64) func(time.Time) float64 {
+	return func(at time.Time) float64 {
+		t := at.Sub(s.Began).Seconds()
+		v := 1000 + before*t + .3*before*math.Sin(t/3)
+		if at.After(s.Onset) {
+			v += (then - before) * at.Sub(s.Onset).Seconds()
+		}
+		return v
+	}
+}
+
+// Targets are the two services with the middleware's families.
+func (s Shop) Targets() []Target {
+	const rate, gateway, gap, payment = 20.0, .005, .001, .02
+	if s.Every == 0 {
+		s.Every = 2 * time.Second
+	}
+	hop := func(service, operation string, self, duration func(time.Time) float64) []Counter {
+		l := map[string]string{"service_name": service, "operation": operation, "entry": "POST /pay", "flow": "request", "protocol": "http"}
+		return []Counter{
+			{Name: "hop_self_duration_seconds_sum", Labels: l, At: self},
+			{Name: "hop_duration_seconds_sum", Labels: l, At: duration},
+			{Name: "hop_duration_seconds_count", Labels: l, At: s.counter(rate, rate)},
+		}
+	}
+	pay := s.counter(rate*payment, rate*(payment+s.Slow))
+	wait := Counter{Name: "hop_wait_duration_seconds_sum", Labels: map[string]string{"service_name": "gateway", "operation": "POST /pay",
+		"entry": "POST /pay", "flow": "request", "dependency": "payment", "dependency_kind": "http"},
+		At: s.counter(rate*(payment+gap), rate*(payment+gap+s.Slow+s.Link))}
+	whole := s.counter(rate*(gateway+gap+payment), rate*(gateway+gap+payment+s.Slow+s.Link))
+	return []Target{
+		{Job: "gateway", Instance: "g:1", Every: s.Every, Phase: s.Gateway,
+			Counters: append(hop("gateway", "POST /pay", s.counter(rate*gateway, rate*gateway), whole), wait)},
+		{Job: "payment", Instance: "p:1", Every: s.Every, Phase: s.Payment, Counters: hop("payment", "POST /charge", pay, pay)},
+	}
+}
+
+// Rare is a service with one request before the onset and many afterwards.
+func (s Shop) Rare() Target {
+	l := map[string]string{"service_name": "gateway", "operation": "GET /rare", "entry": "GET /rare", "flow": "request", "protocol": "http"}
+	count := func(at time.Time) float64 { return 1 + max(at.Sub(s.Onset).Seconds(), 0) }
+	took := func(at time.Time) float64 { return .2 * count(at) }
+	return Target{Job: "gateway", Instance: "g:2", Every: 2 * time.Second, Counters: []Counter{
+		{Name: "hop_self_duration_seconds_sum", Labels: l, At: took}, {Name: "hop_duration_seconds_sum", Labels: l, At: took},
+		{Name: "hop_duration_seconds_count", Labels: l, At: count}}}
+}
