@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/attribute"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -133,6 +134,9 @@ func composedGRPC() []grpc.ServerOption {
 			id = v[0]
 		}
 		_ = grpc.SetHeader(ctx, metadata.Pairs("x-correlation-id", id))
+		if span := trace.SpanFromContext(ctx); span.IsRecording() {
+			span.SetAttributes(attribute.String("correlation_id", id))
+		}
 		return h(context.WithValue(ctx, correlationKey{}, id), req)
 	}
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(correlation, metrics.UnaryServerInterceptor(exemplar),

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/rs/zerolog/hlog"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -94,12 +95,14 @@ var propagators = propagation.NewCompositeTextMapPropagator(propagation.TraceCon
 
 type correlationKey struct{}
 
-// composedServer is otelhttp, promhttp with exemplars, hlog's access log with
-// the trace ID, and a correlation-ID middleware.
+type routeKey struct{}
+
+// composedServer is otelhttp, promhttp with exemplars and the route, hlog's
+// access log with the trace ID, and a correlation-ID middleware.
 func composedServer(h http.Handler, tp trace.TracerProvider) http.Handler {
 	reg := prometheus.NewRegistry()
-	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "d", Buckets: prometheus.DefBuckets, NativeHistogramBucketFactor: 1.1}, []string{"code", "method"})
-	total := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "c"}, []string{"code", "method"})
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "d", Buckets: prometheus.DefBuckets, NativeHistogramBucketFactor: 1.1}, []string{"code", "method", "route"})
+	total := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "c"}, []string{"code", "method", "route"})
 	active := prometheus.NewGauge(prometheus.GaugeOpts{Name: "g"})
 	reg.MustRegister(duration, total, active)
 	exemplar := promhttp.WithExemplarFromContext(func(ctx context.Context) prometheus.Labels {
@@ -110,18 +113,30 @@ func composedServer(h http.Handler, tp trace.TracerProvider) http.Handler {
 	})
 	h = hlog.AccessHandler(func(r *http.Request, status, size int, d time.Duration) {
 		e := hlog.FromRequest(r).Info()
-		if sc := trace.SpanContextFromContext(r.Context()); sc.IsValid() {
-			e = e.Str("trace_id", sc.TraceID().String()).Str("span_id", sc.SpanID().String())
-		}
-		id, _ := r.Context().Value(correlationKey{}).(string)
-		e.Str("correlation_id", id).Str("method", r.Method).Stringer("url", r.URL).
+		e.Str("method", r.Method).Stringer("url", r.URL).
 			Int("status", status).Int("size", size).Dur("duration", d).Msg("request")
 	})(h)
+	// A logger in the context that has trace and correlation ID, for user code.
+	logged := h
+	h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hlog.FromRequest(r).UpdateContext(func(c zerolog.Context) zerolog.Context {
+			if sc := trace.SpanContextFromContext(r.Context()); sc.IsValid() {
+				c = c.Str("trace_id", sc.TraceID().String()).Str("span_id", sc.SpanID().String())
+			}
+			id, _ := r.Context().Value(correlationKey{}).(string)
+			return c.Str("correlation_id", id)
+		})
+		logged.ServeHTTP(w, r)
+	})
 	// The handlers of hlog's own README.
 	h = hlog.RemoteAddrHandler("ip")(hlog.UserAgentHandler("user_agent")(h))
 	h = hlog.NewHandler(zerolog.New(io.Discard).With().Timestamp().Logger())(h)
+	route := promhttp.WithLabelFromCtx("route", func(ctx context.Context) string {
+		route, _ := ctx.Value(routeKey{}).(string)
+		return route
+	})
 	h = promhttp.InstrumentHandlerDuration(duration, promhttp.InstrumentHandlerCounter(total,
-		promhttp.InstrumentHandlerInFlight(active, h), exemplar), exemplar)
+		promhttp.InstrumentHandlerInFlight(active, h), exemplar, route), exemplar, route)
 	inner := h
 	h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Correlation-Id")
@@ -131,7 +146,11 @@ func composedServer(h http.Handler, tp trace.TracerProvider) http.Handler {
 			id = hex.EncodeToString(b[:])
 		}
 		w.Header().Set("X-Correlation-Id", id)
-		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), correlationKey{}, id)))
+		if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
+			span.SetAttributes(attribute.String("correlation_id", id))
+		}
+		ctx := context.WithValue(r.Context(), correlationKey{}, id)
+		inner.ServeHTTP(w, r.WithContext(context.WithValue(ctx, routeKey{}, r.Pattern)))
 	})
 	return otelServer(h, tp)
 }

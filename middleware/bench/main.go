@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -53,7 +54,7 @@ func rows() []row {
 }
 
 // sample is one round of one variant.
-type sample struct{ ns, allocs float64 }
+type sample struct{ ns, allocs, bytes float64 }
 
 // measure runs f for about d after a warm-up.
 func measure(f func(), d time.Duration) sample {
@@ -75,7 +76,8 @@ func measure(f func(), d time.Duration) sample {
 	}
 	took := cpuTime() - cpu
 	runtime.ReadMemStats(&after)
-	return sample{float64(took.Nanoseconds()) / float64(n), float64(after.Mallocs-before.Mallocs) / float64(n)}
+	return sample{float64(took.Nanoseconds()) / float64(n), float64(after.Mallocs-before.Mallocs) / float64(n),
+		float64(after.TotalAlloc-before.TotalAlloc) / float64(n)}
 }
 
 // cpuTime is the processor time that the process used. At GOMAXPROCS=1 it is the
@@ -98,7 +100,7 @@ func median(s []sample) sample {
 		slices.Sort(v)
 		return v[len(v)/2]
 	}
-	return sample{by(func(s sample) float64 { return s.ns }), by(func(s sample) float64 { return s.allocs })}
+	return sample{by(func(s sample) float64 { return s.ns }), by(func(s sample) float64 { return s.allocs }), by(func(s sample) float64 { return s.bytes })}
 }
 
 func main() {
@@ -108,10 +110,11 @@ func main() {
 	md := flag.String("md", "", "write the Markdown table to this file as well")
 	procs := flag.Int("procs", 1, "GOMAXPROCS")
 	profile := flag.String("cpuprofile", "", "profile ours into this file")
+	memProfile := flag.String("memprofile", "", "profile the allocations of ours into this file")
 	flag.Parse()
 	runtime.GOMAXPROCS(*procs)
-	if *profile != "" {
-		profileOurs(*profile, *only)
+	if file := cmp.Or(*profile, *memProfile); file != "" {
+		profileOurs(file, *only, *memProfile != "")
 		return
 	}
 	var b strings.Builder

@@ -3,13 +3,15 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/pprof"
 	"strings"
 	"time"
 )
 
-// profileOurs writes a CPU profile of our variant of the first matching row.
-func profileOurs(file, name string) {
+// profileOurs writes a CPU profile, or one of allocations (every one counted),
+// of our variant of the first matching row.
+func profileOurs(file, name string, memory bool) {
 	f, err := os.Create(file)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -21,6 +23,16 @@ func profileOurs(file, name string) {
 			continue
 		}
 		v := r.make()
+		if memory {
+			runtime.MemProfileRate = 1
+			s := measure(v.ours, 2*time.Second)
+			if err := pprof.Lookup("allocs").WriteTo(f, 0); err != nil {
+				fmt.Fprintln(os.Stderr, "bench:", err)
+				os.Exit(1)
+			}
+			fmt.Printf("%s: %s, %.0f bytes\n", r.name, cell(s), s.bytes)
+			return
+		}
 		if err := pprof.StartCPUProfile(f); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
