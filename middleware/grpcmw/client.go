@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync/atomic"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -34,6 +33,8 @@ func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
 	c := &client{config: cfg, dependency: hop.Dependency{Name: dependency, Kind: hop.KindGRPC},
 		methods: newMethods(func(method, status, errorType string) *hop.Series {
 			return d.With(systemName, method, dependency, status, errorType)
+		}, func(method string) *hop.FixedAttributes {
+			return hop.Fix(hop.AttrRPCSystem.String(systemName), hop.AttrRPCMethod.String(method), hop.AttrPeerService.String(dependency))
 		})}
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary), grpc.WithChainStreamInterceptor(c.stream)}
 }
@@ -49,14 +50,13 @@ type clientCall struct {
 	client *client
 	method *method
 	call   hop.ClientCall
-	attrs  [6]attribute.KeyValue
 }
 
 func (c *client) begin(ctx context.Context, full string, noWait bool, to *clientCall) context.Context {
 	to.client, to.method = c, c.methods.of(full)
 	ctx, to.call = c.telemetry.BeginCall(ctx, hop.Outgoing{
 		Dependency: c.dependency, SpanName: to.method.name, SpanKind: trace.SpanKindClient, NoWait: noWait,
-		Attributes: append(rpcAttributes(to.attrs[:0], to.method.name), hop.AttrPeerService.String(c.dependency.Name)),
+		Fixed: to.method.attrs,
 	})
 	md, ok := metadata.FromOutgoingContext(ctx) // a copy
 	if !ok {
@@ -80,7 +80,9 @@ func (c *client) unary(ctx context.Context, full string, req, reply any, cc *grp
 func (c *clientCall) end(full string, err error) {
 	code := codeOf(err)
 	name := statusName(code)
-	out := hop.Outcome{Attrs: append(c.attrs[:0], hop.AttrRPCStatus.String(name))}
+	attrs := hop.BorrowAttributes()
+	defer attrs.Return()
+	out := hop.Outcome{Attrs: append(attrs[:0], hop.AttrRPCStatus.String(name))}
 	if code != codes.OK {
 		out.ErrorType, out.Failed = name, true
 	}

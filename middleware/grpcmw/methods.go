@@ -16,22 +16,24 @@ const maxMethods = 1024
 // methods resolves what is the same for all calls of a method, once.
 type methods struct {
 	series func(method, status, errorType string) *hop.Series
+	attrs  func(method string) *hop.FixedAttributes
 
 	mu    sync.RWMutex
 	known map[string]*method
 }
 
-// method is one RPC method: its name without the leading slash and the series
-// of each code that its calls ended with.
+// method is one RPC method: its name without the leading slash, the attributes of
+// its spans and the series of each code that its calls ended with.
 type method struct {
 	name  string
 	owner *methods
+	attrs *hop.FixedAttributes
 	codes [len(statusNames)]atomic.Pointer[hop.Series]
 }
 
-func newMethods(series func(method, status, errorType string) *hop.Series) *methods {
-	m := &methods{series: series, known: map[string]*method{}}
-	m.known[hop.Overflow] = &method{name: hop.Overflow, owner: m}
+func newMethods(series func(method, status, errorType string) *hop.Series, attrs func(method string) *hop.FixedAttributes) *methods {
+	m := &methods{series: series, attrs: attrs, known: map[string]*method{}}
+	m.known[hop.Overflow] = m.named(hop.Overflow)
 	return m
 }
 
@@ -51,9 +53,13 @@ func (m *methods) of(full string) *method {
 	if len(m.known) >= maxMethods {
 		return m.known[hop.Overflow]
 	}
-	known = &method{name: methodName(full), owner: m}
+	known = m.named(methodName(full))
 	m.known[full] = known
 	return known
+}
+
+func (m *methods) named(name string) *method {
+	return &method{name: name, owner: m, attrs: m.attrs(name)}
 }
 
 // unknown stands for methods that the server does not implement itself.

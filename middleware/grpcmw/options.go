@@ -3,8 +3,6 @@ package grpcmw
 import (
 	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
-
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
@@ -86,6 +84,7 @@ func configure(opts []Option) config {
 
 func methodName(full string) string { return strings.TrimPrefix(full, "/") }
 
-func rpcAttributes(buf []attribute.KeyValue, method string) []attribute.KeyValue {
-	return append(buf, hop.AttrRPCSystem.String(systemName), hop.AttrRPCMethod.String(method))
+// rpcAttributes are those of a method's spans.
+func rpcAttributes(method string) *hop.FixedAttributes {
+	return hop.Fix(hop.AttrRPCSystem.String(systemName), hop.AttrRPCMethod.String(method))
 }

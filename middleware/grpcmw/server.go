@@ -7,7 +7,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -51,7 +50,7 @@ func newServer(c config) *server {
 	series := func(method, status, errorType string) *hop.Series {
 		return d.With(systemName, method, status, errorType)
 	}
-	return &server{config: c, methods: newMethods(series), active: a.WithLabelValues(systemName)}
+	return &server{config: c, methods: newMethods(series, rpcAttributes), active: a.WithLabelValues(systemName)}
 }
 
 // serverCall is what one call needs beyond its hop, in one allocation. It is
@@ -59,19 +58,18 @@ func newServer(c config) *server {
 type serverCall struct {
 	server *server
 	method *method
-	hop    *hop.Hop
+	hop    hop.Hop
 	in     incoming
 	skip   hop.Signals
 	echo   [1]string
-	attrs  [8]attribute.KeyValue
 }
 
 func (s *server) begin(ctx context.Context, m *method, skip hop.Signals) (context.Context, *serverCall) {
 	c := &serverCall{server: s, method: m, skip: skip}
 	c.in.ctx = ctx
-	ctx, c.hop = s.telemetry.Begin(ctx, hop.Incoming{
+	ctx = s.telemetry.BeginInto(ctx, &c.hop, &hop.Incoming{
 		Protocol: systemName, Operation: m.name, SpanKind: trace.SpanKindServer, Skip: skip,
-		Carrier: &c.in, Public: s.public, Attributes: rpcAttributes(c.attrs[:0], m.name),
+		Carrier: &c.in, Public: s.public, Fixed: m.attrs,
 	})
 	s.active.Inc()
 	c.echo[0] = c.hop.CorrelationID()
@@ -86,9 +84,10 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if skip == hop.AllSignals {
 		return handler(ctx, req)
 	}
+	stream := grpc.ServerTransportStreamFromContext(ctx)
 	ctx, c := s.begin(ctx, s.methods.of(info.FullMethod), skip)
-	if grpc.ServerTransportStreamFromContext(ctx) != nil {
-		_ = grpc.SetHeader(ctx, c.header()) // fails only when the header was sent: then nobody misses it
+	if stream != nil {
+		_ = stream.SetHeader(c.header()) // fails only when the header was sent: then nobody misses it
 	}
 	returned := false
 	defer func() {
@@ -126,7 +125,7 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		err = c.end(nil, orGoexit(recover()))
 	}()
 	if err = s.fault(ctx, m.name, nil); err == nil {
-		err = handler(srv, &serverStream{ServerStream: ss, ctx: ctx, hop: c.hop})
+		err = handler(srv, &serverStream{ServerStream: ss, ctx: ctx, hop: &c.hop})
 	}
 	returned = true
 	return err
@@ -175,7 +174,9 @@ func (c *serverCall) end(err error, panicked any) error {
 	} else if code != codes.OK {
 		out.Level = zerolog.WarnLevel
 	}
-	out.Attrs = append(c.attrs[:0], hop.AttrRPCStatus.String(out.StatusName))
+	attrs := hop.BorrowAttributes()
+	defer attrs.Return()
+	out.Attrs = append(attrs[:0], hop.AttrRPCStatus.String(out.StatusName))
 	start, sc := c.hop.Start(), c.hop.Span().SpanContext()
 	t := c.hop.End(out)
 	if c.skip&hop.Metrics == 0 {

@@ -15,8 +15,9 @@ type Outgoing struct {
 	SpanName   string
 	SpanKind   trace.SpanKind
 
-	// Attributes are those known at the start of the span. The slice may be
-	// reused once BeginCall has returned.
+	// Fixed and Attributes are those known at the start of the span. The slice
+	// may be reused once BeginCall has returned.
+	Fixed      *FixedAttributes
 	Attributes []attribute.KeyValue
 
 	// NoWait leaves the call out of the hop's wait, for calls that nobody waits
@@ -35,6 +36,8 @@ type ClientCall struct {
 	wait  Call
 	hop   *Hop
 	async bool
+
+	correlation string
 }
 
 // BeginCall starts the span and the wait of a call. Inject its context into the
@@ -44,16 +47,15 @@ func (t *Telemetry) BeginCall(ctx context.Context, out Outgoing) (context.Contex
 	if !out.NoWait {
 		c.wait = c.hop.StartCall(out.Dependency)
 	}
-	attrs := out.Attributes
-	if id := correlationOf(ctx); id != "" {
-		attrs = append(attrs, attribute.String(CorrelationKey, id))
-	}
-	var buf [3]trace.SpanStartOption
-	opts := append(buf[:0], t.kinds[out.SpanKind], trace.WithAttributes(attrs...))
+	c.correlation = correlationOf(ctx)
+	room := optionPool.Get().(*spanOptions)
+	opts := append(room[:0], t.kinds[out.SpanKind])
 	if t.clock != nil {
 		opts = append(opts, trace.WithTimestamp(c.start))
 	}
-	ctx, c.span = t.tracer.Start(ctx, out.SpanName, opts...)
+	ctx, c.span = t.begin(ctx, out.SpanName, trace.SpanContextFromContext(ctx), out.Fixed, out.Attributes, opts)
+	clear(room[:])
+	optionPool.Put(room)
 	return ctx, c
 }
 
@@ -71,12 +73,14 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 	c.wait.End()
 	total := c.t.since(c.start)
 	if c.span.IsRecording() {
+		attrs := out.Attrs
+		if c.correlation != "" {
+			attrs = append(attrs, attribute.String(CorrelationKey, c.correlation))
+		}
 		if out.ErrorType != "" {
-			out.Attrs = append(out.Attrs, AttrErrorType.String(out.ErrorType))
+			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
 		}
-		if len(out.Attrs) > 0 {
-			c.span.SetAttributes(out.Attrs...)
-		}
+		c.span.SetAttributes(attrs...)
 		if out.Failed {
 			c.span.SetStatus(codes.Error, "")
 		}

@@ -2,6 +2,7 @@ package hop
 
 import (
 	"hash/maphash"
+	"strconv"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -27,7 +28,7 @@ type Outcome struct {
 	Bytes      int64 // size of the answer in the log line, when StatusCode is set
 
 	Status    func(*zerolog.Event) // adds further fields to the log line
-	Attrs     []attribute.KeyValue // known only at the end; room for two more spares an allocation
+	Attrs     []attribute.KeyValue // known only at the end; room for three more spares an allocation
 	QueueWait time.Duration        // of a queued message; 0 otherwise
 	Queued    bool
 }
@@ -62,34 +63,35 @@ func (h *Hop) End(out Outcome) Timing {
 	tm := Timing{Duration: total, Self: max(total-covered, 0)}
 	now := h.start.Add(total)
 	if !out.Unmetered && h.skip&Metrics == 0 {
-		h.observe(out, tm, now, op, entry, slots)
+		h.observe(&out, tm, now, op, entry, slots)
 	}
 	if h.skip&Traces == 0 {
-		h.endSpan(out, tm, now)
+		h.endSpan(&out, tm, now)
 	}
 	if !out.Quiet && h.skip&Logs == 0 {
-		h.log(out, tm, op)
+		h.log(&out, tm, op)
 	}
 	return tm
 }
 
-func (h *Hop) observe(out Outcome, tm Timing, now time.Time, op, entry string, slots []slot) {
-	f := h.t.families
+func (h *Hop) observe(out *Outcome, tm Timing, now time.Time, op, entry string, slots []slot) {
+	f, sc := h.t.families, h.span.SpanContext()
 	s := f.ofHop(hopLabels{h.protocol, op, entry, h.Flow()})
-	s.self.Observe(tm.Self, now, h.sc)
-	s.whole.Observe(tm.Duration, now, h.sc)
+	s.self.Observe(tm.Self, now, sc)
+	s.whole.Observe(tm.Duration, now, sc)
 	for i := range slots {
-		s.waitFor(f, slots[i].dep).Observe(slots[i].waited, now, h.sc)
+		s.waitFor(f, slots[i].dep).Observe(slots[i].waited, now, sc)
 	}
 	if out.Queued {
-		f.queue.Observe(out.QueueWait, now, h.sc, op, entry)
-		f.completion.Observe(now.Sub(h.carried.start), now, h.sc, op, entry)
+		queue, completion := s.queued(f)
+		queue.Observe(out.QueueWait, now, sc)
+		completion.Observe(now.Sub(h.carried.start), now, sc)
 	}
 }
 
-func (h *Hop) endSpan(out Outcome, tm Timing, now time.Time) {
+func (h *Hop) endSpan(out *Outcome, tm Timing, now time.Time) {
 	if h.span.IsRecording() {
-		attrs := append(out.Attrs, attribute.Float64(attrSelf, ms(tm.Self)))
+		attrs := append(out.Attrs, attribute.String(CorrelationKey, h.carried.correlation), attribute.Float64(attrSelf, ms(tm.Self)))
 		if out.ErrorType != "" {
 			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
 		}
@@ -111,7 +113,7 @@ func (t *Telemetry) endSpan(span trace.Span, now time.Time) {
 	span.End()
 }
 
-func (h *Hop) log(out Outcome, tm Timing, op string) {
+func (h *Hop) log(out *Outcome, tm Timing, op string) {
 	if h.sampledOut(out, tm, op) {
 		return
 	}
@@ -119,12 +121,11 @@ func (h *Hop) log(out Outcome, tm Timing, op string) {
 	if e == nil || out.Level < h.t.logger.GetLevel() {
 		return
 	}
-	if h.sc.IsValid() {
-		tid, sid := h.sc.TraceID(), h.sc.SpanID()
+	if sc := h.span.SpanContext(); sc.IsValid() {
+		tid, sid := sc.TraceID(), sc.SpanID()
 		e = e.Hex("trace_id", tid[:]).Hex("span_id", sid[:])
 	}
-	e = e.Str(CorrelationKey, h.carried.correlation).Str("operation", op).
-		Float64("duration_ms", ms(tm.Duration)).Float64("self_ms", ms(tm.Self))
+	e = logMs(logMs(e.Str(CorrelationKey, h.carried.correlation).Str("operation", op), "duration_ms", tm.Duration), "self_ms", tm.Self)
 	switch {
 	case out.StatusCode != 0:
 		e = e.Int("status", out.StatusCode).Int64("bytes", out.Bytes)
@@ -132,7 +133,7 @@ func (h *Hop) log(out Outcome, tm Timing, op string) {
 		e = e.Str("status", out.StatusName)
 	}
 	if out.Queued && out.Status == nil {
-		e = e.Float64("queue_wait_ms", ms(out.QueueWait))
+		e = logMs(e, "queue_wait_ms", out.QueueWait)
 	}
 	if out.Status != nil {
 		out.Status(e)
@@ -155,7 +156,7 @@ type LogSampling struct {
 
 // sampledOut decides by the correlation ID, so that a process keeps all lines
 // of a request or none.
-func (h *Hop) sampledOut(out Outcome, tm Timing, op string) bool {
+func (h *Hop) sampledOut(out *Outcome, tm Timing, op string) bool {
 	s := h.t.sampling
 	if s == nil || out.Failed || out.ErrorType != "" || s.Slow > 0 && tm.Duration >= s.Slow {
 		return false
@@ -171,3 +172,20 @@ var sampleSeed = maphash.MakeSeed()
 
 // ms is a duration in milliseconds, to the microsecond.
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// logMs writes a field as ms has it, in integers: half the cost of a float.
+func logMs(e *zerolog.Event, key string, d time.Duration) *zerolog.Event {
+	us := d.Microseconds()
+	if us < 0 {
+		return e.Float64(key, ms(d))
+	}
+	var room [24]byte
+	b := strconv.AppendInt(room[:0], us/1000, 10)
+	if us %= 1000; us > 0 {
+		b = append(b, '.', byte('0'+us/100), byte('0'+us/10%10), byte('0'+us%10))
+		for b[len(b)-1] == '0' {
+			b = b[:len(b)-1]
+		}
+	}
+	return e.RawJSON(key, b)
+}

@@ -45,8 +45,9 @@ type Incoming struct {
 	// Skip leaves signals out; the context still carries trace and correlation ID.
 	Skip Signals
 
-	// Attributes are those known at the start of the span. The slice may be
-	// reused once Begin has returned.
+	// Fixed and Attributes are those known at the start of the span. The slice
+	// may be reused once Begin has returned.
+	Fixed      *FixedAttributes
 	Attributes []attribute.KeyValue
 
 	// Route finds the operation when it is asked for before SetOperation.
@@ -65,20 +66,19 @@ type Router interface{ Operation() string }
 type Hop struct {
 	t        *Telemetry
 	span     trace.Span
-	sc       trace.SpanContext
 	protocol string
 	start    time.Time
 	carried  carried
 	skip     Signals
 	local    any
 	ledger   ledger
-	opts     [5]trace.SpanStartOption
+	ctx      hopContext
 
 	mu        sync.Mutex
 	operation string
 	route     Router
 	entry     string
-	outgoing  string // baggage header for calls of this hop, made at the first
+	outgoing  [2]string // baggage header of calls and of messages sent, made at the first
 	ended     bool
 	pending   *Pending // calls to end with the hop
 
@@ -87,6 +87,19 @@ type Hop struct {
 }
 
 type hopKey struct{}
+
+// hopContext is the context that carries a hop, within the hop itself.
+type hopContext struct {
+	context.Context
+	hop *Hop
+}
+
+func (c *hopContext) Value(key any) any {
+	if key == (hopKey{}) {
+		return c.hop
+	}
+	return c.Context.Value(key)
+}
 
 // FromContext returns the hop that ctx belongs to, or nil.
 func FromContext(ctx context.Context) *Hop {
@@ -123,9 +136,8 @@ func (t *Telemetry) BeginInto(ctx context.Context, h *Hop, in *Incoming) context
 		h.carried.entry = h.entry
 	}
 	ctx = h.startSpan(ctx, in, r.remote)
-	h.sc = h.span.SpanContext()
-	ctx = withForeign(ctx, h.carried.foreign)
-	return context.WithValue(ctx, hopKey{}, h)
+	h.ctx = hopContext{withForeign(ctx, h.carried.foreign), h}
+	return &h.ctx
 }
 
 // MayRecord tells, before Begin, whether attributes are worth building: they
@@ -144,9 +156,7 @@ func (t *Telemetry) MayRecord(in *Incoming) bool {
 	return len(parent) < 55 || nibble(parent[54])&1 == 1
 }
 
-// startSpan starts the hop's span with all attributes that are known: the
-// SDK copies them once, and a sampler sees them. Under a parent that is not
-// sampled they are set only if the span records all the same.
+// startSpan starts the hop's span, unless traces are left out.
 func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanContext) context.Context {
 	if in.Skip&Traces != 0 {
 		if remote.IsValid() && !in.Public {
@@ -156,8 +166,9 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 		return ctx
 	}
 	t := h.t
-	opts := append(h.opts[:0], t.kinds[in.SpanKind])
-	late := false
+	room := optionPool.Get().(*spanOptions)
+	opts := append(room[:0], t.kinds[in.SpanKind])
+	parent := trace.SpanContext{}
 	switch {
 	case in.Public:
 		opts = append(opts, trace.WithNewRoot())
@@ -166,23 +177,18 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 		}
 	case remote.IsValid():
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
-		late = !remote.IsSampled()
+		parent = remote
 	}
 	if t.clock != nil {
 		opts = append(opts, trace.WithTimestamp(h.start))
-	}
-	if !late {
-		opts = append(opts, trace.WithAttributes(append(in.Attributes, attribute.String(CorrelationKey, h.carried.correlation))...))
 	}
 	name := in.SpanName
 	if name == "" {
 		name = in.Operation
 	}
-	ctx, h.span = t.tracer.Start(ctx, name, opts...)
-	clear(h.opts[:])
-	if late && h.span.IsRecording() {
-		h.span.SetAttributes(append(in.Attributes, attribute.String(CorrelationKey, h.carried.correlation))...)
-	}
+	ctx, h.span = t.begin(ctx, name, parent, in.Fixed, in.Attributes, opts)
+	clear(room[:])
+	optionPool.Put(room)
 	return ctx
 }
 
@@ -202,7 +208,7 @@ func (h *Hop) SetOperation(op string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.ended && h.operation != op {
-		h.operation, h.outgoing = op, ""
+		h.operation, h.outgoing = op, [2]string{}
 	}
 }
 
@@ -315,8 +321,8 @@ func Logger(ctx context.Context) *zerolog.Logger {
 	}
 	h.logOnce.Do(func() {
 		c := h.t.logger.With().Str(CorrelationKey, h.carried.correlation)
-		if h.sc.IsValid() {
-			c = c.Str("trace_id", h.sc.TraceID().String()).Str("span_id", h.sc.SpanID().String())
+		if sc := h.span.SpanContext(); sc.IsValid() {
+			c = c.Str("trace_id", sc.TraceID().String()).Str("span_id", sc.SpanID().String())
 		}
 		l := c.Logger()
 		h.logger = &l

@@ -89,7 +89,7 @@ func baggageHeader(ctx context.Context, async bool) string {
 	c := h.carried
 	c.async = c.async || async
 	entry := h.Entry()
-	if user.Len() > 0 || c.foreign != "" || c.async != h.carried.async {
+	if user.Len() > 0 || c.foreign != "" {
 		c.foreign = user.String()
 		return c.header(entry)
 	}
@@ -98,8 +98,12 @@ func baggageHeader(ctx context.Context, async bool) string {
 	if h.operation == "" && h.entry == "" { // may still be found
 		return c.header(entry)
 	}
-	if h.outgoing == "" {
-		h.outgoing = c.header(entry)
+	kept := &h.outgoing[0]
+	if c.async {
+		kept = &h.outgoing[1]
 	}
-	return h.outgoing
+	if *kept == "" {
+		*kept = c.header(entry)
+	}
+	return *kept
 }

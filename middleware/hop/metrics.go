@@ -158,6 +158,8 @@ type hopSeries struct {
 	labels      hopLabels
 	self, whole *Series
 	waits       atomic.Pointer[[]waitSeries] // replaced as a whole
+	queue       atomic.Pointer[Series]
+	completion  atomic.Pointer[Series]
 }
 
 type waitSeries struct {
@@ -185,6 +187,18 @@ func (f *families) ofHop(l hopLabels) *hopSeries {
 		f.hops[l] = s
 	}
 	return s
+}
+
+// queued resolves the series that only messages of a queue have.
+func (s *hopSeries) queued(f *families) (queue, completion *Series) {
+	if queue, completion = s.queue.Load(), s.completion.Load(); queue != nil && completion != nil {
+		return queue, completion
+	}
+	key := labelValues{s.labels.operation, s.labels.entry}
+	queue, completion = f.queue.resolve(key), f.completion.resolve(key)
+	s.queue.Store(queue)
+	s.completion.Store(completion)
+	return queue, completion
 }
 
 // waitFor resolves the series of a wait.

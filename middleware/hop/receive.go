@@ -23,16 +23,27 @@ func (t *Telemetry) receive(in *Incoming) received {
 	if in.Header != nil {
 		// Go's server canonicalises header names: read the map as it is.
 		r.carried = readBaggage(joined(in.Header["Baggage"]))
-		r.choose(one(in.Header["X-Correlation-Id"]), one(in.Header["X-Request-Id"]))
+		id := one(in.Header["X-Correlation-Id"])
+		if id == "" {
+			id = one(in.Header["X-Request-Id"])
+		}
+		r.choose(id)
 		if t.w3c {
 			r.remote = parseTraceparent(one(in.Header["Traceparent"]), joined(in.Header["Tracestate"]))
 		}
 		carrier = propagation.HeaderCarrier(in.Header)
 	} else if carrier != nil {
 		r.carried = readBaggage(carrier.Get(headerBaggage))
-		r.choose(carrier.Get(correlationKey), carrier.Get(requestIDKey))
+		id := carrier.Get(correlationKey)
+		if id == "" {
+			id = carrier.Get(requestIDKey)
+		}
+		r.choose(id)
 		if t.w3c {
-			r.remote = parseTraceparent(carrier.Get(headerTraceparent), carrier.Get(headerTracestate))
+			// A header that is not there is dear to look for in some carriers.
+			if parent := carrier.Get(headerTraceparent); parent != "" {
+				r.remote = parseTraceparent(parent, carrier.Get(headerTracestate))
+			}
 		}
 	}
 	if carrier == nil {
@@ -50,14 +61,14 @@ func (t *Telemetry) receive(in *Incoming) received {
 	return r
 }
 
-// choose takes the correlation header when it is valid, else the request ID.
-func (r *received) choose(correlation, requestID string) {
-	if ValidCorrelationID(correlation) {
-		r.correlation = correlation
-	} else if correlation == "" && ValidCorrelationID(requestID) {
-		r.correlation = requestID
-	} else if correlation != "" || requestID != "" {
-		r.correlation = "" // a bad header: baggage counts only when there is none
+// choose takes the ID of a header when it is valid. After a bad one baggage does
+// not count either.
+func (r *received) choose(id string) {
+	switch {
+	case ValidCorrelationID(id):
+		r.correlation = id
+	case id != "":
+		r.correlation = ""
 	}
 }
 

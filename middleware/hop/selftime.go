@@ -34,7 +34,7 @@ type ledger struct {
 	since    time.Duration // when inFlight left zero
 	covered  time.Duration
 	slots    []slot
-	inline   [4]slot // spares the allocation for ordinary fan-out
+	inline   [3]slot // spares the allocation for ordinary fan-out
 }
 
 type slot struct {

@@ -18,11 +18,11 @@ const maxAttribute = 256
 const unmatched = "unmatched"
 
 // startAttributes are those that the semantic conventions ask for at the start
-// of a server span. Forwarded headers are not trusted: client.address is the
+// of a server span, for samplers; the others follow at its end. Forwarded headers are not trusted: client.address is the
 // peer's.
 func startAttributes(a []attribute.KeyValue, r *http.Request, m string) []attribute.KeyValue {
 	a = append(a, hop.AttrHTTPMethod.String(m), hop.AttrURLScheme.String(scheme(r.TLS != nil)),
-		hop.AttrURLPath.String(clip(r.URL.Path)), hop.AttrProtocolVersion.String(version(r)))
+		hop.AttrURLPath.String(clip(r.URL.Path)))
 	if m == hop.Overflow {
 		a = append(a, hop.AttrHTTPMethodOriginal.String(clip(r.Method)))
 	}

@@ -61,7 +61,6 @@ type clientCall struct {
 	once          sync.Once
 	stop          func() bool
 	armed         atomic.Bool // stop and pending are set
-	attrs         [8]attribute.KeyValue
 }
 
 // CloseIdleConnections makes http.Client's method of that name reach the base.
@@ -82,10 +81,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.dep == "" {
 		c.dep = host
 	}
+	attrs := hop.BorrowAttributes()
 	ctx, call := t.telemetry.BeginCall(r.Context(), hop.Outgoing{
 		Dependency: hop.Dependency{Name: c.dep, Kind: hop.KindHTTP},
-		SpanName:   m, SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(r, host, port),
+		SpanName:   m, SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, host, port),
 	})
+	attrs.Return()
 	c.call, c.ctx = call, ctx
 	// A RoundTripper may not change the caller's request: the header is a copy
 	// with room for ours, the values stay shared.
@@ -128,8 +129,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (c *clientCall) startAttributes(r *http.Request, host string, port int) []attribute.KeyValue {
-	a := append(c.attrs[:0], hop.AttrHTTPMethod.String(c.method), hop.AttrServerAddress.String(clip(host)),
+func (c *clientCall) startAttributes(room []attribute.KeyValue, r *http.Request, host string, port int) []attribute.KeyValue {
+	a := append(room, hop.AttrHTTPMethod.String(c.method), hop.AttrServerAddress.String(clip(host)),
 		attribute.String("peer.service", c.dep))
 	if port > 0 {
 		a = append(a, hop.AttrServerPort.Int(port))
@@ -151,8 +152,11 @@ func (c *clientCall) end(err error) {
 	c.once.Do(func() {
 		l := callLabels{method: c.method, dependency: c.dep, status: c.status}
 		out := hop.Outcome{}
+		attrs := hop.BorrowAttributes()
+		defer attrs.Return()
+		out.Attrs = attrs[:0]
 		if c.status > 0 {
-			out.Attrs = append(c.attrs[:0], hop.AttrHTTPStatus.Int(c.status))
+			out.Attrs = append(out.Attrs, hop.AttrHTTPStatus.Int(c.status))
 			if c.status >= 400 {
 				l.errorType = statusText(c.status)
 			}

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/rs/zerolog"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -120,16 +119,15 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Header: headerOf(r), Route: st, Local: st,
 	}
 	record := s.telemetry.MayRecord(&in)
-	var attrs *[12]attribute.KeyValue
+	var attrs *hop.Attributes
 	if record {
-		attrs = attributePool.Get().(*[12]attribute.KeyValue)
+		attrs = hop.BorrowAttributes()
 		in.Attributes = startAttributes(attrs[:0], r, st.method)
 	}
 	h := &st.hop
 	ctx := s.telemetry.BeginInto(r.Context(), h, &in)
-	if record { // the span has copied them
-		clear(attrs[:])
-		attributePool.Put(attrs)
+	if record {
+		attrs.Return()
 	} else if h.Span().IsRecording() { // a sampler that does not ask the parent
 		h.Span().SetAttributes(startAttributes(nil, r, st.method)...)
 	}
@@ -166,10 +164,6 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	returned = true
 	dropForm(r, req)
 }
-
-// attributePool holds the room for the attributes of a span's start; no context
-// reaches it.
-var attributePool = sync.Pool{New: func() any { return new([12]attribute.KeyValue) }}
 
 // dropForm removes the temporary files of a multipart form that was parsed on
 // our copy of the request: the server only knows of its own.
@@ -230,7 +224,9 @@ func (s *server) finish(st *state, panicked any, skip hop.Signals) {
 	out.StatusCode, out.Unmetered = code, longLived
 	span := h.Span()
 	if span.IsRecording() {
-		out.Attrs = append(make([]attribute.KeyValue, 0, 4), hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code))
+		attrs := hop.BorrowAttributes()
+		defer attrs.Return()
+		out.Attrs = append(attrs[:0], hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code), hop.AttrProtocolVersion.String(version(st.req)))
 		span.SetName(h.Operation())
 	}
 	start, sc := h.Start(), span.SpanContext()

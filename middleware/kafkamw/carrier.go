@@ -10,7 +10,8 @@ import (
 // are lower-case.
 type carrier struct {
 	record *kgo.Record
-	owned  bool // the slice of headers is ours
+	owned  bool   // the slice of headers is ours
+	values []byte // room for the values of ours, made at the first
 }
 
 // Get returns the last value set of a header.
@@ -27,6 +28,9 @@ func (c *carrier) Get(key string) string {
 // baggage and x-correlation-id.
 const ownHeaders = 4
 
+// ownBytes is about how long their values are together.
+const ownBytes = 320
+
 // Set replaces a header. The caller's slice stays as it is: several records
 // may share it.
 func (c *carrier) Set(key, value string) {
@@ -35,7 +39,12 @@ func (c *carrier) Set(key, value string) {
 		copy(headers, c.record.Headers)
 		c.record.Headers, c.owned = headers, true
 	}
-	header := kgo.RecordHeader{Key: strings.ToLower(key), Value: []byte(value)}
+	if cap(c.values)-len(c.values) < len(value) {
+		c.values = make([]byte, 0, max(len(value), ownBytes))
+	}
+	start := len(c.values)
+	c.values = append(c.values, value...)
+	header := kgo.RecordHeader{Key: strings.ToLower(key), Value: c.values[start:len(c.values):len(c.values)]}
 	for i := range c.record.Headers {
 		if strings.EqualFold(c.record.Headers[i].Key, key) {
 			c.record.Headers[i] = header

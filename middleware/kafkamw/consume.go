@@ -53,7 +53,7 @@ type consumer struct {
 func newConsumer(c config) *consumer {
 	d := must(c.telemetry.RequestHistogram("messaging_process_duration_seconds", "Duration of processing a message.",
 		"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type"))
-	return &consumer{config: c, topics: topics{verb: verbProcess,
+	return &consumer{config: c, topics: topics{verb: verbProcess, group: c.group,
 		active: must(hop.RegisterGauge(c.telemetry, "messaging_process_active", "Messages being processed.", "messaging_destination_name")),
 		series: func(topic, errorType string) *hop.Series { return d.With(systemName, verbProcess, topic, errorType) },
 	}}
@@ -63,17 +63,16 @@ func newConsumer(c config) *consumer {
 type processing struct {
 	consumer *consumer
 	topic    *topic
-	hop      *hop.Hop
+	record   *kgo.Record // nil for a batch
+	batch    int         // its size
+	hop      hop.Hop
 	carrier  carrier
 	waited   time.Duration
-	attrs    [12]attribute.KeyValue
 }
 
 func (c *consumer) handle(ctx context.Context, r *kgo.Record, fn RecordFunc) (err error) {
-	p := &processing{consumer: c, topic: c.topics.of(r.Topic), carrier: carrier{record: r}}
-	attrs := append(attributes(p.attrs[:0], r.Topic, verbProcess),
-		hop.AttrMessagingPartition.String(strconv.Itoa(int(r.Partition))), hop.AttrKafkaOffset.Int64(r.Offset))
-	ctx = p.begin(ctx, attrs, &p.carrier, r.Timestamp)
+	p := &processing{consumer: c, topic: c.topics.of(r.Topic), record: r, carrier: carrier{record: r}}
+	ctx = p.begin(ctx, r.Topic, r.Timestamp)
 	returned := false
 	defer p.recover(&returned, &err)
 	if err = c.chaos.Apply(ctx, p.topic.operation, r); err == nil {
@@ -96,9 +95,8 @@ func (c *consumer) handleBatch(ctx context.Context, records []*kgo.Record, fn Ba
 			oldest = r.Timestamp
 		}
 	}
-	p := &processing{consumer: c, topic: c.topics.of(name)}
-	attrs := append(attributes(p.attrs[:0], name, verbProcess), hop.AttrMessagingBatch.Int(len(records)))
-	ctx = p.begin(ctx, attrs, nil, oldest)
+	p := &processing{consumer: c, topic: c.topics.of(name), batch: len(records)}
+	ctx = p.begin(ctx, name, oldest)
 	if span := p.hop.Span(); span.IsRecording() {
 		for _, r := range records {
 			if sc := c.telemetry.SpanContextOf(&carrier{record: r}); sc.IsValid() {
@@ -115,17 +113,18 @@ func (c *consumer) handleBatch(ctx context.Context, records []*kgo.Record, fn Ba
 	return err
 }
 
-// begin starts the hop; headers is nil for a batch.
-func (p *processing) begin(ctx context.Context, attrs []attribute.KeyValue, headers *carrier, produced time.Time) context.Context {
+// begin starts the hop. Partition and offset follow at its end: a slice of
+// attributes that is only doubled once is cheaper.
+func (p *processing) begin(ctx context.Context, topic string, produced time.Time) context.Context {
 	c := p.consumer
-	if c.group != "" {
-		attrs = append(attrs, hop.AttrMessagingGroup.String(c.group))
+	in := hop.Incoming{Protocol: systemName, Operation: p.topic.operation, SpanKind: trace.SpanKindConsumer, Fixed: p.topic.attrs, Async: true}
+	if p.record != nil {
+		in.Carrier = &p.carrier
 	}
-	in := hop.Incoming{Protocol: systemName, Operation: p.topic.operation, SpanKind: trace.SpanKindConsumer, Attributes: attrs, Async: true}
-	if headers != nil {
-		in.Carrier = headers
+	if topic != p.topic.name { // beyond the bound of names, which spans do not need
+		in.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(topic)}
 	}
-	ctx, p.hop = c.telemetry.Begin(ctx, in)
+	ctx = c.telemetry.BeginInto(ctx, &p.hop, &in)
 	p.topic.active.Inc()
 	if !produced.IsZero() {
 		p.waited = max(p.hop.Start().Sub(produced), 0) // clocks of two machines may disagree
@@ -161,10 +160,19 @@ func (p *processing) end(err error, panicked any) {
 	if out.ErrorType != "" {
 		out.Failed, out.Level, out.StatusName = true, zerolog.ErrorLevel, "error"
 	}
-	out.Attrs = append(p.attrs[:0], attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
-	start, sc := p.hop.Start(), p.hop.Span().SpanContext()
+	start, span := p.hop.Start(), p.hop.Span()
+	if span.IsRecording() {
+		attrs := hop.BorrowAttributes()
+		defer attrs.Return()
+		out.Attrs = append(attrs[:0], attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
+		if r := p.record; r != nil {
+			out.Attrs = append(out.Attrs, hop.AttrMessagingPartition.String(strconv.Itoa(int(r.Partition))), hop.AttrKafkaOffset.Int64(r.Offset))
+		} else {
+			out.Attrs = append(out.Attrs, hop.AttrMessagingBatch.Int(p.batch))
+		}
+	}
 	t := p.hop.End(out)
-	p.consumer.topics.seriesOf(p.topic, out.ErrorType).Observe(t.Duration, start.Add(t.Duration), sc)
+	p.consumer.topics.seriesOf(p.topic, out.ErrorType).Observe(t.Duration, start.Add(t.Duration), span.SpanContext())
 }
 
 // attrQueueWait is the record's queue wait in milliseconds.

@@ -56,7 +56,11 @@ func must[T any](v T, err error) T {
 
 // attributes are those of every span; the record's key is left out: it may be
 // personal data.
-func attributes(buf []attribute.KeyValue, topic, operation string) []attribute.KeyValue {
-	return append(buf, hop.AttrMessagingSystem.String(systemName), hop.AttrMessagingTopic.String(topic),
-		hop.AttrMessagingOperation.String(operation), hop.AttrMessagingType.String(operation))
+func attributes(topic, operation, group string) *hop.FixedAttributes {
+	a := []attribute.KeyValue{hop.AttrMessagingSystem.String(systemName), hop.AttrMessagingTopic.String(topic),
+		hop.AttrMessagingOperation.String(operation), hop.AttrMessagingType.String(operation)}
+	if group != "" {
+		a = append(a, hop.AttrMessagingGroup.String(group))
+	}
+	return hop.Fix(a...)
 }

@@ -41,7 +41,6 @@ type sending struct {
 	topic    *topic
 	call     hop.ClientCall
 	carrier  carrier
-	attrs    [8]attribute.KeyValue
 }
 
 // OnProduceRecordBuffered starts the record's span and writes its headers.
@@ -51,10 +50,11 @@ func (p *producer) OnProduceRecordBuffered(r *kgo.Record) {
 		ctx = context.Background()
 	}
 	s := &sending{Context: ctx, producer: p, topic: p.topics.of(r.Topic), carrier: carrier{record: r}}
-	called, call := p.telemetry.BeginCall(ctx, hop.Outgoing{
-		SpanName: s.topic.operation, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true,
-		Attributes: attributes(s.attrs[:0], r.Topic, verbSend),
-	})
+	out := hop.Outgoing{SpanName: s.topic.operation, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true, Fixed: s.topic.attrs}
+	if r.Topic != s.topic.name { // beyond the bound of names, which spans do not need
+		out.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(r.Topic)}
+	}
+	called, call := p.telemetry.BeginCall(ctx, out)
 	s.call = call
 	s.call.Inject(called, &s.carrier)
 	r.Context = s
@@ -69,8 +69,11 @@ func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 	}
 	r.Context = s.Context
 	out := hop.Outcome{ErrorType: errorType(err), Failed: err != nil}
+	attrs := hop.BorrowAttributes()
+	defer attrs.Return()
+	out.Attrs = attrs[:0]
 	if err == nil {
-		out.Attrs = append(s.attrs[:0], hop.AttrMessagingPartition.Int(int(r.Partition)), hop.AttrKafkaOffset.Int64(r.Offset))
+		out.Attrs = append(out.Attrs, hop.AttrMessagingPartition.Int(int(r.Partition)), hop.AttrKafkaOffset.Int64(r.Offset))
 	}
 	start, sc := s.call.Start(), s.call.Span().SpanContext()
 	d := s.call.End(out)

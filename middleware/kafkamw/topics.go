@@ -20,6 +20,7 @@ const maxTopics = 512
 // topics resolves what is the same for all records of a topic, once.
 type topics struct {
 	verb   string // "send" or "process"
+	group  string // of consumers
 	series func(topic, errorType string) *hop.Series
 	active *prometheus.GaugeVec // nil for producers
 
@@ -30,6 +31,7 @@ type topics struct {
 type topic struct {
 	name      string // label value
 	operation string // "process orders.placed"
+	attrs     *hop.FixedAttributes
 	active    prometheus.Gauge
 	ok        atomic.Pointer[hop.Series]
 }
@@ -53,7 +55,7 @@ func (ts *topics) of(name string) *topic {
 			return t
 		}
 	}
-	t = &topic{name: name, operation: ts.verb + " " + name}
+	t = &topic{name: name, operation: ts.verb + " " + name, attrs: attributes(name, ts.verb, ts.group)}
 	if ts.active != nil {
 		t.active = ts.active.WithLabelValues(name)
 	}
