@@ -5,7 +5,7 @@ BIN := bin
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt lint acceptance acceptance-short eval bench-middleware fuzz \
         console console-test images \
-        generate check ci
+        real generate check ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ acceptance: ## the whole story against the real program: 1,000 checkouts, eleven
 
 acceptance-short: ## the same with 100 checkouts and three hops chosen by a seed
 	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
+
+real: ## the services' tests on real PostgreSQL, Redis and Kafka, which it starts
+	deploy/real/run --require
 
 eval: ## accuracy on the recorded incidents in TENHOP_CORPORA
 	$(GO) run ./cmd/tenhop eval --corpus $${TENHOP_CORPORA:-../shared/corpora}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +15,13 @@ import (
 // count asks a service's store directly.
 func (s *storefront) count(t *testing.T, service, query string, args ...any) int {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, service+".db")+"?_pragma=busy_timeout(5000)")
+	driver, dsn := "pgx", s.systems.store[service]
+	if file, ok := strings.CutPrefix(dsn, "sqlite://"); ok {
+		driver, dsn = "sqlite", "file:"+file+"?_pragma=busy_timeout(5000)"
+	} else {
+		query = strings.Replace(query, "?", "$1", 1) // no query here has more than one
+	}
+	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +50,12 @@ func TestStorefront(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts thirteen services")
 	}
-	s := start(t)
+	for name, on := range map[string]func(*testing.T) systems{"stand-ins": standIns, "real-servers": realServers} {
+		t.Run(name, func(t *testing.T) { shop(t, start(t, on(t))) })
+	}
+}
+
+func shop(t *testing.T, s *storefront) {
 	t.Run("a checkout is one trace of thirteen services", func(t *testing.T) { oneTrace(t, s) })
 	t.Run("the same key buys once", func(t *testing.T) { sameKey(t, s) })
 	t.Run("a refused charge leaves nothing behind", func(t *testing.T) { refused(t, s) })

@@ -21,6 +21,7 @@ import (
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/services/identity"
 	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/storetest"
 )
 
 const token = "the-token-of-this-test"
@@ -29,7 +30,7 @@ const token = "the-token-of-this-test"
 type storefront struct {
 	gateway string
 	admin   map[string]string
-	dir     string
+	systems systems
 	spans   *collector
 	logs    *lockedBuffer
 }
@@ -69,8 +70,15 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// start boots the storefront and waits until every service is ready.
-func start(t *testing.T) *storefront {
+// systems is what the storefront stands on.
+type systems struct {
+	kafka []string
+	redis string
+	store map[string]string // by service
+}
+
+// standIns are the embedded ones: kfake, miniredis, SQLite.
+func standIns(t *testing.T) systems {
 	t.Helper()
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1),
 		kfake.SeedTopics(2, contracts.TopicOrdersPlaced, contracts.TopicShipmentsCreated))
@@ -78,8 +86,28 @@ func start(t *testing.T) *storefront {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	redis := miniredis.RunT(t)
-	s := &storefront{admin: map[string]string{}, dir: t.TempDir(), spans: newCollector(t), logs: &lockedBuffer{}}
+	s := systems{kafka: broker.ListenAddrs(), redis: miniredis.RunT(t).Addr(), store: map[string]string{}}
+	dir := t.TempDir()
+	for _, name := range services.Names() {
+		s.store[name] = "sqlite://" + filepath.Join(dir, name+".db")
+	}
+	return s
+}
+
+// realServers are those that deploy/real/run starts.
+func realServers(t *testing.T) systems {
+	t.Helper()
+	s := systems{kafka: storetest.Kafka(t), redis: storetest.Redis(t), store: map[string]string{}}
+	for _, name := range services.Names() {
+		s.store[name] = storetest.Postgres(t)
+	}
+	return s
+}
+
+// start boots the storefront and waits until every service is ready.
+func start(t *testing.T, on systems) *storefront {
+	t.Helper()
+	s := &storefront{admin: map[string]string{}, systems: on, spans: newCollector(t), logs: &lockedBuffer{}}
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+s.spans.otlp)
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
@@ -87,8 +115,8 @@ func start(t *testing.T) *storefront {
 	configs := map[string]runtime.Config{}
 	var list []string
 	for _, name := range services.Names() {
-		c := runtime.Config{Listener: listen(t), Admin: listen(t), Redis: redis.Addr(), Kafka: broker.ListenAddrs(),
-			Store: "sqlite://" + filepath.Join(s.dir, name+".db"), ChaosToken: token, JaegerURL: s.spans.jaeger,
+		c := runtime.Config{Listener: listen(t), Admin: listen(t), Redis: on.redis, Kafka: on.kafka,
+			Store: on.store[name], ChaosToken: token, JaegerURL: s.spans.jaeger,
 			Instance: name + "-1", LogWriter: s.logs}
 		configs[name] = c
 		list = append(list, name+"="+c.Listener.Addr().String())

@@ -1,6 +1,12 @@
-// Package storetest runs a service's store tests on every database that the
-// service supports: SQLite always, PostgreSQL when TENHOP_TEST_POSTGRES holds
-// the URL of a server on which the user may create databases.
+// Package storetest runs a service's tests on every store and broker that the
+// service supports: the embedded stand-ins always, the real servers when their
+// addresses are known:
+//
+//	TENHOP_TEST_POSTGRES  URL of a server on which the user may create databases
+//	TENHOP_TEST_REDIS     host:port of a Redis or Valkey that may be emptied
+//	TENHOP_TEST_KAFKA     host:port of a broker that creates topics by itself
+//
+// deploy/real/run starts all three and sets the variables.
 package storetest
 
 import (
@@ -13,6 +19,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kfake"
+
 	"github.com/tenhop/tenhop/middleware/mwtest"
 	"github.com/tenhop/tenhop/services/runtime"
 )
@@ -24,13 +34,62 @@ func Each(t *testing.T, service string, test func(t *testing.T, e *runtime.Env))
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, env(t, service, "sqlite://"+filepath.Join(t.TempDir(), service+".db")))
 	})
-	t.Run("postgres", func(t *testing.T) {
-		server := os.Getenv("TENHOP_TEST_POSTGRES")
-		if server == "" {
-			t.Skip("NOT TESTED ON POSTGRESQL: set TENHOP_TEST_POSTGRES=postgres://user@host/postgres to do so")
+	t.Run("postgres", func(t *testing.T) { test(t, env(t, service, Postgres(t))) })
+}
+
+// EachRedis runs test on a new miniredis and on the real server, emptied.
+func EachRedis(t *testing.T, test func(t *testing.T, addr string)) {
+	t.Helper()
+	t.Run("miniredis", func(t *testing.T) { test(t, miniredis.RunT(t).Addr()) })
+	t.Run("redis", func(t *testing.T) { test(t, Redis(t)) })
+}
+
+// EachBroker runs test on a new kfake and on the real broker, where topics may
+// hold records of other tests.
+func EachBroker(t *testing.T, test func(t *testing.T, seeds []string)) {
+	t.Helper()
+	t.Run("kfake", func(t *testing.T) {
+		broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation())
+		if err != nil {
+			t.Fatal(err)
 		}
-		test(t, env(t, service, database(t, server)))
+		t.Cleanup(broker.Close)
+		test(t, broker.ListenAddrs())
 	})
+	t.Run("kafka", func(t *testing.T) { test(t, Kafka(t)) })
+}
+
+// Postgres returns the URL of a new database on the real server.
+func Postgres(t *testing.T) string {
+	t.Helper()
+	return database(t, address(t, "PostgreSQL", "TENHOP_TEST_POSTGRES"))
+}
+
+// Redis returns the address of the real server, emptied.
+func Redis(t *testing.T) string {
+	t.Helper()
+	addr := address(t, "Redis", "TENHOP_TEST_REDIS")
+	client := redis.NewClient(&redis.Options{Addr: addr, DisableIdentity: true})
+	defer client.Close()
+	if err := client.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatalf("empty the server for the test: %v", err)
+	}
+	return addr
+}
+
+// Kafka returns the addresses of the real broker.
+func Kafka(t *testing.T) []string {
+	t.Helper()
+	return []string{address(t, "Apache Kafka", "TENHOP_TEST_KAFKA")}
+}
+
+func address(t *testing.T, server, variable string) string {
+	t.Helper()
+	addr := os.Getenv(variable)
+	if addr == "" {
+		t.Skipf("NOT TESTED ON %s: %s is not set; deploy/real/run sets it", server, variable)
+	}
+	return addr
 }
 
 func env(t *testing.T, service, store string) *runtime.Env {
