@@ -59,7 +59,7 @@ func (c *Console) traceLogs(r *http.Request) (any, error) {
 		for _, v := range stream.Values {
 			ns, err := strconv.ParseInt(v[0], 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("Loki answers in another form than expected: %w", err)
+				return nil, fmt.Errorf("the answer of Loki has another form than expected: %w", err)
 			}
 			out = append(out, logLine(ns/1000, stream.Stream, v[1]))
 		}

@@ -114,7 +114,7 @@ var readable = []string{"query", "query_range", "query_exemplars", "labels", "se
 func (c *Console) passPrometheus(w http.ResponseWriter, r *http.Request) {
 	path := strings.Split(r.PathValue("path"), "/")
 	values := len(path) == 3 && path[0] == "label" && path[2] == "values"
-	if !values && !(len(path) == 1 && slices.Contains(readable, path[0])) {
+	if plain := len(path) == 1 && slices.Contains(readable, path[0]); !plain && !values {
 		writeError(w, &apiError{http.StatusNotFound, "the console does not pass this on to Prometheus"})
 		return
 	}
