@@ -92,6 +92,12 @@ func partition(x, w []float64, penalty float64) []int {
 		m := swx[to] - swx[from]
 		return math.Max(swxx[to]-swxx[from]-m*m/(sw[to]-sw[from]), 0) / sigma2
 	}
+	return optimal(n, penalty, cost)
+}
+
+// optimal returns where the levels begin of the partition with the least cost
+// and penalty.
+func optimal(n int, penalty float64, cost func(from, to int) float64) []int {
 	best, last := make([]float64, n+1), make([]int, n+1)
 	best[0] = -penalty
 	for to := 1; to <= n; to++ {

@@ -30,11 +30,14 @@ func Diagnose(ev Evidence, opt Options) Result {
 	opt.MinShare = cmp.Or(opt.MinShare, .03)
 	res := Result{Verdict: None, Statistic: "mean", OtherEntries: []Entry{}, Findings: []Finding{}, Sources: []Source{},
 		Window: Range{ev.Start, ev.at(ev.Steps)}, Baseline: Range{ev.Start, ev.at(ev.Steps)}}
-	var spikes []spike
+	var spikes, failing []spike
 	busiest, idle := -1.0, ""
 	for _, e := range ev.Entries {
 		if opt.Entry != "" && e.Operation != opt.Entry {
 			continue
+		}
+		if s, rose := findErrors(ev, e, opt); rose {
+			failing = append(failing, s)
 		}
 		s := findSpike(ev, e, opt)
 		if s.raised {
@@ -46,8 +49,20 @@ func Diagnose(ev Evidence, opt Options) Result {
 		}
 	}
 	if len(spikes) == 0 {
-		return res.quiet(ev, opt, busiest, idle)
+		res.quiet(ev, opt, busiest, idle)
+	} else {
+		res.spiking(ev, spikes, opt)
 	}
+	if len(failing) > 0 {
+		// lost is what fails a second.
+		res.errors(ev, slices.MaxFunc(failing, func(a, b spike) int { return cmp.Compare(a.lost(), b.lost()) }), opt)
+	}
+	return res
+}
+
+// spiking describes the entry that matters most of those that are slower, and
+// where its added time comes from.
+func (r *Result) spiking(ev Evidence, spikes []spike, opt Options) {
 	// The customer's wait counts before what happens behind a queue; then the
 	// entry that loses the most time altogether.
 	slices.SortStableFunc(spikes, func(a, b spike) int {
@@ -57,22 +72,28 @@ func Diagnose(ev Evidence, opt Options) Result {
 		return cmp.Compare(b.lost(), a.lost())
 	})
 	s := spikes[0]
-	res.Verdict = Spike
-	res.describe(ev, s)
+	r.Verdict = Spike
+	r.describe(ev, s)
 	for _, o := range spikes[1:] {
 		e := o.entry.Entry
 		e.AddedMS = o.added() * 1000
-		res.OtherEntries = append(res.OtherEntries, e)
+		r.OtherEntries = append(r.OtherEntries, e)
 	}
+	if why := s.tooShort(ev, opt); why != "" {
+		r.Verdict, r.Why = Unsure, why
+	}
+	r.Findings = findings(ev, s, opt)
+	if len(r.Findings) == 0 && r.Verdict == Spike {
+		r.Verdict, r.Why = Unsure, "no hop's time explains what was added; are all hops scraped?"
+	}
+}
+
+// tooShort says that a baseline is, or nothing.
+func (s spike) tooShort(ev Evidence, opt Options) string {
 	if d := time.Duration(len(s.baseline)) * ev.Step; d < opt.MinBaseline {
-		res.Verdict = Unsure
-		res.Why = fmt.Sprintf("the baseline is only %s long; %s are needed to be sure", d, opt.MinBaseline)
+		return fmt.Sprintf("the baseline is only %s long; %s are needed to be sure", d, opt.MinBaseline)
 	}
-	res.Findings = findings(ev, s, opt)
-	if len(res.Findings) == 0 && res.Verdict == Spike {
-		res.Verdict, res.Why = Unsure, "no hop's time explains what was added; are all hops scraped?"
-	}
-	return res
+	return ""
 }
 
 func compareBool(a, b bool) int {
@@ -96,14 +117,7 @@ type spike struct {
 func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
 	s := spike{entry: e}
 	if !opt.BaselineFrom.IsZero() {
-		for i := range ev.Steps {
-			switch at := ev.at(i); {
-			case !at.Before(opt.BaselineFrom) && at.Before(opt.BaselineTo):
-				s.baseline = append(s.baseline, i)
-			case !at.Before(opt.BaselineTo):
-				s.now = append(s.now, i)
-			}
-		}
+		s.baseline, s.now = ev.given(opt)
 		nb, nn := s.baseline.sum(e.Count), s.now.sum(e.Count)
 		switch {
 		case nb < minRequests:
@@ -119,13 +133,7 @@ func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
 	if e.LevelCount != nil {
 		sum, count = e.LevelSum, e.LevelCount
 	}
-	first, last := 0, ev.Steps
-	for first < last && count[first] == 0 {
-		first++
-	}
-	for last > first && count[last-1] == 0 {
-		last--
-	}
+	first, last := traffic(count)
 	if last-first < 2*minSegment {
 		s.now = steps(first, last)
 		s.baseline = s.now
@@ -143,6 +151,31 @@ func findSpike(ev Evidence, e EntrySeries, opt Options) spike {
 	}
 	s.now = s.settled(steps(now.from+first, now.to+first))
 	return s
+}
+
+// given returns the baseline that the caller chose, and what came after it.
+func (e Evidence) given(opt Options) (baseline, now window) {
+	for i := range e.Steps {
+		switch at := e.at(i); {
+		case !at.Before(opt.BaselineFrom) && at.Before(opt.BaselineTo):
+			baseline = append(baseline, i)
+		case !at.Before(opt.BaselineTo):
+			now = append(now, i)
+		}
+	}
+	return baseline, now
+}
+
+// traffic returns the first step with requests and the one after the last.
+func traffic(count []float64) (first, last int) {
+	last = len(count)
+	for first < last && count[first] == 0 {
+		first++
+	}
+	for last > first && count[last-1] == 0 {
+		last--
+	}
+	return first, last
 }
 
 // settled leaves out the first steps of a raised level, in which requests still
@@ -189,7 +222,7 @@ func (r *Result) describe(ev Evidence, s spike) {
 	}
 }
 
-func (r *Result) quiet(ev Evidence, opt Options, busiest float64, idle string) Result {
+func (r *Result) quiet(ev Evidence, opt Options, busiest float64, idle string) {
 	switch seen := r.Baseline.To.Sub(r.Baseline.From); {
 	case busiest < 0 && opt.Entry != "":
 		r.Verdict, r.Why = Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", opt.Entry)
@@ -200,7 +233,6 @@ func (r *Result) quiet(ev Evidence, opt Options, busiest float64, idle string) R
 	case seen < opt.MinBaseline:
 		r.Verdict, r.Why = Unsure, fmt.Sprintf("only %s of traffic were seen; %s are needed to know what is normal", seen.Round(ev.Step), opt.MinBaseline)
 	}
-	return *r
 }
 
 func round(v float64) float64 { return math.Round(v*1000) / 1000 }

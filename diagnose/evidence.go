@@ -13,6 +13,7 @@ type Evidence struct {
 	Hops    []HopSeries
 	Waits   []WaitSeries
 	Queues  []QueueSeries
+	Calls   []CallSeries
 	Traces  []Trace // of the spiking entry, a handful
 
 	// Foreign are services whose spans exist although they report no self time.
@@ -46,6 +47,16 @@ type WaitSeries struct {
 type QueueSeries struct {
 	Service, Operation, Entry string
 	Sum                       []float64
+}
+
+// CallSeries counts what an operation served or, with a dependency, the calls
+// to it; and those that failed.
+type CallSeries struct {
+	Service, Operation      string // of a call: the operation called
+	Dependency              string
+	Count, Failed           []float64
+	LevelCount, LevelFailed []float64            // by the step in which they were scraped
+	Types                   map[string][]float64 // failures by error.type
 }
 
 // Trace is one request with its spans.

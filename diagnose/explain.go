@@ -14,6 +14,9 @@ import (
 func Explain(res *Result, slow, normal []Trace) {
 	for i := range res.Findings {
 		f := &res.Findings[i]
+		if f.Kind == KindErrors {
+			continue
+		}
 		f.Exemplars = exemplars(f, slow)
 		if f.Operation == "" && f.Kind == KindSelf {
 			f.Operation = busiest(f.Hop, slow)
@@ -108,7 +111,8 @@ func busiest(service string, slow []Trace) string {
 // what the request was.
 var ignored = map[string]bool{"correlation_id": true, "span.kind": true, "internal.span.format": true, "otel.scope.name": true,
 	"otel.scope.version": true, "hop.self_ms": true, "url.path": true, "sampler.type": true, "sampler.param": true,
-	"user_agent.original": true, "client.address": true, "server.port": true, "network.peer.port": true, "hop.queue_wait_ms": true}
+	"user_agent.original": true, "client.address": true, "server.port": true, "network.peer.port": true, "hop.queue_wait_ms": true,
+	"rpc.method": true, "rpc.service": true, "http.route": true}
 
 // maxValues is the number of distinct values from which an attribute counts as
 // an identifier.

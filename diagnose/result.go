@@ -19,21 +19,23 @@ const (
 	KindDependency = "dependency" // a dependency that is not a hop itself
 	KindLink       = "link"       // between a caller and its callee
 	KindQueue      = "queue"      // waiting in a topic or an outbox
+	KindErrors     = "errors"     // failures that begin there
 )
 
 // Result is what `tenhop diagnose --json` prints. Fields are only ever added.
 type Result struct {
-	Verdict      string  `json:"verdict"`
-	Why          string  `json:"why,omitempty"` // one sentence for people
-	Entry        Entry   `json:"entry"`
-	OtherEntries []Entry `json:"other_entries"`
-	Statistic    string  `json:"statistic"` // always "mean": the one that splits exactly
-	BaselineMS   float64 `json:"baseline_ms"`
-	NowMS        float64 `json:"now_ms"`
-	AddedMS      float64 `json:"added_ms"`
-	P95          P95     `json:"p95"`
-	Window       Range   `json:"window"`
-	Baseline     Range   `json:"baseline"` // from its first to its last moment
+	Verdict      string   `json:"verdict"`
+	Why          string   `json:"why,omitempty"` // one sentence for people
+	Entry        Entry    `json:"entry"`
+	OtherEntries []Entry  `json:"other_entries"`
+	Statistic    string   `json:"statistic"` // always "mean": the one that splits exactly
+	BaselineMS   float64  `json:"baseline_ms"`
+	NowMS        float64  `json:"now_ms"`
+	AddedMS      float64  `json:"added_ms"`
+	P95          P95      `json:"p95"`
+	Errors       *Failing `json:"errors,omitempty"` // of the entry, when more fail
+	Window       Range    `json:"window"`
+	Baseline     Range    `json:"baseline"` // from its first to its last moment
 
 	// BaselineParts are the stretches of the baseline, when earlier spikes lie
 	// between them.
@@ -68,6 +70,14 @@ type P95 struct {
 	NowMS      float64 `json:"now_ms"`
 }
 
+// Failing is the ratio of requests that fail, and most of the added failures'
+// error.type.
+type Failing struct {
+	Baseline float64 `json:"baseline"`
+	Now      float64 `json:"now"`
+	Type     string  `json:"type,omitempty"`
+}
+
 // Range is a span of time.
 type Range struct {
 	From time.Time `json:"from"`
@@ -94,6 +104,7 @@ type Finding struct {
 	Interval         [2]float64  `json:"interval"` // 90 %, of the share
 	CounterfactualMS float64     `json:"counterfactual_ms"`
 	Operations       []Part      `json:"operations,omitempty"` // when several operations of the hop carry it
+	Errors           *Failing    `json:"errors,omitempty"`     // of the hop, for the kind errors
 	Attributes       []Attribute `json:"attributes"`
 	Exemplars        []string    `json:"exemplars"`
 }

@@ -86,7 +86,7 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 	ev.Foreign = foreign
 	res := diagnose.Diagnose(ev, diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo})
 
-	var slow, normal []diagnose.Trace
+	var slow, normal, failed []diagnose.Trace
 	var detail errgroup.Group // neither costs the other its answer
 	detail.Go(func() error {
 		return metrics.ask(ctx, cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
@@ -94,16 +94,19 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 			return 0, err
 		})
 	})
-	if tracer != nil && len(res.Findings) > 0 {
+	if tracer != nil && (len(res.Findings) > 0 || res.Errors != nil) {
 		detail.Go(func() error {
 			return spans.ask(ctx, cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
-				slow, normal, err = traces(ctx, tracer, res)
-				return len(slow) + len(normal), err
+				slow, normal, failed, err = traces(ctx, tracer, res)
+				return len(slow) + len(normal) + len(failed), err
 			})
 		})
 	}
 	_ = detail.Wait() // each source has noted its own error
 	diagnose.Explain(&res, slow, normal)
+	if res.Errors != nil {
+		diagnose.ExplainErrors(&res, failed, normal)
+	}
 	res.Sources = []diagnose.Source{metrics.Source}
 	if cfg.Jaeger != "" {
 		res.Sources = append(res.Sources, spans.Source)
@@ -191,8 +194,9 @@ func baselineOf(res diagnose.Result) []diagnose.Range {
 // handful is how many slow and how many other traces are read.
 const handful = 20
 
-// traces reads slow traces of the spike and ordinary ones to compare with.
-func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, normal []diagnose.Trace, err error) {
+// traces reads slow and, where more fail, failed traces of the spike, and
+// ordinary ones to compare with.
+func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, normal, failed []diagnose.Trace, err error) {
 	border := time.Duration((res.BaselineMS + res.AddedMS/2) * float64(time.Millisecond))
 	during := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
 	before := during
@@ -208,6 +212,16 @@ func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, n
 		before.From, before.To = res.Baseline.From, res.Baseline.To
 	}
 	g, gctx := errgroup.WithContext(ctx)
+	if res.Errors != nil {
+		bad := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
+			Tags: map[string]string{"error": "true"}, Limit: handful}
+		before.Max = 0 // failing is often fast
+		before.To = res.Window.From
+		g.Go(func() (err error) {
+			failed, err = c.Traces(gctx, bad)
+			return err
+		})
+	}
 	g.Go(func() (err error) {
 		slow, err = c.Traces(gctx, during)
 		return err
@@ -220,7 +234,7 @@ func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, n
 	if consumer != nil {
 		slow, normal = flows(slow, *consumer, border, true), flows(normal, *consumer, border, false)
 	}
-	return slow, normal, err
+	return slow, normal, failed, err
 }
 
 // flows returns a handful of the traces whose flow took longer than border, or

@@ -117,3 +117,52 @@ func TestNoSource(t *testing.T) {
 		t.Error("nobody answered, and there is no error")
 	}
 }
+
+// Failed requests are a verdict of their own, with traces that show where they
+// begin to fail.
+func TestFailures(t *testing.T) {
+	shop, now := world()
+	shop.Slow = 0
+	targets := shop.Targets()
+	for i, c := range []struct {
+		family string
+		labels map[string]string
+	}{
+		{"http_server_request_duration_seconds_count", map[string]string{"service_name": "gateway", "http_request_method": "POST", "http_route": "/pay"}},
+		{"http_server_request_duration_seconds_count", map[string]string{"service_name": "payment", "http_request_method": "POST", "http_route": "/charge"}},
+		{"http_client_request_duration_seconds_count", map[string]string{"service_name": "gateway", "http_request_method": "POST", "dependency": "payment"}},
+	} {
+		with := func(status, kind string, at func(time.Time) float64) sourcetest.Counter {
+			l := map[string]string{"http_response_status_code": status, "error_type": kind}
+			for k, v := range c.labels {
+				l[k] = v
+			}
+			return sourcetest.Counter{Name: c.family, Labels: l, At: at}
+		}
+		to := &targets[[]int{0, 1, 0}[i]]
+		to.Counters = append(to.Counters, with("200", "", func(at time.Time) float64 { return 14 * at.Sub(shop.Began).Seconds() }),
+			with("503", "503", func(at time.Time) float64 { return 6 * max(at.Sub(shop.Onset).Seconds(), 0) }))
+	}
+	traces := requests(shop, now)
+	for i, tr := range traces {
+		if tr.Spans[0].Start.After(shop.Onset) && i%3 == 0 {
+			for j := range tr.Spans {
+				tr.Spans[j].Failed, tr.Spans[j].Attributes = true, map[string]string{"error": "true", "error.type": "503"}
+			}
+		}
+	}
+	prom, jaeger := sourcetest.Prometheus(t, shop.Began, now, targets...), sourcetest.Jaeger(t, traces...)
+	for _, url := range []string{jaeger.URL, ""} {
+		res := run(t, live.Config{Prometheus: prom.URL, Jaeger: url})
+		if res.Verdict != diagnose.Errors || len(res.Findings) != 1 || res.Errors.Now < .25 || res.Errors.Baseline != 0 {
+			t.Fatalf("%s (%s): %+v %+v", res.Verdict, res.Why, res.Errors, res.Findings)
+		}
+		f := res.Findings[0]
+		if f.Hop != "payment" || f.Kind != diagnose.KindErrors || f.Operation != "POST /charge" || f.Errors.Type != "503" || f.Share < .95 {
+			t.Errorf("first is %+v, want payment", f)
+		}
+		if url != "" && len(f.Exemplars) != 3 {
+			t.Errorf("exemplars %v, want three failed traces", f.Exemplars)
+		}
+	}
+}

@@ -47,6 +47,7 @@ func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Ev
 	if end.Sub(start) > rawSpan {
 		every = max(end.Sub(start)/maxSteps, finestStep).Round(time.Second)
 	}
+	var calls []Series
 	found := make([][]Series, len(families))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
@@ -58,11 +59,15 @@ func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Ev
 			return nil
 		})
 	}
+	g.Go(func() (err error) {
+		calls, err = c.readCalls(gctx, start, end, every)
+		return err
+	})
 	if err := g.Wait(); err != nil {
 		return diagnose.Evidence{}, 0, err
 	}
-	read := 0
-	t := table{scrapes: scrapesOf(found...), family: map[string][]Series{}}
+	read := len(calls)
+	t := table{scrapes: scrapesOf(append(found, calls)...), family: map[string][]Series{}}
 	for i, family := range families {
 		read += len(found[i])
 		t.family[family] = found[i]
@@ -70,6 +75,7 @@ func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Ev
 	t.grid = gridOf(start, end, t.scrapes)
 	ev := diagnose.Evidence{Start: t.start, Step: t.step, Steps: t.steps, Foreign: map[string]bool{}}
 	ev.Waits, ev.Queues = t.waits(), t.queues()
+	ev.Calls = t.calls(calls)
 	hops := t.hops()
 	ev.Hops = hops.all()
 	ev.Entries = hops.entries(ev.Waits)

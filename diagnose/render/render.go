@@ -22,6 +22,9 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 	if r.Why != "" && r.Verdict != diagnose.Unsure {
 		fmt.Fprintln(&b, r.Why)
 	}
+	if r.Errors != nil {
+		fmt.Fprintf(&b, "\n%s   %s of the requests fail, %s before\n", r.Entry.Operation, percent(r.Errors.Now), percent(r.Errors.Baseline))
+	}
 	if r.Entry.Operation != "" && r.Verdict != diagnose.None {
 		fmt.Fprintf(&b, "\n%s   mean %s -> %s   p95 %s -> %s   (%d requests before, %d now)\n", r.Entry.Operation,
 			ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS), r.Requests.Baseline, r.Requests.Now)
@@ -63,6 +66,14 @@ func Verdict(r diagnose.Result) string {
 		return "not sure: " + r.Why
 	}
 	f := r.Findings[0]
+	if f.Kind == diagnose.KindErrors {
+		why := ""
+		if r.Verdict == diagnose.Unsure {
+			why = "not sure (" + r.Why + "), but "
+		}
+		return fmt.Sprintf("%serrors begin at %s: %s of its requests fail%s, %.0f %% of what fails more at %s", why, Name(f), percent(f.Errors.Now),
+			of(f.Errors.Type), 100*f.Share, r.Entry.Operation)
+	}
 	sure := ""
 	if r.Verdict == diagnose.Unsure {
 		sure = "not sure (" + r.Why + "), but "
@@ -81,6 +92,16 @@ func Name(f diagnose.Finding) string {
 		return "waiting before " + f.Target + " of " + f.Hop
 	}
 	return strings.TrimSpace(f.Hop + " " + f.Operation)
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
+
+// of names a type of error.
+func of(kind string) string {
+	if kind == "" {
+		return ""
+	}
+	return " with " + kind
 }
 
 func flow(e diagnose.Entry) string {
@@ -102,13 +123,22 @@ func table(b *strings.Builder, r diagnose.Result) {
 		if f.Target != "" {
 			kind += " " + f.Target
 		}
+		if f.Kind == diagnose.KindErrors {
+			fmt.Fprintf(t, "%d\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Rank, f.Errors.Type, 100*f.Share, f.Hop, f.Operation, kind,
+				percent(f.Errors.Baseline), percent(f.Errors.Now), Bar(f.Errors.Baseline, f.Errors.Now, 1))
+			continue
+		}
 		fmt.Fprintf(t, "%d\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Rank, signed(f.AddedMS), 100*f.Share, f.Hop, f.Operation, kind,
 			ms(f.BaselineMS), ms(f.NowMS), Bar(f.BaselineMS, f.NowMS, longest))
 	}
 	_ = t.Flush() // into memory
 	for _, f := range r.Findings {
 		for _, a := range f.Attributes {
-			fmt.Fprintf(b, "   %s: slow requests have %s=%s %.1f times as often\n", f.Hop, a.Key, a.Value, a.Lift)
+			which := "slow"
+			if f.Kind == diagnose.KindErrors {
+				which = "failed"
+			}
+			fmt.Fprintf(b, "   %s: %s requests have %s=%s %.1f times as often\n", f.Hop, which, a.Key, a.Value, a.Lift)
 		}
 	}
 }
@@ -159,8 +189,17 @@ func Markdown(w io.Writer, r diagnose.Result, l Links) error {
 			if len(f.Exemplars) > 0 {
 				link = exemplar(f.Exemplars[0], l)
 			}
-			fmt.Fprintf(&b, "| %d | %s | %s | %s %s | %s | %.0f %% | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation), f.Kind, escape(f.Target),
-				signed(f.AddedMS), 100*f.Share, link)
+			added := signed(f.AddedMS)
+			if f.Kind == diagnose.KindErrors {
+				added = percent(f.Errors.Baseline) + " → " + percent(f.Errors.Now)
+			}
+			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %.0f %% | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation),
+				strings.TrimSpace(f.Kind+" "+escape(f.Target)), added, 100*f.Share, link)
+		}
+	}
+	for _, s := range r.Sources {
+		if !s.OK {
+			fmt.Fprintf(&b, "\n%s could not be asked: %s\n", s.Name, escape(s.Error))
 		}
 	}
 	fmt.Fprintf(&b, "\nWindow %s – %s, baseline %s – %s.\n", r.Window.From.Format("15:04:05"), r.Window.To.Format("15:04:05"),

@@ -1,0 +1,154 @@
+package diagnose_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+)
+
+// calls adds to a checkout what its hops serve and call: rate a step, of which
+// the given parts fail from step 130 on.
+func (w *world) calls(ev *diagnose.Evidence, kind string, serve map[string]float64, call map[[2]string]float64) {
+	const rate = 10
+	add := func(service, operation, dependency string, ratio float64) {
+		c := diagnose.CallSeries{Service: service, Operation: operation, Dependency: dependency, Types: map[string][]float64{}}
+		c.Count = w.series(func(int) float64 { return rate })
+		c.Failed = w.series(func(i int) float64 {
+			p := .001
+			if i >= 130 {
+				p += ratio
+			}
+			n := 0.0
+			for range rate {
+				if w.rng.Float64() < p {
+					n++
+				}
+			}
+			return n
+		})
+		c.Types[kind] = c.Failed
+		ev.Calls = append(ev.Calls, c)
+	}
+	op := map[string]string{"gateway": "POST /checkout", "checkout": "Checkout/PlaceOrder", "payment": "Payment/Charge"}
+	for _, s := range []string{"gateway", "checkout", "payment"} {
+		add(s, op[s], "", serve[s])
+	}
+	for _, k := range [][2]string{{"gateway", "checkout"}, {"checkout", "payment"}, {"payment", "payment-db"}} {
+		add(k[0], op[k[1]], k[1], call[k])
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for _, c := range []struct {
+		name, why    string
+		kind         string
+		serve        map[string]float64
+		call         map[[2]string]float64
+		slow         map[string]func(int) float64
+		verdict      string
+		hop, target  string
+		findingsKind string
+	}{
+		{name: "quiet", why: "one in a thousand always fails", kind: "INTERNAL", verdict: diagnose.None},
+		{name: "deep", why: "those that pass the failure on are not to blame", kind: "INTERNAL",
+			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
+			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
+			verdict: diagnose.Errors, hop: "payment", findingsKind: diagnose.KindErrors},
+		{name: "middle", why: "what it calls is well", kind: "INTERNAL", serve: map[string]float64{"gateway": .2, "checkout": .2},
+			call:    map[[2]string]float64{{"gateway", "checkout"}: .2},
+			verdict: diagnose.Errors, hop: "checkout", findingsKind: diagnose.KindErrors},
+		{name: "store", why: "a store is no hop: its caller is named, and it as the target", kind: "INTERNAL",
+			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
+			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2, {"payment", "payment-db"}: .2},
+			verdict: diagnose.Errors, hop: "payment", target: "payment-db", findingsKind: diagnose.KindErrors},
+		{name: "callee gone", why: "it does not report what it never saw", kind: "UNAVAILABLE", serve: map[string]float64{"gateway": .5, "checkout": .5},
+			call:    map[[2]string]float64{{"gateway", "checkout"}: .5, {"checkout", "payment"}: .5},
+			verdict: diagnose.Errors, hop: "payment", target: "checkout", findingsKind: diagnose.KindErrors},
+		{name: "caught", why: "a failure that the customer does not see is no verdict", kind: "INTERNAL", serve: map[string]float64{"payment": .5},
+			call: map[[2]string]float64{{"checkout", "payment"}: .5}, verdict: diagnose.None},
+		{name: "timeouts of a slow hop", why: "requests fail because they are slow: the slow hop is the cause", kind: "DEADLINE_EXCEEDED",
+			serve:   map[string]float64{"gateway": .2, "checkout": .2},
+			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
+			slow:    map[string]func(int) float64{"payment": from(130, .9)},
+			verdict: diagnose.Spike, hop: "payment", findingsKind: diagnose.KindSelf},
+		{name: "slow and broken", why: "what breaks comes first", kind: "INTERNAL",
+			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
+			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
+			slow:    map[string]func(int) float64{"checkout": from(130, .9)},
+			verdict: diagnose.Errors, hop: "payment", findingsKind: diagnose.KindErrors},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			ev := w.build(func(int) float64 { return 10 }, c.slow)
+			w.calls(&ev, c.kind, c.serve, c.call)
+			res := diagnose.Diagnose(ev, diagnose.Options{})
+			if res.Verdict != c.verdict {
+				t.Fatalf("%s: %s (%s) %+v", c.why, res.Verdict, res.Why, res.Findings)
+			}
+			if c.hop == "" {
+				return
+			}
+			f := res.Findings[0]
+			if f.Hop != c.hop || f.Target != c.target || f.Kind != c.findingsKind || f.Share < .7 {
+				t.Errorf("%s: first is %+v", c.why, f)
+			}
+			if c.verdict == diagnose.Errors && (f.Errors.Type != c.kind || res.Errors.Now < .1 || res.Errors.Baseline > .01 || f.Interval[0] < .5) {
+				t.Errorf("the failures are not described: %+v %+v", res.Errors, f)
+			}
+			for i, f := range res.Findings {
+				if f.Rank != i+1 {
+					t.Errorf("rank %d at place %d", f.Rank, i+1)
+				}
+			}
+			if c.slow != nil && len(res.Findings) < 2 {
+				t.Errorf("the other fault is not named: %+v", res.Findings)
+			}
+		})
+	}
+}
+
+func TestFirstFailing(t *testing.T) {
+	t0 := time.Unix(0, 0)
+	span := func(id, parent, service, kind string, from, to int, failed bool) diagnose.Span {
+		return diagnose.Span{ID: id, Parent: parent, Service: service, Kind: kind, Start: t0.Add(time.Duration(from) * time.Millisecond),
+			Duration: time.Duration(to-from) * time.Millisecond, Failed: failed, Attributes: map[string]string{}}
+	}
+	for _, c := range []struct {
+		name, want string
+		spans      []diagnose.Span
+	}{
+		{"the deepest", "c", []diagnose.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true),
+			span("c", "b", "payment", "server", 2, 8, true), span("d", "c", "payment", "client", 3, 4, false)}},
+		{"not the compensation after it", "b", []diagnose.Span{span("a", "", "checkout", "server", 0, 10, true), span("b", "a", "checkout", "client", 1, 3, true),
+			span("c", "a", "checkout", "client", 4, 6, true)}},
+		{"not what was caught", "a", []diagnose.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, false),
+			span("c", "b", "loyalty", "server", 2, 8, true)}},
+		{"a cycle has no top", "", []diagnose.Span{span("a", "b", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true)}},
+		{"none", "", []diagnose.Span{span("a", "", "gateway", "server", 0, 10, false)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if s, ok := diagnose.FirstFailing(diagnose.Trace{ID: "t", Spans: c.spans}); s.ID != c.want || ok != (c.want != "") {
+				t.Errorf("%q (%v), want %q", s.ID, ok, c.want)
+			}
+		})
+	}
+}
+
+// Without metrics of failing hops, failed traces say where failures begin.
+func TestErrorsFromTraces(t *testing.T) {
+	var failed []diagnose.Trace
+	for i := range 10 {
+		t0 := time.Unix(int64(i), 0)
+		failed = append(failed, diagnose.Trace{ID: string(rune('a' + i)), Spans: []diagnose.Span{
+			{ID: "1", Service: "gateway", Operation: "POST /pay", Kind: "server", Start: t0, Duration: time.Second, Failed: true},
+			{ID: "2", Parent: "1", Service: "gateway", Operation: "Charge", Kind: "client", Start: t0, Duration: time.Second, Failed: true,
+				Attributes: map[string]string{"peer.service": "bank", "error.type": "UNAVAILABLE"}}}})
+	}
+	res := diagnose.Result{Verdict: diagnose.Errors, Errors: &diagnose.Failing{Now: .4}}
+	diagnose.ExplainErrors(&res, failed, nil)
+	if len(res.Findings) != 1 || res.Findings[0].Hop != "gateway" || res.Findings[0].Target != "bank" || res.Findings[0].Errors.Type != "UNAVAILABLE" ||
+		len(res.Findings[0].Exemplars) != 3 || res.Findings[0].Share != 1 || res.Findings[0].Interval[0] < .7 {
+		t.Errorf("findings %+v", res.Findings)
+	}
+}

@@ -1,0 +1,85 @@
+package render_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/render"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+func results() map[string]diagnose.Result {
+	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	base := diagnose.Result{Verdict: diagnose.None, Entry: diagnose.Entry{Service: "gateway", Operation: "POST /checkout"}, Statistic: "mean",
+		BaselineMS: 40, NowMS: 41, Window: diagnose.Range{From: at.Add(time.Minute), To: at.Add(2 * time.Minute)}, Baseline: diagnose.Range{From: at, To: at.Add(time.Minute)},
+		Requests: diagnose.Requests{Baseline: 300, Now: 60}, Sources: []diagnose.Source{{Name: "prometheus", OK: true, Read: 180, TookMS: 50}}, TookMS: 80}
+	spike := base
+	spike.Verdict, spike.NowMS, spike.AddedMS, spike.P95 = diagnose.Spike, 540, 500, diagnose.P95{BaselineMS: 90, NowMS: 620}
+	spike.OtherEntries = []diagnose.Entry{{Operation: "POST /cart", AddedMS: 30}, {Operation: "POST /checkout", Flow: "async", AddedMS: 510}}
+	spike.Findings = []diagnose.Finding{
+		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindSelf, BaselineMS: 10, NowMS: 480, AddedMS: 470, Share: .94,
+			Attributes: []diagnose.Attribute{{Key: "region", Value: "eu|west", Lift: 4}}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}},
+		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindDependency, Target: "payment-db", BaselineMS: 2, NowMS: 32, AddedMS: 30, Share: .06},
+	}
+	left := spike
+	left.Sources = append(left.Sources[:1:1], diagnose.Source{Name: "jaeger", Error: "no answer within 3s", TookMS: 3000})
+	failing := base
+	failing.Verdict, failing.Errors = diagnose.Errors, &diagnose.Failing{Baseline: .001, Now: .41}
+	failing.Findings = []diagnose.Finding{{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindErrors, Target: "checkout", Share: .98,
+		Errors: &diagnose.Failing{Baseline: .001, Now: .4, Type: "UNAVAILABLE"}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}}}
+	unsure := base
+	unsure.Verdict, unsure.Why = diagnose.Unsure, "only 20s of traffic were seen; 1m0s are needed to know what is normal"
+	return map[string]diagnose.Result{"none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
+}
+
+// What people read is held as it is printed; -update rewrites it.
+func TestGolden(t *testing.T) {
+	for name, r := range results() {
+		for kind, write := range map[string]func(*strings.Builder) error{
+			"txt": func(b *strings.Builder) error { return render.Text(b, r, render.Links{}) },
+			"md": func(b *strings.Builder) error {
+				return render.Markdown(b, r, render.Links{Traces: "http://jaeger:16686/"})
+			},
+		} {
+			var b strings.Builder
+			if err := write(&b); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+"."+kind)
+			if *update {
+				if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b.String() != string(want) {
+				t.Errorf("%s:\n%s\nwant:\n%s", file, b.String(), want)
+			}
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	for _, c := range []struct {
+		before, now, longest float64
+		want                 string
+	}{
+		{1, 2, 2, strings.Repeat("█", 12) + strings.Repeat("░", 12)},
+		{2, 1, 2, strings.Repeat("█", 12)},
+		{0, 0, 0, ""},
+		{-1, 2, 2, strings.Repeat("░", 24)},
+	} {
+		if got := render.Bar(c.before, c.now, c.longest); got != c.want {
+			t.Errorf("Bar(%v, %v, %v) = %q, want %q", c.before, c.now, c.longest, got, c.want)
+		}
+	}
+}
