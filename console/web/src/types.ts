@@ -18,17 +18,18 @@ export interface Snapshot {
 }
 
 export interface Range { from: string; to: string }
+export interface Failing { baseline: number; now: number; type?: string }
 export interface Finding {
   rank: number; hop: string; operation: string; kind: string; target?: string; baseline_ms: number; now_ms: number; added_ms: number;
   share: number; interval: [number, number]; counterfactual_ms: number; operations?: { operation: string; added_ms: number }[];
-  attributes: { key: string; value: string; lift: number }[] | null; exemplars: string[] | null;
+  attributes: { key: string; value: string; lift: number }[] | null; exemplars: string[] | null; errors?: Failing;
 }
 export interface Diagnosis {
   verdict: "spike" | "errors" | "none" | "unsure"; why?: string;
   entry: { service: string; operation: string; flow?: string; added_ms?: number };
   other_entries: { service: string; operation: string; flow?: string; added_ms?: number }[] | null;
   baseline_ms: number; now_ms: number; added_ms: number; p95: { baseline_ms: number; now_ms: number };
-  window: Range; baseline: Range; requests: { baseline: number; now: number }; findings: Finding[];
+  window: Range; baseline: Range; requests: { baseline: number; now: number }; findings: Finding[]; errors?: Failing;
   sources: { name: string; ok: boolean; error?: string; read: number; took_ms: number }[] | null; took_ms: number;
 }
 

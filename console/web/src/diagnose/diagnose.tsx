@@ -67,15 +67,16 @@ function Answer({ d }: { d: Diagnosis }) {
         {d.entry.operation && (
           <div class="figures">
             <div><span>entry</span><b>{d.entry.operation}{d.entry.flow === "async" ? " to completion" : ""}</b></div>
+            {d.errors && <div><span>fail</span><b><i>{percent(d.errors.baseline)} →</i> {percent(d.errors.now)}</b></div>}
             <div><span>mean</span><b><i>{millis(d.baseline_ms)} →</i> {millis(d.now_ms)}</b></div>
             {d.p95.now_ms > 0 && <div><span>p95</span><b><i>{millis(d.p95.baseline_ms)} →</i> {millis(d.p95.now_ms)}</b></div>}
             <div><span>requests before, now</span><b><i>{d.requests.baseline} ·</i> {d.requests.now}</b></div>
-            {top && d.verdict !== "none" && <div><span>without it</span><b>{millis(top.counterfactual_ms)}</b></div>}
-            {d.verdict === "spike" && <div><span>since</span><b>{clock(Date.parse(d.window.from))}</b></div>}
+            {top && top.kind !== "errors" && d.verdict !== "none" && <div><span>without it</span><b>{millis(top.counterfactual_ms)}</b></div>}
+            {(d.verdict === "spike" || d.verdict === "errors") && <div><span>since</span><b>{clock(Date.parse(d.window.from))}</b></div>}
           </div>
         )}
       </section>
-      {d.findings.length > 0 && d.added_ms > 0 && <Stack d={d} />}
+      {d.findings.length > 0 && d.verdict !== "errors" && d.added_ms > 0 && <Stack d={d} />}
       {d.findings.length > 0 && <Findings d={d} />}
       {d.entry.operation && <Timeline d={d} />}
       {(d.other_entries ?? []).length > 0 && (
@@ -95,6 +96,11 @@ function Verdict({ d }: { d: Diagnosis }) {
   const f = d.findings[0];
   if (d.verdict === "none") return <>No spike. {d.entry.operation || "Every entry"} is at its baseline, {millis(d.now_ms)}.</>;
   if (!f) return <>Not sure{d.verdict === "errors" ? ": requests fail" : ""}. {d.why}</>;
+  if (f.errors) return (
+    <>
+      {d.verdict === "unsure" && "Not sure, but: "}errors begin at <em>{f.hop}</em> {shortOperation(f.operation)}: {percent(f.errors.now)} of its requests fail{f.errors.type ? ` with ${f.errors.type}` : ""}, {percent(f.share)} of what fails more at {d.entry.operation}.
+    </>
+  );
   return (
     <>
       {d.verdict === "unsure" && "Not sure, but: "}<em>{named(f)}</em>{f.kind === "self" && <> {shortOperation(f.operation)}</>}: {f.kind === "self" && "self time "}{signed(millis(f.added_ms))}, {percent(f.share)} of what {d.entry.operation} gained.

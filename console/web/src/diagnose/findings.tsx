@@ -7,6 +7,7 @@ export function named(f: Finding): string {
     case "dependency": return `${f.hop} waits for ${f.target ?? "a dependency"}`;
     case "link": return `the link ${f.target ?? "?"} – ${f.hop}`;
     case "queue": return `records wait for ${f.hop}`;
+    case "errors": return f.target ? `${f.hop} calling ${f.target}` : f.hop;
     default: return f.hop;
   }
 }
@@ -17,7 +18,7 @@ export function Findings({ d }: { d: Diagnosis }) {
   const longest = Math.max(...d.findings.map((f) => Math.max(f.now_ms, f.baseline_ms)), 1e-9);
   return (
     <section class="card" aria-label="Findings">
-      <div class="cardhead"><h2>Findings</h2><span class="dim">mean time of one request, fan-out included</span></div>
+      <div class="cardhead"><h2>Findings</h2><span class="dim">{d.verdict === "errors" ? "share of its requests that fail" : "mean time of one request, fan-out included"}</span></div>
       <table class="findings">
         <thead><tr><th /><th>where</th><th>kind</th><th>before, now</th><th class="num">added</th><th>share, 90 % interval</th><th>slow requests have</th><th>see one</th></tr></thead>
         <tbody>{d.findings.map((f) => <Row key={f.rank} f={f} longest={longest} first={f.rank === 1 && d.verdict !== "none"} />)}</tbody>
@@ -38,8 +39,10 @@ function Row({ f, longest, first }: { f: Finding; longest: number; first: boolea
         {(f.operations ?? []).map((o) => <div class="what" key={o.operation}>{shortOperation(o.operation)} {signed(millis(o.added_ms))}</div>)}
       </td>
       <td><span class={`kind ${f.kind}`}>{kinds[f.kind] ?? f.kind}</span></td>
-      <td><div class="pair"><i ref={width(f.baseline_ms / longest)} /><i class="now" ref={width(f.now_ms / longest)} /><span>{millis(f.baseline_ms)} → {millis(f.now_ms)}</span></div></td>
-      <td class="num added">{signed(millis(f.added_ms))}</td>
+      {f.errors
+        ? <td><div class="pair"><i ref={width(f.errors.baseline)} /><i class="now" ref={width(f.errors.now)} /><span>{percent(f.errors.baseline)} → {percent(f.errors.now)}</span></div></td>
+        : <td><div class="pair"><i ref={width(f.baseline_ms / longest)} /><i class="now" ref={width(f.now_ms / longest)} /><span>{millis(f.baseline_ms)} → {millis(f.now_ms)}</span></div></td>}
+      <td class="num added">{f.errors ? f.errors.type ?? "" : signed(millis(f.added_ms))}</td>
       <td class="share">
         {percent(f.share)} <span class="dim">{percent(low)} – {percent(high)}</span>
         <div class="track"><div class="fill" ref={width(f.share)} /><div class="range" ref={(e) => { if (e) { e.style.left = `${Math.max(0, Math.min(100, 100 * low))}%`; e.style.width = `${100 * (Math.min(1, high) - Math.max(0, Math.min(1, low)))}%`; } }} /></div>
