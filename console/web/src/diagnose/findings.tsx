@@ -7,7 +7,7 @@ export function named(f: Finding): string {
     case "dependency": return `${f.hop} waits for ${f.target ?? "a dependency"}`;
     case "link": return `the link ${f.target ?? "?"} – ${f.hop}`;
     case "queue": return `records wait for ${f.hop}`;
-    case "errors": return f.target ? `${f.hop} calling ${f.target}` : f.hop;
+    case "errors": return f.target ? `${f.hop} – ${f.target}` : f.hop;
     default: return f.hop;
   }
 }
