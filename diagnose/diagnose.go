@@ -25,7 +25,11 @@ type Options struct {
 // behind a queue, the waiting there; divided by the entry's requests, each
 // part's growth is its share of the added time. Where hops work in parallel,
 // shares may add up to more than one.
-func Diagnose(ev Evidence, opt Options) Result {
+func Diagnose(ev Evidence, opt Options) Result { return diagnose(ev, opt, nil) }
+
+// diagnose splits by the book's requests when there is a book, by the series of
+// the evidence otherwise.
+func diagnose(ev Evidence, opt Options, b *Book) Result {
 	opt.MinBaseline = cmp.Or(opt.MinBaseline, time.Minute)
 	opt.MinShare = cmp.Or(opt.MinShare, .03)
 	res := Result{Verdict: None, Statistic: "mean", OtherEntries: []Entry{}, Findings: []Finding{}, Sources: []Source{},
@@ -51,18 +55,18 @@ func Diagnose(ev Evidence, opt Options) Result {
 	if len(spikes) == 0 {
 		res.quiet(ev, opt, busiest, idle)
 	} else {
-		res.spiking(ev, spikes, opt)
+		res.spiking(ev, spikes, opt, b)
 	}
 	if len(failing) > 0 {
 		// lost is what fails a second.
-		res.errors(ev, slices.MaxFunc(failing, func(a, b spike) int { return cmp.Compare(a.lost(), b.lost()) }), opt)
+		res.errors(ev, slices.MaxFunc(failing, func(a, b spike) int { return cmp.Compare(a.lost(), b.lost()) }), opt, b)
 	}
 	return res
 }
 
 // spiking describes the entry that matters most of those that are slower, and
 // where its added time comes from.
-func (r *Result) spiking(ev Evidence, spikes []spike, opt Options) {
+func (r *Result) spiking(ev Evidence, spikes []spike, opt Options, b *Book) {
 	// The customer's wait counts before what happens behind a queue; then the
 	// entry that loses the most time altogether.
 	slices.SortStableFunc(spikes, func(a, b spike) int {
@@ -82,7 +86,12 @@ func (r *Result) spiking(ev Evidence, spikes []spike, opt Options) {
 	if why := s.tooShort(ev, opt); why != "" {
 		r.Verdict, r.Why = Unsure, why
 	}
-	r.Findings = findings(ev, s, opt)
+	if b != nil {
+		r.Findings = append(r.Findings, b.findings(ev, s, opt)...)
+	} else {
+		r.Findings = append(r.Findings, findings(ev, s, opt)...)
+	}
+	r.rank()
 	if len(r.Findings) == 0 && r.Verdict == Spike {
 		r.Verdict, r.Why = Unsure, "no hop's time explains what was added; are all hops scraped?"
 	}
@@ -265,8 +274,25 @@ func findings(ev Evidence, s spike, opt Options) []Finding {
 		out = append(out, f)
 	}
 	slices.SortFunc(out, func(a, b Finding) int { return cmp.Compare(b.AddedMS, a.AddedMS) })
-	for i := range out {
-		out[i].Rank = i + 1
+	return causesFirst(out)
+}
+
+// causesFirst puts what makes a consumer slow before the queue behind it: near
+// saturation a little more work makes messages wait much longer than it takes
+// (Kingman 1961).
+func causesFirst(found []Finding) []Finding {
+	var out []Finding
+	for len(found) > 0 {
+		first := 0
+		if q := found[0]; q.Kind == KindQueue {
+			if i := slices.IndexFunc(found, func(f Finding) bool {
+				return f.Hop == q.Hop && f.Kind != KindQueue && f.AddedMS > .1*q.AddedMS
+			}); i > 0 {
+				first = i
+			}
+		}
+		out = append(out, found[first])
+		found = slices.Delete(found, first, first+1)
 	}
 	return out
 }

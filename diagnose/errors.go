@@ -245,8 +245,13 @@ func timedOut(kind string) bool {
 
 // errors adds to a result what is known of failures: they are the verdict unless
 // requests merely time out at a hop that is slow.
-func (r *Result) errors(ev Evidence, s spike, opt Options) {
-	found := errorFindings(ev, s, opt)
+func (r *Result) errors(ev Evidence, s spike, opt Options, b *Book) {
+	var found []Finding
+	if b != nil {
+		found = b.errorFindings(ev, s)
+	} else {
+		found = errorFindings(ev, s, opt)
+	}
 	f := Failing{Baseline: round(s.baseMean()), Now: round(s.nowMean())}
 	if len(found) > 0 {
 		f.Type = found[0].Errors.Type

@@ -13,18 +13,14 @@ import (
 // normal others.
 func ExplainErrors(res *Result, failed, normal []Trace) {
 	begins := map[string][]string{} // traces by hop
-	found := map[culprit]int{}
-	kinds := map[culprit]string{}
 	for _, t := range failed {
 		if s, ok := FirstFailing(t); ok {
-			c := blame(t, s)
-			found[c]++
-			kinds[c] = cmp.Or(kinds[c], s.Attributes["error.type"])
-			begins[c.hop] = append(begins[c.hop], t.ID)
+			hop := blame(t, s).hop
+			begins[hop] = append(begins[hop], t.ID)
 		}
 	}
 	if res.Verdict == Errors && !slices.ContainsFunc(res.Findings, func(f Finding) bool { return f.Kind == KindErrors }) {
-		res.Findings = append(fromTraces(found, kinds, res.Errors), res.Findings...)
+		res.Findings = append(begin(failed, res.Errors), res.Findings...)
 		res.rank()
 	}
 	for i := range res.Findings {
@@ -110,8 +106,16 @@ func (s Span) Peer() string {
 	return ""
 }
 
-// fromTraces makes findings of where failed traces begin to fail.
-func fromTraces(found map[culprit]int, kinds map[culprit]string, entry *Failing) []Finding {
+// begin makes findings of where failed traces begin to fail.
+func begin(failed []Trace, entry *Failing) []Finding {
+	found, kinds := map[culprit]int{}, map[culprit]string{}
+	for _, t := range failed {
+		if s, ok := FirstFailing(t); ok {
+			c := blame(t, s)
+			found[c]++
+			kinds[c] = cmp.Or(kinds[c], s.Attributes["error.type"])
+		}
+	}
 	total := 0
 	for _, n := range found {
 		total += n
@@ -121,7 +125,7 @@ func fromTraces(found map[culprit]int, kinds map[culprit]string, entry *Failing)
 		return cmp.Or(cmp.Compare(found[b], found[a]), cmp.Compare(a.hop, b.hop), cmp.Compare(a.operation, b.operation), cmp.Compare(a.target, b.target))
 	}) {
 		f := Finding{Hop: c.hop, Operation: c.operation, Kind: KindErrors, Target: c.target, Share: round(float64(found[c]) / float64(total)),
-			Errors: &Failing{Type: kinds[c]}}
+			Errors: &Failing{Type: kinds[c]}, Attributes: []Attribute{}, Exemplars: []string{}}
 		f.Interval = wilson(found[c], total)
 		if entry != nil {
 			f.Errors.Baseline, f.Errors.Now = entry.Baseline, round(entry.Now*f.Share)

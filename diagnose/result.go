@@ -20,6 +20,7 @@ const (
 	KindLink       = "link"       // between a caller and its callee
 	KindQueue      = "queue"      // waiting in a topic or an outbox
 	KindErrors     = "errors"     // failures that begin there
+	KindMix        = "mix"        // other requests than before; no hop's
 )
 
 // Result is what `tenhop diagnose --json` prints. Fields are only ever added.
@@ -43,6 +44,7 @@ type Result struct {
 
 	Requests Requests  `json:"requests"`
 	Findings []Finding `json:"findings"`
+	Deploys  []Deploy  `json:"deploys,omitempty"` // versions that are new since the baseline
 	Sources  []Source  `json:"sources"`
 	TookMS   float64   `json:"took_ms"`
 }
@@ -78,6 +80,20 @@ type Failing struct {
 	Type     string  `json:"type,omitempty"`
 }
 
+// Calls is how often a call is made, a request of the entry.
+type Calls struct {
+	Baseline float64 `json:"baseline"`
+	Now      float64 `json:"now"`
+}
+
+// Deploy is a version of a service that was not seen before.
+type Deploy struct {
+	Service string    `json:"service"`
+	Version string    `json:"version"`
+	Before  string    `json:"before"`
+	Seen    time.Time `json:"seen"`
+}
+
 // Range is a span of time.
 type Range struct {
 	From time.Time `json:"from"`
@@ -105,6 +121,7 @@ type Finding struct {
 	CounterfactualMS float64     `json:"counterfactual_ms"`
 	Operations       []Part      `json:"operations,omitempty"` // when several operations of the hop carry it
 	Errors           *Failing    `json:"errors,omitempty"`     // of the hop, for the kind errors
+	Calls            *Calls      `json:"calls,omitempty"`      // for the kind calls
 	Attributes       []Attribute `json:"attributes"`
 	Exemplars        []string    `json:"exemplars"`
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -107,6 +108,9 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 	if res.Errors != nil {
 		diagnose.ExplainErrors(&res, failed, normal)
 	}
+	diagnose.Deployed(&res, slices.Concat(slow, failed), slices.DeleteFunc(slices.Clone(normal), func(t diagnose.Trace) bool {
+		return len(t.Spans) == 0 || t.Spans[0].Start.After(res.Window.From)
+	}))
 	res.Sources = []diagnose.Source{metrics.Source}
 	if cfg.Jaeger != "" {
 		res.Sources = append(res.Sources, spans.Source)

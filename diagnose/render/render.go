@@ -3,6 +3,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -32,6 +33,9 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 	if len(r.Findings) > 0 {
 		fmt.Fprintln(&b)
 		table(&b, r)
+	}
+	for _, d := range r.Deploys {
+		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before\n", d.Service, d.Version, d.Seen.Format("15:04:05"), d.Before)
 	}
 	if len(r.OtherEntries) > 0 {
 		fmt.Fprintf(&b, "\nalso slower:")
@@ -88,6 +92,14 @@ func Name(f diagnose.Finding) string {
 		return f.Hop + " waits for " + f.Target
 	case diagnose.KindLink:
 		return "the link between " + f.Target + " and " + f.Hop
+	case diagnose.KindMix:
+		return "other requests than before (" + f.Target + ")"
+	case diagnose.KindCalls:
+		name := "more calls between " + f.Target + " and " + f.Hop
+		if f.Calls != nil {
+			name += fmt.Sprintf(" (%.1f a request, %.1f before)", f.Calls.Now, f.Calls.Baseline)
+		}
+		return name
 	case diagnose.KindQueue:
 		return "waiting before " + f.Target + " of " + f.Hop
 	}
@@ -138,7 +150,7 @@ func table(b *strings.Builder, r diagnose.Result) {
 			if f.Kind == diagnose.KindErrors {
 				which = "failed"
 			}
-			fmt.Fprintf(b, "   %s: %s requests have %s=%s %.1f times as often\n", f.Hop, which, a.Key, a.Value, a.Lift)
+			fmt.Fprintf(b, "   %s: %s requests have %s=%s %.1f times as often\n", cmp.Or(f.Hop, r.Entry.Service), which, a.Key, a.Value, a.Lift)
 		}
 	}
 }
@@ -196,6 +208,9 @@ func Markdown(w io.Writer, r diagnose.Result, l Links) error {
 			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %.0f %% | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation),
 				strings.TrimSpace(f.Kind+" "+escape(f.Target)), added, 100*f.Share, link)
 		}
+	}
+	for _, d := range r.Deploys {
+		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before.\n", escape(d.Service), escape(d.Version), d.Seen.Format("15:04:05"), escape(d.Before))
 	}
 	for _, s := range r.Sources {
 		if !s.OK {

@@ -35,7 +35,14 @@ func results() map[string]diagnose.Result {
 		Errors: &diagnose.Failing{Baseline: .001, Now: .4, Type: "UNAVAILABLE"}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}}}
 	unsure := base
 	unsure.Verdict, unsure.Why = diagnose.Unsure, "only 20s of traffic were seen; 1m0s are needed to know what is normal"
-	return map[string]diagnose.Result{"none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
+	other := spike
+	other.Findings = []diagnose.Finding{
+		{Rank: 1, Kind: diagnose.KindMix, Target: "cart=large", BaselineMS: 30, NowMS: 330, AddedMS: 300, Share: .6,
+			Attributes: []diagnose.Attribute{{Key: "cart", Value: "large", Lift: 7}}},
+		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindCalls, Target: "checkout", NowMS: 220, BaselineMS: 20, AddedMS: 200, Share: .4,
+			Calls: &diagnose.Calls{Baseline: 1, Now: 3}}}
+	other.Deploys = []diagnose.Deploy{{Service: "payment", Version: "2.0", Before: "1.9", Seen: at.Add(55 * time.Second)}}
+	return map[string]diagnose.Result{"mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
 }
 
 // What people read is held as it is printed; -update rewrites it.

@@ -1,0 +1,144 @@
+package diagnose
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Diagnose finds the entry that left its baseline and splits its added time over
+// the parts that its requests waited for, from traces alone.
+func (b *Book) Diagnose(opt Options) Result {
+	if len(b.entries) == 0 {
+		return Diagnose(Evidence{}, opt)
+	}
+	return diagnose(b.evidence(), opt, b)
+}
+
+// samples returns the kept requests of an entry before and now.
+func (b *Book) samples(ev Evidence, s spike) (base, now sample) {
+	return b.during(s.entry.Entry, s.baseline.ranges(ev)), b.during(s.entry.Entry, s.now.ranges(ev))
+}
+
+// findings splits what was added between two windows.
+func (b *Book) findings(ev Evidence, s spike, opt Options) []Finding {
+	base, now := b.samples(ev, s)
+	return b.explain(base, now, opt)
+}
+
+// errorFindings names where the failures of an entry begin.
+func (b *Book) errorFindings(ev Evidence, s spike) []Finding {
+	_, now := b.samples(ev, s)
+	var failed []Trace
+	for _, r := range now.requests {
+		if r.failed && r.trace.Spans != nil {
+			failed = append(failed, r.trace)
+		}
+	}
+	return begin(failed, &Failing{Baseline: round(s.baseMean()), Now: round(s.nowMean())})
+}
+
+// explain splits what was added between two samples: first what only another
+// mix of requests adds, then what hops and calls add.
+func (b *Book) explain(base, now sample, opt Options) []Finding {
+	mix, weights, attribute := mixShift(base, now)
+	added := now.mean(seconds) - base.mean(seconds)
+	if added <= 0 {
+		return nil
+	}
+	even := now
+	if mix != nil {
+		even = now.reweighted(attribute, weights)
+	}
+	found := b.calls(b.split(base, even, opt), base, even)
+	if mix == nil {
+		return found
+	}
+	// Shares are of the whole, not of what the mix leaves.
+	left := (even.mean(seconds) - base.mean(seconds)) / added
+	var out []Finding
+	for _, f := range found {
+		f.Share = round(f.Share * left)
+		f.Interval[0], f.Interval[1] = round(f.Interval[0]*left), round(f.Interval[1]*left)
+		if left > 0 && f.Share >= opt.MinShare {
+			out = append(out, f)
+		}
+	}
+	out = append(out, *mix)
+	slices.SortStableFunc(out, func(x, y Finding) int {
+		switch {
+		case x.Share > y.Share:
+			return -1
+		case x.Share < y.Share:
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
+// Explain adds to a result of Diagnose what the book's traces know: exemplars,
+// attributes, where failures begin, and new versions.
+func (b *Book) Explain(res *Result) {
+	parts := res.BaselineParts
+	if parts == nil {
+		parts = []Range{res.Baseline}
+	}
+	base, now := b.during(res.Entry, parts), b.during(res.Entry, []Range{res.Window})
+	border := time.Duration((res.BaselineMS + res.AddedMS/2) * float64(time.Millisecond))
+	var slow, normal, failed, before []Trace
+	for _, r := range now.requests {
+		switch {
+		case r.trace.Spans == nil:
+		case r.failed:
+			failed = append(failed, r.trace)
+		case r.took > border:
+			slow = append(slow, r.trace)
+		default:
+			normal = append(normal, r.trace)
+		}
+	}
+	for _, r := range base.requests {
+		if r.trace.Spans != nil && r.took <= border && !r.failed {
+			before = append(before, r.trace)
+		}
+	}
+	Explain(res, slow, append(normal, before...))
+	if res.Errors != nil {
+		ExplainErrors(res, failed, before)
+	}
+	Deployed(res, slices.Concat(slow, normal, failed), before)
+}
+
+// Deployed notes the versions of services that are new since the baseline:
+// now and before are traces of the entry from either time.
+func Deployed(res *Result, now, before []Trace) {
+	old := map[string]map[string]bool{}
+	for _, t := range before {
+		for _, s := range t.Spans {
+			if v := s.Attributes["service.version"]; v != "" {
+				if old[s.Service] == nil {
+					old[s.Service] = map[string]bool{}
+				}
+				old[s.Service][v] = true
+			}
+		}
+	}
+	first := map[[2]string]time.Time{}
+	for _, t := range now {
+		for _, s := range t.Spans {
+			v := s.Attributes["service.version"]
+			if v == "" || old[s.Service] == nil || old[s.Service][v] {
+				continue
+			}
+			k := [2]string{s.Service, v}
+			if at, ok := first[k]; !ok || s.Start.Before(at) {
+				first[k] = s.Start
+			}
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(first), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		was := slices.Sorted(maps.Keys(old[k[0]]))
+		res.Deploys = append(res.Deploys, Deploy{Service: k[0], Version: k[1], Before: was[len(was)-1], Seen: first[k]})
+	}
+}
