@@ -17,8 +17,8 @@ type carrier struct {
 // Get returns the last value set of a header.
 func (c *carrier) Get(key string) string {
 	for i := len(c.record.Headers) - 1; i >= 0; i-- {
-		if strings.EqualFold(c.record.Headers[i].Key, key) {
-			return string(c.record.Headers[i].Value)
+		if h := &c.record.Headers[i]; len(h.Key) == len(key) && strings.EqualFold(h.Key, key) {
+			return string(h.Value)
 		}
 	}
 	return ""
@@ -46,8 +46,8 @@ func (c *carrier) Set(key, value string) {
 	c.values = append(c.values, value...)
 	header := kgo.RecordHeader{Key: strings.ToLower(key), Value: c.values[start:len(c.values):len(c.values)]}
 	for i := range c.record.Headers {
-		if strings.EqualFold(c.record.Headers[i].Key, key) {
-			c.record.Headers[i] = header
+		if h := &c.record.Headers[i]; len(h.Key) == len(key) && strings.EqualFold(h.Key, key) {
+			*h = header
 			return
 		}
 	}
