@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -37,6 +38,9 @@ func Definition() runtime.Definition {
 }
 
 func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
+	// It would write a line of plain text for each attempt to connect; what fails
+	// is in the error, which the service reports in its own way.
+	redis.SetLogger(&logging.VoidLogger{})
 	client := redis.NewClient(&redis.Options{Addr: e.Redis, DisableIdentity: true})
 	if err := client.Ping(ctx).Err(); err != nil {
 		client.Close()

@@ -61,13 +61,16 @@ const atOnce = 32
 // Consume hands records to handle, each until it succeeds, and commits behind
 // them: at least once. It returns when ctx ends.
 func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordFunc) error {
+	var fetch, commit seldom
 	for {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		fetches.EachError(func(topic string, _ int32, err error) {
-			e.Telemetry.Logger().Warn().Err(err).Str("topic", topic).Msg("fetch failed, trying again")
+			if fetch.due() {
+				e.Telemetry.Logger().Warn().Err(err).Str("topic", topic).Msg("fetch failed, trying again")
+			}
 		})
 		if fetches.NumRecords() == 0 && len(fetches.Errors()) > 0 {
 			sleep(ctx, 250*time.Millisecond)
@@ -89,7 +92,7 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 		if err := g.Wait(); err != nil {
 			return err
 		}
-		if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil {
+		if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil && commit.due() {
 			e.Telemetry.Logger().Warn().Err(err).Msg("offsets were not committed; records may come again")
 		}
 	}

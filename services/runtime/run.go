@@ -29,9 +29,10 @@ type Env struct {
 	Chaos     *chaos.Injector
 	Metrics   http.Handler // served as /metrics
 
-	mu     sync.Mutex
-	checks []check
-	closer []func() error
+	mu      sync.Mutex
+	checks  []check
+	closer  []func() error
+	waiting error // why the service has not started yet
 }
 
 type check struct {
@@ -111,6 +112,11 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		case <-ready:
 			return nil
 		default:
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if e.waiting != nil {
+				return fmt.Errorf("still starting: %w", e.waiting)
+			}
 			return errors.New("still starting")
 		}
 	})
@@ -143,7 +149,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 // build retries with backoff until the service's needs are met. What a failed
 // try has opened is closed again.
 func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
-	var said time.Time
+	var said seldom
 	always := len(e.checks)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		s, err := d.Build(ctx, e)
@@ -153,12 +159,12 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 		err = errors.Join(err, e.Close())
 		e.mu.Lock()
 		e.checks = e.checks[:always:always]
+		e.waiting = err
 		e.mu.Unlock()
 		if ctx.Err() != nil {
 			return Service{}, ctx.Err()
 		}
-		if time.Since(said) > time.Minute {
-			said = time.Now()
+		if said.due() {
 			e.Telemetry.Logger().Warn().Err(err).Msg("not ready, trying again")
 		}
 		select {
@@ -167,6 +173,17 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// seldom lets one log line a minute through: the first at once.
+type seldom struct{ last time.Time }
+
+func (s *seldom) due() bool {
+	if !s.last.IsZero() && time.Since(s.last) < time.Minute {
+		return false
+	}
+	s.last = time.Now()
+	return true
 }
 
 func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -13,8 +14,12 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
 
@@ -184,6 +189,37 @@ func TestAServiceWaitsForItsNeeds(t *testing.T) {
 	if there == 0 || opened != closed {
 		t.Errorf("%d failed tries; %d opened, %d closed", there, opened, closed)
 	}
+}
+
+// TestOneLineAMinute counts what a service says, and how often it tries, while
+// its database is away for ten minutes.
+func TestOneLineAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		tel, err := hop.New(hop.WithServiceName("patient"), hop.WithLogger(zerolog.New(&log)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		began, tries := time.Now(), 0
+		e := &Env{Name: "patient", Telemetry: tel}
+		_, err = e.build(t.Context(), Definition{Build: func(context.Context, *Env) (Service, error) {
+			tries++
+			if time.Since(began) > 10*time.Minute {
+				return Service{}, nil
+			}
+			return Service{}, errors.New("dial tcp 10.0.0.7:5432: connection refused")
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// 50 ms doubled up to 5 s: seven tries in the first 3 s, then twelve a minute.
+		if tries < 120 || tries > 140 {
+			t.Errorf("%d tries in ten minutes", tries)
+		}
+		if n := strings.Count(log.String(), "10.0.0.7:5432"); n < 10 || n > 11 || n != strings.Count(log.String(), "\n") {
+			t.Errorf("%d lines in ten minutes:\n%s", n, log.String())
+		}
+	})
 }
 
 func until(t *testing.T, ok func() bool) {
