@@ -24,8 +24,8 @@ const logSlack = 2 * time.Millisecond
 type step struct{ service, entry, before, after string }
 
 const (
-	begin = "begins"
-	end   = "ends"
+	first = "begins"
+	last  = "ends"
 	whole = ""
 )
 
@@ -70,8 +70,8 @@ func (p *Profile) addFlow(t Trace, logs []LogLine, parent, root []int) {
 		slices.SortStableFunc(events, func(a, b event) int { // what encloses another comes first
 			return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.took, a.took))
 		})
-		k := step{t.Spans[r].Service, t.Spans[r].Operation, begin, whole}
-		for _, e := range append(events, event{name: end}) {
+		k := step{t.Spans[r].Service, t.Spans[r].Operation, first, whole}
+		for _, e := range append(events, event{name: last}) {
 			p.count(k, e.name)
 			k.before = e.name
 		}

@@ -20,6 +20,7 @@ const (
 	KindLink       = "link"       // between a caller and its callee
 	KindQueue      = "queue"      // waiting in a topic or an outbox
 	KindErrors     = "errors"     // failures that begin there
+	KindCalls      = "calls"      // a caller that calls it more often than before
 	KindMix        = "mix"        // other requests than before; no hop's
 )
 
