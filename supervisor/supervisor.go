@@ -160,6 +160,9 @@ var labels = [][2]string{
 	{"OTLP gRPC", "otlp_grpc"}, {"OTLP HTTP", "otlp_http"}, {"Kafka", "kafka"}, {"Redis", "redis"},
 }
 
+// Endpoint is an address by its name in up.json.
+func (s *Supervisor) Endpoint(name string) string { return s.plan.endpoints[name] }
+
 // Table lists the addresses for people.
 func (s *Supervisor) Table() string {
 	var b strings.Builder

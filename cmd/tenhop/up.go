@@ -47,7 +47,8 @@ token of the fault endpoints are written to .tenhop/up.json.`,
 				return err
 			}
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%s\nmake one hop slower   tenhop chaos inject payment --latency 500ms\nask which one it is   tenhop diagnose\nstop everything       Ctrl-C, or tenhop down\n", s.Table())
+			fmt.Fprintf(out, "%s\nlook at it            %s\nmake one hop slower   tenhop chaos inject payment --latency 500ms\nask which one it is   tenhop diagnose\nstop everything       Ctrl-C, or tenhop down\n",
+				s.Table(), s.Endpoint("console"))
 			if cfg.Prometheus != "" {
 				fmt.Fprintf(out, "let your Prometheus scrape the services: file_sd_configs with .tenhop/targets.json\n")
 			}
