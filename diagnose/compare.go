@@ -7,46 +7,61 @@ import (
 	"strings"
 )
 
-// Suspect is a service that Compare holds responsible.
+// Comparison says whether the traces of one time are worse than those of
+// another, and whose doing it is.
+type Comparison struct {
+	Verdict  string // Spike, None, or Unsure
+	Suspects []Suspect
+}
+
+// Suspect is a service that may be responsible.
 type Suspect struct {
 	Service   string
-	Operation string // where it shows
-	Kind      string // KindSelf, KindLink or KindFlow
-	Score     float64
-
-	step step
+	Operation string  // where it shows
+	Kind      string  // KindSelf, KindLink or KindFlow
+	Evidence  string  // for people
+	P         float64 // of chance, times the number of tests; may pass 1
+	Score     float64 // how much worse, among suspects that are as sure
 }
+
+// Sure says whether chance is ruled out.
+func (s Suspect) Sure() bool { return s.P < maxP }
 
 // KindFlow is a change in what a service does: which calls it makes and which
 // lines it logs, and in what order.
 const KindFlow = "flow"
 
-// Thresholds of Compare. How much the ranking of the recorded incidents depends
-// on each is in docs/diagnosis.md.
+// Thresholds of Compare. How much the results on recorded incidents depend on
+// each is in docs/diagnosis.md.
 const (
-	minSpans  = 3   // of a unit on each side, to compare its times
-	minT      = 2.0 // Welch's t of a unit's growth
-	sharedGap = 0.2 // a caller's other links count as slow from this part on
-	minBefore = 5   // traces with an event in the baseline, to compare what follows it
-	minAfter  = 3   // and in the time compared with it
-	maxWords  = 10  // of a log line
+	maxP        = .005 // of a finding that is sure: 1 % for times and steps together
+	doubtP      = .05  // from here on nothing is suspected
+	minTraces   = 20   // on each side: with fewer, nothing found means nothing
+	maxChance   = .05  // p of a unit's growth, not corrected, to consider it at all
+	marginRatio = 1.25 // a unit that takes this much of its time before,
+	marginMS    = .5   // and this many milliseconds more, is no worse
+	sharedGap   = .2   // a caller's other links count as slow from this part on
+	maxWords    = 10   // of a log line
 )
 
 // Profile is what Compare keeps of the traces of a time.
 type Profile struct {
 	traces int
-	times  map[unit][]float64 // milliseconds
+	times  map[unit]*spent
 	steps  map[step]*occurrence
 }
 
 // NewProfile returns a Profile of nothing.
 func NewProfile() *Profile {
-	return &Profile{times: map[unit][]float64{}, steps: map[step]*occurrence{}}
+	return &Profile{times: map[unit]*spent{}, steps: map[step]*occurrence{}}
 }
 
 // Add takes in a trace and the lines its services logged meanwhile. It needs
 // nothing but the spans: no status, kind or attribute.
 func (p *Profile) Add(t Trace, logs []LogLine) {
+	if len(t.Spans) == 0 {
+		return
+	}
 	p.traces++
 	parent, root := relations(t)
 	p.addTimes(t, parent)
@@ -80,16 +95,46 @@ func relations(t Trace) (parent, root []int) {
 	return parent, root
 }
 
-// Compare ranks services by how much worse, and how surely, the traces in now
-// are than those in base: by what takes longer and by what is done differently.
-func Compare(base, now *Profile) []Suspect {
+// Compare says whether the traces in now are worse than those in base, by what
+// takes longer and by what is done differently, and ranks the services: those
+// that chance does not explain first, then by how much worse they are.
+func Compare(base, now *Profile) Comparison {
 	best := latency(base, now)
 	for service, s := range flow(base, now) {
-		if have, ok := best[service]; !ok || s.Score > have.Score {
-			best[service] = s
+		put(best, service, s)
+	}
+	c := Comparison{Verdict: None, Suspects: slices.SortedFunc(maps.Values(best), func(a, b Suspect) int {
+		return cmp.Or(-a.compare(b), strings.Compare(a.Service, b.Service))
+	})}
+	if min(base.traces, now.traces) < minTraces {
+		c.Verdict = Unsure
+	}
+	for _, s := range c.Suspects {
+		if s.Sure() {
+			c.Verdict = Spike
+			break
+		}
+		if s.P < doubtP {
+			c.Verdict = Unsure
 		}
 	}
-	return slices.SortedFunc(maps.Values(best), func(a, b Suspect) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), strings.Compare(a.Service, b.Service))
-	})
+	return c
+}
+
+// compare orders suspects: what is sure first, then by score.
+func (s Suspect) compare(o Suspect) int {
+	if s.Sure() != o.Sure() {
+		if s.Sure() {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(s.Score, o.Score), cmp.Compare(o.P, s.P))
+}
+
+// put keeps the stronger of two suspects.
+func put[K comparable](best map[K]Suspect, k K, s Suspect) {
+	if have, ok := best[k]; !ok || s.compare(have) > 0 {
+		best[k] = s
+	}
 }

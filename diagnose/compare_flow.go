@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -127,8 +128,8 @@ func template(message string) string {
 }
 
 // flow finds the steps that became more or less frequent after what came before
-// them, by Fisher's exact test with Bonferroni's correction, and returns the
-// surest of each service. The score is -log10 of the corrected p.
+// them, by Fisher's exact test, and returns the surest of each service. The
+// score is -log10 of P.
 func flow(base, now *Profile) map[string]Suspect {
 	steps := map[step]bool{}
 	for _, p := range []*Profile{base, now} {
@@ -138,29 +139,32 @@ func flow(base, now *Profile) map[string]Suspect {
 			}
 		}
 	}
-	tests := 0
-	best := map[string]Suspect{}
+	type found struct {
+		step
+		p          float64
+		x, n, y, m int
+	}
+	surest := map[string]found{}
+	var least []float64
 	for k := range steps {
 		before := k
 		before.after = whole
-		n, m := base.traced(before), now.traced(before)
-		if n < minBefore || m < minAfter {
+		f := found{step: k, x: base.traced(k), n: base.traced(before), y: now.traced(k), m: now.traced(before)}
+		if f.n == 0 || f.m == 0 {
 			continue
 		}
-		tests++
-		x, y := base.traced(k), now.traced(k)
-		score := -math.Log10(fisherTwoSided(x, n, y, m))
-		have, ok := best[k.service]
-		if !ok || score > have.Score || (score == have.Score && k.less(have.step)) {
-			best[k.service] = Suspect{Service: k.service, Operation: k.entry, Kind: KindFlow, Score: score, step: k}
+		least = append(least, leastFisher(f.x+f.y, f.n, f.m))
+		f.p = fisherTwoSided(f.x, f.n, f.y, f.m)
+		have, ok := surest[k.service]
+		if !ok || f.p < have.p || (f.p == have.p && k.less(have.step)) {
+			surest[k.service] = f
 		}
 	}
-	for service, s := range best {
-		if s.Score -= math.Log10(float64(tests)); s.Score > 0 {
-			best[service] = s
-		} else {
-			delete(best, service)
-		}
+	tests := countTests(least)
+	best := map[string]Suspect{}
+	for service, f := range surest {
+		best[service] = Suspect{Service: service, Operation: f.entry, Kind: KindFlow, P: f.p * tests, Score: max(-math.Log10(f.p*tests), 0),
+			Evidence: fmt.Sprintf("after %q comes %q in %d of %d traces, now in %d of %d", f.before, f.after, f.x, f.n, f.y, f.m)}
 	}
 	return best
 }
@@ -183,4 +187,23 @@ func fisherTwoSided(x, n, y, m int) float64 {
 		x, n, y, m = y, m, x, n
 	}
 	return min(2*fisher(x, n, y, m), 1)
+}
+
+// leastFisher is the smallest p that k of n+m can have.
+func leastFisher(k, n, m int) float64 {
+	a, b := min(k, n), min(k, m) // all that happened before, or all now
+	return min(fisherTwoSided(a, n, k-a, m), fisherTwoSided(k-b, n, b, m))
+}
+
+// countTests is the number to multiply each p by, of tests whose p cannot be
+// smaller than least: Bonferroni's correction without the tests that could not
+// pass it whatever they found (Tarone 1990).
+func countTests(least []float64) float64 {
+	slices.Sort(least)
+	for k := 1; k < len(least); k++ {
+		if least[k]*float64(k) > maxP { // the k first could pass, no other can
+			return float64(k)
+		}
+	}
+	return math.Max(float64(len(least)), 1)
 }

@@ -68,8 +68,8 @@ func TestCompare(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := Compare(shop(60, 1, nil), shop(40, 2, c.change))
-			if len(got) == 0 || got[0].Service != c.service || got[0].Kind != c.kind {
-				t.Errorf("ranked %+v, want %s by its %s first", got, c.service, c.kind)
+			if got.Verdict != Spike || got.Suspects[0].Service != c.service || got.Suspects[0].Kind != c.kind {
+				t.Errorf("%+v, want a spike with %s by its %s first", got, c.service, c.kind)
 			}
 		})
 	}
@@ -84,10 +84,32 @@ func TestCompareMixShift(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range Compare(shop(200, 1, mix(2)), shop(200, 2, mix(5))) {
-		if s.Kind == KindFlow {
-			t.Errorf("%+v from a shift of the mix", s)
+	if got := Compare(shop(200, 1, mix(2)), shop(200, 2, mix(5))); got.Verdict != None {
+		t.Errorf("%+v from a shift of the mix", got)
+	}
+}
+
+// With a handful of traces nothing found means nothing.
+func TestCompareFewTraces(t *testing.T) {
+	if got := Compare(shop(60, 1, nil), shop(5, 2, nil)); got.Verdict != Unsure {
+		t.Errorf("verdict %s on five traces, want %s", got.Verdict, Unsure)
+	}
+	if got := Compare(shop(60, 1, nil), NewProfile()); got.Verdict != Unsure || len(got.Suspects) > 0 {
+		t.Errorf("%+v on no traces, want %s", got, Unsure)
+	}
+}
+
+// Equal times must not be told apart more often than said: maxP for each of
+// times and steps.
+func TestCompareFalseAlarms(t *testing.T) {
+	alarms := 0
+	for i := range uint64(200) {
+		if Compare(shop(50, 2*i, nil), shop(50, 2*i+1, nil)).Verdict == Spike {
+			alarms++
 		}
+	}
+	if alarms > 5 { // 2 expected at most; 6 or more have a chance of 2 %
+		t.Errorf("%d of 200 comparisons of the same with the same are spikes", alarms)
 	}
 }
 

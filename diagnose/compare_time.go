@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -9,6 +10,14 @@ import (
 // unit is what takes time: an operation by the operation that called it, or a
 // link, which is a span whose child belongs to another service.
 type unit struct{ service, operation, parent, callee string }
+
+// spent is the own time of a unit: the mean of its spans in each trace that has
+// any, in milliseconds.
+type spent struct {
+	values      []float64
+	spans, last int // spans in all, and in the trace of the last value
+	trace       int // of the last value
+}
 
 // addTimes keeps the own time of each unit: its duration minus the union of its
 // children's.
@@ -25,40 +34,62 @@ func (p *Profile) addTimes(t Trace, parent []int) {
 		if par := parent[i]; par >= 0 && u.callee == "" {
 			u.parent = t.Spans[par].Operation
 		}
-		p.times[u] = append(p.times[u], float64(self)/float64(time.Millisecond))
+		at := p.times[u]
+		if at == nil {
+			at = &spent{}
+			p.times[u] = at
+		}
+		at.add(p.traces, float64(self)/float64(time.Millisecond))
 	}
+}
+
+func (s *spent) add(trace int, ms float64) {
+	if s.trace != trace {
+		s.values, s.trace, s.last = append(s.values, 0), trace, 0
+	}
+	s.spans++
+	s.last++
+	v := &s.values[len(s.values)-1]
+	*v += (ms - *v) / float64(s.last)
 }
 
 // latency returns each service's unit that grew most and most surely. When most
 // links of a caller grew together, the caller is slow, not each of those it
 // calls; else a slow link is held against the called.
 func latency(base, now *Profile) map[string]Suspect {
-	best := map[string]Suspect{}
-	put := func(s Suspect) {
-		if s.Score > best[s.Service].Score {
-			best[s.Service] = s
+	type link struct{ caller, callee string }
+	best, links, callees := map[string]Suspect{}, map[link]Suspect{}, map[string]map[string]bool{}
+	var least []float64
+	for u, b := range now.times {
+		if a := base.times[u]; a != nil {
+			n, m := len(a.values), len(b.values)
+			least = append(least, 2*math.Exp(-logChoose(n+m, m))) // all of now above all before
 		}
 	}
-	type link struct{ caller, callee string }
-	links, callees := map[link]Suspect{}, map[string]map[string]bool{}
-	for u := range now.times {
+	tests := countTests(least)
+	for u, b := range now.times {
 		if u.callee != "" {
 			if callees[u.service] == nil {
 				callees[u.service] = map[string]bool{}
 			}
 			callees[u.service][u.callee] = true
 		}
-		w := weight(base.times[u], now.times[u], now.traces)
+		a := base.times[u]
+		if a == nil {
+			continue
+		}
+		w := weight(a, b, now.traces)
 		if w <= 0 {
 			continue
 		}
+		s := Suspect{Service: u.service, Operation: u.operation, Kind: KindSelf, Score: w, P: worse(a.values, b.values) * tests}
+		s.Evidence = fmt.Sprintf("median %.1f ms in %d traces, now %.1f ms in %d", middle(a.values), len(a.values), middle(b.values), len(b.values))
 		if u.callee == "" {
-			put(Suspect{Service: u.service, Operation: u.operation, Kind: KindSelf, Score: w})
-			continue
-		}
-		l := link{u.service, u.callee}
-		if w > links[l].Score {
-			links[l] = Suspect{Operation: u.operation, Kind: KindLink, Score: w}
+			put(best, u.service, s)
+		} else {
+			s.Kind = KindLink
+			s.Evidence = "to " + u.callee + ": " + s.Evidence
+			put(links, link{u.service, u.callee}, s)
 		}
 	}
 	for l, s := range links {
@@ -75,45 +106,53 @@ func latency(base, now *Profile) map[string]Suspect {
 			s.Service = l.caller
 			s.Score *= 1.01 // before a callee that is as slow
 		}
-		put(s)
+		put(best, s.Service, s)
 	}
 	return best
 }
 
-// weight returns how much a unit's time grew and how surely, or 0.
-func weight(base, now []float64, traces int) float64 {
-	if len(base) < minSpans || len(now) < minSpans || traces == 0 {
+// weight is how much a unit's time grew: √(growth of the mean, winsorised at the
+// 90th percentile, times its spans a trace) × log(1 + robust z of the median).
+// It is 0 where the growth may be chance.
+func weight(base, now *spent, traces int) float64 {
+	if mannWhitney(base.values, now.values) > maxChance {
 		return 0
 	}
-	a, b := slices.Sorted(slices.Values(base)), slices.Sorted(slices.Values(now))
-	ma, va := meanVar(a)
-	mb, vb := meanVar(b)
-	// The small constants keep a unit that hardly takes time from being sure.
-	if (mb-ma)/(math.Sqrt(va/float64(len(a))+vb/float64(len(b)))+.05) < minT {
-		return 0
-	}
+	a, b := slices.Sorted(slices.Values(base.values)), slices.Sorted(slices.Values(now.values))
 	growth := winsorised(b) - winsorised(a)
 	if growth <= 0 {
 		return 0
 	}
-	median := a[len(a)/2]
+	mid := a[len(a)/2]
 	dev := make([]float64, len(a))
 	for i, x := range a {
-		dev[i] = math.Abs(x - median)
+		dev[i] = math.Abs(x - mid)
 	}
 	slices.Sort(dev)
-	z := math.Max((b[len(b)/2]-median)/(1.4826*dev[len(dev)/2]+.05*median+.3), 0)
-	return math.Sqrt(growth*float64(len(b))/float64(traces)) * math.Log1p(z)
+	// The small constants keep a unit that hardly takes time from being sure.
+	z := math.Max((b[len(b)/2]-mid)/(1.4826*dev[len(dev)/2]+.05*mid+.3), 0)
+	return math.Sqrt(growth*float64(now.spans)/float64(traces)) * math.Log1p(z)
 }
 
-func meanVar(v []float64) (mean, variance float64) {
-	for _, x := range v {
-		mean += x / float64(len(v))
+// worse returns the p that a unit takes no longer than a quarter and half a
+// millisecond more than before: the smaller of two, doubled, one by ranks and
+// one by the share of slow traces, those over the 90th percentile of before.
+func worse(base, now []float64) float64 {
+	padded := slices.Sorted(slices.Values(base))
+	for i, v := range padded {
+		padded[i] = v*marginRatio + marginMS
 	}
-	for _, x := range v {
-		variance += (x - mean) * (x - mean) / float64(len(v))
+	limit := padded[int(.9*float64(len(padded)-1))]
+	above := func(v []float64) (n int) {
+		for _, x := range v {
+			if x > limit {
+				n++
+			}
+		}
+		return n
 	}
-	return mean, variance
+	slow := fisher(above(now), len(now), above(base), len(base))
+	return min(1, 2*min(mannWhitney(padded, now), slow))
 }
 
 // winsorised is the mean with everything above the 90th percentile set to it.
@@ -125,3 +164,5 @@ func winsorised(sorted []float64) float64 {
 	}
 	return mean
 }
+
+func middle(v []float64) float64 { return slices.Sorted(slices.Values(v))[len(v)/2] }

@@ -5,10 +5,8 @@ package eval
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/corpus"
@@ -25,8 +23,19 @@ type Options struct {
 
 // Report is what `tenhop eval --json` prints. Fields are only ever added.
 type Report struct {
-	Rows   []Row  `json:"rows"`
-	Misses []Miss `json:"misses"`
+	Rows     []Row        `json:"rows"`
+	Verdicts []VerdictRow `json:"verdicts"`
+	Misses   []Miss       `json:"misses"`
+}
+
+// VerdictRow counts what tenhop said of a group of cases, each draw by itself.
+type VerdictRow struct {
+	System string `json:"system"`
+	Group  string `json:"group"`
+	N      int    `json:"n"`
+	Spike  int    `json:"spike"`
+	Right  int    `json:"right"` // spikes with the labelled service first
+	Unsure int    `json:"unsure"`
 }
 
 // Row is one ranker's accuracy on a group of cases: the share in which the
@@ -50,60 +59,45 @@ type Miss struct {
 	Ranked []string `json:"ranked"`
 }
 
-// sides are the two windows of a case, as each ranker wants them.
-type sides struct {
-	base, now         []diagnose.Trace
-	baseSeen, nowSeen *diagnose.Profile
-	seed              uint64
-}
-
 const ours = "tenhop"
 
-var rankers = []struct {
+// rivals know less.
+var rivals = []struct {
 	name string
-	rank func(sides) []string
-}{{ours, tenhop}, {"largest p99 change", byP99}, {"max |z|", byZ}, {"random", random}}
-
-func tenhop(s sides) []string {
-	var out []string
-	for _, s := range diagnose.Compare(s.baseSeen, s.nowSeen) {
-		out = append(out, s.Service)
-	}
-	return out
-}
+	rank func(base, now []diagnose.Trace, seed uint64) []string
+}{{"largest p99 change", byP99}, {"max |z|", byZ}, {"random", random}}
 
 // Run evaluates all rankers on all incidents. One incident at a time is held.
 func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, error) {
 	var t table
+	var verdicts verdictTable
 	rep := Report{Misses: []Miss{}}
 	var base loaded
 	for i, c := range n.Cases {
-		if err := base.load(n, c.Normal, opt); err != nil {
-			return rep, fmt.Errorf("incident %s: %w", c.ID, err)
-		}
 		var fault loaded
-		if err := fault.load(n, c.Faulty, opt); err != nil {
+		if err := cmp.Or(base.load(n, c.Normal, opt), fault.load(n, c.Faulty, opt)); err != nil {
 			return rep, fmt.Errorf("incident %s: %w", c.ID, err)
 		}
 		label := c.Service
 		if opt.Anonymise {
 			label = hash(label)
 		}
+		groups := []string{group(c.Fault), "all", c.Fault}
 		miss := Miss{ID: c.ID, Label: label}
 		for draw := range uint64(max(opt.Draws, 1)) {
 			now := fault.draw(opt.Traces, rand.New(rand.NewPCG(opt.Seed+draw, hash64(c.ID))))
-			s := sides{base.Traces, now, base.profile, fault.of(now), opt.Seed + draw + uint64(i)}
-			for _, r := range rankers {
-				ranked := r.rank(s)
-				at := slices.Index(ranked, label)
-				for _, g := range []string{group(c.Fault), "all", c.Fault} {
-					t.add(c.System, g, r.name, at)
+			said := diagnose.Compare(base.profile, fault.of(now))
+			ranked := services(said.Suspects)
+			at := slices.Index(ranked, label)
+			if at != 0 {
+				if miss.Times++; miss.Times == 1 {
+					miss.Ranked = append([]string{}, ranked[:min(len(ranked), 5)]...)
 				}
-				if r.name == ours && at != 0 {
-					if miss.Times++; miss.Times == 1 {
-						miss.Ranked = append([]string{}, ranked[:min(len(ranked), 5)]...)
-					}
-				}
+			}
+			verdicts.add(c.System, groups, said.Verdict, at == 0)
+			t.add(c.System, groups, ours, at)
+			for _, r := range rivals {
+				t.add(c.System, groups, r.name, slices.Index(r.rank(base.Traces, now, opt.Seed+draw+uint64(i)), label))
 			}
 		}
 		if miss.Times > 0 {
@@ -113,8 +107,16 @@ func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, 
 			progress(i+1, len(n.Cases))
 		}
 	}
-	rep.Rows = t.rows(max(opt.Draws, 1))
+	rep.Rows, rep.Verdicts = t.rows(max(opt.Draws, 1)), verdicts.rows()
 	return rep, nil
+}
+
+func services(suspects []diagnose.Suspect) []string {
+	var out []string
+	for _, s := range suspects {
+		out = append(out, s.Service)
+	}
+	return out
 }
 
 // group tells faults that slow things down from those that change what is done.
@@ -173,38 +175,4 @@ func (l *loaded) draw(n int, rng *rand.Rand) []diagnose.Trace {
 	some := slices.Clone(l.Traces)
 	rng.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
 	return some[:n]
-}
-
-// table counts, by system, group and ranker, how often the label came 1st, in
-// the first 3 and in the first 5.
-type table map[[3]string]*[4]int
-
-func (t *table) add(system, group, ranker string, at int) {
-	if *t == nil {
-		*t = table{}
-	}
-	k := [3]string{system, group, ranker}
-	c := (*t)[k]
-	if c == nil {
-		c = new([4]int)
-		(*t)[k] = c
-	}
-	c[0]++
-	for j, first := range []int{1, 3, 5} {
-		if at >= 0 && at < first {
-			c[j+1]++
-		}
-	}
-}
-
-func (t *table) rows(draws int) []Row {
-	rows := []Row{}
-	for k, c := range *t {
-		share := func(j int) float64 { return math.Round(1000*float64(c[j])/float64(c[0])) / 1000 }
-		rows = append(rows, Row{System: k[0], Group: k[1], Ranker: k[2], N: c[0] / draws, Top1: share(1), Top3: share(2), Top5: share(3)})
-	}
-	slices.SortFunc(rows, func(a, b Row) int {
-		return cmp.Or(strings.Compare(a.System, b.System), strings.Compare(a.Group, b.Group), strings.Compare(a.Ranker, b.Ranker))
-	})
-	return rows
 }

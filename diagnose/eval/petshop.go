@@ -32,11 +32,7 @@ var nodeRankers = []struct {
 }{{ours, tenhopNodes}, {"largest change", byChange}, {"max |z|", byNodeZ}, {"random", randomNodes}}
 
 func tenhopNodes(n nodes) []string {
-	var out []string
-	for _, s := range diagnose.CompareNodes(n.graph, n.base, n.around, n.alarm) {
-		out = append(out, s.Service)
-	}
-	return out
+	return services(diagnose.CompareNodes(n.graph, n.base, n.around, n.alarm))
 }
 
 // RunPetShop evaluates all rankers of nodes on all incidents and adds the rows
@@ -77,7 +73,7 @@ func (rep *Report) RunPetShop(p *corpus.PetShop, opt Options) error {
 		for _, r := range nodeRankers {
 			ranked := r.rank(n)
 			at := slices.Index(ranked, label)
-			t.add("petshop", c.Target.Metric, r.name, at)
+			t.add("petshop", []string{c.Target.Metric}, r.name, at)
 			if r.name == ours && at != 0 {
 				rep.Misses = append(rep.Misses, Miss{ID: c.ID, Label: label, Times: 1, Ranked: append([]string{}, ranked[:min(len(ranked), 5)]...)})
 			}

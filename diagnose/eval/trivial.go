@@ -31,7 +31,7 @@ func ranked(score map[string]float64) []string {
 }
 
 // byP99 ranks services by the growth of their spans' 99th percentile.
-func byP99(c sides) []string {
+func byP99(base, now []diagnose.Trace, _ uint64) []string {
 	p99 := func(v []float64) float64 {
 		if len(v) == 0 {
 			return 0
@@ -39,7 +39,7 @@ func byP99(c sides) []string {
 		s := slices.Sorted(slices.Values(v))
 		return s[int(.99*float64(len(s)-1))]
 	}
-	b, n := byService(c.base), byService(c.now)
+	b, n := byService(base), byService(now)
 	score := map[string]float64{}
 	for s := range n {
 		score[s] = p99(n[s]) - p99(b[s])
@@ -48,8 +48,8 @@ func byP99(c sides) []string {
 }
 
 // byZ ranks services by |z| of their spans' mean duration.
-func byZ(c sides) []string {
-	b, n := byService(c.base), byService(c.now)
+func byZ(base, now []diagnose.Trace, _ uint64) []string {
+	b, n := byService(base), byService(now)
 	score := map[string]float64{}
 	for s, v := range n {
 		if len(b[s]) < 2 {
@@ -73,8 +73,8 @@ func moments(v []float64) (mean, sd float64) {
 }
 
 // random ranks services by chance.
-func random(c sides) []string {
-	names := slices.Sorted(maps.Keys(byService(c.now)))
-	rand.New(rand.NewPCG(c.seed, 3)).Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+func random(_, now []diagnose.Trace, seed uint64) []string {
+	names := slices.Sorted(maps.Keys(byService(now)))
+	rand.New(rand.NewPCG(seed, 3)).Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	return names
 }

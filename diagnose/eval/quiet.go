@@ -1,0 +1,91 @@
+package eval
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/corpus"
+)
+
+// QuietReport counts the verdicts on halves of ordinary windows, compared with
+// each other: every spike is a false alarm.
+type QuietReport struct {
+	Split    string   `json:"split"` // time or random
+	Windows  int      `json:"windows"`
+	Compared int      `json:"compared"` // windows times draws
+	Alarms   int      `json:"alarms"`
+	Unsure   int      `json:"unsure"`
+	Which    []string `json:"which"` // the false alarms
+}
+
+// Quiet halves each distinct ordinary window, by time or at random (opt.Draws
+// times, from opt.Seed on), and compares the halves. Windows are distinct when
+// they hold other traces.
+func Quiet(n *corpus.Nezha, opt Options, random bool) (QuietReport, error) {
+	rep := QuietReport{Split: "time", Which: []string{}}
+	draws := 1
+	if random {
+		rep.Split, draws = "random", max(opt.Draws, 1)
+	}
+	files, seen := map[corpus.Files]bool{}, map[uint64]bool{}
+	for _, c := range n.Cases {
+		if files[c.Normal] {
+			continue
+		}
+		files[c.Normal] = true
+		var w loaded
+		if err := w.load(n, c.Normal, opt); err != nil {
+			return rep, fmt.Errorf("incident %s: %w", c.ID, err)
+		}
+		if k := w.key(); seen[k] {
+			continue
+		} else {
+			seen[k] = true
+		}
+		rep.Windows++
+		traces := slices.Clone(w.Traces)
+		for draw := range uint64(draws) {
+			slices.SortStableFunc(traces, func(a, b diagnose.Trace) int { return started(a).Compare(started(b)) })
+			if random {
+				rng := rand.New(rand.NewPCG(opt.Seed+draw, hash64(c.ID)))
+				rng.Shuffle(len(traces), func(i, j int) { traces[i], traces[j] = traces[j], traces[i] })
+			}
+			half := len(traces) / 2
+			got := diagnose.Compare(w.of(traces[:half]), w.of(traces[half:]))
+			rep.Compared++
+			switch got.Verdict {
+			case diagnose.Spike:
+				rep.Alarms++
+				s := got.Suspects[0]
+				rep.Which = append(rep.Which, fmt.Sprintf("%s: %s %s %s, %s", c.ID, s.Service, s.Operation, s.Kind, s.Evidence))
+			case diagnose.Unsure:
+				rep.Unsure++
+			}
+		}
+	}
+	return rep, nil
+}
+
+// key tells windows with the same traces.
+func (l *loaded) key() uint64 {
+	var ids []string
+	for _, t := range l.Traces {
+		ids = append(ids, t.ID)
+	}
+	slices.Sort(ids)
+	return hash64(strings.Join(ids, " "))
+}
+
+func started(t diagnose.Trace) time.Time {
+	first := t.Spans[0].Start
+	for _, s := range t.Spans {
+		if s.Start.Before(first) {
+			first = s.Start
+		}
+	}
+	return first
+}
