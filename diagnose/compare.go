@@ -49,11 +49,13 @@ type Profile struct {
 	traces int
 	times  map[unit]*spent
 	steps  map[step]*occurrence
+	called map[string]entry // by the name of the event
+	names  map[[2]string]string
 }
 
 // NewProfile returns a Profile of nothing.
 func NewProfile() *Profile {
-	return &Profile{times: map[unit]*spent{}, steps: map[step]*occurrence{}}
+	return &Profile{times: map[unit]*spent{}, steps: map[step]*occurrence{}, called: map[string]entry{}, names: map[[2]string]string{}}
 }
 
 // Add takes in a trace and the lines its services logged meanwhile. It needs

@@ -30,6 +30,9 @@ const (
 	whole = ""
 )
 
+// entry is where work on a request begins at a service.
+type entry struct{ service, operation string }
+
 type event struct {
 	at   time.Time
 	took time.Duration
@@ -53,9 +56,9 @@ func (p *Profile) addFlow(t Trace, logs []LogLine, parent, root []int) {
 		case root[i] == i && c < 0:
 			continue
 		case root[i] == i: // a span that receives and calls in one
-			name, s.Start = calls(t.Spans[c]), t.Spans[c].Start
+			name, s.Start = p.call("", t.Spans[c]), t.Spans[c].Start
 		case c >= 0:
-			name += " " + calls(t.Spans[c])
+			name = p.call(name, t.Spans[c])
 		}
 		work[root[i]] = append(work[root[i]], event{s.Start, s.Duration, name})
 	}
@@ -79,7 +82,17 @@ func (p *Profile) addFlow(t Trace, logs []LogLine, parent, root []int) {
 	}
 }
 
-func calls(s Span) string { return "calls " + s.Service + " " + s.Operation }
+// call names an event and keeps whom it calls.
+func (p *Profile) call(operation string, callee Span) string {
+	to := entry{callee.Service, callee.Operation}
+	k := [2]string{operation, to.service + " " + to.operation}
+	name, ok := p.names[k]
+	if !ok {
+		name = strings.TrimSpace(operation + " calls " + k[1])
+		p.names[k], p.called[name] = name, to
+	}
+	return name
+}
 
 func (p *Profile) count(k step, after string) {
 	for _, k.after = range [...]string{whole, after} {
@@ -127,10 +140,45 @@ func template(message string) string {
 	return "logs " + strings.Join(words, " ")
 }
 
+// found is a step and how often it was taken: in x of n traces, now in y of m.
+type found struct {
+	step
+	p          float64
+	x, n, y, m int
+}
+
 // flow finds the steps that became more or less frequent after what came before
 // them, by Fisher's exact test, and returns the surest of each service. The
-// score is -log10 of P.
+// score is -log10 of P. What a service does otherwise right after a call is not
+// its own doing when the called does its work otherwise too.
 func flow(base, now *Profile) map[string]Suspect {
+	all, tests := compareSteps(base, now)
+	changed := map[entry]bool{}
+	for _, f := range all {
+		if f.p*tests < maxP {
+			changed[entry{f.service, f.entry}] = true
+		}
+	}
+	surest := map[string]found{}
+	for _, f := range all {
+		if to, ok := now.called[f.before]; ok && changed[to] {
+			continue
+		}
+		have, ok := surest[f.service]
+		if !ok || f.p < have.p || (f.p == have.p && f.less(have.step)) {
+			surest[f.service] = f
+		}
+	}
+	best := map[string]Suspect{}
+	for service, f := range surest {
+		best[service] = Suspect{Service: service, Operation: f.entry, Kind: KindFlow, P: f.p * tests, Score: max(-math.Log10(f.p*tests), 0),
+			Evidence: fmt.Sprintf("after %q comes %q in %d of %d traces, now in %d of %d", f.before, f.after, f.x, f.n, f.y, f.m)}
+	}
+	return best
+}
+
+// compareSteps tests every step of either time, and counts the tests.
+func compareSteps(base, now *Profile) (all []found, tests float64) {
 	steps := map[step]bool{}
 	for _, p := range []*Profile{base, now} {
 		for k := range p.steps {
@@ -139,34 +187,18 @@ func flow(base, now *Profile) map[string]Suspect {
 			}
 		}
 	}
-	type found struct {
-		step
-		p          float64
-		x, n, y, m int
-	}
-	surest := map[string]found{}
 	var least []float64
 	for k := range steps {
 		before := k
 		before.after = whole
 		f := found{step: k, x: base.traced(k), n: base.traced(before), y: now.traced(k), m: now.traced(before)}
-		if f.n == 0 || f.m == 0 {
-			continue
-		}
-		least = append(least, leastFisher(f.x+f.y, f.n, f.m))
-		f.p = fisherTwoSided(f.x, f.n, f.y, f.m)
-		have, ok := surest[k.service]
-		if !ok || f.p < have.p || (f.p == have.p && k.less(have.step)) {
-			surest[k.service] = f
+		if f.n > 0 && f.m > 0 {
+			f.p = fisherTwoSided(f.x, f.n, f.y, f.m)
+			all = append(all, f)
+			least = append(least, leastFisher(f.x+f.y, f.n, f.m))
 		}
 	}
-	tests := countTests(least)
-	best := map[string]Suspect{}
-	for service, f := range surest {
-		best[service] = Suspect{Service: service, Operation: f.entry, Kind: KindFlow, P: f.p * tests, Score: max(-math.Log10(f.p*tests), 0),
-			Evidence: fmt.Sprintf("after %q comes %q in %d of %d traces, now in %d of %d", f.before, f.after, f.x, f.n, f.y, f.m)}
-	}
-	return best
+	return all, countTests(least)
 }
 
 func (k step) less(o step) bool {

@@ -64,6 +64,16 @@ func TestCompare(t *testing.T) {
 				(*lines)[1].Message = fmt.Sprintf("NullPointerException at order %d", i)
 			}
 		}},
+		{"a failure that the caller passes on", "pay", KindFlow, func(i int, t *Trace, _ *[]LogLine) {
+			if i%2 == 0 {
+				t.Spans = append(t.Spans[:5], Span{ID: "8", Parent: "1", Service: "front", Operation: "show error", Start: t.Spans[0].Start.Add(90 * time.Millisecond)})
+			}
+		}},
+		{"an exception in the caller after a call that was as ever", "front", KindFlow, func(i int, t *Trace, _ *[]LogLine) {
+			if i%2 == 0 {
+				t.Spans = append(t.Spans, Span{ID: "8", Parent: "1", Service: "front", Operation: "show error", Start: t.Spans[0].Start.Add(90 * time.Millisecond)})
+			}
+		}},
 		{"a line that no longer follows", "pay", KindFlow, func(_ int, _ *Trace, lines *[]LogLine) { *lines = (*lines)[:1] }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -137,4 +147,25 @@ func TestRelationsOfBrokenTraces(t *testing.T) {
 		t.Errorf("parents %v, roots %v", parent, root)
 	}
 	NewProfile().Add(Trace{Spans: []Span{{ID: "1", Parent: "2", Service: "a"}, {ID: "2", Parent: "1", Service: "a"}}}, nil)
+}
+
+// Spans a second of one core, from decoded traces to a comparison: about
+// 1 million is wanted.
+func BenchmarkCompare(b *testing.B) {
+	var traces []Trace
+	for seed := range uint64(20) {
+		shop(50, seed, func(_ int, t *Trace, _ *[]LogLine) { traces = append(traces, *t) })
+	}
+	spans := 0
+	for b.Loop() {
+		base, now := NewProfile(), NewProfile()
+		for _, t := range traces {
+			base.Add(t, nil)
+			now.Add(t, nil)
+			spans += 2 * len(t.Spans)
+		}
+		Compare(base, now)
+	}
+	b.ReportMetric(float64(spans)/b.Elapsed().Seconds(), "spans/s")
+	b.ReportAllocs()
 }
