@@ -77,11 +77,7 @@ func (b *Book) Add(t Trace) {
 	}
 	b.traces++
 	b.spans += len(t.Spans)
-	for i := range t.Spans {
-		if s := t.Spans[i].Service; !b.known[s] {
-			b.known[strings.Clone(s)] = true
-		}
-	}
+	b.know(t)
 	s, n := &t.Spans[root], b.walker.nodes[root]
 	k := entryKey{s.Service, s.Operation}
 	p := b.entries[k]
@@ -110,8 +106,14 @@ func (b *Book) Add(t Trace) {
 	} else {
 		c.kept = append(c.kept, request{})
 	}
-	r := request{took: n.end - n.start, failed: s.Failed, trace: Trace{ID: t.ID}, root: root}
-	if place < keptTraces {
+	c.kept[place] = b.request(root, place < keptTraces)
+}
+
+// request measures what the loaded trace's request waited for from a span on.
+func (b *Book) request(root int32, keep bool) request {
+	t, n := b.walker.trace, b.walker.nodes[root]
+	r := request{took: n.end - n.start, failed: t.Spans[root].Failed, trace: Trace{ID: t.ID}, root: root}
+	if keep {
 		r.trace.Spans = t.Spans
 	}
 	path := b.walker.path(root)
@@ -119,7 +121,16 @@ func (b *Book) Add(t Trace) {
 	for i, c := range path {
 		r.costs[i] = charge{part: b.numberOf(c.part), n: int32(c.n), time: c.time}
 	}
-	c.kept[place] = r
+	return r
+}
+
+// know notes which services have spans.
+func (b *Book) know(t Trace) {
+	for i := range t.Spans {
+		if s := t.Spans[i].Service; !b.known[s] {
+			b.known[strings.Clone(s)] = true
+		}
+	}
 }
 
 func (b *Book) numberOf(p part) int32 {

@@ -18,6 +18,9 @@ type Options struct {
 	BaselineTo   time.Time
 }
 
+// minShare is the share of the added time below which a finding is left out.
+const minShare = .03
+
 // Diagnose finds the entry that left its baseline and splits the added time of
 // its mean over hops. The mean splits exactly: what an entry's requests take
 // together is the sum of what every hop spent on them itself, what they waited
@@ -31,7 +34,7 @@ func Diagnose(ev Evidence, opt Options) Result { return diagnose(ev, opt, nil) }
 // the evidence otherwise.
 func diagnose(ev Evidence, opt Options, b *Book) Result {
 	opt.MinBaseline = cmp.Or(opt.MinBaseline, time.Minute)
-	opt.MinShare = cmp.Or(opt.MinShare, .03)
+	opt.MinShare = cmp.Or(opt.MinShare, minShare)
 	res := Result{Verdict: None, Statistic: "mean", OtherEntries: []Entry{}, Findings: []Finding{}, Sources: []Source{},
 		Window: Range{ev.Start, ev.at(ev.Steps)}, Baseline: Range{ev.Start, ev.at(ev.Steps)}}
 	var spikes, failing []spike
@@ -92,7 +95,7 @@ func (r *Result) spiking(ev Evidence, spikes []spike, opt Options, b *Book) {
 		r.Findings = append(r.Findings, findings(ev, s, opt)...)
 	}
 	r.rank()
-	if len(r.Findings) == 0 && r.Verdict == Spike {
+	if len(r.Findings) == 0 && r.Verdict == Spike && !ev.RED {
 		r.Verdict, r.Why = Unsure, "no hop's time explains what was added; are all hops scraped?"
 	}
 }

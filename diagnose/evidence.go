@@ -16,6 +16,10 @@ type Evidence struct {
 	Calls   []CallSeries
 	Traces  []Trace // of the spiking entry, a handful
 
+	// RED says that entries' requests, errors and durations are all that
+	// metrics know: traces have to split them.
+	RED bool
+
 	// Foreign are services whose spans exist although they report no self time.
 	Foreign map[string]bool
 }
@@ -110,6 +114,16 @@ func (w window) ranges(ev Evidence) []Range {
 		out[len(out)-1].To = ev.at(step + 1)
 	}
 	return out
+}
+
+// Of returns an entry's own span of a trace.
+func (t Trace) Of(e Entry) (Span, bool) {
+	for _, s := range t.Spans {
+		if s.Service == e.Service && s.Operation == e.Operation && s.Kind != "client" {
+			return s, true
+		}
+	}
+	return Span{}, false
 }
 
 // Completion is the time from a trace's first span to the end of the last span

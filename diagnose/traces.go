@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -75,6 +76,60 @@ func (b *Book) explain(base, now sample, opt Options) []Finding {
 		return 0
 	})
 	return out
+}
+
+// Split splits the added time of a result by two samples of its entry's traces,
+// drawn without regard to how long they took: for services whose metrics know
+// requests and durations, but no self time.
+func Split(res *Result, before, now []Trace) {
+	b := NewBook()
+	base, after := b.sampleOf(res.Entry, before), b.sampleOf(res.Entry, now)
+	if len(base.requests) < minRequests || len(after.requests) < minRequests {
+		res.Verdict = Unsure
+		res.Why = fmt.Sprintf("%d traces from before and %d from now are too few to split the added time; %d are needed", len(base.requests), len(after.requests), minRequests)
+		return
+	}
+	errors := slices.DeleteFunc(res.Findings, func(f Finding) bool { return f.Kind != KindErrors })
+	res.Findings = append(errors, b.explain(base, after, Options{MinShare: minShare})...)
+	if res.Verdict == Spike && len(res.Findings) == 0 {
+		res.Verdict, res.Why = Unsure, "the traces read do not show what was added"
+	}
+	res.rank()
+}
+
+// sampleOf measures an entry's requests from the traces that hold it.
+func (b *Book) sampleOf(e Entry, traces []Trace) sample {
+	var s sample
+	for _, t := range traces {
+		if b.walker.load(t) == none {
+			continue
+		}
+		b.know(t)
+		own, ok := t.Of(e)
+		for i := range t.Spans {
+			if ok && t.Spans[i].ID == own.ID {
+				s.add(b.request(int32(i), true), 1)
+				break
+			}
+		}
+	}
+	return s
+}
+
+// Edge returns the entry that most of the traces begin with.
+func Edge(traces []Trace) (Entry, bool) {
+	w := newWalker()
+	count := map[entryKey]int{}
+	best := entryKey{}
+	for _, t := range traces {
+		if root := w.load(t); root != none {
+			k := entryKey{t.Spans[root].Service, t.Spans[root].Operation}
+			if count[k]++; count[k] > count[best] || count[k] == count[best] && k.service+k.operation < best.service+best.operation {
+				best = k
+			}
+		}
+	}
+	return Entry{Service: best.service, Operation: best.operation}, len(count) > 0
 }
 
 // Explain adds to a result of Diagnose what the book's traces know: exemplars,

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -85,32 +84,38 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 		delete(foreign, h.Service)
 	}
 	ev.Foreign = foreign
-	res := diagnose.Diagnose(ev, diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo})
-
-	var slow, normal, failed []diagnose.Trace
+	opt := diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}
+	res := diagnose.Diagnose(ev, opt)
+	if ev.RED && tracer != nil && res.Verdict != diagnose.None {
+		_ = spans.ask(ctx, cfg.share(servicesShare), func(ctx context.Context) (int, error) {
+			n, err := edge(ctx, tracer, ev, opt, &res)
+			return n, err
+		})
+	}
+	var found evidence
+	var p95 diagnose.P95
 	var detail errgroup.Group // neither costs the other its answer
 	detail.Go(func() error {
 		return metrics.ask(ctx, cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
-			res.P95, err = quantiles(ctx, prom, res)
+			p95, err = quantiles(ctx, prom, res, ev.RED)
 			return 0, err
 		})
 	})
-	if tracer != nil && (len(res.Findings) > 0 || res.Errors != nil) {
+	if tracer != nil && (len(res.Findings) > 0 || res.Errors != nil || ev.RED && res.Verdict != diagnose.None) {
 		detail.Go(func() error {
 			return spans.ask(ctx, cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
-				slow, normal, failed, err = traces(ctx, tracer, res)
-				return len(slow) + len(normal) + len(failed), err
+				if ev.RED {
+					found, err = draw(ctx, tracer, res)
+				} else {
+					found, err = traces(ctx, tracer, res)
+				}
+				return found.read(), err
 			})
 		})
 	}
 	_ = detail.Wait() // each source has noted its own error
-	diagnose.Explain(&res, slow, normal)
-	if res.Errors != nil {
-		diagnose.ExplainErrors(&res, failed, normal)
-	}
-	diagnose.Deployed(&res, slices.Concat(slow, failed), slices.DeleteFunc(slices.Clone(normal), func(t diagnose.Trace) bool {
-		return len(t.Spans) == 0 || t.Spans[0].Start.After(res.Window.From)
-	}))
+	res.P95 = p95
+	found.tell(&res, ev.RED)
 	res.Sources = []diagnose.Source{metrics.Source}
 	if cfg.Jaeger != "" {
 		res.Sources = append(res.Sources, spans.Source)
@@ -168,12 +173,12 @@ func known(ctx context.Context, url string, client *http.Client) (*jaeger.Client
 
 // quantiles returns the entry's 95th percentiles; without requests they are
 // zero.
-func quantiles(ctx context.Context, prom *prometheus.Client, res diagnose.Result) (diagnose.P95, error) {
+func quantiles(ctx context.Context, prom *prometheus.Client, res diagnose.Result, red bool) (diagnose.P95, error) {
 	if res.Entry.Operation == "" {
 		return diagnose.P95{}, nil
 	}
 	ask := func(during ...diagnose.Range) (float64, error) {
-		v, err := prom.P95(ctx, res.Entry, during)
+		v, err := prom.P95(ctx, res.Entry, red, during)
 		if math.IsNaN(v) {
 			v = 0
 		}
@@ -193,62 +198,4 @@ func baselineOf(res diagnose.Result) []diagnose.Range {
 		return res.BaselineParts
 	}
 	return []diagnose.Range{res.Baseline}
-}
-
-// handful is how many slow and how many other traces are read.
-const handful = 20
-
-// traces reads slow and, where more fail, failed traces of the spike, and
-// ordinary ones to compare with.
-func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (slow, normal, failed []diagnose.Trace, err error) {
-	border := time.Duration((res.BaselineMS + res.AddedMS/2) * float64(time.Millisecond))
-	during := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
-	before := during
-	before.From = res.Baseline.From
-	consumer := res.Entry.Consumer
-	if consumer == nil {
-		during.Min, before.Max = border, border
-	} else {
-		// No span lasts as long as the flow: read more, and tell them apart by
-		// when the consumer was done.
-		during.Service, during.Operation, during.Limit = consumer.Service, consumer.Operation, 3*handful
-		before = during
-		before.From, before.To = res.Baseline.From, res.Baseline.To
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	if res.Errors != nil {
-		bad := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
-			Tags: map[string]string{"error": "true"}, Limit: handful}
-		before.Max = 0 // failing is often fast
-		before.To = res.Window.From
-		g.Go(func() (err error) {
-			failed, err = c.Traces(gctx, bad)
-			return err
-		})
-	}
-	g.Go(func() (err error) {
-		slow, err = c.Traces(gctx, during)
-		return err
-	})
-	g.Go(func() (err error) {
-		normal, err = c.Traces(gctx, before)
-		return err
-	})
-	err = g.Wait()
-	if consumer != nil {
-		slow, normal = flows(slow, *consumer, border, true), flows(normal, *consumer, border, false)
-	}
-	return slow, normal, failed, err
-}
-
-// flows returns a handful of the traces whose flow took longer than border, or
-// of the others.
-func flows(traces []diagnose.Trace, consumer diagnose.Consumer, border time.Duration, slow bool) []diagnose.Trace {
-	var out []diagnose.Trace
-	for _, t := range traces {
-		if took, ok := t.Completion(consumer); ok && took > border == slow && len(out) < handful {
-			out = append(out, t)
-		}
-	}
-	return out
 }

@@ -80,6 +80,14 @@ func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Ev
 	ev.Hops = hops.all()
 	ev.Entries = hops.entries(ev.Waits)
 	ev.Entries = append(ev.Entries, t.asyncEntries(ev.Entries)...)
+	if len(ev.Hops) == 0 && len(calls) > 0 {
+		sums, err := c.readDurations(ctx, start, end, every)
+		if err != nil {
+			return ev, read, err
+		}
+		read += len(sums)
+		ev.RED, ev.Entries = true, t.red(sums, ev.Calls)
+	}
 	return ev, read, nil
 }
 
@@ -300,21 +308,20 @@ func plus(a, b []float64) []float64 {
 
 // P95 returns the 95th percentile, in seconds, of an entry over the given
 // times together, estimated within a bucket as histogram_quantile does; NaN
-// when there were no requests.
-func (c *Client) P95(ctx context.Context, e diagnose.Entry, during []diagnose.Range) (float64, error) {
-	series := fmt.Sprintf(`hop_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q, flow="request"}`, e.Service, e.Operation, e.Operation)
-	if e.Consumer != nil {
-		series = fmt.Sprintf(`hop_completion_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q}`, e.Consumer.Service, e.Consumer.Operation, e.Operation)
-	}
+// when there were no requests. red says that the entry's service reports by the
+// semantic conventions alone.
+func (c *Client) P95(ctx context.Context, e diagnose.Entry, red bool, during []diagnose.Range) (float64, error) {
 	below := map[string]float64{}
 	for _, r := range during {
 		length := max(r.To.Sub(r.From), 2*finestStep)
-		found, err := c.vector(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
-		if err != nil {
-			return 0, err
-		}
-		for _, f := range found {
-			below[f.Labels["le"]] += f.Samples[0].Value
+		for _, series := range bucketsOf(e, red) {
+			found, err := c.vector(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
+			if err != nil {
+				return 0, err
+			}
+			for _, f := range found {
+				below[f.Labels["le"]] += f.Samples[0].Value
+			}
 		}
 	}
 	return quantile(.95, below)

@@ -137,7 +137,7 @@ func TestP95(t *testing.T) {
 		return diagnose.Range{From: began.Add(from), To: began.Add(to)}
 	}
 	p95 := func(parts ...diagnose.Range) float64 {
-		v, err := clientOf(t, srv).P95(t.Context(), diagnose.Entry{Service: "gateway", Operation: "GET /"}, parts)
+		v, err := clientOf(t, srv).P95(t.Context(), diagnose.Entry{Service: "gateway", Operation: "GET /"}, false, parts)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package sourcetest
 
 import (
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -63,4 +64,46 @@ func (s Shop) Rare() Target {
 	return Target{Job: "gateway", Instance: "g:2", Every: 2 * time.Second, Counters: []Counter{
 		{Name: "hop_self_duration_seconds_sum", Labels: l, At: took}, {Name: "hop_duration_seconds_sum", Labels: l, At: took},
 		{Name: "hop_duration_seconds_count", Labels: l, At: count}}}
+}
+
+// RED is the shop without our middleware, as otelhttp and Prometheus's OTLP
+// receiver name its families: requests and their durations, no self time; the
+// service is the job, and clients know their callee's host only.
+func (s Shop) RED() []Target {
+	const rate, gateway, payment = 20.0, .026, .02
+	if s.Every == 0 {
+		s.Every = 2 * time.Second
+	}
+	slow := s.Slow + s.Link
+	server := func(route string, before, then float64) []Counter {
+		l := map[string]string{"http_request_method": "POST", "http_route": route, "http_response_status_code": "200", "otel_scope_name": "otelhttp"}
+		out := []Counter{
+			{Name: "http_server_request_duration_seconds_sum", Labels: l, At: s.counter(rate*before, rate*then)},
+			{Name: "http_server_request_duration_seconds_count", Labels: l, At: s.counter(rate, rate)},
+		}
+		for _, le := range []string{"0.05", "0.1", "0.5", "+Inf"} {
+			at := s.counter(rate, rate)
+			if bound, err := strconv.ParseFloat(le, 64); err == nil && then > bound {
+				all := s.counter(rate, rate)
+				at = func(when time.Time) float64 {
+					if when.After(s.Onset) {
+						when = s.Onset
+					}
+					return all(when)
+				}
+			}
+			b := map[string]string{"le": le}
+			for k, v := range l {
+				b[k] = v
+			}
+			out = append(out, Counter{Name: "http_server_request_duration_seconds_bucket", Labels: b, At: at})
+		}
+		return out
+	}
+	client := map[string]string{"http_request_method": "POST", "server_address": "10.0.0.7", "http_response_status_code": "200"}
+	return []Target{
+		{Job: "gateway", Instance: "g:1", Every: s.Every, Phase: s.Gateway, Counters: append(server("/pay", gateway, gateway+slow),
+			Counter{Name: "http_client_request_duration_seconds_count", Labels: client, At: s.counter(rate, rate)})},
+		{Job: "payment", Instance: "p:1", Every: s.Every, Phase: s.Payment, Counters: server("/charge", payment, payment+s.Slow)},
+	}
 }
