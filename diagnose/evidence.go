@@ -69,6 +69,15 @@ type Trace struct {
 	Spans []Span
 }
 
+// Search says which traces to look for: those with a span that fits.
+type Search struct {
+	Service, Operation string
+	From, To           time.Time
+	Min, Max           time.Duration // of the span; 0 for any
+	Failed             bool          // only those that failed
+	Limit              int
+}
+
 // Span is one operation of a trace.
 type Span struct {
 	ID, Parent         string

@@ -47,6 +47,7 @@ type Result struct {
 	Findings []Finding `json:"findings"`
 	Deploys  []Deploy  `json:"deploys,omitempty"` // versions that are new since the baseline
 	Sources  []Source  `json:"sources"`
+	Stages   []Stage   `json:"stages,omitempty"`
 	TookMS   float64   `json:"took_ms"`
 }
 
@@ -146,6 +147,13 @@ type Source struct {
 	URL    string  `json:"url,omitempty"`
 	OK     bool    `json:"ok"`
 	Error  string  `json:"error,omitempty"`
-	Read   int     `json:"read"` // series or traces
+	Note   string  `json:"note,omitempty"` // what is missing of an answer
+	Read   int     `json:"read"`           // series or traces
+	TookMS float64 `json:"took_ms"`
+}
+
+// Stage is a part of a diagnosis and the time it took.
+type Stage struct {
+	Name   string  `json:"name"`
 	TookMS float64 `json:"took_ms"`
 }

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,20 +117,22 @@ func (b *Book) sampleOf(e Entry, traces []Trace) sample {
 	return s
 }
 
-// Edge returns the entry that most of the traces begin with.
-func Edge(traces []Trace) (Entry, bool) {
+// Edges returns the entries that traces begin with, the most frequent first.
+func Edges(traces []Trace) []Entry {
 	w := newWalker()
 	count := map[entryKey]int{}
-	best := entryKey{}
 	for _, t := range traces {
 		if root := w.load(t); root != none {
-			k := entryKey{t.Spans[root].Service, t.Spans[root].Operation}
-			if count[k]++; count[k] > count[best] || count[k] == count[best] && k.service+k.operation < best.service+best.operation {
-				best = k
-			}
+			count[entryKey{t.Spans[root].Service, t.Spans[root].Operation}]++
 		}
 	}
-	return Entry{Service: best.service, Operation: best.operation}, len(count) > 0
+	out := make([]Entry, 0, len(count))
+	for _, k := range slices.SortedFunc(maps.Keys(count), func(x, y entryKey) int {
+		return cmp.Or(cmp.Compare(count[y], count[x]), cmp.Compare(x.service, y.service), cmp.Compare(x.operation, y.operation))
+	}) {
+		out = append(out, Entry{Service: k.service, Operation: k.operation})
+	}
+	return out
 }
 
 // Explain adds to a result of Diagnose what the book's traces know: exemplars,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -20,11 +21,14 @@ func newDiagnoseCmd() *cobra.Command {
 		Short: "Say which hop got slower, with evidence",
 		Long: `Say which hop got slower, with evidence: the entry operation that left its
 baseline, and its added time split over the hops by self time, dependencies,
-links and queues. Asks Prometheus for sums and Jaeger for a handful of traces;
-any of theirs will do. Exits with 0 whether there is a spike or not.`,
+links and queues; or which hop began to fail. Asks Prometheus for sums and Jaeger
+or Tempo for a handful of traces; any of theirs will do, metrics alone and traces
+alone, too. Files of traces are OTLP (JSON or protobuf) or what Jaeger's page
+saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`,
 		Example: `  tenhop diagnose
   tenhop diagnose --entry "POST /checkout" --since 15m
   tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
+  tenhop diagnose --traces incident.json.gz
   tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,14 +41,13 @@ any of theirs will do. Exits with 0 whether there is a spike or not.`,
 			if err := parseBaseline(baseline, &cfg); err != nil {
 				return err
 			}
-			if cfg.Prometheus == "" {
+			if cfg.Prometheus == "" && cfg.Tempo == "" && len(cfg.Traces) == 0 {
 				state, err := readState(dir)
-				if err != nil {
-					return fmt.Errorf("%w; or give --prometheus and --jaeger", err)
-				}
-				cfg.Prometheus = state.Endpoints["prometheus"]
-				if cfg.Jaeger == "" {
-					cfg.Jaeger = state.Endpoints["jaeger"]
+				switch {
+				case err == nil:
+					cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
+				case cfg.Jaeger == "": // given, it can answer alone
+					return fmt.Errorf("%w; or give --prometheus and --jaeger, or --traces", err)
 				}
 			}
 			res, err := live.Run(cmd.Context(), cfg)
@@ -65,6 +68,8 @@ any of theirs will do. Exits with 0 whether there is a spike or not.`,
 	fl.StringVar(&dir, "dir", ".", "directory that holds .tenhop")
 	fl.StringVar(&cfg.Prometheus, "prometheus", "", "URL of Prometheus (default: the one of tenhop up)")
 	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: the one of tenhop up)")
+	fl.StringVar(&cfg.Tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
+	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringVar(&cfg.Entry, "entry", "", `only this edge operation, such as "POST /checkout"`)
 	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")

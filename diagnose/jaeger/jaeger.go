@@ -35,15 +35,6 @@ func New(base string, client *http.Client) (*Client, error) {
 // maxAnswer bounds an answer, in bytes.
 const maxAnswer = 256 << 20
 
-// Search says which traces to look for.
-type Search struct {
-	Service, Operation string
-	From, To           time.Time
-	Min, Max           time.Duration // of a span; 0 for any
-	Tags               map[string]string
-	Limit              int
-}
-
 // Services lists the services that have sent spans.
 func (c *Client) Services(ctx context.Context) ([]string, error) {
 	var a struct {
@@ -54,7 +45,7 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 }
 
 // Traces searches.
-func (c *Client) Traces(ctx context.Context, s Search) ([]diagnose.Trace, error) {
+func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]diagnose.Trace, error) {
 	q := url.Values{"service": {s.Service}, "limit": {strconv.Itoa(s.Limit)},
 		"start": {strconv.FormatInt(s.From.UnixMicro(), 10)}, "end": {strconv.FormatInt(s.To.UnixMicro(), 10)}}
 	if s.Operation != "" {
@@ -66,12 +57,8 @@ func (c *Client) Traces(ctx context.Context, s Search) ([]diagnose.Trace, error)
 	if s.Max > 0 {
 		q.Set("maxDuration", s.Max.String())
 	}
-	if len(s.Tags) > 0 {
-		tags, err := json.Marshal(s.Tags)
-		if err != nil {
-			return nil, err
-		}
-		q.Set("tags", string(tags))
+	if s.Failed {
+		q.Set("tags", `{"error":"true"}`)
 	}
 	var a traces
 	if err := c.get(ctx, "/api/traces", q, &a); err != nil {
@@ -119,6 +106,15 @@ type traces struct {
 			Tags        []tag  `json:"tags"`
 		} `json:"processes"`
 	} `json:"data"`
+}
+
+// Decode reads traces as Jaeger's pages save them.
+func Decode(body []byte) ([]diagnose.Trace, error) {
+	var a traces
+	if err := json.Unmarshal(body, &a); err != nil {
+		return nil, fmt.Errorf("not Jaeger's JSON: %w", err)
+	}
+	return a.decode(), nil
 }
 
 type tag struct {

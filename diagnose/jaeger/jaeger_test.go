@@ -31,7 +31,7 @@ func TestTraces(t *testing.T) {
 	}}
 	short := diagnose.Trace{ID: "b", Spans: []diagnose.Span{{ID: "3", Service: "gateway", Operation: "POST /pay", Start: at, Duration: time.Millisecond}}}
 	c := client(t, sourcetest.Jaeger(t, long, short))
-	q := jaeger.Search{Service: "gateway", Operation: "POST /pay", From: at.Add(-time.Minute), To: at.Add(time.Minute), Min: 500 * time.Millisecond, Limit: 5}
+	q := diagnose.Search{Service: "gateway", Operation: "POST /pay", From: at.Add(-time.Minute), To: at.Add(time.Minute), Min: 500 * time.Millisecond, Limit: 5}
 	found, err := c.Traces(t.Context(), q)
 	if err != nil || len(found) != 1 || found[0].ID != "a" {
 		t.Fatalf("%+v, %v; want the long one", found, err)
@@ -73,7 +73,7 @@ func TestWhatIsNoJaeger(t *testing.T) {
 			ask := client(t, srv)
 			for what, question := range map[string]func(context.Context) error{
 				"services": func(ctx context.Context) error { _, err := ask.Services(ctx); return err },
-				"search":   func(ctx context.Context) error { _, err := ask.Traces(ctx, jaeger.Search{Service: "a"}); return err },
+				"search":   func(ctx context.Context) error { _, err := ask.Traces(ctx, diagnose.Search{Service: "a"}); return err },
 				"trace":    func(ctx context.Context) error { _, err := ask.Trace(ctx, "a"); return err },
 			} {
 				if err := question(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
@@ -85,4 +85,28 @@ func TestWhatIsNoJaeger(t *testing.T) {
 	if _, err := jaeger.New("localhost:16686", http.DefaultClient); err == nil {
 		t.Error("an address without http:// is taken")
 	}
+}
+
+// Whatever Jaeger answers, it is read or refused, and what was read can be
+// measured.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"data":[{"traceID":"a","spans":[{"spanID":"1","operationName":"GET /","startTime":1700000000000000,"duration":5,"processID":"p",
+		"references":[{"refType":"CHILD_OF","traceID":"a","spanID":"0"}],"tags":[{"key":"error","type":"bool","value":true},{"key":"n","value":1.5}]}],
+		"processes":{"p":{"serviceName":"gateway","tags":[{"key":"service.version","value":"1"}]}}}]}`))
+	f.Add([]byte(`{"data":[{"traceID":"a","spans":[{"spanID":"1","references":[{"traceID":"a","spanID":"2"}]},{"spanID":"2","references":[{"traceID":"a","spanID":"1"}]}]}]}`))
+	f.Add([]byte(`{"data":null,"errors":[{"code":404}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		found, err := jaeger.Decode(b)
+		if err != nil && len(found) > 0 {
+			t.Errorf("%d traces beside the error %v", len(found), err)
+		}
+		book := diagnose.NewBook()
+		for _, tr := range found {
+			book.Add(tr)
+			if s, ok := diagnose.FirstFailing(tr); ok && !s.Failed {
+				t.Errorf("%+v has not failed", s)
+			}
+		}
+		book.Diagnose(diagnose.Options{})
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/jaeger"
 )
 
 // evidence is what was read of an entry's traces.
@@ -50,13 +49,17 @@ func (e evidence) tell(res *diagnose.Result, red bool) {
 
 // edge makes the operation that requests begin with the entry, where metrics
 // could not tell it from those behind it.
-func edge(ctx context.Context, c *jaeger.Client, ev diagnose.Evidence, opt diagnose.Options, res *diagnose.Result) (int, error) {
-	found, err := c.Traces(ctx, jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To, Limit: handful})
+func edge(ctx context.Context, c tracer, ev diagnose.Evidence, opt diagnose.Options, res *diagnose.Result) (int, error) {
+	found, err := c.Traces(ctx, diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To, Limit: handful})
 	if err != nil {
 		return 0, err
 	}
-	first, ok := diagnose.Edge(found)
-	if !ok || opt.Entry != "" || first.Service == res.Entry.Service && first.Operation == res.Entry.Operation {
+	edges := diagnose.Edges(found)
+	if len(edges) == 0 || opt.Entry != "" {
+		return len(found), nil
+	}
+	first := edges[0]
+	if first.Service == res.Entry.Service && first.Operation == res.Entry.Operation {
 		return len(found), nil
 	}
 	ev.Entries = slices.DeleteFunc(slices.Clone(ev.Entries), func(e diagnose.EntrySeries) bool {
@@ -75,9 +78,12 @@ const handful = 20
 
 // traces reads slow and, where more fail, failed traces of the spike, and
 // ordinary ones to compare with.
-func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (e evidence, err error) {
+func traces(ctx context.Context, c tracer, res diagnose.Result, red bool) (e evidence, err error) {
+	if red {
+		return draw(ctx, c, res)
+	}
 	border := time.Duration((res.BaselineMS + res.AddedMS/2) * float64(time.Millisecond))
-	during := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
+	during := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
 	before := during
 	before.From = res.Baseline.From
 	consumer := res.Entry.Consumer
@@ -92,8 +98,8 @@ func traces(ctx context.Context, c *jaeger.Client, res diagnose.Result) (e evide
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	if res.Errors != nil {
-		bad := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
-			Tags: map[string]string{"error": "true"}, Limit: handful}
+		bad := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
+			Failed: true, Limit: handful}
 		before.Max = 0 // failing is often fast
 		before.To = res.Window.From
 		g.Go(func() (err error) {
@@ -133,8 +139,8 @@ const drawn = 100
 
 // draw reads traces of an entry that say how its time is spent, whatever it was,
 // and tells the slow and the failed ones apart.
-func draw(ctx context.Context, c *jaeger.Client, res diagnose.Result) (e evidence, err error) {
-	q := jaeger.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: drawn}
+func draw(ctx context.Context, c tracer, res diagnose.Result) (e evidence, err error) {
+	q := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: drawn}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		q := q

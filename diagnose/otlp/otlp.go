@@ -1,0 +1,284 @@
+// Package otlp reads traces from files: OTLP as JSON (one message, one a line as
+// the collector's file exporter writes it, or an array of them), OTLP as
+// protobuf (one message, or each behind its length in four bytes), either of
+// them compressed with gzip, and what Jaeger's pages save as JSON.
+package otlp
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/jaeger"
+)
+
+// maxMessage bounds one message, in bytes.
+const maxMessage = 256 << 20
+
+// Stats is what was read.
+type Stats struct {
+	Spans    int
+	Timeless int // spans without a start, which are left out
+}
+
+// ReadFile reads a file and hands its spans to add by their trace. An error
+// names the file and the line or, in protobuf, the byte; what was read before
+// has been handed over.
+func ReadFile(path string, add func(trace string, s diagnose.Span)) (Stats, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Stats{}, err
+	}
+	defer f.Close()
+	return Read(f, path, add)
+}
+
+// Read reads what ReadFile reads; name is what errors call it.
+func Read(r io.Reader, name string, add func(trace string, s diagnose.Span)) (Stats, error) {
+	d := decoder{name: name, add: add}
+	in := bufio.NewReaderSize(r, 1<<16)
+	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return d.stats, fmt.Errorf("%s: %w", name, err)
+		}
+		in = bufio.NewReaderSize(z, 1<<16)
+	}
+	first, err := firstByte(in)
+	switch {
+	case errors.Is(err, io.EOF):
+		return d.stats, fmt.Errorf("%s is empty", name)
+	case err != nil:
+		return d.stats, fmt.Errorf("%s: %w", name, err)
+	case first == '{' || first == '[':
+		err = d.json(in)
+	default:
+		err = d.protobuf(in)
+	}
+	return d.stats, err
+}
+
+// firstByte is the first one that is no white space; a newline is the tag of a
+// protobuf message, too, and stays.
+func firstByte(in *bufio.Reader) (byte, error) {
+	for n := 1; ; n++ {
+		b, err := in.Peek(n)
+		if len(b) < n {
+			if n > 1 {
+				return b[0], nil // nothing but white space, or a very short message
+			}
+			return 0, err
+		}
+		if c := b[n-1]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			if n > 1 && c != '{' && c != '[' {
+				return b[0], nil
+			}
+			return c, nil
+		}
+		if n == 1<<10 {
+			return b[0], nil
+		}
+	}
+}
+
+type decoder struct {
+	name  string
+	add   func(string, diagnose.Span)
+	stats Stats
+}
+
+func (d *decoder) json(in io.Reader) error {
+	lines := &lineReader{r: in}
+	values := json.NewDecoder(lines)
+	for {
+		var raw json.RawMessage
+		if err := values.Decode(&raw); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			at := values.InputOffset()
+			var syntax *json.SyntaxError
+			switch {
+			case errors.As(err, &syntax):
+				at = syntax.Offset
+			case errors.Is(err, io.ErrUnexpectedEOF):
+				at = lines.at
+			}
+			return fmt.Errorf("%s:%d: %w", d.name, lines.line(at), err)
+		}
+		if err := d.value(raw); err != nil {
+			return fmt.Errorf("%s:%d: %w", d.name, lines.line(values.InputOffset()-int64(len(raw))), err)
+		}
+	}
+}
+
+// value reads one JSON value.
+func (d *decoder) value(raw json.RawMessage) error {
+	if raw[0] == '[' {
+		var list []json.RawMessage
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return err
+		}
+		for i, v := range list {
+			if err := d.value(v); err != nil {
+				return fmt.Errorf("element %d: %w", i, err)
+			}
+		}
+		return nil
+	}
+	var shape struct {
+		OTLP   json.RawMessage `json:"resourceSpans"`
+		Jaeger json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(raw, &shape); err != nil {
+		return fmt.Errorf("neither OTLP nor Jaeger: %w", err)
+	}
+	switch {
+	case shape.OTLP != nil:
+		td, err := (&ptrace.JSONUnmarshaler{}).UnmarshalTraces(raw)
+		if err != nil {
+			return fmt.Errorf("not OTLP: %w", err)
+		}
+		d.traces(td)
+		return nil
+	case shape.Jaeger != nil:
+		found, err := jaeger.Decode(raw)
+		for _, t := range found {
+			for _, s := range t.Spans {
+				d.span(t.ID, s)
+			}
+		}
+		return err
+	}
+	return errors.New("neither OTLP (resourceSpans) nor Jaeger (data)")
+}
+
+// protobuf reads one message, or several behind their lengths. A message begins
+// with the tag of its first field, 0x0a, a length below 16 MiB with zero.
+func (d *decoder) protobuf(in *bufio.Reader) error {
+	if first, err := in.Peek(1); err == nil && first[0] == 0x0a {
+		b, err := io.ReadAll(io.LimitReader(in, maxMessage+1))
+		if err != nil {
+			return fmt.Errorf("%s: byte %d: %w", d.name, len(b), err)
+		}
+		if len(b) > maxMessage {
+			return fmt.Errorf("%s: longer than %d bytes as one message", d.name, maxMessage)
+		}
+		return d.message(b, 0)
+	}
+	for at := int64(0); ; {
+		var size [4]byte
+		if _, err := io.ReadFull(in, size[:]); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: byte %d: a length is cut short: %w", d.name, at, err)
+		}
+		n := binary.BigEndian.Uint32(size[:])
+		if n > maxMessage {
+			return fmt.Errorf("%s: byte %d: neither OTLP nor Jaeger, in JSON or in protobuf", d.name, at)
+		}
+		// Not by its word: a wrong length must not allocate what is not there.
+		b, err := io.ReadAll(io.LimitReader(in, int64(n)))
+		if err == nil && len(b) < int(n) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return fmt.Errorf("%s: byte %d: a message of %d bytes: %w", d.name, at, n, err)
+		}
+		if err := d.message(b, at+4); err != nil {
+			return err
+		}
+		at += 4 + int64(n)
+	}
+}
+
+func (d *decoder) message(b []byte, at int64) error {
+	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(b)
+	if err != nil {
+		return fmt.Errorf("%s: byte %d: not OTLP: %w", d.name, at, err)
+	}
+	d.traces(td)
+	return nil
+}
+
+func (d *decoder) traces(td ptrace.Traces) {
+	Spans(td, d.span)
+}
+
+func (d *decoder) span(trace string, s diagnose.Span) {
+	if s.Start.UnixNano() == 0 {
+		d.stats.Timeless++
+		return
+	}
+	d.stats.Spans++
+	d.add(trace, s)
+}
+
+// Spans hands the spans of OTLP traces to add.
+func Spans(td ptrace.Traces, add func(trace string, s diagnose.Span)) {
+	for _, rs := range td.ResourceSpans().All() {
+		resource := rs.Resource().Attributes()
+		service := text(resource, "service.name")
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				out := diagnose.Span{ID: s.SpanID().String(), Parent: s.ParentSpanID().String(), Service: service, Operation: s.Name(),
+					Kind: kinds[s.Kind()], Start: s.StartTimestamp().AsTime(), Failed: s.Status().Code() == ptrace.StatusCodeError,
+					Attributes: make(map[string]string, s.Attributes().Len()+2)}
+				out.Duration = s.EndTimestamp().AsTime().Sub(out.Start)
+				for _, k := range []string{"service.version", "service.instance.id"} {
+					if v := text(resource, k); v != "" {
+						out.Attributes[k] = v
+					}
+				}
+				for k, v := range s.Attributes().All() {
+					out.Attributes[k] = v.AsString()
+				}
+				add(s.TraceID().String(), out)
+			}
+		}
+	}
+}
+
+var kinds = map[ptrace.SpanKind]string{ptrace.SpanKindServer: "server", ptrace.SpanKindClient: "client",
+	ptrace.SpanKindProducer: "producer", ptrace.SpanKindConsumer: "consumer", ptrace.SpanKindInternal: "internal"}
+
+func text(m pcommon.Map, key string) string {
+	if v, ok := m.Get(key); ok {
+		return v.AsString()
+	}
+	return ""
+}
+
+// lineReader remembers where lines end.
+type lineReader struct {
+	r    io.Reader
+	at   int64
+	ends []int64
+}
+
+// Read implements io.Reader.
+func (l *lineReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	for i, b := range p[:n] {
+		if b == '\n' {
+			l.ends = append(l.ends, l.at+int64(i))
+		}
+	}
+	l.at += int64(n)
+	return n, err
+}
+
+// line is the number of the line that holds an offset.
+func (l *lineReader) line(offset int64) int {
+	return 1 + sort.Search(len(l.ends), func(i int) bool { return l.ends[i] >= offset })
+}
