@@ -10,7 +10,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/jaeger"
-	"github.com/tenhop/tenhop/diagnose/sourcetest"
+	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 )
 
 func client(t *testing.T, srv *httptest.Server) *jaeger.Client {
@@ -30,7 +30,7 @@ func TestTraces(t *testing.T) {
 			Attributes: map[string]string{"error": "true"}},
 	}}
 	short := diagnose.Trace{ID: "b", Spans: []diagnose.Span{{ID: "3", Service: "gateway", Operation: "POST /pay", Start: at, Duration: time.Millisecond}}}
-	c := client(t, sourcetest.Jaeger(t, long, short))
+	c := client(t, jaegertest.Serve(t, long, short))
 	q := diagnose.Search{Service: "gateway", Operation: "POST /pay", From: at.Add(-time.Minute), To: at.Add(time.Minute), Min: 500 * time.Millisecond, Limit: 5}
 	found, err := c.Traces(t.Context(), q)
 	if err != nil || len(found) != 1 || found[0].ID != "a" {

@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/diagnose/live"
-	"github.com/tenhop/tenhop/diagnose/sourcetest"
 )
 
 func checkPayment(t *testing.T, res diagnose.Result) {
@@ -32,7 +32,7 @@ func checkPayment(t *testing.T, res diagnose.Result) {
 // Without metrics, a sample of the traces has to do.
 func TestTracesAlone(t *testing.T) {
 	shop, now := world()
-	jaeger := sourcetest.Jaeger(t, requests(shop, now)...)
+	jaeger := jaegertest.Serve(t, requests(shop, now)...)
 	res := run(t, live.Config{Jaeger: jaeger.URL})
 	checkPayment(t, res)
 	if n := res.Sources[0].Read; n > 400 {

@@ -9,18 +9,19 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/diagnose/live"
-	"github.com/tenhop/tenhop/diagnose/sourcetest"
+	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
 )
 
 // world is a shop whose payment became slow forty seconds ago.
-func world() (sourcetest.Shop, time.Time) {
+func world() (promtest.Shop, time.Time) {
 	now := time.Now()
-	return sourcetest.Shop{Began: now.Add(-280 * time.Second), Onset: now.Add(-40 * time.Second), Slow: .3}, now
+	return promtest.Shop{Began: now.Add(-280 * time.Second), Onset: now.Add(-40 * time.Second), Slow: .3}, now
 }
 
 // requests are traces of the shop, one a second; payment takes what slow says.
-func requests(shop sourcetest.Shop, now time.Time) []diagnose.Trace {
+func requests(shop promtest.Shop, now time.Time) []diagnose.Trace {
 	var out []diagnose.Trace
 	for at := shop.Began; at.Before(now.Add(-time.Second)); at = at.Add(time.Second) {
 		took, region := 20*time.Millisecond, "us"
@@ -47,8 +48,8 @@ func run(t *testing.T, cfg live.Config) diagnose.Result {
 
 func TestBothSources(t *testing.T) {
 	shop, now := world()
-	prom := sourcetest.Prometheus(t, shop.Began, now, shop.Targets()...)
-	jaeger := sourcetest.Jaeger(t, requests(shop, now)...)
+	prom := promtest.Serve(t, shop.Began, now, shop.Targets()...)
+	jaeger := jaegertest.Serve(t, requests(shop, now)...)
 	res := run(t, live.Config{Prometheus: prom.URL, Jaeger: jaeger.URL})
 	if res.Verdict != diagnose.Spike || res.Findings[0].Hop != "payment" || res.Findings[0].Kind != diagnose.KindSelf {
 		t.Fatalf("%s: %+v", res.Verdict, res.Findings)
@@ -71,7 +72,7 @@ func TestBothSources(t *testing.T) {
 // metrics' answer.
 func TestHungJaeger(t *testing.T) {
 	shop, now := world()
-	prom := sourcetest.Prometheus(t, shop.Began, now, shop.Targets()...)
+	prom := promtest.Serve(t, shop.Began, now, shop.Targets()...)
 	for name, hangs := range map[string]string{"at once": "/api/services", "at the search": "/api/traces"} {
 		t.Run(name, func(t *testing.T) {
 			ended := make(chan struct{})
@@ -100,7 +101,7 @@ func TestHungJaeger(t *testing.T) {
 // Nobody can say what is normal from a time in which nothing happened.
 func TestIdleBaseline(t *testing.T) {
 	shop, now := world()
-	prom := sourcetest.Prometheus(t, shop.Began, now, shop.Rare())
+	prom := promtest.Serve(t, shop.Began, now, shop.Rare())
 	res := run(t, live.Config{Prometheus: prom.URL, BaselineFrom: shop.Began.Add(10 * time.Second), BaselineTo: shop.Onset.Add(-10 * time.Second)})
 	if res.Verdict != diagnose.Unsure || !strings.Contains(res.Why, "baseline holds 0 requests") {
 		t.Errorf("%s: %s; want unsure for want of a baseline", res.Verdict, res.Why)
@@ -132,12 +133,12 @@ func TestFailures(t *testing.T) {
 		{"http_server_request_duration_seconds_count", map[string]string{"service_name": "payment", "http_request_method": "POST", "http_route": "/charge"}},
 		{"http_client_request_duration_seconds_count", map[string]string{"service_name": "gateway", "http_request_method": "POST", "dependency": "payment"}},
 	} {
-		with := func(status, kind string, at func(time.Time) float64) sourcetest.Counter {
+		with := func(status, kind string, at func(time.Time) float64) promtest.Counter {
 			l := map[string]string{"http_response_status_code": status, "error_type": kind}
 			for k, v := range c.labels {
 				l[k] = v
 			}
-			return sourcetest.Counter{Name: c.family, Labels: l, At: at}
+			return promtest.Counter{Name: c.family, Labels: l, At: at}
 		}
 		to := &targets[[]int{0, 1, 0}[i]]
 		to.Counters = append(to.Counters, with("200", "", func(at time.Time) float64 { return 14 * at.Sub(shop.Began).Seconds() }),
@@ -151,7 +152,7 @@ func TestFailures(t *testing.T) {
 			}
 		}
 	}
-	prom, jaeger := sourcetest.Prometheus(t, shop.Began, now, targets...), sourcetest.Jaeger(t, traces...)
+	prom, jaeger := promtest.Serve(t, shop.Began, now, targets...), jaegertest.Serve(t, traces...)
 	for _, url := range []string{jaeger.URL, ""} {
 		res := run(t, live.Config{Prometheus: prom.URL, Jaeger: url})
 		if res.Verdict != diagnose.Errors || len(res.Findings) != 1 || res.Errors.Now < .25 || res.Errors.Baseline != 0 {

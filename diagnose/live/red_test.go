@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/diagnose/live"
-	"github.com/tenhop/tenhop/diagnose/sourcetest"
+	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
 )
 
 // Services without our middleware: metrics say that there is a spike, traces
@@ -15,8 +16,8 @@ import (
 // only traces know which of them is the edge.
 func TestPlainOtelhttp(t *testing.T) {
 	shop, now := world()
-	prom := sourcetest.Prometheus(t, shop.Began, now, shop.RED()...)
-	jaeger := sourcetest.Jaeger(t, requests(shop, now)...)
+	prom := promtest.Serve(t, shop.Began, now, shop.RED()...)
+	jaeger := jaegertest.Serve(t, requests(shop, now)...)
 	res := run(t, live.Config{Prometheus: prom.URL, Jaeger: jaeger.URL})
 	if res.Verdict != diagnose.Spike || res.Entry.Service != "gateway" || res.Entry.Operation != "POST /pay" || len(res.Findings) == 0 {
 		t.Fatalf("%s at %+v (%s): %+v", res.Verdict, res.Entry, res.Why, res.Findings)
@@ -35,13 +36,13 @@ func TestPlainOtelhttp(t *testing.T) {
 
 func TestPlainOtelhttpWithoutTraces(t *testing.T) {
 	shop, now := world()
-	prom := sourcetest.Prometheus(t, shop.Began, now, shop.RED()...)
+	prom := promtest.Serve(t, shop.Began, now, shop.RED()...)
 	res := run(t, live.Config{Prometheus: prom.URL, Entry: "POST /pay"})
 	if res.Verdict != diagnose.Unsure || !strings.Contains(res.Why, "traces have to tell") || res.AddedMS < 250 {
 		t.Errorf("%s (%s) +%.0f ms; want the spike, and that no hop can be named", res.Verdict, res.Why, res.AddedMS)
 	}
 	shop.Slow = 0
-	prom = sourcetest.Prometheus(t, shop.Began, now, shop.RED()...)
+	prom = promtest.Serve(t, shop.Began, now, shop.RED()...)
 	if res := run(t, live.Config{Prometheus: prom.URL}); res.Verdict != diagnose.None {
 		t.Errorf("%s (%s) without a fault", res.Verdict, res.Why)
 	}
@@ -54,7 +55,7 @@ func TestPlainOtelhttpFailures(t *testing.T) {
 	shop.Slow = 0
 	targets := shop.RED()
 	for i, route := range []string{"/pay", "/charge"} {
-		targets[i].Counters = append(targets[i].Counters, sourcetest.Counter{Name: "http_server_request_duration_seconds_count",
+		targets[i].Counters = append(targets[i].Counters, promtest.Counter{Name: "http_server_request_duration_seconds_count",
 			Labels: map[string]string{"http_request_method": "POST", "http_route": route, "http_response_status_code": "503"},
 			At:     func(at time.Time) float64 { return 6 * max(at.Sub(shop.Onset).Seconds(), 0) }})
 	}
@@ -66,7 +67,7 @@ func TestPlainOtelhttpFailures(t *testing.T) {
 			}
 		}
 	}
-	prom, jaeger := sourcetest.Prometheus(t, shop.Began, now, targets...), sourcetest.Jaeger(t, traces...)
+	prom, jaeger := promtest.Serve(t, shop.Began, now, targets...), jaegertest.Serve(t, traces...)
 	res := run(t, live.Config{Prometheus: prom.URL, Jaeger: jaeger.URL, Entry: "POST /pay"})
 	if res.Verdict != diagnose.Errors || len(res.Findings) == 0 || res.Findings[0].Hop != "payment" || res.Findings[0].Kind != diagnose.KindErrors || len(res.Findings[0].Exemplars) != 3 {
 		t.Errorf("%s (%s): %+v", res.Verdict, res.Why, res.Findings)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
-	"github.com/tenhop/tenhop/diagnose/sourcetest"
+	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
 )
 
 func clientOf(t *testing.T, srv *httptest.Server) *prometheus.Client {
@@ -32,14 +32,14 @@ func steps(values ...float64) func(time.Time) float64 {
 }
 
 // hopCounters are a hop's three families with the same values.
-func hopCounters(service, operation, entry string, at func(time.Time) float64) []sourcetest.Counter {
+func hopCounters(service, operation, entry string, at func(time.Time) float64) []promtest.Counter {
 	l := map[string]string{"service_name": service, "operation": operation, "entry": entry, "flow": "request", "protocol": "http"}
-	return []sourcetest.Counter{{Name: "hop_self_duration_seconds_sum", Labels: l, At: at},
+	return []promtest.Counter{{Name: "hop_self_duration_seconds_sum", Labels: l, At: at},
 		{Name: "hop_duration_seconds_sum", Labels: l, At: at}, {Name: "hop_duration_seconds_count", Labels: l, At: at}}
 }
 
-func target(instance string, counters ...[]sourcetest.Counter) sourcetest.Target {
-	t := sourcetest.Target{Job: "shop", Instance: instance, Every: 2 * time.Second}
+func target(instance string, counters ...[]promtest.Counter) promtest.Target {
+	t := promtest.Target{Job: "shop", Instance: instance, Every: 2 * time.Second}
 	for _, c := range counters {
 		t.Counters = append(t.Counters, c...)
 	}
@@ -50,29 +50,29 @@ func TestGrowthOfCounters(t *testing.T) {
 	nan := math.NaN()
 	for _, c := range []struct {
 		name, why string
-		targets   []sourcetest.Target
+		targets   []promtest.Target
 		want      []float64 // requests of payment in each of four steps
 	}{
-		{"restart of one replica", "the others must not count what they did in their whole lives", []sourcetest.Target{
+		{"restart of one replica", "the others must not count what they did in their whole lives", []promtest.Target{
 			target("payment-1", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, 1002, 1003, 1004))),
 			target("payment-2", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, 1002, 1003, 1004))),
 			target("payment-3", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, .5, 1.5, 2.5)))},
 			[]float64{3, 2.5, 3, 3}},
-		{"first seen", "a target that is scraped for the first time brings the work of its lifetime, which is no growth", []sourcetest.Target{
+		{"first seen", "a target that is scraped for the first time brings the work of its lifetime, which is no growth", []promtest.Target{
 			target("payment-1", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1001, 1002, 1003, 1004))),
 			target("payment-2", hopCounters("payment", "Charge", "POST /pay", steps(nan, nan, 5000, 5001, 5002)))},
 			[]float64{1, 1, 2, 2}},
-		{"new series of a known target", "it has been counting from zero since the scrape before", []sourcetest.Target{
+		{"new series of a known target", "it has been counting from zero since the scrape before", []promtest.Target{
 			target("payment-1", hopCounters("gateway", "POST /pay", "POST /pay", steps(1000, 1001, 1002, 1003, 1004)),
 				hopCounters("payment", "Charge", "POST /pay", steps(nan, nan, 7, 8, 9)))},
 			[]float64{0, 7, 1, 1}},
-		{"a scrape that failed", "what was done meanwhile is not lost", []sourcetest.Target{
+		{"a scrape that failed", "what was done meanwhile is not lost", []promtest.Target{
 			target("payment-1", hopCounters("payment", "Charge", "POST /pay", steps(1000, 1002, nan, 1006, 1008)))},
 			[]float64{2, 2, 2, 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			end := began.Add(8 * time.Second)
-			srv := sourcetest.Prometheus(t, began, end, c.targets...)
+			srv := promtest.Serve(t, began, end, c.targets...)
 			ev, _, err := clientOf(t, srv).Collect(t.Context(), began.Add(-time.Second), end)
 			if err != nil {
 				t.Fatal(err)
@@ -97,10 +97,10 @@ func TestGrowthOfCounters(t *testing.T) {
 // An entry is an edge operation, not whatever has its name.
 func TestEntries(t *testing.T) {
 	at := steps(0, 1, 2, 3, 4)
-	wait := sourcetest.Counter{Name: "hop_wait_duration_seconds_sum", At: at, Labels: map[string]string{"service_name": "gateway",
+	wait := promtest.Counter{Name: "hop_wait_duration_seconds_sum", At: at, Labels: map[string]string{"service_name": "gateway",
 		"operation": "GET /orders", "entry": "GET /orders", "flow": "request", "dependency": "order", "dependency_kind": "http"}}
 	end := began.Add(8 * time.Second)
-	srv := sourcetest.Prometheus(t, began, end, target("a", hopCounters("gateway", "GET /orders", "GET /orders", at), []sourcetest.Counter{wait},
+	srv := promtest.Serve(t, began, end, target("a", hopCounters("gateway", "GET /orders", "GET /orders", at), []promtest.Counter{wait},
 		hopCounters("order", "GET /orders", "GET /orders", at), hopCounters("gateway", "_OTHER", "_OTHER", at), hopCounters("gateway", "GET /", "", at)))
 	ev, _, err := clientOf(t, srv).Collect(t.Context(), began, end)
 	if err != nil {
@@ -117,8 +117,8 @@ func TestEntries(t *testing.T) {
 // The 95th percentile is that of one service's entry and of the baseline's
 // stretches, without the earlier spike between them.
 func TestP95(t *testing.T) {
-	bucket := func(service, le string, at func(time.Time) float64) sourcetest.Counter {
-		return sourcetest.Counter{Name: "hop_duration_seconds_bucket", At: at, Labels: map[string]string{
+	bucket := func(service, le string, at func(time.Time) float64) promtest.Counter {
+		return promtest.Counter{Name: "hop_duration_seconds_bucket", At: at, Labels: map[string]string{
 			"service_name": service, "operation": "GET /", "entry": "GET /", "flow": "request", "le": le}}
 	}
 	from := func(second, perSecond float64) func(time.Time) float64 {
@@ -129,7 +129,7 @@ func TestP95(t *testing.T) {
 		s := at.Sub(began).Seconds()
 		return 10 * (min(s, 100) + max(s-200, 0))
 	}
-	srv := sourcetest.Prometheus(t, began, end, target("a", []sourcetest.Counter{
+	srv := promtest.Serve(t, began, end, target("a", []promtest.Counter{
 		bucket("gateway", "0.1", spike), bucket("gateway", "1", from(0, 10)), bucket("gateway", "+Inf", from(0, 10)),
 		bucket("other", "0.1", from(1000, 0)), bucket("other", "1", from(0, 1000)), bucket("other", "+Inf", from(0, 1000)),
 	}))

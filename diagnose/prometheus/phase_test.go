@@ -7,7 +7,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
-	"github.com/tenhop/tenhop/diagnose/sourcetest"
+	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
 )
 
 var began = time.Unix(1_700_000_000, 0)
@@ -29,7 +29,7 @@ func TestScrapesOutOfPhase(t *testing.T) {
 					}
 					t.Run(fmt.Sprintf("%s/%s/%.1f/%s", c.kind, every, phase, after), func(t *testing.T) {
 						now := onset.Add(after)
-						srv := sourcetest.Prometheus(t, began, now, sourcetest.Shop{Began: began, Onset: onset, Slow: c.slow, Link: c.link,
+						srv := promtest.Serve(t, began, now, promtest.Shop{Began: began, Onset: onset, Slow: c.slow, Link: c.link,
 							Every: every, Gateway: every / 3, Payment: time.Duration(phase * float64(every))}.Targets()...)
 						client, err := prometheus.New(srv.URL, srv.Client())
 						if err != nil {

@@ -1,7 +1,6 @@
-// Package sourcetest serves synthetic evidence to tests: a Prometheus whose
-// targets are functions of time, queried by Prometheus's own engine, and a
-// Jaeger that holds given traces.
-package sourcetest
+// Package promtest serves synthetic metrics to tests: a Prometheus whose targets
+// are functions of time, queried by Prometheus's own engine.
+package promtest
 
 import (
 	"encoding/json"
@@ -36,9 +35,9 @@ type Target struct {
 	Counters      []Counter
 }
 
-// Prometheus scrapes the targets from start to end and answers
+// Serve scrapes the targets from start to end and answers
 // /api/v1/query_range and /api/v1/query.
-func Prometheus(t testing.TB, start, end time.Time, targets ...Target) *httptest.Server {
+func Serve(t testing.TB, start, end time.Time, targets ...Target) *httptest.Server {
 	t.Helper()
 	db, err := tsdb.Open(t.TempDir(), slog.New(slog.DiscardHandler), nil, tsdb.DefaultOptions(), nil)
 	if err != nil {

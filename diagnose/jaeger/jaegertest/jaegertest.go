@@ -1,4 +1,5 @@
-package sourcetest
+// Package jaegertest serves given traces to tests as Jaeger does.
+package jaegertest
 
 import (
 	"encoding/json"
@@ -12,9 +13,9 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 )
 
-// Jaeger holds the traces and answers the part of Jaeger's query API that a
+// Serve holds the traces and answers the part of Jaeger's query API that a
 // diagnosis uses: /api/services, /api/traces and /api/traces/{id}.
-func Jaeger(t testing.TB, traces ...diagnose.Trace) *httptest.Server {
+func Serve(t testing.TB, traces ...diagnose.Trace) *httptest.Server {
 	t.Helper()
 	newest := slices.Clone(traces)
 	slices.SortStableFunc(newest, func(a, b diagnose.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
