@@ -5,7 +5,7 @@ BIN := bin
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt lint acceptance acceptance-short eval bench-middleware fuzz \
         console console-test images \
-        real generate check ci
+        real programs compose-check outage generate check ci
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,22 @@ acceptance-short: ## the same with 100 checkouts and three hops chosen by a seed
 
 real: ## the services' tests on real PostgreSQL, Redis and Kafka, which it starts
 	deploy/real/run --require
+
+programs: ## the real collector and Jaeger from their modules into bin/ (about ten minutes the first time)
+	cd deploy/collector && GOWORK=off $(GO) build -o ../../$(BIN)/otelcol .
+	cd stack/jaegercontract && GOWORK=off $(GO) build -o ../../$(BIN)/jaeger github.com/jaegertracing/jaeger/cmd/jaeger
+
+compose-check: programs ## compose file, mounted configurations and manifests, each by its owner's own parser
+	COLLECTOR_DATA=/tmp $(BIN)/otelcol validate --config=otel-collector.yaml && echo "otel-collector.yaml: valid, says the collector"
+	$(BIN)/jaeger validate --config=deploy/jaeger/config.yaml && echo "deploy/jaeger/config.yaml: valid, says Jaeger"
+	cd deploy/composecheck && GOWORK=off $(GO) test -count=1 -v .
+	cd deploy/kubecheck && GOWORK=off $(GO) test -count=1 -v .
+	@echo "NOT CHECKED by its owner's parser: deploy/loki/loki.yaml (see docs/stack.md)"
+
+OUTAGE ?= full
+outage: programs ## Jaeger away and back under load, a collector that answers nothing (about five minutes)
+	TENHOP_OUTAGE=$(OUTAGE) TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol \
+		$(GO) test -count=1 -v -timeout 30m ./deploy/outage
 
 eval: ## accuracy on the recorded incidents in TENHOP_CORPORA
 	$(GO) run ./cmd/tenhop eval --corpus $${TENHOP_CORPORA:-../shared/corpora}
