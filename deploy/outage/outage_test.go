@@ -48,6 +48,10 @@ func chosen(t *testing.T) plan {
 	return plan{}
 }
 
+// settle is how long after a change nothing is measured: programs start and stop
+// then, on the same machine.
+const settle = time.Second
+
 // work is how long the second hop sleeps, in place of a database.
 const work = 5 * time.Millisecond
 
@@ -147,9 +151,11 @@ func TestJaegerGoesAndComesBack(t *testing.T) {
 	for i := range p.pairs {
 		on := p95(s.drive(t, p.rate, p.window))
 		j.stop(t)
+		s.drive(t, p.rate, settle)
 		off := p95(s.drive(t, p.rate, p.window))
 		waiting := c.queued(t)
 		j.start(t)
+		s.drive(t, p.rate, settle)
 		logs = append(logs, math.Log(off/on))
 		t.Logf("pair %2d: p95 %.2f ms with Jaeger, %.2f ms without, ratio %.3f; %.0f batches wait in the collector",
 			i+1, on, off, off/on, waiting)

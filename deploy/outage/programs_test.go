@@ -151,7 +151,8 @@ func (j *jaeger) wait(t *testing.T, traces []string) (missing []string) {
 // collector is the repository's otel-collector.yaml in front of Jaeger.
 type collector struct{ otlp, metrics string }
 
-func startCollector(t *testing.T, jaeger string) *collector {
+// startCollector runs it with other settings besides, each key::key=value.
+func startCollector(t *testing.T, jaeger string, settings ...string) *collector {
 	t.Helper()
 	bin := program(t, "TENHOP_COLLECTOR_BIN", "../collector", ".")
 	c := &collector{otlp: free(t), metrics: free(t)}
@@ -172,6 +173,9 @@ func startCollector(t *testing.T, jaeger string) *collector {
 			"[{pull: {exporter: {prometheus: {host: %s, port: %s}}}}]", host, port),
 	} {
 		args = append(args, "--set="+key+"="+value)
+	}
+	for _, s := range settings {
+		args = append(args, "--set="+s)
 	}
 	cmd := exec.CommandContext(t.Context(), bin, args...)
 	cmd.Env = append(os.Environ(), "COLLECTOR_DATA="+t.TempDir(), "JAEGER_OTLP_ENDPOINT="+jaeger, "VENDOR_OTLP_ENDPOINT=http://"+nowhere)
