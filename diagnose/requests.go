@@ -144,11 +144,11 @@ func (b *Book) interval(base, now sample, parts []int) [2]float64 {
 			shares = append(shares, (p1-p0)/(t1-t0))
 		}
 	}
-	return middle(shares)
+	return interval90(shares)
 }
 
-// middle is the range that holds the middle 90 % of values.
-func middle(v []float64) [2]float64 {
+// interval90 is the range that holds the middle 90 % of values.
+func interval90(v []float64) [2]float64 {
 	if len(v) == 0 {
 		return [2]float64{}
 	}
