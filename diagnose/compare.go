@@ -44,18 +44,25 @@ const (
 	maxWords    = 10   // of a log line
 )
 
-// Profile is what Compare keeps of the traces of a time.
+// Bounds of a Profile's memory.
+const (
+	maxSamples = 4096    // of a unit's times
+	maxSteps   = 200_000 // different ones, after which new ones are not counted
+)
+
+// Profile is what Compare keeps of the traces of a time: a sample of the times
+// of each unit, and counts. It grows with what is distinct, not with traces.
 type Profile struct {
 	traces int
 	times  map[unit]*spent
 	steps  map[step]*occurrence
+	calls  map[call]string  // names of events
 	called map[string]entry // by the name of the event
-	names  map[[2]string]string
 }
 
 // NewProfile returns a Profile of nothing.
 func NewProfile() *Profile {
-	return &Profile{times: map[unit]*spent{}, steps: map[step]*occurrence{}, called: map[string]entry{}, names: map[[2]string]string{}}
+	return &Profile{times: map[unit]*spent{}, steps: map[step]*occurrence{}, calls: map[call]string{}, called: map[string]entry{}}
 }
 
 // Add takes in a trace and the lines its services logged meanwhile. It needs

@@ -33,6 +33,13 @@ const (
 // entry is where work on a request begins at a service.
 type entry struct{ service, operation string }
 
+// call is an operation of a service's own that calls another, or "" where the
+// call has no span of its own.
+type call struct {
+	operation string
+	to        entry
+}
+
 type event struct {
 	at   time.Time
 	took time.Duration
@@ -84,12 +91,11 @@ func (p *Profile) addFlow(t Trace, logs []LogLine, parent, root []int) {
 
 // call names an event and keeps whom it calls.
 func (p *Profile) call(operation string, callee Span) string {
-	to := entry{callee.Service, callee.Operation}
-	k := [2]string{operation, to.service + " " + to.operation}
-	name, ok := p.names[k]
+	c := call{operation, entry{callee.Service, callee.Operation}}
+	name, ok := p.calls[c]
 	if !ok {
-		name = strings.TrimSpace(operation + " calls " + k[1])
-		p.names[k], p.called[name] = name, to
+		name = strings.TrimSpace(operation + " calls " + callee.Service + " " + callee.Operation)
+		p.calls[c], p.called[name] = name, c.to
 	}
 	return name
 }
@@ -98,6 +104,9 @@ func (p *Profile) count(k step, after string) {
 	for _, k.after = range [...]string{whole, after} {
 		o := p.steps[k]
 		if o == nil {
+			if len(p.steps) >= maxSteps {
+				continue
+			}
 			o = &occurrence{}
 			p.steps[k] = o
 		}
@@ -129,16 +138,28 @@ func home(t Trace, root []int, l LogLine) int {
 // each once, the first maxWords of them. What differs from line to line nearly
 // always holds a digit, or comes in lists of words that repeat.
 func template(message string) string {
-	var words []string
-	for _, w := range strings.FieldsFunc(message, func(r rune) bool { return strings.ContainsRune(" \t\r\n[](){}<>,;:=\"'|", r) }) {
-		if !strings.ContainsAny(w, "0123456789") && !slices.Contains(words, w) {
-			if words = append(words, w); len(words) == maxWords {
-				break
-			}
+	words, digit, from := make([]string, 1, maxWords+1), false, 0
+	words[0] = "logs"
+	for i := 0; i <= len(message) && len(words) <= maxWords; i++ {
+		if i < len(message) && !breaks[message[i]] {
+			digit = digit || message[i] >= '0' && message[i] <= '9'
+			continue
 		}
+		if w := message[from:i]; w != "" && !digit && !slices.Contains(words[1:], w) {
+			words = append(words, w)
+		}
+		digit, from = false, i+1
 	}
-	return "logs " + strings.Join(words, " ")
+	return strings.Join(words, " ")
 }
+
+// breaks says which bytes part words.
+var breaks = func() (b [256]bool) {
+	for _, c := range []byte(" \t\r\n[](){}<>,;:=\"'|") {
+		b[c] = true
+	}
+	return b
+}()
 
 // found is a step and how often it was taken: in x of n traces, now in y of m.
 type found struct {

@@ -2,7 +2,10 @@ package diagnose
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -149,23 +152,83 @@ func TestRelationsOfBrokenTraces(t *testing.T) {
 	NewProfile().Add(Trace{Spans: []Span{{ID: "1", Parent: "2", Service: "a"}, {ID: "2", Parent: "1", Service: "a"}}}, nil)
 }
 
-// Spans a second of one core, from decoded traces to a comparison: about
-// 1 million is wanted.
+// Two ways to the same times.
+func TestOwnTimes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	for range 200 {
+		var tr Trace
+		for i := range 12 {
+			s := Span{ID: fmt.Sprint(i), Start: time.Unix(0, rng.Int64N(100)), Duration: time.Duration(rng.Int64N(60))}
+			if i > 0 {
+				s.Parent = fmt.Sprint(rng.IntN(i))
+			}
+			tr.Spans = append(tr.Spans, s)
+		}
+		parent, _ := relations(tr)
+		if a, b := SelfTimes(tr), ownTimes(tr, parent); !slices.Equal(a, b) {
+			t.Fatalf("%v and %v of %+v", a, b, tr)
+		}
+	}
+}
+
+// What a profile holds must depend on what is distinct, not on how much there is.
+func TestProfileIsBounded(t *testing.T) {
+	var trace Trace
+	shop(1, 1, func(_ int, t *Trace, _ *[]LogLine) { trace = *t })
+	p := NewProfile()
+	for i := range 3 * maxSamples {
+		trace.Spans[6].Duration = time.Duration(i) * time.Millisecond
+		p.Add(trace, []LogLine{{Service: "pay", Message: fmt.Sprintf("order %d", i), Time: trace.Spans[4].Start}})
+	}
+	if len(p.steps) > 40 {
+		t.Errorf("%d different steps of one kind of trace", len(p.steps))
+	}
+	for u, s := range p.times {
+		if s.flush(); len(s.values) != maxSamples || s.traces != 3*maxSamples {
+			t.Errorf("%v: %d values of %d traces, want %d", u, len(s.values), s.traces, maxSamples)
+		}
+	}
+	late := 0
+	for _, v := range p.times[unit{service: "bank", operation: "authorise", parent: "authorise"}].values {
+		if v >= 2*maxSamples {
+			late++
+		}
+	}
+	if share := float64(late) / maxSamples; math.Abs(share-1./3) > .05 {
+		t.Errorf("%.0f %% of the sample is from the last third of the traces", 100*share)
+	}
+}
+
+// Spans a second, from decoded traces to a comparison, and the memory held.
 func BenchmarkCompare(b *testing.B) {
 	var traces []Trace
-	for seed := range uint64(20) {
-		shop(50, seed, func(_ int, t *Trace, _ *[]LogLine) { traces = append(traces, *t) })
-	}
 	spans := 0
-	for b.Loop() {
-		base, now := NewProfile(), NewProfile()
-		for _, t := range traces {
-			base.Add(t, nil)
-			now.Add(t, nil)
-			spans += 2 * len(t.Spans)
-		}
-		Compare(base, now)
+	for seed := range uint64(20) {
+		shop(50, seed, func(_ int, t *Trace, _ *[]LogLine) {
+			traces = append(traces, *t)
+			spans += len(t.Spans)
+		})
 	}
-	b.ReportMetric(float64(spans)/b.Elapsed().Seconds(), "spans/s")
-	b.ReportAllocs()
+	for _, passes := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprintf("spans=%d", 2*passes*spans), func(b *testing.B) {
+			var base, now *Profile
+			for b.Loop() {
+				base, now = NewProfile(), NewProfile()
+				for range passes {
+					for _, t := range traces {
+						base.Add(t, nil)
+						now.Add(t, nil)
+					}
+				}
+				Compare(base, now)
+			}
+			b.ReportMetric(float64(2*passes*spans*b.N)/b.Elapsed().Seconds(), "spans/s")
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			b.ReportMetric(float64(m.HeapAlloc)/(1<<20), "heap-MB")
+			runtime.KeepAlive(base)
+			runtime.KeepAlive(now)
+		})
+	}
 }

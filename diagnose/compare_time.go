@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -12,11 +13,13 @@ import (
 type unit struct{ service, operation, parent, callee string }
 
 // spent is the own time of a unit: the mean of its spans in each trace that has
-// any, in milliseconds.
+// any, in milliseconds; of many traces, a uniform sample (Vitter 1985, R).
 type spent struct {
-	values      []float64
-	spans, last int // spans in all, and in the trace of the last value
-	trace       int // of the last value
+	values        []float64
+	traces, spans int
+	trace, n      int // the trace at hand and its spans so far
+	mean          float64
+	rng           rand.PCG
 }
 
 // addTimes keeps the own time of each unit: its duration minus the union of its
@@ -28,7 +31,7 @@ func (p *Profile) addTimes(t Trace, parent []int) {
 			callee[par] = s.Service
 		}
 	}
-	for i, self := range SelfTimes(t) {
+	for i, self := range ownTimes(t, parent) {
 		s := t.Spans[i]
 		u := unit{service: s.Service, operation: s.Operation, callee: callee[i]}
 		if par := parent[i]; par >= 0 && u.callee == "" {
@@ -43,14 +46,60 @@ func (p *Profile) addTimes(t Trace, parent []int) {
 	}
 }
 
+// ownTimes is SelfTimes for a trace whose parents are known by index.
+func ownTimes(t Trace, parent []int) []time.Duration {
+	n := len(t.Spans)
+	byStart := make([]int, n)
+	for i := range byStart {
+		byStart[i] = i
+	}
+	slices.SortFunc(byStart, func(a, b int) int { return t.Spans[a].Start.Compare(t.Spans[b].Start) })
+	own, reached := make([]time.Duration, n), make([]time.Time, n)
+	for i, s := range t.Spans {
+		own[i], reached[i] = s.Duration, s.Start
+	}
+	for _, i := range byStart {
+		p := parent[i]
+		if p < 0 {
+			continue
+		}
+		from, to := t.Spans[i].Start, t.Spans[i].Start.Add(t.Spans[i].Duration)
+		if from.Before(reached[p]) {
+			from = reached[p]
+		}
+		if end := t.Spans[p].Start.Add(t.Spans[p].Duration); to.After(end) {
+			to = end
+		}
+		if to.After(from) {
+			own[p] -= to.Sub(from)
+			reached[p] = to
+		}
+	}
+	return own
+}
+
 func (s *spent) add(trace int, ms float64) {
 	if s.trace != trace {
-		s.values, s.trace, s.last = append(s.values, 0), trace, 0
+		s.flush()
+		s.trace = trace
 	}
 	s.spans++
-	s.last++
-	v := &s.values[len(s.values)-1]
-	*v += (ms - *v) / float64(s.last)
+	s.n++
+	s.mean += (ms - s.mean) / float64(s.n)
+}
+
+// flush takes the trace at hand into the sample.
+func (s *spent) flush() {
+	if s.n == 0 {
+		return
+	}
+	s.traces++
+	if len(s.values) < maxSamples {
+		s.values = append(s.values, s.mean)
+	} else if i := rand.New(&s.rng).IntN(s.traces); i < maxSamples {
+		s.values[i] = s.mean
+	}
+	s.n, s.mean = 0, 0
 }
 
 // latency returns each service's unit that grew most and most surely. When most
@@ -59,6 +108,11 @@ func (s *spent) add(trace int, ms float64) {
 func latency(base, now *Profile) map[string]Suspect {
 	type link struct{ caller, callee string }
 	best, links, callees := map[string]Suspect{}, map[link]Suspect{}, map[string]map[string]bool{}
+	for _, p := range []*Profile{base, now} {
+		for _, s := range p.times {
+			s.flush()
+		}
+	}
 	var least []float64
 	for u, b := range now.times {
 		if a := base.times[u]; a != nil {
@@ -83,7 +137,7 @@ func latency(base, now *Profile) map[string]Suspect {
 			continue
 		}
 		s := Suspect{Service: u.service, Operation: u.operation, Kind: KindSelf, Score: w, P: worse(a.values, b.values) * tests}
-		s.Evidence = fmt.Sprintf("median %.1f ms in %d traces, now %.1f ms in %d", middle(a.values), len(a.values), middle(b.values), len(b.values))
+		s.Evidence = fmt.Sprintf("median %.1f ms in %d traces, now %.1f ms in %d", middle(a.values), a.traces, middle(b.values), b.traces)
 		if u.callee == "" {
 			put(best, u.service, s)
 		} else {
