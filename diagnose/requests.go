@@ -65,6 +65,23 @@ func (b *Book) suspectOf(p part) key {
 // split compares two samples of an entry's requests part by part. Every moment
 // of a request is one part's, so the growth of all parts adds up to the mean's.
 func (b *Book) split(base, now sample, opt Options) []Finding {
+	out := b.shares(base, now, opt.MinShare)
+	for i := range out {
+		f := &out[i]
+		var parts []int
+		for j, p := range b.parts {
+			if b.suspectOf(p) == (key{f.Hop, f.Kind, f.Target}) {
+				parts = append(parts, j)
+			}
+		}
+		f.Interval = b.interval(base, now, parts)
+		f.CounterfactualMS = round(now.mean(seconds)*1000 - f.AddedMS)
+	}
+	return out
+}
+
+// shares is the split without how sure it is.
+func (b *Book) shares(base, now sample, least float64) []Finding {
 	added := now.mean(seconds) - base.mean(seconds)
 	before, after := base.profile(len(b.parts)), now.profile(len(b.parts))
 	groups := map[key][]int{}
@@ -75,19 +92,19 @@ func (b *Book) split(base, now sample, opt Options) []Finding {
 		}
 	}
 	var out []Finding
-	for _, k := range slices.SortedFunc(maps.Keys(groups), func(x, y key) int {
-		return cmp.Or(cmp.Compare(x.hop, y.hop), cmp.Compare(x.kind, y.kind), cmp.Compare(x.target, y.target))
-	}) {
+	for k, parts := range groups {
 		f := Finding{Hop: k.hop, Kind: k.kind, Target: k.target, Attributes: []Attribute{}, Exemplars: []string{}}
-		operations := map[string]float64{}
 		was, is := 0.0, 0.0
-		for _, i := range groups[k] {
+		for _, i := range parts {
 			was, is = was+before.time[i], is+after.time[i]
-			operations[b.parts[i].operation] += (after.time[i] - before.time[i]) * 1000
 		}
 		f.BaselineMS, f.NowMS, f.AddedMS = round(was*1000), round(is*1000), round((is-was)*1000)
-		if f.Share = round((is - was) / added); f.Share < opt.MinShare {
+		if f.Share = round((is - was) / added); f.Share < least {
 			continue
+		}
+		operations := map[string]float64{}
+		for _, i := range parts {
+			operations[b.parts[i].operation] += (after.time[i] - before.time[i]) * 1000
 		}
 		for _, op := range slices.SortedFunc(maps.Keys(operations), func(x, y string) int {
 			return cmp.Or(cmp.Compare(operations[y], operations[x]), cmp.Compare(x, y))
@@ -98,11 +115,11 @@ func (b *Book) split(base, now sample, opt Options) []Finding {
 		if len(f.Operations) == 1 || k.kind == KindLink {
 			f.Operations = nil
 		}
-		f.Interval = b.interval(base, now, groups[k])
-		f.CounterfactualMS = round((now.mean(seconds) - (is - was)) * 1000)
 		out = append(out, f)
 	}
-	slices.SortStableFunc(out, func(x, y Finding) int { return cmp.Compare(y.AddedMS, x.AddedMS) })
+	slices.SortFunc(out, func(x, y Finding) int {
+		return cmp.Or(cmp.Compare(y.AddedMS, x.AddedMS), cmp.Compare(x.Hop, y.Hop), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Target, y.Target))
+	})
 	return out
 }
 

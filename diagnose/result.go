@@ -35,7 +35,8 @@ type Result struct {
 	NowMS        float64  `json:"now_ms"`
 	AddedMS      float64  `json:"added_ms"`
 	P95          P95      `json:"p95"`
-	Errors       *Failing `json:"errors,omitempty"` // of the entry, when more fail
+	Quantiles    []Band   `json:"quantiles,omitempty"` // from traces
+	Errors       *Failing `json:"errors,omitempty"`    // of the entry, when more fail
 	Window       Range    `json:"window"`
 	Baseline     Range    `json:"baseline"` // from its first to its last moment
 
@@ -82,6 +83,27 @@ type Failing struct {
 	Type     string  `json:"type,omitempty"`
 }
 
+// Band is what was added around a quantile of the entry's duration, and where;
+// Requests are those of the sample that it rests on.
+type Band struct {
+	Quantile   float64    `json:"quantile"`
+	BaselineMS float64    `json:"baseline_ms"`
+	NowMS      float64    `json:"now_ms"`
+	AddedMS    float64    `json:"added_ms"`
+	Requests   Requests   `json:"requests"`
+	Parts      []BandPart `json:"parts"`
+}
+
+// BandPart is one suspect's part of a band.
+type BandPart struct {
+	Hop       string  `json:"hop"`
+	Operation string  `json:"operation"`
+	Kind      string  `json:"kind"`
+	Target    string  `json:"target,omitempty"`
+	AddedMS   float64 `json:"added_ms"`
+	Share     float64 `json:"share"`
+}
+
 // Calls is how often a call is made, a request of the entry.
 type Calls struct {
 	Baseline float64 `json:"baseline"`
@@ -110,22 +132,27 @@ type Requests struct {
 
 // Finding is one suspect.
 type Finding struct {
-	Rank             int         `json:"rank"`
-	Hop              string      `json:"hop"`
-	Operation        string      `json:"operation"`
-	Kind             string      `json:"kind"`
-	Target           string      `json:"target,omitempty"`
-	BaselineMS       float64     `json:"baseline_ms"`
-	NowMS            float64     `json:"now_ms"`
-	AddedMS          float64     `json:"added_ms"`
-	Share            float64     `json:"share"`
-	Interval         [2]float64  `json:"interval"` // 90 %, of the share
-	CounterfactualMS float64     `json:"counterfactual_ms"`
-	Operations       []Part      `json:"operations,omitempty"` // when several operations of the hop carry it
-	Errors           *Failing    `json:"errors,omitempty"`     // of the hop, for the kind errors
-	Calls            *Calls      `json:"calls,omitempty"`      // for the kind calls
-	Attributes       []Attribute `json:"attributes"`
-	Exemplars        []string    `json:"exemplars"`
+	Rank             int        `json:"rank"`
+	Hop              string     `json:"hop"`
+	Operation        string     `json:"operation"`
+	Kind             string     `json:"kind"`
+	Target           string     `json:"target,omitempty"`
+	BaselineMS       float64    `json:"baseline_ms"`
+	NowMS            float64    `json:"now_ms"`
+	AddedMS          float64    `json:"added_ms"`
+	Share            float64    `json:"share"`
+	Interval         [2]float64 `json:"interval"` // 90 %, of the share
+	CounterfactualMS float64    `json:"counterfactual_ms"`
+
+	// CounterfactualP95 is the 90 % interval of the entry's p95, had the hop's
+	// own time been that of the baseline; from traces.
+	CounterfactualP95 *[2]float64 `json:"counterfactual_p95_ms,omitempty"`
+
+	Operations []Part      `json:"operations,omitempty"` // when several operations of the hop carry it
+	Errors     *Failing    `json:"errors,omitempty"`     // of the hop, for the kind errors
+	Calls      *Calls      `json:"calls,omitempty"`      // for the kind calls
+	Attributes []Attribute `json:"attributes"`
+	Exemplars  []string    `json:"exemplars"`
 }
 
 // Part is one operation's share of a hop's finding.

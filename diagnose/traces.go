@@ -98,6 +98,37 @@ func Split(res *Result, before, now []Trace) {
 	res.rank()
 }
 
+// Foresee adds to a result what only requests as a whole can tell, from two
+// samples of its entry's traces, drawn without regard to how long they took: the
+// split of the quantiles, and what the p95 would be without each suspect.
+func Foresee(res *Result, before, now []Trace) {
+	if res.Entry.Flow == "async" {
+		return // the wait of an entry's customers is what traces are walked for
+	}
+	b := NewBook()
+	base, after := b.sampleOf(res.Entry, before), b.sampleOf(res.Entry, now)
+	b.foresee(res, base, after)
+}
+
+func (b *Book) foresee(res *Result, base, now sample) {
+	res.Quantiles = b.bands(base, now)
+	if len(base.requests) < minRequests {
+		return
+	}
+	for i := range res.Findings[:min(len(res.Findings), foreseen)] {
+		f := &res.Findings[i]
+		if f.Kind != KindSelf && f.Kind != KindDependency && f.Kind != KindLink {
+			continue
+		}
+		if p95 := b.counterfactual(key{f.Hop, f.Kind, f.Target}, base, now); p95[1] > 0 {
+			f.CounterfactualP95 = &p95
+		}
+	}
+}
+
+// foreseen is of how many findings the p95 without them is computed.
+const foreseen = 3
+
 // sampleOf measures an entry's requests from the traces that hold it.
 func (b *Book) sampleOf(e Entry, traces []Trace) sample {
 	var s sample
@@ -143,6 +174,7 @@ func (b *Book) Explain(res *Result) {
 		parts = []Range{res.Baseline}
 	}
 	base, now := b.during(res.Entry, parts), b.during(res.Entry, []Range{res.Window})
+	b.foresee(res, base, now)
 	border := time.Duration((res.BaselineMS + res.AddedMS/2) * float64(time.Millisecond))
 	var slow, normal, failed, before []Trace
 	for _, r := range now.requests {

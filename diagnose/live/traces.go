@@ -14,8 +14,7 @@ import (
 type evidence struct {
 	slow, normal, failed []diagnose.Trace
 
-	// before and now are drawn without regard to how long they took; only
-	// where metrics cannot split the added time.
+	// before and now are drawn without regard to how long they took.
 	before, now []diagnose.Trace
 }
 
@@ -37,6 +36,9 @@ func (e evidence) tell(res *diagnose.Result, red bool) {
 		if res.AddedMS > 0 && res.Verdict != diagnose.Errors {
 			diagnose.Split(res, e.before, e.now)
 		}
+	}
+	if len(e.now) > 0 && res.AddedMS > 0 {
+		diagnose.Foresee(res, e.before, e.now)
 	}
 	diagnose.Explain(res, e.slow, e.normal)
 	if res.Errors != nil {
@@ -80,7 +82,7 @@ const handful = 20
 // ordinary ones to compare with.
 func traces(ctx context.Context, c tracer, res diagnose.Result, red bool) (e evidence, err error) {
 	if red {
-		return draw(ctx, c, res)
+		return draw(ctx, c, res, drawn)
 	}
 	border := time.Duration((res.BaselineMS + res.AddedMS/2) * float64(time.Millisecond))
 	during := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
@@ -97,6 +99,13 @@ func traces(ctx context.Context, c tracer, res diagnose.Result, red bool) (e evi
 		before.From, before.To = res.Baseline.From, res.Baseline.To
 	}
 	g, gctx := errgroup.WithContext(ctx)
+	if res.AddedMS > 0 && consumer == nil {
+		g.Go(func() error {
+			sampled, err := draw(gctx, c, res, fewDrawn)
+			e.before, e.now = sampled.before, sampled.now
+			return err
+		})
+	}
 	if res.Errors != nil {
 		bad := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
 			Failed: true, Limit: handful}
@@ -135,12 +144,16 @@ func flows(traces []diagnose.Trace, consumer diagnose.Consumer, border time.Dura
 }
 
 // drawn is how many traces of either time are read to split the added time.
-const drawn = 100
+// Where they can, as many are enough for the quantiles.
+const (
+	drawn    = 100
+	fewDrawn = 60
+)
 
 // draw reads traces of an entry that say how its time is spent, whatever it was,
 // and tells the slow and the failed ones apart.
-func draw(ctx context.Context, c tracer, res diagnose.Result) (e evidence, err error) {
-	q := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: drawn}
+func draw(ctx context.Context, c tracer, res diagnose.Result, limit int) (e evidence, err error) {
+	q := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: limit}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		q := q

@@ -34,6 +34,7 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 		fmt.Fprintln(&b)
 		table(&b, r)
 	}
+	quantiles(&b, r)
 	for _, d := range r.Deploys {
 		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before\n", d.Service, d.Version, d.Seen.Format("15:04:05"), d.Before)
 	}
@@ -52,9 +53,21 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 			fmt.Fprintf(&b, "\n%s could not be asked, the answer rests on the rest: %s\n", s.Name, s.Error)
 		}
 	}
+	for _, s := range r.Sources {
+		if s.Note != "" {
+			fmt.Fprintf(&b, "\n%s: %s\n", s.Name, s.Note)
+		}
+	}
 	fmt.Fprintf(&b, "\ntook %.0f ms", r.TookMS)
 	for _, s := range r.Sources {
 		fmt.Fprintf(&b, ", %s %.0f ms for %d", s.Name, s.TookMS, s.Read)
+	}
+	for i, s := range r.Stages {
+		sep := ", "
+		if i == 0 {
+			sep = "; "
+		}
+		fmt.Fprintf(&b, "%s%s %.0f ms", sep, s.Name, s.TookMS)
 	}
 	fmt.Fprintln(&b)
 	_, err := io.WriteString(w, b.String())
@@ -151,6 +164,31 @@ func table(b *strings.Builder, r diagnose.Result) {
 				which = "failed"
 			}
 			fmt.Fprintf(b, "   %s: %s requests have %s=%s %.1f times as often\n", cmp.Or(f.Hop, r.Entry.Service), which, a.Key, a.Value, a.Lift)
+		}
+	}
+}
+
+// quantiles says where p50, p95 and p99 went, and where they would be without the
+// first findings.
+func quantiles(b *strings.Builder, r diagnose.Result) {
+	if len(r.Quantiles) == 0 {
+		return
+	}
+	fmt.Fprintln(b)
+	for _, q := range r.Quantiles {
+		fmt.Fprintf(b, "p%.0f  %s -> %s", 100*q.Quantile, ms(q.BaselineMS), ms(q.NowMS))
+		for i, p := range q.Parts[:min(len(q.Parts), 3)] {
+			sep := ", "
+			if i == 0 {
+				sep = "   "
+			}
+			fmt.Fprintf(b, "%s%s %.0f %%", sep, Name(diagnose.Finding{Hop: p.Hop, Kind: p.Kind, Target: p.Target}), 100*p.Share)
+		}
+		fmt.Fprintf(b, "   (%d and %d traces)\n", q.Requests.Baseline, q.Requests.Now)
+	}
+	for _, f := range r.Findings {
+		if p := f.CounterfactualP95; p != nil {
+			fmt.Fprintf(b, "without what %s added, p95 would be %s to %s\n", Name(f), ms(p[0]), ms(p[1]))
 		}
 	}
 }

@@ -35,6 +35,11 @@ func results() map[string]diagnose.Result {
 		Errors: &diagnose.Failing{Baseline: .001, Now: .4, Type: "UNAVAILABLE"}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}}}
 	unsure := base
 	unsure.Verdict, unsure.Why = diagnose.Unsure, "only 20s of traffic were seen; 1m0s are needed to know what is normal"
+	spike.Quantiles = []diagnose.Band{{Quantile: .5, BaselineMS: 38, NowMS: 530, AddedMS: 492, Requests: diagnose.Requests{Baseline: 6, Now: 6},
+		Parts: []diagnose.BandPart{{Hop: "payment", Kind: diagnose.KindSelf, AddedMS: 480, Share: .98}, {Hop: "order", Kind: diagnose.KindLink, Target: "checkout", AddedMS: 30, Share: .06}}},
+		{Quantile: .99, BaselineMS: 80, NowMS: 85, AddedMS: 5, Requests: diagnose.Requests{Baseline: 3, Now: 3}}}
+	spike.Findings[0].CounterfactualP95 = &[2]float64{70, 95}
+	spike.Stages = []diagnose.Stage{{Name: "collect", TookMS: 60}, {Name: "split", TookMS: 2}}
 	other := spike
 	other.Findings = []diagnose.Finding{
 		{Rank: 1, Kind: diagnose.KindMix, Target: "cart=large", BaselineMS: 30, NowMS: 330, AddedMS: 300, Share: .6,
