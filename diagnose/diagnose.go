@@ -98,6 +98,24 @@ func (r *Result) spiking(ev Evidence, spikes []spike, opt Options, b *Book) {
 	if len(r.Findings) == 0 && r.Verdict == Spike && !ev.RED {
 		r.Verdict, r.Why = Unsure, "no hop's time explains what was added; are all hops scraped?"
 	}
+	r.everywhere()
+}
+
+// What is spread over so many parts, none of them more than a quarter, is no
+// hop's fault but of something that they share.
+const (
+	sharedParts = 5
+	sharedMost  = .25
+)
+
+// everywhere says so when the added time is spread over all hops.
+func (r *Result) everywhere() {
+	if r.Verdict != Spike || len(r.Findings) < sharedParts || slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Share > sharedMost }) {
+		return
+	}
+	r.Verdict = Unsure
+	r.Why = fmt.Sprintf("the added time is spread over %d parts, none with more than %.0f %%: look first at what they share, such as a machine or a network",
+		len(r.Findings), 100*r.Findings[0].Share)
 }
 
 // tooShort says that a baseline is, or nothing.

@@ -96,6 +96,7 @@ func Split(res *Result, before, now []Trace) {
 		res.Verdict, res.Why = Unsure, "the traces read do not show what was added"
 	}
 	res.rank()
+	res.everywhere()
 }
 
 // Foresee adds to a result what only requests as a whole can tell, from two
