@@ -4,8 +4,8 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt lint acceptance acceptance-short eval bench-middleware fuzz \
-        console console-test images \
-        real programs compose-check outage generate check ci
+        real programs compose-check compose-run outage generate check ci
+.PHONY: console console-test images
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ compose-check: programs ## compose file, mounted configurations and manifests, e
 	cd deploy/composecheck && GOWORK=off $(GO) test -count=1 -v .
 	cd deploy/kubecheck && GOWORK=off $(GO) test -count=1 -v .
 	@echo "NOT CHECKED by its owner's parser: deploy/loki/loki.yaml (see docs/stack.md)"
+
+compose-run: programs ## docker-compose.yml on a Docker engine, with the end-to-end checks (TENHOP_STANDINS=1: images from programs at hand)
+	cd tools/prometheus && GOWORK=off $(GO) build -o ../../$(BIN)/prometheus github.com/prometheus/prometheus/cmd/prometheus
+	cd tools/alertmanager && GOWORK=off $(GO) build -o ../../$(BIN)/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager
+	cd tools/compose && GOWORK=off $(GO) build -o ../../$(BIN)/docker-compose github.com/docker/compose/v2/cmd
+	deploy/compose/run
 
 OUTAGE ?= full
 outage: programs ## Jaeger away and back under load, a collector that answers nothing (about five minutes)

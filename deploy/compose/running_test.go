@@ -1,0 +1,236 @@
+// Package compose_test looks at the storefront that deploy/compose/run has started
+// from docker-compose.yml, with the checks of the embedded mode: one trace of
+// thirteen services in the real Jaeger, an exemplar of the real Prometheus that
+// opens it, a slow hop that `tenhop diagnose` names.
+package compose_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/services"
+)
+
+// Where docker-compose.yml publishes them.
+const (
+	jaeger     = "http://127.0.0.1:16686"
+	prometheus = "http://127.0.0.1:9090"
+)
+
+func get(into any, address string, query url.Values) error {
+	resp, err := http.Get(address + "?" + query.Encode())
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %.300s", address, resp.Status, body)
+	}
+	return json.Unmarshal(body, into)
+}
+
+// until waits for a condition and says why it did not come true.
+func until(t *testing.T, what string, within time.Duration, ok func() error) {
+	t.Helper()
+	for deadline := time.Now().Add(within); ; time.Sleep(2 * time.Second) {
+		err := ok()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// span is a span of Jaeger's answer, as far as it is looked at.
+type span struct {
+	OperationName string
+	Duration      int64 // µs
+	ProcessID     string
+	References    []struct{ SpanID string }
+}
+
+type jaegerTrace struct {
+	TraceID   string
+	Spans     []span
+	Processes map[string]struct{ ServiceName string }
+}
+
+func (tr jaegerTrace) services() []string {
+	var names []string
+	for _, p := range tr.Processes {
+		if !slices.Contains(names, p.ServiceName) {
+			names = append(names, p.ServiceName)
+		}
+	}
+	return names
+}
+
+// TestTheStoryOnTheRealSystems goes from metrics to exemplar to trace to finding.
+func TestTheStoryOnTheRealSystems(t *testing.T) {
+	token := os.Getenv("TENHOP_CHAOS_TOKEN")
+	if os.Getenv("TENHOP_COMPOSE") == "" {
+		t.Skip("SKIPPED: docker-compose.yml was not started; make compose-run does so")
+	}
+	started := time.Now()
+	until(t, "every target is scraped", time.Minute, everyTargetIsUp)
+	until(t, "thirteen services are in one trace", 3*time.Minute, func() error {
+		tr, err := fullTrace()
+		if err == nil {
+			t.Logf("trace %s: %d spans of %d services in Jaeger", tr.TraceID, len(tr.Spans), len(tr.services()))
+		}
+		return err
+	})
+	// The baseline that diagnose asks for, and some to spare.
+	time.Sleep(time.Until(started.Add(2 * time.Minute)))
+
+	slow := exec.Command("docker", "exec", "tenhop-payment-1", "wget", "-qO-", "--header", "Authorization: Bearer "+token,
+		"--post-data", `{"kind":"latency","latency":"500ms","operation":"tenhop.v1.Payment/Charge","for":"15m"}`, "http://127.0.0.1:9464/chaos")
+	if out, err := slow.CombinedOutput(); err != nil {
+		t.Fatalf("make payment slow: %v\n%s", err, out)
+	}
+	injected := time.Now()
+	t.Run("an exemplar opens its trace", func(t *testing.T) { exemplarOpens(t, injected) })
+	t.Run("diagnose names the hop", func(t *testing.T) { located(t, injected) })
+}
+
+func everyTargetIsUp() error {
+	var answer struct {
+		Data struct {
+			ActiveTargets []struct {
+				Labels    map[string]string
+				Health    string
+				LastError string
+			}
+		}
+	}
+	if err := get(&answer, prometheus+"/api/v1/targets", nil); err != nil {
+		return err
+	}
+	up := 0
+	for _, target := range answer.Data.ActiveTargets {
+		if target.Health != "up" {
+			return fmt.Errorf("%s is %s: %s", target.Labels["job"], target.Health, target.LastError)
+		}
+		up++
+	}
+	if want := len(services.Names()) + 5; up != want {
+		return fmt.Errorf("%d targets are up, want %d", up, want)
+	}
+	return nil
+}
+
+func fullTrace() (jaegerTrace, error) {
+	var answer struct{ Data []jaegerTrace }
+	err := get(&answer, jaeger+"/api/traces", url.Values{"service": {"notification"}, "limit": {"50"}, "lookback": {"10m"}})
+	if err != nil {
+		return jaegerTrace{}, err
+	}
+	var most []string
+	for _, tr := range answer.Data {
+		names := tr.services()
+		if len(names) == len(services.Names()) {
+			return tr, nil
+		}
+		if len(names) > len(most) {
+			most = names
+		}
+	}
+	return jaegerTrace{}, fmt.Errorf("%d traces; the most services in one are %v", len(answer.Data), most)
+}
+
+// exemplarOpens takes a slow request's exemplar of the gateway's histogram.
+func exemplarOpens(t *testing.T, since time.Time) {
+	until(t, "an exemplar of a slow checkout is in Jaeger", 3*time.Minute, func() error {
+		var answer struct {
+			Data []struct {
+				Exemplars []struct {
+					Labels map[string]string
+					Value  string
+				}
+			}
+		}
+		err := get(&answer, prometheus+"/api/v1/query_exemplars", url.Values{
+			"query": {`http_server_request_duration_seconds_bucket{service_name="gateway",http_route="/checkout"}`},
+			"start": {strconv.FormatInt(since.Unix(), 10)}, "end": {strconv.FormatInt(time.Now().Unix(), 10)}})
+		if err != nil {
+			return err
+		}
+		tried := 0
+		var last error = errors.New("no exemplar above 0.5 s")
+		for _, series := range answer.Data {
+			for _, e := range series.Exemplars {
+				if v, err := strconv.ParseFloat(e.Value, 64); err != nil || v < 0.5 {
+					continue
+				}
+				tried++
+				var found struct{ Data []jaegerTrace }
+				if last = get(&found, jaeger+"/api/traces/"+e.Labels["trace_id"], nil); last == nil && len(found.Data) == 1 {
+					t.Logf("exemplar %s s opens trace %s with %d spans of %d services", e.Value, e.Labels["trace_id"],
+						len(found.Data[0].Spans), len(found.Data[0].services()))
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("%d slow exemplars: %w", tried, last)
+	})
+}
+
+// located runs the program against the two real systems.
+func located(t *testing.T, since time.Time) {
+	bin := filepath.Join(t.TempDir(), "tenhop")
+	build := exec.Command("go", "build", "-o", bin, "../../cmd/tenhop")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ask := func(format ...string) ([]byte, error) {
+		args := append([]string{"diagnose", "--prometheus", prometheus, "--jaeger", jaeger, "--since", "10m"}, format...)
+		return exec.Command(bin, args...).Output()
+	}
+	until(t, "payment is named first", 4*time.Minute, func() error {
+		out, err := ask("--json")
+		if err != nil {
+			return err
+		}
+		var answer struct {
+			Verdict  string
+			Findings []struct {
+				Hop, Operation, Kind string
+				Share                float64
+			}
+		}
+		if err := json.Unmarshal(out, &answer); err != nil {
+			return err
+		}
+		if answer.Verdict != "spike" || len(answer.Findings) == 0 {
+			return fmt.Errorf("verdict %s, %d findings", answer.Verdict, len(answer.Findings))
+		}
+		first := answer.Findings[0]
+		if first.Hop != "payment" || first.Operation != "tenhop.v1.Payment/Charge" || first.Kind != "self" {
+			return fmt.Errorf("named %+v", first)
+		}
+		t.Logf("%.0f s after the fault: %s %s (%s), share %.2f", time.Since(since).Seconds(), first.Hop, first.Operation, first.Kind, first.Share)
+		return nil
+	})
+	out, err := ask()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("tenhop diagnose --prometheus %s --jaeger %s\n%s", prometheus, jaeger, out)
+}
