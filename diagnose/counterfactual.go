@@ -67,7 +67,7 @@ func (b *Book) counterfactual(k key, base, now sample) [2]float64 {
 		}
 		p95[i] = quantileOf(drawn, .95) * 1000
 	}
-	return middle(p95)
+	return interval90(p95)
 }
 
 func cumulative(v []float64) []float64 {
