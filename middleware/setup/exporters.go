@@ -41,8 +41,7 @@ func (rt *Runtime) startLogs(ctx context.Context, res *resource.Resource, to io.
 		if err != nil {
 			return nil, fmt.Errorf("setup: OTLP log exporter: %w", err)
 		}
-		counted := newCountedLogs(exp, reg)
-		p := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(counted)))
+		p := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(newLogQueue(exp, reg)))
 		rt.shutdown = append(rt.shutdown, p.Shutdown)
 		return io.MultiWriter(to, newLogBridge(p)), nil
 	default:

@@ -1,9 +1,12 @@
 package setup
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +33,9 @@ var severities = map[string]log.Severity{
 // Write takes one line; it never fails, since the line itself was written.
 func (b *logBridge) Write(line []byte) (int, error) {
 	var fields map[string]any
-	if json.Unmarshal(line, &fields) != nil {
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.UseNumber() // a float64 would change large integers
+	if dec.Decode(&fields) != nil {
 		return len(line), nil
 	}
 	var rec log.Record
@@ -55,12 +60,7 @@ func (b *logBridge) Write(line []byte) (int, error) {
 		case isString:
 			rec.AddAttributes(attribute.String(k, s))
 		default:
-			switch n := v.(type) {
-			case float64:
-				rec.AddAttributes(attribute.Float64(k, n))
-			case bool:
-				rec.AddAttributes(attribute.Bool(k, n))
-			}
+			rec.AddAttributes(attributeOf(k, v))
 		}
 	}
 	if s := trace.NewSpanContext(sc); s.IsValid() {
@@ -70,22 +70,65 @@ func (b *logBridge) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// countedLogs counts the records that the exporter gave up on.
-type countedLogs struct {
-	sdklog.Exporter
+// attributeOf is a field that is no string; lists and objects stay JSON.
+func attributeOf(k string, v any) attribute.KeyValue {
+	switch v := v.(type) {
+	case bool:
+		return attribute.Bool(k, v)
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return attribute.Int64(k, n)
+		}
+		if f, err := v.Float64(); err == nil {
+			return attribute.Float64(k, f)
+		}
+		return attribute.String(k, v.String())
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return attribute.String(k, fmt.Sprint(v))
+	}
+	return attribute.String(k, string(b))
+}
+
+// logQueue is the SDK's batch processor with its silent drops counted: records
+// that were written minus records that reached the exporter is what waits, and
+// beyond the queue's size the SDK would overwrite it.
+type logQueue struct {
+	sdklog.Processor
+	queued  *atomic.Int64
+	size    int64
 	dropped prometheus.Counter
 }
 
-func newCountedLogs(exp sdklog.Exporter, reg prometheus.Registerer) *countedLogs {
-	c := &countedLogs{Exporter: exp, dropped: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenhop_log_records_dropped_total", Help: "Log records that were not exported over OTLP.",
+func newLogQueue(exp sdklog.Exporter, reg prometheus.Registerer) *logQueue {
+	q := &logQueue{queued: &atomic.Int64{}, size: queueSize("OTEL_BLRP_MAX_QUEUE_SIZE"), dropped: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenhop_log_records_dropped_total", Help: "Log records that were not exported over OTLP: the queue was full or the exporter failed.",
 	})}
-	_ = reg.Register(c.dropped)
-	return c
+	q.dropped = registered(reg, q.dropped)
+	q.Processor = sdklog.NewBatchProcessor(&countedLogs{Exporter: exp, queued: q.queued, dropped: q.dropped}, sdklog.WithMaxQueueSize(int(q.size)))
+	return q
+}
+
+// OnEmit hands the record to the batch processor unless its queue is full.
+func (q *logQueue) OnEmit(ctx context.Context, r *sdklog.Record) error {
+	if q.queued.Add(1) > q.size {
+		q.queued.Add(-1)
+		q.dropped.Inc()
+		return nil
+	}
+	return q.Processor.OnEmit(ctx, r)
+}
+
+type countedLogs struct {
+	sdklog.Exporter
+	queued  *atomic.Int64
+	dropped prometheus.Counter
 }
 
 func (c *countedLogs) Export(ctx context.Context, records []sdklog.Record) error {
 	err := c.Exporter.Export(ctx, records)
+	c.queued.Add(-int64(len(records)))
 	if err != nil {
 		c.dropped.Add(float64(len(records)))
 	}

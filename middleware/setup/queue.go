@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -22,26 +23,41 @@ type spanQueue struct {
 }
 
 func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer) *spanQueue {
-	size := int64(sdktrace.DefaultMaxQueueSize)
-	if n, err := strconv.ParseInt(os.Getenv("OTEL_BSP_MAX_QUEUE_SIZE"), 10, 64); err == nil && n > 0 {
-		size = n
-	}
-	dropped := prometheus.NewCounter(prometheus.CounterOpts{
+	size := queueSize("OTEL_BSP_MAX_QUEUE_SIZE")
+	dropped := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_spans_dropped_total", Help: "Spans that were not exported: the queue was full or the exporter failed.",
-	})
-	failed := prometheus.NewCounter(prometheus.CounterOpts{
+	}))
+	failed := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_span_exports_failed_total", Help: "Batches of spans that the exporter gave up on.",
-	})
+	}))
 	queued := &atomic.Int64{}
-	depth := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	_ = reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tenhop_spans_queued", Help: "Spans that wait for export.",
-	}, func() float64 { return float64(queued.Load()) })
-	for _, c := range []prometheus.Collector{dropped, failed, depth} {
-		_ = reg.Register(c) // a second set-up on one registry keeps the first's
-	}
+	}, func() float64 { return float64(queued.Load()) })) // a second set-up on one registry keeps the first's
 	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed},
 		sdktrace.WithMaxQueueSize(int(size)))
 	return &spanQueue{SpanProcessor: inner, queued: queued, size: size, dropped: dropped}
+}
+
+// queueSize is the SDK's queue size, by its environment variable or its default,
+// which spans and log records share.
+func queueSize(variable string) int64 {
+	if n, err := strconv.ParseInt(os.Getenv(variable), 10, 64); err == nil && n > 0 {
+		return n
+	}
+	return sdktrace.DefaultMaxQueueSize
+}
+
+// registered registers c, or returns the counter that an earlier set-up
+// registered under its name: drops of both are seen there.
+func registered(reg prometheus.Registerer, c prometheus.Counter) prometheus.Counter {
+	var again prometheus.AlreadyRegisteredError
+	if errors.As(reg.Register(c), &again) {
+		if before, ok := again.ExistingCollector.(prometheus.Counter); ok {
+			return before
+		}
+	}
+	return c
 }
 
 // OnEnd hands the span to the batch processor unless its queue is full.

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +75,30 @@ func TestCollectorThatHangsBlocksNobody(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n != messages {
 		t.Errorf("%d log lines, want %d", n, messages)
+	}
+}
+
+// Every line that does not reach the collector is counted, whether the queue was
+// full or the collector refused.
+func TestDroppedLogRecordsAreCounted(t *testing.T) {
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+	}))
+	t.Cleanup(refuses.Close)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", refuses.URL)
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+	rt, err := setup.Start(t.Context(), "payment", setup.WithLogWriter(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const lines = 20_000 // ten queues
+	for range lines {
+		rt.Logger.Info().Msg("hello")
+	}
+	_ = rt.Shutdown(t.Context()) // it says that the export failed
+	if n := counter(t, rt.Registry, "tenhop_log_records_dropped_total"); n != lines {
+		t.Errorf("%v lines are counted as dropped, want all %d", n, lines)
 	}
 }
 
