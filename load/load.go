@@ -7,6 +7,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -20,7 +21,7 @@ type Config struct {
 	RPS      float64       // requests a second
 	Seed     uint64        // same seed, same journeys
 	For      time.Duration // until ctx ends when zero
-	Requests int           // stop after so many; no limit when zero
+	Requests int           // start no journey after so many; no limit when zero
 
 	// Report is called every ReportEvery with what happened since the last
 	// time; nil for no reports.
@@ -33,7 +34,7 @@ type Summary struct {
 	Seconds    float64              `json:"seconds"`
 	Requests   int                  `json:"requests"`
 	Errors     int                  `json:"errors"`
-	Skipped    int                  `json:"skipped"` // due while too many were waiting
+	Skipped    int                  `json:"skipped"` // requests of journeys that were due while too many were waiting
 	Operations map[string]Operation `json:"operations"`
 }
 
@@ -52,6 +53,12 @@ type Operation struct {
 // counted, or the shoppers themselves would run out of memory.
 const maxWaiting = 2000
 
+// Bounds of Config.RPS, requests a second.
+const (
+	MinRPS = 0.001
+	MaxRPS = 10_000
+)
+
 // grace is how long requests may still take after the last was sent.
 const grace = 5 * time.Second
 
@@ -60,8 +67,8 @@ func Run(ctx context.Context, cfg Config) (Summary, error) {
 	if cfg.Gateway == "" {
 		return Summary{}, fmt.Errorf("load: no gateway; give its URL, such as http://127.0.0.1:8080")
 	}
-	if !(cfg.RPS > 0) { // NaN, too
-		return Summary{}, fmt.Errorf("load: %v requests a second; it must be positive", cfg.RPS)
+	if !(cfg.RPS >= MinRPS && cfg.RPS <= MaxRPS) { // NaN, too
+		return Summary{}, fmt.Errorf("load: %v requests a second; it must be from %v to %v", cfg.RPS, MinRPS, MaxRPS)
 	}
 	return run(ctx, cfg, &http.Client{
 		Timeout:   30 * time.Second,
@@ -81,10 +88,8 @@ func run(ctx context.Context, cfg Config, client *http.Client) (Summary, error) 
 	under, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.send(ctx, under)
-	if ctx.Err() != nil {
-		late := time.AfterFunc(grace, cancel)
-		defer late.Stop()
-	}
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	defer stop()
 	r.wg.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,8 +139,8 @@ func (r *runner) send(ctx, under context.Context) {
 			})
 		default:
 			r.mu.Lock()
-			r.total.skipped++
-			r.recent.skipped++
+			r.total.skipped += len(steps)
+			r.recent.skipped += len(steps)
 			r.mu.Unlock()
 		}
 	}
@@ -201,7 +206,8 @@ func (t *tally) summary(d time.Duration) Summary {
 	for name, o := range t.ops {
 		slices.Sort(o.latencies)
 		q := func(p float64) float64 {
-			return float64(o.latencies[int(p*float64(len(o.latencies)-1))].Microseconds()) / 1000
+			rank := int(math.Ceil(p * float64(len(o.latencies)))) // nearest rank
+			return float64(o.latencies[max(rank, 1)-1].Microseconds()) / 1000
 		}
 		s.Requests += o.Requests
 		s.Errors += o.Errors

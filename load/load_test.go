@@ -121,7 +121,7 @@ func TestRun(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	for want, cfg := range map[string]Config{
-		"no gateway": {RPS: 1}, "must be positive": {Gateway: "http://127.0.0.1:1"},
+		"no gateway": {RPS: 1}, "must be from": {Gateway: "http://127.0.0.1:1"},
 	} {
 		if _, err := Run(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
@@ -129,8 +129,33 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
+func TestQuantilesTakeTheNearestRank(t *testing.T) {
+	tl := newTally()
+	for _, ms := range []time.Duration{1, 1000} {
+		tl.add("a", ms*time.Millisecond, nil)
+	}
+	if o := tl.summary(time.Second).Operations["a"]; o.P50 != 1 || o.P95 != 1000 || o.P99 != 1000 {
+		t.Errorf("of 1 and 1000 ms: p50 %v, p95 %v, p99 %v", o.P50, o.P95, o.P99)
+	}
+}
+
+func TestPacerDoesNotWrap(t *testing.T) {
+	p := NewPacer(1e-11, 1)
+	for range 3 {
+		if at := p.Next(); at <= 0 {
+			t.Fatalf("due at %v", at)
+		}
+	}
+}
+
 // A gateway that hangs does not keep Run from ending when it is told to stop.
 func TestRunStopsSoon(t *testing.T) {
+	for name, requests := range map[string]int{"while sending": 0, "after the last was sent": 3} {
+		t.Run(name, func(t *testing.T) { stopsSoon(t, requests) })
+	}
+}
+
+func stopsSoon(t *testing.T, requests int) {
 	synctest.Test(t, func(t *testing.T) {
 		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
@@ -139,7 +164,7 @@ func TestRunStopsSoon(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		s, err := run(ctx, Config{Gateway: "http://gateway", RPS: 10}, client)
+		s, err := run(ctx, Config{Gateway: "http://gateway", RPS: 10, Requests: requests}, client)
 		if err != nil {
 			t.Fatal(err)
 		}

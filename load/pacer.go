@@ -26,6 +26,11 @@ func (p *Pacer) Next() time.Duration {
 	if p.Rate <= 0 || p.rng == nil {
 		return math.MaxInt64
 	}
-	p.at += time.Duration(p.rng.ExpFloat64() / p.Rate * float64(time.Second))
+	gap := p.rng.ExpFloat64() / p.Rate * float64(time.Second)
+	if gap >= float64(math.MaxInt64-p.at) { // hundreds of years
+		p.at = math.MaxInt64
+		return p.at
+	}
+	p.at += time.Duration(gap)
 	return p.at
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenhop/tenhop/load"
 	"github.com/tenhop/tenhop/services"
 )
 
@@ -42,11 +43,15 @@ type Limits struct {
 	LogFile                                       int64 // of each process's log file
 }
 
-// Bounds of what makes sense on one machine.
-const (
-	maxReplicas = 20
-	maxRPS      = 10_000
-)
+// heap is the memory at which a process of the stack starts to collect harder:
+// enough for the indexes' default sizes, and for what larger ones add.
+func (l Limits) heap() int64 {
+	const usual = 320 << 20
+	return usual + max(l.TraceMemory-64<<20, 0) + max(l.LogMemory-16<<20, 0)
+}
+
+// maxReplicas is what makes sense on one machine.
+const maxReplicas = 20
 
 // Check returns what is wrong with c, in the words of the command line.
 func (c Config) Check() error {
@@ -61,8 +66,8 @@ func (c Config) Check() error {
 			return fmt.Errorf("--replicas %s=%d: the gateway has one address and so one instance", name, n)
 		}
 	}
-	if !(c.RPS >= 0 && c.RPS <= maxRPS) {
-		return fmt.Errorf("--rps %v: must be between 0 and %d", c.RPS, maxRPS)
+	if c.RPS != 0 && !(c.RPS >= load.MinRPS && c.RPS <= load.MaxRPS) {
+		return fmt.Errorf("--rps %v: must be 0 or from %v to %v", c.RPS, load.MinRPS, load.MaxRPS)
 	}
 	if !(c.Sampling >= 0 && c.Sampling <= 1) {
 		return fmt.Errorf("--sampling %v: must be above 0 and at most 1", c.Sampling)
@@ -79,8 +84,8 @@ func (c Config) Check() error {
 			}
 		}
 	}
-	if u, err := url.Parse(c.Postgres); c.Postgres != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "postgres")) {
-		return fmt.Errorf("--postgres: must be a URL such as postgres://user:password@localhost:5432")
+	if u, err := url.Parse(c.Postgres); c.Postgres != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "postgres") || strings.Trim(u.Path, "/") != "") {
+		return fmt.Errorf("--postgres: must be a URL without a database, such as postgres://user:password@localhost:5432; each service has one of its own name")
 	}
 	return nil
 }

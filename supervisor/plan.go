@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -114,7 +115,7 @@ func onPort(base, port string) string {
 	if err != nil {
 		return base // Check has refused it already
 	}
-	return u.Scheme + "://" + u.Hostname() + ":" + port
+	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)
 }
 
 func (p *plan) stack() error {
@@ -147,7 +148,7 @@ func (p *plan) stack() error {
 		p.processes = append(p.processes, Process{
 			Name: e.process, Stage: StageStack, Sockets: append(sockets, admin),
 			Args:  append(append([]string{"stack"}, parts...), p.stackFlags()...),
-			Env:   append(p.heap("GOGC=50", "GOMEMLIMIT=320MiB"), "TENHOP_CHAOS_TOKEN="+p.token),
+			Env:   append(p.heap("GOGC=50", "GOMEMLIMIT="+strconv.FormatInt(p.cfg.Limits.heap(), 10)), "TENHOP_CHAOS_TOKEN="+p.token),
 			Ready: p.admin[e.process] + "/readyz",
 		})
 	}

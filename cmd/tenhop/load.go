@@ -57,8 +57,11 @@ Without --gateway the storefront is the one of ` + "`tenhop up`" + ` in this dir
 }
 
 func loadTarget(cfg *load.Config, dir string) error {
-	if !(cfg.RPS > 0 && cfg.RPS <= 10_000) {
-		return usagef("--rps %v: must be above 0 and at most 10000", cfg.RPS)
+	if !(cfg.RPS >= load.MinRPS && cfg.RPS <= load.MaxRPS) {
+		return usagef("--rps %v: must be from %v to %v", cfg.RPS, load.MinRPS, load.MaxRPS)
+	}
+	if cfg.Requests < 0 || cfg.For < 0 {
+		return usagef("--requests and --for must not be negative")
 	}
 	if cfg.Gateway == "" {
 		state, err := readState(dir)
@@ -67,7 +70,7 @@ func loadTarget(cfg *load.Config, dir string) error {
 		}
 		cfg.Gateway = state.Endpoints["gateway"]
 	}
-	if u, err := url.Parse(cfg.Gateway); err != nil || u.Host == "" {
+	if u, err := url.Parse(cfg.Gateway); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return usagef("--gateway %q: must be a URL such as http://localhost:8080", cfg.Gateway)
 	}
 	return nil

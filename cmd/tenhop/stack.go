@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -132,12 +133,19 @@ func (f *stackFlags) config(parts []string) (stack.Config, error) {
 			return cfg, usagef("--listen %s=%s: must be ENDPOINT=HOST:PORT", name, address)
 		}
 	}
-	if f.webhook != "" {
-		u, err := url.Parse(f.webhook)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return cfg, usagef("--webhook %q: must be a URL such as http://localhost:5001/", f.webhook)
+	for flag, value := range map[string]string{"webhook": f.webhook, "jaeger": f.jaeger, "prometheus": f.prometheus, "loki": f.loki} {
+		u, err := url.Parse(value)
+		if value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+			return cfg, usagef("--%s %q: must be a URL such as http://localhost:9090", flag, value)
 		}
-		cfg.WebhookURL = u
+		if value != "" && flag == "webhook" {
+			cfg.WebhookURL = u
+		}
+	}
+	for flag, d := range map[string]time.Duration{"retention": f.retention, "scrape-interval": f.scrape, "evaluation-interval": f.evaluation} {
+		if d <= 0 {
+			return cfg, usagef("--%s %v: must be above 0", flag, d)
+		}
 	}
 	if f.rules != "" {
 		cfg.Rules = os.DirFS(f.rules)
@@ -161,9 +169,9 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 				return err
 			}
 		}
-		delete(cfg.Addresses, socketConsole)
 		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: page.Addr().String()}
 	}
+	delete(cfg.Addresses, socketConsole)
 	drills := drill.NewHistory(filepath.Join(cfg.DataDir, drillFile))
 	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(drills))
 	var s *stack.Stack
@@ -177,7 +185,7 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 	if page != nil {
 		stop, err := f.serveConsole(page, endpoints, cfg, drills)
 		if err != nil {
-			return err
+			return errors.Join(err, closeStack(cmd.Context(), s))
 		}
 		defer stop()
 	}
@@ -189,10 +197,15 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 		printEndpoints(cmd, s, page, moved)
 	}
 	<-cmd.Context().Done()
+	return closeStack(cmd.Context(), s)
+}
+
+// closeStack closes s, if there is one; ctx may have ended.
+func closeStack(ctx context.Context, s *stack.Stack) error {
 	if s == nil {
 		return nil
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), 5*time.Second)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return s.Close(stop)
 }

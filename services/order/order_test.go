@@ -2,12 +2,14 @@ package order
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -231,6 +233,72 @@ func refuses(t *testing.T, seeds []string) {
 			t.Errorf("the refused row: %q, %v", why, err)
 		}
 	})
+}
+
+// Two instances share the backlog: each event is sent once.
+func TestTwoRelaysSendEachEventOnce(t *testing.T) {
+	storetest.EachBroker(t, func(t *testing.T, seeds []string) { shares(t, seeds) })
+}
+
+func shares(t *testing.T, seeds []string) {
+	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
+		e.Kafka = seeds
+		s, _ := open(t, e)
+		producer, err := e.Kafka.Producer(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const backlog = 40
+		run := uuid.NewString()
+		for i := range backlog {
+			if _, err := s.CreateOrder(t.Context(), create(fmt.Sprintf("%s %d", run, i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var relays errgroup.Group
+		for range 2 {
+			r := &relay{store: s.store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+			relays.Go(func() error { return r.publish(t.Context()) })
+		}
+		if err := relays.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.outbox(t); n != 0 {
+			t.Errorf("%d rows stay", n)
+		}
+		if n := records(t, seeds, run, backlog); n != backlog {
+			t.Errorf("%d records of %d events", n, backlog)
+		}
+	})
+}
+
+// records counts the records whose key begins with prefix: until as many keys
+// as there are events were seen, and a little longer for those sent twice.
+func records(t *testing.T, seeds []string, prefix string, events int) (n int) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(contracts.TopicOrdersPlaced))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	seen := map[string]bool{}
+	for ctx.Err() == nil {
+		for _, r := range cl.PollFetches(ctx).Records() {
+			if strings.HasPrefix(string(r.Key), prefix) {
+				n++
+				seen[string(r.Key)] = true
+			}
+		}
+		if len(seen) == events {
+			var late context.CancelFunc
+			ctx, late = context.WithTimeout(ctx, 300*time.Millisecond)
+			defer late()
+			events = -1
+		}
+	}
+	return n
 }
 
 // published finds the order's record on the broker.

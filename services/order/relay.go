@@ -14,8 +14,9 @@ import (
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
-// relay publishes the outbox's rows in the order of their commits and deletes
-// each once the broker has it: at least once, so consumers are idempotent.
+// relay publishes the outbox's rows, oldest first, and deletes each once the
+// broker has it: at least once, so consumers are idempotent. Instances claim a
+// row before they send it, so that each is sent by one of them.
 type relay struct {
 	store     *runtime.Store
 	kafka     *kgo.Client
@@ -30,6 +31,10 @@ func (r *relay) poke() {
 	default:
 	}
 }
+
+// claim is how long an instance has a row to itself: should it die, another one
+// sends the row after that.
+const claim = 30 * time.Second
 
 // sweep is how often the relay looks without having been poked: after a restart,
 // or after the broker was away.
@@ -73,7 +78,8 @@ func (r *relay) publish(ctx context.Context) error {
 }
 
 func (r *relay) next(ctx context.Context) ([]row, error) {
-	rows, err := r.store.Query(ctx, "SELECT id, topic, record_key, value, context, committed_unix_us FROM outbox WHERE refused = '' ORDER BY committed_unix_us LIMIT 100")
+	rows, err := r.store.Query(ctx, "SELECT id, topic, record_key, value, context, committed_unix_us FROM outbox "+
+		"WHERE refused = '' AND claimed_until_unix_us < ? ORDER BY committed_unix_us, id LIMIT 100", time.Now().UnixMicro())
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +98,9 @@ func (r *relay) next(ctx context.Context) ([]row, error) {
 }
 
 func (r *relay) send(ctx context.Context, it row) error {
+	if ours, err := r.claim(ctx, it); !ours || err != nil {
+		return err
+	}
 	var snapshot map[string]string
 	if err := json.Unmarshal([]byte(it.context), &snapshot); err != nil {
 		r.telemetry.Logger().Warn().Err(err).Str("outbox_id", it.id).Msg("a row's context is unreadable; publishing without it")
@@ -102,11 +111,24 @@ func (r *relay) send(ctx context.Context, it row) error {
 	if err := kafkamw.Produce(rctx, r.kafka, rec); hopeless(err) {
 		return r.refuse(ctx, it, err)
 	} else if err != nil {
-		return err
+		_, errBack := r.store.Exec(context.WithoutCancel(ctx), "UPDATE outbox SET claimed_until_unix_us = 0 WHERE id = ?", it.id)
+		return errors.Join(err, errBack)
 	}
 	r.telemetry.QueueWait(rctx, "publish "+it.topic, waited)
 	_, err := r.store.Exec(ctx, "DELETE FROM outbox WHERE id = ?", it.id)
 	return err
+}
+
+// claim reports whether this instance may send the row.
+func (r *relay) claim(ctx context.Context, it row) (bool, error) {
+	now := time.Now()
+	res, err := r.store.Exec(ctx, "UPDATE outbox SET claimed_until_unix_us = ? WHERE id = ? AND claimed_until_unix_us < ?",
+		now.Add(claim).UnixMicro(), it.id, now.UnixMicro())
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
 }
 
 // hopeless says that the broker will refuse a record however often it is sent.
