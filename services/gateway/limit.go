@@ -1,10 +1,11 @@
 package gateway
 
 import (
-	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -33,6 +34,7 @@ type limiter struct {
 	mu      sync.Mutex
 	clients map[string]*rate.Limiter
 	rest    *rate.Limiter // shared by whoever finds the table full
+	swept   time.Time
 }
 
 func newLimiter(q quota) *limiter {
@@ -44,7 +46,9 @@ func (l *limiter) allow(client string) bool {
 	defer l.mu.Unlock()
 	c := l.clients[client]
 	if c == nil {
-		if len(l.clients) >= l.quota.clients {
+		// Looking through a full table takes milliseconds: not at every request.
+		if now := time.Now(); len(l.clients) >= l.quota.clients && now.Sub(l.swept) >= time.Second {
+			l.swept = now
 			l.forget()
 		}
 		if len(l.clients) >= l.quota.clients {
@@ -66,14 +70,18 @@ func (l *limiter) forget() {
 	}
 }
 
-// address is what a request comes from. Forwarding headers are not trusted:
-// anybody can write them.
+// address is what a request comes from; of IPv6 the network of 64 bits, which is
+// what one customer has. Forwarding headers are not trusted: anybody can write
+// them.
 func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	if a := from.Addr().Unmap(); a.Is4() {
+		return a.String()
+	}
+	return netip.PrefixFrom(from.Addr().WithZone(""), 64).Masked().String()
 }
 
 // credential is the session token or API key of a request.

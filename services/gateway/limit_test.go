@@ -72,3 +72,16 @@ func TestAddress(t *testing.T) {
 		t.Errorf("address = %q: a header decides it, and anybody can write one", got)
 	}
 }
+
+func TestOneNetworkIsOneClient(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	for from, want := range map[string]string{
+		"[2001:db8:1:2::1]:80": "2001:db8:1:2::/64", "[2001:db8:1:2:ffff::1]:81": "2001:db8:1:2::/64",
+		"[::ffff:192.0.2.1]:80": "192.0.2.1", "@": "@",
+	} {
+		r.RemoteAddr = from
+		if got := address(r); got != want {
+			t.Errorf("%s: %q, want %q", from, got, want)
+		}
+	}
+}
