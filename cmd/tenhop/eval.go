@@ -18,7 +18,7 @@ func newEvalCmd() *cobra.Command {
 	var dir string
 	var opt eval.Options
 	var quiet string
-	var asJSON bool
+	var asJSON, noMetrics bool
 	cmd := &cobra.Command{
 		Use:   "eval --corpus DIR",
 		Short: "Measure the diagnosis on recorded, labelled incidents",
@@ -56,12 +56,14 @@ log lines are compared for nezha, metrics along a call graph for petshop.`,
 			if err != nil {
 				return err
 			}
-			p, err := corpus.OpenPetShop(filepath.Join(dir, "petshop"))
-			if err != nil {
-				return err
-			}
-			if err := rep.RunPetShop(p, opt); err != nil {
-				return err
+			if !noMetrics {
+				p, err := corpus.OpenPetShop(filepath.Join(dir, "petshop"))
+				if err != nil {
+					return err
+				}
+				if err := rep.RunPetShop(p, opt); err != nil {
+					return err
+				}
 			}
 			if asJSON {
 				return writeJSON(cmd.OutOrStdout(), rep)
@@ -76,6 +78,7 @@ log lines are compared for nezha, metrics along a call graph for petshop.`,
 	fl.Uint64Var(&opt.Seed, "seed", 0, "of the draw and of the random ranker")
 	fl.BoolVar(&opt.Anonymise, "anonymise", false, "hash the names first: the figures must not change")
 	fl.BoolVar(&opt.NoLogs, "no-logs", false, "leave the log lines out")
+	fl.BoolVar(&noMetrics, "no-metrics", false, "leave out the incidents that are told from metrics")
 	fl.StringVar(&quiet, "quiet-split", "", "halve the ordinary windows instead, by time or at random, and count false alarms")
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
 	return cmd

@@ -33,7 +33,7 @@ const (
 	spikes      = 48 // of 52 faults with a verdict, at least
 	rightSpikes = 47
 	alarms      = 1 // of 21 ordinary windows halved by time, at most
-	drawnAlarms = 2 // of 420 halves at random
+	drawnAlarms = 1 // of 105 halves at random
 )
 
 func folder(t *testing.T) string {
@@ -119,7 +119,7 @@ func TestVerdicts(t *testing.T) {
 		t.Errorf("%d of 52 faults are spikes, %d of them right; want %d and %d", spike, right, spikes, rightSpikes)
 	}
 	for random, most := range map[bool]int{false: alarms, true: drawnAlarms} {
-		q, err := eval.Quiet(open(t), eval.Options{Draws: 20}, random)
+		q, err := eval.Quiet(open(t), eval.Options{Draws: 5}, random)
 		if err != nil {
 			t.Fatal(err)
 		}
