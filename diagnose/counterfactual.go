@@ -21,12 +21,13 @@ const (
 // are drawn, too (bootstrap), so that the interval is wide where they are few.
 func (b *Book) counterfactual(k key, base, now sample) [2]float64 {
 	before := map[string][]time.Duration{} // by operation
+	var all []time.Duration
 	for _, r := range base.requests {
 		if r.trace.Spans == nil || b.walker.load(r.trace) == none {
 			continue
 		}
 		for _, x := range b.owned(k, r.root) {
-			before[x.operation] = append(before[x.operation], x.own)
+			before[x.operation], all = append(before[x.operation], x.own), append(all, x.own)
 		}
 	}
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -40,14 +41,16 @@ func (b *Book) counterfactual(k key, base, now sample) [2]float64 {
 		}
 		mine := map[int32][]time.Duration{}
 		for _, x := range b.owned(k, r.root) {
-			mine[x.span] = before[x.operation]
+			if mine[x.span] = before[x.operation]; mine[x.span] == nil {
+				mine[x.span] = all // its span is lost, and with it the operation
+			}
 		}
 		plays := make([]float64, replays)
 		for j := range plays {
 			plays[j] = b.walker.replay(r.root, func(span int32, own time.Duration) float64 {
 				draws := mine[span]
 				if len(draws) == 0 || own <= 0 {
-					return 1 // not the suspect's, or not seen before
+					return 1 // not the suspect's
 				}
 				return float64(draws[rng.IntN(len(draws))]) / float64(own)
 			}).Seconds()

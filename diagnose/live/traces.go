@@ -150,6 +150,9 @@ const (
 	fewDrawn = 60
 )
 
+// arriving is how long the spans of a request may take until all are stored.
+const arriving = 2 * time.Second
+
 // draw reads traces of an entry that say how its time is spent, whatever it was,
 // and tells the slow and the failed ones apart.
 func draw(ctx context.Context, c tracer, res diagnose.Result, limit int) (e evidence, err error) {
@@ -157,7 +160,8 @@ func draw(ctx context.Context, c tracer, res diagnose.Result, limit int) (e evid
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		q := q
-		q.From, q.To = res.Window.From, res.Window.To
+		// The newest come first, and their last spans are still on the way.
+		q.From, q.To = res.Window.From, res.Window.To.Add(-min(arriving, res.Window.To.Sub(res.Window.From)/4))
 		e.now, err = c.Traces(gctx, q)
 		return err
 	})
