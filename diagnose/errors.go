@@ -257,13 +257,14 @@ func (r *Result) errors(ev Evidence, s spike, opt Options, b *Book) {
 		f.Type = found[0].Errors.Type
 	}
 	r.Errors = &f
-	if r.Verdict == Spike && r.Entry.Operation == s.entry.Operation && (len(found) == 0 || timedOut(f.Type)) {
+	slow := r.Entry.Operation == s.entry.Operation && (r.Verdict == Spike || len(r.Findings) > 0)
+	if slow && (len(found) == 0 || timedOut(f.Type)) {
 		r.Findings = append(r.Findings, found...)
 		r.rank()
 		return
 	}
 	slower := r.Findings
-	if r.Entry.Operation != s.entry.Operation || r.Verdict != Spike {
+	if !slow {
 		slower = nil
 	}
 	r.Verdict, r.Why = Errors, ""

@@ -49,6 +49,7 @@ func TestErrors(t *testing.T) {
 		verdict      string
 		hop, target  string
 		findingsKind string
+		short        bool // the evidence begins shortly before
 	}{
 		{name: "quiet", why: "one in a thousand always fails", kind: "INTERNAL", verdict: diagnose.None},
 		{name: "deep", why: "those that pass the failure on are not to blame", kind: "INTERNAL",
@@ -72,6 +73,11 @@ func TestErrors(t *testing.T) {
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
 			slow:    map[string]func(int) float64{"payment": from(130, .9)},
 			verdict: diagnose.Spike, hop: "payment", findingsKind: diagnose.KindSelf},
+		{name: "timeouts of a hop that became slow early", why: "under a minute of baseline the slow hop is still the cause", kind: "DEADLINE_EXCEEDED",
+			serve: map[string]float64{"gateway": .2, "checkout": .2},
+			call:  map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
+			slow:  map[string]func(int) float64{"payment": from(130, .9)}, short: true,
+			verdict: diagnose.Unsure, hop: "payment", findingsKind: diagnose.KindSelf},
 		{name: "slow and broken", why: "what breaks comes first", kind: "INTERNAL",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
@@ -82,6 +88,13 @@ func TestErrors(t *testing.T) {
 			w := newWorld()
 			ev := w.build(func(int) float64 { return 10 }, c.slow)
 			w.calls(&ev, c.kind, c.serve, c.call)
+			if c.short {
+				for i := range ev.Entries {
+					for j := range 110 {
+						ev.Entries[i].Count[j], ev.Entries[i].Sum[j] = 0, 0
+					}
+				}
+			}
 			res := diagnose.Diagnose(ev, diagnose.Options{})
 			if res.Verdict != c.verdict {
 				t.Fatalf("%s: %s (%s) %+v", c.why, res.Verdict, res.Why, res.Findings)

@@ -130,23 +130,52 @@ func (b *Book) foresee(res *Result, base, now sample) {
 // foreseen is of how many findings the p95 without them is computed.
 const foreseen = 3
 
-// sampleOf measures an entry's requests from the traces that hold it.
+// sampleOf measures an entry's requests from the traces that hold it. Where
+// enough are complete, the others are left out: spans of the newest requests are
+// still on their way to the store.
 func (b *Book) sampleOf(e Entry, traces []Trace) sample {
-	var s sample
+	var whole, all sample
 	for _, t := range traces {
-		if b.walker.load(t) == none {
+		b.know(t)
+	}
+	for _, t := range traces {
+		own, ok := t.Of(e)
+		if !ok || b.walker.load(t) == none {
 			continue
 		}
-		b.know(t)
-		own, ok := t.Of(e)
 		for i := range t.Spans {
-			if ok && t.Spans[i].ID == own.ID {
-				s.add(b.request(int32(i), true), 1)
+			if t.Spans[i].ID == own.ID {
+				r := b.request(int32(i), true)
+				all.add(r, 1)
+				if b.complete() {
+					whole.add(r, 1)
+				}
 				break
 			}
 		}
 	}
-	return s
+	if len(whole.requests) >= minReplays {
+		return whole
+	}
+	return all
+}
+
+// complete tells whether no parent and no callee that has spans elsewhere is
+// missing from the loaded trace.
+func (b *Book) complete() bool {
+	w := b.walker
+	for _, o := range w.orphan {
+		if w.trace.Spans[o].Parent != "" && w.nodes[o].parent != none {
+			return false
+		}
+	}
+	for i := range w.trace.Spans {
+		s := &w.trace.Spans[i]
+		if s.Kind == "client" && w.nodes[i].child == none && b.known[s.Peer()] {
+			return false
+		}
+	}
+	return true
 }
 
 // Edges returns the entries that traces begin with, the most frequent first.

@@ -32,10 +32,10 @@ type Config struct {
 
 // Shares of the timeout: what one source takes, the others must not pay for.
 const (
-	metricsShare  = .4 // the sums, asked for beside the services
-	servicesShare = .2
+	metricsShare  = .6 // the sums, asked for beside the services
+	servicesShare = .3
 	edgeShare     = .1 // what requests begin with, where metrics cannot tell
-	detailShare   = .4 // quantiles and traces, asked for afterwards
+	detailShare   = .3 // quantiles and traces, asked for afterwards
 )
 
 // tracer is where traces are asked for.
