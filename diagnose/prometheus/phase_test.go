@@ -60,3 +60,24 @@ func TestScrapesOutOfPhase(t *testing.T) {
 		}
 	}
 }
+
+// A callee that is scraped seldom reports late what its caller reported long
+// ago: the newest time is left out rather than the callee.
+func TestOneTargetIsScrapedSeldom(t *testing.T) {
+	onset := began.Add(200 * time.Second)
+	now := onset.Add(80 * time.Second)
+	targets := promtest.Shop{Began: began, Onset: onset, Slow: .3}.Targets()
+	targets[1].Every, targets[1].Phase = 13*time.Second, 5*time.Second
+	srv := promtest.Serve(t, began, now, targets...)
+	ev, _, err := clientOf(t, srv).Collect(t.Context(), now.Add(-200*time.Second), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := diagnose.Diagnose(ev, diagnose.Options{})
+	if res.Verdict != diagnose.Spike || res.Findings[0].Hop != "payment" || res.Findings[0].Kind != diagnose.KindSelf || res.Findings[0].Share < .85 {
+		t.Errorf("%s: %+v", res.Verdict, res.Findings)
+	}
+	if lag := now.Sub(res.Window.To); lag <= 0 || lag > 15*time.Second {
+		t.Errorf("the window ends %s ago, want it at payment's last scrape", lag)
+	}
+}

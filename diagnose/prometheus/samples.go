@@ -49,12 +49,14 @@ func instanceOf(labels map[string]string) instance {
 // scrapes is what is known of when targets were scraped.
 type scrapes struct {
 	first, last map[instance]time.Time
-	every       time.Duration // median distance of two scrapes
+	interval    map[instance]time.Duration // median distance of two scrapes
+	every       time.Duration              // median over all series
 }
 
 func scrapesOf(all ...[]Series) scrapes {
-	s := scrapes{first: map[instance]time.Time{}, last: map[instance]time.Time{}}
-	var gaps []time.Duration
+	s := scrapes{first: map[instance]time.Time{}, last: map[instance]time.Time{}, interval: map[instance]time.Duration{}}
+	gaps := map[instance][]time.Duration{}
+	var every []time.Duration
 	for _, found := range all {
 		for _, f := range found {
 			for i, p := range f.Samples {
@@ -66,24 +68,37 @@ func scrapesOf(all ...[]Series) scrapes {
 					s.last[k] = p.At
 				}
 				if i > 0 {
-					gaps = append(gaps, p.At.Sub(f.Samples[i-1].At))
+					gap := p.At.Sub(f.Samples[i-1].At)
+					gaps[k], every = append(gaps[k], gap), append(every, gap)
 				}
 			}
 		}
 	}
-	if len(gaps) > 0 {
-		slices.Sort(gaps)
-		s.every = gaps[len(gaps)/2]
+	for k, v := range gaps {
+		s.interval[k] = median(v)
 	}
+	s.every = median(every)
 	return s
 }
+
+func median(v []time.Duration) time.Duration {
+	if len(v) == 0 {
+		return 0
+	}
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// longestWait bounds how much of the newest time is given up for the sake of a
+// target that is scraped seldom.
+const longestWait = 30 * time.Second
 
 // until is up to when every target that still answers has been scraped: what
 // comes later is known of some and not of others.
 func (s scrapes) until(end time.Time) time.Time {
 	common := end
-	for _, at := range s.last {
-		if at.Before(common) && end.Sub(at) <= 2*s.every+time.Second {
+	for k, at := range s.last {
+		if at.Before(common) && end.Sub(at) <= min(2*s.interval[k]+time.Second, longestWait) {
 			common = at
 		}
 	}
@@ -109,7 +124,7 @@ func (s scrapes) increments(f Series) []increment {
 		case i > 0:
 			out = append(out, increment{f.Samples[i-1].At, p.At, p.Value})
 		case s.first[instanceOf(f.Labels)].Before(p.At):
-			out = append(out, increment{p.At.Add(-s.every), p.At, p.Value})
+			out = append(out, increment{p.At.Add(-s.interval[instanceOf(f.Labels)]), p.At, p.Value})
 		}
 	}
 	return out
