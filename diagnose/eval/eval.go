@@ -3,7 +3,6 @@
 package eval
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -75,7 +74,11 @@ func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, 
 	var base loaded
 	for i, c := range n.Cases {
 		var fault loaded
-		if err := cmp.Or(base.load(n, c.Normal, opt), fault.load(n, c.Faulty, opt)); err != nil {
+		err := base.load(n, c.Normal, opt)
+		if err == nil {
+			err = fault.load(n, c.Faulty, opt)
+		}
+		if err != nil {
 			return rep, fmt.Errorf("incident %s: %w", c.ID, err)
 		}
 		label := c.Service
