@@ -74,14 +74,20 @@ func exactU(n, m, u int) float64 {
 			c[k] += c[k-i]
 		}
 	}
-	total, tail := 0.0, 0.0
-	for k, x := range c {
-		total += x
-		if k >= u {
-			tail += x
-		}
+	// The counts are symmetric, and small where k is: there they are exact.
+	low := n*m - u
+	if u <= n*m/2 {
+		low = u - 1
 	}
-	return tail / total
+	tail := 0.0
+	for k := range low + 1 {
+		tail += c[k]
+	}
+	tail *= math.Exp(-logChoose(n+m, m))
+	if u <= n*m/2 {
+		return 1 - tail
+	}
+	return tail
 }
 
 func logChoose(n, k int) float64 {

@@ -23,6 +23,16 @@ func TestMannWhitney(t *testing.T) {
 	}
 }
 
+// The far tail must not drown in rounding: one order, and two, of C(120,20).
+func TestExactUFarTail(t *testing.T) {
+	one := math.Exp(-logChoose(120, 20))
+	for u, want := range map[int]float64{2000: one, 1999: 2 * one, 1998: 4 * one, 0: 1} {
+		if got := exactU(100, 20, u); math.Abs(got/want-1) > 1e-9 {
+			t.Errorf("U %d: %v, want %v", u, got, want)
+		}
+	}
+}
+
 // The exact distribution and the normal one must agree where both hold.
 func TestExactUAgainstNormal(t *testing.T) {
 	n, m := 40, 20
