@@ -98,11 +98,17 @@ func traces(ctx context.Context, c tracer, res diagnose.Result, red bool) (e evi
 		before = during
 		before.From, before.To = res.Baseline.From, res.Baseline.To
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	if res.AddedMS > 0 && consumer == nil {
+	var g errgroup.Group // what one question does not answer, another may
+	sampling := res.AddedMS > 0 && consumer == nil
+	if sampling {
 		g.Go(func() error {
-			sampled, err := draw(gctx, c, res, fewDrawn)
+			sampled, err := draw(ctx, c, res, fewDrawn)
 			e.before, e.now = sampled.before, sampled.now
+			return err
+		})
+	} else {
+		g.Go(func() (err error) {
+			e.normal, err = c.Traces(ctx, before)
 			return err
 		})
 	}
@@ -112,23 +118,34 @@ func traces(ctx context.Context, c tracer, res diagnose.Result, red bool) (e evi
 		before.Max = 0 // failing is often fast
 		before.To = res.Window.From
 		g.Go(func() (err error) {
-			e.failed, err = c.Traces(gctx, bad)
+			e.failed, err = c.Traces(ctx, bad)
 			return err
 		})
 	}
 	g.Go(func() (err error) {
-		e.slow, err = c.Traces(gctx, during)
-		return err
-	})
-	g.Go(func() (err error) {
-		e.normal, err = c.Traces(gctx, before)
+		e.slow, err = c.Traces(ctx, during)
 		return err
 	})
 	err = g.Wait()
+	if sampling {
+		e.normal = quick(slices.Concat(e.before, e.now), res.Entry, border)
+	}
 	if consumer != nil {
 		e.slow, e.normal = flows(e.slow, *consumer, border, true), flows(e.normal, *consumer, border, false)
 	}
 	return e, err
+}
+
+// quick returns the traces in which the entry took no longer than border, and
+// did not fail.
+func quick(traces []diagnose.Trace, entry diagnose.Entry, border time.Duration) []diagnose.Trace {
+	var out []diagnose.Trace
+	for _, t := range traces {
+		if s, ok := t.Of(entry); ok && s.Duration <= border && !s.Failed {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // flows returns a handful of the traces whose flow took longer than border, or
