@@ -18,8 +18,14 @@ type evidence struct {
 	before, now []diagnose.Trace
 }
 
+// read is how many traces were read; where some were drawn, the ordinary ones
+// are among them.
 func (e evidence) read() int {
-	return len(e.slow) + len(e.normal) + len(e.failed) + len(e.before) + len(e.now)
+	n := len(e.slow) + len(e.failed) + len(e.before) + len(e.now)
+	if len(e.before)+len(e.now) == 0 {
+		n += len(e.normal)
+	}
+	return n
 }
 
 // tell adds to a result what the traces know.
