@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -192,16 +191,12 @@ func exemplarOpens(t *testing.T, since time.Time) {
 	})
 }
 
-// located runs the program against the two real systems.
+// located runs the image against the two real systems, in their network.
 func located(t *testing.T, since time.Time) {
-	bin := filepath.Join(t.TempDir(), "tenhop")
-	build := exec.Command("go", "build", "-o", bin, "../../cmd/tenhop")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	ask := func(format ...string) ([]byte, error) {
-		args := append([]string{"diagnose", "--prometheus", prometheus, "--jaeger", jaeger, "--since", "10m"}, format...)
-		return exec.Command(bin, args...).Output()
+		args := append([]string{"run", "--rm", "--network", "tenhop_tenhop", "tenhop/tenhop:0.1.0", "diagnose",
+			"--prometheus", "http://prometheus:9090", "--jaeger", "http://jaeger:16686", "--since", "10m"}, format...)
+		return exec.Command("docker", args...).Output()
 	}
 	until(t, "payment is named first", 4*time.Minute, func() error {
 		out, err := ask("--json")
@@ -232,5 +227,5 @@ func located(t *testing.T, since time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("tenhop diagnose --prometheus %s --jaeger %s\n%s", prometheus, jaeger, out)
+	t.Logf("tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686\n%s", out)
 }
