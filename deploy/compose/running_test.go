@@ -172,7 +172,7 @@ func exemplarOpens(t *testing.T, since time.Time) {
 			return err
 		}
 		tried := 0
-		var last error = errors.New("no exemplar above 0.5 s")
+		last := errors.New("no exemplar above 0.5 s")
 		for _, series := range answer.Data {
 			for _, e := range series.Exemplars {
 				if v, err := strconv.ParseFloat(e.Value, 64); err != nil || v < 0.5 {
