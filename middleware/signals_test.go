@@ -19,7 +19,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
 
-var update = flag.Bool("update", false, "write docs/middleware/signals.md again")
+var update = flag.Bool("update", false, "write the generated pages of docs/middleware again")
 
 const signalsPage = "../docs/middleware/signals.md"
 

@@ -26,7 +26,7 @@ func attributeKey(k string) attribute.Key { return attribute.Key(k) }
 
 // A stream's life is neither the client's wait nor the server's self time: only
 // what blocks counts.
-func TestStreamCountsOnlyBlockedTime(t *testing.T) {
+func TestFault14StreamCountsOnlyBlockedTime(t *testing.T) {
 	const idle = 80 * time.Millisecond
 	front, back := newSide(t, "front"), newSide(t, "back")
 	conn, stop := serve(t, &service{duplex: func(ss testpb.TestService_FullDuplexCallServer) error {
@@ -78,8 +78,8 @@ func TestStreamCountsOnlyBlockedTime(t *testing.T) {
 	}
 }
 
-// PEERS 8: a client span that nobody ends ends with its hop.
-func TestAbandonedStreamEndsWithItsHop(t *testing.T) {
+// A client span that nobody ends ends with its hop.
+func TestFault08AbandonedStreamEndsWithItsHop(t *testing.T) {
 	front, back := newSide(t, "front"), newSide(t, "back")
 	conn, _ := serve(t, &service{output: func(_ *testpb.StreamingOutputCallRequest, ss testpb.TestService_StreamingOutputCallServer) error {
 		<-ss.Context().Done()
@@ -97,8 +97,8 @@ func TestAbandonedStreamEndsWithItsHop(t *testing.T) {
 	}
 }
 
-// PEERS 14: a stream whose context ends has a span, with the caller's outcome.
-func TestCancelledStreamEndsWithItsContext(t *testing.T) {
+// A stream whose context ends has a span, with the caller's outcome.
+func TestFault14CancelledStreamEndsWithItsContext(t *testing.T) {
 	front, back := newSide(t, "front"), newSide(t, "back")
 	conn, stop := serve(t, &service{output: func(_ *testpb.StreamingOutputCallRequest, ss testpb.TestService_StreamingOutputCallServer) error {
 		if err := ss.Send(&testpb.StreamingOutputCallResponse{}); err != nil {
@@ -128,7 +128,7 @@ func TestCancelledStreamEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestStreamPanicIsInternal(t *testing.T) {
+func TestFault07StreamPanicIsInternal(t *testing.T) {
 	back := newSide(t, "back")
 	conn, stop := serve(t, &service{duplex: func(testpb.TestService_FullDuplexCallServer) error { panic("secret") }}, back, nil)
 	cs, err := testpb.NewTestServiceClient(conn).FullDuplexCall(t.Context())

@@ -81,8 +81,8 @@ func TestUnaryCarriesTraceCorrelationAndEntry(t *testing.T) {
 	}
 }
 
-// PEERS 7: a panic loses metrics, status and log, and its stack goes to the client.
-func TestPanicIsInternalInAllSignalsAndItsTextStaysHere(t *testing.T) {
+// A panic is in all signals, and its stack does not go to the client.
+func TestFault07PanicIsInternalInAllSignalsAndItsTextStaysHere(t *testing.T) {
 	back := newSide(t, "back")
 	conn, stop := serve(t, &service{unary: func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 		panic("card 4111 is broken")
@@ -136,8 +136,8 @@ func TestStatusMapping(t *testing.T) {
 	}
 }
 
-// PEERS 13: health checks drown the signal.
-func TestHealthChecksAreLeftOutByDefault(t *testing.T) {
+// Health checks would drown the signal.
+func TestFault13HealthChecksAreLeftOutByDefault(t *testing.T) {
 	back := newSide(t, "back")
 	conn, stop := serve(t, &service{}, back, nil)
 	if _, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
@@ -164,8 +164,8 @@ func TestExcludeOneSignal(t *testing.T) {
 	}
 }
 
-// PEERS 12: untrusted context at the edge.
-func TestPublicEdgeStartsATraceOfItsOwn(t *testing.T) {
+// Context of an untrusted caller becomes a link.
+func TestFault12PublicEdgeStartsATraceOfItsOwn(t *testing.T) {
 	back := newSide(t, "back")
 	var entry string
 	conn, stop := serve(t, &service{unary: func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {

@@ -133,7 +133,7 @@ func poll(t *testing.T, cl *kgo.Client, n int) []*kgo.Record {
 	return all
 }
 
-func TestRecordStaysInTheProducersTrace(t *testing.T) {
+func TestFault11RecordStaysInTheProducersTrace(t *testing.T) {
 	order, shipping := newSide(t, "order"), newSide(t, "shipping")
 	cl := newClient(t, order)
 	ctx, h := order.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
@@ -161,7 +161,7 @@ func TestRecordStaysInTheProducersTrace(t *testing.T) {
 	if process.Parent().SpanID() != send.SpanContext().SpanID() || send.Parent().SpanID() != h.Span().SpanContext().SpanID() {
 		t.Error("the record's spans are not one chain")
 	}
-	// PEERS 11: one span per record.
+	// kotel makes two.
 	if n := len(shipping.spans.Ended()); n != 1 {
 		t.Errorf("%d spans for one record", n)
 	}
@@ -189,8 +189,8 @@ func TestRecordStaysInTheProducersTrace(t *testing.T) {
 	}
 }
 
-// PEERS 11: an unsampled producer yields no spans at the consumer.
-func TestProducersSamplingDecisionIsKept(t *testing.T) {
+// An unsampled producer yields no spans at the consumer.
+func TestFault11ProducersSamplingDecisionIsKept(t *testing.T) {
 	shipping := newSide(t, "shipping")
 	handle := kafkamw.Handler(func(context.Context, *kgo.Record) error { return nil }, kafkamw.WithTelemetry(shipping.Telemetry))
 	err := handle(t.Context(), &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{
@@ -281,7 +281,7 @@ func TestRecordSentTwiceHasTwoSpansOfOneParent(t *testing.T) {
 	}
 }
 
-func TestBatchLinksToItsProducers(t *testing.T) {
+func TestFault11BatchLinksToItsProducers(t *testing.T) {
 	order, shipping := newSide(t, "order"), newSide(t, "shipping")
 	cl := newClient(t, order)
 	for range 3 {
@@ -299,7 +299,7 @@ func TestBatchLinksToItsProducers(t *testing.T) {
 	}
 }
 
-func TestFailureAndPanicAreInAllSignals(t *testing.T) {
+func TestFault07FailureAndPanicAreInAllSignals(t *testing.T) {
 	for _, c := range []struct {
 		why, errorType string
 		fn             func(context.Context, *kgo.Record) error

@@ -45,9 +45,9 @@ func silentCollector(t *testing.T) string {
 	return "http://" + lis.Addr().String()
 }
 
-// PEERS 14: spans that are dropped are counted, and a collector that hangs
+// Spans that are dropped are counted, and a collector that hangs
 // blocks neither requests nor the shutdown beyond its deadline.
-func TestCollectorThatHangsBlocksNobody(t *testing.T) {
+func TestFault14CollectorThatHangsBlocksNobody(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", silentCollector(t))
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
 	t.Setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "8")
