@@ -35,14 +35,15 @@ type carried struct {
 }
 
 // readBaggage splits a baggage header into our members and the others.
-// What is malformed or beyond the limits is left out; it never fails.
+// What is malformed or beyond the limits is left out; it never fails. Ours count
+// wherever they stand: a foreign hop may have put its own before them.
 func readBaggage(header string) carried {
 	var c carried
 	if header == "" || len(header) > maxBaggageBytes {
 		return c
 	}
 	var foreign []string
-	for n := 0; header != "" && n < maxBaggageMembers; n++ {
+	for header != "" {
 		var member string
 		member, header, _ = strings.Cut(header, ",")
 		member = strings.Trim(member, " \t")
@@ -56,7 +57,9 @@ func readBaggage(header string) carried {
 			value, _, _ = strings.Cut(value, ";") // our members have no properties
 			c.set(key, strings.Trim(value, " \t"))
 		default:
-			foreign = append(foreign, member)
+			if len(foreign) < maxBaggageMembers {
+				foreign = append(foreign, member)
+			}
 		}
 	}
 	c.foreign = strings.Join(foreign, ",")
@@ -102,26 +105,42 @@ func validEntry(s string) bool {
 	return true
 }
 
-// appendMembers appends our members to the foreign ones.
+// header writes our members and then the foreign ones: a reader that keeps only
+// the first 64, as W3C Baggage allows it to, keeps ours. Foreign members that do
+// not fit its limits are left out, whole.
 func (c carried) header(entry string) string {
 	b := make([]byte, 0, 192+len(c.foreign))
-	b = append(b, c.foreign...)
+	members := 0
 	add := func(key, value string) {
-		if len(b) > 0 {
+		if members++; members > 1 {
 			b = append(b, ',')
 		}
 		b = append(b, key...)
 		b = append(b, '=')
 		b = appendEscaped(b, value)
 	}
-	add(memberCorrelation, c.correlation)
+	if c.correlation != "" {
+		add(memberCorrelation, c.correlation)
+	}
 	if entry != "" {
 		add(memberEntry, entry)
+		members++
 		b = append(b, ","+memberStart+"="...)
 		b = strconv.AppendInt(b, c.start.UnixMilli(), 10)
 	}
 	if c.async {
-		b = append(b, ","+memberFlow+"=async"...)
+		add(memberFlow, "async")
+	}
+	for rest := c.foreign; rest != "" && members < maxBaggageMembers; members++ {
+		var member string
+		member, rest, _ = strings.Cut(rest, ",")
+		if len(b)+1+len(member) > maxBaggageBytes {
+			break
+		}
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, member...)
 	}
 	return string(b)
 }
