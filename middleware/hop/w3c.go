@@ -38,7 +38,11 @@ func parseTraceparent(header, state string) trace.SpanContext {
 	if state != "" && len(state) <= maxTracestate {
 		c.TraceState, _ = trace.ParseTraceState(state) // a bad one is dropped, as the specification says
 	}
-	return trace.NewSpanContext(c)
+	sc := trace.NewSpanContext(c)
+	if !sc.IsValid() { // an ID of zeros
+		return trace.SpanContext{}
+	}
+	return sc
 }
 
 // lowerHex decodes lower-case hexadecimal digits: upper-case ones are invalid
