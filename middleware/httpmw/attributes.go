@@ -110,3 +110,12 @@ func methodIndex(m string) int {
 
 // method returns a method as a label value.
 func method(m string) string { return methods[methodIndex(m)] }
+
+// spanMethod is what a span's name has for a method: the semantic conventions
+// want HTTP for all that are not known.
+func spanMethod(m string) string {
+	if m == hop.Overflow {
+		return "HTTP"
+	}
+	return m
+}

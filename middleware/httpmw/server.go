@@ -115,7 +115,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := methodIndex(r.Method)
 	st := &state{server: s, method: methods[m]}
 	in := hop.Incoming{
-		Protocol: "http", SpanName: st.method, SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
+		Protocol: "http", SpanName: spanMethod(st.method), SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
 		Header: headerOf(r), Route: st, Local: st,
 	}
 	record := s.telemetry.MayRecord(&in)
@@ -227,7 +227,11 @@ func (s *server) finish(st *state, panicked any, skip hop.Signals) {
 		attrs := hop.BorrowAttributes()
 		defer attrs.Return()
 		out.Attrs = append(attrs[:0], hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code), hop.AttrProtocolVersion.String(version(st.req)))
-		span.SetName(h.Operation())
+		if st.method == hop.Overflow {
+			span.SetName(spanMethod(st.method) + " " + route)
+		} else {
+			span.SetName(h.Operation())
+		}
 	}
 	start, sc := h.Start(), span.SpanContext()
 	t := h.End(out)
