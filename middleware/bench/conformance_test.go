@@ -15,10 +15,17 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/plugin/kotel"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/codes"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/grpc"
+	grpccodes "google.golang.org/grpc/codes"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/kafkamw"
 )
@@ -46,11 +53,14 @@ var intended = map[string]string{
 	"http server hop.self_ms":               "ours: self time",
 	"http server network.peer.address":      "client.address is the same here: forwarded headers are not trusted",
 	"http server network.peer.port":         "the caller's ephemeral port tells nothing",
-	"http server error.type":                "a panic and a failed status have a type; the peer has none for a panic",
-	"http server http.response.status_code": "the peer writes the status of a panic as 200, or not at all",
+	"http server error.type":                "the semantic conventions ask for it; the peer sets none",
+	"http server http.response.status_code": "the peer records none for a panic",
 	"http server status":                    "a panic is the server's error",
 	"http client peer.service":              "trace stores draw dependencies from it",
 	"http client network.protocol.version":  "left out: known only after the answer",
+	"grpc server correlation_id":            "ours: the correlation ID of the request",
+	"grpc server hop.self_ms":               "ours: self time",
+	"grpc server error.type":                "the semantic conventions ask for it; the peer sets none",
 	"kafka consumer name":                   "operation first, as the semantic conventions have it since 1.27",
 	"kafka consumer status":                 "the process span of the peer does not know the handler's error",
 	"kafka consumer error.type":             "the process span of the peer does not know the handler's error",
@@ -113,14 +123,14 @@ func serverCases() []conformanceCase {
 				serve(httpmw.Middleware(httpmw.WithTelemetry(telemetry(tp))), method, h)
 			}}
 	}
-	status := func(code int) http.HandlerFunc {
+	answer := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 	}
 	return []conformanceCase{
-		of("GET answered with 200", "GET", status(200)), of("POST answered with 201", "POST", status(201)),
-		of("404 is the caller's error", "GET", status(404)), of("500 is the server's error", "GET", status(500)),
-		of("503 is the server's error", "GET", status(503)), of("nothing written is 200", "GET", func(http.ResponseWriter, *http.Request) {}),
-		of("an unknown method", "BREW", status(200)), of("a panic", "GET", func(http.ResponseWriter, *http.Request) { panic("x") }),
+		of("GET answered with 200", "GET", answer(200)), of("POST answered with 201", "POST", answer(201)),
+		of("404 is the caller's error", "GET", answer(404)), of("500 is the server's error", "GET", answer(500)),
+		of("503 is the server's error", "GET", answer(503)), of("nothing written is 200", "GET", func(http.ResponseWriter, *http.Request) {}),
+		of("an unknown method", "BREW", answer(200)), of("a panic", "GET", func(http.ResponseWriter, *http.Request) { panic("x") }),
 	}
 }
 
@@ -170,16 +180,38 @@ func kafkaCases() []conformanceCase {
 	return []conformanceCase{of("a record that is handled", nil), of("a record whose handler fails", errors.New("x"))}
 }
 
+func grpcCases() []conformanceCase {
+	of := func(name string, result error) conformanceCase {
+		return conformanceCase{name,
+			func(tp *sdktrace.TracerProvider) {
+				h := otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(tp), otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider()))
+				ctx := h.TagRPC(context.Background(), &stats.RPCTagInfo{FullMethodName: fullMethod})
+				h.HandleRPC(ctx, &stats.Begin{})
+				h.HandleRPC(ctx, &stats.End{Error: result})
+			},
+			func(tp *sdktrace.TracerProvider) {
+				unary := interceptorOf(grpcmw.ServerOptions(grpcmw.WithTelemetry(telemetry(tp)))...)
+				_, _ = unary(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: fullMethod},
+					func(context.Context, any) (any, error) { return nil, result }) // the error is the case's own
+			}}
+	}
+	cases := []conformanceCase{of("OK", nil)}
+	for c := grpccodes.Canceled; c <= grpccodes.Unauthenticated; c++ {
+		cases = append(cases, of(c.String(), status.Error(c, "x")))
+	}
+	return cases
+}
+
 // TestConformance holds ours against the peers: what differs must be meant.
 func TestConformance(t *testing.T) {
 	var page strings.Builder
 	page.WriteString("# Conformance\n\nWritten by `GOWORK=off go test -run Conformance . -update` in `middleware/bench`; do not edit. The same message goes through\n" +
-		"otelhttp or kotel and through ours; span name, kind, status and every attribute are compared. What differs is meant, and why is listed.\n")
+		"otelhttp, otelgrpc or kotel and through ours; span name, kind, status and every attribute are compared. What differs is meant, and why is listed.\n")
 	used := map[string]bool{}
 	for _, transport := range []struct {
 		name  string
 		cases []conformanceCase
-	}{{"http server", serverCases()}, {"http client", clientCases()}, {"kafka consumer", kafkaCases()}} {
+	}{{"http server", serverCases()}, {"http client", clientCases()}, {"grpc server", grpcCases()}, {"kafka consumer", kafkaCases()}} {
 		fmt.Fprintf(&page, "\n## %s\n\n| case | same | different | peer | ours | why |\n|---|--:|---|---|---|---|\n", transport.name)
 		for _, c := range transport.cases {
 			peer, ours := observe(c.peer), observe(c.ours)
