@@ -84,7 +84,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	attrs := hop.BorrowAttributes()
 	ctx, call := t.telemetry.BeginCall(r.Context(), hop.Outgoing{
 		Dependency: hop.Dependency{Name: c.dep, Kind: hop.KindHTTP},
-		SpanName: spanMethod(m), SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, host, port),
+		SpanName:   spanMethod(m), SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, host, port),
 	})
 	attrs.Return()
 	c.call, c.ctx = call, ctx
