@@ -39,17 +39,18 @@ func New(id string, spans []*Span) *View {
 }
 
 // link finds each span's parent and returns the spans that have none here.
-// Spans of a cycle become roots.
+// A span of each cycle becomes a root.
 func link(spans []*Span) []*Span {
 	byID := make(map[string]*Span, len(spans))
 	for _, s := range spans {
 		byID[s.ID] = s
 	}
+	cut := cycles(spans, byID)
 	var roots []*Span
 	for _, s := range spans {
 		p := byID[s.ParentID]
 		switch {
-		case p == nil || p == s || byID[s.ID] != s || below(p, s, byID):
+		case p == nil || byID[s.ID] != s || cut[s]:
 			s.ParentID = ""
 			roots = append(roots, s)
 		case s.Kind == kindConsumer || s.Start >= p.end() && p.Duration > 0:
@@ -67,18 +68,24 @@ func byStart(a, b *Span) int {
 	return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID))
 }
 
-// below reports whether p descends from s, or from a cycle.
-func below(p, s *Span, byID map[string]*Span) bool {
-	for range len(byID) {
-		if p == nil {
-			return false
+// cycles returns one span of every cycle of parents, in time that grows with the
+// number of spans: chains of thousands exist, where a context leaks from one turn
+// of a loop into the next.
+func cycles(spans []*Span, byID map[string]*Span) map[*Span]bool {
+	cut := map[*Span]bool{}
+	walk := make(map[*Span]int, len(spans)) // the walk that came by first
+	for i, s := range spans {
+		for p := s; p != nil; p = byID[p.ParentID] {
+			if first, seen := walk[p]; seen {
+				if first == i {
+					cut[p] = true
+				}
+				break
+			}
+			walk[p] = i
 		}
-		if p == s {
-			return true
-		}
-		p = byID[p.ParentID]
 	}
-	return true
+	return cut
 }
 
 // waited sets the wait between a span and the one that caused it: a record in
@@ -139,6 +146,7 @@ func (s *Span) uncovered() []Segment {
 func (s *Span) critical(until int64) {
 	s.entered = true
 	at := min(until, s.end())
+	limit := at
 	byEnd := slices.Clone(s.children)
 	slices.SortFunc(byEnd, func(a, b *Span) int { return cmp.Or(cmp.Compare(b.end(), a.end()), cmp.Compare(a.ID, b.ID)) })
 	for _, c := range byEnd {
@@ -147,7 +155,7 @@ func (s *Span) critical(until int64) {
 		}
 		// A call that its caller did not wait for ends after it.
 		to := min(c.end(), at)
-		if c.end() > at && at < s.end() {
+		if c.end() > at && at < limit {
 			continue // it ran beside the one that was waited for
 		}
 		s.mark(to, at)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -116,6 +117,15 @@ func TestAnalysis(t *testing.T) {
 				b a gateway one client 50 500`,
 			self:     map[string]int64{"a": 50},
 			critical: map[string][]Segment{"a": {{0, 50}}, "b": {{50, 100}}},
+		},
+		{
+			name: "child a tick longer", why: "starts and durations are cut to microseconds each: what ends a tick later was still waited for",
+			trace: `
+				a - gateway get server 0 1000
+				b a gateway pay client 10 981
+				c b payment get server 20 981
+				d c payment SELECT client 500 502`,
+			critical: map[string][]Segment{"a": {{0, 10}, {991, 1000}}, "b": {{10, 20}}, "c": {{20, 500}}, "d": {{500, 991}}},
 		},
 		{
 			name: "clocks that differ", why: "a child that seems to start before its parent must not give negative time",
@@ -282,5 +292,25 @@ func BenchmarkLarge(b *testing.B) {
 			}
 		}
 		New("t", spans)
+	}
+}
+
+// A context that leaks from one turn of a loop into the next makes a chain. Work
+// that grew with its square would take minutes.
+func TestDeepChain(t *testing.T) {
+	const depth = 50_000
+	spans := make([]*Span, depth)
+	for i := range spans {
+		spans[i] = &Span{ID: strconv.Itoa(i), ParentID: strconv.Itoa(i - 1), Service: "a", Operation: "b", Start: int64(i), Duration: depth}
+	}
+	if roots := link(spans); len(roots) != 1 || roots[0] != spans[0] {
+		t.Errorf("%d roots, want the first span", len(roots))
+	}
+	spans[0].ParentID = spans[depth-1].ID
+	for _, s := range spans {
+		s.children, s.async = nil, nil
+	}
+	if roots := link(spans); len(roots) != 1 {
+		t.Errorf("a cycle of %d spans has %d roots, want one", depth, len(roots))
 	}
 }
