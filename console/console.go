@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,7 +83,10 @@ func New(cfg Config) (*Console, error) {
 		}
 		*s.to = u
 	}
-	c.live = newHub(c.snapshot, c.closed)
+	c.live = newHub(func(ctx context.Context) any {
+		c.drills.follow()
+		return c.snapshot(ctx)
+	}, c.closed)
 	var err error
 	if c.drills, err = newDrills(c); err != nil {
 		return nil, err
@@ -101,7 +105,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.guard.Se
 // Give it to http.Server.RegisterOnShutdown: streams would hold Shutdown up.
 func (c *Console) Close() {
 	c.closeOnce.Do(func() { close(c.closed) })
-	c.drills.stop()
+	c.drills.close()
 }
 
 func (c *Console) routes() error {

@@ -41,6 +41,7 @@ type drills struct {
 	history *drill.History
 
 	mu      sync.Mutex
+	closed  bool // no further drill starts
 	state   DrillState
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -55,7 +56,7 @@ func newDrills(c *Console) (*drills, error) {
 	if err := d.refresh(); err != nil {
 		return nil, err
 	}
-	return d, c.live.publish("drill", d.state)
+	return d, c.live.publish(context.Background(), "drill", d.state)
 }
 
 // refresh reads the history, which `tenhop drill` adds to as well.
@@ -66,8 +67,56 @@ func (d *drills) refresh() error {
 	}
 	records = records[max(0, len(records)-keptDrills):]
 	slices.Reverse(records)
+	for i := range records {
+		records[i].Round.Answer = brief(records[i].Round.Answer)
+		if i > 0 {
+			records[i].Proof = nil // the page shows that of the newest
+		}
+	}
 	d.state.History = append([]drill.Record{}, records...)
 	return nil
+}
+
+// brief is what the page shows of an answer: a whole diagnosis is kilobytes.
+func brief(answer json.RawMessage) json.RawMessage {
+	var a struct {
+		Verdict  string `json:"verdict,omitempty"`
+		Findings []struct {
+			Hop       string `json:"hop"`
+			Operation string `json:"operation"`
+			Kind      string `json:"kind"`
+			Target    string `json:"target,omitempty"`
+		} `json:"findings"`
+	}
+	if json.Unmarshal(answer, &a) != nil {
+		return nil
+	}
+	a.Findings = a.Findings[:min(len(a.Findings), 1)]
+	b, err := json.Marshal(a)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// follow tells the pages of drills that `tenhop drill` has added.
+func (d *drills) follow() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var newest time.Time
+	if h := d.state.History; len(h) > 0 {
+		newest = h[0].At
+	}
+	if err := d.refresh(); err != nil {
+		d.console.cfg.Logger.Warn("read the drills", "error", err)
+		return
+	}
+	if h := d.state.History; len(h) == 0 || h[0].At.Equal(newest) {
+		return
+	}
+	if err := d.console.live.publish(context.Background(), "drill", d.state); err != nil {
+		d.console.cfg.Logger.Error("tell pages about the drill", "error", err)
+	}
 }
 
 // change updates the state and tells every page.
@@ -75,7 +124,7 @@ func (d *drills) change(f func(*DrillState)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f(&d.state)
-	if err := d.console.live.publish("drill", d.state); err != nil {
+	if err := d.console.live.publish(context.Background(), "drill", d.state); err != nil {
 		d.console.cfg.Logger.Error("tell pages about the drill", "error", err)
 	}
 }
@@ -89,6 +138,14 @@ func (d *drills) running() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.cancel != nil
+}
+
+// close ends a drill that runs, and lets no other one start.
+func (d *drills) close() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.stop()
 }
 
 // stop ends a drill that runs and waits until its fault is lifted.
@@ -139,6 +196,9 @@ func (c *Console) startDrill(*http.Request) (any, error) {
 	defer d.mu.Unlock()
 	if d.cancel != nil {
 		return nil, &apiError{http.StatusConflict, "a drill runs already"}
+	}
+	if d.closed {
+		return nil, &apiError{http.StatusServiceUnavailable, "the console is shutting down"}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel, d.done = cancel, make(chan struct{})
@@ -219,7 +279,7 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 		st.Phase, st.Started, st.Said = phaseIdle, nil, ""
 		err = errors.Join(err, d.refresh())
 		switch {
-		case errors.Is(err, context.Canceled):
+		case errors.Is(err, context.Canceled) && !errors.Is(err, drill.ErrNotLifted):
 			st.Error = "the drill was ended; its fault is lifted"
 		case err != nil:
 			st.Error = err.Error()

@@ -76,5 +76,10 @@ func (c *Console) clearFaults(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, sealed, err := s.Faults.List(r.Context()); err != nil {
+		return nil, err
+	} else if sealed {
+		return nil, &apiError{http.StatusConflict, "a drill of `tenhop drill` hides a fault; it is lifted when that drill ends"}
+	}
 	return struct{}{}, s.Faults.Clear(r.Context())
 }

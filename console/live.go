@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,10 +21,23 @@ type hub struct {
 	closed  <-chan struct{}
 
 	mu     sync.Mutex
-	subs   map[chan event]struct{}
+	subs   map[*subscriber]struct{}
 	last   map[string]event
 	cancel context.CancelFunc
 }
+
+// subscriber is an open page: the newest event of each name that it has not been
+// sent, so that a slow page misses steps on the way, never the last one.
+type subscriber struct {
+	wake    chan struct{}
+	pending map[string]event
+}
+
+// Bounds of the streams.
+const (
+	maxStreams  = 100
+	sendsWithin = 10 * time.Second // a page that does not read is let go
+)
 
 // event is one server-sent event.
 type event struct {
@@ -31,63 +46,82 @@ type event struct {
 }
 
 func newHub(compute func(context.Context) any, closed <-chan struct{}) *hub {
-	return &hub{compute: compute, closed: closed, subs: map[chan event]struct{}{}, last: map[string]event{}}
+	return &hub{compute: compute, closed: closed, subs: map[*subscriber]struct{}{}, last: map[string]event{}}
 }
 
-// publish sends v to every page and to those that come later. A page that is
-// too slow to take it gets the next one.
-func (h *hub) publish(name string, v any) error {
+// publish sends v to every page and to those that come later, unless ctx ended.
+func (h *hub) publish(ctx context.Context, name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil
+	}
 	e := event{name, data}
 	h.last[name] = e
-	for ch := range h.subs {
-		select {
-		case ch <- e:
-		default:
-		}
+	for s := range h.subs {
+		s.take(e)
 	}
 	return nil
 }
 
-func (h *hub) subscribe() (chan event, func()) {
-	ch := make(chan event, 8)
+func (s *subscriber) take(e event) {
+	s.pending[e.name] = e
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// unsent returns what the subscriber has not been sent, by name.
+func (h *hub) unsent(s *subscriber) []event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, e := range h.last {
-		ch <- e
+	var out []event
+	for _, name := range slices.Sorted(maps.Keys(s.pending)) {
+		out = append(out, s.pending[name])
 	}
-	h.subs[ch] = struct{}{}
+	clear(s.pending)
+	return out
+}
+
+// subscribe adds a page; false when there are too many.
+func (h *hub) subscribe() (s *subscriber, leave func(), ok bool) {
+	s = &subscriber{wake: make(chan struct{}, 1), pending: map[string]event{}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.subs) >= maxStreams {
+		return nil, nil, false
+	}
+	for _, e := range h.last {
+		s.take(e)
+	}
+	h.subs[s] = struct{}{}
 	if len(h.subs) == 1 {
 		ctx, cancel := context.WithCancel(context.Background())
 		h.cancel = cancel
 		go h.run(ctx)
 	}
-	return ch, func() {
+	return s, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.subs, ch)
+		delete(h.subs, s)
 		if len(h.subs) == 0 {
 			h.cancel()
 			delete(h.last, "now") // the next page must not see an old map
 		}
-	}
+	}, true
 }
 
 func (h *hub) run(ctx context.Context) {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
 	for {
-		v := h.compute(ctx)
-		if ctx.Err() != nil {
-			return
-		}
 		// A snapshot is made of numbers and strings, which always marshal.
-		_ = h.publish("now", v)
+		_ = h.publish(ctx, "now", h.compute(ctx))
 		select {
 		case <-ctx.Done():
 			return
@@ -98,13 +132,24 @@ func (h *hub) run(ctx context.Context) {
 
 // serve streams events until the page or the console goes.
 func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
+	s, leave, ok := h.subscribe()
+	if !ok {
+		writeError(w, &apiError{http.StatusServiceUnavailable, "too many pages follow this console; close some"})
+		return
+	}
+	defer leave()
 	out := http.NewResponseController(w)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
-	ch, leave := h.subscribe()
-	defer leave()
 	for {
+		// Not every server has deadlines; a test's recorder has none.
+		_ = out.SetWriteDeadline(time.Now().Add(sendsWithin))
+		for _, e := range h.unsent(s) {
+			if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", e.name, e.data); err != nil {
+				return
+			}
+		}
 		if err := out.Flush(); err != nil {
 			return
 		}
@@ -113,10 +158,7 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-h.closed:
 			return
-		case e := <-ch:
-			if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", e.name, e.data); err != nil {
-				return
-			}
+		case <-s.wake:
 		}
 	}
 }

@@ -77,6 +77,9 @@ type SLO struct {
 	BurnSlow  float64 `json:"burn_slow"`
 }
 
+// urgency orders severities; what is not known comes first.
+var urgency = map[string]int{"page": 1, "critical": 1, "ticket": 2, "warning": 2, "info": 3, "none": 4}
+
 // Alert is one that is pending or fires.
 type Alert struct {
 	Name      string            `json:"name"`
@@ -113,8 +116,8 @@ var questions = map[string]string{
 	"baseline":  `entry:duration_seconds:baseline10m`,
 	"spiking":   `entry:spiking:bool`,
 	// Scrapes of caller and callee are not simultaneous: what was added counts
-	// once it has lasted for two evaluations.
-	"added":     `min_over_time(entry_hop:added_seconds:mean15s[5s]) > 0.001`,
+	// once two evaluations, 2 or 5 s apart, have seen it.
+	"added":     `(min_over_time(entry_hop:added_seconds:mean15s[11s]) > 0.001) and (count_over_time(entry_hop:added_seconds:mean15s[11s]) >= 2)`,
 	"objective": `slo:objective:ratio{windows="standard"}`,
 	"slo5m":     `slo:errors:ratio5m{windows="standard"}`,
 	"slo1h":     `slo:errors:ratio1h{windows="standard"}`,
@@ -242,7 +245,7 @@ func firing(alerts []promAlert) []Alert {
 			Runbook: a.Annotations["runbook_url"], Dashboard: a.Annotations["dashboard"], Traces: a.Annotations["jaeger"]})
 	}
 	slices.SortFunc(out, func(a, b Alert) int {
-		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.Since, b.Since), cmp.Compare(a.Summary, b.Summary))
+		return cmp.Or(cmp.Compare(a.State, b.State), cmp.Compare(urgency[a.Severity], urgency[b.Severity]), cmp.Compare(a.Since, b.Since), cmp.Compare(a.Summary, b.Summary))
 	})
 	return out
 }

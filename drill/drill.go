@@ -51,6 +51,13 @@ const (
 	baselineLength = 75 * time.Second
 )
 
+// ErrNotLifted says that the fault of a drill may still be in force; it ends by
+// itself when its time is over.
+var ErrNotLifted = errors.New("the fault was not lifted; `tenhop chaos clear` does it")
+
+// ErrRunning says that another drill hides a fault already.
+var ErrRunning = errors.New("another drill runs already: a fault is hidden; wait until it is over")
+
 // Run rehearses rounds. Whatever ends it, no fault of its own stays: each is
 // lifted, and lifts itself should this process die.
 func Run(ctx context.Context, cfg Config) ([]Round, error) {
@@ -69,6 +76,11 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if r.hops, err = Hops(ctx, cfg.Jaeger, cfg.Entry); err != nil {
 		return nil, err
 	}
+	if _, sealed, err := cfg.Faults.List(ctx); err != nil {
+		return nil, err
+	} else if sealed {
+		return nil, ErrRunning
+	}
 	quiet := cfg.Up
 	var rounds []Round
 	for n := range cfg.Rounds {
@@ -79,14 +91,17 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 			}
 		}
 		round, err := r.round(ctx, n+1)
+		// An answer that was given counts, whatever interrupted the recovery.
+		if err == nil || round.Seconds.Answered != nil {
+			rounds = append(rounds, round)
+			if cfg.Done != nil {
+				cfg.Done(round)
+			}
+		}
 		if err != nil {
 			return rounds, err
 		}
 		quiet = time.Now()
-		rounds = append(rounds, round)
-		if cfg.Done != nil {
-			cfg.Done(round)
-		}
 	}
 	return rounds, nil
 }
@@ -188,7 +203,9 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	}
 	defer func() {
 		if round.Seconds.Lifted == nil {
-			err = errors.Join(err, lift())
+			if stays := lift(); stays != nil {
+				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, stays))
+			}
 		}
 	}()
 	r.Say("round %d: one hop is slower now", n)

@@ -33,6 +33,7 @@ func Lifeline(ctx context.Context) context.Context {
 	syscall.CloseOnExec(fd)
 	go func() {
 		for range time.Tick(trimEvery) {
+			releaseHeap()
 			_ = trim() // without it the process only looks larger
 		}
 	}()

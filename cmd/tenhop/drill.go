@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -86,11 +87,7 @@ func (f drillFlags) run(cmd *cobra.Command, cfg drill.Config) error {
 	history := drill.NewHistory(d.Path("data", drillFile))
 	enc := json.NewEncoder(cmd.OutOrStdout())
 	cfg.Done = func(r drill.Round) {
-		record := drill.Record{At: time.Now(), Round: r}
-		if !f.human {
-			record.Proof = r.Answer
-		}
-		if err := history.Append(record); err != nil {
+		if err := history.Append(drill.Record{At: time.Now(), Round: r}); err != nil {
 			cfg.Say("%v; dashboard and console leave this round out", err)
 		}
 		if f.asJSON {
@@ -98,18 +95,13 @@ func (f drillFlags) run(cmd *cobra.Command, cfg drill.Config) error {
 		}
 	}
 	rounds, err := drill.Run(cmd.Context(), cfg)
-	if err != nil {
+	if f.report != "" && len(rounds) > 0 { // what there is, whatever ended it
+		err = errors.Join(err, writeReport(f.report, rounds))
+	}
+	if f.asJSON || len(rounds) == 0 {
 		return err
 	}
-	if f.report != "" {
-		if err := writeReport(f.report, rounds); err != nil {
-			return err
-		}
-	}
-	if f.asJSON {
-		return nil
-	}
-	return drill.WriteTable(cmd.OutOrStdout(), rounds)
+	return errors.Join(err, drill.WriteTable(cmd.OutOrStdout(), rounds))
 }
 
 func writeReport(path string, rounds []drill.Round) error {
