@@ -119,6 +119,67 @@ func TestDrillEnds(t *testing.T) {
 	}
 }
 
+// A drill of `tenhop drill` is nobody else's to start beside or to lift.
+func TestAnotherDrillRuns(t *testing.T) {
+	b := newBackends(t)
+	traffic(b)
+	b.sealed = true
+	c := newConsole(t, b, nil)
+	if w := do(c, "DELETE", "/api/faults", "", auth...); w.Code != 409 || b.lifted != 0 {
+		t.Errorf("lifting all: %d, %d lifted", w.Code, b.lifted)
+	}
+	if w := do(c, "POST", "/api/drill", "", auth...); w.Code != 200 {
+		t.Fatal(w.Body)
+	}
+	for c.drills.running() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if s := wait(t, c, phaseIdle); !strings.Contains(s.Error, "another drill") || len(b.faults) != 0 {
+		t.Errorf("error = %q, %d faults injected", s.Error, len(b.faults))
+	}
+}
+
+func TestDrillWhoseFaultStays(t *testing.T) {
+	b := newBackends(t)
+	traffic(b)
+	c := newConsole(t, b, nil)
+	if w := do(c, "POST", "/api/drill", "", auth...); w.Code != 200 {
+		t.Fatal(w.Body)
+	}
+	wait(t, c, phaseSearch)
+	b.mu.Lock()
+	b.stuck = true
+	b.mu.Unlock()
+	do(c, "DELETE", "/api/drill", "", auth...)
+	if s := wait(t, c, phaseIdle); !strings.Contains(s.Error, "not lifted") {
+		t.Errorf("the page says %q", s.Error)
+	}
+	c.Close()
+	if w := do(c, "POST", "/api/drill", "", auth...); w.Code != 503 {
+		t.Errorf("a drill after the end: %d, want 503", w.Code)
+	}
+}
+
+// What `tenhop drill` adds is seen by pages that are open.
+func TestHistoryOfOthersIsFollowed(t *testing.T) {
+	h := drill.NewHistory(filepath.Join(t.TempDir(), "drills.jsonl"))
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Drills = h })
+	s, leave, _ := c.live.subscribe()
+	defer leave()
+	c.live.unsent(s)
+	if err := h.Append(drill.Record{At: time.Now(), Round: drill.Round{Fault: drill.Fault{Hop: "payment"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for _, e := range c.live.unsent(s) {
+			if e.name == "drill" && strings.Contains(string(e.data), `"hop":"payment"`) {
+				return
+			}
+		}
+	}
+	t.Error("the page was not told")
+}
+
 func TestDrillWithoutTraffic(t *testing.T) {
 	c := newConsole(t, newBackends(t), nil)
 	if w := do(c, "POST", "/api/drill", "", auth...); w.Code != 200 {

@@ -24,6 +24,8 @@ type backends struct {
 	vectors map[string]string // query, or a part of it, to result
 	alerts  string
 	faults  []string // bodies that were posted to the admin endpoint
+	sealed  bool     // another drill hides a fault
+	stuck   bool     // no fault can be lifted
 	lifted  int
 	asked   []string // paths with queries
 }
@@ -71,10 +73,18 @@ func newBackends(t *testing.T) *backends {
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprintf(w, `{"id":"%d"}`, len(b.faults))
 	})
-	mux.HandleFunc("GET /chaos", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"faults":[],"sealed":false}`) })
+	mux.HandleFunc("GET /chaos", func(w http.ResponseWriter, _ *http.Request) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		fmt.Fprintf(w, `{"faults":[],"sealed":%t}`, b.sealed)
+	})
 	lift := func(w http.ResponseWriter, _ *http.Request) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		if b.stuck {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		b.lifted++
 		w.WriteHeader(http.StatusNoContent)
 	}

@@ -49,13 +49,28 @@ func (h *History) Append(r Record) error {
 	if err != nil {
 		return fmt.Errorf("keep a drill: %w", err)
 	}
-	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("keep a drill: %w", err)
 	}
+	b = append(b, '\n')
+	if cut(f) {
+		b = append([]byte{'\n'}, b...)
+	}
 	// One write, so that lines of two processes do not mix.
-	_, err = f.Write(append(b, '\n'))
+	_, err = f.Write(b)
 	return errors.Join(err, f.Close())
+}
+
+// cut reports whether the file ends in half a line, which a crash has left.
+func cut(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
+	}
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n'
 }
 
 // Records returns all rounds, oldest first, those of other processes too. A

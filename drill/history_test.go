@@ -43,6 +43,31 @@ func TestHistoryOfTwoProcesses(t *testing.T) {
 	}
 }
 
+func TestHistoryAfterACrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "drills.jsonl")
+	if err := os.WriteFile(path, []byte(`{"round":{"ro`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := NewHistory(path)
+	if err := h.Append(Record{Round: Round{Round: 7}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Records(); err != nil || len(got) != 1 || got[0].Round.Round != 7 {
+		t.Errorf("%+v, %v: want the round after the crash", got, err)
+	}
+}
+
+func TestUnreadableHistory(t *testing.T) {
+	c := NewCollector(NewHistory(t.TempDir())) // a folder
+	if err := testutil.CollectAndCompare(c, strings.NewReader(`
+# HELP tenhop_drill_history_unreadable 1 while the history of drills cannot be read.
+# TYPE tenhop_drill_history_unreadable gauge
+tenhop_drill_history_unreadable 1
+`)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCollector(t *testing.T) {
 	h := NewHistory("")
 	c := NewCollector(h)

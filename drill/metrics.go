@@ -15,6 +15,7 @@ var (
 	phaseDesc  = prometheus.NewDesc("tenhop_drill_phase_seconds",
 		"Seconds from the injection until customers saw it (moved), an alert fired (alerted) and a hop was named (answered), and from the lifting until the entry was well (recovered).",
 		[]string{"phase"}, nil)
+	unreadDesc = prometheus.NewDesc("tenhop_drill_history_unreadable", "1 while the history of drills cannot be read.", nil, nil)
 )
 
 // Collector exports a history as metrics. They count from the history's
@@ -28,15 +29,17 @@ func NewCollector(h *History) *Collector { return &Collector{h} }
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- roundsDesc
 	ch <- phaseDesc
+	ch <- unreadDesc
 }
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	records, err := c.history.Records()
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(roundsDesc, err)
+	if err != nil { // an error here would take all other metrics of the process along
+		ch <- prometheus.MustNewConstMetric(unreadDesc, prometheus.GaugeValue, 1)
 		return
 	}
+	ch <- prometheus.MustNewConstMetric(unreadDesc, prometheus.GaugeValue, 0)
 	rounds := map[bool]int{}
 	phases := map[string][]float64{}
 	for _, r := range records {
