@@ -20,7 +20,7 @@ const (
 	KindLink       = "link"       // between a caller and its callee
 	KindQueue      = "queue"      // waiting in a topic or an outbox
 	KindErrors     = "errors"     // failures that begin there
-	KindCalls      = "calls"      // a caller that calls it more often than before
+	KindCalls      = "calls"      // more calls between the two than before
 	KindMix        = "mix"        // other requests than before; no hop's
 )
 

@@ -7,12 +7,14 @@ export function named(f: Finding): string {
     case "dependency": return `${f.hop} waits for ${f.target ?? "a dependency"}`;
     case "link": return `the link ${f.target ?? "?"} – ${f.hop}`;
     case "queue": return `records wait for ${f.hop}`;
+    case "mix": return `other requests than before (${f.target ?? "?"})`;
+    case "calls": return `more calls between ${f.target ?? "?"} and ${f.hop}`;
     case "errors": return f.target ? `${f.hop} – ${f.target}` : f.hop;
     default: return f.hop;
   }
 }
 
-export const kinds: Record<string, string> = { self: "self time", dependency: "dependency", link: "link", queue: "queue", errors: "errors", calls: "more calls" };
+export const kinds: Record<string, string> = { self: "self time", dependency: "dependency", link: "link", queue: "queue", errors: "errors", calls: "more calls", mix: "mix" };
 
 export function Findings({ d }: { d: Diagnosis }) {
   const longest = Math.max(...d.findings.map((f) => Math.max(f.now_ms, f.baseline_ms)), 1e-9);
