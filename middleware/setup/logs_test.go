@@ -35,7 +35,7 @@ func TestFieldsKeepTheirValues(t *testing.T) {
 		attribute.Bool("ok", true), attribute.String("items", `["a","b"]`), attribute.String("more", `{"x":1}`),
 	} {
 		if got[string(want.Key)] != want.Value {
-			t.Errorf("%s = %v, want %v", want.Key, got[string(want.Key)].Emit(), want.Value.Emit())
+			t.Errorf("%s = %v, want %v", want.Key, got[string(want.Key)].String(), want.Value.String())
 		}
 	}
 }
