@@ -81,9 +81,9 @@ images: ## the same, and write the screenshots of docs/images
 	cd console/browsertest && GOWORK=off TENHOP_IMAGES=$(CURDIR)/docs/images $(GO) test -count=1 -v -timeout 20m .
 
 FUZZTIME ?= 10s
-fuzz: ## every fuzzer of header parsers and labels for FUZZTIME
-	@for p in hop httpmw; do for f in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' middleware/$$p/*_test.go | sed 's/func //'); do \
-		$(GO) test ./middleware/$$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
+fuzz: ## every fuzzer of parsers, decoders and labels for FUZZTIME
+	@for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$file | sed 's/func //'); do \
+		$(GO) test ./$$(dirname $$file) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x || exit 1; done; done
 
 generate: ## write generated code, dashboards, tables and CLI pages again
 	$(GO) generate ./...
