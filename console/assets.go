@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
 	"time"
 )
 
-// dist is what web/build.mjs writes: index.html and hashed assets, each beside
-// its gzip form.
+// dist is what web/build.mjs writes: index.html and hashed assets, in their gzip
+// form only.
 //
 //go:embed dist
 var dist embed.FS
@@ -63,12 +62,21 @@ type asset struct {
 	compressed []byte
 }
 
+// kinds are the types of what the page consists of; those of the machine differ.
+var kinds = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+}
+
 func readAsset(name string) (asset, error) {
 	b, err := dist.ReadFile("dist/" + name + ".gz")
 	if err != nil {
 		return asset{}, fmt.Errorf("the page was not built: %w; run npm ci && npm run build in console/web", err)
 	}
-	return asset{mime.TypeByExtension(path.Ext(name)), b}, nil
+	kind, ok := kinds[path.Ext(name)]
+	if !ok {
+		return asset{}, fmt.Errorf("the page holds %s, whose type is not known", name)
+	}
+	return asset{kind, b}, nil
 }
 
 func (a asset) serve(w http.ResponseWriter, r *http.Request) {

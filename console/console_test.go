@@ -10,7 +10,7 @@ import (
 )
 
 func TestGuard(t *testing.T) {
-	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Hosts = []string{"console.example"} })
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Hosts = []string{"Console.Example"} })
 	for _, x := range []struct {
 		host string
 		want int

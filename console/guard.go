@@ -19,9 +19,13 @@ const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; 
 // guard refuses what another site's page could send through a reader's browser,
 // and sets the headers that keep telemetry text.
 func guard(hosts []string, next http.Handler) http.Handler {
+	allowed := make([]string, len(hosts)) // names have no case
+	for i, h := range hosts {
+		allowed[i] = strings.ToLower(strings.TrimSuffix(h, "."))
+	}
 	crossOrigin := http.NewCrossOriginProtection()
 	return crossOrigin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !knownHost(r.Host, hosts) {
+		if !knownHost(r.Host, allowed) {
 			writeError(w, &apiError{http.StatusMisdirectedRequest,
 				"the console does not answer to the name " + r.Host + "; use its address, or start it with that name allowed"})
 			return

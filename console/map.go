@@ -89,13 +89,13 @@ func (m *serviceMap) services() {
 
 // dependencies adds the nodes that only their callers measure.
 func (m *serviceMap) dependencies() {
-	seen := map[string]float64{}
+	seen := map[string]bool{}
 	for _, x := range m.answers["waits"] {
 		name := x.labels["dependency"]
-		if m.nodes[name] == nil || seen[name] > 0 {
-			seen[name] += x.value
+		if m.nodes[name] == nil || seen[name] {
+			seen[name] = true
 			n := m.node(name)
-			n.Rate = seen[name]
+			n.Rate += x.value
 			if k := x.labels["dependency_kind"]; k == "database" || k == "cache" {
 				n.Kind = "store"
 			}
@@ -196,7 +196,8 @@ func (m *serviceMap) edges() []Edge {
 	return out
 }
 
-// topics joins producers and consumers of the same topic.
+// topics joins producers and consumers of the same topic. What a consumer
+// processes came from its producers as they sent.
 func (m *serviceMap) topics() []Edge {
 	queued := map[[2]string]float64{} // service and topic
 	for _, x := range m.answers["queued"] {
@@ -204,15 +205,22 @@ func (m *serviceMap) topics() []Edge {
 			queued[[2]string{x.labels["service_name"], topic}] = x.value
 		}
 	}
+	sent := map[string]float64{} // by topic
+	for _, s := range m.answers["sent"] {
+		sent[s.labels["messaging_destination_name"]] += s.value
+	}
 	var out []Edge
 	for _, s := range m.answers["sent"] {
+		if s.value == 0 || m.nodes[s.labels["service_name"]] == nil {
+			continue
+		}
 		for _, p := range m.answers["processed"] {
 			topic := s.labels["messaging_destination_name"]
 			to := p.labels["service_name"]
 			if p.labels["messaging_destination_name"] != topic || p.value == 0 || m.nodes[to] == nil {
 				continue
 			}
-			e := Edge{From: m.node(s.labels["service_name"]).Name, To: to, Kind: "kafka", Topic: topic, Rate: p.value}
+			e := Edge{From: s.labels["service_name"], To: to, Kind: "kafka", Topic: topic, Rate: p.value * s.value / sent[topic]}
 			if wait, ok := queued[[2]string{to, topic}]; ok {
 				e.Mean = &wait
 				e.Hot = m.nodes[to].Hot && strings.Contains(m.nodes[to].Why, "records wait")

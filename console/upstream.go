@@ -39,17 +39,21 @@ func (u *upstream) configured() bool { return u.base != nil }
 
 // address is the URL of a path; segments are escaped.
 func (u *upstream) address(query url.Values, segments ...string) string {
+	escaped := make([]string, len(segments))
 	for i, s := range segments {
-		segments[i] = url.PathEscape(s)
+		escaped[i] = url.PathEscape(s)
 	}
 	a := *u.base
-	a = *a.JoinPath(segments...)
+	a = *a.JoinPath(escaped...)
 	a.RawQuery = query.Encode()
 	return a.String()
 }
 
 // ask sends a GET. The caller closes the body.
 func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string) (*http.Response, error) {
+	if slices.Contains(segments, ".") || slices.Contains(segments, "..") {
+		return nil, badRequest("a name must not be . or ..")
+	}
 	if u.base == nil {
 		return nil, &apiError{http.StatusServiceUnavailable, u.name + " is not configured; start the console with its URL"}
 	}

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { DrillState, Snapshot } from "./types";
 
-// One stream for the whole page. The browser reconnects by itself.
+// One stream for the whole page. The browser reconnects by itself when it breaks.
 export interface Live { now?: Snapshot; drill?: DrillState; connected: boolean; history: Map<string, number[]> }
 
 const state: Live = { connected: false, history: new Map() };
@@ -46,9 +46,15 @@ function open(): void {
     state.connected = true;
     changed();
   };
+  const mine = source;
   source.onerror = () => {
     state.connected = false;
     changed();
+    // After an answer other than 200 the browser gives up; a proxy may be back soon.
+    if (mine.readyState === EventSource.CLOSED && source === mine) {
+      source = undefined;
+      setTimeout(() => { if (document.visibilityState === "visible") open(); }, 3000);
+    }
   };
   source.addEventListener("now", (e) => {
     const next = JSON.parse((e as MessageEvent<string>).data) as Snapshot;

@@ -36,7 +36,9 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
     const abort = new AbortController();
     set((s) => ({ key, ...(s.key === key && s.data !== undefined ? { data: s.data } : {}), loading: true }));
     load(abort.signal).then(
-      (data) => set({ key, data, loading: false }),
+      (data) => {
+        if (!abort.signal.aborted) set({ key, data, loading: false });
+      },
       (error: Error) => {
         if (!abort.signal.aborted) set({ key, error, loading: false });
       },
