@@ -117,7 +117,8 @@ var questions = map[string]string{
 	"spiking":   `entry:spiking:bool`,
 	// Scrapes of caller and callee are not simultaneous: what was added counts
 	// once two evaluations, 2 or 5 s apart, have seen it.
-	"added":     `(min_over_time(entry_hop:added_seconds:mean15s[11s]) > 0.001) and (count_over_time(entry_hop:added_seconds:mean15s[11s]) >= 2)`,
+	"added": `(entry_hop:added_seconds:mean15s > 0.001) and (min_over_time(entry_hop:added_seconds:mean15s[6s]) > 0.001)` +
+		` and (count_over_time(entry_hop:added_seconds:mean15s[11s]) >= 2)`,
 	"objective": `slo:objective:ratio{windows="standard"}`,
 	"slo5m":     `slo:errors:ratio5m{windows="standard"}`,
 	"slo1h":     `slo:errors:ratio1h{windows="standard"}`,
