@@ -176,6 +176,10 @@ const (
 // arriving is how long the spans of a request may take until all are stored.
 const arriving = 2 * time.Second
 
+// turning is how long before a level changes, as scrapes show it, what changed it
+// may have begun.
+const turning = 10 * time.Second
+
 // draw reads traces of an entry that say how its time is spent, whatever it was,
 // and tells the slow and the failed ones apart.
 func draw(ctx context.Context, c tracer, res diagnose.Result, limit int) (e evidence, err error) {
@@ -192,7 +196,9 @@ func draw(ctx context.Context, c tracer, res diagnose.Result, limit int) (e evid
 		q := q
 		parts := baselineOf(res)
 		last := parts[len(parts)-1] // beside an earlier spike, not across it
-		q.From, q.To = last.From, last.To
+		// The newest come first, and a request that began before the level changed
+		// may have been slow already when it ended.
+		q.From, q.To = last.From, last.To.Add(-min(turning, last.To.Sub(last.From)/4))
 		e.before, err = c.Traces(gctx, q)
 		return err
 	})
