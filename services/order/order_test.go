@@ -217,7 +217,7 @@ func refuses(t *testing.T, seeds []string) {
 		}
 		id := uuid.NewString()
 		huge := create("huge " + id)
-		huge.UserId = strings.Repeat("x", 2<<20) // the client's limit is 1 MB
+		huge.Items[0].ProductId = strings.Repeat("x", 2<<20) // the client's limit is 1 MB
 		for _, req := range []*pb.CreateOrderRequest{huge, create(id)} {
 			if _, err := s.CreateOrder(t.Context(), req); err != nil {
 				t.Fatal(err)
