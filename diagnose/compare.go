@@ -27,10 +27,6 @@ type Suspect struct {
 // Sure says whether chance is ruled out.
 func (s Suspect) Sure() bool { return s.P < maxP }
 
-// KindFlow is a change in what a service does: which calls it makes and which
-// lines it logs, and in what order.
-const KindFlow = "flow"
-
 // Thresholds of Compare. How much the results on recorded incidents depend on
 // each is in docs/diagnosis.md.
 const (

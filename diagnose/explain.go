@@ -19,7 +19,8 @@ func Explain(res *Result, slow, normal []Trace) {
 		}
 		f.Exemplars = exemplars(f, slow)
 		if f.Operation == "" && f.Kind == KindSelf {
-			f.Operation = busiest(f.Hop, slow)
+			// Few are sampled: what ordinary requests call there is the next best.
+			f.Operation = cmp.Or(busiest(f.Hop, slow), busiest(f.Hop, normal))
 		}
 		f.Attributes = attributes(f, slow, normal)
 	}

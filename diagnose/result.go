@@ -22,6 +22,7 @@ const (
 	KindErrors     = "errors"     // failures that begin there
 	KindCalls      = "calls"      // more calls between the two than before
 	KindMix        = "mix"        // other requests than before; no hop's
+	KindFlow       = "flow"       // other calls or log lines than before, or in another order
 )
 
 // Result is what `tenhop diagnose --json` prints. Fields are only ever added.
@@ -151,6 +152,7 @@ type Finding struct {
 	Operations []Part      `json:"operations,omitempty"` // when several operations of the hop carry it
 	Errors     *Failing    `json:"errors,omitempty"`     // of the hop, for the kind errors
 	Calls      *Calls      `json:"calls,omitempty"`      // for the kind calls
+	Evidence   string      `json:"evidence,omitempty"`   // what differs, for people; from a comparison of traces
 	Attributes []Attribute `json:"attributes"`
 	Exemplars  []string    `json:"exemplars"`
 }

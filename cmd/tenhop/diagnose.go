@@ -29,6 +29,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
   tenhop diagnose --entry "POST /checkout" --since 15m
   tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
   tenhop diagnose --traces incident.json.gz
+  tenhop diagnose --traces incident.json.gz --before yesterday.json.gz
   tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,6 +38,9 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 			}
 			if cfg.Since < 30*time.Second || cfg.Since > 24*time.Hour {
 				return usagef("--since %s: between 30s and 24h", cfg.Since)
+			}
+			if len(cfg.Before) > 0 && (len(cfg.Traces) == 0 || baseline != "") {
+				return usagef("--before goes with --traces, and without --baseline")
 			}
 			if err := parseBaseline(baseline, &cfg); err != nil {
 				return err
@@ -70,6 +74,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: the one of tenhop up)")
 	fl.StringVar(&cfg.Tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
+	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
 	fl.StringVar(&cfg.Entry, "entry", "", `only this edge operation, such as "POST /checkout"`)
 	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")

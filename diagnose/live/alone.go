@@ -15,33 +15,82 @@ import (
 
 // files diagnoses what files of traces hold.
 func (r *run) files() (diagnose.Result, error) {
-	book := diagnose.NewBook()
-	var sources []diagnose.Source
-	var failed []error
-	for _, path := range r.cfg.Traces {
+	f := reader{book: diagnose.NewBook()}
+	base, now := f.read(r, r.cfg.Before), f.read(r, r.cfg.Traces)
+	if now.traces == 0 || base.traces == 0 && len(r.cfg.Before) > 0 {
+		return diagnose.Result{}, errors.Join(append(f.failed, errors.New("no traces were read"))...)
+	}
+	if len(r.cfg.Before) > 0 {
+		r.opt.BaselineFrom, r.opt.BaselineTo = base.first, base.last
+	}
+	res := r.byBook(f.book)
+	if len(r.cfg.Before) > 0 {
 		at := time.Now()
-		before, _ := book.Traces()
-		all := diagnose.NewAssembler(book.Add)
+		res.Judge(diagnose.Compare(base.profile, now.profile))
+		r.stage("compare", at)
+		if now.first.Before(base.last) {
+			f.sources[0].Note = "these traces are not all earlier than those they are compared with: what each hop added is not told"
+		}
+	}
+	res.Sources = f.sources
+	return r.done(res), nil
+}
+
+// reader reads files of traces into one book.
+type reader struct {
+	book    *diagnose.Book
+	sources []diagnose.Source
+	failed  []error
+}
+
+// pile is what the files of one time hold.
+type pile struct {
+	profile     *diagnose.Profile // nil when there is nothing to compare with
+	traces      int
+	first, last time.Time // start of the first span, end of the last
+}
+
+func (p *pile) add(t diagnose.Trace) {
+	p.traces++
+	if p.profile != nil {
+		p.profile.Add(t, nil)
+	}
+	for i := range t.Spans {
+		s := &t.Spans[i]
+		if p.first.IsZero() || s.Start.Before(p.first) {
+			p.first = s.Start
+		}
+		if end := s.Start.Add(s.Duration); end.After(p.last) {
+			p.last = end
+		}
+	}
+}
+
+func (f *reader) read(r *run, paths []string) pile {
+	var p pile
+	if len(r.cfg.Before) > 0 {
+		p.profile = diagnose.NewProfile()
+	}
+	for _, path := range paths {
+		at, before := time.Now(), p.traces
+		all := diagnose.NewAssembler(func(t diagnose.Trace) {
+			f.book.Add(t)
+			p.add(t)
+		})
 		stats, err := otlp.ReadFile(path, all.Add)
 		all.Flush()
-		n, _ := book.Traces()
-		src := diagnose.Source{Name: "file", URL: path, OK: err == nil, Read: n - before, TookMS: since(at)}
+		src := diagnose.Source{Name: "file", URL: path, OK: err == nil, Read: p.traces - before, TookMS: since(at)}
 		if err != nil {
 			src.Error = err.Error()
-			failed = append(failed, err)
+			f.failed = append(f.failed, err)
 		}
 		if stats.Timeless > 0 {
 			src.Note = fmt.Sprintf("%d spans without a start were left out", stats.Timeless)
 		}
-		sources = append(sources, src)
+		f.sources = append(f.sources, src)
 		r.stage("read", at)
 	}
-	if n, _ := book.Traces(); n == 0 {
-		return diagnose.Result{}, errors.Join(append(failed, errors.New("no traces were read"))...)
-	}
-	res := r.byBook(book)
-	res.Sources = sources
-	return res, nil
+	return p
 }
 
 func (r *run) byBook(book *diagnose.Book) diagnose.Result {

@@ -110,3 +110,33 @@ func TestFiles(t *testing.T) {
 		t.Error("a file that is not there has no error")
 	}
 }
+
+// Two files: the comparison decides, and the split says how much.
+func TestBeforeAndAfter(t *testing.T) {
+	shop, now := world()
+	all := requests(shop, now)
+	before, after := file(t, all[:230]), file(t, all[245:])
+	res := run(t, live.Config{Traces: []string{after}, Before: []string{before}})
+	checkPayment(t, res)
+	if f := res.Findings[0]; !strings.HasPrefix(f.Evidence, "median 20.0 ms in 230 traces, now 320.0 ms in") {
+		t.Errorf("the first finding rests on %q", f.Evidence)
+	}
+	// The other way round nothing got slower, and no time is split.
+	res = run(t, live.Config{Traces: []string{before}, Before: []string{after}})
+	if res.Verdict != diagnose.None || len(res.Findings) > 0 || res.Sources[0].Note == "" {
+		t.Errorf("%s, %+v, %+v", res.Verdict, res.Findings, res.Sources)
+	}
+}
+
+// A call that is no longer made takes no time at all: only the comparison sees it.
+func TestACallThatIsNoLongerMade(t *testing.T) {
+	shop, now := world()
+	all := requests(shop, now)[:230]
+	for i := 115; i < len(all); i++ {
+		all[i].Spans = all[i].Spans[:1]
+	}
+	res := run(t, live.Config{Traces: []string{file(t, all[115:])}, Before: []string{file(t, all[:115])}})
+	if res.Verdict != diagnose.Spike || len(res.Findings) != 1 || res.Findings[0].Kind != diagnose.KindFlow || res.Findings[0].Hop != "gateway" {
+		t.Errorf("%s, %+v", res.Verdict, res.Findings)
+	}
+}

@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Prometheus, Jaeger, Tempo string        // URLs; an empty one is left out
 	Traces                    []string      // files; no other source is asked then
+	Before                    []string      // files of an ordinary time, to compare Traces with
 	Entry                     string        // one edge operation; the worst when empty
 	Since                     time.Duration // how far back to look; 5 minutes when zero
 	BaselineFrom              time.Time     // a baseline of the caller's choice; found when zero

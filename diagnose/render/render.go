@@ -95,6 +95,9 @@ func Verdict(r diagnose.Result) string {
 	if r.Verdict == diagnose.Unsure {
 		sure = "not sure (" + r.Why + "), but "
 	}
+	if f.Share == 0 {
+		return fmt.Sprintf("%s%s: %s", sure, Name(f), f.Evidence)
+	}
 	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry))
 }
 
@@ -113,6 +116,8 @@ func Name(f diagnose.Finding) string {
 			name += fmt.Sprintf(" (%.1f a request, %.1f before)", f.Calls.Now, f.Calls.Baseline)
 		}
 		return name
+	case diagnose.KindFlow:
+		return "what " + f.Hop + " does"
 	case diagnose.KindQueue:
 		return "waiting before " + f.Target + " of " + f.Hop
 	}
@@ -153,11 +158,18 @@ func table(b *strings.Builder, r diagnose.Result) {
 				percent(f.Errors.Baseline), percent(f.Errors.Now), Bar(f.Errors.Baseline, f.Errors.Now, 1))
 			continue
 		}
+		if f.Share == 0 { // of a comparison that the time on critical paths does not show
+			fmt.Fprintf(t, "%d\t\t\t%s\t%s\t%s\t\t\t\n", f.Rank, f.Hop, f.Operation, kind)
+			continue
+		}
 		fmt.Fprintf(t, "%d\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Rank, signed(f.AddedMS), 100*f.Share, f.Hop, f.Operation, kind,
 			ms(f.BaselineMS), ms(f.NowMS), Bar(f.BaselineMS, f.NowMS, longest))
 	}
 	_ = t.Flush() // into memory
 	for _, f := range r.Findings {
+		if f.Evidence != "" {
+			fmt.Fprintf(b, "   %s: %s\n", Name(f), f.Evidence)
+		}
 		for _, a := range f.Attributes {
 			which := "slow"
 			if f.Kind == diagnose.KindErrors {
