@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race modules fmt lint acceptance acceptance-short eval bench-middleware fuzz \
+.PHONY: help up build test race modules fmt lint acceptance acceptance-short eval matrix bench-middleware fuzz \
         real programs compose-check compose-run outage generate check ci
 .PHONY: console console-test images
 
@@ -65,6 +65,10 @@ outage: programs ## Jaeger away and back under load, a collector that answers no
 
 eval: ## accuracy on the recorded incidents in TENHOP_CORPORA
 	$(GO) run ./cmd/tenhop eval --corpus $${TENHOP_CORPORA:-../shared/corpora}
+
+matrix: ## record the storefront under every fault again (about an hour and a half; a calm machine)
+	for share in 1 0.1 0.01; do TENHOP_MATRIX=$$share $(GO) test -count=1 -v -timeout 2h -run TestRecord ./diagnose/matrix || exit 1; done
+	$(GO) test -count=1 ./diagnose/matrix -run TestReplay -update
 
 bench-middleware: ## ours, bare, the peers alone and composed, interleaved in one run
 	cd middleware/bench && GOWORK=off $(GO) run . -rounds 10 -md ../../docs/middleware/bench.md

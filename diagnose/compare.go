@@ -19,6 +19,7 @@ type Suspect struct {
 	Service   string
 	Operation string  // where it shows
 	Kind      string  // KindSelf, KindLink or KindFlow
+	Target    string  // the other end of a link
 	Evidence  string  // for people
 	P         float64 // of chance, times the number of tests; may pass 1
 	Score     float64 // how much worse, among suspects that are as sure

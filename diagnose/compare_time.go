@@ -142,7 +142,6 @@ func latency(base, now *Profile) map[string]Suspect {
 			put(best, u.service, s)
 		} else {
 			s.Kind = KindLink
-			s.Evidence = "to " + u.callee + ": " + s.Evidence
 			put(links, link{u.service, u.callee}, s)
 		}
 	}
@@ -156,8 +155,8 @@ func latency(base, now *Profile) map[string]Suspect {
 				}
 			}
 		}
-		if s.Service = l.callee; others > 0 && 2*slow >= others {
-			s.Service = l.caller
+		if s.Service, s.Target = l.callee, l.caller; others > 0 && 2*slow >= others {
+			s.Service, s.Target = l.caller, l.callee
 			s.Score *= 1.01 // before a callee that is as slow
 		}
 		put(best, s.Service, s)

@@ -37,7 +37,7 @@ func (r *Result) Judge(c Comparison) {
 		n := len(r.Findings)
 		take(func(f Finding) bool { return len(r.Findings) == n && f.Hop == s.Service && f.Kind != KindMix })
 		if len(r.Findings) == n {
-			r.Findings = append(r.Findings, Finding{Hop: s.Service, Operation: s.Operation, Kind: s.Kind, Attributes: []Attribute{}, Exemplars: []string{}})
+			r.Findings = append(r.Findings, Finding{Hop: s.Service, Operation: s.Operation, Kind: s.Kind, Target: s.Target, Attributes: []Attribute{}, Exemplars: []string{}})
 		}
 		r.Findings[n].Evidence = s.Evidence
 	}

@@ -27,8 +27,11 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 		fmt.Fprintf(&b, "\n%s   %s of the requests fail, %s before\n", r.Entry.Operation, percent(r.Errors.Now), percent(r.Errors.Baseline))
 	}
 	if r.Entry.Operation != "" && r.Verdict != diagnose.None {
-		fmt.Fprintf(&b, "\n%s   mean %s -> %s   p95 %s -> %s   (%d requests before, %d now)\n", r.Entry.Operation,
-			ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS), r.Requests.Baseline, r.Requests.Now)
+		fmt.Fprintf(&b, "\n%s   mean %s -> %s", r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS))
+		if r.P95 != (diagnose.P95{}) { // traces alone have it below
+			fmt.Fprintf(&b, "   p95 %s -> %s", ms(r.P95.BaselineMS), ms(r.P95.NowMS))
+		}
+		fmt.Fprintf(&b, "   (%d requests before, %d now)\n", r.Requests.Baseline, r.Requests.Now)
 	}
 	if len(r.Findings) > 0 {
 		fmt.Fprintln(&b)
