@@ -78,14 +78,30 @@ func (r *Result) spiking(ev Evidence, spikes []spike, opt Options, b *Book) {
 		}
 		return cmp.Compare(b.lost(), a.lost())
 	})
-	s := spikes[0]
+	// An entry of which nothing sure can be said does not hide one whose spike is
+	// located.
+	chosen := 0
+	first := r.at(ev, spikes[0], opt, b)
+	for i := 1; i < len(spikes) && first.Verdict != Spike; i++ {
+		if next := r.at(ev, spikes[i], opt, b); next.Verdict == Spike {
+			chosen, first = i, next
+		}
+	}
+	*r = first
+	for i, o := range spikes {
+		if i != chosen {
+			e := o.entry.Entry
+			e.AddedMS = o.added() * 1000
+			r.OtherEntries = append(r.OtherEntries, e)
+		}
+	}
+}
+
+// at returns the result with a spike described, and where its added time comes
+// from.
+func (r Result) at(ev Evidence, s spike, opt Options, b *Book) Result {
 	r.Verdict = Spike
 	r.describe(ev, s)
-	for _, o := range spikes[1:] {
-		e := o.entry.Entry
-		e.AddedMS = o.added() * 1000
-		r.OtherEntries = append(r.OtherEntries, e)
-	}
 	if why := s.tooShort(ev, opt); why != "" {
 		r.Verdict, r.Why = Unsure, why
 	}
@@ -99,6 +115,7 @@ func (r *Result) spiking(ev Evidence, spikes []spike, opt Options, b *Book) {
 		r.Verdict, r.Why = Unsure, "no hop's time explains what was added; are all hops scraped?"
 	}
 	r.everywhere()
+	return r
 }
 
 // What is spread over so many parts, none of them more than a quarter, is no

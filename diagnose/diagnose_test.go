@@ -158,6 +158,19 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// An entry that nothing explains does not hide another whose spike is located.
+func TestTheLocatedSpikeIsTold(t *testing.T) {
+	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"payment": from(130, .5), "search": from(130, .2)})
+	ev.Hops, ev.Waits = ev.Hops[3:], nil // of the checkout, nothing is known but how long it takes
+	res := diagnose.Diagnose(ev, diagnose.Options{})
+	if res.Verdict != diagnose.Spike || res.Entry.Operation != "GET /search" || len(res.Findings) != 1 || res.Why != "" {
+		t.Errorf("%s (%s) at %s: %+v", res.Verdict, res.Why, res.Entry.Operation, res.Findings)
+	}
+	if o := res.OtherEntries; len(o) != 1 || o[0].Operation != "POST /checkout" || o[0].AddedMS < 400 {
+		t.Errorf("also slower: %+v", o)
+	}
+}
+
 // What a caller waits for a callee that reports no self time but has spans is
 // the callee's.
 func TestForeignHopIsTheCallee(t *testing.T) {
