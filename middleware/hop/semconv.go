@@ -39,6 +39,8 @@ const (
 	AttrMessagingGroup     = semconv.MessagingConsumerGroupNameKey
 	AttrMessagingBatch     = semconv.MessagingBatchMessageCountKey
 	AttrKafkaOffset        = semconv.MessagingKafkaOffsetKey
+	AttrRabbitMQKey        = semconv.MessagingRabbitMQDestinationRoutingKeyKey
+	AttrRabbitMQTag        = semconv.MessagingRabbitMQMessageDeliveryTagKey
 	AttrDBSystem           = semconv.DBSystemNameKey
 	AttrDBOperation        = semconv.DBOperationNameKey
 )

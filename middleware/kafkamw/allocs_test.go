@@ -48,7 +48,7 @@ func consumeOne(tb testing.TB, flags string) func() {
 // produceOne buffers and acknowledges a record in the context of a sampled
 // span; what the program itself does with the record is not counted.
 func produceOne(tb testing.TB) func() {
-	p := newProducer(configure([]Option{WithTelemetry(quietTelemetry(tb))}))
+	p := newProducer(WithTelemetry(quietTelemetry(tb)))
 	id, _ := trace.TraceIDFromHex("0af7651916cd43dd8448eb211c80319c")
 	span, _ := trace.SpanIDFromHex("b7ad6b7169203331")
 	ctx := trace.ContextWithRemoteSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{

@@ -1,0 +1,101 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+// maxDestinations bounds the topics or exchanges that get series of their own;
+// messages of further ones count under _OTHER.
+const maxDestinations = 512
+
+// destinations resolves what is the same for all messages of one, once.
+type destinations struct {
+	config
+	verb   string // "send" or "process"
+	family *hop.Histogram
+	active *prometheus.GaugeVec // nil for producers
+
+	mu    sync.RWMutex
+	known map[string]*destination
+}
+
+type destination struct {
+	name      string // label value
+	operation string // "process orders.placed"
+	attrs     *hop.FixedAttributes
+	active    prometheus.Gauge
+	ok        atomic.Pointer[hop.Series]
+}
+
+// of returns the destination, or the one that stands for all beyond the bound.
+func (ds *destinations) of(name string) *destination {
+	ds.mu.RLock()
+	d := ds.known[name]
+	ds.mu.RUnlock()
+	if d != nil {
+		return d
+	}
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if d = ds.known[name]; d != nil {
+		return d
+	}
+	if len(ds.known) >= maxDestinations {
+		name = hop.Overflow
+		if d = ds.known[name]; d != nil {
+			return d
+		}
+	}
+	d = &destination{name: name, operation: ds.verb + " " + name, attrs: ds.attributes(name, ds.verb)}
+	if ds.active != nil {
+		d.active = ds.active.WithLabelValues(name)
+	}
+	if ds.known == nil {
+		ds.known = map[string]*destination{}
+	}
+	ds.known[name] = d
+	return d
+}
+
+func (ds *destinations) seriesOf(d *destination, errorType string) *hop.Series {
+	if errorType != "" {
+		return ds.family.With(ds.system.Name, ds.verb, d.name, errorType)
+	}
+	if s := d.ok.Load(); s != nil {
+		return s
+	}
+	s := ds.family.With(ds.system.Name, ds.verb, d.name, "")
+	d.ok.Store(s)
+	return s
+}
+
+// errorType is error.type: the broker's error code, what ended the context, or
+// the type of the innermost error. An error's text is of no use as a label.
+func (c *config) errorType(err error) string {
+	if err == nil {
+		return ""
+	}
+	if c.system.ErrorType != nil {
+		if name := c.system.ErrorType(err); name != "" {
+			return name
+		}
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return fmt.Sprintf("%T", err)
+}

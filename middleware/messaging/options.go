@@ -1,0 +1,72 @@
+package messaging
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+// System is the broker that an adapter speaks to.
+type System struct {
+	Name string // messaging.system and the label protocol
+
+	// ErrorType names the broker's own errors; "" for any other. It may be nil.
+	ErrorType func(error) string
+}
+
+// Option sets one thing of a Producer or a Consumer.
+type Option func(*config)
+
+type config struct {
+	system    System
+	telemetry *hop.Telemetry
+	chaos     *chaos.Injector
+	group     string
+}
+
+// WithTelemetry sets what to report to; hop.Default otherwise.
+func WithTelemetry(t *hop.Telemetry) Option {
+	if t == nil {
+		panic("messaging: WithTelemetry: nil Telemetry")
+	}
+	return func(c *config) { c.telemetry = t }
+}
+
+// WithChaos lets faults be injected into handlers; a nil Injector injects none.
+func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
+
+// WithConsumerGroup names the consumer group on the process spans.
+func WithConsumerGroup(name string) Option { return func(c *config) { c.group = name } }
+
+func configure(system System, opts []Option) config {
+	c := config{system: system}
+	for _, o := range opts {
+		if o == nil {
+			panic("messaging: nil option")
+		}
+		o(&c)
+	}
+	if c.telemetry == nil {
+		c.telemetry = hop.Default()
+	}
+	return c
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("messaging: " + err.Error())
+	}
+	return v
+}
+
+// attributes are those of every span; the message's key is left out: it may be
+// personal data.
+func (c *config) attributes(destination, operation string) *hop.FixedAttributes {
+	a := []attribute.KeyValue{hop.AttrMessagingSystem.String(c.system.Name), hop.AttrMessagingTopic.String(destination),
+		hop.AttrMessagingOperation.String(operation), hop.AttrMessagingType.String(operation)}
+	if operation == verbProcess && c.group != "" {
+		a = append(a, hop.AttrMessagingGroup.String(c.group))
+	}
+	return hop.Fix(a...)
+}

@@ -1,0 +1,183 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+)
+
+const verbProcess = "process"
+
+// Consumer measures the messages that a service processes.
+type Consumer struct{ destinations destinations }
+
+// NewConsumer resolves the families of a system's consumers. It panics on a nil
+// option and on families that are registered in another form.
+func NewConsumer(system System, opts ...Option) *Consumer {
+	c := configure(system, opts)
+	return &Consumer{destinations: destinations{config: c, verb: verbProcess,
+		active: must(hop.RegisterGauge(c.telemetry, "messaging_process_active", "Messages being processed.", "messaging_destination_name")),
+		family: must(c.telemetry.RequestHistogram("messaging_process_duration_seconds", "Duration of processing a message.",
+			"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type")),
+	}}
+}
+
+// Delivery is what a Consumer needs to know of a message.
+type Delivery struct {
+	Destination string
+	Produced    time.Time                  // the queue wait runs from here; at or before 1970 means unknown
+	Carrier     propagation.TextMapCarrier // its headers
+
+	// Attributes are two further ones of the span, such as partition and
+	// offset; those without a key are left out.
+	Attributes [2]attribute.KeyValue
+}
+
+// Processing is what one message, or one batch, needs beyond its Delivery. The
+// zero Processing is for one message.
+type Processing struct {
+	consumer    *Consumer
+	destination *destination
+	hop         hop.Hop
+	attrs       [2]attribute.KeyValue
+	waited      time.Duration
+}
+
+// Process runs fn on a message, within a span that is the child of its
+// producer's. The error is fn's own; a panic is reported in all signals and goes
+// on.
+func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery, m M, fn func(context.Context, M) error) (err error) {
+	ctx = p.begin(ctx, c, d)
+	returned := false
+	defer p.recover(&returned, &err)
+	if err = inject(ctx, c, p, m); err == nil {
+		err = fn(ctx, m)
+	}
+	returned = true
+	return err
+}
+
+// ProcessBatch runs fn on a batch of messages, each as describe has it, within one span that links to the producers'
+// spans: a batch belongs to no single request. The queue wait is that of the
+// message that waited longest; batches of several destinations count under
+// _OTHER.
+func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe func(*M) Delivery, fn func(context.Context, []M) error) (err error) {
+	if len(batch) == 0 {
+		return fn(ctx, batch)
+	}
+	var all Delivery
+	for i := range batch {
+		d := describe(&batch[i])
+		switch {
+		case i == 0:
+			all.Destination = d.Destination
+		case d.Destination != all.Destination:
+			all.Destination = hop.Overflow
+		}
+		if known(d.Produced) && (!known(all.Produced) || d.Produced.Before(all.Produced)) {
+			all.Produced = d.Produced
+		}
+	}
+	all.Attributes[0] = hop.AttrMessagingBatch.Int(len(batch))
+	p := &Processing{}
+	ctx = p.begin(ctx, c, &all)
+	if span := p.hop.Span(); span.IsRecording() {
+		for i := range batch {
+			if sc := c.destinations.telemetry.SpanContextOf(describe(&batch[i]).Carrier); sc.IsValid() {
+				span.AddLink(trace.Link{SpanContext: sc})
+			}
+		}
+	}
+	returned := false
+	defer p.recover(&returned, &err)
+	if err = inject(ctx, c, p, batch); err == nil {
+		err = fn(ctx, batch)
+	}
+	returned = true
+	return err
+}
+
+// inject applies the faults in force. Without an Injector the message is not
+// put into an interface, which may allocate.
+func inject[M any](ctx context.Context, c *Consumer, p *Processing, m M) error {
+	if c.destinations.chaos == nil {
+		return nil
+	}
+	return c.destinations.chaos.Apply(ctx, p.destination.operation, m)
+}
+
+// known tells whether a message says when it was produced: brokers write 0 or
+// -1 ms for one that does not.
+func known(produced time.Time) bool { return produced.Unix() > 0 }
+
+// begin starts the hop. The two attributes follow at its end: a slice of
+// attributes that is only doubled once is cheaper.
+func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) context.Context {
+	p.consumer, p.destination, p.attrs = c, c.destinations.of(d.Destination), d.Attributes
+	in := hop.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
+		Fixed: p.destination.attrs, Carrier: d.Carrier, Async: true}
+	if d.Destination != p.destination.name { // beyond the bound of names, which spans do not need
+		in.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(d.Destination)}
+	}
+	ctx = c.destinations.telemetry.BeginInto(ctx, &p.hop, &in)
+	p.destination.active.Inc()
+	if known(d.Produced) {
+		p.waited = max(p.hop.Start().Sub(d.Produced), 0) // clocks of two machines may disagree
+	}
+	return ctx
+}
+
+var errGoexit = errors.New("the handler's goroutine exited")
+
+// recover reports the outcome, also of a handler that did not return.
+func (p *Processing) recover(returned *bool, err *error) {
+	if *returned {
+		p.end(*err, nil)
+		return
+	}
+	v := recover() // nil after runtime.Goexit, which goes on by itself
+	if v == nil {
+		p.end(nil, errGoexit)
+		return
+	}
+	p.end(nil, v)
+	panic(v)
+}
+
+func (p *Processing) end(err error, panicked any) {
+	p.destination.active.Dec()
+	ds := &p.consumer.destinations
+	out := hop.Outcome{Level: zerolog.InfoLevel, Message: "record", Err: err, StatusName: "ok", Queued: true, QueueWait: p.waited}
+	if panicked != nil {
+		out.Err, out.ErrorType = fmt.Errorf("panic: %v", panicked), "panic"
+	} else {
+		out.ErrorType = ds.errorType(err)
+	}
+	if out.ErrorType != "" {
+		out.Failed, out.Level, out.StatusName = true, zerolog.ErrorLevel, "error"
+	}
+	start, span := p.hop.Start(), p.hop.Span()
+	if span.IsRecording() {
+		room := hop.BorrowAttributes()
+		defer room.Return()
+		out.Attrs = append(room[:0], attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
+		for _, a := range p.attrs {
+			if a.Key != "" {
+				out.Attrs = append(out.Attrs, a)
+			}
+		}
+	}
+	t := p.hop.End(out)
+	ds.seriesOf(p.destination, out.ErrorType).Observe(t.Duration, start.Add(t.Duration), span.SpanContext())
+}
+
+// attrQueueWait is the message's queue wait in milliseconds.
+const attrQueueWait = attribute.Key("hop.queue_wait_ms")
