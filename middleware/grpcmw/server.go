@@ -177,11 +177,10 @@ func (c *serverCall) end(err error, panicked any) error {
 	attrs := hop.BorrowAttributes()
 	defer attrs.Return()
 	out.Attrs = append(attrs[:0], hop.AttrRPCStatus.String(out.StatusName))
-	start, sc := c.hop.Start(), c.hop.Span().SpanContext()
-	t := c.hop.End(out)
 	if c.skip&hop.Metrics == 0 {
-		c.method.seriesOf(code, out.ErrorType).Observe(t.Duration, start.Add(t.Duration), sc)
+		out.Series = c.method.seriesOf(code, out.ErrorType)
 	}
+	c.hop.End(out)
 	return err
 }
 

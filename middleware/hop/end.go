@@ -20,6 +20,7 @@ type Outcome struct {
 	Message   string        // of the log line
 	Quiet     bool          // no log line
 	Unmetered bool          // no hop_* families
+	Series    *Series       // of the transport's own histogram, which a Hop observes before its span ends; may be nil
 
 	// StatusCode and StatusName are the transport's status in the log line: the
 	// one that is set is written as the field status.
@@ -28,7 +29,7 @@ type Outcome struct {
 	Bytes      int64 // size of the answer in the log line, when StatusCode is set
 
 	Status    func(*zerolog.Event) // adds further fields to the log line
-	Attrs     []attribute.KeyValue // known only at the end; room for three more spares an allocation
+	Attrs     []attribute.KeyValue // known only at the end; room for four more spares an allocation
 	QueueWait time.Duration        // of a queued message; 0 otherwise
 	Queued    bool
 }
@@ -62,11 +63,12 @@ func (h *Hop) End(out Outcome) Timing {
 	}
 	tm := Timing{Duration: total, Self: max(total-covered, 0)}
 	now := h.start.Add(total)
+	exemplar := false
 	if !out.Unmetered && h.skip&Metrics == 0 {
-		h.observe(&out, tm, now, op, entry, slots)
+		exemplar = h.observe(&out, tm, now, op, entry, slots)
 	}
 	if h.skip&Traces == 0 {
-		h.endSpan(&out, tm, now)
+		h.endSpan(&out, tm, now, exemplar)
 	}
 	if !out.Quiet && h.skip&Logs == 0 {
 		h.log(&out, tm, op)
@@ -74,26 +76,39 @@ func (h *Hop) End(out Outcome) Timing {
 	return tm
 }
 
-func (h *Hop) observe(out *Outcome, tm Timing, now time.Time, op, entry string, slots []slot) {
+// observe feeds the hop's families and tells whether one took an exemplar.
+func (h *Hop) observe(out *Outcome, tm Timing, now time.Time, op, entry string, slots []slot) (exemplar bool) {
 	f, sc := h.t.families, h.span.SpanContext()
 	s := f.ofHop(hopLabels{h.protocol, op, entry, h.Flow()})
-	s.self.Observe(tm.Self, now, sc)
-	s.whole.Observe(tm.Duration, now, sc)
+	take := func(series *Series, d time.Duration) { exemplar = series.Observe(d, now, sc) || exemplar }
+	take(s.self, tm.Self)
+	take(s.whole, tm.Duration)
 	for i := range slots {
-		s.waitFor(f, slots[i].dep).Observe(slots[i].waited, now, sc)
+		take(s.waitFor(f, slots[i].dep), slots[i].waited)
 	}
 	if out.Queued {
 		queue, completion := s.queued(f)
-		queue.Observe(out.QueueWait, now, sc)
-		completion.Observe(now.Sub(h.carried.start), now, sc)
+		take(queue, out.QueueWait)
+		take(completion, now.Sub(h.carried.start))
 	}
+	if out.Series != nil {
+		take(out.Series, tm.Duration)
+	}
+	return exemplar
 }
 
-func (h *Hop) endSpan(out *Outcome, tm Timing, now time.Time) {
+// attrExemplar marks the span of a hop whose request became an exemplar: tail
+// sampling keeps its trace, so that the exemplar opens it.
+const attrExemplar = attribute.Key("tenhop.exemplar")
+
+func (h *Hop) endSpan(out *Outcome, tm Timing, now time.Time, exemplar bool) {
 	if h.span.IsRecording() {
 		attrs := append(out.Attrs, attribute.String(CorrelationKey, h.carried.correlation), attribute.Float64(attrSelf, ms(tm.Self)))
 		if out.ErrorType != "" {
 			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
+		}
+		if exemplar {
+			attrs = append(attrs, attrExemplar.Bool(true))
 		}
 		h.span.SetAttributes(attrs...)
 		if out.Failed {

@@ -126,20 +126,21 @@ func (h *Histogram) resolve(key labelValues) *Series {
 }
 
 // Observe records a duration, with an exemplar of the span when its trace is
-// sampled and the bucket is due for one.
-func (s *Series) Observe(d time.Duration, now time.Time, sc trace.SpanContext) {
+// sampled and the bucket is due for one, and tells whether it was.
+func (s *Series) Observe(d time.Duration, now time.Time, sc trace.SpanContext) bool {
 	seconds := max(d.Seconds(), 0)
 	if s.exemplar == nil || !sc.IsSampled() {
 		s.observer.Observe(seconds)
-		return
+		return false
 	}
 	last := &s.last[sort.SearchFloat64s(s.buckets, seconds)]
 	was, ns := last.Load(), now.UnixNano()
 	if ns-was < int64(exemplarEvery) || !last.CompareAndSwap(was, ns) {
 		s.observer.Observe(seconds)
-		return
+		return false
 	}
 	s.exemplar.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": sc.TraceID().String()})
+	return true
 }
 
 // families are those that every hop feeds.

@@ -3,10 +3,8 @@ package httpmw
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 )
@@ -67,12 +65,12 @@ func (m *serverMetrics) operationOf(method, route string) string {
 	return m.names.put(key, method+" "+route)
 }
 
-func (m *serverMetrics) observe(l requestLabels, d time.Duration, now time.Time, sc trace.SpanContext) {
+func (m *serverMetrics) seriesOf(l requestLabels) *hop.Series {
 	s, ok := m.series.get(l)
 	if !ok {
 		s = m.series.put(l, m.duration.With(l.method, l.route, statusText(l.status), l.errorType, scheme(l.tls)))
 	}
-	s.Observe(d, now, sc)
+	return s
 }
 
 // resolved is a bounded map that is written rarely.

@@ -233,11 +233,10 @@ func (s *server) finish(st *state, panicked any, skip hop.Signals) {
 			span.SetName(h.Operation())
 		}
 	}
-	start, sc := h.Start(), span.SpanContext()
-	t := h.End(out)
 	if !longLived && skip&hop.Metrics == 0 {
-		s.metrics.observe(requestLabels{st.method, route, out.ErrorType, code, st.req.TLS != nil}, t.Duration, start.Add(t.Duration), sc)
+		out.Series = s.metrics.seriesOf(requestLabels{st.method, route, out.ErrorType, code, st.req.TLS != nil})
 	}
+	h.End(out)
 }
 
 func isEventStream(h http.Header) bool {

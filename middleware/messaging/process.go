@@ -164,8 +164,7 @@ func (p *Processing) end(err error, panicked any) {
 	if out.ErrorType != "" {
 		out.Failed, out.Level, out.StatusName = true, zerolog.ErrorLevel, "error"
 	}
-	start, span := p.hop.Start(), p.hop.Span()
-	if span.IsRecording() {
+	if p.hop.Span().IsRecording() {
 		room := hop.BorrowAttributes()
 		defer room.Return()
 		out.Attrs = append(room[:0], attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
@@ -175,8 +174,8 @@ func (p *Processing) end(err error, panicked any) {
 			}
 		}
 	}
-	t := p.hop.End(out)
-	ds.seriesOf(p.destination, out.ErrorType).Observe(t.Duration, start.Add(t.Duration), span.SpanContext())
+	out.Series = ds.seriesOf(p.destination, out.ErrorType)
+	p.hop.End(out)
 }
 
 // attrQueueWait is the message's queue wait in milliseconds.
