@@ -51,6 +51,7 @@ var intended = map[string]string{
 	"http client name":                      "the semantic conventions say {method}",
 	"http server correlation_id":            "ours: the correlation ID of the request",
 	"http server hop.self_ms":               "ours: self time",
+	"http server tenhop.exemplar":           "ours: a histogram took the request as its exemplar",
 	"http server network.peer.address":      "client.address is the same here: forwarded headers are not trusted",
 	"http server network.peer.port":         "the caller's ephemeral port tells nothing",
 	"http server error.type":                "the semantic conventions ask for it; the peer sets none",
@@ -60,12 +61,14 @@ var intended = map[string]string{
 	"http client network.protocol.version":  "left out: known only after the answer",
 	"grpc server correlation_id":            "ours: the correlation ID of the request",
 	"grpc server hop.self_ms":               "ours: self time",
+	"grpc server tenhop.exemplar":           "ours: a histogram took the request as its exemplar",
 	"grpc server error.type":                "the semantic conventions ask for it; the peer sets none",
 	"kafka consumer name":                   "operation first, as the semantic conventions have it since 1.27",
 	"kafka consumer status":                 "the process span of the peer does not know the handler's error",
 	"kafka consumer error.type":             "the process span of the peer does not know the handler's error",
 	"kafka consumer correlation_id":         "ours: the correlation ID of the request",
 	"kafka consumer hop.self_ms":            "ours: self time",
+	"kafka consumer tenhop.exemplar":        "ours: a histogram took the request as its exemplar",
 	"kafka consumer hop.queue_wait_ms":      "ours: queue wait",
 }
 
