@@ -83,6 +83,26 @@ func replaceFile(path string, b []byte) error {
 	return os.Rename(next, path)
 }
 
+// Hold takes the directory for this process and tells other commands what it
+// serves, until release is called. A HeldError says who holds it already.
+func (d Dir) Hold(s State) (release func() error, err error) {
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return nil, err
+	}
+	unlock, err := d.lock()
+	if err != nil {
+		return nil, err
+	}
+	if err := d.write(s); err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() error {
+		defer unlock()
+		return d.forget()
+	}, nil
+}
+
 func (d Dir) forget() error {
 	if err := os.Remove(d.Path("up.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -99,7 +119,7 @@ type HeldError struct {
 
 // Error names the holder and the way out.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s is held by another `tenhop up` (pid %d, since %s); end it with `tenhop down`, or use another directory with --dir",
+	return fmt.Sprintf("%s is held by another `tenhop up` or `tenhop stack` (pid %d, since %s); end it with `tenhop down`, or use another directory with --dir",
 		e.Dir, e.PID, e.Since.Format(time.TimeOnly))
 }
 

@@ -163,6 +163,8 @@ func (t jaegerTrace) convert() *Trace {
 				span.Kind = fmt.Sprint(tag.Value)
 			case "error":
 				span.Failed = tag.Value == true || tag.Value == "true"
+			case "peer.service", "service.peer.name":
+				span.Peer = fmt.Sprint(tag.Value)
 			case "correlation_id":
 				span.Correlation = fmt.Sprint(tag.Value)
 			}

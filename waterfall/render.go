@@ -42,6 +42,9 @@ func Render(w io.Writer, t *Trace, width int) error {
 			fmt.Fprintf(&b, "%c %s %9s %9s %s\n", mark, fit(name), milliseconds(s.Queue), "", gap(s, from, total, width))
 		}
 		name := strings.Repeat(" ", s.depth) + s.Service + " " + s.Operation
+		if s.Kind == "client" && s.Peer != "" && !strings.ContainsAny(s.Operation, " /") {
+			name += " > " + s.Peer // HTTP clients' spans are named by the method alone
+		}
 		if s.Failed {
 			name += " (failed)"
 		}

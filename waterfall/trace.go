@@ -15,6 +15,7 @@ type Span struct {
 	Duration           time.Duration
 	Failed             bool
 	Correlation        string
+	Peer               string // whom a call is made to, where its span says so
 
 	Self     time.Duration // Duration without the time in which a child ran
 	Queue    time.Duration // of a consumer: from the end of its producer to its own start

@@ -150,10 +150,16 @@ func (f *stackFlags) config(parts []string) (stack.Config, error) {
 	if f.rules != "" {
 		cfg.Rules = os.DirFS(f.rules)
 	}
-	return cfg, os.MkdirAll(cfg.LogsDir, 0o700)
+	if err := os.MkdirAll(cfg.LogsDir, 0o700); err != nil {
+		return cfg, err
+	}
+	if len(cfg.Parts) > 0 && !slices.Contains(cfg.Parts, stack.Prometheus) {
+		return cfg, nil
+	}
+	return cfg, createTargets(cfg.TargetsFile)
 }
 
-func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string) error {
+func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string) (err error) {
 	sockets, err := supervisor.Inherited()
 	if err != nil {
 		return err
@@ -194,7 +200,11 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 		go func() { _ = srv.Serve(admin) }() // it ends with the process
 		defer srv.Close()
 	} else {
-		printEndpoints(cmd, s, page, moved)
+		release, err := f.announce(cmd, cfg, s, page, moved)
+		if err != nil {
+			return errors.Join(err, closeStack(cmd.Context(), s))
+		}
+		defer func() { err = errors.Join(err, release()) }()
 	}
 	<-cmd.Context().Done()
 	return closeStack(cmd.Context(), s)
@@ -220,8 +230,9 @@ func stackAdmin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func printEndpoints(cmd *cobra.Command, s *stack.Stack, page net.Listener, pageMoved bool) {
-	out := cmd.OutOrStdout()
+// announce tells people, and other commands in this directory, what a stack
+// that runs by itself serves.
+func (f *stackFlags) announce(cmd *cobra.Command, cfg stack.Config, s *stack.Stack, page net.Listener, pageMoved bool) (release func() error, err error) {
 	moved, endpoints := map[string]string{}, map[string]string{}
 	if s != nil {
 		moved, endpoints = s.Moved(), s.Endpoints()
@@ -232,6 +243,18 @@ func printEndpoints(cmd *cobra.Command, s *stack.Stack, page net.Listener, pageM
 			moved[socketConsole] = consoleAddress
 		}
 	}
+	release = func() error { return nil }
+	if s != nil { // a console alone looks at what others serve
+		d, err := supervisor.In(f.dir)
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		if release, err = d.Hold(supervisor.State{Endpoints: endpoints, PIDs: map[string]int{"stack": os.Getpid()}, StartedAt: now, ReadyAt: &now}); err != nil {
+			return nil, err
+		}
+	}
+	out := cmd.OutOrStdout()
 	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
 		note := ""
 		if wanted := moved[name]; wanted != "" {
@@ -239,5 +262,30 @@ func printEndpoints(cmd *cobra.Command, s *stack.Stack, page net.Listener, pageM
 		}
 		fmt.Fprintf(out, "  %-14s %s%s\n", name, endpoints[name], note)
 	}
-	fmt.Fprintln(out, "Ctrl-C stops it")
+	if u := endpoints["otlp_grpc"]; u != "" {
+		fmt.Fprintf(out, "\nspans of your service:\n  export OTEL_EXPORTER_OTLP_ENDPOINT=%s\n", u)
+	}
+	if endpoints["prometheus"] != "" {
+		fmt.Fprintf(out, `
+its metrics, from the next scrape on, once %s says where they are:
+  [{"targets":["127.0.0.1:8080"],"labels":{"job":"myservice","instance":"myservice-1"}}]
+
+then, in this directory: tenhop trace --slowest, tenhop diagnose
+`, cfg.TargetsFile)
+	}
+	fmt.Fprintln(out, "\nCtrl-C stops it")
+	return release, nil
+}
+
+// createTargets leaves an empty list to add to.
+func createTargets(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("[]\n")
+	return errors.Join(err, f.Close())
 }

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,15 +66,15 @@ Without --jaeger the traces are those of ` + "`tenhop up`" + ` in this directory
 	fl.StringVar(&f.dir, "dir", ".", "directory that holds .tenhop")
 	fl.StringVar(&f.jaeger, "jaeger", "", "URL of a Jaeger")
 	fl.StringVar(&f.correlation, "correlation", "", "correlation ID of the request")
-	fl.BoolVar(&f.slowest, "slowest", false, "the slowest request of --operation within --since")
-	fl.StringVar(&f.service, "service", "gateway", "service that --slowest looks at")
-	fl.StringVar(&f.operation, "operation", "POST /checkout", "operation that --slowest looks at")
+	fl.BoolVar(&f.slowest, "slowest", false, "the slowest request within --since")
+	fl.StringVar(&f.service, "service", "", "service that --slowest looks at (default: all that requests begin at)")
+	fl.StringVar(&f.operation, "operation", "", "operation that --slowest looks at (default: all)")
 	fl.DurationVar(&f.since, "since", 15*time.Minute, "how far back to look")
 	fl.IntVar(&f.width, "width", 0, "columns of the bars (default 60)")
 	return cmd
 }
 
-// searched bounds the traces that --slowest compares.
+// searched bounds the traces that --slowest compares, altogether.
 const searched = 1500
 
 func (f traceFlags) find(ctx context.Context, args []string) (*waterfall.Trace, error) {
@@ -84,20 +88,64 @@ func (f traceFlags) find(ctx context.Context, args []string) (*waterfall.Trace, 
 	case f.correlation != "":
 		return f.byCorrelation(ctx, j)
 	}
-	traces, err := j.Find(ctx, waterfall.Query{Service: f.service, Operation: f.operation, Since: f.since, Limit: searched})
+	return f.slowestOf(ctx, j)
+}
+
+// entry is where requests begin.
+type entry struct{ service, operation string }
+
+// perService is how many traces of a service tell what requests begin with.
+const perService = 20
+
+// slowestOf returns the slowest request of the entries that the flags leave.
+func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*waterfall.Trace, error) {
+	services, err := j.Services(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var slowest *waterfall.Trace
-	for _, t := range traces {
-		if slowest == nil || t.Spans[0].Duration > slowest.Spans[0].Duration {
-			slowest = t
+	entries := map[entry]bool{}
+	for _, service := range services {
+		traces, err := j.Find(ctx, waterfall.Query{Service: service, Since: f.since, Limit: perService})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range traces { // each has a span at least: of the service
+			entries[entry{t.Spans[0].Service, t.Spans[0].Operation}] = true
 		}
 	}
-	if slowest == nil {
-		return nil, fmt.Errorf("%w: %s %s was not asked for within %s", waterfall.ErrNotFound, f.service, f.operation, f.since)
+	seen := slices.SortedFunc(maps.Keys(entries), func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.operation, b.operation))
+	})
+	asked := slices.DeleteFunc(slices.Clone(seen), func(e entry) bool {
+		return f.service != "" && e.service != f.service || f.operation != "" && e.operation != f.operation
+	})
+	if f.service != "" && f.operation != "" { // need not be an entry
+		asked = []entry{{f.service, f.operation}}
 	}
-	return slowest, nil
+	var slowest *waterfall.Trace
+	for _, e := range asked {
+		traces, err := j.Find(ctx, waterfall.Query{Service: e.service, Operation: e.operation, Since: f.since, Limit: max(searched/len(asked), 1)})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range traces {
+			if slowest == nil || t.Spans[0].Duration > slowest.Spans[0].Duration {
+				slowest = t
+			}
+		}
+	}
+	if slowest != nil {
+		return slowest, nil
+	}
+	if len(seen) == 0 {
+		return nil, fmt.Errorf("%w: Jaeger at %s has none of the last %s; do services send spans to it, and is there traffic?", waterfall.ErrNotFound, f.jaeger, f.since)
+	}
+	names := make([]string, len(seen))
+	for i, e := range seen {
+		names[i] = fmt.Sprintf("--service %s --operation %q", e.service, e.operation)
+	}
+	return nil, fmt.Errorf("%w within %s: %s; requests began with\n  %s", waterfall.ErrNotFound, f.since,
+		strings.TrimSpace(f.service+" "+f.operation), strings.Join(names, "\n  "))
 }
 
 func (f traceFlags) byCorrelation(ctx context.Context, j waterfall.Jaeger) (*waterfall.Trace, error) {
@@ -105,7 +153,7 @@ func (f traceFlags) byCorrelation(ctx context.Context, j waterfall.Jaeger) (*wat
 	if err != nil {
 		return nil, err
 	}
-	for _, service := range append([]string{f.service}, services...) {
+	for _, service := range services {
 		traces, err := j.Find(ctx, waterfall.Query{Service: service, Tags: map[string]string{"correlation_id": f.correlation}, Since: f.since, Limit: 1})
 		if err != nil && !errors.Is(err, waterfall.ErrNotFound) {
 			return nil, err
