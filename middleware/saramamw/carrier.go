@@ -1,0 +1,85 @@
+package saramamw
+
+import (
+	"strings"
+
+	"github.com/IBM/sarama"
+)
+
+// ownHeaders is how many headers Set adds at most: traceparent, tracestate,
+// baggage and x-correlation-id.
+const ownHeaders = 4
+
+// produced writes the headers of a message to send. Ours are lower-case.
+type produced struct {
+	message *sarama.ProducerMessage
+	owned   bool // the slice of headers is ours
+}
+
+// Get returns the last value set of a header.
+func (c *produced) Get(key string) string {
+	for i := len(c.message.Headers) - 1; i >= 0; i-- {
+		if is(&c.message.Headers[i], key) {
+			return string(c.message.Headers[i].Value)
+		}
+	}
+	return ""
+}
+
+// Set replaces a header. The caller's slice stays as it is: several messages
+// may share it.
+func (c *produced) Set(key, value string) {
+	if !c.owned {
+		headers := make([]sarama.RecordHeader, len(c.message.Headers), len(c.message.Headers)+ownHeaders)
+		copy(headers, c.message.Headers)
+		c.message.Headers, c.owned = headers, true
+	}
+	header := sarama.RecordHeader{Key: []byte(strings.ToLower(key)), Value: []byte(value)}
+	for i := range c.message.Headers {
+		if is(&c.message.Headers[i], key) {
+			c.message.Headers[i] = header
+			return
+		}
+	}
+	c.message.Headers = append(c.message.Headers, header)
+}
+
+// Keys returns the names of all headers.
+func (c *produced) Keys() []string {
+	keys := make([]string, len(c.message.Headers))
+	for i, h := range c.message.Headers {
+		keys[i] = string(h.Key)
+	}
+	return keys
+}
+
+// consumed reads the headers of a message received; it is never written to.
+type consumed struct{ message *sarama.ConsumerMessage }
+
+// Get returns the last value set of a header.
+func (c *consumed) Get(key string) string {
+	for i := len(c.message.Headers) - 1; i >= 0; i-- {
+		if h := c.message.Headers[i]; h != nil && is(h, key) {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// Set does nothing.
+func (c *consumed) Set(string, string) {}
+
+// Keys returns the names of all headers.
+func (c *consumed) Keys() []string {
+	keys := make([]string, 0, len(c.message.Headers))
+	for _, h := range c.message.Headers {
+		if h != nil {
+			keys = append(keys, string(h.Key))
+		}
+	}
+	return keys
+}
+
+func is(h *sarama.RecordHeader, key string) bool {
+	return len(h.Key) == len(key) && strings.EqualFold(string(h.Key), key)
+}

@@ -1,0 +1,43 @@
+// Package saramamw measures Kafka producers and consumers that use IBM/sarama:
+// one span per message in the producer's trace, queue wait, RED metrics with
+// exemplars, one log line and self time.
+//
+// A complete program that handles one topic and sends to another:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"log"
+//
+//		"github.com/IBM/sarama"
+//
+//		"github.com/tenhop/tenhop/middleware/saramamw"
+//	)
+//
+//	func main() {
+//		cfg := sarama.NewConfig()
+//		cfg.Producer.Return.Successes = true
+//		sync, err := sarama.NewSyncProducer([]string{"kafka:9092"}, cfg)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		group, err := sarama.NewConsumerGroup([]string{"kafka:9092"}, "shipping", cfg)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		producer := saramamw.NewSyncProducer(sync)
+//		handler := saramamw.GroupHandler(func(ctx context.Context, m *sarama.ConsumerMessage) error {
+//			_, _, err := producer.SendMessage(ctx, &sarama.ProducerMessage{Topic: "shipments.created", Value: sarama.ByteEncoder(m.Value)})
+//			return err
+//		}, saramamw.WithConsumerGroup("shipping"))
+//		for {
+//			if err := group.Consume(context.Background(), []string{"orders.placed"}, handler); err != nil {
+//				log.Fatal(err)
+//			}
+//		}
+//	}
+//
+// A process span is a child of the producer's span and keeps the producer's
+// sampling decision. The message's key is on no span: it may be personal data.
+package saramamw

@@ -1,0 +1,200 @@
+package saramamw
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/messaging"
+)
+
+// sending is a message on its way. It takes the place of the message's
+// Metadata until the broker has answered.
+type sending struct {
+	messaging.Sending
+	carrier  produced
+	metadata any // the user's
+}
+
+func begin(ctx context.Context, p *messaging.Producer, m *sarama.ProducerMessage) *sending {
+	if m.Timestamp.IsZero() {
+		m.Timestamp = time.Now() // the queue wait starts here, not when a batch is cut
+	}
+	s := &sending{carrier: produced{message: m}, metadata: m.Metadata}
+	p.Begin(ctx, &s.Sending, m.Topic, &s.carrier)
+	m.Metadata = s
+	return s
+}
+
+func (s *sending) end(m *sarama.ProducerMessage, err error) {
+	m.Metadata = s.metadata
+	if err != nil {
+		s.End(err)
+		return
+	}
+	s.End(nil, hop.AttrMessagingPartition.Int(int(m.Partition)), hop.AttrKafkaOffset.Int64(m.Offset))
+}
+
+// SyncProducer sends messages and waits until the broker has them.
+type SyncProducer struct {
+	producer sarama.SyncProducer
+	measured *messaging.Producer
+}
+
+// NewSyncProducer measures what is sent through p, which stays the caller's to
+// close. A sarama.Config with a Version below V0_11_0_0 cannot send headers:
+// sarama refuses the messages.
+func NewSyncProducer(p sarama.SyncProducer, opts ...Option) *SyncProducer {
+	if p == nil {
+		panic("saramamw: NewSyncProducer: nil producer")
+	}
+	return &SyncProducer{producer: p, measured: messaging.NewProducer(system, opts...)}
+}
+
+// SendMessage sends a message that belongs to the request of ctx, also to one
+// that hop.Restore brought back from an outbox. The wait counts as the hop's,
+// under the topic's name. Sarama cannot be interrupted: the end of ctx does not
+// end the wait.
+func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessage) (partition int32, offset int64, err error) {
+	defer messaging.Wait(ctx, m.Topic).End()
+	s := begin(ctx, p.measured, m)
+	partition, offset, err = p.producer.SendMessage(m)
+	s.end(m, err)
+	return partition, offset, err
+}
+
+// SendMessages sends messages together: a span and headers for each. The error
+// is sarama.ProducerErrors when single ones failed.
+func (p *SyncProducer) SendMessages(ctx context.Context, messages []*sarama.ProducerMessage) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	defer messaging.Wait(ctx, messages[0].Topic).End()
+	sendings := make([]*sending, len(messages))
+	for i, m := range messages {
+		sendings[i] = begin(ctx, p.measured, m)
+	}
+	err := p.producer.SendMessages(messages)
+	var failed sarama.ProducerErrors
+	each := errors.As(err, &failed)
+	errs := make(map[*sarama.ProducerMessage]error, len(failed))
+	for _, f := range failed {
+		errs[f.Msg] = f.Err
+	}
+	for i, m := range messages {
+		if each {
+			sendings[i].end(m, errs[m])
+		} else {
+			sendings[i].end(m, err)
+		}
+	}
+	return err
+}
+
+// AsyncProducer sends messages and tells later what became of them. Its
+// Successes and Errors must be read, as those of the producer that it took over.
+type AsyncProducer struct {
+	producer  sarama.AsyncProducer
+	measured  *messaging.Producer
+	successes chan *sarama.ProducerMessage
+	errors    chan *sarama.ProducerError
+}
+
+// NewAsyncProducer takes p over: from now on only the result sends, is read from
+// and is closed. It panics unless cfg, with which p was made, returns successes
+// and errors: without them no span would end.
+func NewAsyncProducer(p sarama.AsyncProducer, cfg *sarama.Config, opts ...Option) *AsyncProducer {
+	switch {
+	case p == nil || cfg == nil:
+		panic("saramamw: NewAsyncProducer: nil producer or config")
+	case !cfg.Producer.Return.Successes || !cfg.Producer.Return.Errors:
+		panic("saramamw: NewAsyncProducer: Producer.Return.Successes and Producer.Return.Errors must be true")
+	case !cfg.Version.IsAtLeast(sarama.V0_11_0_0):
+		panic("saramamw: NewAsyncProducer: Version must be at least V0_11_0_0, which has headers")
+	}
+	a := &AsyncProducer{producer: p, measured: messaging.NewProducer(system, opts...),
+		successes: make(chan *sarama.ProducerMessage, cfg.ChannelBufferSize), errors: make(chan *sarama.ProducerError, cfg.ChannelBufferSize)}
+	var both sync.WaitGroup
+	both.Go(a.forwardSuccesses)
+	both.Go(a.forwardErrors)
+	go func() {
+		both.Wait()
+		close(a.successes)
+		close(a.errors)
+	}()
+	return a
+}
+
+func (a *AsyncProducer) forwardSuccesses() {
+	for m := range a.producer.Successes() {
+		if s, ok := m.Metadata.(*sending); ok {
+			s.end(m, nil)
+		}
+		a.successes <- m
+	}
+}
+
+func (a *AsyncProducer) forwardErrors() {
+	for e := range a.producer.Errors() {
+		if e.Msg != nil {
+			if s, ok := e.Msg.Metadata.(*sending); ok {
+				s.end(e.Msg, e.Err)
+			}
+		}
+		a.errors <- e
+	}
+}
+
+// Send hands a message over. It waits while the producer's buffer is full, which
+// counts as the hop's wait, until ctx ends.
+func (a *AsyncProducer) Send(ctx context.Context, m *sarama.ProducerMessage) error {
+	s := begin(ctx, a.measured, m)
+	select {
+	case a.producer.Input() <- m:
+		return nil
+	default:
+	}
+	defer messaging.Wait(ctx, m.Topic).End()
+	select {
+	case a.producer.Input() <- m:
+		return nil
+	case <-ctx.Done():
+		s.end(m, ctx.Err())
+		return ctx.Err()
+	}
+}
+
+// Successes returns the messages that the broker has.
+func (a *AsyncProducer) Successes() <-chan *sarama.ProducerMessage { return a.successes }
+
+// Errors returns the messages that it has not, and why.
+func (a *AsyncProducer) Errors() <-chan *sarama.ProducerError { return a.errors }
+
+// AsyncClose ends the producer: Successes and Errors are closed once all that
+// was sent is in one of them.
+func (a *AsyncProducer) AsyncClose() { a.producer.AsyncClose() }
+
+// Close is AsyncClose that reads on until all is told, throws the successes away
+// and returns the errors as sarama.ProducerErrors.
+func (a *AsyncProducer) Close() error {
+	a.AsyncClose()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for range a.successes {
+		}
+	}()
+	var failed sarama.ProducerErrors
+	for e := range a.errors {
+		failed = append(failed, e)
+	}
+	<-drained
+	if len(failed) > 0 {
+		return failed
+	}
+	return nil
+}
