@@ -1,0 +1,54 @@
+package kafkagomw
+
+import (
+	"strings"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// ownHeaders is how many headers Set adds at most: traceparent, tracestate,
+// baggage and x-correlation-id.
+const ownHeaders = 4
+
+// carrier reads and writes a message's headers. Ours are lower-case.
+type carrier struct {
+	headers []kafka.Header
+	owned   bool // the slice of headers is ours
+}
+
+// Get returns the last value set of a header.
+func (c *carrier) Get(key string) string {
+	for i := len(c.headers) - 1; i >= 0; i-- {
+		if strings.EqualFold(c.headers[i].Key, key) {
+			return string(c.headers[i].Value)
+		}
+	}
+	return ""
+}
+
+// Set replaces a header. The caller's slice stays as it is: several messages
+// may share it.
+func (c *carrier) Set(key, value string) {
+	if !c.owned {
+		headers := make([]kafka.Header, len(c.headers), len(c.headers)+ownHeaders)
+		copy(headers, c.headers)
+		c.headers, c.owned = headers, true
+	}
+	header := kafka.Header{Key: strings.ToLower(key), Value: []byte(value)}
+	for i := range c.headers {
+		if strings.EqualFold(c.headers[i].Key, key) {
+			c.headers[i] = header
+			return
+		}
+	}
+	c.headers = append(c.headers, header)
+}
+
+// Keys returns the names of all headers.
+func (c *carrier) Keys() []string {
+	keys := make([]string, len(c.headers))
+	for i, h := range c.headers {
+		keys[i] = h.Key
+	}
+	return keys
+}
