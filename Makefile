@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt lint acceptance acceptance-short eval matrix bench-middleware fuzz \
-        real programs compose-check compose-run outage generate check ci
+        real programs compose-check configs-check loki loki-check compose-run outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -45,14 +45,22 @@ programs: ## the real collector and Jaeger from their modules into bin/ (about t
 	cd deploy/collector && GOWORK=off $(GO) build -o ../../$(BIN)/otelcol .
 	cd stack/jaegercontract && GOWORK=off $(GO) build -o ../../$(BIN)/jaeger github.com/jaegertracing/jaeger/cmd/jaeger
 
-compose-check: programs ## compose file, mounted configurations and manifests, each by its owner's own parser
+loki: ## the real Loki from its module into bin/ (four minutes of CPU the first time)
+	cd tools/loki && GOWORK=off $(GO) build -o ../../$(BIN)/loki github.com/grafana/loki/v3/cmd/loki
+
+loki-check: loki ## Loki's configuration by Loki itself, and lokilog against it
+	$(BIN)/loki -verify-config -config.file=deploy/loki/loki.yaml && echo "deploy/loki/loki.yaml: valid, says Loki"
+	cd middleware/lokilog && GOWORK=off TENHOP_LOKI_BIN=$(CURDIR)/$(BIN)/loki $(GO) test -count=1 -v -run TestRealLoki .
+
+compose-check: configs-check loki-check ## compose file, mounted configurations and manifests, each by its owner's own parser
+
+configs-check: programs ## the same without Loki's
 	COLLECTOR_DATA=/tmp $(BIN)/otelcol validate --config=otel-collector.yaml && echo "otel-collector.yaml: valid, says the collector"
 	$(BIN)/jaeger validate --config=deploy/jaeger/config.yaml && echo "deploy/jaeger/config.yaml: valid, says Jaeger"
 	cd deploy/composecheck && GOWORK=off $(GO) test -count=1 -v .
 	cd deploy/kubecheck && GOWORK=off $(GO) test -count=1 -v .
-	@echo "NOT CHECKED by its owner's parser: deploy/loki/loki.yaml (see docs/stack.md)"
 
-compose-run: programs ## docker-compose.yml on a Docker engine, with the end-to-end checks (TENHOP_STANDINS=1: images from programs at hand)
+compose-run: programs loki ## docker-compose.yml on a Docker engine, with the end-to-end checks (TENHOP_STANDINS=1: images from programs at hand)
 	cd tools/prometheus && GOWORK=off $(GO) build -o ../../$(BIN)/prometheus github.com/prometheus/prometheus/cmd/prometheus
 	cd tools/alertmanager && GOWORK=off $(GO) build -o ../../$(BIN)/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager
 	cd tools/compose && GOWORK=off $(GO) build -o ../../$(BIN)/docker-compose github.com/docker/compose/v2/cmd

@@ -1,7 +1,7 @@
 // Package compose_test looks at the storefront that deploy/compose/run has started
 // from docker-compose.yml, with the checks of the embedded mode: one trace of
-// thirteen services in the real Jaeger, an exemplar of the real Prometheus that
-// opens it, a slow hop that `tenhop diagnose` names.
+// thirteen services in the real Jaeger, its log lines in the real Loki, an exemplar
+// of the real Prometheus that opens a trace, a slow hop that `tenhop diagnose` names.
 package compose_test
 
 import (
@@ -25,6 +25,7 @@ import (
 const (
 	jaeger     = "http://127.0.0.1:16686"
 	prometheus = "http://127.0.0.1:9090"
+	console    = "http://127.0.0.1:8000"
 )
 
 func get(into any, address string, query url.Values) error {
@@ -60,6 +61,7 @@ func until(t *testing.T, what string, within time.Duration, ok func() error) {
 // span is a span of Jaeger's answer, as far as it is looked at.
 type span struct {
 	OperationName string
+	StartTime     int64 // µs since 1970
 	Duration      int64 // µs
 	ProcessID     string
 	References    []struct{ SpanID string }
@@ -89,13 +91,16 @@ func TestTheStoryOnTheRealSystems(t *testing.T) {
 	}
 	started := time.Now()
 	until(t, "every target is scraped", time.Minute, everyTargetIsUp)
+	var whole jaegerTrace
 	until(t, "thirteen services are in one trace", 3*time.Minute, func() error {
 		tr, err := fullTrace()
 		if err == nil {
+			whole = tr
 			t.Logf("trace %s: %d spans of %d services in Jaeger", tr.TraceID, len(tr.Spans), len(tr.services()))
 		}
 		return err
 	})
+	t.Run("the trace's log lines are in Loki", func(t *testing.T) { logged(t, whole) })
 	// The baseline that diagnose asks for, and some to spare.
 	time.Sleep(time.Until(started.Add(2 * time.Minute)))
 
@@ -152,6 +157,46 @@ func fullTrace() (jaegerTrace, error) {
 		}
 	}
 	return jaegerTrace{}, fmt.Errorf("%d traces; the most services in one are %v", len(answer.Data), most)
+}
+
+// logged asks as Grafana's link from a span does, service by service, and as the
+// console's trace page does; both through the console, since Loki is not published.
+func logged(t *testing.T, tr jaegerTrace) {
+	until(t, "every service's lines are in Loki", 2*time.Minute, func() error {
+		lines := 0
+		for _, service := range tr.services() {
+			var answer struct {
+				Data struct{ Result []struct{ Values [][2]string } }
+			}
+			err := get(&answer, console+"/api/loki/query_range", url.Values{"since": {"15m"}, "limit": {"1000"},
+				"query": {fmt.Sprintf(`{service_name=%q} | trace_id = %q`, service, tr.TraceID)}})
+			if err != nil {
+				return err
+			}
+			before := lines
+			for _, stream := range answer.Data.Result {
+				lines += len(stream.Values)
+			}
+			if lines == before {
+				return fmt.Errorf("none of %s", service)
+			}
+		}
+		began := tr.Spans[0].StartTime
+		for _, s := range tr.Spans {
+			began = min(began, s.StartTime)
+		}
+		var page []struct{ Service string }
+		err := get(&page, console+"/api/traces/"+tr.TraceID+"/logs", url.Values{
+			"from": {strconv.FormatInt(began, 10)}, "to": {strconv.FormatInt(began+time.Minute.Microseconds(), 10)}})
+		if err != nil {
+			return err
+		}
+		if len(page) != lines {
+			return fmt.Errorf("Loki has %d lines of the trace, the console shows %d", lines, len(page))
+		}
+		t.Logf("%d lines of %d services in Loki, the same in the console", lines, len(tr.services()))
+		return nil
+	})
 }
 
 // exemplarOpens takes a slow request's exemplar of the gateway's histogram.
