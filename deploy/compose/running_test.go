@@ -166,7 +166,9 @@ func logged(t *testing.T, tr jaegerTrace) {
 		lines := 0
 		for _, service := range tr.services() {
 			var answer struct {
-				Data struct{ Result []struct{ Values [][2]string } }
+				Data struct {
+					Result []struct{ Values [][2]string }
+				}
 			}
 			err := get(&answer, console+"/api/loki/query_range", url.Values{"since": {"15m"}, "limit": {"1000"},
 				"query": {fmt.Sprintf(`{service_name=%q} | trace_id = %q`, service, tr.TraceID)}})

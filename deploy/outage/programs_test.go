@@ -178,7 +178,8 @@ func startCollector(t *testing.T, jaeger string, settings ...string) *collector 
 		args = append(args, "--set="+s)
 	}
 	cmd := exec.CommandContext(t.Context(), bin, args...)
-	cmd.Env = append(os.Environ(), "COLLECTOR_DATA="+t.TempDir(), "JAEGER_OTLP_ENDPOINT="+jaeger, "VENDOR_OTLP_ENDPOINT=http://"+nowhere)
+	// A test's own variables come last, and win.
+	cmd.Env = append([]string{"COLLECTOR_DATA=" + t.TempDir(), "JAEGER_OTLP_ENDPOINT=" + jaeger, "VENDOR_OTLP_ENDPOINT=http://" + nowhere}, os.Environ()...)
 	run(t, cmd)
 	until(t, "the collector answers", func() error { _, err := c.scrape(); return err })
 	return c
