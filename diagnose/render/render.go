@@ -63,18 +63,19 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 	}
 	fmt.Fprintf(&b, "\ntook %.0f ms", r.TookMS)
 	for _, s := range r.Sources {
-		fmt.Fprintf(&b, ", %s %.0f ms for %d", s.Name, s.TookMS, s.Read)
-	}
-	for i, s := range r.Stages {
-		sep := ", "
-		if i == 0 {
-			sep = "; "
-		}
-		fmt.Fprintf(&b, "%s%s %.0f ms", sep, s.Name, s.TookMS)
+		fmt.Fprintf(&b, ", %s %.0f ms for %d %s", s.Name, s.TookMS, s.Read, read(s))
 	}
 	fmt.Fprintln(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// read says what a source was asked for.
+func read(s diagnose.Source) string {
+	if s.Name == "prometheus" {
+		return "series"
+	}
+	return "traces"
 }
 
 // Verdict is the answer in one line.
@@ -146,7 +147,7 @@ func flow(e diagnose.Entry) string {
 
 func table(b *strings.Builder, r diagnose.Result) {
 	t := tabwriter.NewWriter(b, 2, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "\tADDED\tSHARE\tHOP\tOPERATION\tKIND\tBEFORE\tNOW\t")
+	fmt.Fprintln(t, "\tADDED\tSHARE\tHOP\tOPERATION\tKIND\tBEFORE\tNOW\t█ before ░ added")
 	longest := 1.0
 	for _, f := range r.Findings {
 		longest = math.Max(longest, f.NowMS)
@@ -183,6 +184,9 @@ func table(b *strings.Builder, r diagnose.Result) {
 	}
 }
 
+// minBand is how many traces a quantile rests on at least, to be printed.
+const minBand = 5
+
 // quantiles says where p50, p95 and p99 went, and where they would be without the
 // first findings.
 func quantiles(b *strings.Builder, r diagnose.Result) {
@@ -191,6 +195,9 @@ func quantiles(b *strings.Builder, r diagnose.Result) {
 	}
 	fmt.Fprintln(b)
 	for _, q := range r.Quantiles {
+		if min(q.Requests.Baseline, q.Requests.Now) < minBand {
+			continue // too few to show people; --json has it
+		}
 		fmt.Fprintf(b, "p%.0f  %s -> %s", 100*q.Quantile, ms(q.BaselineMS), ms(q.NowMS))
 		for i, p := range q.Parts[:min(len(q.Parts), 3)] {
 			sep := ", "
