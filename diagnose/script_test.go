@@ -57,7 +57,7 @@ type scripted struct {
 	skew    time.Duration
 }
 
-func readScript(t *testing.T, file string) script {
+func readScript(t testing.TB, file string) script {
 	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {
