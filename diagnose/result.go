@@ -153,8 +153,19 @@ type Finding struct {
 	Errors     *Failing    `json:"errors,omitempty"`     // of the hop, for the kind errors
 	Calls      *Calls      `json:"calls,omitempty"`      // for the kind calls
 	Evidence   string      `json:"evidence,omitempty"`   // what differs, for people; from a comparison of traces
+	Profile    []Hot       `json:"profile,omitempty"`    // what the suspect spends more on, by its pprof endpoint
 	Attributes []Attribute `json:"attributes"`
 	Exemplars  []string    `json:"exemplars"`
+}
+
+// Hot is a function of a service and what is spent in it: milliseconds a second
+// of the processor (cpu), or of all goroutines together waiting (block, mutex).
+type Hot struct {
+	Type     string  `json:"type"` // cpu, block or mutex
+	Function string  `json:"function"`
+	BeforeMS float64 `json:"before_ms_per_s"`
+	NowMS    float64 `json:"now_ms_per_s"`
+	Compared bool    `json:"compared"` // there was a profile of quiet times
 }
 
 // Part is one operation's share of a hop's finding.

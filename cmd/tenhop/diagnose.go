@@ -2,20 +2,26 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/live"
+	"github.com/tenhop/tenhop/diagnose/pprof"
 	"github.com/tenhop/tenhop/diagnose/render"
+	"github.com/tenhop/tenhop/supervisor"
 )
 
 func newDiagnoseCmd() *cobra.Command {
 	var cfg live.Config
 	var dir, baseline string
-	var asJSON, asMarkdown bool
+	var asJSON, asMarkdown, profiled bool
+	var endpoints map[string]string
 	cmd := &cobra.Command{
 		Use:   "diagnose",
 		Short: "Say which hop got slower, with evidence",
@@ -30,6 +36,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
   tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
   tenhop diagnose --traces incident.json.gz
   tenhop diagnose --traces incident.json.gz --before yesterday.json.gz
+  tenhop diagnose --profile
   tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +65,11 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 			if err != nil {
 				return err
 			}
+			if profiled || len(endpoints) > 0 {
+				if err := profile(cmd.Context(), dir, endpoints, &res); err != nil {
+					return err
+				}
+			}
 			out, links := cmd.OutOrStdout(), render.Links{}
 			switch {
 			case asJSON:
@@ -79,9 +91,37 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
 	fl.DurationVar(&cfg.Timeout, "timeout", 10*time.Second, "how long to ask at most")
+	fl.BoolVar(&profiled, "profile", false, "profile the suspect for 2s; without a spike, keep profiles of all to compare with later")
+	fl.StringToStringVar(&endpoints, "pprof", nil, "profile, and ask a service here: SERVICE=URL that /debug/pprof follows")
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
 	fl.BoolVar(&asMarkdown, "markdown", false, "print Markdown for an incident channel")
 	return cmd
+}
+
+// profile asks the services' pprof endpoints: those of what runs here, and those
+// given.
+func profile(ctx context.Context, dir string, endpoints map[string]string, res *diagnose.Result) error {
+	services := map[string]pprof.Service{}
+	if state, err := readState(dir); err == nil {
+		for name, processes := range state.Services {
+			if len(processes) == 0 {
+				continue
+			}
+			services[name] = pprof.Service{URL: state.Admin[processes[0]], Token: state.Token}
+		}
+	}
+	for name, url := range endpoints {
+		services[name] = pprof.Service{URL: url}
+	}
+	if len(services) == 0 {
+		return usagef("--profile knows no service: nothing runs in this directory; give --pprof SERVICE=URL")
+	}
+	d, err := supervisor.In(dir)
+	if err != nil {
+		return err
+	}
+	pprof.Explain(ctx, &http.Client{Timeout: 10 * time.Second}, services, d.Path("profiles"), res)
+	return nil
 }
 
 func parseBaseline(s string, cfg *live.Config) error {

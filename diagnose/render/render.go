@@ -72,8 +72,11 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 
 // read says what a source was asked for.
 func read(s diagnose.Source) string {
-	if s.Name == "prometheus" {
+	switch s.Name {
+	case "prometheus":
 		return "series"
+	case "pprof":
+		return "profiles"
 	}
 	return "traces"
 }
@@ -173,6 +176,13 @@ func table(b *strings.Builder, r diagnose.Result) {
 	for _, f := range r.Findings {
 		if f.Evidence != "" {
 			fmt.Fprintf(b, "   %s: %s\n", Name(f), f.Evidence)
+		}
+		for _, h := range f.Profile {
+			before := ""
+			if h.Compared {
+				before = fmt.Sprintf(", %s before", ms(h.BeforeMS))
+			}
+			fmt.Fprintf(b, "   %s: %s %s %s a second%s\n", f.Hop, h.Function, h.Type, ms(h.NowMS), before)
 		}
 		for _, a := range f.Attributes {
 			which := "slow"

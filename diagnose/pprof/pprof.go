@@ -1,0 +1,200 @@
+// Package pprof asks a service's /debug/pprof what it does, and compares that
+// with what it did in quiet times.
+package pprof
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/pprof/profile"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenhop/tenhop/diagnose"
+)
+
+// Types of profile: net/http/pprof's path, and the sample value in nanoseconds.
+var types = []struct{ name, path, value string }{
+	{"cpu", "profile", "cpu"},
+	{"block", "block", "delay"},
+	{"mutex", "mutex", "delay"},
+}
+
+// maxProfile bounds a profile, in bytes.
+const maxProfile = 32 << 20
+
+// Service is where a service is asked.
+type Service struct {
+	URL   string // that /debug/pprof follows
+	Token string // sent as a bearer token; may be empty
+}
+
+// Profiles are one service's, by type.
+type Profiles map[string]*profile.Profile
+
+// Take profiles a service for a time, all types at once. A type that cannot be
+// had is missing from the result; the error is that of the CPU's.
+func (s Service) Take(ctx context.Context, client *http.Client, length time.Duration) (Profiles, error) {
+	out := make([]*profile.Profile, len(types))
+	errs := make([]error, len(types))
+	var g errgroup.Group
+	for i, t := range types {
+		g.Go(func() error {
+			out[i], errs[i] = s.get(ctx, client, t.path, length)
+			return nil
+		})
+	}
+	_ = g.Wait() // each has its own
+	p := Profiles{}
+	for i, t := range types {
+		if errs[i] == nil {
+			p[t.name] = out[i]
+		}
+	}
+	return p, errs[0]
+}
+
+func (s Service) get(ctx context.Context, client *http.Client, path string, length time.Duration) (*profile.Profile, error) {
+	url := fmt.Sprintf("%s/debug/pprof/%s?seconds=%d", strings.TrimSuffix(s.URL, "/"), path, max(int(math.Round(length.Seconds())), 1))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if s.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.Token)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body := io.LimitReader(resp.Body, maxProfile)
+	if resp.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) // what there is of it
+		return nil, fmt.Errorf("%s: %s: %s", url, resp.Status, strings.TrimSpace(string(why)))
+	}
+	p, err := profile.Parse(body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", url, err)
+	}
+	return p, nil
+}
+
+// Save keeps profiles in a directory, to compare later ones with.
+func (p Profiles) Save(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, prof := range p {
+		f, err := os.OpenFile(filepath.Join(dir, name+".pb.gz"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		err = prof.Write(f)
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Load reads what Save kept; types that are not there are left out.
+func Load(dir string) (Profiles, error) {
+	p := Profiles{}
+	for _, t := range types {
+		f, err := os.Open(filepath.Join(dir, t.name+".pb.gz"))
+		if os.IsNotExist(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		prof, err := profile.Parse(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		p[t.name] = prof
+	}
+	return p, nil
+}
+
+// Bounds of Compare's answer.
+const (
+	mostFunctions = 5  // of a type
+	leastGrowth   = 10 // milliseconds a second, about a hundredth of a processor
+)
+
+// Compare returns the functions on which a service spends more than before, in
+// milliseconds a second of time: the processor's, or goroutines' that wait.
+// Without a type's before, its greatest are returned; not those of block, which
+// are what goroutines that have nothing to do wait for.
+func Compare(before, now Profiles) []diagnose.Hot {
+	var out []diagnose.Hot
+	for _, t := range types {
+		if now[t.name] == nil || before[t.name] == nil && t.name == "block" {
+			continue
+		}
+		was, is := spent(before[t.name], t.value), spent(now[t.name], t.value)
+		var grown []diagnose.Hot
+		for function, ms := range is {
+			if ms-was[function] >= leastGrowth {
+				grown = append(grown, diagnose.Hot{Type: t.name, Function: function, BeforeMS: round(was[function]), NowMS: round(ms), Compared: before[t.name] != nil})
+			}
+		}
+		slices.SortFunc(grown, func(a, b diagnose.Hot) int {
+			return cmp.Or(cmp.Compare(b.NowMS-b.BeforeMS, a.NowMS-a.BeforeMS), cmp.Compare(a.Function, b.Function))
+		})
+		out = append(out, grown[:min(len(grown), mostFunctions)]...)
+	}
+	return out
+}
+
+// spent adds a profile's samples up by function: the one nearest to the leaf that
+// is not of the Go runtime or of package sync, which only say how it waits.
+func spent(p *profile.Profile, value string) map[string]float64 {
+	out := map[string]float64{}
+	if p == nil || p.DurationNanos <= 0 {
+		return out
+	}
+	at := slices.IndexFunc(p.SampleType, func(v *profile.ValueType) bool { return v.Type == value && v.Unit == "nanoseconds" })
+	if at < 0 {
+		return out
+	}
+	for _, s := range p.Sample {
+		out[function(s)] += float64(s.Value[at]) / float64(p.DurationNanos) * 1000
+	}
+	return out
+}
+
+func function(s *profile.Sample) string {
+	leaf := ""
+	for _, l := range s.Location {
+		for _, line := range l.Line {
+			if line.Function == nil {
+				continue
+			}
+			name := line.Function.Name
+			if leaf == "" {
+				leaf = name
+			}
+			if !strings.HasPrefix(name, "runtime.") && !strings.HasPrefix(name, "sync.") && !strings.HasPrefix(name, "internal/") {
+				return name
+			}
+		}
+	}
+	return leaf
+}
+
+func round(ms float64) float64 { return math.Round(ms*10) / 10 }

@@ -1,0 +1,112 @@
+package pprof_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	httppprof "net/http/pprof"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/pprof"
+)
+
+//go:noinline
+func burn(until time.Time) (n int) {
+	for time.Now().Before(until) {
+		for i := range 1_000_000 {
+			n += i * n
+		}
+	}
+	return n
+}
+
+//go:noinline
+func contend(mu *sync.Mutex) {
+	mu.Lock()
+	time.Sleep(2 * time.Millisecond)
+	mu.Unlock()
+}
+
+// service is one that serves net/http/pprof behind a token.
+func service(t *testing.T) pprof.Service {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", httppprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", httppprof.Profile)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			http.Error(w, "send the token", http.StatusUnauthorized)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	runtime.SetMutexProfileFraction(1)
+	t.Cleanup(func() { runtime.SetMutexProfileFraction(0) })
+	return pprof.Service{URL: srv.URL, Token: "secret"}
+}
+
+// Quiet profiles are kept; in a spike the suspect's are compared with them, and
+// name the functions that burn and wait.
+func TestTheSuspectsFunctionsAreNamed(t *testing.T) {
+	payment, dir := service(t), t.TempDir()
+	services := map[string]pprof.Service{"payment": payment}
+	quiet := diagnose.Result{Verdict: diagnose.None}
+	pprof.Explain(t.Context(), http.DefaultClient, services, dir, &quiet)
+	if s := quiet.Sources[0]; !s.OK || s.Read != 3 {
+		t.Fatalf("%+v", s)
+	}
+
+	stop := time.Now().Add(pprof.Length + time.Second)
+	var busy sync.WaitGroup
+	var mu sync.Mutex
+	busy.Go(func() { burn(stop) })
+	for range 3 {
+		busy.Go(func() {
+			for time.Now().Before(stop) {
+				contend(&mu)
+			}
+		})
+	}
+	slow := diagnose.Result{Verdict: diagnose.Spike, Findings: []diagnose.Finding{{Hop: "payment", Kind: diagnose.KindSelf}}}
+	pprof.Explain(t.Context(), http.DefaultClient, services, dir, &slow)
+	busy.Wait()
+	if s := slow.Sources[0]; !s.OK || s.Note != "" {
+		t.Fatalf("%+v", s)
+	}
+	for kind, want := range map[string]string{"cpu": ".burn", "mutex": ".contend"} {
+		found := false
+		for _, h := range slow.Findings[0].Profile {
+			if h.Type == kind {
+				found = strings.HasSuffix(h.Function, want) && h.Compared && h.NowMS > h.BeforeMS
+				break // the first of its type
+			}
+		}
+		if !found {
+			t.Errorf("%s does not begin with %s: %+v", kind, want, slow.Findings[0].Profile)
+		}
+	}
+}
+
+func TestWhatCannotBeHadIsSaid(t *testing.T) {
+	s := service(t)
+	s.Token = "wrong"
+	for _, c := range []struct {
+		why, want string
+		services  map[string]pprof.Service
+	}{
+		{"the token is refused", "401 Unauthorized: send the token", map[string]pprof.Service{"payment": s}},
+		{"nobody knows where", "--pprof payment=URL", nil},
+		{"nothing listens", "connection refused", map[string]pprof.Service{"payment": {URL: "http://127.0.0.1:1"}}},
+	} {
+		res := diagnose.Result{Verdict: diagnose.Spike, Findings: []diagnose.Finding{{Hop: "payment"}}}
+		pprof.Explain(t.Context(), http.DefaultClient, c.services, t.TempDir(), &res)
+		if src := res.Sources[0]; src.OK || !strings.Contains(src.Error, c.want) {
+			t.Errorf("%s: %+v", c.why, src)
+		}
+	}
+}
