@@ -22,7 +22,7 @@ const maxStatements = 5
 // statements that name a package of this library. The Examples compile, are
 // formatted and call nothing that a user does not have.
 func TestStatementsAUserAdds(t *testing.T) {
-	for _, dir := range []string{"httpmw", "grpcmw", "kafkamw", "saramamw", "kafkagomw"} {
+	for _, dir := range []string{"httpmw", "grpcmw", "kafkamw", "saramamw", "kafkagomw", "amqpmw"} {
 		t.Run(dir, func(t *testing.T) {
 			src, err := os.ReadFile(path.Join(dir, "service_example_test.go"))
 			if err != nil {

@@ -26,7 +26,7 @@ func TestDirections(t *testing.T) {
 			return within(p, module+"/stack")
 		}},
 		{"middleware is other people's dependency", []string{module + "/middleware/...", module + "/middleware/grpcmw/...",
-			module + "/middleware/kafkamw/...", module + "/middleware/saramamw/...", module + "/middleware/kafkagomw/...", module + "/middleware/sqlmw/...", module + "/middleware/redismw/...", module + "/middleware/setup/..."}, func(p string) bool {
+			module + "/middleware/kafkamw/...", module + "/middleware/saramamw/...", module + "/middleware/kafkagomw/...", module + "/middleware/amqpmw/...", module + "/middleware/sqlmw/...", module + "/middleware/redismw/...", module + "/middleware/setup/..."}, func(p string) bool {
 			return within(p, module) && !within(p, module+"/middleware")
 		}},
 	} {

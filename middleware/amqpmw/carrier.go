@@ -1,0 +1,86 @@
+package amqpmw
+
+import (
+	"maps"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// carrier reads and writes a message's headers. Ours are lower-case.
+type carrier struct{ headers amqp.Table }
+
+// Get returns the value of a header that is text.
+func (c carrier) Get(key string) string {
+	if v, ok := c.headers[key]; ok {
+		return text(v)
+	}
+	for k, v := range c.headers { // written by others
+		if strings.EqualFold(k, key) {
+			return text(v)
+		}
+	}
+	return ""
+}
+
+func text(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
+}
+
+// Set replaces a header.
+func (c carrier) Set(key, value string) {
+	lower := strings.ToLower(key)
+	for k := range c.headers {
+		if k != lower && strings.EqualFold(k, key) {
+			delete(c.headers, k)
+		}
+	}
+	c.headers[lower] = value
+}
+
+// Keys returns the names of all headers.
+func (c carrier) Keys() []string {
+	keys := make([]string, 0, len(c.headers))
+	for k := range c.headers {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// headerTime carries the time of publication in milliseconds since 1970, which
+// the property timestamp has in seconds only. RabbitMQ's own interceptor
+// set_header_timestamp writes the same header.
+const headerTime = "timestamp_in_ms"
+
+// ownHeaders is how many headers a message gets at most: traceparent,
+// tracestate, baggage, x-correlation-id and the time.
+const ownHeaders = 5
+
+// copied returns the headers with room for ours. The caller's table stays as it
+// is: several messages may share it.
+func copied(headers amqp.Table) amqp.Table {
+	own := make(amqp.Table, len(headers)+ownHeaders)
+	maps.Copy(own, headers)
+	return own
+}
+
+// published returns when a message was published: by our header if it agrees
+// with the timestamp, to whose second it belongs, or stands alone.
+func published(d *amqp.Delivery) time.Time {
+	ms, ok := d.Headers[headerTime].(int64)
+	if !ok {
+		return d.Timestamp
+	}
+	precise := time.UnixMilli(ms)
+	if !d.Timestamp.IsZero() && precise.Unix() != d.Timestamp.Unix() {
+		return d.Timestamp
+	}
+	return precise
+}

@@ -1,0 +1,50 @@
+// Package amqpmw measures RabbitMQ publishers and consumers that use
+// rabbitmq/amqp091-go: one span per message in the publisher's trace, queue
+// wait, RED metrics with exemplars, one log line and self time.
+//
+// A complete program that handles one queue and publishes to an exchange:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"errors"
+//		"log"
+//
+//		amqp "github.com/rabbitmq/amqp091-go"
+//
+//		"github.com/tenhop/tenhop/middleware/amqpmw"
+//	)
+//
+//	func main() {
+//		conn, err := amqp.Dial("amqp://guest:guest@rabbitmq:5672/")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		ch, err := conn.Channel()
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		if err := ch.Confirm(false); err != nil { // Publish then waits for the broker
+//			log.Fatal(err)
+//		}
+//		deliveries, err := ch.Consume("shipping", "", false, false, false, false, nil)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		publisher := amqpmw.NewPublisher(ch)
+//		handle := amqpmw.Handler(func(ctx context.Context, d amqp.Delivery) error {
+//			if err := publisher.Publish(ctx, "shipments", "created", false, false, amqp.Publishing{Body: d.Body}); err != nil {
+//				return errors.Join(err, d.Nack(false, true))
+//			}
+//			return d.Ack(false)
+//		})
+//		for d := range deliveries {
+//			_ = handle(context.Background(), d)
+//		}
+//	}
+//
+// A process span is a child of the publisher's span and keeps its sampling
+// decision. A message belongs to its exchange, or, when that is the default one,
+// to the queue that its routing key names.
+package amqpmw

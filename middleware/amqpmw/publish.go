@@ -1,0 +1,56 @@
+package amqpmw
+
+import (
+	"context"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/messaging"
+)
+
+// Publisher publishes on a channel.
+type Publisher struct {
+	channel  *amqp.Channel
+	measured *messaging.Producer
+}
+
+// NewPublisher measures what is published on ch, which stays the caller's.
+func NewPublisher(ch *amqp.Channel, opts ...Option) *Publisher {
+	if ch == nil {
+		panic("amqpmw: NewPublisher: nil channel")
+	}
+	return &Publisher{channel: ch, measured: messaging.NewProducer(system, opts...)}
+}
+
+// Publish publishes a message that belongs to the request of ctx, also to one
+// that hop.Restore brought back from an outbox. On a channel in confirm mode it
+// waits until the broker has the message or ctx ends, and returns ErrNacked when
+// the broker refuses it or closes the channel; on any other until the message is
+// written to the connection. The wait counts as the hop's. A message without a timestamp gets
+// one; its table of headers is not written to.
+func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory, immediate bool, msg amqp.Publishing) error {
+	name := destination(exchange, key)
+	defer messaging.Wait(ctx, name).End()
+	msg.Headers = copied(msg.Headers)
+	if msg.Timestamp.IsZero() {
+		msg.Timestamp = time.Now()
+		msg.Headers[headerTime] = msg.Timestamp.UnixMilli()
+	}
+	var s messaging.Sending
+	p.measured.Begin(ctx, &s, name, carrier{msg.Headers}, hop.AttrRabbitMQKey.String(key))
+	confirmation, err := p.channel.PublishWithDeferredConfirmWithContext(ctx, exchange, key, mandatory, immediate, msg)
+	if err == nil && confirmation != nil {
+		var taken bool
+		if taken, err = confirmation.WaitContext(ctx); err == nil && !taken {
+			err = ErrNacked
+		}
+	}
+	if err != nil || confirmation == nil {
+		s.End(err)
+		return err
+	}
+	s.End(nil, hop.AttrRabbitMQTag.Int64(int64(confirmation.DeliveryTag)))
+	return nil
+}
