@@ -58,7 +58,7 @@ configs-check: programs ## the same without Loki's
 	COLLECTOR_DATA=/tmp $(BIN)/otelcol validate --config=otel-collector.yaml && echo "otel-collector.yaml: valid, says the collector"
 	$(BIN)/jaeger validate --config=deploy/jaeger/config.yaml && echo "deploy/jaeger/config.yaml: valid, says Jaeger"
 	cd deploy/composecheck && GOWORK=off $(GO) test -count=1 -v .
-	cd deploy/kubecheck && GOWORK=off $(GO) test -count=1 -v .
+	cd deploy/kubecheck && GOWORK=off TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol $(GO) test -count=1 -v .
 
 compose-run: programs loki ## docker-compose.yml on a Docker engine, with the end-to-end checks (TENHOP_STANDINS=1: images from programs at hand)
 	cd tools/prometheus && GOWORK=off $(GO) build -o ../../$(BIN)/prometheus github.com/prometheus/prometheus/cmd/prometheus

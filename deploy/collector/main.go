@@ -1,6 +1,7 @@
 // Command collector is an OpenTelemetry Collector of exactly the components that
-// otel-collector.yaml names, to validate and run that file in tests. In compose
-// the upstream contrib image runs it.
+// otel-collector.yaml and the tiers of deploy/kubernetes/telemetry name, to
+// validate and run those files in tests. In compose and on Kubernetes the upstream
+// contrib image runs them.
 package main
 
 import (
@@ -9,6 +10,8 @@ import (
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/servicegraphconnector"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/prometheusexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
@@ -64,7 +67,8 @@ func factories() (otelcol.Factories, error) {
 		Connectors: byType[connector.Factory](
 			forwardconnector.NewFactory(), spanmetricsconnector.NewFactory(), servicegraphconnector.NewFactory()),
 		Exporters: byType[exporter.Factory](
-			otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), prometheusexporter.NewFactory(), nopexporter.NewFactory()),
+			otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), prometheusexporter.NewFactory(), nopexporter.NewFactory(),
+			kafkaexporter.NewFactory(), loadbalancingexporter.NewFactory()),
 	}, nil
 }
 

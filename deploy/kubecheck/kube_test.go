@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
@@ -13,12 +14,7 @@ import (
 // TestManifests fails on an unknown or mistyped field of any built-in object.
 // Objects of the Prometheus operator have types of their own and are counted only.
 func TestManifests(t *testing.T) {
-	options := krusty.MakeDefaultOptions()
-	options.LoadRestrictions = types.LoadRestrictionsNone // the collector's file lies at the root
-	objects, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), "../kubernetes/overlays/scaled")
-	if err != nil {
-		t.Fatal(err)
-	}
+	objects := build(t)
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	checked, custom := map[string]int{}, 0
 	for _, o := range objects.Resources() {
@@ -39,4 +35,16 @@ func TestManifests(t *testing.T) {
 		t.Errorf("objects are missing: %v", checked)
 	}
 	t.Logf("checked %v, and %d of the Prometheus operator", checked, custom)
+}
+
+// build is what `kubectl kustomize` writes for the whole of it.
+func build(t *testing.T) resmap.ResMap {
+	t.Helper()
+	options := krusty.MakeDefaultOptions()
+	options.LoadRestrictions = types.LoadRestrictionsNone // the collector's file lies at the root
+	objects, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), "../kubernetes/overlays/scaled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
 }
