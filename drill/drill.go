@@ -216,7 +216,10 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		return round, fmt.Errorf("lift: %w", err)
 	}
 	round.Seconds.Lifted = since(began)
-	return round, r.recovery(ctx, &round, before)
+	if err := r.recovery(ctx, &round, before); err != nil {
+		return round, err
+	}
+	return round, r.foreseen(ctx, &round)
 }
 
 // search watches the clock's events until there is an answer or time is up.

@@ -63,9 +63,15 @@ func (r Round) cells() []string {
 
 // Summary is one line about all rounds.
 func Summary(rounds []Round) string {
-	right := 0
+	right, foreseen, inside := 0, 0, 0
 	var answered []float64
 	for _, r := range rounds {
+		if r.Foreseen != nil {
+			foreseen++
+			if r.Foreseen.Inside {
+				inside++
+			}
+		}
 		if r.Right() {
 			right++
 		}
@@ -77,6 +83,9 @@ func Summary(rounds []Round) string {
 	if len(answered) > 0 {
 		slices.Sort(answered)
 		line += fmt.Sprintf("; median time to the answer %.1f s", answered[len(answered)/2])
+	}
+	if foreseen > 0 {
+		line += fmt.Sprintf("; p95 after lifting lay in the foreseen interval in %d of %d", inside, foreseen)
 	}
 	return line
 }

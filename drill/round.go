@@ -17,7 +17,8 @@ type Round struct {
 	RightOperation bool            `json:"right_operation"`
 	RightKind      bool            `json:"right_kind"`
 	Seconds        Seconds         `json:"seconds"`
-	Error          string          `json:"error,omitempty"` // why the round did not come to an answer
+	Foreseen       *Foreseen       `json:"foreseen,omitempty"` // of a right answer that said what the p95 would be
+	Error          string          `json:"error,omitempty"`    // why the round did not come to an answer
 }
 
 // Fault is what was injected.
@@ -50,6 +51,8 @@ type answer struct {
 		Kind      string  `json:"kind"`
 		Target    string  `json:"target"`
 		Share     float64 `json:"share"`
+
+		CounterfactualP95 *[2]float64 `json:"counterfactual_p95_ms"`
 	} `json:"findings"`
 }
 

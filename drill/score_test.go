@@ -3,10 +3,15 @@ package drill
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"testing"
+	"time"
 
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
@@ -34,6 +39,31 @@ func TestScore(t *testing.T) {
 				t.Errorf("hop %v, operation %v, kind %v; want %v, %v, %v", r.RightHop, r.RightOperation, r.RightKind, c.hop, c.operation, c.kind)
 			}
 		})
+	}
+}
+
+// What the answer foresaw is compared with the requests after the recovery.
+func TestForeseen(t *testing.T) {
+	var traces []diagnose.Trace
+	for i := range 100 {
+		traces = append(traces, diagnose.Trace{ID: fmt.Sprintf("%032x", i+1), Spans: []diagnose.Span{
+			{ID: "1", Service: "gateway", Operation: "POST /pay", Kind: "server", Start: time.Now().Add(-10 * time.Second), Duration: time.Duration(i+1) * time.Millisecond}}})
+	}
+	for _, c := range []struct {
+		why    string
+		traces []diagnose.Trace
+		within [2]float64
+		want   *Foreseen
+	}{
+		{"inside", traces, [2]float64{80, 120}, &Foreseen{80, 120, 96, 100, true}},
+		{"outside", traces, [2]float64{20, 60}, &Foreseen{20, 60, 96, 100, false}},
+		{"too few to know", traces[:39], [2]float64{80, 120}, nil},
+	} {
+		r := runner{Config: Config{Jaeger: jaegertest.Serve(t, c.traces...).URL, Entry: Entry{"gateway", "POST /pay"}}}
+		got, err := r.compare(t.Context(), c.within)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v (%v), want %+v", c.why, got, err, c.want)
+		}
 	}
 }
 
