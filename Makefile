@@ -38,7 +38,7 @@ acceptance: ## the whole story against the real program: 1,000 checkouts, eleven
 acceptance-short: ## the same with 100 checkouts and three hops chosen by a seed
 	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
 
-real: ## the services' tests on real PostgreSQL, Redis and Kafka, which it starts
+real: ## tests on real PostgreSQL, Redis, Kafka and RabbitMQ, which it starts
 	deploy/real/run --require
 
 programs: ## the real collector and Jaeger from their modules into bin/ (about ten minutes the first time)
