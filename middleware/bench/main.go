@@ -146,9 +146,14 @@ func main() {
 		b.WriteString(line)
 		fmt.Fprintf(os.Stderr, "%s", line)
 	}
+	if *only == "" {
+		more := parallel(provider(), *rounds, *d) + distinctPaths()
+		fmt.Fprint(os.Stderr, more)
+		b.WriteString(more)
+	}
 	fmt.Print(b.String())
 	if *md != "" {
-		if err := os.WriteFile(*md, []byte("# Benchmarks\n\nWritten by `make bench-middleware`; do not edit.\n\n"+b.String()+notes), 0o644); err != nil {
+		if err := os.WriteFile(*md, []byte("# Benchmarks\n\nWritten by `make bench-middleware`; do not edit.\n\n"+b.String()+"\n## How it is measured\n"+notes), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
