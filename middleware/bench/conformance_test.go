@@ -63,6 +63,19 @@ var intended = map[string]string{
 	"grpc server hop.self_ms":               "ours: self time",
 	"grpc server tenhop.exemplar":           "ours: a histogram took the request as its exemplar",
 	"grpc server error.type":                "the semantic conventions ask for it; the peer sets none",
+	"grpc server stream correlation_id":     "ours: the correlation ID of the request",
+	"grpc server stream hop.self_ms":        "ours: self time",
+	"grpc server stream tenhop.exemplar":    "ours: a histogram took the request as its exemplar",
+	"grpc server stream error.type":         "the semantic conventions ask for it; the peer sets none",
+	"grpc server stream server.address":     "the server's own address tells nothing that its resource does not",
+	"grpc client error.type":                "the semantic conventions ask for it; the peer sets none",
+	"grpc client peer.service":              "trace stores draw dependencies from it",
+	"grpc client server.address":            "the name that was dialled; the peer takes the connection's address",
+	"grpc client stream error.type":         "the semantic conventions ask for it; the peer sets none",
+	"grpc client stream peer.service":       "trace stores draw dependencies from it",
+	"grpc client stream server.address":     "the name that was dialled; the peer takes the connection's address",
+	"kafka producer name":                   "operation first, as the semantic conventions have it since 1.27",
+	"kafka producer error.type":             "the semantic conventions ask for it; the peer sets none",
 	"kafka consumer name":                   "operation first, as the semantic conventions have it since 1.27",
 	"kafka consumer status":                 "the process span of the peer does not know the handler's error",
 	"kafka consumer error.type":             "the process span of the peer does not know the handler's error",
@@ -74,19 +87,21 @@ var intended = map[string]string{
 
 // obsolete are attributes of semantic conventions 1.18 and what took their place.
 var obsolete = map[string]string{
-	"messaging.operation":                "`messaging.operation.type`, `.name`",
-	"messaging.source.kind":              "nothing: dropped",
-	"messaging.source.name":              "`messaging.destination.name`",
-	"messaging.kafka.source.partition":   "`messaging.destination.partition.id`",
-	"messaging.kafka.message.offset":     "`messaging.kafka.offset`",
-	"messaging.kafka.consumer.group":     "`messaging.consumer.group.name`",
-	"messaging.kafka.message.key":        "nothing: it may be personal data",
-	"messaging.operation.name":           "new",
-	"messaging.operation.type":           "new",
-	"messaging.destination.name":         "new",
-	"messaging.destination.partition.id": "new",
-	"messaging.kafka.offset":             "new",
-	"messaging.consumer.group.name":      "new",
+	"messaging.operation":                   "`messaging.operation.type`, `.name`",
+	"messaging.source.kind":                 "nothing: dropped",
+	"messaging.source.name":                 "`messaging.destination.name`",
+	"messaging.kafka.source.partition":      "`messaging.destination.partition.id`",
+	"messaging.kafka.message.offset":        "`messaging.kafka.offset`",
+	"messaging.kafka.consumer.group":        "`messaging.consumer.group.name`",
+	"messaging.kafka.message.key":           "nothing: it may be personal data",
+	"messaging.kafka.destination.partition": "`messaging.destination.partition.id`",
+	"messaging.destination.kind":            "nothing: dropped",
+	"messaging.operation.name":              "new",
+	"messaging.operation.type":              "new",
+	"messaging.destination.name":            "new",
+	"messaging.destination.partition.id":    "new",
+	"messaging.kafka.offset":                "new",
+	"messaging.consumer.group.name":         "new",
 }
 
 // observe runs one message and reads its last span.
@@ -214,7 +229,9 @@ func TestConformance(t *testing.T) {
 	for _, transport := range []struct {
 		name  string
 		cases []conformanceCase
-	}{{"http server", serverCases()}, {"http client", clientCases()}, {"grpc server", grpcCases()}, {"kafka consumer", kafkaCases()}} {
+	}{{"http server", serverCases()}, {"http client", clientCases()}, {"grpc server", grpcCases()},
+		{"grpc server stream", rpcCases(streamed, false)}, {"grpc client", rpcCases(unary, true)}, {"grpc client stream", rpcCases(streamed, true)},
+		{"kafka consumer", kafkaCases()}, {"kafka producer", produceCases()}} {
 		fmt.Fprintf(&page, "\n## %s\n\n| case | same | different | peer | ours | why |\n|---|--:|---|---|---|---|\n", transport.name)
 		for _, c := range transport.cases {
 			peer, ours := observe(c.peer), observe(c.ours)

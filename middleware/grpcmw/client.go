@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"strconv"
+	"strings"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -43,6 +47,41 @@ type client struct {
 	config
 	dependency hop.Dependency
 	methods    *methods
+	dialled    atomic.Pointer[dialled]
+}
+
+// dialled is what a connection was made to.
+type dialled struct {
+	target string
+	attrs  []attribute.KeyValue // server.address
+}
+
+// address returns the server.address of a connection: the name that was dialled,
+// without what the resolver and the port add. Options are for one connection as
+// a rule, so that one is remembered.
+func (c *client) address(cc *grpc.ClientConn) []attribute.KeyValue {
+	if cc == nil { // in tests that call the interceptor
+		return nil
+	}
+	target := cc.Target()
+	if d := c.dialled.Load(); d != nil && d.target == target {
+		return d.attrs
+	}
+	host := target[strings.LastIndexByte(target, '/')+1:]
+	if _, rest, ok := strings.Cut(host, ":"); ok && !isPort(rest) && !strings.HasPrefix(host, "[") && strings.Count(host, ":") < 3 {
+		host = rest // passthrough:host or dns:host:port
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	d := &dialled{target: target, attrs: []attribute.KeyValue{hop.AttrServerAddress.String(host)}}
+	c.dialled.Store(d)
+	return d.attrs
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
 }
 
 // clientCall is what one call needs, in one allocation.
@@ -52,11 +91,11 @@ type clientCall struct {
 	call   hop.ClientCall
 }
 
-func (c *client) begin(ctx context.Context, full string, noWait bool, to *clientCall) context.Context {
+func (c *client) begin(ctx context.Context, cc *grpc.ClientConn, full string, noWait bool, to *clientCall) context.Context {
 	to.client, to.method = c, c.methods.of(full)
 	ctx, to.call = c.telemetry.BeginCall(ctx, hop.Outgoing{
 		Dependency: c.dependency, SpanName: to.method.name, SpanKind: trace.SpanKindClient, NoWait: noWait,
-		Fixed: to.method.attrs,
+		Fixed: to.method.attrs, Attributes: c.address(cc),
 	})
 	md, ok := metadata.FromOutgoingContext(ctx) // a copy
 	if !ok {
@@ -71,7 +110,7 @@ func (c *client) unary(ctx context.Context, full string, req, reply any, cc *grp
 		return invoke(ctx, full, req, reply, cc, opts...)
 	}
 	call := &clientCall{}
-	ctx = c.begin(ctx, full, false, call)
+	ctx = c.begin(ctx, cc, full, false, call)
 	err := invoke(ctx, full, req, reply, cc, opts...)
 	call.end(full, err)
 	return err
@@ -98,7 +137,7 @@ func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 		return open(ctx, desc, cc, full, opts...)
 	}
 	s := &clientStream{full: full, hop: hop.FromContext(ctx), serverStreams: desc.ServerStreams}
-	ctx = c.begin(ctx, full, true, &s.call)
+	ctx = c.begin(ctx, cc, full, true, &s.call)
 	s.ctx = ctx
 	wait := s.hop.StartCall(c.dependency)
 	cs, err := open(ctx, desc, cc, full, opts...)
