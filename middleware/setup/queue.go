@@ -22,7 +22,7 @@ type spanQueue struct {
 	dropped prometheus.Counter
 }
 
-func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer) *spanQueue {
+func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *complaints) *spanQueue {
 	size := queueSize("OTEL_BSP_MAX_QUEUE_SIZE")
 	dropped := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_spans_dropped_total", Help: "Spans that were not exported: the queue was full or the exporter failed.",
@@ -34,7 +34,7 @@ func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer) *spanQue
 	_ = reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tenhop_spans_queued", Help: "Spans that wait for export.",
 	}, func() float64 { return float64(queued.Load()) })) // a second set-up on one registry keeps the first's
-	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed},
+	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed, complaints: c},
 		sdktrace.WithMaxQueueSize(int(size)))
 	return &spanQueue{SpanProcessor: inner, queued: queued, size: size, dropped: dropped}
 }
@@ -77,6 +77,7 @@ type countedSpans struct {
 	sdktrace.SpanExporter
 	queued          *atomic.Int64
 	dropped, failed prometheus.Counter
+	complaints      *complaints
 }
 
 func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
@@ -85,6 +86,7 @@ func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnl
 	if err != nil {
 		e.failed.Inc()
 		e.dropped.Add(float64(len(spans)))
+		return e.complaints.failed(len(spans), err)
 	}
-	return err
+	return nil
 }

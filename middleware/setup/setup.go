@@ -78,7 +78,8 @@ type Runtime struct {
 	Registry       *prometheus.Registry
 	Logger         zerolog.Logger
 
-	shutdown []func(context.Context) error
+	shutdown   []func(context.Context) error
+	complaints complaints
 }
 
 // Start sets telemetry up for a service. OTEL_SERVICE_NAME, when it is set,
@@ -130,6 +131,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
 	}
 	rt.Logger = *rt.Telemetry.Logger()
+	rt.complaints.logger.Store(&rt.Logger)
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
 		otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
@@ -164,7 +166,7 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 		if err != nil {
 			return fmt.Errorf("setup: OTLP trace exporter: %w", err)
 		}
-		q := newSpanQueue(exp, reg)
+		q := newSpanQueue(exp, reg, &rt.complaints)
 		options = append(options, sdktrace.WithSpanProcessor(q))
 	default:
 		return fmt.Errorf("setup: OTEL_TRACES_EXPORTER=%s is not supported; use otlp or none", kind)
@@ -184,6 +186,7 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, flushWithin)
 		defer cancel()
 	}
+	rt.complaints.closing.Store(true)
 	var errs []error
 	for i := len(rt.shutdown) - 1; i >= 0; i-- {
 		errs = append(errs, rt.shutdown[i](ctx))
