@@ -47,6 +47,9 @@ func diagnose(ev Evidence, opt Options, b *Book) Result {
 			failing = append(failing, s)
 		}
 		s := findSpike(ev, e, opt)
+		if steps(0, ev.Steps).sum(e.Count) > 0 {
+			res.Looked++
+		}
 		if s.raised {
 			spikes = append(spikes, s)
 		}

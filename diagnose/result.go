@@ -31,6 +31,7 @@ type Result struct {
 	Why          string   `json:"why,omitempty"` // one sentence for people
 	Entry        Entry    `json:"entry"`
 	OtherEntries []Entry  `json:"other_entries"`
+	Looked       int      `json:"entries_looked_at"` // those with requests
 	Statistic    string   `json:"statistic"` // always "mean": the one that splits exactly
 	BaselineMS   float64  `json:"baseline_ms"`
 	NowMS        float64  `json:"now_ms"`
