@@ -85,11 +85,11 @@ func read(s diagnose.Source) string {
 func Verdict(r diagnose.Result) string {
 	switch {
 	case r.Verdict == diagnose.None:
-		line := r.Entry.Operation + " is at its baseline (mean " + ms(r.NowMS) + ")"
+		rest := "is at its baseline (mean " + ms(r.NowMS) + ")"
 		if r.Looked > 1 {
-			return fmt.Sprintf("no spike in any of %d entries; the busiest, %s", r.Looked, line)
+			return fmt.Sprintf("no spike in any of %d entries; the busiest, %s, %s", r.Looked, r.Entry.Operation, rest)
 		}
-		return "no spike: " + line
+		return "no spike: " + r.Entry.Operation + " " + rest
 	case len(r.Findings) == 0:
 		return "not sure: " + r.Why
 	}

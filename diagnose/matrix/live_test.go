@@ -1,0 +1,48 @@
+package matrix
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestLiveCells injects some of the recorded faults again, in a storefront that
+// runs now, and lets `tenhop diagnose` answer within the time that a recording
+// gives it. TENHOP_SEED repeats a choice.
+func TestLiveCells(t *testing.T) {
+	var cells int
+	switch mode := os.Getenv("TENHOP_ACCEPTANCE"); mode {
+	case "short":
+		cells = 2
+	case "full":
+		cells = 6
+	default:
+		t.Skip("set TENHOP_ACCEPTANCE=short or full: it runs the storefront for minutes")
+	}
+	seed := uint64(time.Now().Unix() / 86400)
+	if s := os.Getenv("TENHOP_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed, 0))
+	ctx := t.Context()
+	sampling := []float64{1, 0.1, 0.01}[rng.IntN(3)]
+	t.Logf("TENHOP_SEED=%d: %g %% of traces", seed, 100*sampling)
+	s := start(ctx, t, sampling)
+	for range cells {
+		h, latency := hops[rng.IntN(len(hops))], latencies[rng.IntN(3)] // 100 ms at least
+		t.Run(fmt.Sprintf("%s/%s", h.service, latency), func(t *testing.T) {
+			c := record(ctx, t, s, Cell{Hop: h.service, Operation: h.operation, Latency: latency, Sampling: sampling})
+			t.Logf("after %.1f s: %s", c.Seconds, c.Answer)
+			if !c.Named {
+				t.Errorf("%v at %s %s is answered with: %s", latency, h.service, h.operation, c.Answer)
+			}
+		})
+		sleep(ctx, calm)
+	}
+}
