@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -19,7 +20,10 @@ const (
 // suspect's own time been what it was before: in each request of now it is
 // replaced by draws from the baseline and the request is played again. Requests
 // are drawn, too (bootstrap), so that the interval is wide where they are few.
-func (b *Book) counterfactual(k key, base, now sample) [2]float64 {
+// It is one for a p95 that will be measured, over as many requests again, in
+// another stretch of time: wander is the standard deviation of the logarithm by
+// which the entry's level differs between such stretches.
+func (b *Book) counterfactual(k key, base, now sample, wander float64) [2]float64 {
 	before := map[string][]time.Duration{} // by operation
 	var all []time.Duration
 	for _, r := range base.requests {
@@ -70,7 +74,18 @@ func (b *Book) counterfactual(k key, base, now sample) [2]float64 {
 		}
 		p95[i] = quantileOf(drawn, .95) * 1000
 	}
-	return interval90(p95)
+	return predicted(interval90(p95), median(p95), wander)
+}
+
+// predicted widens the 90 % interval of an estimate to one of a measurement:
+// variances of logarithms add up, the estimate's twice.
+func predicted(of [2]float64, middle, wander float64) [2]float64 {
+	const z90 = 1.645
+	if middle <= 0 || of[0] <= 0 {
+		return of
+	}
+	more := func(half float64) float64 { return math.Sqrt(2*half*half + z90*z90*wander*wander) }
+	return [2]float64{round(middle * math.Exp(-more(math.Log(middle/of[0])))), round(middle * math.Exp(more(math.Log(of[1]/middle))))}
 }
 
 func cumulative(v []float64) []float64 {

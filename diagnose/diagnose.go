@@ -256,8 +256,36 @@ func (s spike) lost() float64 {
 	return s.added() * s.now.sum(s.entry.Count) / math.Max(float64(len(s.now)), 1)
 }
 
+// wanderOver is the time over which a p95 is measured to compare it with what
+// was foreseen.
+const wanderOver = 20 * time.Second
+
+// wander is the standard deviation of the logarithm of the entry's mean over
+// stretches of the baseline.
+func (s spike) wander(ev Evidence) float64 {
+	length := max(int(wanderOver/ev.Step), 1)
+	var logs []float64
+	for i := 0; i+length <= len(s.baseline); i += length {
+		if m := mean(s.baseline[i:i+length], s.entry.Sum, s.entry.Count); m > 0 {
+			logs = append(logs, math.Log(m))
+		}
+	}
+	if len(logs) < 2 {
+		return 0
+	}
+	average, squares := 0.0, 0.0
+	for _, l := range logs {
+		average += l / float64(len(logs))
+	}
+	for _, l := range logs {
+		squares += (l - average) * (l - average)
+	}
+	return math.Sqrt(squares / float64(len(logs)-1))
+}
+
 func (r *Result) describe(ev Evidence, s spike) {
 	r.Entry = s.entry.Entry
+	r.wander = s.wander(ev)
 	r.BaselineMS, r.NowMS = round(s.baseMean()*1000), round(s.nowMean()*1000)
 	r.AddedMS = round(s.added() * 1000)
 	r.Requests = Requests{Baseline: int(s.baseline.sum(s.entry.Count)), Now: int(s.now.sum(s.entry.Count))}

@@ -32,7 +32,7 @@ type Result struct {
 	Entry        Entry    `json:"entry"`
 	OtherEntries []Entry  `json:"other_entries"`
 	Looked       int      `json:"entries_looked_at"` // those with requests
-	Statistic    string   `json:"statistic"` // always "mean": the one that splits exactly
+	Statistic    string   `json:"statistic"`         // always "mean": the one that splits exactly
 	BaselineMS   float64  `json:"baseline_ms"`
 	NowMS        float64  `json:"now_ms"`
 	AddedMS      float64  `json:"added_ms"`
@@ -52,6 +52,10 @@ type Result struct {
 	Sources  []Source  `json:"sources"`
 	Stages   []Stage   `json:"stages,omitempty"`
 	TookMS   float64   `json:"took_ms"`
+
+	// wander is how much the entry's mean wandered in the baseline: the standard
+	// deviation of its logarithm from one stretch of wanderOver to the next.
+	wander float64
 }
 
 // Entry is an edge operation; Flow is "async" for the part behind a queue.

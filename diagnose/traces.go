@@ -121,7 +121,7 @@ func (b *Book) foresee(res *Result, base, now sample) {
 		if f.Kind != KindSelf && f.Kind != KindDependency && f.Kind != KindLink {
 			continue
 		}
-		if p95 := b.counterfactual(key{f.Hop, f.Kind, f.Target}, base, now); p95[1] > 0 {
+		if p95 := b.counterfactual(key{f.Hop, f.Kind, f.Target}, base, now, res.wander); p95[1] > 0 {
 			f.CounterfactualP95 = &p95
 		}
 	}

@@ -219,7 +219,13 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	if err := r.recovery(ctx, &round, before); err != nil {
 		return round, err
 	}
-	return round, r.foreseen(ctx, &round)
+	if err := r.foreseen(ctx, &round); err != nil {
+		if ctx.Err() != nil {
+			return round, err
+		}
+		r.Say("round %d: %v", n, err) // the round itself is over and counts
+	}
+	return round, nil
 }
 
 // search watches the clock's events until there is an answer or time is up.

@@ -14,9 +14,12 @@ import (
 )
 
 // files diagnoses what files of traces hold.
-func (r *run) files() (diagnose.Result, error) {
+func (r *run) files(ctx context.Context) (diagnose.Result, error) {
 	f := reader{book: diagnose.NewBook()}
-	base, now := f.read(r, r.cfg.Before), f.read(r, r.cfg.Traces)
+	base, now := f.read(ctx, r, r.cfg.Before), f.read(ctx, r, r.cfg.Traces)
+	if err := ctx.Err(); err != nil {
+		return diagnose.Result{}, err
+	}
 	if now.traces == 0 || base.traces == 0 && len(r.cfg.Before) > 0 {
 		return diagnose.Result{}, errors.Join(append(f.failed, errors.New("no traces were read"))...)
 	}
@@ -66,7 +69,7 @@ func (p *pile) add(t diagnose.Trace) {
 	}
 }
 
-func (f *reader) read(r *run, paths []string) pile {
+func (f *reader) read(ctx context.Context, r *run, paths []string) pile {
 	var p pile
 	if len(r.cfg.Before) > 0 {
 		p.profile = diagnose.NewProfile()
@@ -77,7 +80,7 @@ func (f *reader) read(r *run, paths []string) pile {
 			f.book.Add(t)
 			p.add(t)
 		})
-		stats, err := otlp.ReadFile(path, all.Add)
+		stats, err := otlp.ReadFile(ctx, path, all.Add)
 		all.Flush()
 		src := diagnose.Source{Name: "file", URL: path, OK: err == nil, Read: p.traces - before, TookMS: since(at)}
 		if err != nil {

@@ -57,7 +57,7 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 	r := run{cfg: cfg, began: time.Now(), foreign: map[string]bool{}, opt: diagnose.Options{Entry: cfg.Entry,
 		BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
 	if len(cfg.Traces) > 0 {
-		return r.files()
+		return r.files(ctx)
 	}
 	if err := r.open(); err != nil {
 		return diagnose.Result{}, err

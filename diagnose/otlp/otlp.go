@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -34,14 +35,28 @@ type Stats struct {
 
 // ReadFile reads a file and hands its spans to add by their trace. An error
 // names the file and the line or, in protobuf, the byte; what was read before
-// has been handed over.
-func ReadFile(path string, add func(trace string, s diagnose.Span)) (Stats, error) {
+// has been handed over. It ends with its context, too.
+func ReadFile(ctx context.Context, path string, add func(trace string, s diagnose.Span)) (Stats, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Stats{}, err
 	}
 	defer f.Close()
-	return Read(f, path, add)
+	return Read(until{ctx, f}, path, add)
+}
+
+// until reads until its context ends.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (u until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 // Read reads what ReadFile reads; name is what errors call it.
@@ -102,6 +117,7 @@ func (d *decoder) json(in io.Reader) error {
 	lines := &lineReader{r: in}
 	values := json.NewDecoder(lines)
 	for {
+		lines.begin(values.InputOffset())
 		var raw json.RawMessage
 		if err := values.Decode(&raw); errors.Is(err, io.EOF) {
 			return nil
@@ -141,7 +157,7 @@ func (d *decoder) value(raw json.RawMessage) error {
 		Jaeger json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(raw, &shape); err != nil {
-		return fmt.Errorf("neither OTLP nor Jaeger: %w", err)
+		return errors.New("neither OTLP nor Jaeger: " + kindOf(raw) + " instead of an object")
 	}
 	switch {
 	case shape.OTLP != nil:
@@ -161,6 +177,21 @@ func (d *decoder) value(raw json.RawMessage) error {
 		return err
 	}
 	return errors.New("neither OTLP (resourceSpans) nor Jaeger (data)")
+}
+
+// kindOf names a JSON value that is no object.
+func kindOf(raw json.RawMessage) string {
+	switch raw[0] {
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	case '{':
+		return "another shape"
+	}
+	return "a number"
 }
 
 // protobuf reads one message, or several behind their lengths. A message begins
@@ -184,7 +215,7 @@ func (d *decoder) protobuf(in *bufio.Reader) error {
 			return fmt.Errorf("%s: byte %d: a length is cut short: %w", d.name, at, err)
 		}
 		n := binary.BigEndian.Uint32(size[:])
-		if n > maxMessage {
+		if n == 0 || n > maxMessage {
 			return fmt.Errorf("%s: byte %d: neither OTLP nor Jaeger, in JSON or in protobuf", d.name, at)
 		}
 		// Not by its word: a wrong length must not allocate what is not there.
@@ -259,15 +290,27 @@ func text(m pcommon.Map, key string) string {
 	return ""
 }
 
-// lineReader remembers where lines end.
+// lineReader remembers where lines end, from the value on that is read, and
+// bounds that value.
 type lineReader struct {
-	r    io.Reader
-	at   int64
-	ends []int64
+	r     io.Reader
+	at    int64
+	from  int64 // offset of the value
+	lines int   // that ended before it
+	ends  []int64
+}
+
+// begin says where the next value begins.
+func (l *lineReader) begin(offset int64) {
+	over := sort.Search(len(l.ends), func(i int) bool { return l.ends[i] >= offset })
+	l.from, l.lines, l.ends = offset, l.lines+over, l.ends[over:]
 }
 
 // Read implements io.Reader.
 func (l *lineReader) Read(p []byte) (int, error) {
+	if l.at-l.from > maxMessage {
+		return 0, fmt.Errorf("longer than %d bytes as one value", maxMessage)
+	}
 	n, err := l.r.Read(p)
 	for i, b := range p[:n] {
 		if b == '\n' {
@@ -280,5 +323,5 @@ func (l *lineReader) Read(p []byte) (int, error) {
 
 // line is the number of the line that holds an offset.
 func (l *lineReader) line(offset int64) int {
-	return 1 + sort.Search(len(l.ends), func(i int) bool { return l.ends[i] >= offset })
+	return 1 + l.lines + sort.Search(len(l.ends), func(i int) bool { return l.ends[i] >= offset })
 }

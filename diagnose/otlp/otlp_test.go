@@ -3,7 +3,9 @@ package otlp_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -108,7 +110,7 @@ func TestRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			found := map[string][]diagnose.Span{}
-			stats, err := otlp.ReadFile(file, func(id string, s diagnose.Span) { found[id] = append(found[id], s) })
+			stats, err := otlp.ReadFile(t.Context(), file, func(id string, s diagnose.Span) { found[id] = append(found[id], s) })
 			if err != nil || stats.Spans != 4 || len(found) != 2 {
 				t.Fatalf("%+v of %d traces, %v", stats, len(found), err)
 			}
@@ -151,7 +153,9 @@ func TestBadFiles(t *testing.T) {
 		{"cut short in the third line", good + good + good[:50], "f:3: unexpected EOF", 4},
 		{"no JSON in the second line", good + "{oops}\n", "f:2: invalid character 'o'", 2},
 		{"other JSON in the second line", good + `{"a":1}`, "f:2: neither OTLP (resourceSpans) nor Jaeger (data)", 2},
-		{"a number", `[1]`, "f:1: element 0: neither OTLP nor Jaeger", 0},
+		{"a number", `[1]`, "f:1: element 0: neither OTLP nor Jaeger: a number instead of an object", 0},
+		{"a string in the third line", good + "\n\"x\"", "f:3: neither OTLP nor Jaeger: a string instead of an object", 2},
+		{"zeros without end", strings.Repeat("\x00", 1<<20), "f: byte 0: neither OTLP nor Jaeger, in JSON or in protobuf", 0},
 		{"bad OTLP", `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}`, "f:1: not OTLP", 0},
 		{"text", "traces, they said", "f: byte 0: neither OTLP nor Jaeger", 0},
 		{"a message cut short", string(framed(proto, proto)[:len(proto)+20]), fmt.Sprintf("f: byte %d: a message of %d bytes: unexpected EOF", len(proto)+4, len(proto)), 2},
@@ -167,6 +171,19 @@ func TestBadFiles(t *testing.T) {
 				t.Errorf("%d spans, error %v; want %d and %q", n, err, c.spans, c.says)
 			}
 		})
+	}
+}
+
+// Whoever no longer wants the answer need not wait for the file's end.
+func TestReadingEndsWithItsContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "traces.json")
+	if err := os.WriteFile(path, asJSON(t, message(1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := otlp.ReadFile(ctx, path, func(string, diagnose.Span) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
 	}
 }
 

@@ -3,7 +3,10 @@
 package pprof
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -28,8 +31,8 @@ var types = []struct{ name, path, value string }{
 	{"mutex", "mutex", "delay"},
 }
 
-// maxProfile bounds a profile, in bytes.
-const maxProfile = 32 << 20
+// maxProfile bounds a profile, unpacked, in bytes.
+const maxProfile = 64 << 20
 
 // Service is where a service is asked.
 type Service struct {
@@ -76,16 +79,35 @@ func (s Service) get(ctx context.Context, client *http.Client, path string, leng
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body := io.LimitReader(resp.Body, maxProfile)
 	if resp.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) // what there is of it
 		return nil, fmt.Errorf("%s: %s: %s", url, resp.Status, strings.TrimSpace(string(why)))
 	}
-	p, err := profile.Parse(body)
+	p, err := parse(resp.Body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", url, err)
 	}
 	return p, nil
+}
+
+// parse bounds what it reads, and what that is unpacked.
+func parse(r io.Reader) (*profile.Profile, error) {
+	in := bufio.NewReader(r)
+	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, err
+		}
+		in = bufio.NewReader(z)
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxProfile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxProfile {
+		return nil, fmt.Errorf("longer than %d bytes", maxProfile)
+	}
+	return profile.ParseData(b)
 }
 
 // Save keeps profiles in a directory, to compare later ones with.
@@ -120,7 +142,7 @@ func Load(dir string) (Profiles, error) {
 		if err != nil {
 			return nil, err
 		}
-		prof, err := profile.Parse(f)
+		prof, err := parse(f)
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name(), err)

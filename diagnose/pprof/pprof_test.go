@@ -1,6 +1,7 @@
 package pprof_test
 
 import (
+	"compress/gzip"
 	"net/http"
 	"net/http/httptest"
 	httppprof "net/http/pprof"
@@ -95,12 +96,23 @@ func TestTheSuspectsFunctionsAreNamed(t *testing.T) {
 func TestWhatCannotBeHadIsSaid(t *testing.T) {
 	s := service(t)
 	s.Token = "wrong"
+	bomb := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		z := gzip.NewWriter(w)
+		defer z.Close()
+		for zeros := make([]byte, 1<<20); ; {
+			if _, err := z.Write(zeros); err != nil {
+				return // whoever asked has seen enough
+			}
+		}
+	}))
+	defer bomb.Close()
 	for _, c := range []struct {
 		why, want string
 		services  map[string]pprof.Service
 	}{
 		{"the token is refused", "401 Unauthorized: send the token", map[string]pprof.Service{"payment": s}},
 		{"nobody knows where", "--pprof payment=URL", nil},
+		{"it never ends", "longer than", map[string]pprof.Service{"payment": {URL: bomb.URL}}},
 		{"nothing listens", "connection refused", map[string]pprof.Service{"payment": {URL: "http://127.0.0.1:1"}}},
 	} {
 		res := diagnose.Result{Verdict: diagnose.Spike, Findings: []diagnose.Finding{{Hop: "payment"}}}
