@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
+	goruntime "runtime"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,10 +25,37 @@ func (e *Env) adminHandler() http.Handler {
 	admin := e.Chaos.AdminHandler()
 	mux.Handle("/chaos", admin)
 	mux.Handle("/chaos/", admin)
-	mux.Handle("GET /debug/pprof/", e.withToken(pprof.Index))
+	var waits waitSampler
+	mux.Handle("GET /debug/pprof/", e.withToken(waits.during(pprof.Index)))
 	mux.Handle("GET /debug/pprof/profile", e.withToken(pprof.Profile))
 	mux.Handle("GET /debug/pprof/symbol", e.withToken(pprof.Symbol))
 	return mux
+}
+
+// waitSampler has the runtime sample what goroutines wait for while somebody
+// asks: all the time it would cost memory that nobody looks at.
+type waitSampler struct {
+	mu     sync.Mutex
+	asking int
+}
+
+func (s *waitSampler) during(next http.HandlerFunc) http.HandlerFunc {
+	add := func(n int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.asking += n; s.asking == 0 {
+			goruntime.SetBlockProfileRate(0)
+			goruntime.SetMutexProfileFraction(0)
+			return
+		}
+		goruntime.SetBlockProfileRate(int(time.Millisecond))
+		goruntime.SetMutexProfileFraction(100)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		add(1)
+		defer add(-1)
+		next(w, r)
+	}
 }
 
 // withToken answers those who present the token; without one in the

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	goruntime "runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -122,10 +121,6 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		}
 	})
 	g, gctx := errgroup.WithContext(ctx)
-	if e.ChaosToken != "" { // /debug/pprof is served: a sample of what goroutines wait for
-		goruntime.SetBlockProfileRate(int(time.Millisecond))
-		goruntime.SetMutexProfileFraction(100)
-	}
 	admin := &http.Server{Handler: e.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
 	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin) })
 	g.Go(func() error {
