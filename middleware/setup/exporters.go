@@ -8,7 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	prombridge "go.opentelemetry.io/contrib/bridges/prometheus"
+	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -21,14 +23,49 @@ import (
 // otlpTraces makes the exporter that OTEL_EXPORTER_OTLP_PROTOCOL asks for. The
 // exporters read endpoint, headers, timeout and certificates themselves.
 func otlpTraces(ctx context.Context) (*otlptrace.Exporter, error) {
-	protocol := envOr("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", envOr("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))
-	switch protocol {
-	case "grpc":
-		return otlptracegrpc.New(ctx)
-	case "http/protobuf":
+	http, err := overHTTP("TRACES")
+	switch {
+	case err != nil:
+		return nil, err
+	case http:
 		return otlptracehttp.New(ctx)
 	}
-	return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL=%s is not supported; use grpc or http/protobuf", protocol)
+	return otlptracegrpc.New(ctx)
+}
+
+// overHTTP tells whether a signal goes out as http/protobuf instead of grpc, the
+// default. All signals share it, as they share the endpoint.
+func overHTTP(signal string) (bool, error) {
+	switch p := envOr("OTEL_EXPORTER_OTLP_"+signal+"_PROTOCOL", envOr("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")); p {
+	case "grpc":
+		return false, nil
+	case "http/protobuf":
+		return true, nil
+	default:
+		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL=%s is not supported; use grpc or http/protobuf", p)
+	}
+}
+
+func otlpLogs(ctx context.Context) (sdklog.Exporter, error) {
+	http, err := overHTTP("LOGS")
+	switch {
+	case err != nil:
+		return nil, err
+	case http:
+		return otlploghttp.New(ctx)
+	}
+	return otlploggrpc.New(ctx)
+}
+
+func otlpMetrics(ctx context.Context) (metric.Exporter, error) {
+	http, err := overHTTP("METRICS")
+	switch {
+	case err != nil:
+		return nil, err
+	case http:
+		return otlpmetrichttp.New(ctx)
+	}
+	return otlpmetricgrpc.New(ctx)
 }
 
 // startLogs ships the log lines over OTLP as well when OTEL_LOGS_EXPORTER=otlp.
@@ -37,7 +74,7 @@ func (rt *Runtime) startLogs(ctx context.Context, res *resource.Resource, to io.
 	case "none":
 		return to, nil
 	case "otlp":
-		exp, err := otlploghttp.New(ctx)
+		exp, err := otlpLogs(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("setup: OTLP log exporter: %w", err)
 		}
@@ -56,7 +93,7 @@ func (rt *Runtime) startMetrics(ctx context.Context, res *resource.Resource) err
 	case "", "none", "prometheus":
 		return nil
 	case "otlp":
-		exp, err := otlpmetrichttp.New(ctx)
+		exp, err := otlpMetrics(ctx)
 		if err != nil {
 			return fmt.Errorf("setup: OTLP metric exporter: %w", err)
 		}

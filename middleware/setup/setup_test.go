@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
+	"google.golang.org/grpc"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/setup"
@@ -86,6 +87,7 @@ func TestDroppedLogRecordsAreCounted(t *testing.T) {
 	}))
 	t.Cleanup(refuses.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", refuses.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
 	t.Setenv("OTEL_TRACES_EXPORTER", "none")
 	t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
 	rt, err := setup.Start(t.Context(), "payment", setup.WithLogWriter(io.Discard))
@@ -99,6 +101,34 @@ func TestDroppedLogRecordsAreCounted(t *testing.T) {
 	_ = rt.Shutdown(t.Context()) // it says that the export failed
 	if n := counter(t, rt.Registry, "tenhop_log_records_dropped_total"); n != lines {
 		t.Errorf("%v lines are counted as dropped, want all %d", n, lines)
+	}
+}
+
+// Log lines speak the protocol that spans speak: they share the endpoint.
+func TestLogsShareTheProtocolOfSpans(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := make(chan string, 100)
+	srv := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, s grpc.ServerStream) error {
+		method, _ := grpc.MethodFromServerStream(s)
+		called <- method
+		return nil
+	}))
+	go func() { _ = srv.Serve(lis) }() // until it is stopped
+	t.Cleanup(srv.Stop)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+lis.Addr().String())
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+	rt, err := setup.Start(t.Context(), "payment", setup.WithLogWriter(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt.Logger.Info().Msg("hello")
+	_ = rt.Shutdown(t.Context()) // the server's answer is empty
+	if got := <-called; got != "/opentelemetry.proto.collector.logs.v1.LogsService/Export" {
+		t.Errorf("called %s", got)
 	}
 }
 
