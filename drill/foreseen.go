@@ -61,6 +61,6 @@ func (r *runner) compare(ctx context.Context, within [2]float64) (*Foreseen, err
 		return nil, nil
 	}
 	slices.Sort(took)
-	p95 := float64(took[len(took)*95/100].Microseconds()) / 1000
+	p95 := float64(took[(95*len(took)+99)/100-1].Microseconds()) / 1000
 	return &Foreseen{LowMS: within[0], HighMS: within[1], MeasuredMS: p95, Requests: len(took), Inside: p95 >= within[0] && p95 <= within[1]}, nil
 }

@@ -55,8 +55,8 @@ func TestForeseen(t *testing.T) {
 		within [2]float64
 		want   *Foreseen
 	}{
-		{"inside", traces, [2]float64{80, 120}, &Foreseen{80, 120, 96, 100, true}},
-		{"outside", traces, [2]float64{20, 60}, &Foreseen{20, 60, 96, 100, false}},
+		{"inside", traces, [2]float64{80, 120}, &Foreseen{80, 120, 95, 100, true}},
+		{"outside", traces, [2]float64{20, 60}, &Foreseen{20, 60, 95, 100, false}},
 		{"too few to know", traces[:39], [2]float64{80, 120}, nil},
 	} {
 		r := runner{Config: Config{Jaeger: jaegertest.Serve(t, c.traces...).URL, Entry: Entry{"gateway", "POST /pay"}}}

@@ -52,6 +52,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 			if err := parseBaseline(baseline, &cfg); err != nil {
 				return err
 			}
+			given := cfg.Jaeger
 			if cfg.Prometheus == "" && cfg.Tempo == "" && len(cfg.Traces) == 0 {
 				state, err := readState(dir)
 				switch {
@@ -70,7 +71,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 					return err
 				}
 			}
-			out, links := cmd.OutOrStdout(), render.Links{}
+			out, links := cmd.OutOrStdout(), render.Links{Jaeger: given}
 			switch {
 			case asJSON:
 				return writeJSON(out, res)

@@ -13,8 +13,12 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 )
 
-// Links are where a reader can look further; empty ones are left out.
-type Links struct{ Traces string } // base URL of Jaeger or the console
+// Links are where a reader can look further; empty ones are left out. Jaeger is
+// the one that the terminal's hint has to name, when it was given by hand.
+type Links struct {
+	Traces string // base URL of Jaeger or the console
+	Jaeger string
+}
 
 // Text writes for a terminal.
 func Text(w io.Writer, r diagnose.Result, l Links) error {
@@ -257,6 +261,9 @@ func signed(v float64) string {
 }
 
 func exemplar(id string, l Links) string {
+	if l.Traces == "" && l.Jaeger != "" {
+		return "tenhop trace " + id + " --jaeger " + l.Jaeger
+	}
 	if l.Traces == "" {
 		return "tenhop trace " + id
 	}

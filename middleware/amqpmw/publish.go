@@ -36,8 +36,8 @@ func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory
 	msg.Headers = copied(msg.Headers)
 	if msg.Timestamp.IsZero() {
 		msg.Timestamp = time.Now()
-		msg.Headers[headerTime] = msg.Timestamp.UnixMilli()
 	}
+	msg.Headers[headerTime] = msg.Timestamp.UnixMilli() // the property has whole seconds
 	var s messaging.Sending
 	p.measured.Begin(ctx, &s, name, carrier{msg.Headers}, hop.AttrRabbitMQKey.String(key))
 	confirmation, err := p.channel.PublishWithDeferredConfirmWithContext(ctx, exchange, key, mandatory, immediate, msg)

@@ -16,7 +16,7 @@
 //	)
 //
 //	func main() {
-//		writer := kafkagomw.NewWriter(&kafka.Writer{Addr: kafka.TCP("kafka:9092"), Topic: "shipments.created"})
+//		writer := kafkagomw.NewWriter(&kafka.Writer{Addr: kafka.TCP("kafka:9092"), Topic: "shipments.created", RequiredAcks: kafka.RequireAll})
 //		handle := kafkagomw.Handler(func(ctx context.Context, m kafka.Message) error {
 //			return writer.WriteMessages(ctx, kafka.Message{Value: m.Value})
 //		}, kafkagomw.WithConsumerGroup("shipping"))

@@ -26,6 +26,6 @@ func ExampleBatchHandler() {
 // kafka-go waits up to BatchTimeout, one second unless set, for a batch to fill:
 // it is part of the send span and of the hop's wait.
 func ExampleNewWriter() {
-	writer := kafkagomw.NewWriter(&kafka.Writer{Addr: kafka.TCP("kafka:9092"), BatchTimeout: 5 * time.Millisecond})
+	writer := kafkagomw.NewWriter(&kafka.Writer{Addr: kafka.TCP("kafka:9092"), BatchTimeout: 5 * time.Millisecond, RequiredAcks: kafka.RequireAll})
 	defer writer.Close()
 }
