@@ -162,9 +162,12 @@ func fullTrace() (jaegerTrace, error) {
 // logged asks as Grafana's link from a span does, service by service, and as the
 // console's trace page does; both through the console, since Loki is not published.
 func logged(t *testing.T, tr jaegerTrace) {
-	until(t, "every service's lines are in Loki", 2*time.Minute, func() error {
+	until(t, "the lines of all services but the legacy one are in Loki", 2*time.Minute, func() error {
 		lines := 0
 		for _, service := range tr.services() {
+			if service == "loyalty" { // a legacy service: its lines go to its standard output only
+				continue
+			}
 			var answer struct {
 				Data struct {
 					Result []struct{ Values [][2]string }
@@ -196,7 +199,7 @@ func logged(t *testing.T, tr jaegerTrace) {
 		if len(page) != lines {
 			return fmt.Errorf("Loki has %d lines of the trace, the console shows %d", lines, len(page))
 		}
-		t.Logf("%d lines of %d services in Loki, the same in the console", lines, len(tr.services()))
+		t.Logf("%d lines of %d services in Loki, the same in the console", lines, len(tr.services())-1)
 		return nil
 	})
 }
