@@ -260,7 +260,7 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 				return drill.Guess{}, ctx.Err()
 			case guess := <-d.answers:
 				// The fault is still in force; the clock does not wait for this.
-				go func() { proofs <- d.proof(context.WithoutCancel(ctx), s, time.Since(began)+quietBefore) }()
+				go func() { proofs <- d.proof(ctx, s, time.Since(began)+quietBefore) }()
 				d.change(func(st *DrillState) { st.enter(phaseRecovery) })
 				return guess, nil
 			}
@@ -292,16 +292,38 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 	d.mu.Unlock()
 }
 
-// proof is what the diagnosis says; nil when it cannot be asked.
+// proofTries and proofPause bound the proof to about the time of the recovery.
+const (
+	proofTries = 5
+	proofPause = 2 * time.Second
+)
+
+// proof is what the diagnosis says; nil when it cannot be asked. A person who
+// answers within a scrape or two of the injection is ahead of the metrics, so a
+// diagnosis that sees nothing yet is asked again.
 func (d *drills) proof(ctx context.Context, s Storefront, since time.Duration) json.RawMessage {
-	res, err := d.console.runDiagnosis(ctx, s.Entry.Operation, since)
-	var b json.RawMessage
-	if err == nil {
-		b, err = json.Marshal(res)
+	var proof json.RawMessage
+	for try := range proofTries {
+		if try > 0 {
+			select {
+			case <-time.After(proofPause):
+			case <-ctx.Done():
+				return proof
+			}
+		}
+		res, err := d.console.runDiagnosis(context.WithoutCancel(ctx), s.Entry.Operation, since+time.Duration(try)*proofPause)
+		var b json.RawMessage
+		if err == nil {
+			b, err = json.Marshal(res)
+		}
+		if err != nil {
+			d.console.cfg.Logger.Warn("diagnose for the proof of a drill", "error", err)
+			continue
+		}
+		proof = b
+		if len(res.Findings) > 0 {
+			break
+		}
 	}
-	if err != nil {
-		d.console.cfg.Logger.Warn("diagnose for the proof of a drill", "error", err)
-		return nil
-	}
-	return b
+	return proof
 }
