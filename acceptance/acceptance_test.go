@@ -104,21 +104,32 @@ func checkMemory(t *testing.T, s *storefront) {
 	t.Logf("with the shoppers and the supervisor: %d MiB", status.RSSBytes>>20)
 }
 
+// checkQuiet asks until it has heard tries times that nothing is slower. When
+// another program takes the processors for a while everything is slower, which a
+// diagnosis rightly calls unsure; that is asked again, counted and printed. A hop
+// that is named without a fault is wrong at once.
 func checkQuiet(t *testing.T, s *storefront, tries int) {
 	s.quietSince = *s.state.ReadyAt
 	s.settle()
-	none, slowest := 0, 0.0
-	for range tries {
+	none, unsure, slowest := 0, 0, 0.0
+	for none < tries && unsure <= tries {
 		d := s.diagnose()
-		if d.Verdict == "none" {
-			none++
-		} else {
-			t.Logf("verdict %s: %s", d.Verdict, d.Why)
-		}
 		slowest = max(slowest, d.TookMS)
-		time.Sleep(time.Second)
+		pause := time.Second
+		switch d.Verdict {
+		case "none":
+			none++
+		case "unsure":
+			t.Logf("verdict unsure: %s", d.Why)
+			unsure++
+			pause = 5 * time.Second
+		default:
+			figure(t, false, "no fault, no spike", "all", "%s after %d of %d: %s %+v", d.Verdict, none, tries, d.Why, d.Findings[:min(1, len(d.Findings))])
+			return
+		}
+		time.Sleep(pause)
 	}
-	figure(t, none == tries, "no fault, no spike", "all", "%d of %d", none, tries)
+	figure(t, none == tries, "no fault, no spike", "all", "%d of %d (asked again while the machine was busy: %d)", none, tries, unsure)
 	figure(t, slowest <= 2000, "slowest diagnosis", "≤ 2 s", "%.0f ms", slowest)
 }
 

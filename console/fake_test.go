@@ -55,8 +55,14 @@ func newBackends(t *testing.T) *backends {
 			http.Error(w, `{"errors":[{"code":404,"msg":"trace not found"}]}`, http.StatusNotFound)
 		}
 	})
-	mux.HandleFunc("GET /loki/api/v1/query_range", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"data":{"resultType":"streams","result":[{"stream":{"service_name":"payment","level":"info"},"values":[
+	mux.HandleFunc("GET /loki/api/v1/query_range", func(w http.ResponseWriter, r *http.Request) {
+		// A line that came over OTLP bears the ID beside it; the JSON lines are found by both queries.
+		otlp := ""
+		if strings.Contains(r.FormValue("query"), "| trace_id = ") {
+			otlp = `{"stream":{"service_name":"order","trace_id":"aa","span_id":"o","severity_text":"warn","correlation_id":"c-1","duration_ms":"7"},"values":[
+			["1795445270500000000","request"]]},`
+		}
+		fmt.Fprint(w, `{"data":{"resultType":"streams","result":[`+otlp+`{"stream":{"service_name":"payment","level":"info"},"values":[
 			["1795445270000000000","{\"level\":\"error\",\"span_id\":\"p\",\"message\":\"<b>declined</b>\",\"trace_id\":\"aa\",\"status\":\"OK\",\"duration_ms\":3.5}"],
 			["1795445271000000000","not json"]]}]}}`)
 	})

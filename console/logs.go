@@ -2,12 +2,14 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,6 +40,36 @@ func (c *Console) traceLogs(r *http.Request) (any, error) {
 	if err1 != nil || err2 != nil {
 		return nil, badRequest("from and to must be microseconds since 1970")
 	}
+	start, end := time.UnixMicro(from).Add(-logMargin), time.UnixMicro(to).Add(logMargin)
+	out := []LogLine{}
+	seen := map[string]bool{}
+	for _, query := range logQueries {
+		lines, err := c.lokiLines(r.Context(), fmt.Sprintf(query, id), start, end)
+		if err != nil {
+			return nil, err
+		}
+		for key, line := range lines {
+			if !seen[key] {
+				seen[key] = true
+				out = append(out, line)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b LogLine) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Service, b.Service), cmp.Compare(a.SpanID, b.SpanID), cmp.Compare(a.Message, b.Message))
+	})
+	return out, nil
+}
+
+// logQueries find a trace's lines in both forms that Loki keeps: as JSON, whose
+// line has the ID, and as OTLP, whose ID is structured metadata beside the line.
+var logQueries = []string{
+	"{service_name=~`.+`} |= `%s`",
+	"{service_name=~`.+`} | trace_id = `%s`",
+}
+
+// lokiLines returns the lines of a query, by what tells them apart.
+func (c *Console) lokiLines(ctx context.Context, query string, start, end time.Time) (map[string]LogLine, error) {
 	var answer struct {
 		Data struct {
 			Result []struct {
@@ -46,45 +78,58 @@ func (c *Console) traceLogs(r *http.Request) (any, error) {
 			} `json:"result"`
 		} `json:"data"`
 	}
-	err := c.loki.get(r.Context(), &answer, url.Values{
-		"query": {fmt.Sprintf("{service_name=~`.+`} |= `%s`", id)}, "limit": {strconv.Itoa(maxLines)}, "direction": {"forward"},
-		"start": {strconv.FormatInt(time.UnixMicro(from).Add(-logMargin).UnixNano(), 10)},
-		"end":   {strconv.FormatInt(time.UnixMicro(to).Add(logMargin).UnixNano(), 10)},
+	err := c.loki.get(ctx, &answer, url.Values{
+		"query": {query}, "limit": {strconv.Itoa(maxLines)}, "direction": {"forward"},
+		"start": {strconv.FormatInt(start.UnixNano(), 10)}, "end": {strconv.FormatInt(end.UnixNano(), 10)},
 	}, "loki", "api", "v1", "query_range")
 	if err != nil {
 		return nil, err
 	}
-	out := []LogLine{}
+	lines := map[string]LogLine{}
 	for _, stream := range answer.Data.Result {
 		for _, v := range stream.Values {
 			ns, err := strconv.ParseInt(v[0], 10, 64)
 			if err != nil {
 				return nil, fmt.Errorf("the answer of Loki has another form than expected: %w", err)
 			}
-			out = append(out, logLine(ns/1000, stream.Stream, v[1]))
+			line := logLine(ns/1000, stream.Stream, v[1])
+			key := strings.Join([]string{v[0], line.Service, line.SpanID, v[1]}, "\x00")
+			for n := 2; ; n++ { // a service may say the same twice
+				if _, taken := lines[key]; !taken {
+					break
+				}
+				key = fmt.Sprintf("%s\x00%d", key, n)
+			}
+			lines[key] = line
 		}
 	}
-	slices.SortStableFunc(out, func(a, b LogLine) int { return cmp.Compare(a.At, b.At) })
-	return out, nil
+	return lines, nil
 }
 
-// logLine reads a JSON line; another line is its own message.
+// logLine reads a JSON line; another line is its own message, and what Loki
+// keeps beside it are its fields.
 func logLine(at int64, stream map[string]string, line string) LogLine {
-	l := LogLine{At: at, Service: cmp.Or(stream["service_name"], stream["service"]), Level: stream["level"], Message: line, Fields: map[string]any{}}
-	if json.Unmarshal([]byte(line), &l.Fields) != nil {
-		return l
-	}
-	take := func(key string, to *string) {
-		if v, ok := l.Fields[key].(string); ok {
-			*to = v
-			delete(l.Fields, key)
+	l := LogLine{At: at, Service: cmp.Or(stream["service_name"], stream["service"]), Fields: map[string]any{}}
+	if json.Unmarshal([]byte(line), &l.Fields) != nil || l.Fields == nil {
+		l.Fields = map[string]any{"message": line}
+		for k, v := range stream {
+			l.Fields[k] = v
 		}
 	}
-	l.Message = ""
-	take("message", &l.Message)
-	take("level", &l.Level)
-	take("span_id", &l.SpanID)
-	for _, known := range []string{"trace_id", "service", "time", "correlation_id"} {
+	take := func(keys ...string) string {
+		var first string
+		for _, key := range keys {
+			if v, ok := l.Fields[key].(string); ok {
+				first = cmp.Or(first, v)
+				delete(l.Fields, key)
+			}
+		}
+		return first
+	}
+	l.Message = take("message")
+	l.Level = cmp.Or(take("level", "severity_text", "detected_level"), stream["level"], stream["detected_level"])
+	l.SpanID = take("span_id")
+	for _, known := range []string{"trace_id", "service", "service_name", "time", "correlation_id", "severity_number", "observed_timestamp", "flags"} {
 		delete(l.Fields, known)
 	}
 	return l

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -204,7 +205,12 @@ func TestTrace(t *testing.T) {
 		t.Errorf("no trace ID: %d", w.Code)
 	}
 	lines := decode[[]LogLine](t, do(c, "GET", "/api/traces/aa/logs?from=1795445270000000&to=1795445270500000", ""))
-	if len(lines) != 2 || lines[0].SpanID != "p" || lines[0].Level != "error" || lines[0].Message != "<b>declined</b>" || lines[0].Fields["duration_ms"] != 3.5 || lines[1].Message != "not json" {
+	want := []LogLine{
+		{At: 1795445270000000, Service: "payment", Level: "error", SpanID: "p", Message: "<b>declined</b>", Fields: map[string]any{"duration_ms": 3.5, "status": "OK"}},
+		{At: 1795445270500000, Service: "order", Level: "warn", SpanID: "o", Message: "request", Fields: map[string]any{"duration_ms": "7"}},
+		{At: 1795445271000000, Service: "payment", Level: "info", Message: "not json", Fields: map[string]any{}},
+	}
+	if !reflect.DeepEqual(lines, want) {
 		t.Errorf("lines = %+v", lines)
 	}
 	if w := do(c, "GET", "/api/traces/aa/logs", ""); w.Code != 400 {
