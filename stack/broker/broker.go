@@ -82,7 +82,7 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ClusterID(clusterID),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return l, nil }),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return guarding{l}, nil }),
 		kfake.DataDir(dir),
 		kfake.DefaultNumPartitions(int(b.partitions)),
 		kfake.AllowAutoTopicCreation(),

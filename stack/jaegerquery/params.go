@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,7 +96,12 @@ func (s *server) parseSearch(r *http.Request) (search, error) {
 		if err != nil {
 			return out, fmt.Errorf("cannot parse traceID param: %w", err)
 		}
-		out.ids = append(out.ids, id)
+		if !slices.Contains(out.ids, id) {
+			out.ids = append(out.ids, id)
+		}
+		if len(out.ids) > maxSearchLimit {
+			return out, errTooManyIDs
+		}
 	}
 	if out.raw, err = parseBool(r, "raw"); err != nil {
 		return out, err
@@ -110,6 +116,8 @@ func (s *server) parseSearch(r *http.Request) (search, error) {
 }
 
 var errSearchDepth = fmt.Errorf("search depth must be greater than 0 and at most %d", maxSearchLimit)
+
+var errTooManyIDs = fmt.Errorf("more than %d different traceID parameters", maxSearchLimit)
 
 var errServiceRequired = errors.New("parameter 'service' is required")
 

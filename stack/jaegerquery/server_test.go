@@ -137,6 +137,16 @@ func TestSearchDefaults(t *testing.T) {
 	}
 }
 
+// A trace that is asked for a thousand times is held in memory once.
+func TestRepeatedTraceIDs(t *testing.T) {
+	handler := jaegerquery.Handler(&source{trace: oneSpan})
+	w := get(handler, "/api/traces?traceID=1"+strings.Repeat("&traceID=1", 1000))
+	var answer struct{ Data []json.RawMessage }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK || len(answer.Data) != 1 {
+		t.Errorf("%d: %d traces, %v", w.Code, len(answer.Data), err)
+	}
+}
+
 func TestStoreFailureIsAnInternalError(t *testing.T) {
 	h := jaegerquery.Handler(&source{err: errors.New("disk on fire")})
 	for _, path := range []string{

@@ -50,7 +50,7 @@ func (s *Server) accept(srv *server.Server) {
 		if err != nil {
 			return // closed
 		}
-		srv.ServeConn(conn)
+		srv.ServeConn(&guarded{Conn: conn})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,5 +87,60 @@ func TestCloseEndsConnections(t *testing.T) {
 	}
 	if _, err := conn.Read(buf); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("still open: %v", err)
+	}
+}
+
+// None of these may end the process, reserve what it says, or stay open.
+func TestHostileClients(t *testing.T) {
+	_, address := serve(t)
+	for _, sent := range []string{"*0\r\n", "*-1\r\n", "*2147483647\r\n", "*1\r\n$999999999999\r\n", "*1\r\n$536870912\r\nx", "*1\r\n$-1\r\n",
+		"*1\r\n*1\r\n", "*x\r\n", "\r\n", "PING\r\n", "*1\n$4\nPING\n", strings.Repeat("\x00", 1000), "*2\r\n$4\r\nPING\r\n+x\r\n"} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := io.ReadAll(conn); errors.Is(err, os.ErrDeadlineExceeded) || len(answer) > 0 {
+			t.Errorf("%.30q: answer %q, %v; want the connection closed", sent, answer, err)
+		}
+		_ = conn.Close()
+	}
+	c := client.NewClient(&client.Options{Addr: address})
+	defer c.Close()
+	large := strings.Repeat("\r\n*0\r\n", 1<<16)
+	if err := c.Set(t.Context(), "large", large, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Get(t.Context(), "large").Result(); err != nil || got != large {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+}
+
+// A request may come in any pieces, and several in one.
+func TestRequestsInPieces(t *testing.T) {
+	_, address := serve(t)
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	request := "*2\r\n$4\r\nECHO\r\n$5\r\na\r\nb\n\r\n*1\r\n$4\r\nPING\r\n"
+	for i := range len(request) {
+		if _, err := conn.Write([]byte{request[i]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "$5\r\na\r\nb\n\r\n+PONG\r\n"
+	got := make([]byte, len(want))
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -1,0 +1,71 @@
+package redis
+
+import (
+	"errors"
+	"net"
+	"strconv"
+)
+
+// Bounds of what a client may send. Redis allows a million arguments and half a
+// gigabyte each; a cart needs a few bytes.
+const (
+	maxArguments = 64 << 10
+	maxBulk      = 16 << 20 // bytes of one argument
+	maxLine      = 64       // bytes of a header such as *3 or $11
+)
+
+var errProtocol = errors.New("redis: the client does not speak the protocol, or asks for more than is allowed here")
+
+// guarded is a connection whose requests are checked before miniredis reads
+// them: made for tests, it ends the process on an empty request (*0, *-1) and
+// reserves whatever length it is told.
+type guarded struct {
+	net.Conn
+	line      []byte // of a header, so far
+	arguments int    // of the request, still to come
+	data      int    // bytes of the argument and its end of line, still to come
+}
+
+// Read fails at the first byte that is no request.
+func (g *guarded) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	for rest := p[:n]; len(rest) > 0; {
+		if skip := min(g.data, len(rest)); skip > 0 {
+			g.data, rest = g.data-skip, rest[skip:]
+			continue
+		}
+		g.line, rest = append(g.line, rest[0]), rest[1:]
+		if g.line[len(g.line)-1] != '\n' {
+			if len(g.line) == maxLine {
+				return 0, errProtocol
+			}
+			continue
+		}
+		if !g.header() {
+			return 0, errProtocol
+		}
+		g.line = g.line[:0]
+	}
+	return n, err
+}
+
+// header takes in a whole line: the number of arguments, or the length of one.
+func (g *guarded) header() bool {
+	if len(g.line) < 4 || g.line[len(g.line)-2] != '\r' {
+		return false
+	}
+	kind, most := byte('*'), maxArguments
+	if g.arguments > 0 {
+		kind, most = '$', maxBulk
+	}
+	v, err := strconv.Atoi(string(g.line[1 : len(g.line)-2]))
+	if err != nil || g.line[0] != kind || v < 0 || v > most {
+		return false
+	}
+	if kind == '*' {
+		g.arguments = v
+		return v > 0
+	}
+	g.arguments, g.data = g.arguments-1, v+len("\r\n")
+	return true
+}
