@@ -1,7 +1,7 @@
 // Package sqlmw measures database/sql: a span and RED metrics per driver call,
 // and both the driver's time and the wait for a connection of the pool count
-// as the hop's waiting, not as its self time. The life of rows does not: what a
-// service does between two of them is its own.
+// as the hop's waiting, not as its self time. Of rows that is the time in which
+// the driver fetches them: what a service does between two of them is its own.
 //
 // A complete program:
 //
@@ -95,7 +95,7 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
 	p := &provider{config: c, dependency: dependency, duration: d}
-	db, err := otelsql.Open(driverName, dsn,
+	db, err := open(driverName, dsn, hop.Dependency{Name: dependency, Kind: hop.KindDatabase},
 		otelsql.WithTracerProvider(p),
 		otelsql.WithAttributes(hop.AttrDBSystem.String(c.system), hop.AttrPeerService.String(dependency)),
 		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
