@@ -95,9 +95,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	for k, v := range r.Header {
 		r2.Header[k] = v
 	}
-	if t.propagator != nil {
+	switch {
+	case t.trusts != nil && !t.trusts(host):
+		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r2.Header))
+	case t.propagator != nil:
 		call.InjectWith(ctx, t.propagator, propagation.HeaderCarrier(r2.Header))
-	} else {
+	default:
 		call.InjectHeader(ctx, r2.Header)
 	}
 	resp, err := t.base.RoundTrip(r2)

@@ -16,6 +16,7 @@ type config struct {
 	defaults   bool // exclude holds the default paths
 	dependency string
 	propagator propagation.TextMapPropagator
+	trusts     func(host string) bool // nil trusts all
 }
 
 // Option sets one thing of a handler or a transport.
