@@ -138,9 +138,12 @@ func (c *child) once(said *tail) error {
 
 func (c *child) logPath() string { return filepath.Join(c.group.logs, c.Name+".jsonl") }
 
+// childName is the first argument of every child.
+const childName = "tenhop"
+
 func (c *child) command() (*exec.Cmd, error) {
 	cmd := exec.Command(c.group.program, c.Args...)
-	cmd.Args[0] = "tenhop"
+	cmd.Args[0] = childName
 	var names []string
 	for _, s := range c.Sockets {
 		f, err := s.Listener.File()

@@ -49,20 +49,54 @@ func (d Dir) WorkDir() string { return filepath.Dir(d.path) }
 // ErrNotUp says that nothing runs in a directory.
 var ErrNotUp = errors.New("nothing runs in this directory")
 
-// Read returns the state of what runs here, or ErrNotUp.
+// errDamaged says that up.json is not what write wrote.
+var errDamaged = errors.New("it is damaged")
+
+// Read returns the state of what runs here, or ErrNotUp. What a process left
+// that was killed is not running.
 func (d Dir) Read() (State, error) {
-	b, err := os.ReadFile(d.Path("up.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return State{}, fmt.Errorf("%w (%s); start it with `tenhop up`, or name its directory with --dir", ErrNotUp, filepath.Dir(d.path))
+	s, err := d.read()
+	if err != nil && !errors.Is(err, ErrNotUp) {
+		return State{}, err
 	}
-	if err != nil {
+	held, holdErr := d.holder()
+	switch {
+	case holdErr != nil:
+		return State{}, holdErr
+	case held == nil && err == nil:
+		return State{}, fmt.Errorf("%w (%s) any more: it was killed; start it again with `tenhop up` or `tenhop stack`", ErrNotUp, d.WorkDir())
+	case held != nil && err != nil:
+		return State{}, fmt.Errorf("%w yet (%s): pid %d is starting it; try again in a moment", ErrNotUp, d.WorkDir(), held.PID)
+	}
+	return s, err
+}
+
+// read returns what up.json says, whether that still runs or not.
+func (d Dir) read() (State, error) {
+	b, err := os.ReadFile(d.Path("up.json"))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return State{}, fmt.Errorf("%w (%s); start it with `tenhop up`, or name its directory with --dir", ErrNotUp, d.WorkDir())
+	case errors.Is(err, syscall.ENOTDIR):
+		return State{}, fmt.Errorf("%s is a file, not a directory; move it away, or name another directory with --dir", d.path)
+	case err != nil:
 		return State{}, err
 	}
 	var s State
 	if err := json.Unmarshal(b, &s); err != nil {
-		return State{}, fmt.Errorf("%s is damaged: %w; `tenhop down` clears it", d.Path("up.json"), err)
+		return State{}, fmt.Errorf("read %s: %w (%w); `tenhop down` ends what runs here and removes it", d.Path("up.json"), errDamaged, err)
 	}
 	return s, nil
+}
+
+// make creates the directory and those in it.
+func (d Dir) make(subs ...string) error {
+	for _, sub := range append([]string{""}, subs...) {
+		if err := os.MkdirAll(d.Path(sub), 0o700); err != nil {
+			return fmt.Errorf("make the state directory: %w; name a writable directory with --dir", err)
+		}
+	}
+	return nil
 }
 
 // write replaces up.json as a whole; only its owner may read it.
@@ -83,24 +117,37 @@ func replaceFile(path string, b []byte) error {
 	return os.Rename(next, path)
 }
 
-// Hold takes the directory for this process and tells other commands what it
-// serves, until release is called. A HeldError says who holds it already.
-func (d Dir) Hold(s State) (release func() error, err error) {
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
+// Hold is a directory that this process has for itself. Create it with
+// Dir.Hold and end it with Release.
+type Hold struct {
+	dir    Dir
+	unlock func()
+}
+
+// Hold takes the directory for this process, before it starts anything. A
+// HeldError says who has it already.
+func (d Dir) Hold() (*Hold, error) {
+	if err := d.make(); err != nil {
 		return nil, err
 	}
 	unlock, err := d.lock()
 	if err != nil {
 		return nil, err
 	}
-	if err := d.write(s); err != nil {
+	if err := d.forget(); err != nil { // what a killed process left would pass for ours
 		unlock()
 		return nil, err
 	}
-	return func() error {
-		defer unlock()
-		return d.forget()
-	}, nil
+	return &Hold{d, unlock}, nil
+}
+
+// Announce tells other commands what this process serves.
+func (h *Hold) Announce(s State) error { return h.dir.write(s) }
+
+// Release lets others have the directory.
+func (h *Hold) Release() error {
+	defer h.unlock()
+	return h.dir.forget()
 }
 
 func (d Dir) forget() error {
@@ -123,14 +170,25 @@ func (e *HeldError) Error() string {
 		e.Dir, e.PID, e.Since.Format(time.TimeOnly))
 }
 
+// A command that looks whether the directory is held holds it itself meanwhile.
+const (
+	lockTries = 5
+	lockEvery = 10 * time.Millisecond
+)
+
 // lock takes the directory for this process until release is called or the
 // process ends.
 func (d Dir) lock() (release func(), err error) {
 	f, err := os.OpenFile(d.Path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", d.path, err)
+		return nil, fmt.Errorf("lock %s: %w; name a writable directory with --dir", d.path, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = flock(f, syscall.LOCK_EX)
+	for try := 1; try < lockTries && errors.Is(err, syscall.EWOULDBLOCK); try++ {
+		time.Sleep(lockEvery)
+		err = flock(f, syscall.LOCK_EX)
+	}
+	if err != nil {
 		held := readHolder(f)
 		f.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
@@ -147,6 +205,8 @@ func (d Dir) lock() (release func(), err error) {
 	}, nil
 }
 
+func flock(f *os.File, how int) error { return syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) }
+
 func readHolder(f *os.File) *HeldError {
 	held := &HeldError{}
 	b := make([]byte, 64)
@@ -159,7 +219,7 @@ func readHolder(f *os.File) *HeldError {
 
 // holder returns who holds the directory, nil for nobody.
 func (d Dir) holder() (*HeldError, error) {
-	f, err := os.OpenFile(d.Path("lock"), os.O_RDWR, 0o600)
+	f, err := os.Open(d.Path("lock"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -167,7 +227,7 @@ func (d Dir) holder() (*HeldError, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil {
+	if err := flock(f, syscall.LOCK_SH); err == nil {
 		return nil, nil // closing unlocks
 	}
 	held := readHolder(f)

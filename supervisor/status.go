@@ -3,7 +3,6 @@ package supervisor
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -38,13 +37,6 @@ func (d Dir) Status(ctx context.Context) (Status, error) {
 	state, err := d.Read()
 	if err != nil {
 		return Status{}, err
-	}
-	held, err := d.holder()
-	if err != nil {
-		return Status{}, err
-	}
-	if held == nil {
-		return Status{}, fmt.Errorf("%w: the supervisor of %s ended without tidying up; `tenhop down` does it", ErrNotUp, d.path)
 	}
 	isService := map[string]bool{}
 	for _, instances := range state.Services {

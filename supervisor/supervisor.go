@@ -27,8 +27,7 @@ type Supervisor struct {
 	group *Group
 	out   io.Writer
 	began time.Time
-
-	release func()
+	hold  *Hold
 
 	mu    sync.Mutex
 	ready *time.Time
@@ -49,24 +48,20 @@ func Up(ctx context.Context, cfg Config) (*Supervisor, error) {
 	if s.dir, err = In(cfg.WorkDir); err != nil {
 		return nil, err
 	}
-	for _, sub := range []string{"data", "logs"} {
-		if err := os.MkdirAll(s.dir.Path(sub), 0o700); err != nil {
-			return nil, fmt.Errorf("make the state directory: %w; use a writable directory with --dir", err)
-		}
+	if err := s.dir.make("data", "logs"); err != nil {
+		return nil, err
 	}
-	if s.release, err = s.dir.lock(); err != nil {
+	if s.hold, err = s.dir.Hold(); err != nil {
 		return nil, err
 	}
 	if s.plan, err = newPlan(cfg, s.dir, rand.Text()); err != nil {
-		s.release()
-		return nil, err
+		return nil, errors.Join(err, s.hold.Release())
 	}
 	s.group, err = NewGroup(GroupConfig{Program: cfg.Program, Logs: s.dir.Path("logs"), LogBytes: cfg.Limits.LogFile,
 		Notify: func(line string) { s.say("%s", line) }, OnChange: s.save})
 	if err != nil {
 		s.plan.close()
-		s.release()
-		return nil, err
+		return nil, errors.Join(err, s.hold.Release())
 	}
 	if err := s.start(ctx); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
@@ -127,10 +122,11 @@ func (s *Supervisor) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	err := s.group.Stop(ctx, grace)
 	s.plan.close()
-	err = errors.Join(err, s.dir.forget())
-	s.release()
-	return err
+	return errors.Join(err, s.hold.Release())
 }
+
+// supervisorName is this process among the PIDs of up.json.
+const supervisorName = "supervisor"
 
 // save writes up.json as things are now.
 func (s *Supervisor) save() {
@@ -140,8 +136,8 @@ func (s *Supervisor) save() {
 		return
 	}
 	pids := s.group.PIDs()
-	pids["supervisor"] = os.Getpid()
-	err := s.dir.write(State{Endpoints: s.plan.endpoints, PIDs: pids, Token: s.plan.token, Admin: s.plan.admin,
+	pids[supervisorName] = os.Getpid()
+	err := s.hold.Announce(State{Endpoints: s.plan.endpoints, PIDs: pids, Token: s.plan.token, Admin: s.plan.admin,
 		Services: s.plan.instances, StartedAt: s.began, ReadyAt: s.ready})
 	if err != nil {
 		fmt.Fprintf(s.out, "%s was not written: %v; other commands will not find this storefront\n", s.dir.Path("up.json"), err)

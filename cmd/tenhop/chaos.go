@@ -37,7 +37,7 @@ func faults(dir string) (drill.Faults, error) {
 		return drill.Faults{}, err
 	}
 	if state.Token == "" {
-		return drill.Faults{}, errors.New("up.json has no token: faults are off; start again with `tenhop down` and `tenhop up`")
+		return drill.Faults{}, errors.New("what runs here has no storefront to make faults in: `tenhop stack` runs the stack alone; end it with `tenhop down` and start `tenhop up`")
 	}
 	return drill.Faults{Services: state.Services, Admin: state.Admin, Token: state.Token}, nil
 }

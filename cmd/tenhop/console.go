@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -25,11 +26,19 @@ const consoleAddress = "127.0.0.1:8000"
 // and nobody asked for it.
 func listenConsole(address string) (l net.Listener, moved bool, err error) {
 	l, err = net.Listen("tcp", cmp.Or(address, consoleAddress))
-	if address == "" && errors.Is(err, syscall.EADDRINUSE) {
-		l, err = net.Listen("tcp", "127.0.0.1:0")
-		return l, true, err
+	switch {
+	case !errors.Is(err, syscall.EADDRINUSE):
+		return l, false, err
+	case address != "":
+		return nil, false, portInUse(socketConsole, address)
 	}
-	return l, false, err
+	l, err = net.Listen("tcp", "127.0.0.1:0")
+	return l, true, err
+}
+
+// portInUse says of an address that was asked for that it cannot be had.
+func portInUse(endpoint, address string) error {
+	return fmt.Errorf("--listen %s=%s: another program listens there; end it, or name another port", endpoint, address)
 }
 
 // serveConsole serves the page beside the stack until stop is called.

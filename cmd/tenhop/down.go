@@ -12,8 +12,8 @@ func newDownCmd() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:     "down",
-		Short:   "Stop everything that `tenhop up` started here",
-		Long:    "Stop everything that `tenhop up` started in this directory and wait until no\nprocess is left. Orders, traces and metrics stay for the next start.",
+		Short:   "Stop what `tenhop up` or `tenhop stack` runs here",
+		Long:    "Stop what `tenhop up` or `tenhop stack` runs in this directory and wait until no\nprocess is left. Orders, traces and metrics stay for the next start.",
 		Example: "  tenhop down",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -25,7 +25,14 @@ func newDownCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "stopped %d processes; none is left\n", n)
+			said := fmt.Sprintf("stopped %d processes; none is left", n)
+			switch n {
+			case 0:
+				said = "nothing ran any more; what it had left in .tenhop/up.json is removed"
+			case 1:
+				said = "stopped 1 process; none is left"
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), said)
 			return nil
 		},
 	}

@@ -65,11 +65,11 @@ func (f drillFlags) run(cmd *cobra.Command, cfg drill.Config) error {
 	if err != nil {
 		return err
 	}
-	if state.ReadyAt == nil {
-		return fmt.Errorf("the storefront is still starting; see `tenhop status`")
-	}
 	if cfg.Faults, err = faults(f.dir); err != nil {
 		return err
+	}
+	if state.ReadyAt == nil {
+		return errors.New("the storefront is still starting; see `tenhop status`")
 	}
 	if cfg.Program, err = os.Executable(); err != nil {
 		return err

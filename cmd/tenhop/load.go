@@ -68,7 +68,9 @@ func loadTarget(cfg *load.Config, dir string) error {
 		if err != nil {
 			return fmt.Errorf("%w; or name the storefront with --gateway URL", err)
 		}
-		cfg.Gateway = state.Endpoints["gateway"]
+		if cfg.Gateway = state.Endpoints["gateway"]; cfg.Gateway == "" {
+			return errors.New("what runs here has no storefront: `tenhop stack` runs the stack alone; name one with --gateway URL")
+		}
 	}
 	if u, err := url.Parse(cfg.Gateway); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return usagef("--gateway %q: must be a URL such as http://localhost:8080", cfg.Gateway)

@@ -88,6 +88,8 @@ func TestExitCodes(t *testing.T) {
 		{"a size without a number", []string{"up", "--trace-memory", "MiB"}, exitUsage},
 		{"a service that does not exist", []string{"service", "paymint"}, exitUsage},
 		{"a part that does not exist", []string{"stack", "jeager"}, exitUsage},
+		{"an endpoint that does not exist", []string{"stack", "--listen", "jeager=127.0.0.1:1"}, exitUsage},
+		{"a port that cannot be", []string{"stack", "--listen", "jaeger=127.0.0.1:99999"}, exitUsage},
 		{"no kind of fault", []string{"chaos", "inject", "payment"}, exitUsage},
 		{"two kinds of fault", []string{"chaos", "inject", "payment", "--latency", "1s", "--error", "503"}, exitUsage},
 		{"neither a person nor the program answers", []string{"drill", "--auto", "--human"}, exitUsage},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -129,7 +130,11 @@ func (f *stackFlags) config(parts []string) (stack.Config, error) {
 		cfg.Parts = append(cfg.Parts, stack.Part(name))
 	}
 	for name, address := range f.listen {
-		if _, _, err := net.SplitHostPort(address); err != nil {
+		if known := append(stack.Endpoints(), socketConsole); !slices.Contains(known, name) {
+			return cfg, usagef("--listen %s=%s: there is no endpoint %q; the endpoints are %s", name, address, name, strings.Join(known, ", "))
+		}
+		_, port, err := net.SplitHostPort(address)
+		if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 			return cfg, usagef("--listen %s=%s: must be ENDPOINT=HOST:PORT", name, address)
 		}
 	}
@@ -150,15 +155,22 @@ func (f *stackFlags) config(parts []string) (stack.Config, error) {
 	if f.rules != "" {
 		cfg.Rules = os.DirFS(f.rules)
 	}
-	if err := os.MkdirAll(cfg.LogsDir, 0o700); err != nil {
-		return cfg, err
-	}
-	if len(cfg.Parts) > 0 && !slices.Contains(cfg.Parts, stack.Prometheus) {
-		return cfg, nil
-	}
-	return cfg, createTargets(cfg.TargetsFile)
+	return cfg, nil
 }
 
+// prepare makes what the parts of cfg expect to find.
+func prepare(cfg stack.Config) error {
+	if err := os.MkdirAll(cfg.LogsDir, 0o700); err != nil {
+		return err
+	}
+	if len(cfg.Parts) > 0 && !slices.Contains(cfg.Parts, stack.Prometheus) {
+		return nil
+	}
+	return createTargets(cfg.TargetsFile)
+}
+
+// runStack runs the parts until the command's context ends. The directory is
+// taken before anything starts, so that a second stack changes nothing here.
 func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string) (err error) {
 	sockets, err := supervisor.Inherited()
 	if err != nil {
@@ -168,6 +180,21 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 	delete(sockets, socketAdmin)
 	delete(sockets, socketConsole)
 	cfg.Listeners = sockets
+	starts := len(parts) == 0 || len(cfg.Parts) > 0 // a console alone looks at what others serve
+	var hold *supervisor.Hold
+	if starts && admin == nil { // else the supervisor holds it
+		d, err := supervisor.In(f.dir)
+		if err != nil {
+			return err
+		}
+		if hold, err = d.Hold(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, hold.Release()) }()
+	}
+	if err := prepare(cfg); err != nil {
+		return err
+	}
 	moved := false
 	if len(parts) == 0 || slices.Contains(parts, partConsole) {
 		if page == nil {
@@ -175,6 +202,7 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 				return err
 			}
 		}
+		defer page.Close()
 		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: page.Addr().String()}
 	}
 	delete(cfg.Addresses, socketConsole)
@@ -182,9 +210,14 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(drills))
 	var s *stack.Stack
 	endpoints := map[string]string{}
-	if len(parts) == 0 || len(cfg.Parts) > 0 {
+	if starts {
 		if s, err = stack.Start(cmd.Context(), cfg); err != nil {
 			return err
+		}
+		for name, wanted := range s.Moved() {
+			if f.listen[name] != "" { // asked for, no other would do
+				return errors.Join(portInUse(name, wanted), closeStack(cmd.Context(), s))
+			}
 		}
 		endpoints = s.Endpoints()
 	}
@@ -200,11 +233,9 @@ func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string
 		go func() { _ = srv.Serve(admin) }() // it ends with the process
 		defer srv.Close()
 	} else {
-		release, err := f.announce(cmd, cfg, s, page, moved)
-		if err != nil {
+		if err := announce(cmd, cfg, hold, s, page, moved); err != nil {
 			return errors.Join(err, closeStack(cmd.Context(), s))
 		}
-		defer func() { err = errors.Join(err, release()) }()
 	}
 	<-cmd.Context().Done()
 	return closeStack(cmd.Context(), s)
@@ -232,7 +263,7 @@ func stackAdmin(w http.ResponseWriter, r *http.Request) {
 
 // announce tells people, and other commands in this directory, what a stack
 // that runs by itself serves.
-func (f *stackFlags) announce(cmd *cobra.Command, cfg stack.Config, s *stack.Stack, page net.Listener, pageMoved bool) (release func() error, err error) {
+func announce(cmd *cobra.Command, cfg stack.Config, hold *supervisor.Hold, s *stack.Stack, page net.Listener, pageMoved bool) error {
 	moved, endpoints := map[string]string{}, map[string]string{}
 	if s != nil {
 		moved, endpoints = s.Moved(), s.Endpoints()
@@ -243,15 +274,10 @@ func (f *stackFlags) announce(cmd *cobra.Command, cfg stack.Config, s *stack.Sta
 			moved[socketConsole] = consoleAddress
 		}
 	}
-	release = func() error { return nil }
-	if s != nil { // a console alone looks at what others serve
-		d, err := supervisor.In(f.dir)
-		if err != nil {
-			return nil, err
-		}
+	if hold != nil {
 		now := time.Now()
-		if release, err = d.Hold(supervisor.State{Endpoints: endpoints, PIDs: map[string]int{"stack": os.Getpid()}, StartedAt: now, ReadyAt: &now}); err != nil {
-			return nil, err
+		if err := hold.Announce(supervisor.State{Endpoints: endpoints, PIDs: map[string]int{"stack": os.Getpid()}, StartedAt: now, ReadyAt: &now}); err != nil {
+			return err
 		}
 	}
 	out := cmd.OutOrStdout()
@@ -274,7 +300,7 @@ then, in this directory: tenhop trace --slowest, tenhop diagnose
 `, cfg.TargetsFile)
 	}
 	fmt.Fprintln(out, "\nCtrl-C stops it")
-	return release, nil
+	return nil
 }
 
 // createTargets leaves an empty list to add to.

@@ -53,7 +53,9 @@ Without --jaeger the traces are those of ` + "`tenhop up`" + ` in this directory
 				if err != nil {
 					return fmt.Errorf("%w; or name a Jaeger with --jaeger URL", err)
 				}
-				f.jaeger = state.Endpoints["jaeger"]
+				if f.jaeger = state.Endpoints["jaeger"]; f.jaeger == "" {
+					return errors.New("what runs here has no Jaeger; start `tenhop stack` with its part jaeger, or name one with --jaeger URL")
+				}
 			}
 			t, err := f.find(cmd.Context(), args)
 			if err != nil {

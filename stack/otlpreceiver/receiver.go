@@ -72,7 +72,12 @@ func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 }
 
 // ServeGRPC serves until Close and then returns nil.
-func (r *Receiver) ServeGRPC(l net.Listener) error { return r.grpc.Serve(l) }
+func (r *Receiver) ServeGRPC(l net.Listener) error {
+	if err := r.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) { // closed before it came to serve
+		return err
+	}
+	return nil
+}
 
 // ServeHTTP serves until Close and then returns nil.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
