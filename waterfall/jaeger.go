@@ -67,6 +67,7 @@ func (j Jaeger) Trace(ctx context.Context, id string) (*Trace, error) {
 type Query struct {
 	Service, Operation string
 	Tags               map[string]string
+	MinDuration        time.Duration // of such a span; 0 for any
 	Since              time.Duration
 	Limit              int
 }
@@ -83,6 +84,9 @@ func (j Jaeger) Find(ctx context.Context, q Query) ([]*Trace, error) {
 			return nil, err
 		}
 		v.Set("tags", string(tags))
+	}
+	if q.MinDuration > 0 {
+		v.Set("minDuration", strconv.FormatInt(q.MinDuration.Microseconds(), 10)+"us")
 	}
 	now := time.Now()
 	v.Set("start", strconv.FormatInt(now.Add(-q.Since).UnixMicro(), 10))

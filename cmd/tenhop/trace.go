@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -69,15 +67,12 @@ Without --jaeger the traces are those of ` + "`tenhop up`" + ` in this directory
 	fl.StringVar(&f.jaeger, "jaeger", "", "URL of a Jaeger")
 	fl.StringVar(&f.correlation, "correlation", "", "correlation ID of the request")
 	fl.BoolVar(&f.slowest, "slowest", false, "the slowest request within --since")
-	fl.StringVar(&f.service, "service", "", "service that --slowest looks at (default: all that requests begin at)")
-	fl.StringVar(&f.operation, "operation", "", "operation that --slowest looks at (default: all)")
+	fl.StringVar(&f.service, "service", "", "service whose spans --slowest compares (default: whole requests)")
+	fl.StringVar(&f.operation, "operation", "", "operation whose spans --slowest compares (default: whole requests)")
 	fl.DurationVar(&f.since, "since", 15*time.Minute, "how far back to look")
 	fl.IntVar(&f.width, "width", 0, "columns of the bars (default 60)")
 	return cmd
 }
-
-// searched bounds the traces that --slowest compares, altogether.
-const searched = 1500
 
 func (f traceFlags) find(ctx context.Context, args []string) (*waterfall.Trace, error) {
 	j := waterfall.Jaeger{URL: f.jaeger}
@@ -93,61 +88,83 @@ func (f traceFlags) find(ctx context.Context, args []string) (*waterfall.Trace, 
 	return f.slowestOf(ctx, j)
 }
 
-// entry is where requests begin.
-type entry struct{ service, operation string }
+// perSearch is how many traces one search may bring.
+const perSearch = 100
 
-// perService is how many traces of a service tell what requests begin with.
-const perService = 20
-
-// slowestOf returns the slowest request of the entries that the flags leave.
+// slowestOf returns the trace in which what the flags name took longest. Each
+// search asks for spans that are slower than what is known, until none is:
+// however many traces there are, few are read.
 func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*waterfall.Trace, error) {
-	services, err := j.Services(ctx)
-	if err != nil {
-		return nil, err
-	}
-	entries := map[entry]bool{}
-	for _, service := range services {
-		traces, err := j.Find(ctx, waterfall.Query{Service: service, Since: f.since, Limit: perService})
-		if err != nil {
+	services := []string{f.service}
+	if f.service == "" {
+		var err error
+		if services, err = j.Services(ctx); err != nil {
 			return nil, err
 		}
-		for _, t := range traces { // each has a span at least: of the service
-			entries[entry{t.Spans[0].Service, t.Spans[0].Operation}] = true
-		}
-	}
-	seen := slices.SortedFunc(maps.Keys(entries), func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.operation, b.operation))
-	})
-	asked := slices.DeleteFunc(slices.Clone(seen), func(e entry) bool {
-		return f.service != "" && e.service != f.service || f.operation != "" && e.operation != f.operation
-	})
-	if f.service != "" && f.operation != "" { // need not be an entry
-		asked = []entry{{f.service, f.operation}}
 	}
 	var slowest *waterfall.Trace
-	for _, e := range asked {
-		traces, err := j.Find(ctx, waterfall.Query{Service: e.service, Operation: e.operation, Since: f.since, Limit: max(searched/len(asked), 1)})
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range traces {
-			if slowest == nil || t.Spans[0].Duration > slowest.Spans[0].Duration {
-				slowest = t
+	var longest time.Duration
+	for _, service := range services {
+		for found := true; found; {
+			found = false
+			q := waterfall.Query{Service: service, Operation: f.operation, Since: f.since, Limit: perSearch}
+			if slowest != nil {
+				q.MinDuration = longest + time.Microsecond // what Jaeger counts in
+			}
+			traces, err := j.Find(ctx, q)
+			if err != nil && !errors.Is(err, waterfall.ErrNotFound) { // one that expired meanwhile
+				return nil, err
+			}
+			for _, t := range traces {
+				if took := f.took(t); slowest == nil || took > longest {
+					slowest, longest, found = t, took, true
+				}
 			}
 		}
 	}
-	if slowest != nil {
-		return slowest, nil
+	if slowest == nil {
+		return nil, f.none(ctx, j)
+	}
+	return slowest, nil
+}
+
+// took is how long what the flags name took in a trace: a service's or an
+// operation's longest span, else the request.
+func (f traceFlags) took(t *waterfall.Trace) time.Duration {
+	if f.service == "" && f.operation == "" {
+		return t.Spans[0].Duration
+	}
+	var longest time.Duration
+	for _, s := range t.Spans {
+		if (f.service == "" || s.Service == f.service) && (f.operation == "" || s.Operation == f.operation) {
+			longest = max(longest, s.Duration)
+		}
+	}
+	return longest
+}
+
+// none says that there is no such trace, and which there are.
+func (f traceFlags) none(ctx context.Context, j waterfall.Jaeger) error {
+	services, err := j.Services(ctx)
+	if err != nil {
+		return err
+	}
+	var seen []string
+	for _, service := range services {
+		traces, err := j.Find(ctx, waterfall.Query{Service: service, Since: f.since, Limit: perSearch})
+		if err != nil && !errors.Is(err, waterfall.ErrNotFound) {
+			return err
+		}
+		for _, t := range traces {
+			seen = append(seen, fmt.Sprintf("--service %s --operation %q", t.Spans[0].Service, t.Spans[0].Operation))
+		}
 	}
 	if len(seen) == 0 {
-		return nil, fmt.Errorf("%w: Jaeger at %s has none of the last %s; do services send spans to it, and is there traffic?", waterfall.ErrNotFound, f.jaeger, f.since)
+		return fmt.Errorf("%w: Jaeger at %s has none of the last %s; do services send spans to it, and is there traffic?", waterfall.ErrNotFound, f.jaeger, f.since)
 	}
-	names := make([]string, len(seen))
-	for i, e := range seen {
-		names[i] = fmt.Sprintf("--service %s --operation %q", e.service, e.operation)
-	}
-	return nil, fmt.Errorf("%w within %s: %s; requests began with\n  %s", waterfall.ErrNotFound, f.since,
-		strings.TrimSpace(f.service+" "+f.operation), strings.Join(names, "\n  "))
+	slices.Sort(seen)
+	return fmt.Errorf("%w within %s: %s; the newest requests began with\n  %s", waterfall.ErrNotFound, f.since,
+		strings.TrimSpace(f.service+" "+f.operation), strings.Join(slices.Compact(seen), "\n  "))
 }
 
 func (f traceFlags) byCorrelation(ctx context.Context, j waterfall.Jaeger) (*waterfall.Trace, error) {

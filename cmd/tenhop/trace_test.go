@@ -3,6 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -11,26 +15,54 @@ import (
 	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 )
 
-// The slowest request is looked for at whatever requests begin with, and an
-// entry that nobody asked for is answered with those that were.
+// The slowest request is found behind any number of newer ones, by the span that
+// was asked for, and one that nobody sent is answered with those that were.
 func TestSlowest(t *testing.T) {
 	at := time.Now().Add(-time.Minute)
-	request := func(n int, operation string, took time.Duration) diagnose.Trace {
+	request := func(n int, operation string, took, stock time.Duration) diagnose.Trace {
 		return diagnose.Trace{ID: fmt.Sprintf("%032x", n), Spans: []diagnose.Span{
 			{ID: "1", Service: "shop", Operation: operation, Kind: "server", Start: at, Duration: took},
 			{ID: "2", Parent: "1", Service: "shop", Operation: "GET", Kind: "client", Start: at, Duration: took / 2, Attributes: map[string]string{"peer.service": "stock"}},
-			{ID: "3", Parent: "2", Service: "stock", Operation: "GET /levels/{item}", Kind: "server", Start: at, Duration: took / 3},
+			{ID: "3", Parent: "2", Service: "stock", Operation: "GET /levels/{item}", Kind: "server", Start: at, Duration: stock},
 		}}
 	}
-	jaeger := jaegertest.Serve(t, request(1, "GET /items/{item}", 20*time.Millisecond), request(2, "GET /items/{item}", 300*time.Millisecond), request(3, "POST /orders", 90*time.Millisecond))
+	const slow, slowStock, order = 1, 2, 3
+	traces := []diagnose.Trace{
+		request(slow, "GET /items/{item}", 300*time.Millisecond, time.Millisecond),
+		request(slowStock, "GET /items/{item}", 100*time.Millisecond, 70*time.Millisecond),
+	}
+	for n := range 2 * perSearch {
+		at = at.Add(time.Millisecond)
+		traces = append(traces, request(order+1+n, "GET /items/{item}", 20*time.Millisecond, 10*time.Millisecond))
+	}
+	traces = append(traces, request(order, "POST /orders", 90*time.Millisecond, 30*time.Millisecond))
+	jaeger := jaegertest.Serve(t, traces...)
+	behind, err := url.Parse(jaeger.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/api/services":
+			fmt.Fprint(w, `{"data":["left","shop","stock"]}`)
+		case r.FormValue("service") == "left": // its last trace expired between Jaeger's index and its store
+			http.Error(w, `{"errors":[{"code":404,"msg":"trace not found"}]}`, http.StatusNotFound)
+		default:
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	defer front.Close()
 	for _, c := range []struct {
 		name, want string
 		args       []string
 	}{
 		{"of all", "shop GET > stock", nil},
-		{"of all", "0000000000002: 3 spans", nil},
+		{"of all", "0000000000001: 3 spans", nil},
 		{"of an entry", "0000000000003: 3 spans", []string{"--operation", "POST /orders"}},
 		{"of a hop", "0000000000002: 3 spans", []string{"--service", "stock", "--operation", "GET /levels/{item}"}},
+		{"of a service", "0000000000002: 3 spans", []string{"--service", "stock"}},
+		{"of an operation that is no entry", "0000000000002: 3 spans", []string{"--operation", "GET /levels/{item}"}},
 		{"of none", "requests began with\n  --service shop --operation \"GET /items/{item}\"\n  --service shop --operation \"POST /orders\"", []string{"--operation", "POST /checkout"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -38,7 +70,7 @@ func TestSlowest(t *testing.T) {
 			var out bytes.Buffer
 			cmd.SetOut(&out)
 			cmd.SetErr(&out)
-			cmd.SetArgs(append([]string{"--slowest", "--jaeger", jaeger.URL}, c.args...))
+			cmd.SetArgs(append([]string{"--slowest", "--jaeger", front.URL}, c.args...))
 			if err := cmd.ExecuteContext(t.Context()); err != nil {
 				out.WriteString(err.Error())
 			}
