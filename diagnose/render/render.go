@@ -110,11 +110,15 @@ func Verdict(r diagnose.Result) string {
 	if r.Verdict == diagnose.Unsure {
 		sure = "not sure (" + r.Why + "), but "
 	}
-	if f.Share == 0 {
+	if !timed(f) {
 		return fmt.Sprintf("%s%s: %s", sure, Name(f), f.Evidence)
 	}
 	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry))
 }
+
+// timed reports whether a finding has times: one of a comparison that the time
+// on critical paths does not show has none.
+func timed(f diagnose.Finding) bool { return f.BaselineMS != 0 || f.NowMS != 0 }
 
 // Name says what a finding is about.
 func Name(f diagnose.Finding) string {
@@ -173,7 +177,7 @@ func table(b *strings.Builder, r diagnose.Result) {
 				percent(f.Errors.Baseline), percent(f.Errors.Now), Bar(f.Errors.Baseline, f.Errors.Now, 1))
 			continue
 		}
-		if f.Share == 0 { // of a comparison that the time on critical paths does not show
+		if !timed(f) {
 			fmt.Fprintf(t, "%d\t\t\t%s\t%s\t%s\t\t\t\n", f.Rank, f.Hop, f.Operation, kind)
 			continue
 		}
@@ -208,14 +212,18 @@ const minBand = 5
 // quantiles says where p50, p95 and p99 went, and where they would be without the
 // first findings.
 func quantiles(b *strings.Builder, r diagnose.Result) {
-	if len(r.Quantiles) == 0 {
-		return
+	begun := false
+	begin := func() {
+		if !begun {
+			fmt.Fprintln(b)
+		}
+		begun = true
 	}
-	fmt.Fprintln(b)
 	for _, q := range r.Quantiles {
 		if min(q.Requests.Baseline, q.Requests.Now) < minBand {
 			continue // too few to show people; --json has it
 		}
+		begin()
 		fmt.Fprintf(b, "p%.0f  %s -> %s", 100*q.Quantile, ms(q.BaselineMS), ms(q.NowMS))
 		for i, p := range q.Parts[:min(len(q.Parts), 3)] {
 			sep := ", "
@@ -227,7 +235,8 @@ func quantiles(b *strings.Builder, r diagnose.Result) {
 		fmt.Fprintf(b, "   (%d and %d traces)\n", q.Requests.Baseline, q.Requests.Now)
 	}
 	for _, f := range r.Findings {
-		if p := f.CounterfactualP95; p != nil {
+		if p := f.CounterfactualP95; p != nil && len(r.Quantiles) > 0 {
+			begin()
 			fmt.Fprintf(b, "without what %s added, p95 would be %s to %s\n", Name(f), ms(p[0]), ms(p[1]))
 		}
 	}
@@ -286,8 +295,12 @@ func Markdown(w io.Writer, r diagnose.Result, l Links) error {
 			if f.Kind == diagnose.KindErrors {
 				added = percent(f.Errors.Baseline) + " → " + percent(f.Errors.Now)
 			}
-			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %.0f %% | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation),
-				strings.TrimSpace(f.Kind+" "+escape(f.Target)), added, 100*f.Share, link)
+			share := fmt.Sprintf("%.0f %%", 100*f.Share)
+			if f.Kind != diagnose.KindErrors && !timed(f) {
+				added, share = "", ""
+			}
+			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation),
+				strings.TrimSpace(f.Kind+" "+escape(f.Target)), added, share, link)
 		}
 	}
 	for _, d := range r.Deploys {

@@ -47,7 +47,12 @@ func results() map[string]diagnose.Result {
 		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindCalls, Target: "checkout", NowMS: 220, BaselineMS: 20, AddedMS: 200, Share: .4,
 			Calls: &diagnose.Calls{Baseline: 1, Now: 3}}}
 	other.Deploys = []diagnose.Deploy{{Service: "payment", Version: "2.0", Before: "1.9", Seen: at.Add(55 * time.Second)}}
-	return map[string]diagnose.Result{"mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
+	small := spike                        // what a share rounds to nothing of is still so many milliseconds
+	small.Quantiles = spike.Quantiles[1:] // of too few traces to show
+	small.Findings = []diagnose.Finding{
+		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindSelf, BaselineMS: 10, NowMS: 10.2, AddedMS: .2},
+		{Rank: 2, Hop: "order", Kind: diagnose.KindFlow, Evidence: "in 9 of 10 traces it asks stock twice"}}
+	return map[string]diagnose.Result{"small": small, "mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
 }
 
 // What people read is held as it is printed; -update rewrites it.
