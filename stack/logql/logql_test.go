@@ -1,7 +1,10 @@
 package logql
 
 import (
+	"context"
+	"errors"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -135,11 +138,19 @@ func evaluate(t *testing.T, query string) map[string]float64 {
 		if q.Metric.Unwrap == "" {
 			delete(e.Labels, "n")
 		}
-		v.Add(at.Add(-time.Duration(i)*time.Second), e)
+		if err := v.Add(at.Add(-time.Duration(i)*time.Second), e); err != nil {
+			t.Fatal(err)
+		}
 	}
-	v.Add(at.Add(-10*time.Second), &Entry{Line: "too old", Labels: map[string]string{"service_name": "a", "n": "9"}})
+	if err := v.Add(at.Add(-10*time.Second), &Entry{Line: "too old", Labels: map[string]string{"service_name": "a", "n": "9"}}); err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]float64{}
-	for _, s := range v.Result(at, at, time.Second) {
+	series, err := v.Result(t.Context(), at, at, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range series {
 		out[s.Labels["service_name"]] = s.Points[0].Value
 	}
 	return out
@@ -186,4 +197,50 @@ func FuzzParse(f *testing.F) {
 		}
 		log.Run(&Entry{Line: line, Labels: map[string]string{"service_name": "a"}})
 	})
+}
+
+// expiring is a context that ends when it was asked often enough: in the middle
+// of an evaluation, whatever the machine's speed.
+type expiring struct {
+	context.Context
+	left int
+}
+
+func (c *expiring) Err() error {
+	if c.left--; c.left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// TestMetricQueryIsBounded: neither the time nor the memory of a query grows
+// without end with its range.
+func TestMetricQueryIsBounded(t *testing.T) {
+	q, err := Parse(`count_over_time({x="y"}[1h])`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(100_000, 0)
+	filled := func(series int) (*Evaluator, error) {
+		v := NewEvaluator(*q.Metric)
+		for i := range series {
+			if err := v.Add(at, &Entry{Labels: map[string]string{"trace_id": strconv.Itoa(i)}}); err != nil {
+				return nil, err
+			}
+		}
+		return v, nil
+	}
+	if _, err := filled(MaxSeries + 1); err == nil || !strings.Contains(err.Error(), "maximum of series (500) reached for a single query") {
+		t.Errorf("a series for each line: %v", err)
+	}
+	v, err := filled(MaxSeries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Result(&expiring{t.Context(), 100}, at, at.Add(time.Hour-1), time.Second); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the time is up: %v", err)
+	}
+	if _, err := v.Result(t.Context(), at, at.Add(time.Hour-1), time.Second); err == nil || !strings.Contains(err.Error(), "more than 1000000 points") {
+		t.Errorf("%d series of an hour of seconds: %v", MaxSeries, err)
+	}
 }

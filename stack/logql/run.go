@@ -2,6 +2,8 @@ package logql
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -50,23 +52,28 @@ type Evaluator struct {
 	lines   int
 }
 
-// MaxLines bounds what one metric query keeps in memory, 16 bytes a line.
-const MaxLines = 2_000_000
+// Bounds of what one metric query keeps in memory: 16 bytes a line, some hundred
+// a series, some hundred a point of the answer.
+const (
+	MaxLines  = 2_000_000
+	MaxSeries = 500 // as in Loki
+	MaxPoints = 1_000_000
+)
 
 // NewEvaluator returns an evaluator of q.
 func NewEvaluator(q MetricQuery) *Evaluator {
 	return &Evaluator{query: q, buckets: map[string]*bucket{}}
 }
 
-// Add takes a line that the pipeline let through. It returns false when there
-// are too many.
-func (v *Evaluator) Add(at time.Time, e *Entry) bool {
+// Add takes a line that the pipeline let through. It fails when there are too
+// many lines, or series.
+func (v *Evaluator) Add(at time.Time, e *Entry) error {
 	value := 1.0
 	switch {
 	case v.query.Unwrap != "":
 		var err error
 		if value, err = strconv.ParseFloat(e.Labels[v.query.Unwrap], 64); err != nil {
-			return true // not a number: Loki marks and leaves out such lines
+			return nil // not a number: Loki marks and leaves out such lines
 		}
 		delete(e.Labels, v.query.Unwrap)
 	case strings.HasPrefix(v.query.Function, "bytes"):
@@ -76,12 +83,17 @@ func (v *Evaluator) Add(at time.Time, e *Entry) bool {
 	key := Key(labels)
 	b := v.buckets[key]
 	if b == nil {
+		if len(v.buckets) == MaxSeries {
+			return fmt.Errorf("maximum of series (%d) reached for a single query; name fewer labels, or put series together with sum by", MaxSeries)
+		}
 		b = &bucket{labels: labels}
 		v.buckets[key] = b
 	}
 	b.samples = append(b.samples, sample{at.UnixNano(), value})
-	v.lines++
-	return v.lines < MaxLines
+	if v.lines++; v.lines > MaxLines {
+		return fmt.Errorf("more than %d lines; use a shorter range or a narrower selector", MaxLines)
+	}
+	return nil
 }
 
 // group keeps the labels by which the query aggregates. topk and bottomk keep
@@ -103,16 +115,24 @@ func (q MetricQuery) project(labels map[string]string) map[string]string {
 	return out
 }
 
-// Result computes the points from start to end, step apart.
-func (v *Evaluator) Result(start, end time.Time, step time.Duration) []Series {
+// Result computes the points from start to end, step apart. It fails when there
+// are too many, or ctx ends.
+func (v *Evaluator) Result(ctx context.Context, start, end time.Time, step time.Duration) ([]Series, error) {
 	var out []Series
+	points := 0
 	for _, b := range v.buckets {
 		slices.SortFunc(b.samples, func(a, c sample) int { return cmp.Compare(a.at, c.at) })
 		s := Series{Labels: b.labels}
 		for at := start; !at.After(end); at = at.Add(step) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
 			if value, ok := v.query.at(b.samples, at); ok {
 				s.Points = append(s.Points, Point{at, value})
 			}
+		}
+		if points += len(s.Points); points > MaxPoints {
+			return nil, fmt.Errorf("more than %d points in all series; use a larger step or a shorter range", MaxPoints)
 		}
 		if len(s.Points) > 0 {
 			out = append(out, s)
@@ -125,7 +145,7 @@ func (v *Evaluator) Result(start, end time.Time, step time.Duration) []Series {
 		}
 	}
 	slices.SortFunc(out, func(a, b Series) int { return cmp.Compare(Key(a.Labels), Key(b.Labels)) })
-	return out
+	return out, ctx.Err()
 }
 
 // at is the value over (at-range, at].

@@ -36,13 +36,24 @@ type span struct {
 	service string
 }
 
-// Each calls f for the selected lines in order of time, until it returns false.
-// Files that vanish meanwhile are left out.
+// ErrUnordered says that lines are too far out of order to be sorted within
+// maxPending.
+var ErrUnordered = errors.New("the lines are too far out of order")
+
+// maxPending bounds the bytes of lines that wait for earlier ones.
+const maxPending = 64 << 20
+
+// lineCost is what a waiting line takes beside its bytes.
+const lineCost = 128
+
+// Each calls f for the selected lines in order of time, until it returns false
+// or ctx ends. Files that vanish meanwhile are left out.
 func (s *Store) Each(ctx context.Context, q Scan, f func(Line) bool) error {
 	spans := s.spans(q)
 	// Blocks overlap in time, within a file and across files. Lines wait in
 	// pending until no block that is still to be read can come before them.
 	var pending []Line
+	waiting := 0 // bytes
 	from, to := q.From.UnixNano(), q.To.UnixNano()
 	for i, sp := range spans {
 		if err := ctx.Err(); err != nil {
@@ -56,24 +67,30 @@ func (s *Store) Each(ctx context.Context, q Scan, f func(Line) bool) error {
 			return err
 		}
 		pending = append(pending, lines...)
+		for _, l := range lines {
+			waiting += len(l.Raw) + lineCost
+		}
 		sortLines(pending, q.Forward)
 		n := len(pending)
 		if i+1 < len(spans) {
 			n = ready(pending, spans[i+1].block, q.Forward)
 		}
 		for _, l := range pending[:n] {
+			waiting -= len(l.Raw) + lineCost
 			if !f(l) {
 				return nil
 			}
 		}
-		pending = pending[n:]
+		if pending = pending[n:]; waiting > maxPending {
+			return ErrUnordered
+		}
 	}
 	for _, l := range pending {
 		if !f(l) {
 			return nil
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // ready counts the lines that come before everything in next; blocks are in

@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -218,5 +219,23 @@ func TestReceivedRecordsAreFoundLikeLines(t *testing.T) {
 	}
 	if len(got) != 1 || got[0].Level != "error" || got[0].TraceID != traceID(7) || got[0].Service != "../../etc/passwd" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestUnorderedLinesAreBounded: each block has a line as old as the first, so
+// that all the others would have to wait for the last block.
+func TestUnorderedLinesAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	long := strings.Repeat("x", 36<<10)
+	for i := range 2200 {
+		path := filepath.Join(dir, fmt.Sprintf("payment-%d.jsonl", i/100))
+		appendTo(t, path, line("payment", 0, traceID(1), "old")+line("payment", i, traceID(1), long))
+	}
+	s := openStore(t, dir)
+	if err := s.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Each(t.Context(), Scan{From: epoch, To: epoch.Add(time.Hour), Forward: true}, func(Line) bool { return true }); !errors.Is(err, ErrUnordered) {
+		t.Errorf("70 MiB wait in memory: %v", err)
 	}
 }

@@ -7,8 +7,10 @@
 package lokiapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,7 +25,9 @@ const (
 	defaultLimit = 100
 	maxLimit     = 5000 // as in Loki
 	defaultRange = time.Hour
-	maxPoints    = 11_000 // of a series, as in Loki
+	maxPoints    = 11_000   // of a series, as in Loki
+	maxLineBytes = 64 << 20 // of an answer
+	maxQueries   = 4
 	queryTimeout = 30 * time.Second
 	jobLabel     = "tenhop"
 )
@@ -31,11 +35,13 @@ const (
 type server struct {
 	store *logstore.Store
 	now   func() time.Time
+
+	running chan struct{} // holds one for each query that runs
 }
 
 // Handler serves the API.
 func Handler(store *logstore.Store) http.Handler {
-	s := &server{store: store, now: time.Now}
+	s := &server{store: store, now: time.Now, running: make(chan struct{}, maxQueries)}
 	mux := http.NewServeMux()
 	for path, h := range map[string]func(*http.Request) (any, error){
 		"/loki/api/v1/query":               s.query,
@@ -44,8 +50,8 @@ func Handler(store *logstore.Store) http.Handler {
 		"/loki/api/v1/label/{name}/values": s.labelValues,
 		"/loki/api/v1/series":              s.series,
 	} {
-		mux.HandleFunc("GET "+path, answer(h))
-		mux.HandleFunc("POST "+path, answer(h))
+		mux.HandleFunc("GET "+path, s.answer(h))
+		mux.HandleFunc("POST "+path, s.answer(h))
 	}
 	mux.HandleFunc("GET /loki/api/v1/index/stats", s.indexStats)
 	mux.HandleFunc("GET /loki/api/v1/status/buildinfo", func(w http.ResponseWriter, _ *http.Request) {
@@ -57,22 +63,44 @@ func Handler(store *logstore.Store) http.Handler {
 	return mux
 }
 
-// answer wraps data in Loki's envelope; an error is the client's unless its
-// time was up.
-func answer(h func(*http.Request) (any, error)) http.HandlerFunc {
+// errTimeout and errCanceled are Loki's words.
+const (
+	errTimeout  = "Request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed."
+	errCanceled = "The request was cancelled by the client."
+
+	statusCanceled = 499 // as Loki answers, though nobody reads it
+)
+
+// storeError is a failure of ours; every other one is the client's.
+type storeError struct{ error }
+
+// answer wraps data in Loki's envelope. Few queries run at a time, the others
+// wait for them: each may hold as much memory as the bounds allow.
+func (s *server) answer(h func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
 		defer cancel()
-		data, err := h(r.WithContext(ctx))
-		if err != nil {
-			code := http.StatusBadRequest
-			if ctx.Err() != nil {
-				code = http.StatusGatewayTimeout
-			}
-			http.Error(w, err.Error(), code)
-			return
+		var data any
+		var err error
+		select {
+		case s.running <- struct{}{}:
+			data, err = h(r.WithContext(ctx))
+			<-s.running
+		case <-ctx.Done():
 		}
-		write(w, http.StatusOK, map[string]any{"status": "success", "data": data})
+		var ours storeError
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+			http.Error(w, errCanceled, statusCanceled)
+		case ctx.Err() != nil:
+			http.Error(w, errTimeout, http.StatusGatewayTimeout)
+		case errors.As(err, &ours):
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		default:
+			write(w, http.StatusOK, map[string]any{"status": "success", "data": data})
+		}
 	}
 }
 
@@ -179,7 +207,7 @@ func (s *server) lines(r *http.Request, q logql.LogQuery, start, end time.Time) 
 	}
 	index := map[string]int{}
 	out := []stream{}
-	count := 0
+	count, size := 0, 0
 	// The end is exclusive in Loki.
 	err := s.scan(r.Context(), q, start, end.Add(-1), forward, func(at time.Time, e *logql.Entry) bool {
 		key := logql.Key(e.Labels)
@@ -191,28 +219,29 @@ func (s *server) lines(r *http.Request, q logql.LogQuery, start, end time.Time) 
 		}
 		out[i].Values = append(out[i].Values, [2]string{strconv.FormatInt(at.UnixNano(), 10), e.Line})
 		count++
-		return count < limit
+		size += len(e.Line)
+		return count < limit && size <= maxLineBytes
 	})
 	if err != nil {
 		return nil, err
+	}
+	if size > maxLineBytes {
+		return nil, fmt.Errorf("the lines take more than %d MiB; use a smaller limit or a shorter range", maxLineBytes>>20)
 	}
 	return result{"streams", out, map[string]any{}}, nil
 }
 
 func (s *server) metric(ctx context.Context, q logql.MetricQuery, start, end time.Time, step time.Duration) ([]logql.Series, error) {
 	v := logql.NewEvaluator(q)
-	full := false
-	err := s.scan(ctx, q.Log, start.Add(-q.Range), end, true, func(at time.Time, e *logql.Entry) bool {
-		full = !v.Add(at, e)
-		return !full
+	var full error
+	err := s.scan(ctx, q.Log, bounded(start.Add(-q.Range)), end, true, func(at time.Time, e *logql.Entry) bool {
+		full = v.Add(at, e)
+		return full == nil
 	})
-	if err != nil {
+	if err := cmp.Or(err, full); err != nil {
 		return nil, err
 	}
-	if full {
-		return nil, fmt.Errorf("more than %d lines; use a shorter range or a narrower selector", logql.MaxLines)
-	}
-	return v.Result(start, end, step), nil
+	return v.Result(ctx, start, end, step)
 }
 
 // scan runs a query's selector and pipeline over the store.
@@ -223,7 +252,7 @@ func (s *server) scan(ctx context.Context, q logql.LogQuery, from, to time.Time,
 			return (m.Name == "service_name" || m.Name == "service") && !m.Matches(name)
 		})
 	}
-	return s.store.Each(ctx, sel, func(l logstore.Line) bool {
+	err := s.store.Each(ctx, sel, func(l logstore.Line) bool {
 		labels := streamLabels(l.Service, l.Level)
 		for _, m := range q.Matchers {
 			if !m.Matches(labels[m.Name]) {
@@ -236,6 +265,10 @@ func (s *server) scan(ctx context.Context, q logql.LogQuery, from, to time.Time,
 		}
 		return f(l.Time, e)
 	})
+	if err != nil && !errors.Is(err, logstore.ErrUnordered) {
+		return storeError{err}
+	}
+	return err
 }
 
 func streamLabels(service, level string) map[string]string {

@@ -1,6 +1,7 @@
 package lokiapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,14 @@ var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func serve(t *testing.T) string {
 	t.Helper()
+	srv := httptest.NewServer(handler(t, writeTen(t)))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// writeTen writes ten lines of two services, a second apart.
+func writeTen(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	for _, service := range []string{"payment", "order"} {
 		var b strings.Builder
@@ -37,6 +46,11 @@ func serve(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+func handler(t *testing.T, dir string) http.Handler {
+	t.Helper()
 	store, err := logstore.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -45,9 +59,7 @@ func serve(t *testing.T) string {
 	if err := store.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(lokiapi.Handler(store))
-	t.Cleanup(srv.Close)
-	return srv.URL
+	return lokiapi.Handler(store)
 }
 
 func ask(t *testing.T, base, path string, params ...string) (int, string) {
@@ -145,10 +157,71 @@ func TestBadRequestsSayWhy(t *testing.T) {
 		"is no time":         {"query", `{a="b"}`, "start", "yesterday"},
 		"end is before":      {"query", `{a="b"}`, "start", "2000000000000000000", "end", "1000000000000000000"},
 		"is no step":         {"query", `rate({a="b"}[1m])`, "step", "fast"},
+		"must be positive":   {"query", `rate({a="b"}[1m])`, "step", "1e-12"},
 		"maximum resolution": {"query", `rate({a="b"}[1m])`, "step", "0.001"},
 	} {
 		if code, body := ask(t, base, "/loki/api/v1/query_range", params...); code != 400 || !strings.Contains(body, want) {
 			t.Errorf("%v: %d %s, want %q", params, code, body, want)
+		}
+	}
+}
+
+// TestTimeIsUp: what the time did not suffice for is an error in Loki's words,
+// never half an answer.
+func TestTimeIsUp(t *testing.T) {
+	h := handler(t, writeTen(t))
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for _, c := range []struct {
+		ctx  context.Context
+		code int
+		want string
+	}{
+		{late, http.StatusGatewayTimeout, "Request timed out, decrease the duration of the request"},
+		{gone, 499, "The request was cancelled by the client."},
+	} {
+		for _, query := range []string{`{service_name="payment"}`, `rate({service_name="payment"}[1m])`, `{service_name="nobody"}`} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(c.ctx, http.MethodGet, "/loki/api/v1/query_range?"+url.Values{"query": {query}}.Encode(), nil))
+			if w.Code != c.code || !strings.Contains(w.Body.String(), c.want) {
+				t.Errorf("%s: %d %s", query, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// TestAnswerIsBounded: a limit counts lines, but lines may be long.
+func TestAnswerIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	long := strings.Repeat("x", 90<<10)
+	for file := range 8 {
+		var b strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&b, `{"level":"info","service":"payment","time":%q,"message":%q}`+"\n", epoch.Add(time.Duration(100*file+i)*time.Second/20).Format(time.RFC3339Nano), long)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("payment-%d.jsonl", file)), []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv := httptest.NewServer(handler(t, dir))
+	defer srv.Close()
+	if code, body := ask(t, srv.URL, "/loki/api/v1/query_range", "query", `{service_name="payment"}`, "limit", "5000"); code != 400 || !strings.Contains(body, "more than 64 MiB") {
+		t.Errorf("%d %.200s", code, body)
+	}
+	if code, body := ask(t, srv.URL, "/loki/api/v1/query_range", "query", `{service_name="payment"}`, "limit", "2"); code != 200 {
+		t.Errorf("%d %.200s", code, body)
+	}
+}
+
+// TestWholeOfTime: clients ask from the first moment there is to the last.
+func TestWholeOfTime(t *testing.T) {
+	base := serve(t)
+	for _, query := range []string{`{service_name="payment"}`, `count_over_time({service_name="payment"}[1y])`} {
+		code, body := ask(t, base, "/loki/api/v1/query_range", "query", query, "start", "0001-01-01T00:00:00Z", "end", "9999-12-31T23:59:59Z", "step", "1000000")
+		if code != 200 || len(data(t, body)["result"].([]any)) != 2 {
+			t.Errorf("%s: %d %.300s", query, code, body)
 		}
 	}
 }

@@ -105,19 +105,32 @@ func parseTime(v string, fallback time.Time) (time.Time, error) {
 	}
 	if n, err := strconv.ParseInt(v, 10, 64); err == nil {
 		if len(v) <= 10 {
-			return time.Unix(n, 0), nil
+			return bounded(time.Unix(n, 0)), nil
 		}
 		return time.Unix(0, n), nil
 	}
 	if f, err := strconv.ParseFloat(v, 64); err == nil && math.Abs(f) < 1e11 {
 		whole, part := math.Modf(f)
-		return time.Unix(int64(whole), int64(part*1e9)), nil
+		return bounded(time.Unix(int64(whole), int64(part*1e9))), nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, v)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%q is no time: give nanoseconds, seconds or RFC 3339", v)
 	}
-	return t, nil
+	return bounded(t), nil
+}
+
+// bounded returns t, or the nearest time that has a number of nanoseconds since
+// 1970.
+func bounded(t time.Time) time.Time {
+	first, last := time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)
+	switch {
+	case t.Before(first):
+		return first
+	case t.After(last):
+		return last
+	}
+	return t
 }
 
 // parseStep reads seconds or a duration; without one, a range gets 250 points.
@@ -126,7 +139,7 @@ func parseStep(v string, span time.Duration) (time.Duration, error) {
 		return max(span/250, time.Second), nil
 	}
 	if f, err := strconv.ParseFloat(v, 64); err == nil {
-		if f <= 0 || f > 1e9 {
+		if f < 1e-9 || f > 1e9 {
 			return 0, fmt.Errorf("step must be positive, not %q", v)
 		}
 		return time.Duration(f * float64(time.Second)), nil
