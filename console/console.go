@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/tenhop/tenhop/drill"
 )
 
@@ -32,11 +34,13 @@ type Config struct {
 	// Drills keeps the drills; nil for memory only.
 	Drills *drill.History
 
-	// Hosts are names that the Host header may hold beside localhost and IP
-	// addresses.
+	// Hosts are names, without ports, that the Host header may hold beside
+	// localhost and IP addresses.
 	Hosts []string
 
-	Client *http.Client // for the sources; one with a timeout of 15 s if nil
+	// Client asks the sources what the page shows; one with a timeout of 15 s if
+	// nil. Diagnoses and drills bring clients of their own, as on the command line.
+	Client *http.Client
 	Logger *slog.Logger // slog.Default if nil
 }
 
@@ -57,6 +61,10 @@ type Console struct {
 	live   *hub
 	drills *drills
 	guard  http.Handler
+	window window
+
+	diagnoses  singleflight.Group
+	diagnosing chan struct{} // holds one for each diagnosis that runs
 
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -72,7 +80,12 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	c := &Console{cfg: cfg, mux: http.NewServeMux(), closed: make(chan struct{})}
+	for _, h := range cfg.Hosts {
+		if strings.ContainsAny(h, ":/ ") || h == "" {
+			return nil, fmt.Errorf("host %q: must be a name without scheme and port, such as console.example", h)
+		}
+	}
+	c := &Console{cfg: cfg, diagnosing: make(chan struct{}, maxDiagnoses), mux: http.NewServeMux(), closed: make(chan struct{})}
 	for _, s := range []struct {
 		to        **upstream
 		name, url string
@@ -148,9 +161,10 @@ func (c *Console) routes() error {
 	return nil
 }
 
-func (c *Console) config(*http.Request) (any, error) {
+func (c *Console) config(r *http.Request) (any, error) {
 	return map[string]any{
-		"prometheus": c.prom.configured(), "jaeger": c.jaeger.configured(), "loki": c.loki.configured(),
+		"scrape_seconds": c.scrapeInterval(r.Context()).Seconds(), // 0 if it is not known
+		"prometheus":     c.prom.configured(), "jaeger": c.jaeger.configured(), "loki": c.loki.configured(),
 		"actions": c.cfg.Token != "" && c.cfg.Storefront != nil,
 	}, nil
 }

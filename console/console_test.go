@@ -2,11 +2,14 @@ package console
 
 import (
 	"compress/gzip"
+	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestGuard(t *testing.T) {
@@ -28,6 +31,11 @@ func TestGuard(t *testing.T) {
 	} {
 		if got := do(c, "GET", "/api/config", "", "Host", x.host).Code; got != x.want {
 			t.Errorf("Host %q: %d, want %d: %s", x.host, got, x.want, x.why)
+		}
+	}
+	for _, bad := range []string{"console.example:8000", "http://console.example", ""} {
+		if _, err := New(Config{Hosts: []string{bad}}); err == nil || !strings.Contains(err.Error(), "without scheme and port") {
+			t.Errorf("the name %q can never match, and New says %v", bad, err)
 		}
 	}
 	w := do(c, "GET", "/", "")
@@ -201,5 +209,47 @@ func TestSourcesMissing(t *testing.T) {
 	}
 	if _, err := New(Config{Jaeger: "localhost:16686"}); err == nil {
 		t.Error("a URL without a scheme was taken")
+	}
+}
+
+// TestDiagnosisIsShared: pages that ask the same at the same time make the
+// sources work once.
+func TestDiagnosisIsShared(t *testing.T) {
+	b := newBackends(t)
+	c := newConsole(t, b, nil)
+	for range maxDiagnoses {
+		c.diagnosing <- struct{}{} // others run
+	}
+	asked := make(chan any, 2)
+	for range cap(asked) {
+		go func() {
+			_, err := c.shared(t.Context(), "POST /checkout", time.Minute)
+			asked <- err
+		}()
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := c.shared(left, "POST /checkout", time.Minute); !errors.Is(err, context.Canceled) {
+		t.Errorf("a page that left still waits: %v", err)
+	}
+	b.mu.Lock()
+	if len(b.asked) > 0 {
+		t.Errorf("beyond the bound, sources were asked %q", b.asked)
+	}
+	b.mu.Unlock()
+	for range maxDiagnoses {
+		<-c.diagnosing
+	}
+	for range cap(asked) {
+		<-asked
+	}
+	services := 0
+	for _, q := range b.asked {
+		if strings.HasPrefix(q, "/api/services") {
+			services++
+		}
+	}
+	if services != 1 {
+		t.Errorf("Jaeger was asked for its services %d times, want once", services)
 	}
 }

@@ -25,7 +25,8 @@ type dashboardFile struct {
 }
 
 // files reads every dashboard. They are few, and a folder of one's own may
-// change while the console runs.
+// change while the console runs. A file that is none, or has the UID of another
+// before it, is left out, as in Grafana.
 func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 	raw := map[string]json.RawMessage{}
 	list := []DashboardInfo{}
@@ -43,10 +44,18 @@ func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 		}
 		var d dashboardFile
 		if err := json.Unmarshal(b, &d); err != nil {
-			return nil, nil, fmt.Errorf("dashboard %s is not Grafana's JSON: %w", name, err)
+			c.cfg.Logger.Warn("left out: not a dashboard in Grafana's JSON", "file", name, "error", err)
+			continue
 		}
 		if d.UID == "" {
 			d.UID = strings.TrimSuffix(name, ".json")
+		}
+		if raw[d.UID] != nil {
+			c.cfg.Logger.Warn("left out: another dashboard has its uid", "file", name, "uid", d.UID)
+			continue
+		}
+		if d.Tags == nil {
+			d.Tags = []string{}
 		}
 		d.DashboardInfo.Panels = len(d.Panels)
 		raw[d.UID] = b

@@ -257,6 +257,9 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 			began := time.Now()
 			select {
 			case <-ctx.Done():
+				if errors.Is(ctx.Err(), context.DeadlineExceeded) { // nobody answered
+					d.change(func(st *DrillState) { st.enter(phaseRecovery) })
+				}
 				return drill.Guess{}, ctx.Err()
 			case guess := <-d.answers:
 				// The fault is still in force; the clock does not wait for this.

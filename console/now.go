@@ -3,7 +3,9 @@ package console
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -95,7 +97,7 @@ type Alert struct {
 
 const (
 	served = `{__name__=~"http_server_request_duration_seconds_count|rpc_server_call_duration_seconds_count|messaging_process_duration_seconds_count"`
-	over   = `[30s]`
+	over   = `[30s]` // replaced where targets are scraped too seldom for it
 )
 
 // questions are all that the map needs, by name.
@@ -142,7 +144,9 @@ func (c *Console) snapshot(ctx context.Context) any {
 	var alerts []promAlert
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(asked)
+	longer := fmt.Sprintf("[%.0fs]", c.rateWindow(ctx).Seconds())
 	for name, expr := range questions {
+		expr = strings.ReplaceAll(expr, over, longer)
 		g.Go(func() error {
 			samples, err := c.prom.query(gctx, expr)
 			results <- answered{name, samples}
@@ -223,7 +227,8 @@ func objectives(answers map[string][]sample) []SLO {
 			continue
 		}
 		out = append(out, SLO{Name: x.labels["slo"], Service: x.labels["service_name"], Objective: x.value, Errors: fast[k],
-			// Both windows of a pair must burn, so the slower one counts.
+			// The fast alert needs both windows of its pair to burn, so the lesser
+			// one counts. Of the slow pair this is the longer window.
 			BurnFast: min(fast[k], hour[k]) / budget, BurnSlow: slow[k] / budget})
 	}
 	slices.SortFunc(out, func(a, b SLO) int {

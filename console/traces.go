@@ -202,27 +202,40 @@ func parseLookback(v string) (time.Duration, error) {
 	return d, nil
 }
 
-var logfmt = regexp.MustCompile(`([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)`)
+var logfmt = regexp.MustCompile(`^([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)(?:\s+|$)`)
 
 // parseTags reads Jaeger's JSON or key=value pairs.
 func parseTags(v string) (map[string]string, error) {
 	tags := map[string]string{}
 	v = strings.TrimSpace(v)
 	if strings.HasPrefix(v, "{") {
-		if err := json.Unmarshal([]byte(v), &tags); err != nil {
+		var values map[string]any
+		dec := json.NewDecoder(strings.NewReader(v))
+		dec.UseNumber() // as it was written
+		if err := dec.Decode(&values); err != nil {
 			return nil, badRequest("tags: %v", err)
+		}
+		for k, value := range values {
+			switch value.(type) {
+			case string, bool, json.Number:
+				tags[k] = fmt.Sprint(value)
+			default:
+				return nil, badRequest("tags: %s must be text, a number or a truth value", k)
+			}
 		}
 		return tags, nil
 	}
-	for _, m := range logfmt.FindAllStringSubmatch(v, -1) {
+	for rest := v; rest != ""; {
+		m := logfmt.FindStringSubmatch(rest)
+		if m == nil {
+			return nil, badRequest("tags %q: %q must look like error=true region=eu", v, rest)
+		}
 		value := m[2]
 		if u, err := strconv.Unquote(value); err == nil {
 			value = u
 		}
 		tags[m[1]] = value
-	}
-	if v != "" && len(tags) == 0 {
-		return nil, badRequest("tags %q: must look like error=true region=eu", v)
+		rest = rest[len(m[0]):]
 	}
 	return tags, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -185,7 +186,7 @@ func TestSearch(t *testing.T) {
 	if len(found) != 2 {
 		t.Errorf("by correlation ID: %+v", found)
 	}
-	for _, bad := range []string{"", "service=x&limit=0", "service=x&limit=9999", "service=x&minDuration=long", "service=x&tags=%7Bbad", "service=x&tags=nonsense", "service=x&lookback=-1h"} {
+	for _, bad := range []string{"", "service=x&limit=0", "service=x&limit=9999", "service=x&minDuration=long", "service=x&tags=%7Bbad", "service=x&tags=nonsense", "service=x&tags=error%3Dtrue+region", "service=x&tags=%7B%22a%22:%5B%5D%7D", "service=x&lookback=-1h"} {
 		if w := do(c, "GET", "/api/traces?"+bad, ""); w.Code != 400 {
 			t.Errorf("%q: %d, want 400", bad, w.Code)
 		}
@@ -249,8 +250,68 @@ func TestDashboards(t *testing.T) {
 	if w := do(c, "GET", "/api/dashboards/nope", ""); w.Code != 404 {
 		t.Errorf("unknown: %d", w.Code)
 	}
-	broken := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Dashboards = fstest.MapFS{"bad.json": {Data: []byte("{")}} })
-	if w := do(broken, "GET", "/api/dashboards", ""); w.Code != 502 || !strings.Contains(w.Body.String(), "bad.json") {
-		t.Errorf("a damaged file: %d %s", w.Code, w.Body)
+	// A file that is damaged, or a copy, does not hide the others.
+	mixed := newConsole(t, newBackends(t), func(cfg *Config) {
+		cfg.Dashboards = fstest.MapFS{"bad.json": {Data: []byte("{")}, "a.json": {Data: []byte(`{"uid":"a","title":"A"}`)}, "copy.json": {Data: []byte(`{"uid":"a","title":"Copy"}`)}}
+	})
+	if w := do(mixed, "GET", "/api/dashboards", ""); w.Body.String() != `[{"uid":"a","title":"A","description":"","tags":[],"panels":0}]`+"\n" {
+		t.Errorf("beside a damaged file and a copy: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestTags(t *testing.T) {
+	for in, want := range map[string]map[string]string{
+		"":                                      {},
+		`error=true region="eu west"`:           {"error": "true", "region": "eu west"},
+		`{"http.status_code":503,"error":true}`: {"http.status_code": "503", "error": "true"},
+		`{"order":12345678901234567}`:           {"order": "12345678901234567"},
+	} {
+		if got, err := parseTags(in); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%s: %v, %v; want %v", in, got, err, want)
+		}
+	}
+}
+
+// A dependency that several services wait for has the rate of all of them, even
+// if the first that is asked about is idle.
+func TestRateOfADependency(t *testing.T) {
+	wait := func(caller, dependency string, rate float64) sample {
+		return sample{map[string]string{"service_name": caller, "dependency": dependency, "dependency_kind": "database"}, rate}
+	}
+	m := newMap(map[string][]sample{
+		"rate":  {{map[string]string{"service_name": "order", "operation": "Order/Place"}, 7}},
+		"waits": {wait("order", "db", 0), wait("cart", "db", 3), wait("stock", "db", 2), wait("cart", "order", 9)},
+	})
+	for _, h := range m.hops() {
+		if want := map[string]float64{"db": 5, "order": 7}[h.Name]; h.Rate != want {
+			t.Errorf("%s has the rate %v, want %v", h.Name, h.Rate, want)
+		}
+	}
+}
+
+// Where targets are scraped seldom, rates are taken over long enough to exist.
+func TestRateWindow(t *testing.T) {
+	for _, c := range []struct {
+		why, scraped string
+		want         float64
+		asked        string
+	}{
+		{"every 2 s, as the embedded Prometheus does", `{"metric":{},"value":[0,"150"]}`, 2, "[30s]"},
+		{"every 30 s", `{"metric":{},"value":[0,"10"]}`, 30, "[120s]"},
+		{"every minute", `{"metric":{},"value":[0,"5"]}`, 60, "[240s]"},
+		{"nothing is known", ``, 0, "[30s]"},
+	} {
+		b := newBackends(t)
+		b.vectors[scrapes] = c.scraped
+		console := newConsole(t, b, nil)
+		if got := decode[map[string]any](t, do(console, "GET", "/api/config", ""))["scrape_seconds"]; got != c.want {
+			t.Errorf("%s: scraped every %v s, want %v", c.why, got, c.want)
+		}
+		console.snapshot(t.Context())
+		if !slices.ContainsFunc(b.asked, func(q string) bool {
+			return strings.Contains(q, url.QueryEscape("hop_duration_seconds_count"+c.asked))
+		}) {
+			t.Errorf("%s: no rate over %s among %q", c.why, c.asked, b.asked)
+		}
 	}
 }

@@ -29,7 +29,8 @@ type History struct {
 	path string
 
 	mu      sync.Mutex
-	read    int64 // bytes of the file that records holds
+	file    os.FileInfo // what was read
+	read    int64       // bytes of it that records holds
 	records []Record
 }
 
@@ -91,27 +92,47 @@ func (h *History) Records() ([]Record, error) {
 		return nil, fmt.Errorf("read the drills: %w", err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return nil, fmt.Errorf("read the drills: %w", err)
-	} else if info.Size() < h.read { // another file, or cut
+	}
+	if h.file == nil || !os.SameFile(h.file, info) || info.Size() < h.read { // another file, or cut
 		h.read, h.records = 0, nil
 	}
+	h.file = info
 	if _, err := f.Seek(h.read, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("read the drills: %w", err)
 	}
-	lines := bufio.NewReader(io.LimitReader(f, 1<<30))
+	lines := bufio.NewReader(f)
 	for {
-		line, err := lines.ReadBytes('\n')
+		line, n, err := readLine(lines)
 		if errors.Is(err, io.EOF) {
 			return slices.Clone(h.records), nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read the drills: %w", err)
 		}
-		h.read += int64(len(line))
+		h.read += n
 		var r Record
-		if len(line) <= maxRecord && json.Unmarshal(line, &r) == nil {
+		if json.Unmarshal(line, &r) == nil {
 			h.records = append(h.records, r)
+		}
+	}
+}
+
+// readLine returns the next whole line and its length in bytes; of one longer
+// than maxRecord it keeps nothing.
+func readLine(r *bufio.Reader) (line []byte, n int64, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		n += int64(len(part))
+		if n <= maxRecord {
+			line = append(line, part...)
+		} else {
+			line = nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, n, err
 		}
 	}
 }

@@ -57,6 +57,33 @@ func TestHistoryAfterACrash(t *testing.T) {
 	}
 }
 
+func TestHistoryIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "drills.jsonl")
+	h := NewHistory(path)
+	if err := h.Append(Record{Round: Round{Round: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Records(); err != nil {
+		t.Fatal(err)
+	}
+	// Another file under its name, and a longer one, with a line beyond the bound.
+	other := NewHistory(path + ".next")
+	if err := os.WriteFile(path+".next", []byte(`{"proof":"`+strings.Repeat("x", maxRecord)+"\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		if err := other.Append(Record{Round: Round{Round: 10 + n}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(path+".next", path); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := h.Records(); err != nil || len(got) != 3 || got[0].Round.Round != 10 {
+		t.Errorf("%d records, %v: want the three of the file that is there now", len(got), err)
+	}
+}
+
 func TestUnreadableHistory(t *testing.T) {
 	c := NewCollector(NewHistory(t.TempDir())) // a folder
 	if err := testutil.CollectAndCompare(c, strings.NewReader(`
