@@ -2,6 +2,11 @@ package browsertest
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +26,7 @@ func TestConsole(t *testing.T) {
 		name string
 		run  func(*testing.T, *page, *program, string)
 	}{
-		{"first paint", firstPaint}, {"now", now}, {"keyboard", keyboard}, {"search", search}, {"hostile names", hostile},
+		{"first paint", firstPaint}, {"now", now}, {"reconnect", reconnect}, {"keyboard", keyboard}, {"search", search}, {"hostile names", hostile},
 		{"large trace", large}, {"dashboards", dashboards}, {"foreign dashboard", foreign}, {"source that is gone", gone},
 		{"spike", spike}, {"picture of a dashboard", picture}, {"drill", drill},
 	} {
@@ -79,6 +84,40 @@ func now(t *testing.T, p *page, _ *program, url string) {
 	if wide := eval[bool](p, `document.documentElement.scrollWidth > innerWidth`); wide {
 		t.Error("the page scrolls sideways")
 	}
+}
+
+// A proxy that answers for a while that the console is gone ends the browser's
+// own attempts; the page's go on.
+func reconnect(t *testing.T, p *page, _ *program, console string) {
+	behind, err := url.Parse(console)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	var back atomic.Bool
+	var refused atomic.Int32
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/live" && !back.Load() {
+			http.Error(w, "the console is gone", http.StatusBadGateway)
+			refused.Add(1)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	defer front.CloseClientConnections() // the stream
+	p.visit(front.URL + "/")
+	until(t, 20*time.Second, "the page tries again", func() error {
+		if n := refused.Load(); n < 2 {
+			return fmt.Errorf("it tried %d times", n)
+		}
+		return nil
+	})
+	p.wait(10*time.Second, ".live", "reconnecting")
+	back.Store(true)
+	p.wait(20*time.Second, ".live", "live")
+	p.wait(20*time.Second, ".node", "payment")
+	p.visit("about:blank")
 }
 
 func keyboard(t *testing.T, p *page, _ *program, url string) {

@@ -1,5 +1,5 @@
 // What the server sends; see package console.
-export interface Config { prometheus: boolean; jaeger: boolean; loki: boolean; actions: boolean }
+export interface Config { prometheus: boolean; jaeger: boolean; loki: boolean; actions: boolean; scrape_seconds: number }
 
 export interface Operation { name: string; rate: number; errors: number; p95?: number; self?: number }
 export interface Hop {

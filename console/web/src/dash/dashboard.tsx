@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { get } from "../api";
 import { clock } from "../format";
 import { go } from "../route";
-import type { DashboardInfo } from "../types";
+import type { Config, DashboardInfo } from "../types";
 import { Failure, Loading, useLoad } from "../ui/state";
 import type { Dashboard, Panel, Variable } from "./model";
 import { PanelView } from "./panel";
@@ -13,12 +13,13 @@ import { all, initial, options, shown, type Values } from "./vars";
 // Grafana's, too: var-…, from and to.
 export function DashboardView({ uid, query }: { uid: string; query: URLSearchParams }) {
   const { data, error, reload } = useLoad(uid, (signal) => get<Dashboard>(`/api/dashboards/${encodeURIComponent(uid)}`, {}, signal));
+  const config = useLoad("config", (signal) => get<Config>("/api/config", {}, signal));
   if (error) return <Failure error={error} retry={reload} />;
-  if (!data) return <Loading what="the dashboard" />;
-  return <Rendered key={uid} d={data} uid={uid} query={query} />;
+  if (!data || config.loading) return <Loading what="the dashboard" />;
+  return <Rendered key={uid} d={data} uid={uid} query={query} scrape={config.data?.scrape_seconds ?? 0} />;
 }
 
-function Rendered({ d, uid, query }: { d: Dashboard; uid: string; query: URLSearchParams }) {
+function Rendered({ d, uid, query, scrape }: { d: Dashboard; uid: string; query: URLSearchParams; scrape: number }) {
   const variables = d.templating?.list ?? [];
   const from = query.get("from") ?? d.time?.from ?? "now-15m";
   const to = query.get("to") ?? d.time?.to ?? "now";
@@ -32,7 +33,7 @@ function Rendered({ d, uid, query }: { d: Dashboard; uid: string; query: URLSear
   }, [refresh]);
   const text = query.toString();
   const values = useMemo(() => initial(variables, query), [text]);
-  const range = useMemo(() => times(from, to), [from, to, turn]);
+  const range = useMemo(() => ({ ...times(from, to), scrape }), [from, to, turn, scrape]);
   const set = (change: Record<string, string | string[]>) => {
     const q = new URLSearchParams(query);
     for (const [k, v] of Object.entries(change)) {
@@ -82,7 +83,7 @@ interface ControlProps { v: Variable; variables: Variable[]; values: Values; ran
 
 function Control({ v, variables, values, range, set }: ControlProps) {
   const key = JSON.stringify([v.name, values, range]);
-  const { data, error } = useLoad(key, () => options(v, variables, values, times(range.from, range.to)));
+  const { data, error } = useLoad(key, (signal) => options(v, variables, values, times(range.from, range.to), signal));
   const now = values[v.name] ?? [];
   const label = v.label || v.name;
   if (error) return <label title={error.message} class="bad">{label}: not available</label>;

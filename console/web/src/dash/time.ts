@@ -1,5 +1,5 @@
-// Times are seconds since 1970.
-export interface Times { from: number; to: number }
+// Times are seconds since 1970; scrape is how far the samples are apart, if known.
+export interface Times { from: number; to: number; scrape?: number }
 
 const unit: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
 

@@ -24,7 +24,7 @@ export function initial(variables: Variable[], query: URLSearchParams): Values {
 const text = (q: Variable["query"]): string => (typeof q === "string" ? q : q?.query ?? "");
 
 // options asks for what a variable may be.
-export async function options(v: Variable, variables: Variable[], values: Values, times: Times): Promise<string[]> {
+export async function options(v: Variable, variables: Variable[], values: Values, times: Times, signal: AbortSignal): Promise<string[]> {
   if (v.type === "custom" || v.type === "interval") return text(v.query).split(",").map((s) => s.trim()).filter(Boolean);
   if (v.type !== "query") return list(v.current?.value);
   const query = interpolate(v.definition || text(v.query), variables, values, times, 60);
@@ -32,7 +32,7 @@ export async function options(v: Variable, variables: Variable[], values: Values
   if (!m) throw new Error(`the variable ${v.name} asks for “${query}”; only label_values(…) is understood here`);
   const q = new URLSearchParams({ start: String(times.from), end: String(times.to) });
   if (m[1]) q.append("match[]", m[1]);
-  const answer = await get<{ data: string[] }>(`/api/prometheus/label/${encodeURIComponent(m[2]!)}/values?${q}`);
+  const answer = await get<{ data: string[] }>(`/api/prometheus/label/${encodeURIComponent(m[2]!)}/values?${q}`, {}, signal);
   let found = answer.data;
   if (v.regex) {
     const parts = /^\/(.*)\/([a-z]*)$/s.exec(v.regex);
@@ -58,7 +58,7 @@ function valueOf(v: Variable | undefined, values: string[], format: string): str
 export function interpolate(expr: string, variables: Variable[], values: Values, times: Times, step: number): string {
   const range = Math.max(1, Math.round(times.to - times.from));
   const built: Record<string, string> = {
-    __rate_interval: `${Math.max(step + 5, 20)}s`, __interval: `${step}s`, __interval_ms: String(step * 1000),
+    __rate_interval: `${Math.max(step + 5, 20, 4 * (times.scrape ?? 0))}s`, __interval: `${step}s`, __interval_ms: String(step * 1000),
     __range: `${range}s`, __range_s: String(range), __range_ms: String(range * 1000), __from: String(times.from * 1000), __to: String(times.to * 1000),
   };
   return expr.replace(/\$\{(\w+)(?::(\w+))?\}|\$(\w+)|\[\[(\w+)\]\]/g, (whole, a: string, format: string, b: string, c: string) => {
