@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/supervisor"
 )
 
 func newChaosCmd() *cobra.Command {
@@ -26,6 +27,7 @@ func newChaosCmd() *cobra.Command {
 	}
 	var dir string
 	cmd.PersistentFlags().StringVar(&dir, "dir", ".", "directory that holds .tenhop")
+	group(cmd)
 	cmd.AddCommand(newChaosInjectCmd(&dir), newChaosListCmd(&dir), newChaosClearCmd(&dir))
 	return cmd
 }
@@ -83,6 +85,11 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 			for _, in := range done {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, for %s (fault %s)\n", in.Process, describeFault(in.Fault), lasting, in.ID)
 			}
+			state, err := readState(*dir)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), afterInject(state, lasting, time.Now()))
 			return nil
 		},
 	}
@@ -95,6 +102,23 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	f.Float64Var(&percent, "percent", 100, "of the requests that match")
 	f.DurationVar(&lasting, "for", 2*time.Minute, "lifts itself afterwards")
 	return cmd
+}
+
+// Times from a fault to an answer.
+const (
+	seenAfter   = 15 * time.Second // scrapes and rules have it
+	normalAfter = time.Minute      // of traffic, before which a diagnosis is not sure what is normal
+)
+
+// afterInject says what to do next, and when.
+func afterInject(state supervisor.State, lasting time.Duration, now time.Time) string {
+	switch {
+	case state.ReadyAt == nil || now.Sub(*state.ReadyAt) < normalAfter:
+		return fmt.Sprintf("the storefront has not run for %s yet, which a diagnosis needs to know what is normal: `tenhop chaos clear`, and again then", normalAfter)
+	case lasting < 2*seenAfter:
+		return fmt.Sprintf("it is over before a diagnosis is sure to see it; %s are better", 2*seenAfter)
+	}
+	return fmt.Sprintf("ask `tenhop diagnose` in about %.0f s, before it lifts itself; `tenhop chaos clear` lifts it now", seenAfter.Seconds())
 }
 
 func describeFault(f chaos.Fault) string {

@@ -83,8 +83,8 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&dir, "dir", ".", "directory that holds .tenhop")
-	fl.StringVar(&cfg.Prometheus, "prometheus", "", "URL of Prometheus (default: the one of tenhop up)")
-	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: the one of tenhop up)")
+	fl.StringVar(&cfg.Prometheus, "prometheus", "", "URL of Prometheus (default: of what runs in this directory)")
+	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: of what runs in this directory)")
 	fl.StringVar(&cfg.Tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")

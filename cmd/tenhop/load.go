@@ -78,7 +78,7 @@ func loadTarget(cfg *load.Config, dir string) error {
 	return nil
 }
 
-// readState returns what `tenhop up` wrote in dir.
+// readState returns what `tenhop up` or `tenhop stack` runs in dir.
 func readState(dir string) (supervisor.State, error) {
 	d, err := supervisor.In(dir)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -29,7 +30,10 @@ const (
 func main() { os.Exit(run(context.Background(), os.Args[1:])) }
 
 // run runs one command line and returns its exit code.
-func run(ctx context.Context, args []string) int {
+func run(ctx context.Context, args []string) int { return runTo(ctx, os.Stderr, args) }
+
+// runTo is run with the errors told to w.
+func runTo(ctx context.Context, w io.Writer, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	// A second Ctrl-C ends the program at once.
@@ -39,21 +43,36 @@ func run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var usage *usageError
 	switch {
 	case err == nil:
 		return exitDone
 	case !begun, errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "tenhop: %v\nSee tenhop --help, or --help after a verb.\n", err)
+		fmt.Fprintf(w, "tenhop: %v\nusage: %s\nSee `%s --help`.\n", err, usageLine(cmd), cmd.CommandPath())
 		return exitUsage
 	case errors.Is(err, errReported):
 		return exitFailed
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return exitFailed
 	}
-	fmt.Fprintf(os.Stderr, "tenhop: %v\n", err)
+	fmt.Fprintf(w, "tenhop: %v\n", err)
 	return exitFailed
+}
+
+// usageLine is one line on how a command is called.
+func usageLine(cmd *cobra.Command) string {
+	if cmd.HasSubCommands() {
+		return cmd.CommandPath() + " COMMAND [flags]"
+	}
+	return cmd.UseLine()
+}
+
+// group makes a command that only holds others: without one of them it is help,
+// with an unknown one wrong use.
+func group(cmd *cobra.Command) {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // newRootCmd makes the whole command line.

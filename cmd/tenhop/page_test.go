@@ -7,8 +7,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/supervisor"
 )
 
 //go:generate go test -run TestCommandPage -update .
@@ -88,6 +91,8 @@ func TestExitCodes(t *testing.T) {
 		{"a size without a number", []string{"up", "--trace-memory", "MiB"}, exitUsage},
 		{"a service that does not exist", []string{"service", "paymint"}, exitUsage},
 		{"a part that does not exist", []string{"stack", "jeager"}, exitUsage},
+		{"a verb of a group that does not exist", []string{"chaos", "injct"}, exitUsage},
+		{"a group without a verb is help", []string{"slo"}, exitDone},
 		{"an endpoint that does not exist", []string{"stack", "--listen", "jeager=127.0.0.1:1"}, exitUsage},
 		{"a port that cannot be", []string{"stack", "--listen", "jaeger=127.0.0.1:99999"}, exitUsage},
 		{"no kind of fault", []string{"chaos", "inject", "payment"}, exitUsage},
@@ -105,5 +110,41 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("tenhop %s: exit code %d, want %d", strings.Join(c.args, " "), got, c.want)
 			}
 		})
+	}
+}
+
+// TestUsageErrors: what is wrong comes first, then how the command is called.
+func TestUsageErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"chaos inject":       "tenhop: accepts 1 arg(s), received 0\nusage: tenhop chaos inject SERVICE [flags]\nSee `tenhop chaos inject --help`.\n",
+		"chaos injct":        "tenhop: unknown command \"injct\" for \"tenhop chaos\"\nusage: tenhop chaos COMMAND [flags]\nSee `tenhop chaos --help`.\n",
+		"up --replicas x":    "tenhop: --replicas \"x\": must be SERVICE=NUMBER, such as payment=3\nusage: tenhop up [flags]\nSee `tenhop up --help`.\n",
+		"diagnose --sinc 5m": "tenhop: unknown flag: --sinc\nusage: tenhop diagnose [flags]\nSee `tenhop diagnose --help`.\n",
+		"frobnicate":         "tenhop: unknown command \"frobnicate\" for \"tenhop\"\nusage: tenhop COMMAND [flags]\nSee `tenhop --help`.\n",
+	} {
+		var b strings.Builder
+		if code := runTo(t.Context(), &b, strings.Fields(args)); code != exitUsage || b.String() != want {
+			t.Errorf("tenhop %s: %d\n%s\nwant\n%s", args, code, b.String(), want)
+		}
+	}
+}
+
+// TestAfterInject: the hint fits what the diagnosis will see.
+func TestAfterInject(t *testing.T) {
+	now := time.Now()
+	early, late := now.Add(-20*time.Second), now.Add(-10*time.Minute)
+	for _, c := range []struct {
+		ready   *time.Time
+		lasting time.Duration
+		want    string
+	}{
+		{&late, 2 * time.Minute, "ask `tenhop diagnose` in about 15 s"},
+		{&late, 10 * time.Second, "over before a diagnosis is sure to see it"},
+		{&early, 2 * time.Minute, "has not run for 1m0s yet"},
+		{nil, 2 * time.Minute, "has not run for 1m0s yet"},
+	} {
+		if got := afterInject(supervisor.State{ReadyAt: c.ready}, c.lasting, now); !strings.Contains(got, c.want) {
+			t.Errorf("%v, %v: %q, want %q", c.ready, c.lasting, got, c.want)
+		}
 	}
 }

@@ -11,9 +11,11 @@ import (
 
 func newSLOCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "slo",
-		Short: "Work with service level objectives",
+		Use:     "slo",
+		Short:   "Work with service level objectives",
+		Example: "  tenhop slo generate alerts/slo/storefront.yaml > rules.yaml",
 	}
+	group(cmd)
 	cmd.AddCommand(newSLOGenerateCmd())
 	return cmd
 }

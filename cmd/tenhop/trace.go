@@ -30,7 +30,8 @@ func newTraceCmd() *cobra.Command {
 		Long: `Draw one request as a waterfall: each hop's own work told apart from its waiting,
 time in queues as segments of their own, the critical path marked.
 
-Without --jaeger the traces are those of ` + "`tenhop up`" + ` in this directory.`,
+Without --jaeger the traces are those of what runs in this directory,
+` + "`tenhop up` or `tenhop stack`" + `.`,
 		Example: `  tenhop trace --slowest
   tenhop trace --slowest --operation 'GET /search' --since 1h
   tenhop trace 4bf92f3577b34da6a3ce929d0e0e4736
