@@ -3,7 +3,6 @@ package amqpmw
 import (
 	"errors"
 	"strconv"
-	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -21,10 +20,6 @@ func WithTelemetry(t *hop.Telemetry) Option { return messaging.WithTelemetry(t) 
 // WithChaos lets faults be injected into handlers; a nil Injector injects none.
 func WithChaos(i *chaos.Injector) Option { return messaging.WithChaos(i) }
 
-// WithQueue names the queue that a handler serves, which no delivery tells: needed
-// where several queues are bound to one exchange.
-func WithQueue(name string) Option { return messaging.WithQueue(name) }
-
 // ErrNacked is what Publish returns for a message that the broker did not
 // confirm: it refused the message, or the channel closed before it answered.
 var ErrNacked = errors.New("amqpmw: the broker did not confirm the message")
@@ -39,8 +34,6 @@ var system = messaging.System{Name: "rabbitmq", ErrorType: func(err error) strin
 		return "AMQP_" + strconv.Itoa(broker.Code)
 	}
 	return ""
-}, Generated: func(destination string) bool {
-	return strings.HasPrefix(destination, "amq.gen-") || strings.HasPrefix(destination, "amq.rabbitmq.reply-to")
 }}
 
 // destination is what a message belongs to in names and labels.

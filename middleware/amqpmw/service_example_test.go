@@ -25,9 +25,6 @@ func Example_service() {
 	if err := ch.Confirm(false); err != nil { // Publish then waits for the broker
 		log.Fatal(err)
 	}
-	if err := ch.Qos(32, 0, false); err != nil { // otherwise the broker sends all there is
-		log.Fatal(err)
-	}
 	deliveries, err := ch.Consume("shipping", "", false, false, false, false, nil)
 	if err != nil {
 		log.Fatal(err)
@@ -35,11 +32,10 @@ func Example_service() {
 	publisher := amqpmw.NewPublisher(ch)
 	handle := amqpmw.Handler(func(ctx context.Context, d amqp.Delivery) error {
 		if err := publisher.Publish(ctx, "shipments", "created", false, false, amqp.Publishing{Body: d.Body}); err != nil {
-			// Once more; after that to the queue's dead-letter exchange, if it has one.
-			return errors.Join(err, d.Nack(false, !d.Redelivered))
+			return errors.Join(err, d.Nack(false, true))
 		}
 		return d.Ack(false)
-	}, amqpmw.WithQueue("shipping"))
+	})
 	http.Handle("GET /metrics", hop.Default().MetricsHandler())
 	go func() { log.Print(http.ListenAndServe(":9100", nil)) }()
 	for d := range deliveries {

@@ -19,7 +19,7 @@ type Outcome struct {
 	Level     zerolog.Level // of the log line
 	Message   string        // of the log line
 	Quiet     bool          // no log line
-	Unmetered bool          // neither the hop_* families nor Series
+	Unmetered bool          // no hop_* families
 	Series    *Series       // of the transport's own histogram, which a Hop observes before its span ends; may be nil
 
 	// StatusCode and StatusName are the transport's status in the log line: the
@@ -30,13 +30,9 @@ type Outcome struct {
 
 	Status    func(*zerolog.Event) // adds further fields to the log line
 	Attrs     []attribute.KeyValue // known only at the end; room for four more spares an allocation
-	Queued    bool                 // a message that waited in a queue
-	QueueWait time.Duration        // how long it waited; UnknownWait, as anything below 0, when nothing tells
+	QueueWait time.Duration        // of a queued message; 0 otherwise
+	Queued    bool
 }
-
-// UnknownWait is the QueueWait of a message that does not say when it was
-// produced. No signal shows it: 0 s would be a measurement.
-const UnknownWait time.Duration = -1
 
 // Timing is what a hop measured of itself.
 type Timing struct{ Duration, Self time.Duration }
@@ -92,9 +88,7 @@ func (h *Hop) observe(out *Outcome, tm Timing, now time.Time, op, entry string, 
 	}
 	if out.Queued {
 		queue, completion := s.queued(f)
-		if out.QueueWait >= 0 {
-			take(queue, out.QueueWait)
-		}
+		take(queue, out.QueueWait)
 		take(completion, now.Sub(h.carried.start))
 	}
 	if out.Series != nil {
@@ -153,7 +147,7 @@ func (h *Hop) log(out *Outcome, tm Timing, op string) {
 	case out.StatusName != "":
 		e = e.Str("status", out.StatusName)
 	}
-	if out.Queued && out.QueueWait >= 0 && out.Status == nil {
+	if out.Queued && out.Status == nil {
 		e = logMs(e, "queue_wait_ms", out.QueueWait)
 	}
 	if out.Status != nil {

@@ -33,7 +33,6 @@ const (
 	AttrRPCStatus          = semconv.RPCResponseStatusCodeKey
 	AttrMessagingSystem    = semconv.MessagingSystemKey
 	AttrMessagingTopic     = semconv.MessagingDestinationNameKey
-	AttrMessagingTemporary = semconv.MessagingDestinationTemporaryKey
 	AttrMessagingPartition = semconv.MessagingDestinationPartitionIDKey
 	AttrMessagingOperation = semconv.MessagingOperationNameKey
 	AttrMessagingType      = semconv.MessagingOperationTypeKey

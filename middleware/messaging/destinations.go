@@ -28,7 +28,6 @@ type destinations struct {
 }
 
 type destination struct {
-	given     string // by the message, unless it stands for several
 	name      string // label value
 	operation string // "process orders.placed"
 	attrs     *hop.FixedAttributes
@@ -38,9 +37,6 @@ type destination struct {
 
 // of returns the destination, or the one that stands for all beyond the bound.
 func (ds *destinations) of(name string) *destination {
-	if ds.system.Generated != nil && ds.system.Generated(name) {
-		name = temporary
-	}
 	ds.mu.RLock()
 	d := ds.known[name]
 	ds.mu.RUnlock()
@@ -58,13 +54,9 @@ func (ds *destinations) of(name string) *destination {
 			return d
 		}
 	}
-	d = &destination{given: name, name: name}
-	if ds.verb == verbProcess && ds.queue != "" && ds.queue != name && name != temporary && name != hop.Overflow {
-		d.name = name + ":" + ds.queue
-	}
-	d.operation, d.attrs = ds.verb+" "+d.name, ds.attributes(d.name, ds.verb)
+	d = &destination{name: name, operation: ds.verb + " " + name, attrs: ds.attributes(name, ds.verb)}
 	if ds.active != nil {
-		d.active = ds.active.WithLabelValues(d.name)
+		d.active = ds.active.WithLabelValues(name)
 	}
 	if ds.known == nil {
 		ds.known = map[string]*destination{}
@@ -85,8 +77,6 @@ func (ds *destinations) seriesOf(d *destination, errorType string) *hop.Series {
 	return s
 }
 
-const canceled = "canceled"
-
 // errorType is error.type: the broker's error code, what ended the context, or
 // the type of the innermost error. An error's text is of no use as a label.
 func (c *config) errorType(err error) string {
@@ -100,7 +90,7 @@ func (c *config) errorType(err error) string {
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return canceled
+		return "canceled"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	}

@@ -13,15 +13,7 @@ type System struct {
 
 	// ErrorType names the broker's own errors; "" for any other. It may be nil.
 	ErrorType func(error) string
-
-	// Generated recognizes names that the broker made up, such as that of a reply
-	// queue: they share the name (temporary) in labels. It may be nil.
-	Generated func(destination string) bool
 }
-
-// temporary stands for generated names, as {destination} of the semantic
-// conventions for messaging spans does.
-const temporary = "(temporary)"
 
 // Option sets one thing of a Producer or a Consumer.
 type Option func(*config)
@@ -31,7 +23,6 @@ type config struct {
 	telemetry *hop.Telemetry
 	chaos     *chaos.Injector
 	group     string
-	queue     string
 }
 
 // WithTelemetry sets what to report to; hop.Default otherwise.
@@ -47,11 +38,6 @@ func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i 
 
 // WithConsumerGroup names the consumer group on the process spans.
 func WithConsumerGroup(name string) Option { return func(c *config) { c.group = name } }
-
-// WithQueue names the queue that a consumer reads, where several are bound to one
-// destination, as to an exchange of RabbitMQ: operation and labels then name
-// <destination>:<queue>. Producers ignore it.
-func WithQueue(name string) Option { return func(c *config) { c.queue = name } }
 
 func configure(system System, opts []Option) config {
 	c := config{system: system}
@@ -79,9 +65,6 @@ func must[T any](v T, err error) T {
 func (c *config) attributes(destination, operation string) *hop.FixedAttributes {
 	a := []attribute.KeyValue{hop.AttrMessagingSystem.String(c.system.Name), hop.AttrMessagingTopic.String(destination),
 		hop.AttrMessagingOperation.String(operation), hop.AttrMessagingType.String(operation)}
-	if destination == temporary {
-		a = append(a, hop.AttrMessagingTemporary.Bool(true))
-	}
 	if operation == verbProcess && c.group != "" {
 		a = append(a, hop.AttrMessagingGroup.String(c.group))
 	}

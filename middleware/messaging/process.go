@@ -47,7 +47,6 @@ type Processing struct {
 	consumer    *Consumer
 	destination *destination
 	hop         hop.Hop
-	ctx         context.Context // of the caller: tells a shutdown from a failure
 	attrs       [2]attribute.KeyValue
 	waited      time.Duration
 }
@@ -68,7 +67,7 @@ func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery
 
 // ProcessBatch runs fn on a batch of messages, each as describe has it, within one span that links to the producers'
 // spans: a batch belongs to no single request. The queue wait is that of the
-// message that is known to have waited longest; batches of several destinations count under
+// message that waited longest; batches of several destinations count under
 // _OTHER.
 func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe func(*M) Delivery, fn func(context.Context, []M) error) (err error) {
 	if len(batch) == 0 {
@@ -115,10 +114,6 @@ func inject[M any](ctx context.Context, c *Consumer, p *Processing, m M) error {
 	return c.destinations.chaos.Apply(ctx, p.destination.operation, m)
 }
 
-// maxSkew is how far the clocks of two machines may disagree: a time further
-// ahead is none.
-const maxSkew = 24 * time.Hour
-
 // known tells whether a message says when it was produced: brokers write 0 or
 // -1 ms for one that does not.
 func known(produced time.Time) bool { return produced.Unix() > 0 }
@@ -126,19 +121,16 @@ func known(produced time.Time) bool { return produced.Unix() > 0 }
 // begin starts the hop. The two attributes follow at its end: a slice of
 // attributes that is only doubled once is cheaper.
 func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) context.Context {
-	p.ctx = ctx
-	p.consumer, p.destination, p.attrs, p.waited = c, c.destinations.of(d.Destination), d.Attributes, hop.UnknownWait
+	p.consumer, p.destination, p.attrs = c, c.destinations.of(d.Destination), d.Attributes
 	in := hop.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
 		Fixed: p.destination.attrs, Carrier: d.Carrier, Async: true}
-	if d.Destination != p.destination.given { // generated, or beyond the bound of names, which spans do not need
+	if d.Destination != p.destination.name { // beyond the bound of names, which spans do not need
 		in.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(d.Destination)}
 	}
 	ctx = c.destinations.telemetry.BeginInto(ctx, &p.hop, &in)
 	p.destination.active.Inc()
 	if known(d.Produced) {
-		if waited := p.hop.Start().Sub(d.Produced); waited > -maxSkew {
-			p.waited = max(waited, 0)
-		}
+		p.waited = max(p.hop.Start().Sub(d.Produced), 0) // clocks of two machines may disagree
 	}
 	return ctx
 }
@@ -169,22 +161,13 @@ func (p *Processing) end(err error, panicked any) {
 	} else {
 		out.ErrorType = ds.errorType(err)
 	}
-	switch {
-	case out.ErrorType == "":
-	case out.ErrorType == canceled && errors.Is(p.ctx.Err(), context.Canceled):
-		// The consumer is told to stop, as before a rebalance: the message comes
-		// again, and nothing has failed.
-		out.StatusName = canceled
-	default:
+	if out.ErrorType != "" {
 		out.Failed, out.Level, out.StatusName = true, zerolog.ErrorLevel, "error"
 	}
 	if p.hop.Span().IsRecording() {
 		room := hop.BorrowAttributes()
 		defer room.Return()
-		out.Attrs = room[:0]
-		if p.waited >= 0 {
-			out.Attrs = append(out.Attrs, attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
-		}
+		out.Attrs = append(room[:0], attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
 		for _, a := range p.attrs {
 			if a.Key != "" {
 				out.Attrs = append(out.Attrs, a)

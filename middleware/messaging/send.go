@@ -42,7 +42,7 @@ func (p *Producer) Begin(ctx context.Context, s *Sending, destination string, c 
 	s.producer, s.destination = p, p.destinations.of(destination)
 	out := hop.Outgoing{SpanName: s.destination.operation, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true,
 		Fixed: s.destination.attrs, Attributes: attrs}
-	if destination != s.destination.given { // generated, or beyond the bound of names, which spans do not need
+	if destination != s.destination.name { // beyond the bound of names, which spans do not need
 		out.Attributes = append(out.Attributes[:len(attrs):len(attrs)], hop.AttrMessagingTopic.String(destination))
 	}
 	called, call := p.destinations.telemetry.BeginCall(ctx, out)
@@ -67,13 +67,7 @@ func (s *Sending) End(err error, attrs ...attribute.KeyValue) {
 }
 
 // Wait counts what follows, until the call's End, as the hop's wait for the
-// destination, under the name that it has in the producer's labels.
-func (p *Producer) Wait(ctx context.Context, destination string) hop.Call {
-	return Wait(ctx, p.destinations.of(destination).name)
-}
-
-// Wait is Producer.Wait without a Producer: the name is used as it is, so there
-// must be few.
+// destination.
 func Wait(ctx context.Context, destination string) hop.Call {
 	return hop.StartCall(ctx, hop.Dependency{Name: destination, Kind: hop.KindProduce})
 }

@@ -17,16 +17,14 @@ import (
 type sending struct {
 	messaging.Sending
 	carrier  produced
-	metadata any       // the user's
-	stamped  time.Time // zero when the timestamp is the user's
+	metadata any // the user's
 }
 
 func begin(ctx context.Context, p *messaging.Producer, m *sarama.ProducerMessage) *sending {
-	s := &sending{carrier: produced{message: m}, metadata: m.Metadata}
 	if m.Timestamp.IsZero() {
-		s.stamped = time.Now() // the queue wait starts here, not when a batch is cut
-		m.Timestamp = s.stamped
+		m.Timestamp = time.Now() // the queue wait starts here, not when a batch is cut
 	}
+	s := &sending{carrier: produced{message: m}, metadata: m.Metadata}
 	p.Begin(ctx, &s.Sending, m.Topic, &s.carrier)
 	m.Metadata = s
 	return s
@@ -34,9 +32,6 @@ func begin(ctx context.Context, p *messaging.Producer, m *sarama.ProducerMessage
 
 func (s *sending) end(m *sarama.ProducerMessage, err error) {
 	m.Metadata = s.metadata
-	if err != nil && m.Timestamp.Equal(s.stamped) {
-		m.Timestamp = time.Time{} // whoever sends the message again starts another wait
-	}
 	if err != nil {
 		s.End(err)
 		return
@@ -65,7 +60,7 @@ func NewSyncProducer(p sarama.SyncProducer, opts ...Option) *SyncProducer {
 // under the topic's name. Sarama cannot be interrupted: the end of ctx does not
 // end the wait.
 func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessage) (partition int32, offset int64, err error) {
-	defer p.measured.Wait(ctx, m.Topic).End()
+	defer messaging.Wait(ctx, m.Topic).End()
 	s := begin(ctx, p.measured, m)
 	partition, offset, err = p.producer.SendMessage(m)
 	s.end(m, err)
@@ -78,7 +73,7 @@ func (p *SyncProducer) SendMessages(ctx context.Context, messages []*sarama.Prod
 	if len(messages) == 0 {
 		return nil
 	}
-	defer p.measured.Wait(ctx, messages[0].Topic).End()
+	defer messaging.Wait(ctx, messages[0].Topic).End()
 	sendings := make([]*sending, len(messages))
 	for i, m := range messages {
 		sendings[i] = begin(ctx, p.measured, m)
@@ -163,7 +158,7 @@ func (a *AsyncProducer) Send(ctx context.Context, m *sarama.ProducerMessage) err
 		return nil
 	default:
 	}
-	defer a.measured.Wait(ctx, m.Topic).End()
+	defer messaging.Wait(ctx, m.Topic).End()
 	select {
 	case a.producer.Input() <- m:
 		return nil
