@@ -30,8 +30,8 @@ type Outcome struct {
 
 	Status    func(*zerolog.Event) // adds further fields to the log line
 	Attrs     []attribute.KeyValue // known only at the end; room for four more spares an allocation
-	QueueWait time.Duration        // of a queued message; 0 otherwise
-	Queued    bool
+	Queued    bool                 // the message came from a queue
+	QueueWait time.Duration        // how long a queued message waited; negative when that is unknown
 }
 
 // Timing is what a hop measured of itself.
@@ -87,9 +87,10 @@ func (h *Hop) observe(out *Outcome, tm Timing, now time.Time, op, entry string, 
 		take(s.waitFor(f, slots[i].dep), slots[i].waited)
 	}
 	if out.Queued {
-		queue, completion := s.queued(f)
-		take(queue, out.QueueWait)
-		take(completion, now.Sub(h.carried.start))
+		if out.QueueWait >= 0 {
+			take(s.resolved(&s.queue, f.queue), out.QueueWait)
+		}
+		take(s.resolved(&s.completion, f.completion), now.Sub(h.carried.start))
 	}
 	if out.Series != nil {
 		take(out.Series, tm.Duration)
@@ -147,7 +148,7 @@ func (h *Hop) log(out *Outcome, tm Timing, op string) {
 	case out.StatusName != "":
 		e = e.Str("status", out.StatusName)
 	}
-	if out.Queued && out.Status == nil {
+	if out.Queued && out.QueueWait >= 0 && out.Status == nil {
 		e = logMs(e, "queue_wait_ms", out.QueueWait)
 	}
 	if out.Status != nil {

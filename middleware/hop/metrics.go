@@ -190,16 +190,14 @@ func (f *families) ofHop(l hopLabels) *hopSeries {
 	return s
 }
 
-// queued resolves the series that only messages of a queue have.
-func (s *hopSeries) queued(f *families) (queue, completion *Series) {
-	if queue, completion = s.queue.Load(), s.completion.Load(); queue != nil && completion != nil {
-		return queue, completion
+// resolved is a series that only messages of a queue have, kept once it is known.
+func (s *hopSeries) resolved(kept *atomic.Pointer[Series], family *Histogram) *Series {
+	if have := kept.Load(); have != nil {
+		return have
 	}
-	key := labelValues{s.labels.operation, s.labels.entry}
-	queue, completion = f.queue.resolve(key), f.completion.resolve(key)
-	s.queue.Store(queue)
-	s.completion.Store(completion)
-	return queue, completion
+	series := family.resolve(labelValues{s.labels.operation, s.labels.entry})
+	kept.Store(series)
+	return series
 }
 
 // waitFor resolves the series of a wait.

@@ -239,7 +239,7 @@ func TestHostileHeadersDoNoHarm(t *testing.T) {
 		}
 	}
 	for _, s := range rec.Spans() {
-		if id := s.Attributes["correlation_id"]; s.Parent.IsValid() || len(id) != 36 || s.Attributes["hop.queue_wait_ms"] != "0" {
+		if id := s.Attributes["correlation_id"]; s.Parent.IsValid() || len(id) != 36 || s.Attributes["hop.queue_wait_ms"] != "" {
 			t.Errorf("parent %v, attributes %v", s.Parent, s.Attributes)
 		}
 	}

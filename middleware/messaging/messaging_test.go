@@ -66,33 +66,68 @@ func TestDestinationsBeyondTheBoundShareASeries(t *testing.T) {
 	}
 }
 
-// Brokers write -1 ms or 0 for a message without a time; decades of queue wait
-// would drown every sum.
+// Brokers write -1 ms or 0 for a message without a time. That is not a wait of
+// nothing: it is in no signal, where a clock ahead of ours is a wait of 0.
 func TestUnknownTimeIsNoQueueWait(t *testing.T) {
 	for _, c := range []struct {
 		why      string
-		produced time.Time
-		least    float64
+		produced []time.Time // of one message, or of a batch
+		known    bool
+		least    float64 // ms
 		most     float64
 	}{
-		{"the zero time", time.Time{}, 0, 0},
-		{"Kafka's -1", time.UnixMilli(-1), 0, 0},
-		{"an AMQP 0", time.Unix(0, 0), 0, 0},
-		{"a clock ahead of ours", time.Now().Add(time.Hour), 0, 0},
-		{"a minute ago", time.Now().Add(-time.Minute), 60_000, 3_600_000},
+		{"the zero time", []time.Time{{}}, false, 0, 0},
+		{"Kafka's -1", []time.Time{time.UnixMilli(-1)}, false, 0, 0},
+		{"an AMQP 0", []time.Time{time.Unix(0, 0)}, false, 0, 0},
+		{"a clock ahead of ours", []time.Time{time.Now().Add(time.Hour)}, true, 0, 0},
+		{"a minute ago", []time.Time{time.Now().Add(-time.Minute)}, true, 60_000, 3_600_000},
+		{"a batch that knows nothing", []time.Time{{}, time.UnixMilli(-1)}, false, 0, 0},
+		{"a batch of which one knows", []time.Time{{}, time.Now().Add(-time.Minute), time.UnixMilli(-1)}, true, 60_000, 3_600_000},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			rec := mwtest.New(t)
 			consumer := messaging.NewConsumer(system, messaging.WithTelemetry(rec.Telemetry))
-			d := messaging.Delivery{Destination: "orders", Produced: c.produced, Carrier: propagation.MapCarrier{}}
-			if err := process(t.Context(), consumer, d, func(context.Context, string) error { return nil }); err != nil {
+			describe := func(produced *time.Time) messaging.Delivery {
+				return messaging.Delivery{Destination: "orders", Produced: *produced, Carrier: propagation.MapCarrier{}}
+			}
+			var err error
+			if len(c.produced) == 1 {
+				err = process(t.Context(), consumer, describe(&c.produced[0]), func(context.Context, string) error { return nil })
+			} else {
+				err = messaging.ProcessBatch(t.Context(), consumer, c.produced, describe, func(context.Context, []time.Time) error { return nil })
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
-			text := rec.Spans()[0].Attributes["hop.queue_wait_ms"]
-			if got, err := strconv.ParseFloat(text, 64); err != nil || got < c.least || got > c.most {
-				t.Errorf("queue wait %q ms", text)
+			text, inSpan := rec.Spans()[0].Attributes["hop.queue_wait_ms"]
+			logged, inLog := rec.Lines()[0]["queue_wait_ms"].(float64)
+			observed := rec.Count("hop_queue_wait_seconds")
+			if inSpan != c.known || inLog != c.known || (observed == 1) != c.known {
+				t.Fatalf("in the span %t, in the log %t, %d observed; known is %t", inSpan, inLog, observed, c.known)
+			}
+			if n := rec.Count("hop_completion_duration_seconds"); n != 1 {
+				t.Errorf("%d completions", n)
+			}
+			if !c.known {
+				return
+			}
+			if got, err := strconv.ParseFloat(text, 64); err != nil || got != logged || got < c.least || got > c.most {
+				t.Errorf("queue wait %q ms in the span, %v in the log", text, logged)
 			}
 		})
+	}
+}
+
+// The commit of a row is as unknown as a message's time.
+func TestUnknownCommitIsNoPublishWait(t *testing.T) {
+	rec := mwtest.New(t)
+	messaging.PublishWait(t.Context(), rec.Telemetry, "orders", time.Time{})
+	if n := rec.Count("hop_queue_wait_seconds"); n != 0 {
+		t.Errorf("%d waits", n)
+	}
+	messaging.PublishWait(t.Context(), rec.Telemetry, "orders", time.Now())
+	if n := rec.Count("hop_queue_wait_seconds", "operation", "publish orders"); n != 1 {
+		t.Errorf("%d waits, want 1", n)
 	}
 }
 

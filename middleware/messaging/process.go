@@ -33,13 +33,16 @@ func NewConsumer(system System, opts ...Option) *Consumer {
 // Delivery is what a Consumer needs to know of a message.
 type Delivery struct {
 	Destination string
-	Produced    time.Time                  // the queue wait runs from here; at or before 1970 means unknown
+	Produced    time.Time                  // the queue wait runs from here; at or before 1970 means unknown: then none is reported
 	Carrier     propagation.TextMapCarrier // its headers
 
 	// Attributes are two further ones of the span, such as partition and
 	// offset; those without a key are left out.
 	Attributes [2]attribute.KeyValue
 }
+
+// unknown is the queue wait of a message that does not say when it was produced.
+const unknown = time.Duration(-1)
 
 // Processing is what one message, or one batch, needs beyond its Delivery. The
 // zero Processing is for one message.
@@ -48,7 +51,7 @@ type Processing struct {
 	destination *destination
 	hop         hop.Hop
 	attrs       [2]attribute.KeyValue
-	waited      time.Duration
+	waited      time.Duration // or unknown
 }
 
 // Process runs fn on a message, within a span that is the child of its
@@ -67,7 +70,7 @@ func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery
 
 // ProcessBatch runs fn on a batch of messages, each as describe has it, within one span that links to the producers'
 // spans: a batch belongs to no single request. The queue wait is that of the
-// message that waited longest; batches of several destinations count under
+// message that waited longest of those that say when they were produced; batches of several destinations count under
 // _OTHER.
 func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe func(*M) Delivery, fn func(context.Context, []M) error) (err error) {
 	if len(batch) == 0 {
@@ -129,6 +132,7 @@ func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) contex
 	}
 	ctx = c.destinations.telemetry.BeginInto(ctx, &p.hop, &in)
 	p.destination.active.Inc()
+	p.waited = unknown
 	if known(d.Produced) {
 		p.waited = max(p.hop.Start().Sub(d.Produced), 0) // clocks of two machines may disagree
 	}
@@ -167,7 +171,10 @@ func (p *Processing) end(err error, panicked any) {
 	if p.hop.Span().IsRecording() {
 		room := hop.BorrowAttributes()
 		defer room.Return()
-		out.Attrs = append(room[:0], attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
+		out.Attrs = room[:0]
+		if p.waited != unknown {
+			out.Attrs = append(out.Attrs, attrQueueWait.Float64(float64(p.waited.Microseconds())/1000))
+		}
 		for _, a := range p.attrs {
 			if a.Key != "" {
 				out.Attrs = append(out.Attrs, a)
