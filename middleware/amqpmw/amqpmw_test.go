@@ -53,6 +53,18 @@ func TestHostileHeadersDoNoHarm(t *testing.T) {
 	}
 }
 
+func TestGeneratedQueueNamesAreOne(t *testing.T) {
+	for _, queue := range []string{"amq.gen-JzTY20BRgKO-HjmUJj0wLg", "amq.rabbitmq.reply-to.g1h2AAx.8Q=="} {
+		s := handled(t, mwtest.New(t), amqp.Delivery{RoutingKey: queue})
+		if s.Name != "process (temporary)" || s.Attributes["messaging.destination.name"] != queue {
+			t.Errorf("span %q of %v", s.Name, s.Attributes)
+		}
+	}
+	if s := handled(t, mwtest.New(t), amqp.Delivery{Exchange: "amq.topic"}); s.Name != "process amq.topic" {
+		t.Errorf("span %q", s.Name)
+	}
+}
+
 func TestTraceOfOtherPublishers(t *testing.T) {
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for why, headers := range map[string]amqp.Table{

@@ -3,6 +3,7 @@ package amqpmw
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -34,7 +35,13 @@ var system = messaging.System{Name: "rabbitmq", ErrorType: func(err error) strin
 		return "AMQP_" + strconv.Itoa(broker.Code)
 	}
 	return ""
-}}
+}, Temporary: temporary}
+
+// temporary tells queues that the broker named: exclusive ones declared without
+// a name, and the pseudo-queues of direct reply-to.
+func temporary(queue string) bool {
+	return strings.HasPrefix(queue, "amq.gen-") || strings.HasPrefix(queue, "amq.rabbitmq.reply-to")
+}
 
 // destination is what a message belongs to in names and labels.
 func destination(exchange, key string) string {

@@ -32,7 +32,7 @@ func NewPublisher(ch *amqp.Channel, opts ...Option) *Publisher {
 // one; its table of headers is not written to.
 func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory, immediate bool, msg amqp.Publishing) error {
 	name := destination(exchange, key)
-	defer messaging.Wait(ctx, name).End()
+	defer system.Wait(ctx, name).End()
 	msg.Headers = copied(msg.Headers)
 	if msg.Timestamp.IsZero() {
 		msg.Timestamp = time.Now()

@@ -33,6 +33,9 @@ const (
 	AttrRPCStatus          = semconv.RPCResponseStatusCodeKey
 	AttrMessagingSystem    = semconv.MessagingSystemKey
 	AttrMessagingTopic     = semconv.MessagingDestinationNameKey
+	AttrMessagingTemplate  = semconv.MessagingDestinationTemplateKey
+	AttrMessagingTemporary = semconv.MessagingDestinationTemporaryKey
+	AttrMessagingAnonymous = semconv.MessagingDestinationAnonymousKey
 	AttrMessagingPartition = semconv.MessagingDestinationPartitionIDKey
 	AttrMessagingOperation = semconv.MessagingOperationNameKey
 	AttrMessagingType      = semconv.MessagingOperationTypeKey

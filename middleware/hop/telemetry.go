@@ -36,7 +36,8 @@ type Telemetry struct {
 	sampling    *LogSampling
 	kinds       [trace.SpanKindConsumer + 1]trace.SpanStartOption
 	families    *families
-	entries     entrySet
+	entries     nameSet // taken over from callers
+	queues      nameSet // see Destination
 }
 
 // Option sets one thing of a Telemetry.
@@ -175,6 +176,8 @@ func New(opts ...Option) (*Telemetry, error) {
 		c.propagator = propagation.TraceContext{}
 	}
 	t := &Telemetry{
+		entries:     nameSet{limit: maxEntries},
+		queues:      nameSet{limit: maxDestinations},
 		service:     c.service,
 		tracer:      c.provider.Tracer(scope, trace.WithSchemaURL(SchemaURL)),
 		propagator:  c.propagator,
@@ -259,36 +262,4 @@ func (t *Telemetry) MetricsHandler() http.Handler {
 		EnableOpenMetrics: true,
 		ErrorHandling:     promhttp.ContinueOnError,
 	})
-}
-
-// entrySet caps the distinct entries that a process takes over from callers.
-type entrySet struct {
-	mu   sync.RWMutex
-	seen map[string]string
-}
-
-const maxEntries = 100
-
-// intern returns the entry as a bounded label value.
-func (e *entrySet) intern(entry string) string {
-	e.mu.RLock()
-	v, ok := e.seen[entry]
-	full := len(e.seen) >= maxEntries
-	e.mu.RUnlock()
-	if ok {
-		return v
-	}
-	if full {
-		return Overflow
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.seen == nil {
-		e.seen = map[string]string{}
-	}
-	if len(e.seen) >= maxEntries {
-		return Overflow
-	}
-	e.seen[entry] = entry
-	return entry
 }

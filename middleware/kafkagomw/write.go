@@ -71,7 +71,7 @@ func (w *Writer) WriteMessages(ctx context.Context, messages ...kafka.Message) e
 	if len(messages) == 0 {
 		return w.Writer.WriteMessages(ctx)
 	}
-	defer messaging.Wait(ctx, w.topic(&messages[0])).End()
+	defer system.Wait(ctx, w.topic(&messages[0])).End()
 	messages = slices.Clone(messages)
 	sendings := make([]*sending, len(messages))
 	now := time.Now()

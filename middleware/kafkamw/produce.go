@@ -60,7 +60,7 @@ func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 // the hop's, under the topic's name. The client needs ClientOptions for the
 // record to have a span.
 func Produce(ctx context.Context, cl *kgo.Client, r *kgo.Record) error {
-	wait := messaging.Wait(ctx, r.Topic)
+	wait := system.Wait(ctx, r.Topic)
 	defer wait.End()
 	if r.Timestamp.IsZero() {
 		r.Timestamp = time.Now() // the queue wait starts here, not when a batch is cut

@@ -12,9 +12,9 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-// maxDestinations bounds the topics or exchanges that get series of their own;
-// messages of further ones count under _OTHER.
-const maxDestinations = 512
+// temporary stands for all destinations whose names a broker generated, in names
+// and labels: the fallback that the semantic conventions name for them.
+const temporary = "(temporary)"
 
 // destinations resolves what is the same for all messages of one, once.
 type destinations struct {
@@ -35,7 +35,8 @@ type destination struct {
 	ok        atomic.Pointer[hop.Series]
 }
 
-// of returns the destination, or the one that stands for all beyond the bound.
+// of returns the destination, or the one that stands for all temporary ones, or
+// for all beyond the bound of names: see hop.Telemetry.Destination.
 func (ds *destinations) of(name string) *destination {
 	ds.mu.RLock()
 	d := ds.known[name]
@@ -43,16 +44,11 @@ func (ds *destinations) of(name string) *destination {
 	if d != nil {
 		return d
 	}
+	name = ds.system.label(ds.telemetry, name)
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if d = ds.known[name]; d != nil {
 		return d
-	}
-	if len(ds.known) >= maxDestinations {
-		name = hop.Overflow
-		if d = ds.known[name]; d != nil {
-			return d
-		}
 	}
 	d = &destination{name: name, operation: ds.verb + " " + name, attrs: ds.attributes(name, ds.verb)}
 	if ds.active != nil {

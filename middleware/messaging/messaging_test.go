@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/messaging"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
@@ -63,6 +64,67 @@ func TestDestinationsBeyondTheBoundShareASeries(t *testing.T) {
 	spans := rec.Spans()
 	if got := spans[len(spans)-1].Attributes["messaging.destination.name"]; got != "reply.699" {
 		t.Errorf("the last span's destination is %v", got)
+	}
+}
+
+// Reply queues come and go by the thousand; queues seen after them keep their names.
+func TestTemporaryDestinationsShareAName(t *testing.T) {
+	rec := mwtest.New(t)
+	s := system
+	s.Temporary = func(destination string) bool { return strings.HasPrefix(destination, "gen-") }
+	c := messaging.NewConsumer(s, messaging.WithTelemetry(rec.Telemetry))
+	p := messaging.NewProducer(s, messaging.WithTelemetry(rec.Telemetry))
+	ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /orders"})
+	names := make([]string, 0, 700)
+	for i := range cap(names) - 1 {
+		names = append(names, "gen-"+strconv.Itoa(i))
+	}
+	for _, name := range append(names, "orders") {
+		wait := s.Wait(ctx, name)
+		var sending messaging.Sending
+		p.Begin(ctx, &sending, name, propagation.MapCarrier{})
+		sending.End(nil)
+		wait.End()
+		d := messaging.Delivery{Destination: name, Carrier: propagation.MapCarrier{}}
+		if err := process(t.Context(), c, d, func(context.Context, string) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.End(hop.Outcome{})
+	for _, family := range []string{"messaging_process_duration_seconds", "messaging_client_operation_duration_seconds"} {
+		if temporary, orders := rec.Count(family, "messaging_destination_name", "(temporary)"), rec.Count(family, "messaging_destination_name", "orders"); temporary != 699 || orders != 1 {
+			t.Errorf("%s: %d temporary, %d of orders", family, temporary, orders)
+		}
+	}
+	if n := rec.Series("hop_wait_duration_seconds"); n != 2 {
+		t.Errorf("%d dependencies waited for, want (temporary) and orders", n)
+	}
+	for i, name := range []string{"send (temporary)", "process (temporary)"} {
+		span := rec.Spans()[i]
+		for key, want := range map[string]string{"messaging.destination.name": "gen-0", "messaging.destination.template": "(temporary)",
+			"messaging.destination.temporary": "true", "messaging.destination.anonymous": "true"} {
+			if got := span.Attributes[key]; span.Name != name || got != want {
+				t.Errorf("%s: %s is %q, want %q", span.Name, key, got, want)
+			}
+		}
+	}
+}
+
+// What a caller waits for, and what an outbox published, is under the same bound.
+func TestWaitsBeyondTheBoundShareASeries(t *testing.T) {
+	rec := mwtest.New(t)
+	ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /orders"})
+	for i := range 700 {
+		name := "customer." + strconv.Itoa(i)
+		system.Wait(ctx, name).End()
+		messaging.PublishWait(t.Context(), rec.Telemetry, name, time.Now())
+	}
+	h.End(hop.Outcome{})
+	if n, other := rec.Series("hop_wait_duration_seconds"), rec.Count("hop_wait_duration_seconds", "dependency", "_OTHER"); n != 513 || other != 1 {
+		t.Errorf("%d dependencies, _OTHER counts %d", n, other)
+	}
+	if n, other := rec.Series("hop_queue_wait_seconds"), rec.Count("hop_queue_wait_seconds", "operation", "publish _OTHER"); n != 513 || other != 188 {
+		t.Errorf("%d operations, _OTHER counts %d", n, other)
 	}
 }
 

@@ -13,6 +13,18 @@ type System struct {
 
 	// ErrorType names the broker's own errors; "" for any other. It may be nil.
 	ErrorType func(error) string
+
+	// Temporary tells names that the broker generated, such as a reply queue's:
+	// they count together as (temporary); only spans have them. It may be nil.
+	Temporary func(destination string) bool
+}
+
+// label is a destination's name as a label value.
+func (s *System) label(t *hop.Telemetry, destination string) string {
+	if s.Temporary != nil && s.Temporary(destination) {
+		return temporary
+	}
+	return t.Destination(destination)
 }
 
 // Option sets one thing of a Producer or a Consumer.
@@ -65,6 +77,9 @@ func must[T any](v T, err error) T {
 func (c *config) attributes(destination, operation string) *hop.FixedAttributes {
 	a := []attribute.KeyValue{hop.AttrMessagingSystem.String(c.system.Name), hop.AttrMessagingTopic.String(destination),
 		hop.AttrMessagingOperation.String(operation), hop.AttrMessagingType.String(operation)}
+	if destination == temporary {
+		a = append(a, hop.AttrMessagingTemplate.String(temporary), hop.AttrMessagingTemporary.Bool(true), hop.AttrMessagingAnonymous.Bool(true))
+	}
 	if operation == verbProcess && c.group != "" {
 		a = append(a, hop.AttrMessagingGroup.String(c.group))
 	}

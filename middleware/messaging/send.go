@@ -34,7 +34,7 @@ type Sending struct {
 }
 
 // Begin starts the message's span and writes the headers. Nobody's wait is
-// counted: see Wait. attrs are those known by now, beyond the destination.
+// counted: see System.Wait. attrs are those known by now, beyond the destination.
 func (p *Producer) Begin(ctx context.Context, s *Sending, destination string, c propagation.TextMapCarrier, attrs ...attribute.KeyValue) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -67,13 +67,18 @@ func (s *Sending) End(err error, attrs ...attribute.KeyValue) {
 }
 
 // Wait counts what follows, until the call's End, as the hop's wait for the
-// destination.
-func Wait(ctx context.Context, destination string) hop.Call {
-	return hop.StartCall(ctx, hop.Dependency{Name: destination, Kind: hop.KindProduce})
+// destination, under the name that its other signals have.
+func (s *System) Wait(ctx context.Context, destination string) hop.Call {
+	h := hop.FromContext(ctx)
+	if h == nil {
+		return hop.Call{}
+	}
+	return h.StartCall(hop.Dependency{Name: s.label(h.Telemetry(), destination), Kind: hop.KindProduce})
 }
 
 // PublishWait records how long an outbox row waited, from its commit to now:
-// hop_queue_wait_seconds with the operation "publish <destination>". ctx is what
+// hop_queue_wait_seconds with the operation "publish <destination>", whose names
+// are bounded. ctx is what
 // hop.Restore made of the row, so that the wait counts for its entry. A commit
 // at or before 1970 is unknown and counts for nothing. A nil t means hop.Default.
 func PublishWait(ctx context.Context, t *hop.Telemetry, destination string, committed time.Time) {
@@ -83,5 +88,5 @@ func PublishWait(ctx context.Context, t *hop.Telemetry, destination string, comm
 	if !known(committed) {
 		return
 	}
-	t.QueueWait(ctx, "publish "+destination, max(t.Now().Sub(committed), 0))
+	t.QueueWait(ctx, "publish "+t.Destination(destination), max(t.Now().Sub(committed), 0))
 }

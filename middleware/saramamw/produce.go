@@ -60,7 +60,7 @@ func NewSyncProducer(p sarama.SyncProducer, opts ...Option) *SyncProducer {
 // under the topic's name. Sarama cannot be interrupted: the end of ctx does not
 // end the wait.
 func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessage) (partition int32, offset int64, err error) {
-	defer messaging.Wait(ctx, m.Topic).End()
+	defer system.Wait(ctx, m.Topic).End()
 	s := begin(ctx, p.measured, m)
 	partition, offset, err = p.producer.SendMessage(m)
 	s.end(m, err)
@@ -73,7 +73,7 @@ func (p *SyncProducer) SendMessages(ctx context.Context, messages []*sarama.Prod
 	if len(messages) == 0 {
 		return nil
 	}
-	defer messaging.Wait(ctx, messages[0].Topic).End()
+	defer system.Wait(ctx, messages[0].Topic).End()
 	sendings := make([]*sending, len(messages))
 	for i, m := range messages {
 		sendings[i] = begin(ctx, p.measured, m)
@@ -158,7 +158,7 @@ func (a *AsyncProducer) Send(ctx context.Context, m *sarama.ProducerMessage) err
 		return nil
 	default:
 	}
-	defer messaging.Wait(ctx, m.Topic).End()
+	defer system.Wait(ctx, m.Topic).End()
 	select {
 	case a.producer.Input() <- m:
 		return nil
