@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -210,6 +211,44 @@ func TestErrorTypes(t *testing.T) {
 		if got := lines[len(lines)-1]["error_type"]; got != want {
 			t.Errorf("%v: error_type %v, want %s", err, got, want)
 		}
+	}
+}
+
+// What a handler cannot finish because its consumer stops is no failure; a panic
+// is, and so is a handler's own cancellation, or a deadline.
+func TestStoppedConsumerIsNoFailure(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancelLate := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	defer cancelLate()
+	for _, c := range []struct {
+		why       string
+		ctx       context.Context
+		err       error
+		errorType string
+		status    codes.Code
+		level     string
+	}{
+		{"stopped", canceled, errBroker, "consumer_closed", codes.Unset, "info"},
+		{"stopped, but done", canceled, nil, "", codes.Unset, "info"},
+		{"the handler's own cancellation", t.Context(), context.Canceled, "canceled", codes.Error, "error"},
+		{"too late", late, context.DeadlineExceeded, "timeout", codes.Error, "error"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			rec := mwtest.New(t)
+			consumer := messaging.NewConsumer(system, messaging.WithTelemetry(rec.Telemetry))
+			d := messaging.Delivery{Destination: "orders", Carrier: propagation.MapCarrier{}}
+			if err := process(c.ctx, consumer, d, func(context.Context, string) error { return c.err }); !errors.Is(err, c.err) {
+				t.Fatal(err)
+			}
+			span, line := rec.Spans()[0], rec.Lines()[0]
+			if span.Status != c.status || span.Attributes["error.type"] != c.errorType || line["level"] != c.level {
+				t.Errorf("status %v, attributes %v, line %v", span.Status, span.Attributes, line)
+			}
+			if n := rec.Count("messaging_process_duration_seconds", "error_type", c.errorType); n != 1 {
+				t.Errorf("%d of error type %q", n, c.errorType)
+			}
+		})
 	}
 }
 

@@ -56,11 +56,12 @@ type Processing struct {
 
 // Process runs fn on a message, within a span that is the child of its
 // producer's. The error is fn's own; a panic is reported in all signals and goes
-// on.
+// on. An error of fn once ctx was cancelled is no failure of the message: its
+// error.type is consumer_closed, its span's status is unset.
 func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery, m M, fn func(context.Context, M) error) (err error) {
 	ctx = p.begin(ctx, c, d)
 	returned := false
-	defer p.recover(&returned, &err)
+	defer p.recover(ctx, &returned, &err)
 	if err = inject(ctx, c, p, m); err == nil {
 		err = fn(ctx, m)
 	}
@@ -100,7 +101,7 @@ func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe f
 		}
 	}
 	returned := false
-	defer p.recover(&returned, &err)
+	defer p.recover(ctx, &returned, &err)
 	if err = inject(ctx, c, p, batch); err == nil {
 		err = fn(ctx, batch)
 	}
@@ -142,30 +143,39 @@ func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) contex
 var errGoexit = errors.New("the handler's goroutine exited")
 
 // recover reports the outcome, also of a handler that did not return.
-func (p *Processing) recover(returned *bool, err *error) {
+func (p *Processing) recover(ctx context.Context, returned *bool, err *error) {
 	if *returned {
-		p.end(*err, nil)
+		p.end(ctx, *err, nil)
 		return
 	}
 	v := recover() // nil after runtime.Goexit, which goes on by itself
 	if v == nil {
-		p.end(nil, errGoexit)
+		p.end(ctx, nil, errGoexit)
 		return
 	}
-	p.end(nil, v)
+	p.end(ctx, nil, v)
 	panic(v)
 }
 
-func (p *Processing) end(err error, panicked any) {
+// errorInterrupted is the error.type of a message whose consumer was told to stop
+// while fn ran: a rebalance or a shutdown, after which the message comes again.
+// As with an HTTP client that left, it is no failure. What the error itself says
+// does not matter: every call under a cancelled context fails in its own words.
+const errorInterrupted = "consumer_closed"
+
+func (p *Processing) end(ctx context.Context, err error, panicked any) {
 	p.destination.active.Dec()
 	ds := &p.consumer.destinations
 	out := hop.Outcome{Level: zerolog.InfoLevel, Message: "record", Err: err, StatusName: "ok", Queued: true, QueueWait: p.waited}
-	if panicked != nil {
+	switch {
+	case panicked != nil:
 		out.Err, out.ErrorType = fmt.Errorf("panic: %v", panicked), "panic"
-	} else {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		out.ErrorType, out.StatusName = errorInterrupted, "interrupted"
+	default:
 		out.ErrorType = ds.errorType(err)
 	}
-	if out.ErrorType != "" {
+	if out.ErrorType != "" && out.ErrorType != errorInterrupted {
 		out.Failed, out.Level, out.StatusName = true, zerolog.ErrorLevel, "error"
 	}
 	if p.hop.Span().IsRecording() {

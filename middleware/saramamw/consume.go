@@ -59,7 +59,9 @@ func describe(m **sarama.ConsumerMessage) messaging.Delivery {
 // GroupHandler makes a consumer group's handler of fn. What fn has handled is
 // marked. An error of fn ends the claim before its message is marked, so that
 // Consume returns and the message comes again with the next one; to skip a
-// message or to send it elsewhere, return nil.
+// message or to send it elsewhere, return nil. An error while the session ends,
+// as a rebalance does, ends the claim too but is no failure: the message comes
+// again, to whoever then has the partition.
 func GroupHandler(fn MessageFunc, opts ...Option) sarama.ConsumerGroupHandler {
 	if fn == nil {
 		panic("saramamw: GroupHandler: nil function")

@@ -17,21 +17,29 @@ import (
 type sending struct {
 	messaging.Sending
 	carrier  produced
-	metadata any // the user's
+	metadata any // the user's, as are the headers
+	headers  []sarama.RecordHeader
+	stamped  time.Time // the timestamp that we set; zero if the user did
 }
 
 func begin(ctx context.Context, p *messaging.Producer, m *sarama.ProducerMessage) *sending {
+	s := &sending{carrier: produced{message: m}, metadata: m.Metadata, headers: m.Headers}
 	if m.Timestamp.IsZero() {
-		m.Timestamp = time.Now() // the queue wait starts here, not when a batch is cut
+		s.stamped = time.Now() // the queue wait starts here, not when a batch is cut
+		m.Timestamp = s.stamped
 	}
-	s := &sending{carrier: produced{message: m}, metadata: m.Metadata}
 	p.Begin(ctx, &s.Sending, m.Topic, &s.carrier)
 	m.Metadata = s
 	return s
 }
 
+// end gives the message back as it came: the user may send it again, in another
+// trace and at another time. A timestamp that the broker set stays.
 func (s *sending) end(m *sarama.ProducerMessage, err error) {
-	m.Metadata = s.metadata
+	m.Metadata, m.Headers = s.metadata, s.headers
+	if !s.stamped.IsZero() && m.Timestamp.Equal(s.stamped) {
+		m.Timestamp = time.Time{}
+	}
 	if err != nil {
 		s.End(err)
 		return
@@ -58,7 +66,8 @@ func NewSyncProducer(p sarama.SyncProducer, opts ...Option) *SyncProducer {
 // SendMessage sends a message that belongs to the request of ctx, also to one
 // that hop.Restore brought back from an outbox. The wait counts as the hop's,
 // under the topic's name. Sarama cannot be interrupted: the end of ctx does not
-// end the wait.
+// end the wait. The message comes back without our headers and timestamp, to be
+// sent again at will.
 func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessage) (partition int32, offset int64, err error) {
 	defer system.Wait(ctx, m.Topic).End()
 	s := begin(ctx, p.measured, m)

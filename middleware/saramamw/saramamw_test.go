@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +266,76 @@ func TestFailedMessageComesAgain(t *testing.T) {
 		}, saramamw.WithTelemetry(rec.Telemetry))
 		if attempts != 2 || rec.Count("messaging_process_duration_seconds", "error_type", "KAFKA_6") != 1 {
 			t.Errorf("%d attempts", attempts)
+		}
+	})
+}
+
+// A rebalance ends the session under a handler that is still busy.
+func TestRebalanceIsNoFailure(t *testing.T) {
+	brokers(t, func(t *testing.T, addrs []string, topic string) {
+		rec := mwtest.New(t)
+		if _, _, err := syncProducer(t, addrs, rec).SendMessage(t.Context(), &sarama.ProducerMessage{Topic: topic}); err != nil {
+			t.Fatal(err)
+		}
+		group, err := sarama.NewConsumerGroup(addrs, "shipping-"+topic, config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer group.Close()
+		ctx, rebalance := context.WithCancel(t.Context())
+		defer rebalance()
+		handler := saramamw.GroupHandler(func(ctx context.Context, _ *sarama.ConsumerMessage) error {
+			rebalance()
+			<-ctx.Done()
+			return fmt.Errorf("ship: %w", ctx.Err())
+		}, saramamw.WithTelemetry(rec.Telemetry))
+		if err := group.Consume(ctx, []string{topic}, handler); err != nil && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+		if s := span(t, rec, "process "+topic); s.Status != codes.Unset || s.Attributes["error.type"] != "consumer_closed" {
+			t.Errorf("status %v, attributes %v", s.Status, s.Attributes)
+		}
+		if n := rec.Count("messaging_process_duration_seconds", "error_type", "consumer_closed"); n != 1 {
+			t.Errorf("%d interrupted", n)
+		}
+	})
+}
+
+// A message that is sent again belongs to the second request and to its time.
+func TestMessageIsGivenBackAsItCame(t *testing.T) {
+	brokers(t, func(t *testing.T, addrs []string, topic string) {
+		rec := mwtest.New(t)
+		producer := syncProducer(t, addrs, rec)
+		given := time.UnixMilli(1_700_000_000_000)
+		m := &sarama.ProducerMessage{Topic: topic, Headers: []sarama.RecordHeader{{Key: []byte("kind"), Value: []byte("order")}}}
+		stamped := &sarama.ProducerMessage{Topic: topic, Timestamp: given}
+		large := &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(make([]byte, 2<<20))}
+		for range 2 {
+			if _, _, err := producer.SendMessage(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Headers) != 1 || !m.Timestamp.IsZero() {
+				t.Errorf("%d headers, timestamp %v", len(m.Headers), m.Timestamp)
+			}
+			if err := producer.SendMessages(t.Context(), []*sarama.ProducerMessage{stamped, large}); err == nil {
+				t.Fatal("too large a message was sent")
+			}
+			if len(stamped.Headers) != 0 || !stamped.Timestamp.Equal(given) || len(large.Headers) != 0 || !large.Timestamp.IsZero() {
+				t.Errorf("sent: %d headers, timestamp %v; refused: %d, %v", len(stamped.Headers), stamped.Timestamp, len(large.Headers), large.Timestamp)
+			}
+		}
+		var parents []string
+		consume(t, addrs, topic, 4, func(_ context.Context, m *sarama.ConsumerMessage) error {
+			for _, h := range m.Headers {
+				if string(h.Key) == "traceparent" {
+					parents = append(parents, string(h.Value))
+				}
+			}
+			return nil
+		}, saramamw.WithTelemetry(mwtest.New(t).Telemetry))
+		slices.Sort(parents)
+		if distinct := len(slices.Compact(slices.Clone(parents))); len(parents) != 4 || distinct != 4 {
+			t.Errorf("%d messages have a parent, %d distinct ones", len(parents), distinct)
 		}
 	})
 }
