@@ -65,6 +65,35 @@ func TestGeneratedQueueNamesAreOne(t *testing.T) {
 	}
 }
 
+// Two queues of one exchange are two operations; a queue's name that says nothing
+// new, or that the broker made up, adds no name.
+func TestQueuesOfOneExchangeAreToldApart(t *testing.T) {
+	for _, c := range []struct{ queue, exchange, key, label, name string }{
+		{"shipping", "orders", "order.placed", "orders:shipping", "orders:shipping"},
+		{"billing", "orders", "order.placed", "orders:billing", "orders:billing"},
+		{"shipping", "", "shipping", "shipping", "shipping"},
+		{"amq.gen-abc", "orders", "order.placed", "orders:(temporary)", "orders:amq.gen-abc"},
+		{"amq.gen-abc", "", "amq.gen-abc", "(temporary)", "amq.gen-abc"},
+		{"", "orders", "order.placed", "orders", "orders"},
+	} {
+		rec := mwtest.New(t)
+		handle := amqpmw.Handler(func(context.Context, amqp.Delivery) error { return nil }, amqpmw.WithTelemetry(rec.Telemetry), amqpmw.WithQueue(c.queue))
+		for range 2 {
+			if err := handle(t.Context(), amqp.Delivery{Exchange: c.exchange, RoutingKey: c.key}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, s := range rec.Spans() {
+			if s.Name != "process "+c.label || s.Attributes["messaging.destination.name"] != c.name {
+				t.Errorf("%+v: span %q of %q", c, s.Name, s.Attributes["messaging.destination.name"])
+			}
+		}
+		if n := rec.Count("messaging_process_duration_seconds", "messaging_destination_name", c.label); n != 2 {
+			t.Errorf("%+v: %d counted", c, n)
+		}
+	}
+}
+
 func TestTraceOfOtherPublishers(t *testing.T) {
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	for why, headers := range map[string]amqp.Table{

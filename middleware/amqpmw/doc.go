@@ -8,6 +8,7 @@
 //
 //	import (
 //		"context"
+//		"encoding/json"
 //		"errors"
 //		"log"
 //
@@ -15,6 +16,8 @@
 //
 //		"github.com/tenhop/tenhop/middleware/amqpmw"
 //	)
+//
+//	var errPoison = errors.New("the order is not JSON")
 //
 //	func main() {
 //		conn, err := amqp.Dial("amqp://guest:guest@rabbitmq:5672/")
@@ -28,17 +31,30 @@
 //		if err := ch.Confirm(false); err != nil { // Publish then waits for the broker
 //			log.Fatal(err)
 //		}
+//		if err := ch.Qos(20, 0, false); err != nil { // prefetch: else the broker sends all that it has
+//			log.Fatal(err)
+//		}
+//		// What is rejected waits in shipping.dead for a person to look at it.
+//		_, dead := ch.QueueDeclare("shipping.dead", true, false, false, false, nil)
+//		_, live := ch.QueueDeclare("shipping", true, false, false, false,
+//			amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "shipping.dead"})
+//		if err := errors.Join(dead, live); err != nil {
+//			log.Fatal(err)
+//		}
 //		deliveries, err := ch.Consume("shipping", "", false, false, false, false, nil)
 //		if err != nil {
 //			log.Fatal(err)
 //		}
 //		publisher := amqpmw.NewPublisher(ch)
 //		handle := amqpmw.Handler(func(ctx context.Context, d amqp.Delivery) error {
+//			if !json.Valid(d.Body) { // no attempt will ever succeed
+//				return errors.Join(errPoison, d.Nack(false, false))
+//			}
 //			if err := publisher.Publish(ctx, "shipments", "created", false, false, amqp.Publishing{Body: d.Body}); err != nil {
-//				return errors.Join(err, d.Nack(false, true))
+//				return errors.Join(err, d.Nack(false, !d.Redelivered)) // one more attempt
 //			}
 //			return d.Ack(false)
-//		})
+//		}, amqpmw.WithQueue("shipping"))
 //		for d := range deliveries {
 //			_ = handle(context.Background(), d)
 //		}
@@ -46,5 +62,6 @@
 //
 // A process span is a child of the publisher's span and keeps its sampling
 // decision. A message belongs to its exchange, or, when that is the default one,
-// to the queue that its routing key names.
+// to the queue that its routing key names. WithQueue tells the queues of one
+// exchange apart.
 package amqpmw

@@ -21,6 +21,11 @@ func WithTelemetry(t *hop.Telemetry) Option { return messaging.WithTelemetry(t) 
 // WithChaos lets faults be injected into handlers; a nil Injector injects none.
 func WithChaos(i *chaos.Injector) Option { return messaging.WithChaos(i) }
 
+// WithQueue names the queue that a handler's deliveries come from. A delivery says
+// only which exchange it was published to; with the queue's name the destination
+// is exchange:queue, so that two queues of one exchange are two operations.
+func WithQueue(name string) Option { return messaging.WithQueue(name) }
+
 // ErrNacked is what Publish returns for a message that the broker did not
 // confirm: it refused the message, or the channel closed before it answered.
 var ErrNacked = errors.New("amqpmw: the broker did not confirm the message")

@@ -203,3 +203,32 @@ func TestWithoutConfirmModePublishDoesNotWaitForTheBroker(t *testing.T) {
 		}
 	})
 }
+
+// What the service's example does with a message that can never succeed.
+func TestPoisonMessageIsDeadLettered(t *testing.T) {
+	onBroker(t, func(t *testing.T, ch *amqp.Channel, exchange, _ string) {
+		rec := mwtest.New(t)
+		live, dead := exchange+".live", exchange+".dead"
+		_, deadErr := ch.QueueDeclare(dead, false, true, true, false, nil)
+		_, liveErr := ch.QueueDeclare(live, false, true, true, false, amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
+		if err := errors.Join(deadErr, liveErr, ch.QueueBind(live, "order.*", exchange, false, nil), ch.Qos(20, 0, false)); err != nil {
+			t.Fatal(err)
+		}
+		publisher := amqpmw.NewPublisher(ch, amqpmw.WithTelemetry(rec.Telemetry))
+		if err := publisher.Publish(t.Context(), exchange, "order.placed", false, false, amqp.Publishing{Body: []byte("{")}); err != nil {
+			t.Fatal(err)
+		}
+		poison := errors.New("not JSON")
+		handle := amqpmw.Handler(func(_ context.Context, d amqp.Delivery) error { return errors.Join(poison, d.Nack(false, false)) },
+			amqpmw.WithTelemetry(rec.Telemetry), amqpmw.WithQueue(live))
+		if err := handle(t.Context(), receive(t, ch, live, 1)[0]); !errors.Is(err, poison) {
+			t.Fatal(err)
+		}
+		if d := receive(t, ch, dead, 1)[0]; d.Redelivered || string(d.Body) != "{" {
+			t.Errorf("dead letter %+v", d)
+		}
+		if s := span(t, rec, "process "+exchange+":"+live); s.Attributes["messaging.rabbitmq.destination.routing_key"] != "order.placed" {
+			t.Errorf("attributes %v", s.Attributes)
+		}
+	})
+}

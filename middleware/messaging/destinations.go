@@ -24,11 +24,12 @@ type destinations struct {
 	active *prometheus.GaugeVec // nil for producers
 
 	mu    sync.RWMutex
-	known map[string]*destination
+	known map[string]*destination // by label value, and by what messages say if it is their own
 }
 
 type destination struct {
 	name      string // label value
+	shared    bool   // by destinations that are told apart on spans only
 	operation string // "process orders.placed"
 	attrs     *hop.FixedAttributes
 	active    prometheus.Gauge
@@ -44,21 +45,54 @@ func (ds *destinations) of(name string) *destination {
 	if d != nil {
 		return d
 	}
-	name = ds.system.label(ds.telemetry, name)
+	label, whole := ds.label(name), ds.whole(name)
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if d = ds.known[name]; d != nil {
-		return d
-	}
-	d = &destination{name: name, operation: ds.verb + " " + name, attrs: ds.attributes(name, ds.verb)}
-	if ds.active != nil {
-		d.active = ds.active.WithLabelValues(name)
-	}
 	if ds.known == nil {
 		ds.known = map[string]*destination{}
 	}
-	ds.known[name] = d
+	if d = ds.known[label]; d == nil {
+		d = &destination{name: label, shared: label != whole, operation: ds.verb + " " + label, attrs: ds.attributes(label, ds.verb)}
+		if ds.active != nil {
+			d.active = ds.active.WithLabelValues(label)
+		}
+		ds.known[label] = d
+	}
+	if !d.shared {
+		ds.known[name] = d
+	}
 	return d
+}
+
+// whole is a destination's name on spans: with the queue that is read, if the
+// Consumer knows one.
+func (c *config) whole(name string) string { return joined(name, c.queue) }
+
+// label is a destination's name as a label value.
+func (c *config) label(name string) string {
+	if c.queue == "" {
+		return c.system.label(c.telemetry, name)
+	}
+	queue := c.queue
+	if c.system.Temporary != nil && c.system.Temporary(queue) {
+		if name == queue {
+			return temporary
+		}
+		queue = temporary
+	}
+	return c.telemetry.Destination(joined(name, queue))
+}
+
+// joined is the form that the semantic conventions have for RabbitMQ's consumers,
+// without the routing key, which may be one per user.
+func joined(exchange, queue string) string {
+	switch {
+	case queue == "" || exchange == queue:
+		return exchange
+	case exchange == "":
+		return queue
+	}
+	return exchange + ":" + queue
 }
 
 func (ds *destinations) seriesOf(d *destination, errorType string) *hop.Series {

@@ -1,6 +1,8 @@
 package messaging
 
 import (
+	"strings"
+
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -35,6 +37,7 @@ type config struct {
 	telemetry *hop.Telemetry
 	chaos     *chaos.Injector
 	group     string
+	queue     string
 }
 
 // WithTelemetry sets what to report to; hop.Default otherwise.
@@ -50,6 +53,11 @@ func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i 
 
 // WithConsumerGroup names the consumer group on the process spans.
 func WithConsumerGroup(name string) Option { return func(c *config) { c.group = name } }
+
+// WithQueue names the queue that a Consumer reads, for brokers whose messages say
+// only which exchange they were published to: the queues of one exchange are
+// then destinations of their own, named exchange:queue. A Producer ignores it.
+func WithQueue(name string) Option { return func(c *config) { c.queue = name } }
 
 func configure(system System, opts []Option) config {
 	c := config{system: system}
@@ -77,8 +85,8 @@ func must[T any](v T, err error) T {
 func (c *config) attributes(destination, operation string) *hop.FixedAttributes {
 	a := []attribute.KeyValue{hop.AttrMessagingSystem.String(c.system.Name), hop.AttrMessagingTopic.String(destination),
 		hop.AttrMessagingOperation.String(operation), hop.AttrMessagingType.String(operation)}
-	if destination == temporary {
-		a = append(a, hop.AttrMessagingTemplate.String(temporary), hop.AttrMessagingTemporary.Bool(true), hop.AttrMessagingAnonymous.Bool(true))
+	if strings.HasSuffix(destination, temporary) {
+		a = append(a, hop.AttrMessagingTemplate.String(destination), hop.AttrMessagingTemporary.Bool(true), hop.AttrMessagingAnonymous.Bool(true))
 	}
 	if operation == verbProcess && c.group != "" {
 		a = append(a, hop.AttrMessagingGroup.String(c.group))

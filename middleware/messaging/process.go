@@ -128,8 +128,8 @@ func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) contex
 	p.consumer, p.destination, p.attrs = c, c.destinations.of(d.Destination), d.Attributes
 	in := hop.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
 		Fixed: p.destination.attrs, Carrier: d.Carrier, Async: true}
-	if d.Destination != p.destination.name { // beyond the bound of names, which spans do not need
-		in.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(d.Destination)}
+	if p.destination.shared { // spans need no bound of names
+		in.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(c.destinations.whole(d.Destination))}
 	}
 	ctx = c.destinations.telemetry.BeginInto(ctx, &p.hop, &in)
 	p.destination.active.Inc()

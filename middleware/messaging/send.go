@@ -20,6 +20,7 @@ type Producer struct{ destinations destinations }
 // option and on families that are registered in another form.
 func NewProducer(system System, opts ...Option) *Producer {
 	c := configure(system, opts)
+	c.queue = ""
 	return &Producer{destinations: destinations{config: c, verb: verbSend,
 		family: must(c.telemetry.RequestHistogram("messaging_client_operation_duration_seconds",
 			"Duration of producing a message, from buffered to acknowledged.",
@@ -42,7 +43,7 @@ func (p *Producer) Begin(ctx context.Context, s *Sending, destination string, c 
 	s.producer, s.destination = p, p.destinations.of(destination)
 	out := hop.Outgoing{SpanName: s.destination.operation, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true,
 		Fixed: s.destination.attrs, Attributes: attrs}
-	if destination != s.destination.name { // beyond the bound of names, which spans do not need
+	if s.destination.shared { // spans need no bound of names
 		out.Attributes = append(out.Attributes[:len(attrs):len(attrs)], hop.AttrMessagingTopic.String(destination))
 	}
 	called, call := p.destinations.telemetry.BeginCall(ctx, out)
