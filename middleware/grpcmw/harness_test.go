@@ -84,6 +84,23 @@ func (s *side) span(t *testing.T) sdktrace.ReadOnlySpan {
 	return ended[0]
 }
 
+// gauge sums a family's gauges.
+func (s *side) gauge(t *testing.T, family string) (value float64) {
+	t.Helper()
+	mfs, err := s.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mf := range mfs {
+		if mf.GetName() == family {
+			for _, m := range mf.GetMetric() {
+				value += m.GetGauge().GetValue()
+			}
+		}
+	}
+	return value
+}
+
 func attr(span sdktrace.ReadOnlySpan, key attribute.Key) string {
 	for _, a := range span.Attributes() {
 		if a.Key == key {

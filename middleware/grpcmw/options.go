@@ -53,7 +53,8 @@ func WithExclude(f func(fullMethod string) bool) Option {
 
 // WithExcludeSignals leaves out the signals that f returns for a method, such
 // as the log lines of health checks; 0 leaves out none. It replaces the default
-// exclusions too. A client's calls have a span and metrics, no log line.
+// exclusions too. A client's calls have no log line, and their span is left out
+// only together with all else: f then returns hop.AllSignals.
 func WithExcludeSignals(f func(fullMethod string) hop.Signals) Option {
 	if f == nil {
 		panic("grpcmw: WithExcludeSignals: nil function")

@@ -71,7 +71,9 @@ func (s *server) begin(ctx context.Context, m *method, skip hop.Signals) (contex
 		Protocol: systemName, Operation: m.name, SpanKind: trace.SpanKindServer, Skip: skip,
 		Carrier: &c.in, Public: s.public, Fixed: m.attrs,
 	})
-	s.active.Inc()
+	if skip&hop.Metrics == 0 {
+		s.active.Inc()
+	}
 	c.echo[0] = c.hop.CorrelationID()
 	return ctx, c
 }
@@ -155,7 +157,9 @@ func (s *server) fault(ctx context.Context, method string, req any) error {
 // end reports the call in all signals and returns what a panic becomes for the
 // caller.
 func (c *serverCall) end(err error, panicked any) error {
-	c.server.active.Dec()
+	if c.skip&hop.Metrics == 0 {
+		c.server.active.Dec()
+	}
 	out := hop.Outcome{Level: zerolog.InfoLevel, Message: "request", Err: err}
 	if panicked != nil {
 		out.Err = fmt.Errorf("panic: %v", panicked)

@@ -149,18 +149,36 @@ func TestFault13HealthChecksAreLeftOutByDefault(t *testing.T) {
 	}
 }
 
-func TestExcludeOneSignal(t *testing.T) {
-	back := newSide(t, "back")
-	conn, stop := serve(t, &service{}, back, nil, grpcmw.WithExcludeSignals(func(m string) hop.Signals {
-		return hop.Logs | hop.Traces
-	}))
-	if _, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	_, n := back.sum(t, "rpc_server_call_duration_seconds", nil)
-	if n != 1 || len(back.spans.Ended()) != 0 || len(back.log.all(t)) != 0 {
-		t.Errorf("metrics %d, spans %d, lines %d", n, len(back.spans.Ended()), len(back.log.all(t)))
+func TestSignalsAreExcludedOneByOne(t *testing.T) {
+	for _, excluded := range []hop.Signals{hop.Traces, hop.Metrics, hop.Logs, hop.Traces | hop.Logs, hop.AllSignals} {
+		back := newSide(t, "back")
+		inFlight := uint64(0)
+		conn, stop := serve(t, &service{unary: func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+			inFlight = uint64(back.gauge(t, "rpc_server_active_requests"))
+			return &testpb.SimpleResponse{}, nil
+		}}, back, nil, grpcmw.WithExcludeSignals(func(string) hop.Signals { return excluded }))
+		if _, err := testpb.NewTestServiceClient(conn).UnaryCall(t.Context(), &testpb.SimpleRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		has := func(s hop.Signals) uint64 {
+			if excluded&s != 0 {
+				return 0
+			}
+			return 1
+		}
+		spans, lines := uint64(len(back.spans.Ended())), uint64(len(back.log.all(t)))
+		if spans != has(hop.Traces) || lines != has(hop.Logs) {
+			t.Errorf("without %03b: %d spans, %d lines", excluded, spans, lines)
+		}
+		_, own := back.sum(t, "rpc_server_call_duration_seconds", nil)
+		_, hops := back.sum(t, "hop_duration_seconds", nil)
+		if want := has(hop.Metrics); own != want || hops != want || inFlight != want {
+			t.Errorf("without %03b: %d of the transport, %d of the hop, %d in flight", excluded, own, hops, inFlight)
+		}
+		if left := back.gauge(t, "rpc_server_active_requests"); left != 0 {
+			t.Errorf("without %03b: %v in flight at the end", excluded, left)
+		}
 	}
 }
 

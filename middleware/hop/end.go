@@ -19,7 +19,7 @@ type Outcome struct {
 	Level     zerolog.Level // of the log line
 	Message   string        // of the log line
 	Quiet     bool          // no log line
-	Unmetered bool          // no hop_* families
+	Unmetered bool          // no metrics, neither the hop_* families nor Series; span and log line stay
 	Series    *Series       // of the transport's own histogram, which a Hop observes before its span ends; may be nil
 
 	// StatusCode and StatusName are the transport's status in the log line: the

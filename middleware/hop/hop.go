@@ -15,7 +15,8 @@ import (
 // Signals is a set of the signals of one message.
 type Signals uint8
 
-// The signals that an adapter may be told to leave out.
+// The signals that an adapter may be told to leave out, each without the others.
+// Metrics are the hop_* families, the transport's histogram and its gauge.
 const (
 	Traces Signals = 1 << iota
 	Metrics

@@ -80,6 +80,30 @@ func TestFault13HealthChecks(t *testing.T) {
 	}
 }
 
+func TestSignalsAreExcludedOneByOne(t *testing.T) {
+	for _, excluded := range []hop.Signals{hop.Traces, hop.Metrics, hop.Logs, hop.Traces | hop.Metrics, hop.AllSignals} {
+		rec := mwtest.New(t)
+		inFlight := 0
+		h := httpmw.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			inFlight = rec.Count("http_server_active_requests")
+		}), httpmw.WithTelemetry(rec.Telemetry), httpmw.WithExcludeSignals(excluded, "/ping"))
+		serve(h, "GET", "/ping")
+		has := func(s hop.Signals) int {
+			if excluded&s != 0 {
+				return 0
+			}
+			return 1
+		}
+		if spans, lines := len(rec.Spans()), len(rec.Lines()); spans != has(hop.Traces) || lines != has(hop.Logs) {
+			t.Errorf("without %03b: %d spans, %d lines", excluded, spans, lines)
+		}
+		own, hops, want := rec.Count(serverFamily), rec.Count("hop_duration_seconds"), has(hop.Metrics)
+		if own != want || hops != want || inFlight != want {
+			t.Errorf("without %03b: %d of the transport, %d of the hop, %d in flight", excluded, own, hops, inFlight)
+		}
+	}
+}
+
 // Fault 15: what a server's hop says never labels its client's metrics.
 func TestFault15ServerLabelsStayOutOfClientMetrics(t *testing.T) {
 	back := httptest.NewServer(respond(204))
