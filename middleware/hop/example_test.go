@@ -151,7 +151,7 @@ func Example_adapter() {
 			open.WithLabelValues("doors").Dec()
 			room := hop.BorrowAttributes()
 			defer room.Return()
-			h.End(hop.Outcome{Queued: true, QueueWait: hop.UnknownWait, Attrs: append(room[:0], attribute.Int("messaging.message.body.size", len(payload)))})
+			h.End(hop.Outcome{Queued: true, QueueWait: -1, Attrs: append(room[:0], attribute.Int("messaging.message.body.size", len(payload)))})
 		}()
 		fmt.Println(hop.EntryOf(ctx), hop.ValidCorrelationID(hop.CorrelationID(ctx)))
 	}
