@@ -3,6 +3,48 @@
 // sent and of one processed, under a bound of destination names. It knows no
 // broker. Import an adapter; this package is for writing another one.
 //
+// A complete program, with a channel for a broker:
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"time"
+//
+//		"go.opentelemetry.io/otel/propagation"
+//
+//		"github.com/tenhop/tenhop/middleware/hop"
+//		"github.com/tenhop/tenhop/middleware/messaging"
+//	)
+//
+//	var system = messaging.System{Name: "memory"}
+//
+//	type message struct {
+//		sent    time.Time
+//		headers propagation.MapCarrier
+//		body    string
+//	}
+//
+//	func main() {
+//		queue := make(chan message, 1)
+//		producer, consumer := messaging.NewProducer(system), messaging.NewConsumer(system)
+//
+//		m := message{time.Now(), propagation.MapCarrier{}, "one lamp"}
+//		var s messaging.Sending
+//		producer.Begin(context.Background(), &s, "orders.placed", m.headers)
+//		queue <- m
+//		s.End(nil)
+//
+//		m = <-queue
+//		d := messaging.Delivery{Destination: "orders.placed", Produced: m.sent, Carrier: m.headers}
+//		_ = messaging.Process(context.Background(), consumer, &messaging.Processing{}, &d, m,
+//			func(ctx context.Context, m message) error {
+//				hop.Logger(ctx).Info().Msg(m.body)
+//				return nil
+//			})
+//	}
+//
 // An adapter resolves a Producer or a Consumer once and keeps a Sending or a
-// Processing in its own record of each message.
+// Processing in its own record of each message. A send that blocks its caller
+// is between System.Wait and the End of what it returns.
 package messaging
