@@ -81,8 +81,8 @@ func (m *serviceMap) services() {
 		}
 	}
 	for _, x := range m.answers["failed"] {
-		if n := m.nodes[x.labels["service_name"]]; n != nil && n.Rate > 0 {
-			n.Errors = min(1, x.value/n.Rate)
+		if n := m.nodes[x.labels["service_name"]]; n != nil {
+			n.Errors = x.value
 		}
 	}
 }

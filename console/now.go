@@ -97,13 +97,16 @@ type Alert struct {
 
 const (
 	served = `{__name__=~"http_server_request_duration_seconds_count|rpc_server_call_duration_seconds_count|messaging_process_duration_seconds_count"`
-	over   = `[30s]` // replaced where targets are scraped too seldom for it
+
+	// Both are replaced where targets are scraped too seldom for them.
+	over       = `[30s]`
+	overErrors = `[60s]` // as in hop:errors:ratio1m, beside which a hop's errors are shown
 )
 
 // questions are all that the map needs, by name.
 var questions = map[string]string{
 	"rate":      `sum by (service_name, operation) (rate(hop_duration_seconds_count` + over + `))`,
-	"failed":    `sum by (service_name) (rate(` + served + `,error_type!=""}` + over + `))`,
+	"failed":    `sum by (service_name) (rate(` + served + `,error_type!=""}` + overErrors + `)) / (sum by (service_name) (rate(` + served + `}` + overErrors + `)) > 0)`,
 	"opFailed":  `hop:errors:ratio1m`,
 	"p95":       `histogram_quantile(0.95, sum by (le, service_name) (rate(hop_duration_seconds_bucket` + over + `)))`,
 	"opP95":     `histogram_quantile(0.95, sum by (le, service_name, operation) (rate(hop_duration_seconds_bucket` + over + `)))`,
@@ -144,9 +147,10 @@ func (c *Console) snapshot(ctx context.Context) any {
 	var alerts []promAlert
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(asked)
-	longer := fmt.Sprintf("[%.0fs]", c.rateWindow(ctx).Seconds())
+	w := c.rateWindow(ctx)
+	windows := strings.NewReplacer(over, fmt.Sprintf("[%.0fs]", w.Seconds()), overErrors, fmt.Sprintf("[%.0fs]", max(w, time.Minute).Seconds()))
 	for name, expr := range questions {
-		expr = strings.ReplaceAll(expr, over, longer)
+		expr = windows.Replace(expr)
 		g.Go(func() error {
 			samples, err := c.prom.query(gctx, expr)
 			results <- answered{name, samples}

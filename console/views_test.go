@@ -25,7 +25,7 @@ func spike(b *backends) {
 	self := []string{entry, flow, "kind=self", "service_name=payment", "operation=tenhop.v1.Payment/Charge"}
 	for name, v := range map[string]string{
 		"rate":      series(5, "service_name=gateway", "operation=POST /checkout") + "," + series(5, "service_name=payment", "operation=tenhop.v1.Payment/Charge") + "," + series(5, "service_name=shipping", "operation=process orders.placed"),
-		"failed":    series(0.5, "service_name=payment"),
+		"failed":    series(0.1, "service_name=payment"),
 		"p95":       series(0.7, "service_name=payment"),
 		"self":      series(2.5, "service_name=payment", "operation=tenhop.v1.Payment/Charge"),
 		"waits":     series(5, "service_name=gateway", "dependency=payment", "dependency_kind=grpc") + "," + series(5, "service_name=payment", "dependency=payment-db", "dependency_kind=database") + "," + series(5, "service_name=gateway", "dependency=loyalty", "dependency_kind=http"),
@@ -296,9 +296,9 @@ func TestRateWindow(t *testing.T) {
 		want         float64
 		asked        string
 	}{
-		{"every 2 s, as the embedded Prometheus does", `{"metric":{},"value":[0,"150"]}`, 2, "[30s]"},
-		{"every 30 s", `{"metric":{},"value":[0,"10"]}`, 30, "[120s]"},
-		{"every minute", `{"metric":{},"value":[0,"5"]}`, 60, "[240s]"},
+		{"every 2 s, as the embedded Prometheus does", `{"metric":{},"value":[0,"0.5"]}`, 2, "[30s]"},
+		{"every 30 s", `{"metric":{},"value":[0,"0.033333"]}`, 30, "[120s]"},
+		{"every minute", `{"metric":{},"value":[0,"0.016667"]}`, 60, "[240s]"},
 		{"nothing is known", ``, 0, "[30s]"},
 	} {
 		b := newBackends(t)

@@ -20,8 +20,10 @@ const (
 	// $__rate_interval does.
 	scrapesPerRate = 4
 	windowEvery    = time.Minute // how long an answer holds
-	scrapesOver    = 5 * time.Minute
-	scrapes        = `max(count_over_time(up[5m]))` // over scrapesOver
+
+	// scrapes is how often the target that is scraped most often is, a second:
+	// over half a minute where that tells, as it does soon after a start.
+	scrapes = `max((count_over_time(up[30s]) > 3) / 30 or count_over_time(up[5m]) / 300)`
 )
 
 // rateWindow is over how long rates are taken: leastWindow, or longer where
@@ -40,8 +42,8 @@ func (c *Console) scrapeInterval(ctx context.Context) time.Duration {
 	}
 	c.window.asked = time.Now()
 	found, err := c.prom.query(ctx, scrapes)
-	if err == nil && len(found) == 1 && found[0].value >= 1 {
-		c.window.interval = time.Duration(math.Ceil(scrapesOver.Seconds()/found[0].value)) * time.Second
+	if err == nil && len(found) == 1 && found[0].value > 0 {
+		c.window.interval = time.Duration(math.Round(1/found[0].value)) * time.Second
 	}
 	return c.window.interval
 }
