@@ -7,7 +7,6 @@
 package lokiapi
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -238,8 +237,11 @@ func (s *server) metric(ctx context.Context, q logql.MetricQuery, start, end tim
 		full = v.Add(at, e)
 		return full == nil
 	})
-	if err := cmp.Or(err, full); err != nil {
+	if err != nil {
 		return nil, err
+	}
+	if full != nil {
+		return nil, full
 	}
 	return v.Result(ctx, start, end, step)
 }
