@@ -106,7 +106,7 @@ const (
 // questions are all that the map needs, by name.
 var questions = map[string]string{
 	"rate":      `sum by (service_name, operation) (rate(hop_duration_seconds_count` + over + `))`,
-	"failed":    `sum by (service_name) (rate(` + served + `,error_type!=""}` + overErrors + `)) / (sum by (service_name) (rate(` + served + `}` + overErrors + `)) > 0)`,
+	"failed":    `sum by (service_name) (rate(` + served + `,error_type!~"|client_closed_request|consumer_closed"}` + overErrors + `)) / (sum by (service_name) (rate(` + served + `}` + overErrors + `)) > 0)`,
 	"opFailed":  `hop:errors:ratio1m`,
 	"p95":       `histogram_quantile(0.95, sum by (le, service_name) (rate(hop_duration_seconds_bucket` + over + `)))`,
 	"opP95":     `histogram_quantile(0.95, sum by (le, service_name, operation) (rate(hop_duration_seconds_bucket` + over + `)))`,

@@ -22,7 +22,7 @@ func (s SLO) events(service string) (total, bad string) {
 	}
 	total = sum("count")
 	if s.Latency == 0 {
-		failed := `error_type!=""`
+		failed := failures
 		if s.HTTP != nil {
 			failed = `http_response_status_code=~"5.."`
 		}
@@ -32,6 +32,9 @@ func (s SLO) events(service string) (total, bad string) {
 	le, _ := bound(s.Latency) // checked by Read
 	return total, fmt.Sprintf("%s - %s", total, sum("bucket", fmt.Sprintf("le=%q", promLe(le))))
 }
+
+// failures selects what failed: a client or a consumer that left is none.
+const failures = `error_type!~"|client_closed_request|consumer_closed"`
 
 // promLe is the bound as Prometheus 3 writes it on every scrape format.
 func promLe(le string) string {
