@@ -31,6 +31,12 @@ func badRequests(t *testing.T, s *storefront) {
 		{"no quantity", "POST", "/cart/items", `{"product_id":"p-001"}`, 20, 400, "quantity"},
 		{"a wrong number", "GET", "/products?limit=many", ``, -1, 400, "limit"},
 		{"no query", "GET", "/search", ``, -1, 400, "query"},
+		{"a query that is no UTF-8", "GET", "/search?q=%ff%fe", ``, -1, 400, "UTF-8"},
+		{"a path that is no UTF-8", "GET", "/products/%ff", ``, -1, 400, "UTF-8"},
+		{"a product of endless name", "GET", "/products/" + strings.Repeat("x", 20<<10), ``, -1, 400, "at most 64 bytes"},
+		{"half a thing", "POST", "/cart/items", `{"product_id":"p-001","quantity":1.5}`, 20, 400, "quantity must be a whole number"},
+		{"a list", "POST", "/cart/items", `[]`, 20, 400, "the body must be a JSON object"},
+		{"a brace too many", "POST", "/cart/items", `{"product_id":"p-001","quantity":1}}`, 20, 400, "more after"},
 		{"an unknown API key", "POST", "/sessions", `{"api_key":"guess"}`, -1, 401, "unknown API key"},
 	} {
 		t.Run(c.why, func(t *testing.T) {

@@ -114,7 +114,7 @@ func (s SLO) check() error {
 	if !name.MatchString(s.Name) {
 		errs = append(errs, errors.New("a name is lower-case letters, digits and dashes"))
 	}
-	if s.Objective <= 0 || s.Objective >= 100 {
+	if !(s.Objective > 0 && s.Objective < 100) { // nor NaN
 		errs = append(errs, fmt.Errorf("objective %v is not a percentage between 0 and 100", s.Objective))
 	}
 	kinds := 0
@@ -125,6 +125,9 @@ func (s SLO) check() error {
 	}
 	if kinds != 1 {
 		errs = append(errs, errors.New("set one of http, rpc, messages and events"))
+	}
+	if s.Latency < 0 {
+		errs = append(errs, fmt.Errorf("latency %s is negative", s.Latency))
 	}
 	if s.Latency > 0 {
 		if _, err := bound(s.Latency); err != nil && s.Events == nil {

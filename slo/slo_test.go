@@ -103,6 +103,8 @@ func TestReadNamesWhatIsWrong(t *testing.T) {
 		{"an unknown field is a typing error", "version: tenhop/v1\nservices: x\n", "services"},
 		{"a format that this program does not know", "version: v9\nservice: x\nslos: [{name: a, objective: 99, rpc: {method: m}}]", "tenhop/v1"},
 		{"an objective of 100 % has no budget", "version: tenhop/v1\nservice: x\nslos: [{name: a, objective: 100, rpc: {method: m}}]", "objective 100"},
+		{"an objective that is no number", "version: tenhop/v1\nservice: x\nslos: [{name: a, objective: .nan, rpc: {method: m}}]", "objective NaN"},
+		{"a negative threshold", "version: tenhop/v1\nservice: x\nslos: [{name: a, objective: 99, latency: -1s, rpc: {method: m}}]", "negative"},
 		{"a threshold between buckets cannot be counted", "version: tenhop/v1\nservice: x\nslos: [{name: a, objective: 99, latency: 300ms, rpc: {method: m}}]", "no bucket's bound"},
 		{"two selectors contradict each other", "version: tenhop/v1\nservice: x\nslos: [{name: a, objective: 99, rpc: {method: m}, http: {method: GET, route: /}}]", "set one of"},
 		{"one name would overwrite the other's series", "version: tenhop/v1\nservice: x\nslos: [{name: a, objective: 99, rpc: {method: m}}, {name: a, objective: 9, rpc: {method: n}}]", "is taken"},

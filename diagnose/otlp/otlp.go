@@ -37,12 +37,40 @@ type Stats struct {
 // names the file and the line or, in protobuf, the byte; what was read before
 // has been handed over. It ends with its context, too.
 func ReadFile(ctx context.Context, path string, add func(trace string, s diagnose.Span)) (Stats, error) {
-	f, err := os.Open(path)
+	f, err := open(ctx, path)
 	if err != nil {
 		return Stats{}, err
 	}
 	defer f.Close()
+	// A pipe that stays silent is closed under its reader.
+	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
 	return Read(until{ctx, f}, path, add)
+}
+
+// open is os.Open that ends with its context: a named pipe without a writer
+// keeps its reader waiting.
+func open(ctx context.Context, path string) (*os.File, error) {
+	type opened struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan opened)
+	go func() {
+		f, err := os.Open(path)
+		select {
+		case done <- opened{f, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = f.Close()
+			}
+		}
+	}()
+	select {
+	case o := <-done:
+		return o.f, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("open %s: %w", path, ctx.Err())
+	}
 }
 
 // until reads until its context ends.
@@ -56,7 +84,11 @@ func (u until) Read(p []byte) (int, error) {
 	if err := u.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return u.r.Read(p)
+	n, err := u.r.Read(p)
+	if err != nil && u.ctx.Err() != nil {
+		err = u.ctx.Err() // the file was closed for that
+	}
+	return n, err
 }
 
 // Read reads what ReadFile reads; name is what errors call it.

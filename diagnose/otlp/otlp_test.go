@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -184,6 +185,29 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := otlp.ReadFile(ctx, path, func(string, diagnose.Span) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
+	}
+}
+
+// A named pipe keeps its reader waiting: for a writer, then for what it writes.
+func TestSilentPipe(t *testing.T) {
+	for _, written := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "pipe")
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if written {
+			w, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := otlp.ReadFile(ctx, path, func(string, diagnose.Span) {})
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("with a writer %v: error %v, want that of the context", written, err)
+		}
 	}
 }
 

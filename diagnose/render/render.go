@@ -22,6 +22,7 @@ type Links struct {
 
 // Text writes for a terminal.
 func Text(w io.Writer, r diagnose.Result, l Links) error {
+	r = plain(r)
 	var b strings.Builder
 	fmt.Fprintln(&b, Verdict(r))
 	if r.Why != "" && r.Verdict != diagnose.Unsure {
@@ -281,6 +282,7 @@ func exemplar(id string, l Links) string {
 
 // Markdown writes for an incident channel.
 func Markdown(w io.Writer, r diagnose.Result, l Links) error {
+	r = plain(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n", escape(Verdict(r)))
 	if len(r.Findings) > 0 {

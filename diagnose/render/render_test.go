@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,5 +99,26 @@ func TestBar(t *testing.T) {
 		if got := render.Bar(c.before, c.now, c.longest); got != c.want {
 			t.Errorf("Bar(%v, %v, %v) = %q, want %q", c.before, c.now, c.longest, got, c.want)
 		}
+	}
+}
+
+// Whoever sends spans must not write into the reader's terminal, or change the result.
+func TestNamesCannotCommandTheTerminal(t *testing.T) {
+	const evil = "pay\x1b[31m\x1b]0;pwn\x07\r\n\u202eop"
+	r := diagnose.Result{Verdict: diagnose.Spike, Entry: diagnose.Entry{Operation: evil}, BaselineMS: 1, NowMS: 501,
+		Findings: []diagnose.Finding{{Rank: 1, Hop: evil, Operation: evil, Kind: diagnose.KindSelf, Target: evil, Share: 1, AddedMS: 500, NowMS: 501,
+			Evidence: evil, Attributes: []diagnose.Attribute{{Key: evil, Value: evil, Lift: 3}}}},
+		OtherEntries: []diagnose.Entry{{Operation: evil}}, Sources: []diagnose.Source{{Name: "jaeger", Error: evil, Note: evil}}}
+	for name, write := range map[string]func(io.Writer, diagnose.Result, render.Links) error{"text": render.Text, "markdown": render.Markdown} {
+		var b strings.Builder
+		if err := write(&b, r, render.Links{}); err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsAny(b.String(), "\x1b\x07\r\u202e") || strings.Contains(b.String(), "\nop") {
+			t.Errorf("%s: %q", name, b.String())
+		}
+	}
+	if r.Findings[0].Hop != evil || r.OtherEntries[0].Operation != evil {
+		t.Error("the result itself was changed")
 	}
 }

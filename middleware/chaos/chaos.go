@@ -143,7 +143,7 @@ func (i *Injector) Inject(f Fault) (string, error) {
 func (i *Injector) check(f *Fault) error {
 	switch f.Kind {
 	case kindLatency:
-		if f.Latency <= 0 || time.Duration(f.Latency+f.Jitter) > maxLatency || f.Jitter < 0 || f.Jitter > f.Latency {
+		if f.Latency <= 0 || f.Latency > Duration(maxLatency) || f.Jitter < 0 || f.Jitter > f.Latency || f.Jitter > Duration(maxLatency)-f.Latency {
 			return fmt.Errorf("latency must be above 0, jitter between 0 and the latency, both together at most %s", maxLatency)
 		}
 	case kindError:

@@ -222,6 +222,8 @@ func TestAdmin(t *testing.T) {
 		{"a bad duration", "POST", "/chaos", "secret", `{"kind":"latency","latency":"fast"}`, 400},
 		{"an unknown kind", "POST", "/chaos", "secret", `{"kind":"magic"}`, 422},
 		{"a latency of nothing", "POST", "/chaos", "secret", `{"kind":"latency"}`, 422},
+		{"a latency whose sum with its jitter overflows", "POST", "/chaos", "secret", `{"kind":"latency","latency":"1500000h","jitter":"1500000h"}`, 422},
+		{"more than one fault", "POST", "/chaos", "secret", `{"kind":"latency","latency":"1ms"} {}`, 400},
 		{"a percentage above 100", "POST", "/chaos", "secret", `{"kind":"latency","latency":"1ms","percent":101}`, 422},
 		{"an unknown code", "POST", "/chaos", "secret", `{"kind":"error","code":"TEAPOT"}`, 422},
 		{"an unknown operation", "POST", "/chaos", "secret", `{"kind":"error","operation":"GET /y"}`, 422},

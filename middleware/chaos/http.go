@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 )
@@ -61,6 +62,10 @@ func (i *Injector) AdminHandler() http.Handler {
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&f); err != nil {
 			answer(w, http.StatusBadRequest, map[string]string{"error": "the body is not a fault: " + err.Error()})
+			return
+		}
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			answer(w, http.StatusBadRequest, map[string]string{"error": "there is more after the fault"})
 			return
 		}
 		id, err := i.Inject(f)

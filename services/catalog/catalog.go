@@ -80,7 +80,14 @@ func (s *server) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Product
 	return s.list(ctx, "SELECT "+columns+` FROM products WHERE LOWER(name) LIKE ? ESCAPE '\' ORDER BY id LIMIT ?`, like, page(req.GetLimit()))
 }
 
+// maxID is more than any product's ID has, in bytes: a longer one is not looked
+// up, nor sent back.
+const maxID = 64
+
 func (s *server) GetProduct(ctx context.Context, req *pb.GetProductRequest) (*pb.Product, error) {
+	if len(req.GetProductId()) > maxID {
+		return nil, status.Errorf(codes.InvalidArgument, "a product's ID has at most %d bytes", maxID)
+	}
 	var p pb.Product
 	err := s.store.QueryRow(ctx, "SELECT "+columns+" FROM products WHERE id = ?", req.GetProductId()).
 		Scan(&p.Id, &p.Name, &p.Category, &p.Description, &p.Price)

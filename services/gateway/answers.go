@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
+	"unicode/utf8"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/services/problem"
@@ -30,10 +33,13 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
-	if err == nil && dec.More() {
-		err = errors.New("there is more after the JSON value")
+	if err == nil {
+		if _, more := dec.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more after the JSON value")
+		}
 	}
 	var tooLarge *http.MaxBytesError
+	var wrong *json.UnmarshalTypeError
 	switch {
 	case err == nil:
 		return true
@@ -41,8 +47,39 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 		fail(w, http.StatusRequestEntityTooLarge, "the body is larger than 64 KiB")
 	case errors.Is(err, io.EOF):
 		fail(w, http.StatusBadRequest, "the body is empty; send a JSON object")
+	case errors.As(err, &wrong):
+		fail(w, http.StatusBadRequest, cmp.Or(wrong.Field, "the body")+" must be "+jsonKind(wrong.Type.Kind())+", not "+wrong.Value)
 	default:
 		fail(w, http.StatusBadRequest, "the body is not the expected JSON: "+err.Error())
 	}
 	return false
+}
+
+// jsonKind is what a customer calls a Go type.
+func jsonKind(k reflect.Kind) string {
+	switch k {
+	case reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.String:
+		return "a string"
+	}
+	return "a JSON object"
+}
+
+// texts refuses paths, queries and headers that are not UTF-8: no service takes
+// them, so they would look like a failure of ours.
+func texts(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ok := utf8.ValidString(r.URL.Path) && utf8.ValidString(r.Header.Get("Idempotency-Key"))
+		for _, values := range r.URL.Query() {
+			for _, v := range values {
+				ok = ok && utf8.ValidString(v)
+			}
+		}
+		if !ok {
+			fail(w, http.StatusBadRequest, "path, query and Idempotency-Key must be UTF-8")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/time/rate"
 )
@@ -84,14 +85,19 @@ func address(r *http.Request) string {
 	return netip.PrefixFrom(from.Addr().WithZone(""), 64).Masked().String()
 }
 
-// credential is the session token or API key of a request.
+// credential is the session token or API key of a request; "" also for one that
+// is not UTF-8, which nobody was given.
 func credential(r *http.Request) string {
-	if key := r.Header.Get("X-API-Key"); key != "" {
-		return key
+	c := r.Header.Get("X-API-Key")
+	if c == "" {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			return ""
+		}
+		c = token
 	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
+	if !utf8.ValidString(c) {
 		return ""
 	}
-	return token
+	return c
 }
