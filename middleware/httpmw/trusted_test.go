@@ -57,7 +57,7 @@ func TestThirdPartiesGetTraceContextAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, h := rec.Telemetry.Begin(baggage.ContextWithBaggage(t.Context(), bag), hop.Incoming{Protocol: "http", Operation: "GET /x"})
+		ctx, h := rec.Begin(baggage.ContextWithBaggage(t.Context(), bag), hop.Incoming{Protocol: "http", Operation: "GET /x"})
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.host+":"+port(server.Listener.Addr().String())+"/redirect", nil)
 		if err != nil {
 			t.Fatal(err)

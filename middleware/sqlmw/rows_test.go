@@ -77,7 +77,7 @@ func TestFetchingRowsIsWaiting(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			ctx, h := rec.Telemetry.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
+			ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
 			var rows *sql.Rows
 			if prepared {
 				s, err := db.PrepareContext(ctx, "SELECT a")
@@ -124,7 +124,7 @@ func TestNothingTheDriverCanDoIsHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	ctx, h := rec.Telemetry.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
+	ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
 	defer h.End(hop.Outcome{})
 	c, err := db.Conn(ctx)
 	if err != nil {
@@ -196,7 +196,7 @@ func BenchmarkRows(b *testing.B) {
 			for b.Loop() {
 				ctx, h := context.Background(), (*hop.Hop)(nil)
 				if c.hop {
-					ctx, h = rec.Telemetry.Begin(ctx, hop.Incoming{Protocol: "test", Operation: "list"})
+					ctx, h = rec.Begin(ctx, hop.Incoming{Protocol: "test", Operation: "list"})
 				}
 				rows, err := db.DB.QueryContext(ctx, thousand)
 				if err != nil {
