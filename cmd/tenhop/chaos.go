@@ -147,7 +147,7 @@ func newChaosListCmd(dir *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the faults in force; of a drill only that one runs",
+		Short:   "List the faults in force; while a drill runs, only that it does",
 		Example: "  tenhop chaos list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

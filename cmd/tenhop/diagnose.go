@@ -88,7 +88,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 	fl.StringVar(&cfg.Tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
-	fl.StringVar(&cfg.Entry, "entry", "", `only this edge operation, such as "POST /checkout"`)
+	fl.StringVar(&cfg.Entry, "entry", "", `only requests of this entry, such as "POST /checkout"`)
 	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
 	fl.DurationVar(&cfg.Timeout, "timeout", 10*time.Second, "how long to ask at most")

@@ -49,7 +49,7 @@ The fault is lifted whatever ends the drill.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.dir, "dir", ".", "directory that holds .tenhop")
-	fl.BoolVar(&f.auto, "auto", false, "`tenhop diagnose` answers (default)")
+	fl.BoolVar(&f.auto, "auto", false, "the diagnosis answers, not you (default)")
 	fl.BoolVar(&f.human, "human", false, "you answer")
 	fl.IntVar(&cfg.Rounds, "rounds", 1, "how many")
 	fl.Uint64Var(&cfg.Seed, "seed", 1, "chooses the hops")
