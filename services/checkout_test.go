@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tenhop/tenhop/services"
+	"github.com/tenhop/tenhop/services/identity"
 )
 
 // count asks a service's store directly.
@@ -139,6 +142,24 @@ func sameKey(t *testing.T, s *storefront) {
 	again := placed(t, s.must(t, 8, http.MethodPost, "/checkout", `{"payment_method":"wallet"}`, "Idempotency-Key", "key-8"))
 	if first != again {
 		t.Errorf("orders %s and %s from one key", first, again)
+	}
+	// Of requests at once with one key, one is served; the others are told why.
+	s.must(t, 11, http.MethodPost, "/cart/items", `{"product_id":"p-001","quantity":1}`)
+	var wg sync.WaitGroup
+	var served atomic.Int32
+	for range 8 {
+		wg.Go(func() {
+			switch a := s.ask(t, 11, http.MethodPost, "/checkout", `{"payment_method":"card"}`, "Idempotency-Key", "key-11"); {
+			case a.status == http.StatusCreated:
+				served.Add(1)
+			case a.status != http.StatusConflict && a.status != http.StatusUnprocessableEntity, strings.Contains(a.body, "rpc error"):
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.count(t, "order", "SELECT COUNT(*) FROM orders WHERE user_id = ?", identity.UserID(11)); n != 1 || served.Load() == 0 {
+		t.Errorf("%d orders, %d answers of one", n, served.Load())
 	}
 	if n := s.count(t, "payment", "SELECT COUNT(*) FROM charges WHERE idempotency_key = ?", first); n != 1 {
 		t.Errorf("%d charges", n)

@@ -125,8 +125,11 @@ func (s *server) run(ctx context.Context, key string, user *pb.User, content *pb
 	if err != nil {
 		return nil, err
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return nil, errors.Join(err, status.Error(codes.Aborted, "this checkout is under way already"))
+	switch n, err := res.RowsAffected(); {
+	case err != nil:
+		return nil, err
+	case n == 0:
+		return nil, status.Error(codes.Aborted, "this checkout is under way already")
 	}
 	if _, err := s.inventory.Reserve(ctx, &pb.ReserveRequest{ReservationId: id, Items: content.GetItems()}); err != nil {
 		return s.settle(ctx, id, err)

@@ -79,10 +79,19 @@ func Answer(w http.ResponseWriter, log *zerolog.Logger, err error) {
 	kind := Of(Code(err))
 	text := tryAgain
 	if kind.Public {
-		text = status.Convert(err).Message()
+		text = message(err)
 	}
 	log.WithLevel(kind.Level).Err(err).Msg("request failed")
 	Write(w, kind.HTTP, text)
+}
+
+// message is what was written for the customer, without what wraps it.
+func message(err error) string {
+	var s interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &s) {
+		return s.GRPCStatus().Message()
+	}
+	return status.Convert(err).Message()
 }
 
 // Write writes a text as a JSON error.
