@@ -42,22 +42,19 @@ func (c *Console) traceLogs(r *http.Request) (any, error) {
 	}
 	start, end := time.UnixMicro(from).Add(-logMargin), time.UnixMicro(to).Add(logMargin)
 	out := []LogLine{}
-	seen := map[string]bool{}
+	earlier := map[string]bool{} // found by an earlier query; within one a service may say the same twice
 	for _, query := range logQueries {
-		lines, err := c.lokiLines(r.Context(), fmt.Sprintf(query, id), start, end)
+		found, err := c.lokiLines(r.Context(), fmt.Sprintf(query, id), start, end)
 		if err != nil {
 			return nil, err
 		}
-		for key, line := range lines {
-			if !seen[key] {
-				seen[key] = true
-				out = append(out, line)
-			}
+		found = slices.DeleteFunc(found, func(l foundLine) bool { return earlier[l.key] })
+		for _, l := range found {
+			earlier[l.key] = true
+			out = append(out, l.LogLine)
 		}
 	}
-	slices.SortFunc(out, func(a, b LogLine) int {
-		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Service, b.Service), cmp.Compare(a.SpanID, b.SpanID), cmp.Compare(a.Message, b.Message))
-	})
+	slices.SortStableFunc(out, func(a, b LogLine) int { return cmp.Compare(a.At, b.At) })
 	return out, nil
 }
 
@@ -68,8 +65,14 @@ var logQueries = []string{
 	"{service_name=~`.+`} | trace_id = `%s`",
 }
 
-// lokiLines returns the lines of a query, by what tells them apart.
-func (c *Console) lokiLines(ctx context.Context, query string, start, end time.Time) (map[string]LogLine, error) {
+// foundLine is a line and what tells it from others.
+type foundLine struct {
+	key string
+	LogLine
+}
+
+// lokiLines returns the lines of a query.
+func (c *Console) lokiLines(ctx context.Context, query string, start, end time.Time) ([]foundLine, error) {
 	var answer struct {
 		Data struct {
 			Result []struct {
@@ -85,7 +88,7 @@ func (c *Console) lokiLines(ctx context.Context, query string, start, end time.T
 	if err != nil {
 		return nil, err
 	}
-	lines := map[string]LogLine{}
+	var lines []foundLine
 	for _, stream := range answer.Data.Result {
 		for _, v := range stream.Values {
 			ns, err := strconv.ParseInt(v[0], 10, 64)
@@ -93,14 +96,7 @@ func (c *Console) lokiLines(ctx context.Context, query string, start, end time.T
 				return nil, fmt.Errorf("the answer of Loki has another form than expected: %w", err)
 			}
 			line := logLine(ns/1000, stream.Stream, v[1])
-			key := strings.Join([]string{v[0], line.Service, line.SpanID, v[1]}, "\x00")
-			for n := 2; ; n++ { // a service may say the same twice
-				if _, taken := lines[key]; !taken {
-					break
-				}
-				key = fmt.Sprintf("%s\x00%d", key, n)
-			}
-			lines[key] = line
+			lines = append(lines, foundLine{strings.Join([]string{v[0], line.Service, line.SpanID, v[1]}, "\x00"), line})
 		}
 	}
 	return lines, nil

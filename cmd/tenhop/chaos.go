@@ -32,12 +32,17 @@ func newChaosCmd() *cobra.Command {
 	return cmd
 }
 
-// faults reaches the services that `tenhop up` runs in dir.
-func faults(dir string) (drill.Faults, error) {
+// faultsIn is faults of what runs in dir.
+func faultsIn(dir string) (drill.Faults, error) {
 	state, err := readState(dir)
 	if err != nil {
 		return drill.Faults{}, err
 	}
+	return faults(state)
+}
+
+// faults reaches the services that `tenhop up` runs.
+func faults(state supervisor.State) (drill.Faults, error) {
 	if state.Token == "" {
 		return drill.Faults{}, errors.New("what runs here has no storefront to make faults in: `tenhop stack` runs the stack alone; end it with `tenhop down` and start `tenhop up`")
 	}
@@ -71,7 +76,11 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 			if !(percent > 0 && percent <= 100) {
 				return usagef("--percent %v: must be above 0 and at most 100", percent)
 			}
-			f, err := faults(*dir)
+			state, err := readState(*dir)
+			if err != nil {
+				return err
+			}
+			f, err := faults(state)
 			if err != nil {
 				return err
 			}
@@ -84,10 +93,6 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 			}
 			for _, in := range done {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, for %s (fault %s)\n", in.Process, describeFault(in.Fault), lasting, in.ID)
-			}
-			state, err := readState(*dir)
-			if err != nil {
-				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), afterInject(state, lasting, time.Now()))
 			return nil
@@ -151,7 +156,7 @@ func newChaosListCmd(dir *string) *cobra.Command {
 		Example: "  tenhop chaos list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := faults(*dir)
+			f, err := faultsIn(*dir)
 			if err != nil {
 				return err
 			}
@@ -188,7 +193,7 @@ func newChaosClearCmd(dir *string) *cobra.Command {
 		Example: `  tenhop chaos clear
   tenhop chaos clear payment`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := faults(*dir)
+			f, err := faultsIn(*dir)
 			if err != nil {
 				return err
 			}

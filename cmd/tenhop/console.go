@@ -79,7 +79,7 @@ func storefront(dir string) (console.Storefront, error) {
 	if err != nil {
 		return console.Storefront{}, err
 	}
-	reach, err := faults(dir)
+	reach, err := faults(state)
 	if err != nil {
 		return console.Storefront{}, err
 	}

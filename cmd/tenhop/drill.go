@@ -65,7 +65,7 @@ func (f drillFlags) run(cmd *cobra.Command, cfg drill.Config) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Faults, err = faults(f.dir); err != nil {
+	if cfg.Faults, err = faults(state); err != nil {
 		return err
 	}
 	if state.ReadyAt == nil {

@@ -79,9 +79,9 @@ func (s *System) Wait(ctx context.Context, destination string) hop.Call {
 
 // PublishWait records how long an outbox row waited, from its commit to now:
 // hop_queue_wait_seconds with the operation "publish <destination>", whose names
-// are bounded. ctx is what
-// hop.Restore made of the row, so that the wait counts for its entry. A commit
-// at or before 1970 is unknown and counts for nothing. A nil t means hop.Default.
+// are bounded. ctx is what hop.Restore made of the row, so that the wait counts
+// for its entry. A commit at or before 1970 is unknown and counts for nothing. A
+// nil t means hop.Default.
 func PublishWait(ctx context.Context, t *hop.Telemetry, destination string, committed time.Time) {
 	if t == nil {
 		t = hop.Default()

@@ -66,17 +66,23 @@ func (r *slowRows) ColumnTypePrecisionScale(int) (p, scale int64, has bool) { re
 
 var registerSlow = sync.OnceFunc(func() { sql.Register("slow", slowDriver{}) })
 
+func openSlow(t *testing.T) (*mwtest.Recorder, *sqlmw.DB) {
+	t.Helper()
+	registerSlow()
+	rec := mwtest.New(t)
+	db, err := sqlmw.Open("slow", "", "orders-db", sqlmw.WithTelemetry(rec.Telemetry))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec, db
+}
+
 // Fetching is the database's time, what happens between two rows the service's.
 func TestFetchingRowsIsWaiting(t *testing.T) {
 	for _, prepared := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			registerSlow()
-			rec := mwtest.New(t)
-			db, err := sqlmw.Open("slow", "", "orders-db", sqlmw.WithTelemetry(rec.Telemetry))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
+			rec, db := openSlow(t)
+			defer db.Close() // within the bubble
 			ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
 			var rows *sql.Rows
 			if prepared {
@@ -89,8 +95,11 @@ func TestFetchingRowsIsWaiting(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-			} else if rows, err = db.QueryContext(ctx, "SELECT a"); err != nil {
-				t.Fatal(err)
+			} else {
+				var err error
+				if rows, err = db.QueryContext(ctx, "SELECT a"); err != nil {
+					t.Fatal(err)
+				}
 			}
 			n := 0
 			for more := true; more; more = rows.NextResultSet() {
@@ -117,12 +126,7 @@ func TestFetchingRowsIsWaiting(t *testing.T) {
 
 // A wrapper that hides what a driver can do changes what database/sql does.
 func TestNothingTheDriverCanDoIsHidden(t *testing.T) {
-	registerSlow()
-	rec := mwtest.New(t)
-	db, err := sqlmw.Open("slow", "", "orders-db", sqlmw.WithTelemetry(rec.Telemetry))
-	if err != nil {
-		t.Fatal(err)
-	}
+	rec, db := openSlow(t)
 	defer db.Close()
 	ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
 	defer h.End(hop.Outcome{})
