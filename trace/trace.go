@@ -1,0 +1,81 @@
+// Package trace holds the one model of a trace and the functions of a single
+// trace: its tree, self times, critical path, clock skew, completeness and
+// failure. Package trace imports nothing of tenhop. The codecs beside it read
+// the formats of Jaeger, OTLP, Tempo and Zipkin into this model.
+package trace
+
+import "time"
+
+// Trace is the spans of one request, in no particular order.
+type Trace struct {
+	ID    string
+	Spans []Span
+}
+
+// Kind is the span kind of OpenTelemetry, in lower case; it is empty when the
+// source does not tell.
+type Kind string
+
+// Span kinds.
+const (
+	Server   Kind = "server"
+	Client   Kind = "client"
+	Producer Kind = "producer"
+	Consumer Kind = "consumer"
+	Internal Kind = "internal"
+)
+
+// Calls reports whether spans of the kind stand for a call to another service
+// or to a queue.
+func (k Kind) Calls() bool { return k == Client || k == Producer }
+
+// Serves reports whether spans of the kind stand for the handling of a message.
+func (k Kind) Serves() bool { return k == Server || k == Consumer }
+
+// Span is one operation of a trace.
+type Span struct {
+	ID, Parent         string // Parent is empty for a root
+	Service, Operation string
+	Kind               Kind
+	Start              time.Time
+	Duration           time.Duration
+	Failed             bool   // the span's status is an error
+	StatusMessage      string `json:",omitempty"` // description of an error status
+	Attributes         map[string]string
+	Resource           map[string]string `json:",omitempty"` // shared by the spans of one resource; read-only
+	Events             []Event           `json:",omitempty"`
+	TraceState         string            `json:",omitempty"` // W3C tracestate
+}
+
+// Event is a moment within a span, such as an exception.
+type Event struct {
+	Time       time.Time
+	Name       string
+	Attributes map[string]string
+}
+
+// End returns the time at which the span ended.
+func (s *Span) End() time.Time { return s.Start.Add(s.Duration) }
+
+// Attribute returns the value of the span's attribute, else of its resource's.
+func (s *Span) Attribute(key string) string {
+	if v, ok := s.Attributes[key]; ok {
+		return v
+	}
+	return s.Resource[key]
+}
+
+// peerKeys are the attributes that name what a client's span calls, the most
+// telling first.
+var peerKeys = [...]string{"peer.service", "service.peer.name", "messaging.destination.name", "db.system.name", "db.system", "server.address", "net.peer.name"}
+
+// Peer returns the logical name of what a client's or producer's span calls; it
+// is empty when the span does not tell.
+func (s *Span) Peer() string {
+	for _, k := range peerKeys {
+		if v := s.Attributes[k]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
