@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/live"
+	"github.com/tenhop/tenhop/diagnose/collect"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // maxSince bounds how far back a diagnosis looks.
@@ -47,9 +47,9 @@ func (c *Console) shared(ctx context.Context, entry string, since time.Duration)
 	}
 }
 
-func (c *Console) runDiagnosis(ctx context.Context, entry string, since time.Duration) (diagnose.Result, error) {
+func (c *Console) runDiagnosis(ctx context.Context, entry string, since time.Duration) (result.Result, error) {
 	if !c.prom.configured() {
-		return diagnose.Result{}, &apiError{http.StatusServiceUnavailable, "Prometheus is not configured; start the console with its URL"}
+		return result.Result{}, &apiError{http.StatusServiceUnavailable, "Prometheus is not configured; start the console with its URL"}
 	}
-	return live.Run(ctx, live.Config{Prometheus: c.cfg.Prometheus, Jaeger: c.cfg.Jaeger, Entry: entry, Since: since})
+	return collect.Run(ctx, collect.Config{Prometheus: c.cfg.Prometheus, Jaeger: c.cfg.Jaeger, Entry: entry, Since: since})
 }

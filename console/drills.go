@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/drill"
 )
 
@@ -180,7 +180,7 @@ func (c *Console) drillChoices(r *http.Request) (any, error) {
 	for _, h := range hops {
 		out[h.Service] = append(out[h.Service], h.Operation)
 	}
-	return map[string]any{"hops": out, "kinds": []string{diagnose.KindSelf, diagnose.KindDependency, diagnose.KindLink, diagnose.KindQueue}}, nil
+	return map[string]any{"hops": out, "kinds": []string{result.KindSelf, result.KindDependency, result.KindLink, result.KindQueue}}, nil
 }
 
 func (c *Console) startDrill(*http.Request) (any, error) {

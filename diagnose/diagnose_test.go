@@ -6,18 +6,21 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // world is a checkout over three hops and a database, a value a step.
 type world struct {
-	ev  diagnose.Evidence
+	ev  evidence.Metrics
 	rng *rand.Rand
 }
 
 const steps = 150 // five minutes of two seconds
 
 func newWorld() *world {
-	return &world{rng: rand.New(rand.NewPCG(7, 7)), ev: diagnose.Evidence{
+	return &world{rng: rand.New(rand.NewPCG(7, 7)), ev: evidence.Metrics{
 		Start: time.Unix(1_000_000, 0), Step: 2 * time.Second, Steps: steps, Foreign: map[string]bool{}}}
 }
 
@@ -31,7 +34,7 @@ func (w *world) series(f func(step int) float64) []float64 {
 
 // build makes the evidence of a checkout of 40 ms with the given additions, in
 // seconds, by part; rate is requests a step.
-func (w *world) build(rate func(int) float64, add map[string]func(int) float64) diagnose.Evidence {
+func (w *world) build(rate func(int) float64, add map[string]func(int) float64) evidence.Metrics {
 	count := w.series(rate)
 	noise := func(mean float64) float64 { return mean * (.85 + .3*w.rng.Float64()) }
 	part := func(name string, mean float64) []float64 {
@@ -54,25 +57,25 @@ func (w *world) build(rate func(int) float64, add map[string]func(int) float64) 
 		})
 	}
 	const entry = "POST /checkout"
-	hop := func(service, operation string, self, duration []float64) diagnose.HopSeries {
-		return diagnose.HopSeries{Service: service, Operation: operation, Entry: entry, Flow: "request", Self: self, Duration: duration, Count: count}
+	hop := func(service, operation string, self, duration []float64) evidence.HopSeries {
+		return evidence.HopSeries{Service: service, Operation: operation, Entry: entry, Flow: "request", Self: self, Duration: duration, Count: count}
 	}
-	wait := func(service, operation, dep, kind string, v []float64) diagnose.WaitSeries {
-		return diagnose.WaitSeries{Service: service, Operation: operation, Entry: entry, Flow: "request", Dependency: dep, Kind: kind, Sum: v}
+	wait := func(service, operation, dep, kind string, v []float64) evidence.WaitSeries {
+		return evidence.WaitSeries{Service: service, Operation: operation, Entry: entry, Flow: "request", Dependency: dep, Kind: kind, Sum: v}
 	}
 	pay := sum(payment, db)
 	all := sum(gateway, checkout, pay)
 	ev := w.ev
-	ev.Entries = []diagnose.EntrySeries{
-		{Entry: diagnose.Entry{Service: "gateway", Operation: entry}, Sum: all, Count: count},
-		{Entry: diagnose.Entry{Service: "gateway", Operation: "GET /search"}, Sum: search, Count: count},
+	ev.Entries = []evidence.EntrySeries{
+		{Entry: result.Entry{Service: "gateway", Operation: entry}, Sum: all, Count: count},
+		{Entry: result.Entry{Service: "gateway", Operation: "GET /search"}, Sum: search, Count: count},
 	}
-	ev.Hops = []diagnose.HopSeries{
+	ev.Hops = []evidence.HopSeries{
 		hop("gateway", entry, gateway, all), hop("checkout", "Checkout/PlaceOrder", checkout, sum(checkout, pay)),
 		hop("payment", "Payment/Charge", payment, pay),
 		{Service: "gateway", Operation: "GET /search", Entry: "GET /search", Flow: "request", Self: search, Duration: search, Count: count},
 	}
-	ev.Waits = []diagnose.WaitSeries{
+	ev.Waits = []evidence.WaitSeries{
 		wait("gateway", entry, "checkout", "grpc", sum(checkout, pay)), wait("checkout", "Checkout/PlaceOrder", "payment", "grpc", pay),
 		wait("payment", "Payment/Charge", "payment-db", "database", db),
 	}
@@ -98,49 +101,49 @@ func TestDiagnose(t *testing.T) {
 		hop, kind string
 		entry     string
 	}{
-		{name: "quiet", why: "noise alone is no spike", rate: steady, verdict: diagnose.None, entry: "POST /checkout"},
+		{name: "quiet", why: "noise alone is no spike", rate: steady, verdict: result.None, entry: "POST /checkout"},
 		{name: "twice the traffic", why: "more requests are not slower ones", rate: func(i int) float64 {
 			if i > 100 {
 				return 20
 			}
 			return 10
-		}, verdict: diagnose.None, entry: "POST /checkout"},
+		}, verdict: result.None, entry: "POST /checkout"},
 		{name: "self", why: "the plain case", rate: steady, add: map[string]func(int) float64{"payment": from(130, .5)},
-			verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+			verdict: result.Spike, hop: "payment", kind: result.KindSelf, entry: "POST /checkout"},
 		{name: "small", why: "50 ms are over twice the baseline", rate: steady, add: map[string]func(int) float64{"checkout": from(130, .05)},
-			verdict: diagnose.Spike, hop: "checkout", kind: diagnose.KindSelf, entry: "POST /checkout"},
+			verdict: result.Spike, hop: "checkout", kind: result.KindSelf, entry: "POST /checkout"},
 		{name: "database", why: "a store is no hop: its caller's wait names it", rate: steady, add: map[string]func(int) float64{"db": from(130, .3)},
-			verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindDependency, entry: "POST /checkout"},
+			verdict: result.Spike, hop: "payment", kind: result.KindDependency, entry: "POST /checkout"},
 		{name: "off the path", why: "a slow search is no checkout finding", rate: steady, add: map[string]func(int) float64{"search": from(130, .5)},
-			verdict: diagnose.Spike, hop: "gateway", kind: diagnose.KindSelf, entry: "GET /search"},
+			verdict: result.Spike, hop: "gateway", kind: result.KindSelf, entry: "GET /search"},
 		{name: "over", why: "a spike that ended is not one now", rate: steady, add: map[string]func(int) float64{"payment": func(i int) float64 {
 			if i > 90 && i < 120 {
 				return .5
 			}
 			return 0
-		}}, verdict: diagnose.None, entry: "POST /checkout"},
+		}}, verdict: result.None, entry: "POST /checkout"},
 		{name: "again", why: "an earlier spike is not the baseline", rate: steady, add: map[string]func(int) float64{"payment": func(i int) float64 {
 			if i > 90 && i < 110 || i > 135 {
 				return .5
 			}
 			return 0
-		}}, verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+		}}, verdict: result.Spike, hop: "payment", kind: result.KindSelf, entry: "POST /checkout"},
 		{name: "after another's", why: "a short calm between two spikes parts them", rate: steady, add: map[string]func(int) float64{
 			"checkout": func(i int) float64 {
 				if i > 105 && i < 120 {
 					return 1
 				}
 				return 0
-			}, "payment": from(126, .5)}, verdict: diagnose.Spike, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+			}, "payment": from(126, .5)}, verdict: result.Spike, hop: "payment", kind: result.KindSelf, entry: "POST /checkout"},
 		{name: "too early", why: "under a minute of baseline nobody can be sure", rate: func(i int) float64 {
 			if i < 115 {
 				return 0
 			}
 			return 10
-		}, add: map[string]func(int) float64{"payment": from(135, .5)}, verdict: diagnose.Unsure, hop: "payment", kind: diagnose.KindSelf, entry: "POST /checkout"},
+		}, add: map[string]func(int) float64{"payment": from(135, .5)}, verdict: result.Unsure, hop: "payment", kind: result.KindSelf, entry: "POST /checkout"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			res := diagnose.Diagnose(newWorld().build(c.rate, c.add), diagnose.Options{})
+			res := diagnose.Diagnose(diagnose.Evidence{Metrics: newWorld().build(c.rate, c.add)}, diagnose.Options{}).Result()
 			if res.Verdict != c.verdict || res.Entry.Operation != c.entry {
 				t.Fatalf("%s: verdict %q at %q, want %q at %q (%s)", c.why, res.Verdict, res.Entry.Operation, c.verdict, c.entry, res.Why)
 			}
@@ -162,8 +165,8 @@ func TestDiagnose(t *testing.T) {
 func TestTheLocatedSpikeIsTold(t *testing.T) {
 	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"payment": from(130, .5), "search": from(130, .2)})
 	ev.Hops, ev.Waits = ev.Hops[3:], nil // of the checkout, nothing is known but how long it takes
-	res := diagnose.Diagnose(ev, diagnose.Options{})
-	if res.Verdict != diagnose.Spike || res.Entry.Operation != "GET /search" || len(res.Findings) != 1 || res.Why != "" {
+	res := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
+	if res.Verdict != result.Spike || res.Entry.Operation != "GET /search" || len(res.Findings) != 1 || res.Why != "" {
 		t.Errorf("%s (%s) at %s: %+v", res.Verdict, res.Why, res.Entry.Operation, res.Findings)
 	}
 	if o := res.OtherEntries; len(o) != 1 || o[0].Operation != "POST /checkout" || o[0].AddedMS < 400 {
@@ -177,7 +180,7 @@ func TestForeignHopIsTheCallee(t *testing.T) {
 	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"db": from(130, .5)})
 	ev.Waits[2].Dependency, ev.Waits[2].Kind = "legacy", "http"
 	ev.Foreign["legacy"] = true
-	if f := diagnose.Diagnose(ev, diagnose.Options{}).Findings[0]; f.Hop != "legacy" || f.Kind != diagnose.KindSelf {
+	if f := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result().Findings[0]; f.Hop != "legacy" || f.Kind != result.KindSelf {
 		t.Errorf("first is %s %s, want legacy self", f.Hop, f.Kind)
 	}
 }
@@ -185,13 +188,13 @@ func TestForeignHopIsTheCallee(t *testing.T) {
 func TestSelfTimesTakeTheUnionOfChildren(t *testing.T) {
 	t0 := time.Unix(0, 0)
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	tr := diagnose.Trace{Spans: []diagnose.Span{
+	tr := trace.Trace{Spans: []trace.Span{
 		{ID: "a", Start: t0, Duration: ms(100)},
 		{ID: "b", Parent: "a", Start: t0.Add(ms(10)), Duration: ms(40)},
 		{ID: "c", Parent: "a", Start: t0.Add(ms(30)), Duration: ms(40)},   // overlaps b
 		{ID: "d", Parent: "a", Start: t0.Add(ms(90)), Duration: ms(1000)}, // outlives a
 	}}
-	if got := diagnose.SelfTimes(tr)[0]; got != ms(30) {
+	if got := trace.SelfTimes(tr)[0]; got != ms(30) {
 		t.Errorf("self time %v, want 30ms: 0-10, 70-90", got)
 	}
 }

@@ -5,14 +5,18 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/explain"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // calls adds to a checkout what its hops serve and call: rate a step, of which
 // the given parts fail from step 130 on.
-func (w *world) calls(ev *diagnose.Evidence, kind string, serve map[string]float64, call map[[2]string]float64) {
+func (w *world) calls(ev *evidence.Metrics, kind string, serve map[string]float64, call map[[2]string]float64) {
 	const rate = 10
 	add := func(service, operation, dependency string, ratio float64) {
-		c := diagnose.CallSeries{Service: service, Operation: operation, Dependency: dependency, Types: map[string][]float64{}}
+		c := evidence.CallSeries{Service: service, Operation: operation, Dependency: dependency, Types: map[string][]float64{}}
 		c.Count = w.series(func(int) float64 { return rate })
 		c.Failed = w.series(func(i int) float64 {
 			p := .001
@@ -51,38 +55,38 @@ func TestErrors(t *testing.T) {
 		findingsKind string
 		short        bool // the evidence begins shortly before
 	}{
-		{name: "quiet", why: "one in a thousand always fails", kind: "INTERNAL", verdict: diagnose.None},
+		{name: "quiet", why: "one in a thousand always fails", kind: "INTERNAL", verdict: result.None},
 		{name: "deep", why: "those that pass the failure on are not to blame", kind: "INTERNAL",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
-			verdict: diagnose.Errors, hop: "payment", findingsKind: diagnose.KindErrors},
+			verdict: result.Errors, hop: "payment", findingsKind: result.KindErrors},
 		{name: "middle", why: "what it calls is well", kind: "INTERNAL", serve: map[string]float64{"gateway": .2, "checkout": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2},
-			verdict: diagnose.Errors, hop: "checkout", findingsKind: diagnose.KindErrors},
+			verdict: result.Errors, hop: "checkout", findingsKind: result.KindErrors},
 		{name: "store", why: "a store is no hop: its caller is named, and it as the target", kind: "INTERNAL",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2, {"payment", "payment-db"}: .2},
-			verdict: diagnose.Errors, hop: "payment", target: "payment-db", findingsKind: diagnose.KindErrors},
+			verdict: result.Errors, hop: "payment", target: "payment-db", findingsKind: result.KindErrors},
 		{name: "callee gone", why: "it does not report what it never saw", kind: "UNAVAILABLE", serve: map[string]float64{"gateway": .5, "checkout": .5},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .5, {"checkout", "payment"}: .5},
-			verdict: diagnose.Errors, hop: "payment", target: "checkout", findingsKind: diagnose.KindErrors},
+			verdict: result.Errors, hop: "payment", target: "checkout", findingsKind: result.KindErrors},
 		{name: "caught", why: "a failure that the customer does not see is no verdict", kind: "INTERNAL", serve: map[string]float64{"payment": .5},
-			call: map[[2]string]float64{{"checkout", "payment"}: .5}, verdict: diagnose.None},
+			call: map[[2]string]float64{{"checkout", "payment"}: .5}, verdict: result.None},
 		{name: "timeouts of a slow hop", why: "requests fail because they are slow: the slow hop is the cause", kind: "DEADLINE_EXCEEDED",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
 			slow:    map[string]func(int) float64{"payment": from(130, .9)},
-			verdict: diagnose.Spike, hop: "payment", findingsKind: diagnose.KindSelf},
+			verdict: result.Spike, hop: "payment", findingsKind: result.KindSelf},
 		{name: "timeouts of a hop that became slow early", why: "under a minute of baseline the slow hop is still the cause", kind: "DEADLINE_EXCEEDED",
 			serve: map[string]float64{"gateway": .2, "checkout": .2},
 			call:  map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
 			slow:  map[string]func(int) float64{"payment": from(130, .9)}, short: true,
-			verdict: diagnose.Unsure, hop: "payment", findingsKind: diagnose.KindSelf},
+			verdict: result.Unsure, hop: "payment", findingsKind: result.KindSelf},
 		{name: "slow and broken", why: "what breaks comes first", kind: "INTERNAL",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
 			slow:    map[string]func(int) float64{"checkout": from(130, .9)},
-			verdict: diagnose.Errors, hop: "payment", findingsKind: diagnose.KindErrors},
+			verdict: result.Errors, hop: "payment", findingsKind: result.KindErrors},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld()
@@ -95,7 +99,7 @@ func TestErrors(t *testing.T) {
 					}
 				}
 			}
-			res := diagnose.Diagnose(ev, diagnose.Options{})
+			res := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
 			if res.Verdict != c.verdict {
 				t.Fatalf("%s: %s (%s) %+v", c.why, res.Verdict, res.Why, res.Findings)
 			}
@@ -106,7 +110,7 @@ func TestErrors(t *testing.T) {
 			if f.Hop != c.hop || f.Target != c.target || f.Kind != c.findingsKind || f.Share < .7 {
 				t.Errorf("%s: first is %+v", c.why, f)
 			}
-			if c.verdict == diagnose.Errors && (f.Errors.Type != c.kind || res.Errors.Now < .1 || res.Errors.Baseline > .01 || f.Interval[0] < .5) {
+			if c.verdict == result.Errors && (f.Errors.Type != c.kind || res.Errors.Now < .1 || res.Errors.Baseline > .01 || f.Interval[0] < .5) {
 				t.Errorf("the failures are not described: %+v %+v", res.Errors, f)
 			}
 			for i, f := range res.Findings {
@@ -123,25 +127,25 @@ func TestErrors(t *testing.T) {
 
 func TestFirstFailing(t *testing.T) {
 	t0 := time.Unix(0, 0)
-	span := func(id, parent, service, kind string, from, to int, failed bool) diagnose.Span {
-		return diagnose.Span{ID: id, Parent: parent, Service: service, Kind: kind, Start: t0.Add(time.Duration(from) * time.Millisecond),
+	span := func(id, parent, service string, kind trace.Kind, from, to int, failed bool) trace.Span {
+		return trace.Span{ID: id, Parent: parent, Service: service, Kind: kind, Start: t0.Add(time.Duration(from) * time.Millisecond),
 			Duration: time.Duration(to-from) * time.Millisecond, Failed: failed, Attributes: map[string]string{}}
 	}
 	for _, c := range []struct {
 		name, want string
-		spans      []diagnose.Span
+		spans      []trace.Span
 	}{
-		{"the deepest", "c", []diagnose.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true),
+		{"the deepest", "c", []trace.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true),
 			span("c", "b", "payment", "server", 2, 8, true), span("d", "c", "payment", "client", 3, 4, false)}},
-		{"not the compensation after it", "b", []diagnose.Span{span("a", "", "checkout", "server", 0, 10, true), span("b", "a", "checkout", "client", 1, 3, true),
+		{"not the compensation after it", "b", []trace.Span{span("a", "", "checkout", "server", 0, 10, true), span("b", "a", "checkout", "client", 1, 3, true),
 			span("c", "a", "checkout", "client", 4, 6, true)}},
-		{"not what was caught", "a", []diagnose.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, false),
+		{"not what was caught", "a", []trace.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, false),
 			span("c", "b", "loyalty", "server", 2, 8, true)}},
-		{"a cycle has no top", "", []diagnose.Span{span("a", "b", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true)}},
-		{"none", "", []diagnose.Span{span("a", "", "gateway", "server", 0, 10, false)}},
+		{"a cycle has no top", "", []trace.Span{span("a", "b", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true)}},
+		{"none", "", []trace.Span{span("a", "", "gateway", "server", 0, 10, false)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if s, ok := diagnose.FirstFailing(diagnose.Trace{ID: "t", Spans: c.spans}); s.ID != c.want || ok != (c.want != "") {
+			if s, ok := explain.FirstFailing(trace.Trace{ID: "t", Spans: c.spans}); s.ID != c.want || ok != (c.want != "") {
 				t.Errorf("%q (%v), want %q", s.ID, ok, c.want)
 			}
 		})
@@ -150,16 +154,16 @@ func TestFirstFailing(t *testing.T) {
 
 // Without metrics of failing hops, failed traces say where failures begin.
 func TestErrorsFromTraces(t *testing.T) {
-	var failed []diagnose.Trace
+	var failed []trace.Trace
 	for i := range 10 {
 		t0 := time.Unix(int64(i), 0)
-		failed = append(failed, diagnose.Trace{ID: string(rune('a' + i)), Spans: []diagnose.Span{
+		failed = append(failed, trace.Trace{ID: string(rune('a' + i)), Spans: []trace.Span{
 			{ID: "1", Service: "gateway", Operation: "POST /pay", Kind: "server", Start: t0, Duration: time.Second, Failed: true},
 			{ID: "2", Parent: "1", Service: "gateway", Operation: "Charge", Kind: "client", Start: t0, Duration: time.Second, Failed: true,
 				Attributes: map[string]string{"peer.service": "bank", "error.type": "UNAVAILABLE"}}}})
 	}
-	res := diagnose.Result{Verdict: diagnose.Errors, Errors: &diagnose.Failing{Now: .4}}
-	diagnose.ExplainErrors(&res, failed, nil)
+	res := result.Result{Verdict: result.Errors, Errors: &result.Failing{Now: .4}}
+	explain.Errors(&res, failed, nil)
 	if len(res.Findings) != 1 || res.Findings[0].Hop != "gateway" || res.Findings[0].Target != "bank" || res.Findings[0].Errors.Type != "UNAVAILABLE" ||
 		len(res.Findings[0].Exemplars) != 3 || res.Findings[0].Share != 1 || res.Findings[0].Interval[0] < .7 {
 		t.Errorf("findings %+v", res.Findings)

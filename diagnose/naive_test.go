@@ -13,19 +13,22 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // naive is the critical path as CRISP (Zhang et al., USENIX ATC 2022) has it:
 // from the end of a span back along the child that finished last, what no child
 // covers is the span's own; clocks, lost spans, kinds of span and of request are
 // taken as they are. It returns each service's time on the path of a trace.
-func naive(t diagnose.Trace) map[string]time.Duration {
-	children := map[string][]diagnose.Span{}
+func naive(t trace.Trace) map[string]time.Duration {
+	children := map[string][]trace.Span{}
 	ids := map[string]bool{}
 	for _, s := range t.Spans {
 		ids[s.ID] = true
 	}
-	var root *diagnose.Span
+	var root *trace.Span
 	for i, s := range t.Spans {
 		if ids[s.Parent] {
 			children[s.Parent] = append(children[s.Parent], s)
@@ -34,10 +37,10 @@ func naive(t diagnose.Trace) map[string]time.Duration {
 		}
 	}
 	out := map[string]time.Duration{}
-	var walk func(s diagnose.Span, from, until time.Time)
-	walk = func(s diagnose.Span, from, until time.Time) {
+	var walk func(s trace.Span, from, until time.Time)
+	walk = func(s trace.Span, from, until time.Time) {
 		kids := children[s.ID]
-		slices.SortFunc(kids, func(a, b diagnose.Span) int { return b.Start.Add(b.Duration).Compare(a.Start.Add(a.Duration)) })
+		slices.SortFunc(kids, func(a, b trace.Span) int { return b.Start.Add(b.Duration).Compare(a.Start.Add(a.Duration)) })
 		at := until
 		for _, k := range kids {
 			end := k.Start.Add(k.Duration)
@@ -58,7 +61,7 @@ func naive(t diagnose.Trace) map[string]time.Duration {
 
 // suspect returns the service whose mean time on the path grew most from the
 // traces before a moment to those after it.
-func suspect(traces []diagnose.Trace, onset time.Time) string {
+func suspect(traces []trace.Trace, onset time.Time) string {
 	growth := map[string]float64{}
 	var n [2]float64
 	for _, t := range traces {
@@ -73,7 +76,7 @@ func suspect(traces []diagnose.Trace, onset time.Time) string {
 	return slices.MaxFunc(slices.Sorted(maps.Keys(growth)), func(a, b string) int { return cmp.Compare(growth[a], growth[b]) })
 }
 
-func phaseOf(t diagnose.Trace, onset time.Time) int {
+func phaseOf(t trace.Trace, onset time.Time) int {
 	if len(t.Spans) > 0 && t.Spans[0].Start.Before(onset) {
 		return 0
 	}
@@ -94,12 +97,12 @@ func TestNaive(t *testing.T) {
 		want := blamed(s)
 		traces := s.traces()
 		said := suspect(traces, time.Unix(1_700_000_000, 0).Add(s.phases[0].length))
-		book := diagnose.NewBook()
+		requests := sample.New()
 		for _, tr := range traces {
-			book.Add(tr)
+			requests.Add(tr)
 		}
 		got := ""
-		if r := book.Diagnose(diagnose.Options{}); len(r.Findings) > 0 && r.Verdict != diagnose.Unsure {
+		if r := diagnose.Diagnose(diagnose.Evidence{Sample: requests}, diagnose.Options{}).Result(); len(r.Findings) > 0 && r.Verdict != result.Unsure {
 			got = r.Findings[0].Hop
 		}
 		scripts++
@@ -138,7 +141,7 @@ func blamed(s script) string {
 func BenchmarkNaive(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	s := readScript(b, filepath.Join("testdata", "plain.txt"))
-	traces := make([]diagnose.Trace, 2000)
+	traces := make([]trace.Trace, 2000)
 	spans := 0
 	for i := range traces {
 		traces[i] = play(s.phases[i%2].kinds[0], time.Unix(int64(i), 0), i, rng)
@@ -154,7 +157,7 @@ func BenchmarkNaive(b *testing.B) {
 }
 
 // processor is the processor time used, in seconds.
-func processor(b *testing.B) float64 {
+func processor(b testing.TB) float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // A script in testdata describes requests before and during an incident, and
@@ -51,7 +54,7 @@ type kind struct {
 }
 
 type scripted struct {
-	diagnose.Span
+	trace.Span
 	depth   int
 	missing float64
 	skew    time.Duration
@@ -92,7 +95,7 @@ func readScript(t testing.TB, file string) script {
 		default:
 			k := &s.phases[at].kinds[len(s.phases[at].kinds)-1]
 			span := scripted{depth: (len(line) - len(strings.TrimLeft(line, " "))) / 2}
-			span.Service, span.Operation, span.Kind = words[0], words[1], words[2]
+			span.Service, span.Operation, span.Kind = words[0], words[1], trace.Kind(words[2])
 			from, to, _ := strings.Cut(words[3], "-")
 			begin, err := strconv.ParseFloat(from, 64)
 			fail(err)
@@ -138,9 +141,9 @@ func split(line string) []string {
 }
 
 // traces plays the script.
-func (s script) traces() []diagnose.Trace {
+func (s script) traces() []trace.Trace {
 	rng := rand.New(rand.NewPCG(11, 12))
-	var out []diagnose.Trace
+	var out []trace.Trace
 	at := time.Unix(1_700_000_000, 0)
 	for _, p := range s.phases {
 		for end := at.Add(p.length); at.Before(end); at = at.Add(time.Duration(float64(time.Second) / p.rate)) {
@@ -158,8 +161,8 @@ func (s script) traces() []diagnose.Trace {
 	return out
 }
 
-func play(k kind, at time.Time, number int, rng *rand.Rand) diagnose.Trace {
-	t := diagnose.Trace{ID: fmt.Sprintf("%032x", number+1)}
+func play(k kind, at time.Time, number int, rng *rand.Rand) trace.Trace {
+	t := trace.Trace{ID: fmt.Sprintf("%032x", number+1)}
 	factor := .8 + .4*rng.Float64()
 	var parents []string
 	for i, s := range k.spans {
@@ -186,13 +189,13 @@ func TestScripts(t *testing.T) {
 	for _, file := range files {
 		s := readScript(t, file)
 		traces := s.traces()
-		book := diagnose.NewBook()
+		requests := sample.New()
 		for _, tr := range traces {
-			book.Add(tr)
+			requests.Add(tr)
 		}
-		fromTraces := book.Diagnose(diagnose.Options{})
-		book.Explain(&fromTraces)
-		results := map[string]diagnose.Result{"traces": fromTraces, "metrics": diagnose.Diagnose(metricsOf(traces), diagnose.Options{})}
+		fromTraces := diagnose.Diagnose(diagnose.Evidence{Sample: requests}, diagnose.Options{})
+		fromTraces.ExplainSample()
+		results := map[string]result.Result{"traces": fromTraces.Result(), "metrics": diagnose.Diagnose(diagnose.Evidence{Metrics: metricsOf(traces)}, diagnose.Options{}).Result()}
 		for _, way := range []string{"traces", "metrics"} {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+way, func(t *testing.T) {
 				judge(t, s, way, results[way])
@@ -208,7 +211,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-func judge(t *testing.T, s script, way string, r diagnose.Result) {
+func judge(t *testing.T, s script, way string, r result.Result) {
 	t.Helper()
 	asked := 0
 	for _, e := range s.expect {
@@ -222,11 +225,11 @@ func judge(t *testing.T, s script, way string, r diagnose.Result) {
 		case "first":
 			ok = len(r.Findings) > 0 && fits(r.Findings[0], words[2:])
 		case "named":
-			ok = slices.ContainsFunc(r.Findings, func(f diagnose.Finding) bool { return fits(f, words[2:]) })
+			ok = slices.ContainsFunc(r.Findings, func(f result.Finding) bool { return fits(f, words[2:]) })
 		case "silent":
-			ok = !slices.ContainsFunc(r.Findings, func(f diagnose.Finding) bool { return f.Hop == words[2] || f.Target == words[2] })
+			ok = !slices.ContainsFunc(r.Findings, func(f result.Finding) bool { return f.Hop == words[2] || f.Target == words[2] })
 		case "deploy":
-			ok = slices.ContainsFunc(r.Deploys, func(d diagnose.Deploy) bool { return d.Service == words[2] && d.Version == words[3] })
+			ok = slices.ContainsFunc(r.Deploys, func(d result.Deploy) bool { return d.Service == words[2] && d.Version == words[3] })
 		default:
 			ok = r.Verdict == words[1]
 		}
@@ -240,7 +243,7 @@ func judge(t *testing.T, s script, way string, r diagnose.Result) {
 }
 
 // fits compares a finding with: hop kind [target] [>= share]. A dot is any.
-func fits(f diagnose.Finding, words []string) bool {
+func fits(f result.Finding, words []string) bool {
 	least := 0.0
 	if n := len(words); n > 2 && words[n-2] == ">=" {
 		least, _ = strconv.ParseFloat(words[n-1], 64)

@@ -5,12 +5,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // metricsOf is what the middleware would have counted of the traces: self time,
 // waits, queues and completion by entry, served and called by status.
-func metricsOf(traces []diagnose.Trace) diagnose.Evidence {
+func metricsOf(traces []trace.Trace) evidence.Metrics {
 	const step = 2 * time.Second
 	first, last := traces[0].Spans[0].Start, traces[0].Spans[0].Start
 	for _, t := range traces {
@@ -23,7 +25,7 @@ func metricsOf(traces []diagnose.Trace) diagnose.Evidence {
 			}
 		}
 	}
-	ev := diagnose.Evidence{Start: first, Step: step, Steps: int(last.Sub(first)/step) + 1, Foreign: map[string]bool{}}
+	ev := evidence.Metrics{Start: first, Step: step, Steps: int(last.Sub(first)/step) + 1, Foreign: map[string]bool{}}
 	m := metered{ev: &ev, at: map[[6]string][]float64{}}
 	for _, t := range traces {
 		m.trace(t)
@@ -33,7 +35,7 @@ func metricsOf(traces []diagnose.Trace) diagnose.Evidence {
 }
 
 type metered struct {
-	ev    *diagnose.Evidence
+	ev    *evidence.Metrics
 	at    map[[6]string][]float64
 	order [][6]string
 }
@@ -48,8 +50,8 @@ func (m *metered) count(when time.Time, v float64, k ...string) {
 	m.at[key][int(when.Sub(m.ev.Start)/m.ev.Step)] += v
 }
 
-func (m *metered) trace(t diagnose.Trace) {
-	byID := map[string]diagnose.Span{}
+func (m *metered) trace(t trace.Trace) {
+	byID := map[string]trace.Span{}
 	for _, s := range t.Spans {
 		byID[s.ID] = s
 	}
@@ -57,7 +59,7 @@ func (m *metered) trace(t diagnose.Trace) {
 	if root.Parent != "" {
 		return // the entry's own span is lost, and with it all that says so
 	}
-	flow := func(s diagnose.Span) string {
+	flow := func(s trace.Span) string {
 		for ok := true; ok; s, ok = byID[s.Parent] {
 			if s.Kind == "consumer" {
 				return "async"
@@ -86,13 +88,13 @@ func (m *metered) trace(t diagnose.Trace) {
 		if s.Kind == "internal" {
 			continue // no hop
 		}
-		var waits []diagnose.Span
+		var waits []trace.Span
 		for _, c := range t.Spans {
 			if c.Parent == s.ID && (c.Kind == "client" || c.Kind == "producer") {
 				waits = append(waits, c)
 			}
 		}
-		self := diagnose.SelfTimes(diagnose.Trace{Spans: append([]diagnose.Span{s}, waits...)})[0]
+		self := trace.SelfTimes(trace.Trace{Spans: append([]trace.Span{s}, waits...)})[0]
 		m.count(end, self.Seconds(), "self", s.Service, s.Operation, flow(s))
 		m.count(end, s.Duration.Seconds(), "duration", s.Service, s.Operation, flow(s))
 		m.count(end, 1, "count", s.Service, s.Operation, flow(s))
@@ -123,24 +125,24 @@ func (m *metered) collect() {
 	for _, k := range m.order {
 		switch k[0] {
 		case "count":
-			h := diagnose.HopSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Flow: k[3],
+			h := evidence.HopSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Flow: k[3],
 				Count: m.at[k], Self: m.get("self", k[1], k[2], k[3]), Duration: m.get("duration", k[1], k[2], k[3])}
 			m.ev.Hops = append(m.ev.Hops, h)
-			m.ev.Calls = append(m.ev.Calls, diagnose.CallSeries{Service: k[1], Operation: k[2], Count: m.at[k], Failed: m.get("failed", k[1], k[2], k[3])})
+			m.ev.Calls = append(m.ev.Calls, evidence.CallSeries{Service: k[1], Operation: k[2], Count: m.at[k], Failed: m.get("failed", k[1], k[2], k[3])})
 			if k[2] == scriptedEntry {
-				m.ev.Entries = slices.Insert(m.ev.Entries, 0, diagnose.EntrySeries{Entry: diagnose.Entry{Service: k[1], Operation: k[2]}, Sum: h.Duration, Count: h.Count})
+				m.ev.Entries = slices.Insert(m.ev.Entries, 0, evidence.EntrySeries{Entry: result.Entry{Service: k[1], Operation: k[2]}, Sum: h.Duration, Count: h.Count})
 			}
 		case "called":
-			m.ev.Calls = append(m.ev.Calls, diagnose.CallSeries{Service: k[1], Operation: k[2], Dependency: k[3], Count: m.at[k],
+			m.ev.Calls = append(m.ev.Calls, evidence.CallSeries{Service: k[1], Operation: k[2], Dependency: k[3], Count: m.at[k],
 				Failed: m.get("callfailed", k[1], k[2], k[3])})
 		case "wait":
-			m.ev.Waits = append(m.ev.Waits, diagnose.WaitSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Flow: k[3],
+			m.ev.Waits = append(m.ev.Waits, evidence.WaitSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Flow: k[3],
 				Dependency: k[4], Kind: k[5], Sum: m.at[k]})
 		case "queue":
-			m.ev.Queues = append(m.ev.Queues, diagnose.QueueSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Sum: m.at[k]})
+			m.ev.Queues = append(m.ev.Queues, evidence.QueueSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Sum: m.at[k]})
 		case "completed":
-			m.ev.Entries = append(m.ev.Entries, diagnose.EntrySeries{Sum: m.get("completion", k[1], k[2]), Count: m.at[k],
-				Entry: diagnose.Entry{Service: "gateway", Operation: scriptedEntry, Flow: "async", Consumer: &diagnose.Consumer{Service: k[1], Operation: strings.Clone(k[2])}}})
+			m.ev.Entries = append(m.ev.Entries, evidence.EntrySeries{Sum: m.get("completion", k[1], k[2]), Count: m.at[k],
+				Entry: result.Entry{Service: "gateway", Operation: scriptedEntry, Flow: "async", Consumer: &result.Consumer{Service: k[1], Operation: strings.Clone(k[2])}}})
 		}
 	}
 }

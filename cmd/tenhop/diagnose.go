@@ -10,15 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/live"
+	"github.com/tenhop/tenhop/diagnose/collect"
 	"github.com/tenhop/tenhop/diagnose/pprof"
 	"github.com/tenhop/tenhop/diagnose/render"
+	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
 func newDiagnoseCmd() *cobra.Command {
-	var cfg live.Config
+	var cfg collect.Config
 	var dir, baseline string
 	var asJSON, asMarkdown, profiled bool
 	var endpoints map[string]string
@@ -62,7 +62,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 					return fmt.Errorf("%w; or give --prometheus and --jaeger, or --traces", err)
 				}
 			}
-			res, err := live.Run(cmd.Context(), cfg)
+			res, err := collect.Run(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -101,7 +101,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 
 // profile asks the services' pprof endpoints: those of what runs here, and those
 // given.
-func profile(ctx context.Context, dir string, endpoints map[string]string, res *diagnose.Result) error {
+func profile(ctx context.Context, dir string, endpoints map[string]string, res *result.Result) error {
 	services := map[string]pprof.Service{}
 	if state, err := readState(dir); err == nil {
 		for name, processes := range state.Services {
@@ -125,7 +125,7 @@ func profile(ctx context.Context, dir string, endpoints map[string]string, res *
 	return nil
 }
 
-func parseBaseline(s string, cfg *live.Config) error {
+func parseBaseline(s string, cfg *collect.Config) error {
 	if s == "" {
 		return nil
 	}

@@ -11,23 +11,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // The slowest request is found behind any number of newer ones, by the span that
 // was asked for, and one that nobody sent is answered with those that were.
 func TestSlowest(t *testing.T) {
 	at := time.Now().Add(-time.Minute)
-	request := func(n int, operation string, took, stock time.Duration) diagnose.Trace {
-		return diagnose.Trace{ID: fmt.Sprintf("%032x", n), Spans: []diagnose.Span{
+	request := func(n int, operation string, took, stock time.Duration) trace.Trace {
+		return trace.Trace{ID: fmt.Sprintf("%032x", n), Spans: []trace.Span{
 			{ID: "1", Service: "shop", Operation: operation, Kind: "server", Start: at, Duration: took},
 			{ID: "2", Parent: "1", Service: "shop", Operation: "GET", Kind: "client", Start: at, Duration: took / 2, Attributes: map[string]string{"peer.service": "stock"}},
 			{ID: "3", Parent: "2", Service: "stock", Operation: "GET /levels/{item}", Kind: "server", Start: at, Duration: stock},
 		}}
 	}
 	const slow, slowStock, order = 1, 2, 3
-	traces := []diagnose.Trace{
+	traces := []trace.Trace{
 		request(slow, "GET /items/{item}", 300*time.Millisecond, time.Millisecond),
 		request(slowStock, "GET /items/{item}", 100*time.Millisecond, 70*time.Millisecond),
 	}

@@ -9,7 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/compare"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Case is one incident: files of an ordinary time and of the time under the
@@ -25,8 +26,8 @@ type Files struct{ Spans, Logs string }
 // Window is what was recorded in a time: traces, and what was logged during
 // each, by trace ID.
 type Window struct {
-	Traces []diagnose.Trace
-	Lines  map[string][]diagnose.LogLine
+	Traces []trace.Trace
+	Lines  map[string][]compare.LogLine
 }
 
 // Nezha is a folder of incidents with spans and logs in Nezha's form.
@@ -77,9 +78,9 @@ func (n *Nezha) Window(f Files) (Window, error) {
 
 // ReadSpans reads CSV with the columns trace_id, span_id, parent_id, service,
 // pod, operation, start_unix_ns and duration_ns. An error names the line.
-func ReadSpans(r io.Reader) ([]diagnose.Trace, error) {
+func ReadSpans(r io.Reader) ([]trace.Trace, error) {
 	index := map[string]int{}
-	var out []diagnose.Trace
+	var out []trace.Trace
 	err := readCSV(r, []string{"trace_id", "span_id", "parent_id", "service", "pod", "operation", "start_unix_ns", "duration_ns"}, func(rec []string) error {
 		start, err := strconv.ParseInt(rec[6], 10, 64)
 		if err != nil {
@@ -93,9 +94,9 @@ func ReadSpans(r io.Reader) ([]diagnose.Trace, error) {
 		if !ok {
 			i = len(out)
 			index[rec[0]] = i
-			out = append(out, diagnose.Trace{ID: rec[0]})
+			out = append(out, trace.Trace{ID: rec[0]})
 		}
-		out[i].Spans = append(out[i].Spans, diagnose.Span{ID: rec[1], Parent: rec[2], Service: rec[3], Operation: rec[5],
+		out[i].Spans = append(out[i].Spans, trace.Span{ID: rec[1], Parent: rec[2], Service: rec[3], Operation: rec[5],
 			Start: time.Unix(0, start), Duration: time.Duration(d)})
 		return nil
 	})
@@ -104,14 +105,14 @@ func ReadSpans(r io.Reader) ([]diagnose.Trace, error) {
 
 // ReadLogs reads CSV with the columns unix_ns, trace_id, service, pod and
 // message, and returns the lines by trace. An error names the line.
-func ReadLogs(r io.Reader) (map[string][]diagnose.LogLine, error) {
-	out := map[string][]diagnose.LogLine{}
+func ReadLogs(r io.Reader) (map[string][]compare.LogLine, error) {
+	out := map[string][]compare.LogLine{}
 	err := readCSV(r, []string{"unix_ns", "trace_id", "service", "pod", "message"}, func(rec []string) error {
 		at, err := strconv.ParseInt(rec[0], 10, 64)
 		if err != nil {
 			return fmt.Errorf("unix_ns %q is not a number", rec[0])
 		}
-		out[rec[1]] = append(out[rec[1]], diagnose.LogLine{Service: rec[2], Message: rec[4], Time: time.Unix(0, at)})
+		out[rec[1]] = append(out[rec[1]], compare.LogLine{Service: rec[2], Message: rec[4], Time: time.Unix(0, at)})
 		return nil
 	})
 	return out, err

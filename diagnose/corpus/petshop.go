@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/compare"
 )
 
 // PetShop is a folder of incidents with metrics and a call graph, in the form
@@ -126,8 +126,8 @@ func ReadMetrics(r io.Reader) (Metrics, error) {
 
 // Nodes returns latency in seconds, or the share of requests that failed when
 // availability is asked for, of every node.
-func (m Metrics) Nodes(metric string) map[string]diagnose.Node {
-	out := map[string]diagnose.Node{}
+func (m Metrics) Nodes(metric string) map[string]compare.Node {
+	out := map[string]compare.Node{}
 	for k, v := range m.Series {
 		if k[1] != metric || k[2] != "Average" {
 			continue
@@ -138,7 +138,7 @@ func (m Metrics) Nodes(metric string) map[string]diagnose.Node {
 				level[i] = (100 - level[i]) / 100
 			}
 		}
-		out[k[0]] = diagnose.Node{Level: level, Requests: m.Series[[3]string{k[0], "requests", "Sum"}]}
+		out[k[0]] = compare.Node{Level: level, Requests: m.Series[[3]string{k[0], "requests", "Sum"}]}
 	}
 	return out
 }

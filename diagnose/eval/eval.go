@@ -8,7 +8,9 @@ import (
 	"slices"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/corpus"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Options of an evaluation.
@@ -63,7 +65,7 @@ const ours = "tenhop"
 // rivals know less.
 var rivals = []struct {
 	name string
-	rank func(base, now []diagnose.Trace, seed uint64) []string
+	rank func(base, now []trace.Trace, seed uint64) []string
 }{{"largest p99 change", byP99}, {"max |z|", byZ}, {"random", random}}
 
 // Run evaluates all rankers on all incidents. One incident at a time is held.
@@ -89,7 +91,7 @@ func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, 
 		miss := Miss{ID: c.ID, Label: label}
 		for draw := range uint64(max(opt.Draws, 1)) {
 			now := fault.draw(opt.Traces, rand.New(rand.NewPCG(opt.Seed+draw, hash64(c.ID))))
-			said := diagnose.Compare(base.profile, fault.of(now))
+			said := compare.Profiles(base.profile, fault.of(now))
 			ranked := services(said.Suspects)
 			at := slices.Index(ranked, label)
 			if at != 0 {
@@ -97,7 +99,7 @@ func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, 
 					miss.Ranked = append([]string{}, ranked[:min(len(ranked), 5)]...)
 				}
 			}
-			verdicts.add(c.System, groups, said.Verdict, at == 0)
+			verdicts.add(c.System, groups, verdict(said), at == 0)
 			t.add(c.System, groups, ours, at)
 			for _, r := range rivals {
 				t.add(c.System, groups, r.name, slices.Index(r.rank(base.Traces, now, opt.Seed+draw+uint64(i)), label))
@@ -114,7 +116,12 @@ func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, 
 	return rep, nil
 }
 
-func services(suspects []diagnose.Suspect) []string {
+// verdict returns what a diagnosis says of a comparison alone.
+func verdict(c compare.Comparison) string {
+	return diagnose.Diagnose(diagnose.Evidence{Comparison: &c}, diagnose.Options{}).Result().Verdict
+}
+
+func services(suspects []compare.Suspect) []string {
 	var out []string
 	for _, s := range suspects {
 		out = append(out, s.Service)
@@ -135,7 +142,7 @@ func group(fault string) string {
 type loaded struct {
 	corpus.Window
 	files   corpus.Files
-	profile *diagnose.Profile
+	profile *compare.Profile
 }
 
 // load reads a window unless it is the one at hand.
@@ -159,11 +166,11 @@ func (l *loaded) load(n *corpus.Nezha, files corpus.Files, opt Options) error {
 }
 
 // of profiles some of the window's traces.
-func (l *loaded) of(traces []diagnose.Trace) *diagnose.Profile {
+func (l *loaded) of(traces []trace.Trace) *compare.Profile {
 	if l.profile != nil && len(traces) == len(l.Traces) {
 		return l.profile
 	}
-	p := diagnose.NewProfile()
+	p := compare.NewProfile()
 	for _, t := range traces {
 		p.Add(t, l.Lines[t.ID])
 	}
@@ -171,7 +178,7 @@ func (l *loaded) of(traces []diagnose.Trace) *diagnose.Profile {
 }
 
 // draw returns n of the window's traces, all when n is 0.
-func (l *loaded) draw(n int, rng *rand.Rand) []diagnose.Trace {
+func (l *loaded) draw(n int, rng *rand.Rand) []trace.Trace {
 	if n == 0 || n >= len(l.Traces) {
 		return l.Traces
 	}

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/corpus"
 )
 
@@ -20,8 +20,8 @@ const (
 
 // nodes are the metrics of a case, as each ranker of nodes wants them.
 type nodes struct {
-	graph        diagnose.CallGraph
-	base, around map[string]diagnose.Node
+	graph        compare.CallGraph
+	base, around map[string]compare.Node
 	alarm        int
 	seed         uint64
 }
@@ -32,7 +32,7 @@ var nodeRankers = []struct {
 }{{ours, tenhopNodes}, {"largest change", byChange}, {"max |z|", byNodeZ}, {"random", randomNodes}}
 
 func tenhopNodes(n nodes) []string {
-	return services(diagnose.CompareNodes(n.graph, n.base, n.around, n.alarm))
+	return services(compare.Nodes(n.graph, n.base, n.around, n.alarm))
 }
 
 // RunPetShop evaluates all rankers of nodes on all incidents and adds the rows
@@ -58,7 +58,7 @@ func (rep *Report) RunPetShop(p *corpus.PetShop, opt Options) error {
 			return fmt.Errorf("incident %s: %w", c.ID, err)
 		}
 		n := nodes{base: base.Nodes(c.Target.Metric), around: around.Nodes(c.Target.Metric), seed: opt.Seed + uint64(i),
-			graph: diagnose.CallGraph{Target: c.Target.Node, Calls: calls, Resolution: latencyResolution}}
+			graph: compare.CallGraph{Target: c.Target.Node, Calls: calls, Resolution: latencyResolution}}
 		if c.Target.Metric == corpus.Availability {
 			n.graph.Resolution = failureResolution
 		}
@@ -84,8 +84,8 @@ func (rep *Report) RunPetShop(p *corpus.PetShop, opt Options) error {
 }
 
 func (n *nodes) anonymise() {
-	for _, m := range []*map[string]diagnose.Node{&n.base, &n.around} {
-		hidden := map[string]diagnose.Node{}
+	for _, m := range []*map[string]compare.Node{&n.base, &n.around} {
+		hidden := map[string]compare.Node{}
 		for name, v := range *m {
 			hidden[hash(name)] = v
 		}

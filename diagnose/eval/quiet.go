@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/corpus"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // QuietReport counts the verdicts on halves of ordinary windows, compared with
@@ -49,20 +51,20 @@ func Quiet(n *corpus.Nezha, opt Options, random bool) (QuietReport, error) {
 		rep.Windows++
 		traces := slices.Clone(w.Traces)
 		for draw := range uint64(draws) {
-			slices.SortStableFunc(traces, func(a, b diagnose.Trace) int { return started(a).Compare(started(b)) })
+			slices.SortStableFunc(traces, func(a, b trace.Trace) int { return started(a).Compare(started(b)) })
 			if random {
 				rng := rand.New(rand.NewPCG(opt.Seed+draw, hash64(c.ID)))
 				rng.Shuffle(len(traces), func(i, j int) { traces[i], traces[j] = traces[j], traces[i] })
 			}
 			half := len(traces) / 2
-			got := diagnose.Compare(w.of(traces[:half]), w.of(traces[half:]))
+			got := compare.Profiles(w.of(traces[:half]), w.of(traces[half:]))
 			rep.Compared++
-			switch got.Verdict {
-			case diagnose.Spike:
+			switch verdict(got) {
+			case result.Spike:
 				rep.Alarms++
 				s := got.Suspects[0]
 				rep.Which = append(rep.Which, fmt.Sprintf("%s: %s %s %s, %s", c.ID, s.Service, s.Operation, s.Kind, s.Evidence))
-			case diagnose.Unsure:
+			case result.Unsure:
 				rep.Unsure++
 			}
 		}
@@ -80,7 +82,7 @@ func (l *loaded) key() uint64 {
 	return hash64(strings.Join(ids, " "))
 }
 
-func started(t diagnose.Trace) time.Time {
+func started(t trace.Trace) time.Time {
 	first := t.Spans[0].Start
 	for _, s := range t.Spans {
 		if s.Start.Before(first) {

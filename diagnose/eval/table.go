@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // table counts, by system, group and ranker, how often the label came 1st, in
@@ -61,12 +61,12 @@ func (t *verdictTable) add(system string, groups []string, verdict string, right
 		}
 		r.N++
 		switch verdict {
-		case diagnose.Spike:
+		case result.Spike:
 			r.Spike++
 			if right {
 				r.Right++
 			}
-		case diagnose.Unsure:
+		case result.Unsure:
 			r.Unsure++
 		}
 	}

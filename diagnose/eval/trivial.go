@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // byService collects the durations of each service's spans, in milliseconds.
-func byService(traces []diagnose.Trace) map[string][]float64 {
+func byService(traces []trace.Trace) map[string][]float64 {
 	out := map[string][]float64{}
 	for _, t := range traces {
 		for _, s := range t.Spans {
@@ -31,7 +31,7 @@ func ranked(score map[string]float64) []string {
 }
 
 // byP99 ranks services by the growth of their spans' 99th percentile.
-func byP99(base, now []diagnose.Trace, _ uint64) []string {
+func byP99(base, now []trace.Trace, _ uint64) []string {
 	p99 := func(v []float64) float64 {
 		if len(v) == 0 {
 			return 0
@@ -48,7 +48,7 @@ func byP99(base, now []diagnose.Trace, _ uint64) []string {
 }
 
 // byZ ranks services by |z| of their spans' mean duration.
-func byZ(base, now []diagnose.Trace, _ uint64) []string {
+func byZ(base, now []trace.Trace, _ uint64) []string {
 	b, n := byService(base), byService(now)
 	score := map[string]float64{}
 	for s, v := range n {
@@ -73,7 +73,7 @@ func moments(v []float64) (mean, sd float64) {
 }
 
 // random ranks services by chance.
-func random(_, now []diagnose.Trace, seed uint64) []string {
+func random(_, now []trace.Trace, seed uint64) []string {
 	names := slices.Sorted(maps.Keys(byService(now)))
 	rand.New(rand.NewPCG(seed, 3)).Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	return names

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Client asks one Jaeger.
@@ -45,7 +46,7 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 }
 
 // Traces searches.
-func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]diagnose.Trace, error) {
+func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]trace.Trace, error) {
 	q := url.Values{"service": {s.Service}, "limit": {strconv.Itoa(s.Limit)},
 		"start": {strconv.FormatInt(s.From.UnixMicro(), 10)}, "end": {strconv.FormatInt(s.To.UnixMicro(), 10)}}
 	if s.Operation != "" {
@@ -68,7 +69,7 @@ func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]diagnose.Trac
 }
 
 // Trace returns one trace; nil when there is none.
-func (c *Client) Trace(ctx context.Context, id string) (*diagnose.Trace, error) {
+func (c *Client) Trace(ctx context.Context, id string) (*trace.Trace, error) {
 	var a traces
 	switch err := c.get(ctx, "/api/traces/"+url.PathEscape(id), nil, &a); {
 	case errors.Is(err, errNoTrace):
@@ -109,7 +110,7 @@ type traces struct {
 }
 
 // Decode reads traces as Jaeger's pages save them.
-func Decode(body []byte) ([]diagnose.Trace, error) {
+func Decode(body []byte) ([]trace.Trace, error) {
 	var a traces
 	if err := json.Unmarshal(body, &a); err != nil {
 		return nil, fmt.Errorf("not Jaeger's JSON: %w", err)
@@ -130,13 +131,13 @@ func (t tag) text() string {
 	return string(t.Value)
 }
 
-func (a traces) decode() []diagnose.Trace {
-	out := make([]diagnose.Trace, 0, len(a.Data))
+func (a traces) decode() []trace.Trace {
+	out := make([]trace.Trace, 0, len(a.Data))
 	for _, t := range a.Data {
-		tr := diagnose.Trace{ID: t.TraceID}
+		tr := trace.Trace{ID: t.TraceID}
 		for _, s := range t.Spans {
 			p := t.Processes[s.ProcessID]
-			span := diagnose.Span{ID: s.SpanID, Service: p.ServiceName, Operation: s.OperationName,
+			span := trace.Span{ID: s.SpanID, Service: p.ServiceName, Operation: s.OperationName,
 				Start: time.UnixMicro(s.StartTime), Duration: time.Duration(s.Duration) * time.Microsecond, Attributes: map[string]string{}}
 			for _, r := range s.References {
 				if r.TraceID == t.TraceID && (span.Parent == "" || r.RefType == "CHILD_OF") {
@@ -151,7 +152,7 @@ func (a traces) decode() []diagnose.Trace {
 			for _, g := range s.Tags {
 				span.Attributes[g.Key] = g.text()
 			}
-			span.Kind = span.Attributes["span.kind"]
+			span.Kind = trace.Kind(span.Attributes["span.kind"])
 			// "error" is what Jaeger makes of the status; OpenTracing services
 			// set it themselves.
 			span.Failed = span.Attributes["error"] == "true" || span.Attributes["otel.status_code"] == "ERROR"

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/explain"
 	"github.com/tenhop/tenhop/diagnose/jaeger"
 	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
+	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/trace"
 )
 
 func client(t *testing.T, srv *httptest.Server) *jaeger.Client {
@@ -24,12 +27,12 @@ func client(t *testing.T, srv *httptest.Server) *jaeger.Client {
 
 func TestTraces(t *testing.T) {
 	at := time.UnixMicro(1_700_000_000_123_456)
-	long := diagnose.Trace{ID: "a", Spans: []diagnose.Span{
+	long := trace.Trace{ID: "a", Spans: []trace.Span{
 		{ID: "1", Service: "gateway", Operation: "POST /pay", Kind: "server", Start: at, Duration: time.Second, Attributes: map[string]string{"region": "eu"}},
 		{ID: "2", Parent: "1", Service: "payment", Operation: "Charge", Kind: "server", Start: at.Add(time.Millisecond), Duration: 900 * time.Millisecond,
 			Attributes: map[string]string{"error": "true"}},
 	}}
-	short := diagnose.Trace{ID: "b", Spans: []diagnose.Span{{ID: "3", Service: "gateway", Operation: "POST /pay", Start: at, Duration: time.Millisecond}}}
+	short := trace.Trace{ID: "b", Spans: []trace.Span{{ID: "3", Service: "gateway", Operation: "POST /pay", Start: at, Duration: time.Millisecond}}}
 	c := client(t, jaegertest.Serve(t, long, short))
 	q := diagnose.Search{Service: "gateway", Operation: "POST /pay", From: at.Add(-time.Minute), To: at.Add(time.Minute), Min: 500 * time.Millisecond, Limit: 5}
 	found, err := c.Traces(t.Context(), q)
@@ -100,13 +103,13 @@ func FuzzDecode(f *testing.F) {
 		if err != nil && len(found) > 0 {
 			t.Errorf("%d traces beside the error %v", len(found), err)
 		}
-		book := diagnose.NewBook()
+		book := sample.New()
 		for _, tr := range found {
 			book.Add(tr)
-			if s, ok := diagnose.FirstFailing(tr); ok && !s.Failed {
+			if s, ok := explain.FirstFailing(tr); ok && !s.Failed {
 				t.Errorf("%+v has not failed", s)
 			}
 		}
-		book.Diagnose(diagnose.Options{})
+		diagnose.Diagnose(diagnose.Evidence{Sample: book}, diagnose.Options{})
 	})
 }

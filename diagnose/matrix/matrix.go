@@ -14,7 +14,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // Cell is one fault and the evidence of the minutes before the answer.
@@ -27,21 +28,21 @@ type Cell struct {
 	Named     bool          `json:"named"`    // `tenhop diagnose`, with traces, named hop and operation then
 	Answer    string        `json:"answer"`   // its first finding
 
-	Evidence diagnose.Evidence `json:"evidence"`
+	Evidence evidence.Metrics `json:"evidence"`
 }
 
 // First reports whether a diagnosis names the hop first, and its operation. A
 // hop that does not measure itself has its operation from traces, or is named by
 // its caller's wait for it.
-func (c Cell) First(r diagnose.Result) bool {
-	if r.Verdict != diagnose.Spike || len(r.Findings) == 0 {
+func (c Cell) First(r result.Result) bool {
+	if r.Verdict != result.Spike || len(r.Findings) == 0 {
 		return false
 	}
 	f := r.Findings[0]
-	if f.Kind == diagnose.KindDependency && f.Target == c.Hop {
+	if f.Kind == result.KindDependency && f.Target == c.Hop {
 		return true
 	}
-	return f.Hop == c.Hop && f.Kind == diagnose.KindSelf && (f.Operation == c.Operation || f.Operation == "" && c.Evidence.Foreign[c.Hop])
+	return f.Hop == c.Hop && f.Kind == result.KindSelf && (f.Operation == c.Operation || f.Operation == "" && c.Evidence.Foreign[c.Hop])
 }
 
 // window is that of the compression: what follows has most of its evidence in
@@ -87,7 +88,7 @@ func Read(r io.Reader) ([]Cell, error) {
 }
 
 // rounded leaves 10 µs of times and hundredths of requests.
-func rounded(ev diagnose.Evidence) diagnose.Evidence {
+func rounded(ev evidence.Metrics) evidence.Metrics {
 	round := func(to float64, series ...[]float64) {
 		for _, v := range series {
 			for i := range v {

@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/live"
+	"github.com/tenhop/tenhop/diagnose/collect"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
+	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/internal/uptest"
 )
 
@@ -118,14 +119,14 @@ func start(ctx context.Context, t *testing.T, sampling float64) storefront {
 // record injects the cell's fault, waits for an answer and keeps the evidence.
 func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 	t.Helper()
-	ask := func() diagnose.Result {
-		res, err := live.Run(ctx, live.Config{Prometheus: s.Endpoints["prometheus"], Jaeger: s.Endpoints["jaeger"], Since: looks})
+	ask := func() result.Result {
+		res, err := collect.Run(ctx, collect.Config{Prometheus: s.Endpoints["prometheus"], Jaeger: s.Endpoints["jaeger"], Since: looks})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return res
 	}
-	for lifted := time.Now(); time.Since(lifted) < recovers && ask().Verdict != diagnose.None; {
+	for lifted := time.Now(); time.Since(lifted) < recovers && ask().Verdict != result.None; {
 		sleep(ctx, 2*time.Second)
 	}
 	began := time.Now()
@@ -138,7 +139,7 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 		}
 	}()
 	sleep(ctx, patience)
-	for time.Since(began) < within && ask().Verdict != diagnose.Spike {
+	for time.Since(began) < within && ask().Verdict != result.Spike {
 		sleep(ctx, time.Second)
 	}
 	sleep(ctx, settles)
@@ -154,7 +155,7 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 	res := ask()
 	c.Named, c.Answer = c.First(res), said(res)
 	for _, name := range s.services {
-		if !slices.ContainsFunc(c.Evidence.Hops, func(h diagnose.HopSeries) bool { return h.Service == name }) {
+		if !slices.ContainsFunc(c.Evidence.Hops, func(h evidence.HopSeries) bool { return h.Service == name }) {
 			c.Evidence.Foreign[name] = true
 		}
 	}

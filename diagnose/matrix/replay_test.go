@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 var update = flag.Bool("update", false, "write docs/matrix.md again")
@@ -39,7 +40,7 @@ func TestReplay(t *testing.T) {
 			if tallies[k] == nil {
 				tallies[k] = &tally{}
 			}
-			res := diagnose.Diagnose(c.Evidence, diagnose.Options{})
+			res := diagnose.Diagnose(diagnose.Evidence{Metrics: c.Evidence}, diagnose.Options{}).Result()
 			first := c.First(res)
 			tallies[k].add(first, c.Named)
 			if !first || !c.Named {
@@ -88,7 +89,7 @@ func (n *tally) add(metrics, traces bool) {
 	}
 }
 
-func said(r diagnose.Result) string {
+func said(r result.Result) string {
 	if len(r.Findings) == 0 {
 		return r.Verdict + ", " + r.Why
 	}

@@ -20,8 +20,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
-	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/jaeger"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // maxMessage bounds one message, in bytes.
@@ -36,7 +36,7 @@ type Stats struct {
 // ReadFile reads a file and hands its spans to add by their trace. An error
 // names the file and the line or, in protobuf, the byte; what was read before
 // has been handed over. It ends with its context, too.
-func ReadFile(ctx context.Context, path string, add func(trace string, s diagnose.Span)) (Stats, error) {
+func ReadFile(ctx context.Context, path string, add func(trace string, s trace.Span)) (Stats, error) {
 	f, err := open(ctx, path)
 	if err != nil {
 		return Stats{}, err
@@ -92,7 +92,7 @@ func (u until) Read(p []byte) (int, error) {
 }
 
 // Read reads what ReadFile reads; name is what errors call it.
-func Read(r io.Reader, name string, add func(trace string, s diagnose.Span)) (Stats, error) {
+func Read(r io.Reader, name string, add func(trace string, s trace.Span)) (Stats, error) {
 	d := decoder{name: name, add: add}
 	in := bufio.NewReaderSize(r, 1<<16)
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -141,7 +141,7 @@ func firstByte(in *bufio.Reader) (byte, error) {
 
 type decoder struct {
 	name  string
-	add   func(string, diagnose.Span)
+	add   func(string, trace.Span)
 	stats Stats
 }
 
@@ -278,7 +278,7 @@ func (d *decoder) traces(td ptrace.Traces) {
 	Spans(td, d.span)
 }
 
-func (d *decoder) span(trace string, s diagnose.Span) {
+func (d *decoder) span(trace string, s trace.Span) {
 	if s.Start.UnixNano() == 0 {
 		d.stats.Timeless++
 		return
@@ -288,13 +288,13 @@ func (d *decoder) span(trace string, s diagnose.Span) {
 }
 
 // Spans hands the spans of OTLP traces to add.
-func Spans(td ptrace.Traces, add func(trace string, s diagnose.Span)) {
+func Spans(td ptrace.Traces, add func(trace string, s trace.Span)) {
 	for _, rs := range td.ResourceSpans().All() {
 		resource := rs.Resource().Attributes()
 		service := text(resource, "service.name")
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, s := range ss.Spans().All() {
-				out := diagnose.Span{ID: s.SpanID().String(), Parent: s.ParentSpanID().String(), Service: service, Operation: s.Name(),
+				out := trace.Span{ID: s.SpanID().String(), Parent: s.ParentSpanID().String(), Service: service, Operation: s.Name(),
 					Kind: kinds[s.Kind()], Start: s.StartTimestamp().AsTime(), Failed: s.Status().Code() == ptrace.StatusCodeError,
 					Attributes: make(map[string]string, s.Attributes().Len()+2)}
 				out.Duration = s.EndTimestamp().AsTime().Sub(out.Start)
@@ -312,7 +312,7 @@ func Spans(td ptrace.Traces, add func(trace string, s diagnose.Span)) {
 	}
 }
 
-var kinds = map[ptrace.SpanKind]string{ptrace.SpanKindServer: "server", ptrace.SpanKindClient: "client",
+var kinds = map[ptrace.SpanKind]trace.Kind{ptrace.SpanKindServer: "server", ptrace.SpanKindClient: "client",
 	ptrace.SpanKindProducer: "producer", ptrace.SpanKindConsumer: "consumer", ptrace.SpanKindInternal: "internal"}
 
 func text(m pcommon.Map, key string) string {

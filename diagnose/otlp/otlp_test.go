@@ -19,6 +19,8 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/otlp"
+	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // message is one OTLP message with a gateway's and a payment's span.
@@ -110,8 +112,8 @@ func TestRead(t *testing.T) {
 			if err := os.WriteFile(file, body, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			found := map[string][]diagnose.Span{}
-			stats, err := otlp.ReadFile(t.Context(), file, func(id string, s diagnose.Span) { found[id] = append(found[id], s) })
+			found := map[string][]trace.Span{}
+			stats, err := otlp.ReadFile(t.Context(), file, func(id string, s trace.Span) { found[id] = append(found[id], s) })
 			if err != nil || stats.Spans != 4 || len(found) != 2 {
 				t.Fatalf("%+v of %d traces, %v", stats, len(found), err)
 			}
@@ -134,8 +136,8 @@ func TestRead(t *testing.T) {
 func TestJaegerPage(t *testing.T) {
 	body := `{"data":[{"traceID":"a","spans":[{"spanID":"1","operationName":"GET /","startTime":1700000000000000,"duration":5,"processID":"p"}],
 		"processes":{"p":{"serviceName":"gateway"}}}]}`
-	var got diagnose.Span
-	stats, err := otlp.Read(strings.NewReader(body), "saved.json", func(_ string, s diagnose.Span) { got = s })
+	var got trace.Span
+	stats, err := otlp.Read(strings.NewReader(body), "saved.json", func(_ string, s trace.Span) { got = s })
 	if err != nil || stats.Spans != 1 || got.Service != "gateway" || got.Duration != 5*time.Microsecond {
 		t.Errorf("%+v %+v %v", stats, got, err)
 	}
@@ -167,7 +169,7 @@ func TestBadFiles(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := 0
-			_, err := otlp.Read(strings.NewReader(c.body), "f", func(string, diagnose.Span) { n++ })
+			_, err := otlp.Read(strings.NewReader(c.body), "f", func(string, trace.Span) { n++ })
 			if err == nil || !strings.HasPrefix(err.Error(), c.says) || n != c.spans {
 				t.Errorf("%d spans, error %v; want %d and %q", n, err, c.spans, c.says)
 			}
@@ -183,7 +185,7 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := otlp.ReadFile(ctx, path, func(string, diagnose.Span) {}); !errors.Is(err, context.Canceled) {
+	if _, err := otlp.ReadFile(ctx, path, func(string, trace.Span) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
 	}
 }
@@ -203,7 +205,7 @@ func TestSilentPipe(t *testing.T) {
 			defer w.Close()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err := otlp.ReadFile(ctx, path, func(string, diagnose.Span) {})
+		_, err := otlp.ReadFile(ctx, path, func(string, trace.Span) {})
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("with a writer %v: error %v, want that of the context", written, err)
@@ -215,7 +217,7 @@ func TestSilentPipe(t *testing.T) {
 func TestTimeless(t *testing.T) {
 	td := message(1)
 	td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).SetStartTimestamp(0)
-	stats, err := otlp.Read(bytes.NewReader(asProto(t, td)), "f", func(string, diagnose.Span) {})
+	stats, err := otlp.Read(bytes.NewReader(asProto(t, td)), "f", func(string, trace.Span) {})
 	if err != nil || stats.Spans != 1 || stats.Timeless != 1 {
 		t.Errorf("%+v %v", stats, err)
 	}
@@ -229,10 +231,10 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add([]byte(`{"data":[{"traceID":"a","spans":[{"spanID":"1","references":[{"traceID":"a","spanID":"1"}]}],"processes":{}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		book := diagnose.NewBook()
-		all := diagnose.NewAssembler(book.Add)
+		book := sample.New()
+		all := trace.NewAssembler(book.Add)
 		n := 0
-		stats, err := otlp.Read(bytes.NewReader(b), "name", func(id string, s diagnose.Span) {
+		stats, err := otlp.Read(bytes.NewReader(b), "name", func(id string, s trace.Span) {
 			n++
 			all.Add(id, s)
 		})
@@ -243,7 +245,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil && !strings.Contains(err.Error(), "name") {
 			t.Errorf("error without the file's name: %v", err)
 		}
-		res := book.Diagnose(diagnose.Options{})
-		book.Explain(&res)
+		res := diagnose.Diagnose(diagnose.Evidence{Sample: book}, diagnose.Options{})
+		res.ExplainSample()
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // Length is how long services are profiled.
@@ -18,9 +18,9 @@ const Length = 2 * time.Second
 // Explain adds to the first finding what its service spends more on now. Quiet
 // services are profiled all and kept in dir, to compare later profiles with.
 // What cannot be had is said in the result's sources.
-func Explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *diagnose.Result) {
+func Explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *result.Result) {
 	began := time.Now()
-	src := diagnose.Source{Name: "pprof", OK: true}
+	src := result.Source{Name: "pprof", OK: true}
 	read, err := explain(ctx, client, services, dir, res, &src)
 	src.Read, src.TookMS = read, float64(time.Since(began).Milliseconds())
 	if err != nil {
@@ -29,8 +29,8 @@ func Explain(ctx context.Context, client *http.Client, services map[string]Servi
 	res.Sources = append(res.Sources, src)
 }
 
-func explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *diagnose.Result, src *diagnose.Source) (read int, err error) {
-	if res.Verdict == diagnose.None {
+func explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *result.Result, src *result.Source) (read int, err error) {
+	if res.Verdict == result.None {
 		src.Note = "profiles of quiet times were kept in " + dir
 		return keep(ctx, client, services, dir)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/google/pprof/profile"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // Types of profile: net/http/pprof's path, and the sample value in nanoseconds.
@@ -162,20 +162,20 @@ const (
 // milliseconds a second of time: the processor's, or goroutines' that wait.
 // Without a type's before, its greatest are returned; not those of block, which
 // are what goroutines that have nothing to do wait for.
-func Compare(before, now Profiles) []diagnose.Hot {
-	var out []diagnose.Hot
+func Compare(before, now Profiles) []result.Hot {
+	var out []result.Hot
 	for _, t := range types {
 		if now[t.name] == nil || before[t.name] == nil && t.name == "block" {
 			continue
 		}
 		was, is := spent(before[t.name], t.value), spent(now[t.name], t.value)
-		var grown []diagnose.Hot
+		var grown []result.Hot
 		for function, ms := range is {
 			if ms-was[function] >= leastGrowth {
-				grown = append(grown, diagnose.Hot{Type: t.name, Function: function, BeforeMS: round(was[function]), NowMS: round(ms), Compared: before[t.name] != nil})
+				grown = append(grown, result.Hot{Type: t.name, Function: function, BeforeMS: round(was[function]), NowMS: round(ms), Compared: before[t.name] != nil})
 			}
 		}
-		slices.SortFunc(grown, func(a, b diagnose.Hot) int {
+		slices.SortFunc(grown, func(a, b result.Hot) int {
 			return cmp.Or(cmp.Compare(b.NowMS-b.BeforeMS, a.NowMS-a.BeforeMS), cmp.Compare(a.Function, b.Function))
 		})
 		out = append(out, grown[:min(len(grown), mostFunctions)]...)

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/pprof"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 //go:noinline
@@ -56,7 +56,7 @@ func service(t *testing.T) pprof.Service {
 func TestTheSuspectsFunctionsAreNamed(t *testing.T) {
 	payment, dir := service(t), t.TempDir()
 	services := map[string]pprof.Service{"payment": payment}
-	quiet := diagnose.Result{Verdict: diagnose.None}
+	quiet := result.Result{Verdict: result.None}
 	pprof.Explain(t.Context(), http.DefaultClient, services, dir, &quiet)
 	if s := quiet.Sources[0]; !s.OK || s.Read != 3 {
 		t.Fatalf("%+v", s)
@@ -73,7 +73,7 @@ func TestTheSuspectsFunctionsAreNamed(t *testing.T) {
 			}
 		})
 	}
-	slow := diagnose.Result{Verdict: diagnose.Spike, Findings: []diagnose.Finding{{Hop: "payment", Kind: diagnose.KindSelf}}}
+	slow := result.Result{Verdict: result.Spike, Findings: []result.Finding{{Hop: "payment", Kind: result.KindSelf}}}
 	pprof.Explain(t.Context(), http.DefaultClient, services, dir, &slow)
 	busy.Wait()
 	if s := slow.Sources[0]; !s.OK || s.Note != "" {
@@ -115,7 +115,7 @@ func TestWhatCannotBeHadIsSaid(t *testing.T) {
 		{"it never ends", "longer than", map[string]pprof.Service{"payment": {URL: bomb.URL}}},
 		{"nothing listens", "connection refused", map[string]pprof.Service{"payment": {URL: "http://127.0.0.1:1"}}},
 	} {
-		res := diagnose.Result{Verdict: diagnose.Spike, Findings: []diagnose.Finding{{Hop: "payment"}}}
+		res := result.Result{Verdict: result.Spike, Findings: []result.Finding{{Hop: "payment"}}}
 		pprof.Explain(t.Context(), http.DefaultClient, c.services, t.TempDir(), &res)
 		if src := res.Sources[0]; src.OK || !strings.Contains(src.Error, c.want) {
 			t.Errorf("%s: %+v", c.why, src)

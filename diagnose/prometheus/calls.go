@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 )
 
 // callFamily is a family of OpenTelemetry's semantic conventions that counts
@@ -81,8 +81,8 @@ func (f callFamily) failure(l map[string]string) string {
 
 // calls turns the counts of what was served and called into a series each
 // service, operation and dependency.
-func (t table) calls(found []Series) []diagnose.CallSeries {
-	index := map[[4]string]*diagnose.CallSeries{}
+func (t table) calls(found []Series) []evidence.CallSeries {
+	index := map[[4]string]*evidence.CallSeries{}
 	for _, s := range found {
 		f, ok := familyOf(s.Labels["__name__"], "_count")
 		if !ok {
@@ -94,7 +94,7 @@ func (t table) calls(found []Series) []diagnose.CallSeries {
 		}
 		c := index[k]
 		if c == nil {
-			c = &diagnose.CallSeries{Service: k[0], Operation: k[1], Dependency: k[2],
+			c = &evidence.CallSeries{Service: k[0], Operation: k[1], Dependency: k[2],
 				Failed: make([]float64, t.steps), LevelFailed: make([]float64, t.steps), Types: map[string][]float64{}}
 			index[k] = c
 		}
@@ -105,7 +105,7 @@ func (t table) calls(found []Series) []diagnose.CallSeries {
 			c.Types[kind] = t.add(c.Types[kind], s)
 		}
 	}
-	out := make([]diagnose.CallSeries, 0, len(index))
+	out := make([]evidence.CallSeries, 0, len(index))
 	for _, k := range sortedKeys(index) {
 		out = append(out, *index[k])
 	}

@@ -11,7 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // The families of the middleware that are read, each series by itself: a
@@ -42,7 +43,7 @@ const overflow = "_OTHER"
 
 // Collect reads the evidence from start to end. It returns the number of series
 // read.
-func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Evidence, int, error) {
+func (c *Client) Collect(ctx context.Context, start, end time.Time) (evidence.Metrics, int, error) {
 	var every time.Duration
 	if end.Sub(start) > rawSpan {
 		every = max(end.Sub(start)/maxSteps, finestStep).Round(time.Second)
@@ -64,7 +65,7 @@ func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Ev
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return diagnose.Evidence{}, 0, err
+		return evidence.Metrics{}, 0, err
 	}
 	read := len(calls)
 	t := table{scrapes: scrapesOf(append(found, calls)...), family: map[string][]Series{}}
@@ -73,7 +74,7 @@ func (c *Client) Collect(ctx context.Context, start, end time.Time) (diagnose.Ev
 		t.family[family] = found[i]
 	}
 	t.grid = gridOf(start, end, t.scrapes)
-	ev := diagnose.Evidence{Start: t.start, Step: t.step, Steps: t.steps, Foreign: map[string]bool{}}
+	ev := evidence.Metrics{Start: t.start, Step: t.step, Steps: t.steps, Foreign: map[string]bool{}}
 	ev.Waits, ev.Queues = t.waits(), t.queues()
 	ev.Calls = t.calls(calls)
 	hops := t.hops()
@@ -137,19 +138,19 @@ func service(labels map[string]string) string {
 // hopTable holds the hops by service, operation, entry and flow, and what those
 // that may be an entry's own have reported at each scrape.
 type hopTable struct {
-	hops    map[[4]string]*diagnose.HopSeries
-	scraped map[[4]string]*diagnose.EntrySeries
+	hops    map[[4]string]*evidence.HopSeries
+	scraped map[[4]string]*evidence.EntrySeries
 }
 
 func (t table) hops() hopTable {
-	h := hopTable{map[[4]string]*diagnose.HopSeries{}, map[[4]string]*diagnose.EntrySeries{}}
+	h := hopTable{map[[4]string]*evidence.HopSeries{}, map[[4]string]*evidence.EntrySeries{}}
 	for _, family := range []string{selfSum, durationSum, durationCount} {
 		for _, f := range t.family[family] {
 			k := [4]string{service(f.Labels), f.Labels["operation"], f.Labels["entry"], f.Labels["flow"]}
 			hop, own := h.hops[k], h.scraped[k]
 			if hop == nil {
-				hop, own = &diagnose.HopSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3],
-					Self: make([]float64, t.steps), Duration: make([]float64, t.steps), Count: make([]float64, t.steps)}, &diagnose.EntrySeries{}
+				hop, own = &evidence.HopSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3],
+					Self: make([]float64, t.steps), Duration: make([]float64, t.steps), Count: make([]float64, t.steps)}, &evidence.EntrySeries{}
 				h.hops[k], h.scraped[k] = hop, own
 			}
 			switch family {
@@ -167,8 +168,8 @@ func (t table) hops() hopTable {
 	return h
 }
 
-func (h hopTable) all() []diagnose.HopSeries {
-	out := make([]diagnose.HopSeries, 0, len(h.hops))
+func (h hopTable) all() []evidence.HopSeries {
+	out := make([]evidence.HopSeries, 0, len(h.hops))
 	for _, k := range sortedKeys(h.hops) {
 		out = append(out, *h.hops[k])
 	}
@@ -179,7 +180,7 @@ func (h hopTable) all() []diagnose.HopSeries {
 // that no other hop of the same entry calls, since two services may well have an
 // operation of the same name. Several edges of one name are one entry, as the
 // hops behind them cannot tell them apart; the busiest gives it its name.
-func (h hopTable) entries(waits []diagnose.WaitSeries) []diagnose.EntrySeries {
+func (h hopTable) entries(waits []evidence.WaitSeries) []evidence.EntrySeries {
 	type called struct{ service, entry string }
 	inner := map[called]bool{}
 	for _, w := range waits {
@@ -188,7 +189,7 @@ func (h hopTable) entries(waits []diagnose.WaitSeries) []diagnose.EntrySeries {
 		}
 	}
 	index, busiest := map[string]int{}, map[string]float64{}
-	var out []diagnose.EntrySeries
+	var out []evidence.EntrySeries
 	for _, k := range sortedKeys(h.hops) {
 		hop, own := h.hops[k], h.scraped[k]
 		if hop.Operation != hop.Entry || hop.Entry == "" || hop.Entry == overflow || hop.Flow != "request" || inner[called{hop.Service, hop.Entry}] || own.LevelCount == nil || own.LevelSum == nil {
@@ -198,7 +199,7 @@ func (h hopTable) entries(waits []diagnose.WaitSeries) []diagnose.EntrySeries {
 		if !ok {
 			i = len(out)
 			index[hop.Operation] = i
-			out = append(out, diagnose.EntrySeries{Entry: diagnose.Entry{Operation: hop.Operation}})
+			out = append(out, evidence.EntrySeries{Entry: result.Entry{Operation: hop.Operation}})
 		}
 		e := &out[i]
 		if n := total(hop.Count); e.Service == "" || n > busiest[hop.Operation] {
@@ -210,33 +211,33 @@ func (h hopTable) entries(waits []diagnose.WaitSeries) []diagnose.EntrySeries {
 	return out
 }
 
-func (t table) waits() []diagnose.WaitSeries {
-	found := map[[6]string]*diagnose.WaitSeries{}
+func (t table) waits() []evidence.WaitSeries {
+	found := map[[6]string]*evidence.WaitSeries{}
 	for _, f := range t.family[waitSum] {
 		l := f.Labels
 		k := [6]string{service(l), l["operation"], l["entry"], l["flow"], l["dependency"], l["dependency_kind"]}
 		if found[k] == nil {
-			found[k] = &diagnose.WaitSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3], Dependency: k[4], Kind: k[5]}
+			found[k] = &evidence.WaitSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3], Dependency: k[4], Kind: k[5]}
 		}
 		found[k].Sum = t.add(found[k].Sum, f)
 	}
-	out := make([]diagnose.WaitSeries, 0, len(found))
+	out := make([]evidence.WaitSeries, 0, len(found))
 	for _, k := range slices.SortedFunc(maps.Keys(found), func(a, b [6]string) int { return slices.Compare(a[:], b[:]) }) {
 		out = append(out, *found[k])
 	}
 	return out
 }
 
-func (t table) queues() []diagnose.QueueSeries {
-	found := map[[4]string]*diagnose.QueueSeries{}
+func (t table) queues() []evidence.QueueSeries {
+	found := map[[4]string]*evidence.QueueSeries{}
 	for _, f := range t.family[queueSum] {
 		k := [4]string{service(f.Labels), f.Labels["operation"], f.Labels["entry"]}
 		if found[k] == nil {
-			found[k] = &diagnose.QueueSeries{Service: k[0], Operation: k[1], Entry: k[2]}
+			found[k] = &evidence.QueueSeries{Service: k[0], Operation: k[1], Entry: k[2]}
 		}
 		found[k].Sum = t.add(found[k].Sum, f)
 	}
-	out := make([]diagnose.QueueSeries, 0, len(found))
+	out := make([]evidence.QueueSeries, 0, len(found))
 	for _, k := range sortedKeys(found) {
 		out = append(out, *found[k])
 	}
@@ -245,15 +246,15 @@ func (t table) queues() []diagnose.QueueSeries {
 
 // asyncEntries are the flows behind queues: of each entry, the completion at
 // the consumer that ends last.
-func (t table) asyncEntries(sync []diagnose.EntrySeries) []diagnose.EntrySeries {
-	flows := map[[4]string]*diagnose.EntrySeries{}
+func (t table) asyncEntries(sync []evidence.EntrySeries) []evidence.EntrySeries {
+	flows := map[[4]string]*evidence.EntrySeries{}
 	for _, family := range []string{completionSum, completionCount} {
 		for _, f := range t.family[family] {
 			k := [4]string{f.Labels["entry"], service(f.Labels), f.Labels["operation"]}
 			e := flows[k]
 			if e == nil {
-				e = &diagnose.EntrySeries{}
-				e.Consumer = &diagnose.Consumer{Service: k[1], Operation: k[2]}
+				e = &evidence.EntrySeries{}
+				e.Consumer = &result.Consumer{Service: k[1], Operation: k[2]}
 				flows[k] = e
 			}
 			if family == completionSum {
@@ -263,7 +264,7 @@ func (t table) asyncEntries(sync []diagnose.EntrySeries) []diagnose.EntrySeries 
 			}
 		}
 	}
-	last := map[string]*diagnose.EntrySeries{}
+	last := map[string]*evidence.EntrySeries{}
 	longest := map[string]float64{}
 	for _, k := range sortedKeys(flows) {
 		f := flows[k]
@@ -275,7 +276,7 @@ func (t table) asyncEntries(sync []diagnose.EntrySeries) []diagnose.EntrySeries 
 			longest[k[0]], last[k[0]] = m, f
 		}
 	}
-	var out []diagnose.EntrySeries
+	var out []evidence.EntrySeries
 	for _, e := range sync {
 		if a := last[e.Operation]; a != nil {
 			a.Service, a.Operation, a.Flow = e.Service, e.Operation, "async"
@@ -310,7 +311,7 @@ func plus(a, b []float64) []float64 {
 // times together, estimated within a bucket as histogram_quantile does; NaN
 // when there were no requests. red says that the entry's service reports by the
 // semantic conventions alone.
-func (c *Client) P95(ctx context.Context, e diagnose.Entry, red bool, during []diagnose.Range) (float64, error) {
+func (c *Client) P95(ctx context.Context, e result.Entry, red bool, during []result.Range) (float64, error) {
 	below := map[string]float64{}
 	for _, r := range during {
 		length := max(r.To.Sub(r.From), 2*finestStep)

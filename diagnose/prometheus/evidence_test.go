@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
 	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 func clientOf(t *testing.T, srv *httptest.Server) *prometheus.Client {
@@ -133,11 +133,11 @@ func TestP95(t *testing.T) {
 		bucket("gateway", "0.1", spike), bucket("gateway", "1", from(0, 10)), bucket("gateway", "+Inf", from(0, 10)),
 		bucket("other", "0.1", from(1000, 0)), bucket("other", "1", from(0, 1000)), bucket("other", "+Inf", from(0, 1000)),
 	}))
-	part := func(from, to time.Duration) diagnose.Range {
-		return diagnose.Range{From: began.Add(from), To: began.Add(to)}
+	part := func(from, to time.Duration) result.Range {
+		return result.Range{From: began.Add(from), To: began.Add(to)}
 	}
-	p95 := func(parts ...diagnose.Range) float64 {
-		v, err := clientOf(t, srv).P95(t.Context(), diagnose.Entry{Service: "gateway", Operation: "GET /"}, false, parts)
+	p95 := func(parts ...result.Range) float64 {
+		v, err := clientOf(t, srv).P95(t.Context(), result.Entry{Service: "gateway", Operation: "GET /"}, false, parts)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // answer is a transport that answers everything alike.
@@ -43,7 +44,7 @@ func FuzzCollect(f *testing.F) {
 				}
 			}
 		}
-		diagnose.Diagnose(ev, diagnose.Options{})
-		_, _ = c.P95(t.Context(), diagnose.Entry{}, true, []diagnose.Range{{From: ev.Start, To: end}}) // no panic
+		diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
+		_, _ = c.P95(t.Context(), result.Entry{}, true, []result.Range{{From: ev.Start, To: end}}) // no panic
 	})
 }

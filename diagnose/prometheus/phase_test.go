@@ -8,6 +8,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
 	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 var began = time.Unix(1_700_000_000, 0)
@@ -20,7 +21,7 @@ func TestScrapesOutOfPhase(t *testing.T) {
 	for _, c := range []struct {
 		slow, link float64
 		hop, kind  string
-	}{{slow: .3, hop: "payment", kind: diagnose.KindSelf}, {link: .3, hop: "payment", kind: diagnose.KindLink}} {
+	}{{slow: .3, hop: "payment", kind: result.KindSelf}, {link: .3, hop: "payment", kind: result.KindLink}} {
 		for _, every := range []time.Duration{2 * time.Second, 5 * time.Second, 15 * time.Second} {
 			for _, phase := range []float64{0, .1, .5, .9} {
 				for _, after := range []time.Duration{30 * time.Second, 40 * time.Second, 80 * time.Second} {
@@ -39,8 +40,8 @@ func TestScrapesOutOfPhase(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						res := diagnose.Diagnose(ev, diagnose.Options{})
-						if res.Verdict != diagnose.Spike {
+						res := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
+						if res.Verdict != result.Spike {
 							t.Fatalf("verdict %s: %s", res.Verdict, res.Why)
 						}
 						for _, f := range res.Findings {
@@ -73,8 +74,8 @@ func TestOneTargetIsScrapedSeldom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res := diagnose.Diagnose(ev, diagnose.Options{})
-	if res.Verdict != diagnose.Spike || res.Findings[0].Hop != "payment" || res.Findings[0].Kind != diagnose.KindSelf || res.Findings[0].Share < .85 {
+	res := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
+	if res.Verdict != result.Spike || res.Findings[0].Hop != "payment" || res.Findings[0].Kind != result.KindSelf || res.Findings[0].Share < .85 {
 		t.Errorf("%s: %+v", res.Verdict, res.Findings)
 	}
 	if lag := now.Sub(res.Window.To); lag <= 0 || lag > 15*time.Second {

@@ -6,21 +6,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // red makes entries of what services without our middleware serve: their
 // operations' durations by the semantic conventions, which say nothing of self
 // time. Operations of services that others call by the same name are no entries;
 // where clients name only hosts, traces have to tell.
-func (t table) red(sums []Series, calls []diagnose.CallSeries) []diagnose.EntrySeries {
+func (t table) red(sums []Series, calls []evidence.CallSeries) []evidence.EntrySeries {
 	called := map[string]bool{}
 	for _, c := range calls {
 		if c.Dependency != "" && c.Dependency != c.Service {
 			called[c.Dependency] = true
 		}
 	}
-	took := map[[4]string]*diagnose.EntrySeries{}
+	took := map[[4]string]*evidence.EntrySeries{}
 	for _, s := range sums {
 		f, ok := familyOf(s.Labels["__name__"], "_sum")
 		if !ok || f.client {
@@ -28,14 +29,14 @@ func (t table) red(sums []Series, calls []diagnose.CallSeries) []diagnose.EntryS
 		}
 		k := [4]string{service(s.Labels), f.operation(s.Labels)}
 		if took[k] == nil {
-			took[k] = &diagnose.EntrySeries{}
+			took[k] = &evidence.EntrySeries{}
 		}
 		for i := range s.Samples {
 			s.Samples[i].Value *= f.unit
 		}
 		took[k].Sum, took[k].LevelSum = t.add(took[k].Sum, s), t.scraped(took[k].LevelSum, s)
 	}
-	var out []diagnose.EntrySeries
+	var out []evidence.EntrySeries
 	for _, c := range calls {
 		e := took[[4]string{c.Service, c.Operation}]
 		if c.Dependency != "" || called[c.Service] || e == nil || c.Operation == "" || strings.Contains(c.Operation, overflow) {
@@ -70,7 +71,7 @@ func (c *Client) readDurations(ctx context.Context, start, end time.Time, every 
 // bucketsOf selects the histograms of an entry: those of its hop or of its
 // flow's completion, else, for a service without our middleware, those of the
 // semantic conventions.
-func bucketsOf(e diagnose.Entry, red bool) []string {
+func bucketsOf(e result.Entry, red bool) []string {
 	switch {
 	case e.Consumer != nil:
 		return []string{fmt.Sprintf(`hop_completion_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q}`, e.Consumer.Service, e.Consumer.Operation, e.Operation)}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 // Links are where a reader can look further; empty ones are left out. Jaeger is
@@ -21,19 +21,19 @@ type Links struct {
 }
 
 // Text writes for a terminal.
-func Text(w io.Writer, r diagnose.Result, l Links) error {
+func Text(w io.Writer, r result.Result, l Links) error {
 	r = plain(r)
 	var b strings.Builder
 	fmt.Fprintln(&b, Verdict(r))
-	if r.Why != "" && r.Verdict != diagnose.Unsure {
+	if r.Why != "" && r.Verdict != result.Unsure {
 		fmt.Fprintln(&b, r.Why)
 	}
 	if r.Errors != nil {
 		fmt.Fprintf(&b, "\n%s   %s of the requests fail, %s before\n", r.Entry.Operation, percent(r.Errors.Now), percent(r.Errors.Baseline))
 	}
-	if r.Entry.Operation != "" && r.Verdict != diagnose.None {
+	if r.Entry.Operation != "" && r.Verdict != result.None {
 		fmt.Fprintf(&b, "\n%s   mean %s -> %s", r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS))
-		if r.P95 != (diagnose.P95{}) { // traces alone have it below
+		if r.P95 != (result.P95{}) { // traces alone have it below
 			fmt.Fprintf(&b, "   p95 %s -> %s", ms(r.P95.BaselineMS), ms(r.P95.NowMS))
 		}
 		fmt.Fprintf(&b, "   (%d requests before, %d now)\n", r.Requests.Baseline, r.Requests.Now)
@@ -76,7 +76,7 @@ func Text(w io.Writer, r diagnose.Result, l Links) error {
 }
 
 // read says what a source was asked for.
-func read(s diagnose.Source) string {
+func read(s result.Source) string {
 	switch s.Name {
 	case "prometheus":
 		return "series"
@@ -87,9 +87,9 @@ func read(s diagnose.Source) string {
 }
 
 // Verdict is the answer in one line.
-func Verdict(r diagnose.Result) string {
+func Verdict(r result.Result) string {
 	switch {
-	case r.Verdict == diagnose.None:
+	case r.Verdict == result.None:
 		rest := "is at its baseline (mean " + ms(r.NowMS) + ")"
 		if r.Looked > 1 {
 			return fmt.Sprintf("no spike in any of %d entries; the busiest, %s, %s", r.Looked, r.Entry.Operation, rest)
@@ -99,16 +99,16 @@ func Verdict(r diagnose.Result) string {
 		return "not sure: " + r.Why
 	}
 	f := r.Findings[0]
-	if f.Kind == diagnose.KindErrors {
+	if f.Kind == result.KindErrors {
 		why := ""
-		if r.Verdict == diagnose.Unsure {
+		if r.Verdict == result.Unsure {
 			why = "not sure (" + r.Why + "), but "
 		}
 		return fmt.Sprintf("%serrors begin at %s: %s of its requests fail%s, %.0f %% of what fails more at %s", why, Name(f), percent(f.Errors.Now),
 			of(f.Errors.Type), 100*f.Share, r.Entry.Operation)
 	}
 	sure := ""
-	if r.Verdict == diagnose.Unsure {
+	if r.Verdict == result.Unsure {
 		sure = "not sure (" + r.Why + "), but "
 	}
 	if !timed(f) {
@@ -119,26 +119,26 @@ func Verdict(r diagnose.Result) string {
 
 // timed reports whether a finding has times: one of a comparison that the time
 // on critical paths does not show has none.
-func timed(f diagnose.Finding) bool { return f.BaselineMS != 0 || f.NowMS != 0 }
+func timed(f result.Finding) bool { return f.BaselineMS != 0 || f.NowMS != 0 }
 
 // Name says what a finding is about.
-func Name(f diagnose.Finding) string {
+func Name(f result.Finding) string {
 	switch f.Kind {
-	case diagnose.KindDependency:
+	case result.KindDependency:
 		return f.Hop + " waits for " + f.Target
-	case diagnose.KindLink:
+	case result.KindLink:
 		return "the link between " + f.Target + " and " + f.Hop
-	case diagnose.KindMix:
+	case result.KindMix:
 		return "other requests than before (" + f.Target + ")"
-	case diagnose.KindCalls:
+	case result.KindCalls:
 		name := "more calls between " + f.Target + " and " + f.Hop
 		if f.Calls != nil {
 			name += fmt.Sprintf(" (%.1f a request, %.1f before)", f.Calls.Now, f.Calls.Baseline)
 		}
 		return name
-	case diagnose.KindFlow:
+	case result.KindFlow:
 		return "what " + f.Hop + " does"
-	case diagnose.KindQueue:
+	case result.KindQueue:
 		return "waiting before " + f.Target + " of " + f.Hop
 	}
 	return strings.TrimSpace(f.Hop + " " + f.Operation)
@@ -154,14 +154,14 @@ func of(kind string) string {
 	return " with " + kind
 }
 
-func flow(e diagnose.Entry) string {
+func flow(e result.Entry) string {
 	if e.Flow == "async" {
 		return " (completion of what follows it)"
 	}
 	return ""
 }
 
-func table(b *strings.Builder, r diagnose.Result) {
+func table(b *strings.Builder, r result.Result) {
 	t := tabwriter.NewWriter(b, 2, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "\tADDED\tSHARE\tHOP\tOPERATION\tKIND\tBEFORE\tNOW\t█ before ░ added")
 	longest := 1.0
@@ -173,7 +173,7 @@ func table(b *strings.Builder, r diagnose.Result) {
 		if f.Target != "" {
 			kind += " " + f.Target
 		}
-		if f.Kind == diagnose.KindErrors {
+		if f.Kind == result.KindErrors {
 			fmt.Fprintf(t, "%d\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Rank, f.Errors.Type, 100*f.Share, f.Hop, f.Operation, kind,
 				percent(f.Errors.Baseline), percent(f.Errors.Now), Bar(f.Errors.Baseline, f.Errors.Now, 1))
 			continue
@@ -199,7 +199,7 @@ func table(b *strings.Builder, r diagnose.Result) {
 		}
 		for _, a := range f.Attributes {
 			which := "slow"
-			if f.Kind == diagnose.KindErrors {
+			if f.Kind == result.KindErrors {
 				which = "failed"
 			}
 			fmt.Fprintf(b, "   %s: %s requests have %s=%s %.1f times as often\n", cmp.Or(f.Hop, r.Entry.Service), which, a.Key, a.Value, a.Lift)
@@ -212,7 +212,7 @@ const minBand = 5
 
 // quantiles says where p50, p95 and p99 went, and where they would be without the
 // first findings.
-func quantiles(b *strings.Builder, r diagnose.Result) {
+func quantiles(b *strings.Builder, r result.Result) {
 	begun := false
 	begin := func() {
 		if !begun {
@@ -231,7 +231,7 @@ func quantiles(b *strings.Builder, r diagnose.Result) {
 			if i == 0 {
 				sep = "   "
 			}
-			fmt.Fprintf(b, "%s%s %.0f %%", sep, Name(diagnose.Finding{Hop: p.Hop, Kind: p.Kind, Target: p.Target}), 100*p.Share)
+			fmt.Fprintf(b, "%s%s %.0f %%", sep, Name(result.Finding{Hop: p.Hop, Kind: p.Kind, Target: p.Target}), 100*p.Share)
 		}
 		fmt.Fprintf(b, "   (%d and %d traces)\n", q.Requests.Baseline, q.Requests.Now)
 	}
@@ -281,7 +281,7 @@ func exemplar(id string, l Links) string {
 }
 
 // Markdown writes for an incident channel.
-func Markdown(w io.Writer, r diagnose.Result, l Links) error {
+func Markdown(w io.Writer, r result.Result, l Links) error {
 	r = plain(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n", escape(Verdict(r)))
@@ -294,11 +294,11 @@ func Markdown(w io.Writer, r diagnose.Result, l Links) error {
 				link = exemplar(f.Exemplars[0], l)
 			}
 			added := signed(f.AddedMS)
-			if f.Kind == diagnose.KindErrors {
+			if f.Kind == result.KindErrors {
 				added = percent(f.Errors.Baseline) + " → " + percent(f.Errors.Now)
 			}
 			share := fmt.Sprintf("%.0f %%", 100*f.Share)
-			if f.Kind != diagnose.KindErrors && !timed(f) {
+			if f.Kind != result.KindErrors && !timed(f) {
 				added, share = "", ""
 			}
 			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation),

@@ -9,51 +9,51 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/render"
+	"github.com/tenhop/tenhop/diagnose/result"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
 
-func results() map[string]diagnose.Result {
+func results() map[string]result.Result {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	base := diagnose.Result{Verdict: diagnose.None, Entry: diagnose.Entry{Service: "gateway", Operation: "POST /checkout"}, Statistic: "mean",
-		BaselineMS: 40, NowMS: 41, Window: diagnose.Range{From: at.Add(time.Minute), To: at.Add(2 * time.Minute)}, Baseline: diagnose.Range{From: at, To: at.Add(time.Minute)},
-		Requests: diagnose.Requests{Baseline: 300, Now: 60}, Sources: []diagnose.Source{{Name: "prometheus", OK: true, Read: 180, TookMS: 50}}, TookMS: 80}
+	base := result.Result{Verdict: result.None, Entry: result.Entry{Service: "gateway", Operation: "POST /checkout"}, Statistic: "mean",
+		BaselineMS: 40, NowMS: 41, Window: result.Range{From: at.Add(time.Minute), To: at.Add(2 * time.Minute)}, Baseline: result.Range{From: at, To: at.Add(time.Minute)},
+		Requests: result.Requests{Baseline: 300, Now: 60}, Sources: []result.Source{{Name: "prometheus", OK: true, Read: 180, TookMS: 50}}, TookMS: 80}
 	spike := base
-	spike.Verdict, spike.NowMS, spike.AddedMS, spike.P95 = diagnose.Spike, 540, 500, diagnose.P95{BaselineMS: 90, NowMS: 620}
-	spike.OtherEntries = []diagnose.Entry{{Operation: "POST /cart", AddedMS: 30}, {Operation: "POST /checkout", Flow: "async", AddedMS: 510}}
-	spike.Findings = []diagnose.Finding{
-		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindSelf, BaselineMS: 10, NowMS: 480, AddedMS: 470, Share: .94,
-			Attributes: []diagnose.Attribute{{Key: "region", Value: "eu|west", Lift: 4}}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}},
-		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindDependency, Target: "payment-db", BaselineMS: 2, NowMS: 32, AddedMS: 30, Share: .06},
+	spike.Verdict, spike.NowMS, spike.AddedMS, spike.P95 = result.Spike, 540, 500, result.P95{BaselineMS: 90, NowMS: 620}
+	spike.OtherEntries = []result.Entry{{Operation: "POST /cart", AddedMS: 30}, {Operation: "POST /checkout", Flow: "async", AddedMS: 510}}
+	spike.Findings = []result.Finding{
+		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindSelf, BaselineMS: 10, NowMS: 480, AddedMS: 470, Share: .94,
+			Attributes: []result.Attribute{{Key: "region", Value: "eu|west", Lift: 4}}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}},
+		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindDependency, Target: "payment-db", BaselineMS: 2, NowMS: 32, AddedMS: 30, Share: .06},
 	}
 	left := spike
-	left.Sources = append(left.Sources[:1:1], diagnose.Source{Name: "jaeger", Error: "no answer within 3s", TookMS: 3000})
+	left.Sources = append(left.Sources[:1:1], result.Source{Name: "jaeger", Error: "no answer within 3s", TookMS: 3000})
 	failing := base
-	failing.Verdict, failing.Errors = diagnose.Errors, &diagnose.Failing{Baseline: .001, Now: .41}
-	failing.Findings = []diagnose.Finding{{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindErrors, Target: "checkout", Share: .98,
-		Errors: &diagnose.Failing{Baseline: .001, Now: .4, Type: "UNAVAILABLE"}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}}}
+	failing.Verdict, failing.Errors = result.Errors, &result.Failing{Baseline: .001, Now: .41}
+	failing.Findings = []result.Finding{{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindErrors, Target: "checkout", Share: .98,
+		Errors: &result.Failing{Baseline: .001, Now: .4, Type: "UNAVAILABLE"}, Exemplars: []string{"4bf92f3577b34da6a3ce929d0e0e4736"}}}
 	unsure := base
-	unsure.Verdict, unsure.Why = diagnose.Unsure, "only 20s of traffic were seen; 1m0s are needed to know what is normal"
-	spike.Quantiles = []diagnose.Band{{Quantile: .5, BaselineMS: 38, NowMS: 530, AddedMS: 492, Requests: diagnose.Requests{Baseline: 6, Now: 6},
-		Parts: []diagnose.BandPart{{Hop: "payment", Kind: diagnose.KindSelf, AddedMS: 480, Share: .98}, {Hop: "order", Kind: diagnose.KindLink, Target: "checkout", AddedMS: 30, Share: .06}}},
-		{Quantile: .99, BaselineMS: 80, NowMS: 85, AddedMS: 5, Requests: diagnose.Requests{Baseline: 3, Now: 3}}}
+	unsure.Verdict, unsure.Why = result.Unsure, "only 20s of traffic were seen; 1m0s are needed to know what is normal"
+	spike.Quantiles = []result.Band{{Quantile: .5, BaselineMS: 38, NowMS: 530, AddedMS: 492, Requests: result.Requests{Baseline: 6, Now: 6},
+		Parts: []result.BandPart{{Hop: "payment", Kind: result.KindSelf, AddedMS: 480, Share: .98}, {Hop: "order", Kind: result.KindLink, Target: "checkout", AddedMS: 30, Share: .06}}},
+		{Quantile: .99, BaselineMS: 80, NowMS: 85, AddedMS: 5, Requests: result.Requests{Baseline: 3, Now: 3}}}
 	spike.Findings[0].CounterfactualP95 = &[2]float64{70, 95}
-	spike.Stages = []diagnose.Stage{{Name: "collect", TookMS: 60}, {Name: "split", TookMS: 2}}
+	spike.Stages = []result.Stage{{Name: "collect", TookMS: 60}, {Name: "split", TookMS: 2}}
 	other := spike
-	other.Findings = []diagnose.Finding{
-		{Rank: 1, Kind: diagnose.KindMix, Target: "cart=large", BaselineMS: 30, NowMS: 330, AddedMS: 300, Share: .6,
-			Attributes: []diagnose.Attribute{{Key: "cart", Value: "large", Lift: 7}}},
-		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindCalls, Target: "checkout", NowMS: 220, BaselineMS: 20, AddedMS: 200, Share: .4,
-			Calls: &diagnose.Calls{Baseline: 1, Now: 3}}}
-	other.Deploys = []diagnose.Deploy{{Service: "payment", Version: "2.0", Before: "1.9", Seen: at.Add(55 * time.Second)}}
+	other.Findings = []result.Finding{
+		{Rank: 1, Kind: result.KindMix, Target: "cart=large", BaselineMS: 30, NowMS: 330, AddedMS: 300, Share: .6,
+			Attributes: []result.Attribute{{Key: "cart", Value: "large", Lift: 7}}},
+		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindCalls, Target: "checkout", NowMS: 220, BaselineMS: 20, AddedMS: 200, Share: .4,
+			Calls: &result.Calls{Baseline: 1, Now: 3}}}
+	other.Deploys = []result.Deploy{{Service: "payment", Version: "2.0", Before: "1.9", Seen: at.Add(55 * time.Second)}}
 	small := spike                        // what a share rounds to nothing of is still so many milliseconds
 	small.Quantiles = spike.Quantiles[1:] // of too few traces to show
-	small.Findings = []diagnose.Finding{
-		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: diagnose.KindSelf, BaselineMS: 10, NowMS: 10.2, AddedMS: .2},
-		{Rank: 2, Hop: "order", Kind: diagnose.KindFlow, Evidence: "in 9 of 10 traces it asks stock twice"}}
-	return map[string]diagnose.Result{"small": small, "mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
+	small.Findings = []result.Finding{
+		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindSelf, BaselineMS: 10, NowMS: 10.2, AddedMS: .2},
+		{Rank: 2, Hop: "order", Kind: result.KindFlow, Evidence: "in 9 of 10 traces it asks stock twice"}}
+	return map[string]result.Result{"small": small, "mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
 }
 
 // What people read is held as it is printed; -update rewrites it.
@@ -105,11 +105,11 @@ func TestBar(t *testing.T) {
 // Whoever sends spans must not write into the reader's terminal, or change the result.
 func TestNamesCannotCommandTheTerminal(t *testing.T) {
 	const evil = "pay\x1b[31m\x1b]0;pwn\x07\r\n\u202eop"
-	r := diagnose.Result{Verdict: diagnose.Spike, Entry: diagnose.Entry{Operation: evil}, BaselineMS: 1, NowMS: 501,
-		Findings: []diagnose.Finding{{Rank: 1, Hop: evil, Operation: evil, Kind: diagnose.KindSelf, Target: evil, Share: 1, AddedMS: 500, NowMS: 501,
-			Evidence: evil, Attributes: []diagnose.Attribute{{Key: evil, Value: evil, Lift: 3}}}},
-		OtherEntries: []diagnose.Entry{{Operation: evil}}, Sources: []diagnose.Source{{Name: "jaeger", Error: evil, Note: evil}}}
-	for name, write := range map[string]func(io.Writer, diagnose.Result, render.Links) error{"text": render.Text, "markdown": render.Markdown} {
+	r := result.Result{Verdict: result.Spike, Entry: result.Entry{Operation: evil}, BaselineMS: 1, NowMS: 501,
+		Findings: []result.Finding{{Rank: 1, Hop: evil, Operation: evil, Kind: result.KindSelf, Target: evil, Share: 1, AddedMS: 500, NowMS: 501,
+			Evidence: evil, Attributes: []result.Attribute{{Key: evil, Value: evil, Lift: 3}}}},
+		OtherEntries: []result.Entry{{Operation: evil}}, Sources: []result.Source{{Name: "jaeger", Error: evil, Note: evil}}}
+	for name, write := range map[string]func(io.Writer, result.Result, render.Links) error{"text": render.Text, "markdown": render.Markdown} {
 		var b strings.Builder
 		if err := write(&b, r, render.Links{}); err != nil {
 			t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/otlp"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Client asks one Tempo.
@@ -50,7 +51,7 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 }
 
 // Traces searches, then fetches each trace that was found.
-func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]diagnose.Trace, error) {
+func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]trace.Trace, error) {
 	var a struct {
 		Traces []struct {
 			ID string `json:"traceID"`
@@ -62,7 +63,7 @@ func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]diagnose.Trac
 	if err != nil {
 		return nil, err
 	}
-	found := make([]*diagnose.Trace, len(a.Traces))
+	found := make([]*trace.Trace, len(a.Traces))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce)
 	for i, t := range a.Traces {
@@ -74,7 +75,7 @@ func (c *Client) Traces(ctx context.Context, s diagnose.Search) ([]diagnose.Trac
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	var out []diagnose.Trace
+	var out []trace.Trace
 	for _, t := range found {
 		if t != nil {
 			out = append(out, *t)
@@ -102,7 +103,7 @@ func TraceQL(s diagnose.Search) string {
 }
 
 // Trace returns one trace; nil when there is none.
-func (c *Client) Trace(ctx context.Context, id string) (*diagnose.Trace, error) {
+func (c *Client) Trace(ctx context.Context, id string) (*trace.Trace, error) {
 	body, status, err := c.get(ctx, "/api/traces/"+url.PathEscape(id), nil, "application/protobuf")
 	if err != nil {
 		return nil, err
@@ -115,8 +116,8 @@ func (c *Client) Trace(ctx context.Context, id string) (*diagnose.Trace, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s answers for trace %s with what is not OTLP: %w", c.base, id, err)
 	}
-	t := diagnose.Trace{ID: id}
-	otlp.Spans(td, func(_ string, s diagnose.Span) { t.Spans = append(t.Spans, s) })
+	t := trace.Trace{ID: id}
+	otlp.Spans(td, func(_ string, s trace.Span) { t.Spans = append(t.Spans, s) })
 	return &t, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/sample"
 	"github.com/tenhop/tenhop/diagnose/tempo"
 )
 
@@ -116,7 +117,7 @@ func FuzzTrace(f *testing.F) {
 			t.Fatal(err)
 		}
 		if tr, err := c.Trace(t.Context(), id); err == nil {
-			book := diagnose.NewBook()
+			book := sample.New()
 			book.Add(*tr)
 		}
 		_, _ = c.Services(t.Context())                  // no panic

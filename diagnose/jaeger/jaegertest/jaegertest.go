@@ -10,15 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Serve holds the traces and answers the part of Jaeger's query API that a
 // diagnosis uses: /api/services, /api/traces and /api/traces/{id}.
-func Serve(t testing.TB, traces ...diagnose.Trace) *httptest.Server {
+func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 	t.Helper()
 	newest := slices.Clone(traces)
-	slices.SortStableFunc(newest, func(a, b diagnose.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
+	slices.SortStableFunc(newest, func(a, b trace.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/services", func(w http.ResponseWriter, _ *http.Request) {
 		seen := map[string]bool{}
@@ -59,14 +59,14 @@ func Serve(t testing.TB, traces ...diagnose.Trace) *httptest.Server {
 }
 
 // matches tells whether one span of the trace is what the search asks for.
-func matches(t diagnose.Trace, r *http.Request) bool {
+func matches(t trace.Trace, r *http.Request) bool {
 	from, _ := strconv.ParseInt(r.FormValue("start"), 10, 64)
 	to, _ := strconv.ParseInt(r.FormValue("end"), 10, 64)
 	shortest, _ := time.ParseDuration(r.FormValue("minDuration"))
 	longest, err := time.ParseDuration(r.FormValue("maxDuration"))
 	tags := map[string]string{}
 	_ = json.Unmarshal([]byte(r.FormValue("tags")), &tags) // none
-	return slices.ContainsFunc(t.Spans, func(s diagnose.Span) bool {
+	return slices.ContainsFunc(t.Spans, func(s trace.Span) bool {
 		at := s.Start.UnixMicro()
 		for k, v := range tags {
 			if s.Attributes[k] != v {
@@ -84,7 +84,7 @@ type wireTag struct {
 	Value any    `json:"value"`
 }
 
-func wire(t diagnose.Trace) any {
+func wire(t trace.Trace) any {
 	spans, processes := []any{}, map[string]any{}
 	for _, s := range t.Spans {
 		processes[s.Service] = map[string]any{"serviceName": s.Service, "tags": []wireTag{}}

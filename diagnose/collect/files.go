@@ -1,0 +1,103 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/compare"
+	"github.com/tenhop/tenhop/diagnose/otlp"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/trace"
+)
+
+// files diagnoses what files of traces hold.
+func (r *run) files(ctx context.Context) (result.Result, error) {
+	requests := sample.New()
+	base, now := r.readFiles(ctx, r.cfg.Before, requests), r.readFiles(ctx, r.cfg.Traces, requests)
+	if err := ctx.Err(); err != nil {
+		return result.Result{}, err
+	}
+	if now.traces == 0 || base.traces == 0 && len(r.cfg.Before) > 0 {
+		return result.Result{}, errors.Join(append(r.failures(), errors.New("no traces were read"))...)
+	}
+	if len(r.cfg.Before) > 0 {
+		r.opt.BaselineFrom, r.opt.BaselineTo = base.first, base.last
+	}
+	ev := diagnose.Evidence{Sample: requests}
+	if len(r.cfg.Before) > 0 {
+		at := time.Now()
+		c := compare.Profiles(base.profile, now.profile)
+		ev.Comparison = &c
+		r.stage("compare", at)
+		if now.first.Before(base.last) {
+			r.read[0].Note = "these traces are not all earlier than those they are compared with: what each hop added is not told"
+		}
+	}
+	return r.diagnoseSample(ev), nil
+}
+
+// pile holds the traces of the files of one time.
+type pile struct {
+	profile     *compare.Profile // nil when there is nothing to compare with
+	traces      int
+	first, last time.Time // start of the first span, end of the last
+}
+
+func (p *pile) add(t trace.Trace) {
+	p.traces++
+	if p.profile != nil {
+		p.profile.Add(t, nil)
+	}
+	for i := range t.Spans {
+		s := &t.Spans[i]
+		if p.first.IsZero() || s.Start.Before(p.first) {
+			p.first = s.Start
+		}
+		if end := s.Start.Add(s.Duration); end.After(p.last) {
+			p.last = end
+		}
+	}
+}
+
+// readFiles reads files into a pile and their requests into a sample.
+func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sample) pile {
+	var p pile
+	if len(r.cfg.Before) > 0 {
+		p.profile = compare.NewProfile()
+	}
+	for _, path := range paths {
+		at, before := time.Now(), p.traces
+		all := trace.NewAssembler(func(t trace.Trace) {
+			requests.Add(t)
+			p.add(t)
+		})
+		stats, err := otlp.ReadFile(ctx, path, all.Add)
+		all.Flush()
+		src := newSource("file", path)
+		src.OK, src.Read, src.TookMS, src.err = err == nil, p.traces-before, since(at), err
+		if err != nil {
+			src.Error = err.Error()
+		}
+		if stats.Timeless > 0 {
+			src.Note = fmt.Sprintf("%d spans without a start were left out", stats.Timeless)
+		}
+		r.read = append(r.read, src)
+		r.stage("read", at)
+	}
+	return p
+}
+
+// failures returns the errors of the files.
+func (r *run) failures() []error {
+	var out []error
+	for _, s := range r.read {
+		if s.err != nil {
+			out = append(out, s.err)
+		}
+	}
+	return out
+}

@@ -1,0 +1,192 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/jaeger"
+	"github.com/tenhop/tenhop/diagnose/prometheus"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/tempo"
+	"github.com/tenhop/tenhop/trace"
+)
+
+// Shares of the timeout that the questions to a source have. Those to another
+// source run beside them.
+const (
+	metricsShare  = .6 // the sums
+	servicesShare = .3 // the services that send spans
+	edgeShare     = .1 // what requests begin with, where metrics cannot tell
+	detailShare   = .3 // quantiles and traces, asked for afterwards
+)
+
+// traceSource is a back end that holds traces.
+type traceSource interface {
+	Services(ctx context.Context) ([]string, error)
+	Traces(ctx context.Context, s diagnose.Search) ([]trace.Trace, error)
+}
+
+// run is one diagnosis.
+type run struct {
+	cfg      Config
+	opt      diagnose.Options
+	began    time.Time
+	sums     *source // nil without a Prometheus
+	spans    *source // nil without a Jaeger or Tempo
+	read     []*source
+	prom     *prometheus.Client
+	traces   traceSource
+	metrics  evidence.Metrics
+	services []string // those that send spans
+	stages   []result.Stage
+}
+
+// open makes the clients of the sources.
+func (r *run) open() (err error) {
+	client := &http.Client{}
+	switch {
+	case r.cfg.Jaeger != "" && r.cfg.Tempo != "":
+		return errors.New("traces are in Jaeger or in Tempo: give one of them")
+	case r.cfg.Jaeger != "":
+		r.spans = newSource("jaeger", r.cfg.Jaeger)
+		r.traces, err = jaeger.New(r.cfg.Jaeger, client)
+	case r.cfg.Tempo != "":
+		r.spans = newSource("tempo", r.cfg.Tempo)
+		r.traces, err = tempo.New(r.cfg.Tempo, client)
+	case r.cfg.Prometheus == "":
+		return ErrNoSource
+	}
+	if err == nil && r.cfg.Prometheus != "" {
+		r.sums = newSource("prometheus", r.cfg.Prometheus)
+		r.prom, err = prometheus.New(r.cfg.Prometheus, client)
+	}
+	return err
+}
+
+// start is the beginning of the time that is looked at.
+func (r *run) start() time.Time {
+	start := r.began.Add(-r.cfg.Since)
+	if !r.cfg.BaselineFrom.IsZero() && r.cfg.BaselineFrom.Before(start) {
+		start = r.cfg.BaselineFrom
+	}
+	return start
+}
+
+// collect reads the metrics and the services that send spans; its error is that of
+// the metrics.
+func (r *run) collect(ctx context.Context) error {
+	defer r.stage("collect", time.Now())
+	var g errgroup.Group // one source's failure does not end the other's question
+	if r.traces != nil {
+		g.Go(func() error {
+			_ = r.spans.ask(ctx, r.cfg.share(servicesShare), func(ctx context.Context) (_ int, err error) { // noted: metrics alone can answer
+				r.services, err = r.traces.Services(ctx)
+				return 0, err
+			})
+			return nil
+		})
+	}
+	g.Go(func() error {
+		if r.prom == nil {
+			return errors.New("no Prometheus is known")
+		}
+		return r.sums.ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
+			r.metrics, n, err = r.prom.Collect(ctx, r.start(), r.began)
+			return n, err
+		})
+	})
+	return g.Wait()
+}
+
+// noteForeign tells the metrics which services send spans but report no self time.
+func (r *run) noteForeign() {
+	r.metrics.Foreign = map[string]bool{}
+	for _, s := range r.services {
+		r.metrics.Foreign[s] = true
+	}
+	for _, h := range r.metrics.Hops {
+		delete(r.metrics.Foreign, h.Service)
+	}
+}
+
+// quantiles returns the entry's 95th percentiles; without requests they are zero.
+func (r *run) quantiles(ctx context.Context, res result.Result) (p95 result.P95, err error) {
+	err = r.sums.ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (int, error) {
+		if res.Entry.Operation == "" {
+			return 0, nil
+		}
+		ask := func(during ...result.Range) (float64, error) {
+			v, err := r.prom.P95(ctx, res.Entry, r.metrics.RED, during)
+			if math.IsNaN(v) {
+				v = 0
+			}
+			return math.Round(v*1e6) / 1e3, err
+		}
+		before, err := ask(res.BaselineRanges()...)
+		if err != nil {
+			return 0, err
+		}
+		now, err := ask(res.Window)
+		p95 = result.P95{BaselineMS: before, NowMS: now}
+		return 0, err
+	})
+	return p95, err
+}
+
+// sources returns the sources that were asked.
+func (r *run) sources() []*source {
+	out := r.read
+	for _, s := range []*source{r.sums, r.spans} {
+		if s != nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// stage notes the time that a part of the diagnosis took.
+func (r *run) stage(name string, began time.Time) {
+	r.stages = append(r.stages, result.Stage{Name: name, TookMS: since(began)})
+}
+
+func (c Config) share(part float64) time.Duration {
+	return time.Duration(part * float64(c.Timeout))
+}
+
+// since returns the milliseconds since a time, to a tenth.
+func since(t time.Time) float64 { return math.Round(time.Since(t).Seconds()*1e4) / 10 }
+
+// source is a source of evidence, asked once or more.
+type source struct {
+	result.Source
+	err error
+}
+
+func newSource(name, url string) *source {
+	return &source{Source: result.Source{Name: name, URL: url, OK: true}}
+}
+
+// ask asks within a time of its own and notes the answer.
+func (s *source) ask(ctx context.Context, within time.Duration, question func(context.Context) (read int, err error)) error {
+	began := time.Now()
+	asked, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	n, err := question(asked)
+	if err != nil && asked.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("no answer within %s", within)
+	}
+	s.Read += n
+	s.TookMS += since(began)
+	if err != nil {
+		s.OK, s.Error, s.err = false, err.Error(), err
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+package sample
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
+	"github.com/tenhop/tenhop/trace"
+)
+
+// calls finds parts that grew because a call is made more often, not because it
+// takes longer, and puts what is behind one call together: retries are the
+// callee's, which fails; other repetition is the caller's.
+func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Finding {
+	before, after := base.profile(len(s.parts)), now.profile(len(s.parts))
+	more := map[suspect]float64{} // times as often
+	edges := map[string]map[string]bool{}
+	type count struct{ was, is float64 }
+	counts, times := map[suspect]count{}, map[suspect]count{}
+	for i, p := range s.parts {
+		k := s.suspectOf(p)
+		c, t := counts[k], times[k]
+		counts[k] = count{c.was + before.n[i], c.is + after.n[i]}
+		times[k] = count{t.was + before.time[i], t.is + after.time[i]}
+		if p.kind == result.KindLink {
+			if edges[p.target] == nil {
+				edges[p.target] = map[string]bool{}
+			}
+			edges[p.target][p.hop] = true
+		}
+	}
+	for k, c := range counts {
+		t := times[k]
+		if c.was < .2 || c.is < 1.5*c.was || t.is <= t.was {
+			continue
+		}
+		// Growth by number, at the mean of the times a piece took.
+		if byNumber := (c.is - c.was) * (t.was/c.was + t.is/c.is) / 2; byNumber > .6*(t.is-t.was) {
+			more[k] = c.is / c.was
+		}
+	}
+	behind := func(service string) map[string]bool {
+		seen := map[string]bool{service: true}
+		for todo := []string{service}; len(todo) > 0; todo = todo[1:] {
+			for next := range edges[todo[0]] {
+				if !seen[next] {
+					seen[next] = true
+					todo = append(todo, next)
+				}
+			}
+		}
+		return seen
+	}
+	grown := map[string]bool{} // callees that are called more often
+	for k := range more {
+		if k.kind == result.KindLink {
+			grown[k.hop] = true
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(more), func(x, y suspect) int {
+		return cmp.Or(cmp.Compare(x.hop, y.hop), cmp.Compare(x.kind, y.kind), cmp.Compare(x.target, y.target))
+	}) {
+		caller, callee := k.target, k.hop
+		if k.kind == result.KindDependency {
+			caller, callee = k.hop, k.target
+		}
+		if k.kind == result.KindSelf || grown[caller] {
+			continue
+		}
+		inside := behind(callee)
+		if k.kind == result.KindDependency {
+			inside = map[string]bool{}
+		}
+		whole := result.Finding{Hop: caller, Kind: result.KindCalls, Target: callee, Attributes: []result.Attribute{}, Exemplars: []string{}, Calls: &result.Calls{Baseline: stats.Round(counts[k].was), Now: stats.Round(counts[k].is)}}
+		if now.failing(callee) > .2 {
+			whole.Hop, whole.Target = callee, caller
+		}
+		var rest []result.Finding
+		for _, f := range found {
+			mine := suspect{f.Hop, f.Kind, f.Target}
+			if mine != k && (!inside[f.Hop] || more[mine] == 0) {
+				rest = append(rest, f)
+				continue
+			}
+			whole.BaselineMS, whole.NowMS = whole.BaselineMS+f.BaselineMS, whole.NowMS+f.NowMS
+			whole.AddedMS, whole.Share = stats.Round(whole.AddedMS+f.AddedMS), stats.Round(whole.Share+f.Share)
+			whole.Interval[0], whole.Interval[1] = stats.Round(whole.Interval[0]+f.Interval[0]), stats.Round(whole.Interval[1]+f.Interval[1])
+			whole.Operation = cmp.Or(whole.Operation, f.Operation)
+			whole.CounterfactualMS = stats.Round((now.mean(seconds))*1000 - whole.AddedMS)
+		}
+		if whole.AddedMS > 0 {
+			found = append(rest, whole)
+		}
+	}
+	slices.SortStableFunc(found, func(x, y result.Finding) int { return cmp.Compare(y.AddedMS, x.AddedMS) })
+	return found
+}
+
+// failing is the part of a service's spans, or of the calls to it, that failed.
+func (s Requests) failing(service string) float64 {
+	failed, all := 0.0, 0.0
+	for _, r := range s.requests {
+		for _, x := range r.trace.Spans {
+			if x.Service == service && x.Kind != trace.Client || x.Kind == trace.Client && x.Peer() == service {
+				all++
+				if x.Failed {
+					failed++
+				}
+			}
+		}
+	}
+	return failed / math.Max(all, 1)
+}

@@ -1,0 +1,142 @@
+package sample
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/tenhop/tenhop/diagnose/explain"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
+	"github.com/tenhop/tenhop/trace"
+)
+
+// Latency splits what requests of now take longer than those of base: first what
+// only another mix of requests adds, then what hops and calls add. Findings that
+// carry less than minShare of the added time are left out.
+func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding {
+	mix, weights, attribute := mixShift(base, now)
+	added := now.mean(seconds) - base.mean(seconds)
+	if added <= 0 {
+		return nil
+	}
+	even := now
+	if mix != nil {
+		even = now.reweighted(attribute, weights)
+	}
+	found := s.calls(s.split(base, even, minShare), base, even)
+	if mix == nil {
+		return found
+	}
+	// Shares are of the whole, not of what the mix leaves.
+	left := (even.mean(seconds) - base.mean(seconds)) / added
+	var out []result.Finding
+	for _, f := range found {
+		f.Share = stats.Round(f.Share * left)
+		f.Interval[0], f.Interval[1] = stats.Round(f.Interval[0]*left), stats.Round(f.Interval[1]*left)
+		if left > 0 && f.Share >= minShare {
+			out = append(out, f)
+		}
+	}
+	out = append(out, *mix)
+	slices.SortStableFunc(out, func(x, y result.Finding) int { return cmp.Compare(y.Share, x.Share) })
+	return out
+}
+
+// foreseen is the number of findings without which the p95 is predicted.
+const foreseen = 3
+
+// Foresee adds to a result what only requests as a whole tell: the split of the
+// quantiles, and the p95 that the entry would have without each of the first
+// findings.
+func (s *Sample) Foresee(res *result.Result, base, now Requests) {
+	res.Quantiles = s.bands(base, now)
+	if len(base.requests) < stats.MinRequests {
+		return
+	}
+	for i := range res.Findings[:min(len(res.Findings), foreseen)] {
+		f := &res.Findings[i]
+		if f.Kind != result.KindSelf && f.Kind != result.KindDependency && f.Kind != result.KindLink {
+			continue
+		}
+		if p95 := s.counterfactual(suspect{f.Hop, f.Kind, f.Target}, base, now, res.BaselineLogStdDev); p95[1] > 0 {
+			f.CounterfactualP95 = &p95
+		}
+	}
+}
+
+// Of measures an entry's requests from the traces that hold its span. Where
+// enough traces are complete, the others are left out: spans of the newest
+// requests are still on their way to the store.
+func (s *Sample) Of(e result.Entry, traces []trace.Trace) Requests {
+	var whole, all Requests
+	for _, t := range traces {
+		s.know(t)
+	}
+	for _, t := range traces {
+		own, ok := SpanOf(t, e)
+		if !ok || s.walker.load(t) == none {
+			continue
+		}
+		r := s.request(int32(own), true)
+		all.add(r, 1)
+		if s.complete() {
+			whole.add(r, 1)
+		}
+	}
+	if len(whole.requests) >= minReplays {
+		return whole
+	}
+	return all
+}
+
+// SpanOf returns the index of an entry's own span in a trace.
+func SpanOf(t trace.Trace, e result.Entry) (int, bool) {
+	i := slices.IndexFunc(t.Spans, func(s trace.Span) bool {
+		return s.Service == e.Service && s.Operation == e.Operation && s.Kind != trace.Client
+	})
+	return i, i >= 0
+}
+
+// complete reports whether the loaded trace lacks no parent and no callee that has
+// spans elsewhere.
+func (s *Sample) complete() bool {
+	w := s.walker
+	for _, o := range w.orphan {
+		if w.trace.Spans[o].Parent != "" && w.nodes[o].parent != none {
+			return false
+		}
+	}
+	for i := range w.trace.Spans {
+		span := &w.trace.Spans[i]
+		if span.Kind == trace.Client && w.nodes[i].child == none && s.known[span.Peer()] {
+			return false
+		}
+	}
+	return true
+}
+
+// Edges returns the entries that traces begin with, the most frequent first.
+func Edges(traces []trace.Trace) []result.Entry {
+	w := newWalker()
+	count := map[entryKey]int{}
+	for _, t := range traces {
+		if root := w.load(t); root != none {
+			count[entryKey{t.Spans[root].Service, t.Spans[root].Operation}]++
+		}
+	}
+	out := make([]result.Entry, 0, len(count))
+	for _, k := range slices.SortedFunc(maps.Keys(count), func(x, y entryKey) int {
+		return cmp.Or(cmp.Compare(count[y], count[x]), cmp.Compare(x.service, y.service), cmp.Compare(x.operation, y.operation))
+	}) {
+		out = append(out, result.Entry{Service: k.service, Operation: k.operation})
+	}
+	return out
+}
+
+// Failures returns a finding for each place at which failed requests begin to
+// fail. entry is the ratio of the entry's failures.
+func (s *Sample) Failures(now Requests, entry *result.Failing) []result.Finding {
+	failed, _, _ := now.Traces(0)
+	return explain.Beginnings(failed, entry)
+}

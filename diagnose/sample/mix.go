@@ -1,0 +1,129 @@
+package sample
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/tenhop/tenhop/diagnose/explain"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
+)
+
+// What a shift of the traffic's mix must be to count: a part of the added time,
+// and so many standard errors of one value's part of the requests.
+const (
+	minMixShare = .2
+	minMixZ     = 4.0
+	minMixSeen  = 5 // requests of a value before, to know what it usually takes
+)
+
+// deployed are attributes that say what runs, not what is asked for: another
+// value is a change of the system, not of its traffic.
+var deployed = []string{"service.", "host.", "k8s.", "container.", "process.", "telemetry.", "deployment.", "net.", "network.", "server."}
+
+// mixShift finds the attribute of the entry's span whose values' parts of the
+// requests explain most of the added mean: growth of a mean is what its classes
+// grew by plus what moved between them (Kitagawa 1955). It returns a finding
+// and what each value of now has to weigh for the mix to be that of before.
+func mixShift(base, now Requests) (*result.Finding, map[string]float64, string) {
+	added := now.mean(seconds) - base.mean(seconds)
+	keys := map[string]bool{}
+	for _, r := range now.requests {
+		for k := range r.attributes() {
+			if explain.Describes(k) && !explain.Outcome(k) && !slices.ContainsFunc(deployed, func(p string) bool { return strings.HasPrefix(k, p) }) {
+				keys[k] = true
+			}
+		}
+	}
+	var best *result.Finding
+	var weights map[string]float64
+	var chosen string
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		f, w := mixOf(base, now, k, added, len(keys))
+		if f != nil && (best == nil || f.Share > best.Share) {
+			best, weights, chosen = f, w, k
+		}
+	}
+	return best, weights, chosen
+}
+
+type class struct{ n, took float64 }
+
+func classes(s Requests, attribute string) (map[string]class, float64) {
+	out, seen := map[string]class{}, 0.0
+	for i, r := range s.requests {
+		if r.trace.Spans == nil {
+			continue // only a few keep them
+		}
+		v := r.attributes()[attribute]
+		c := out[v]
+		out[v] = class{c.n + s.weights[i], c.took + s.weights[i]*r.took.Seconds()}
+		seen += s.weights[i]
+	}
+	return out, seen
+}
+
+func mixOf(base, now Requests, attribute string, added float64, tried int) (*result.Finding, map[string]float64) {
+	before, n := classes(base, attribute)
+	after, m := classes(now, attribute)
+	if len(after) > explain.MaxValues || len(before) > explain.MaxValues || n == 0 || m == 0 {
+		return nil, nil
+	}
+	moved, most, value := 0.0, 0.0, ""
+	sure := false
+	weights := map[string]float64{}
+	for _, v := range slices.Sorted(maps.Keys(after)) {
+		a, b := after[v], before[v]
+		if b.n < minMixSeen {
+			// Nobody knows what such requests took before: what they add is
+			// left to the hops.
+			continue
+		}
+		p, q := b.n/n, a.n/m
+		weights[v] = p / q
+		by := (q - p) * (b.took/b.n + a.took/a.n) / 2
+		moved += by
+		pooled := (b.n + a.n) / (n + m)
+		if z := (q - p) / math.Sqrt(math.Max(pooled*(1-pooled), 1e-9)*(1/n+1/m)); z > minMixZ+math.Log10(float64(tried)) && by > most {
+			most, value, sure = by, v, true
+		}
+	}
+	for v, b := range before {
+		if after[v].n == 0 && b.n >= minMixSeen {
+			moved -= b.n / n * b.took / b.n // they have stopped coming
+		}
+	}
+	if !sure || moved < minMixShare*added {
+		return nil, nil
+	}
+	lift := (after[value].n / m) / (before[value].n / n)
+	return &result.Finding{Kind: result.KindMix, Target: attribute + "=" + value, AddedMS: stats.Round(moved * 1000), Share: stats.Round(moved / added),
+		BaselineMS: stats.Round(1000 * before[value].n / n * before[value].took / before[value].n), NowMS: stats.Round(1000 * after[value].n / m * after[value].took / after[value].n),
+		Attributes: []result.Attribute{{Key: attribute, Value: value, Lift: stats.Round(lift)}}, Exemplars: []string{}}, weights
+}
+
+// attributes returns those of the entry's own span.
+func (r request) attributes() map[string]string {
+	if r.trace.Spans == nil {
+		return nil
+	}
+	return r.trace.Spans[r.root].Attributes
+}
+
+// reweighted gives the sample the mix of before.
+func (s Requests) reweighted(attribute string, weights map[string]float64) Requests {
+	out := Requests{}
+	for i, r := range s.requests {
+		if r.trace.Spans == nil {
+			continue
+		}
+		if w, ok := weights[r.attributes()[attribute]]; ok {
+			out.add(r, s.weights[i]*w)
+		} else {
+			out.add(r, s.weights[i])
+		}
+	}
+	return out
+}

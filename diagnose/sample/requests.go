@@ -1,0 +1,185 @@
+package sample
+
+import (
+	"cmp"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
+	"github.com/tenhop/tenhop/trace"
+)
+
+// Requests are requests of one entry, each weighted by the number of requests that
+// it stands for.
+type Requests struct {
+	requests []request
+	weights  []float64
+	total    float64
+}
+
+func (s *Requests) add(r request, weight float64) {
+	s.requests = append(s.requests, r)
+	s.weights = append(s.weights, weight)
+	s.total += weight
+}
+
+// mean returns the weighted mean of f over the requests.
+func (s Requests) mean(f func(request) float64) float64 {
+	if s.total == 0 {
+		return 0
+	}
+	v := 0.0
+	for i, r := range s.requests {
+		v += s.weights[i] * f(r)
+	}
+	return v / s.total
+}
+
+func seconds(r request) float64 { return r.took.Seconds() }
+
+// Len returns the number of requests.
+func (s Requests) Len() int { return len(s.requests) }
+
+// Traces returns the requests whose spans are kept, told apart: those that
+// failed, those that took longer than border, and the others.
+func (s Requests) Traces(border time.Duration) (failed, slow, normal []trace.Trace) {
+	for _, r := range s.requests {
+		switch {
+		case r.trace.Spans == nil:
+		case r.failed:
+			failed = append(failed, r.trace)
+		case r.took > border:
+			slow = append(slow, r.trace)
+		default:
+			normal = append(normal, r.trace)
+		}
+	}
+	return failed, slow, normal
+}
+
+// profile holds the mean time, in seconds, and the mean number of pieces of each
+// part of the requests.
+type profile struct{ time, n []float64 }
+
+func (s Requests) profile(parts int) profile {
+	p := profile{make([]float64, parts), make([]float64, parts)}
+	if s.total == 0 {
+		return p
+	}
+	for i, r := range s.requests {
+		w := s.weights[i] / s.total
+		for _, c := range r.costs {
+			p.time[c.part] += w * c.time.Seconds()
+			p.n[c.part] += w * float64(c.n)
+		}
+	}
+	return p
+}
+
+// suspectOf returns the suspect that a part counts for. A dependency that has
+// spans of its own elsewhere is a hop whose span is missing here.
+func (s *Sample) suspectOf(p part) suspect {
+	if p.kind == result.KindDependency && s.known[p.target] && p.target != p.hop {
+		return suspect{hop: p.target, kind: result.KindSelf}
+	}
+	return suspect{p.hop, p.kind, p.target}
+}
+
+// split compares two samples of an entry's requests part by part. Every moment
+// of a request is one part's, so the growth of all parts adds up to the mean's.
+func (s *Sample) split(base, now Requests, minShare float64) []result.Finding {
+	out := s.shares(base, now, minShare)
+	for i := range out {
+		f := &out[i]
+		var parts []int
+		for j, p := range s.parts {
+			if s.suspectOf(p) == (suspect{f.Hop, f.Kind, f.Target}) {
+				parts = append(parts, j)
+			}
+		}
+		f.Interval = s.interval(base, now, parts)
+		f.CounterfactualMS = stats.Round(now.mean(seconds)*1000 - f.AddedMS)
+	}
+	return out
+}
+
+// shares returns the split without its intervals.
+func (s *Sample) shares(base, now Requests, minShare float64) []result.Finding {
+	added := now.mean(seconds) - base.mean(seconds)
+	before, after := base.profile(len(s.parts)), now.profile(len(s.parts))
+	groups := map[suspect][]int{}
+	for i, p := range s.parts {
+		if before.n[i]+after.n[i] > 0 {
+			k := s.suspectOf(p)
+			groups[k] = append(groups[k], i)
+		}
+	}
+	var out []result.Finding
+	for k, parts := range groups {
+		f := result.Finding{Hop: k.hop, Kind: k.kind, Target: k.target, Attributes: []result.Attribute{}, Exemplars: []string{}}
+		was, is := 0.0, 0.0
+		for _, i := range parts {
+			was, is = was+before.time[i], is+after.time[i]
+		}
+		f.BaselineMS, f.NowMS, f.AddedMS = stats.Round(was*1000), stats.Round(is*1000), stats.Round((is-was)*1000)
+		if f.Share = stats.Round((is - was) / added); f.Share < minShare {
+			continue
+		}
+		operations := map[string]float64{}
+		for _, i := range parts {
+			operations[s.parts[i].operation] += (after.time[i] - before.time[i]) * 1000
+		}
+		for _, op := range slices.SortedFunc(maps.Keys(operations), func(x, y string) int {
+			return cmp.Or(cmp.Compare(operations[y], operations[x]), cmp.Compare(x, y))
+		}) {
+			f.Operations = append(f.Operations, result.Part{Operation: op, AddedMS: stats.Round(operations[op])})
+		}
+		f.Operation = f.Operations[0].Operation
+		if len(f.Operations) == 1 || k.kind == result.KindLink {
+			f.Operations = nil
+		}
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(x, y result.Finding) int {
+		return cmp.Or(cmp.Compare(y.AddedMS, x.AddedMS), cmp.Compare(x.Hop, y.Hop), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Target, y.Target))
+	})
+	return out
+}
+
+// interval returns the 90 % bootstrap interval of a share, over requests.
+func (s *Sample) interval(base, now Requests, parts []int) [2]float64 {
+	wanted := make([]bool, len(s.parts))
+	for _, i := range parts {
+		wanted[i] = true
+	}
+	type point struct{ weight, part, took float64 }
+	points := func(of Requests) []point {
+		out := make([]point, len(of.requests))
+		for i, r := range of.requests {
+			out[i] = point{weight: of.weights[i], took: of.weights[i] * r.took.Seconds()}
+			for _, c := range r.costs {
+				if wanted[c.part] {
+					out[i].part += of.weights[i] * c.time.Seconds()
+				}
+			}
+		}
+		return out
+	}
+	draw := func(rng *rand.Rand, of []point) (part, took float64) {
+		var sum point
+		for range of {
+			p := of[rng.IntN(len(of))]
+			sum.weight, sum.part, sum.took = sum.weight+p.weight, sum.part+p.part, sum.took+p.took
+		}
+		return sum.part / sum.weight, sum.took / sum.weight
+	}
+	x, y := points(base), points(now)
+	return stats.Bootstrap(func(rng *rand.Rand) (float64, bool) {
+		p0, t0 := draw(rng, x)
+		p1, t1 := draw(rng, y)
+		return (p1 - p0) / (t1 - t0), t1 > t0
+	})
+}

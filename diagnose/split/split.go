@@ -1,0 +1,211 @@
+// Package split cuts an entry's added time, as metrics tell it, into parts that
+// add up to it, and names the hops at which its failures begin. What an entry's
+// requests take together is the sum of what every hop spent on them itself, what
+// they waited for dependencies that are no hops, the gaps of the links between
+// hops and, behind a queue, the waiting there. Divided by the entry's requests,
+// the growth of each part is its share of the added time. Where hops work in
+// parallel, shares may add up to more than one.
+package split
+
+import (
+	"cmp"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
+)
+
+// suspect is one part of an entry's time.
+type suspect struct {
+	key
+	series []float64 // seconds per step
+	parts  map[string][]float64
+}
+
+// Latency returns the parts that carry at least minShare of the added time, the
+// largest first.
+func Latency(m evidence.Metrics, c evidence.Change, minShare float64) []result.Finding {
+	added := c.Added()
+	var out []result.Finding
+	for _, s := range suspects(m, c) {
+		base, now := c.PerRequest(s.series)
+		f := result.Finding{Hop: s.hop, Kind: s.kind, Target: s.target, Attributes: []result.Attribute{}, Exemplars: []string{}}
+		f.BaselineMS, f.NowMS, f.AddedMS = stats.Round(base*1000), stats.Round(now*1000), stats.Round((now-base)*1000)
+		f.Share = stats.Round((now - base) / added)
+		if f.Share < minShare {
+			continue
+		}
+		f.Interval = interval(c, s.series)
+		f.CounterfactualMS = stats.Round((c.NowMean() - (now - base)) * 1000)
+		f.Operation, f.Operations = s.operations(c)
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b result.Finding) int { return cmp.Compare(b.AddedMS, a.AddedMS) })
+	return causesFirst(out)
+}
+
+// causesFirst puts what makes a consumer slow before the queue in front of it:
+// near saturation a little more work makes messages wait much longer than it
+// takes (Kingman 1961).
+func causesFirst(found []result.Finding) []result.Finding {
+	var out []result.Finding
+	for len(found) > 0 {
+		first := 0
+		if q := found[0]; q.Kind == result.KindQueue {
+			if i := slices.IndexFunc(found, func(f result.Finding) bool {
+				return f.Hop == q.Hop && f.Kind != result.KindQueue && f.AddedMS > .1*q.AddedMS
+			}); i > 0 {
+				first = i
+			}
+		}
+		out = append(out, found[first])
+		found = slices.Delete(found, first, first+1)
+	}
+	return out
+}
+
+// operations returns the operation that grew most and, when several did, the part
+// of each.
+func (s suspect) operations(c evidence.Change) (string, []result.Part) {
+	var parts []result.Part
+	for op, v := range s.parts {
+		base, now := c.PerRequest(v)
+		parts = append(parts, result.Part{Operation: op, AddedMS: stats.Round((now - base) * 1000)})
+	}
+	slices.SortFunc(parts, func(a, b result.Part) int {
+		return cmp.Or(cmp.Compare(b.AddedMS, a.AddedMS), cmp.Compare(a.Operation, b.Operation))
+	})
+	switch len(parts) {
+	case 0:
+		return "", nil
+	case 1:
+		return parts[0].Operation, nil
+	}
+	return parts[0].Operation, parts
+}
+
+// interval returns the 90 % bootstrap interval of a part's share, over steps.
+func interval(c evidence.Change, series []float64) [2]float64 {
+	resample := func(rng *rand.Rand, w evidence.Window) evidence.Window {
+		out := make(evidence.Window, len(w))
+		for i := range out {
+			out[i] = w[rng.IntN(len(w))]
+		}
+		return out
+	}
+	return stats.Bootstrap(func(rng *rand.Rand) (float64, bool) {
+		d := evidence.Change{Entry: c.Entry, Now: resample(rng, c.Now), Baseline: resample(rng, c.Baseline)}
+		if d.Now.Sum(c.Entry.Count) == 0 || d.Baseline.Sum(c.Entry.Count) == 0 {
+			return 0, false
+		}
+		base, now := d.PerRequest(series)
+		total := d.Added()
+		return (now - base) / total, total > 0
+	})
+}
+
+// suspects cuts the time of an entry's requests into parts: self time by hop,
+// waits for what is no hop, link gaps, and queues.
+func suspects(m evidence.Metrics, c evidence.Change) []suspect {
+	e := c.Entry.Entry
+	flow := cmp.Or(e.Flow, "request")
+	b := builder{found: map[key]*suspect{}}
+	served := map[string][]float64{} // by service: time its hops took for the entry
+	for _, h := range m.Hops {
+		if h.Entry != e.Operation || (flow == "request" && h.Flow != flow) {
+			continue
+		}
+		b.add(key{hop: h.Service, kind: result.KindSelf}, h.Operation, h.Self)
+		if h.Flow == flow || flow == "async" {
+			served[h.Service] = evidence.Plus(served[h.Service], h.Duration)
+		}
+	}
+	for _, w := range m.Waits {
+		if w.Entry != e.Operation || (flow == "request" && w.Flow != flow) {
+			continue
+		}
+		switch {
+		case w.Kind == "caller":
+			b.add(key{hop: w.Service, kind: result.KindLink, target: "caller"}, w.Operation, w.Sum)
+		case !isCall(w.Kind):
+			b.add(key{hop: w.Service, kind: result.KindDependency, target: w.Dependency}, w.Operation, w.Sum)
+		case served[w.Dependency] != nil:
+			// The callee is a hop itself: what it does not account for is the link.
+			b.add(key{hop: w.Dependency, kind: result.KindLink, target: w.Service}, w.Operation, w.Sum)
+		case m.Foreign[w.Dependency]:
+			b.add(key{hop: w.Dependency, kind: result.KindSelf}, "", w.Sum)
+		default:
+			b.add(key{hop: w.Service, kind: result.KindDependency, target: w.Dependency}, w.Operation, w.Sum)
+		}
+	}
+	b.linkGaps(served, c.Baseline, c.Now)
+	if flow == "async" {
+		for _, q := range m.Queues {
+			if q.Entry == e.Operation {
+				b.add(key{hop: q.Service, kind: result.KindQueue, target: q.Operation}, q.Operation, q.Sum)
+			}
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(b.found), func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.hop, b.hop), cmp.Compare(a.kind, b.kind), cmp.Compare(a.target, b.target))
+	})
+	out := make([]suspect, 0, len(keys))
+	for _, k := range keys {
+		out = append(out, *b.found[k])
+	}
+	return out
+}
+
+func isCall(kind string) bool { return kind == "http" || kind == "grpc" }
+
+type key struct{ hop, kind, target string }
+
+type builder struct{ found map[key]*suspect }
+
+func (b *builder) add(k key, operation string, v []float64) {
+	s := b.found[k]
+	if s == nil {
+		s = &suspect{key: k, parts: map[string][]float64{}}
+		b.found[k] = s
+	}
+	s.series = evidence.Plus(s.series, v)
+	if operation != "" {
+		s.parts[operation] = evidence.Plus(s.parts[operation], v)
+	}
+}
+
+// linkGaps subtracts from the callers' waits what their callees account for. With
+// several callers of one callee, each is given the part that its wait is of all,
+// over a window as a whole: in a single step a caller may report its wait and
+// the callee, scraped at another moment, not yet its work.
+func (b *builder) linkGaps(served map[string][]float64, windows ...evidence.Window) {
+	for callee, took := range served {
+		var callers []*suspect
+		var all []float64
+		for k, s := range b.found {
+			if k.kind == result.KindLink && k.hop == callee && k.target != "caller" {
+				callers = append(callers, s)
+				all = evidence.Plus(all, s.series)
+			}
+		}
+		for _, s := range callers {
+			wait := s.series
+			s.series = evidence.Plus(wait, nil)
+			for _, w := range windows {
+				total := w.Sum(all)
+				if total <= 0 {
+					continue
+				}
+				part := w.Sum(wait) / total
+				for _, i := range w {
+					s.series[i] = wait[i] - took[i]*part
+				}
+			}
+			// The gap is the link's, not one operation's.
+			s.parts = map[string][]float64{}
+		}
+	}
+}

@@ -1,0 +1,227 @@
+// Package stats holds the statistics that the diagnosis rests on: levels in a
+// series of latencies or failures, tests of two samples, and intervals. It knows
+// numbers only.
+package stats
+
+import (
+	"math"
+	"slices"
+)
+
+// segment is a stretch of steps with one level of latency.
+type segment struct {
+	from, to int // steps, to is exclusive
+	mean     float64
+	n        float64
+}
+
+// Bounds of a level.
+const (
+	MinSegment  = 2 // steps
+	MinRequests = 8 // requests
+)
+
+// segmentize splits a latency series into levels by optimal partitioning
+// (Jackson et al. 2005): of all ways to cut it, the one with the least squared
+// distance of the steps' log means from their level plus a penalty for each
+// level. Logs, since latency varies in proportion; the noise is estimated from
+// the differences of neighbours (Rice 1984, with the median for robustness),
+// so that the levels themselves do not count as noise. Unlike greedy splitting
+// this finds a short calm between two spikes. Neighbours whose levels do not
+// differ by enough to matter are joined afterwards.
+func segmentize(sum, count []float64) []segment {
+	var at []int // steps with requests
+	var x, w []float64
+	for i := range sum {
+		if count[i] > 0 {
+			at = append(at, i)
+			x = append(x, math.Log(sum[i]/count[i]+.005))
+			w = append(w, count[i])
+		}
+	}
+	n := len(at)
+	if n == 0 {
+		return []segment{level(sum, count, 0, len(sum))}
+	}
+	cuts := partition(x, w, 4*math.Log(float64(max(n, 3))))
+	out := make([]segment, 0, len(cuts))
+	for i, c := range cuts {
+		from, to := at[c], len(sum)
+		if i == 0 {
+			from = 0
+		}
+		if i+1 < len(cuts) {
+			to = at[cuts[i+1]]
+		}
+		s := level(sum, count, from, to)
+		if k := len(out); k > 0 && (!Matters(out[k-1].mean, s.mean) || s.n < MinRequests || out[k-1].n < MinRequests) {
+			out[k-1] = level(sum, count, out[k-1].from, to)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func level(sum, count []float64, from, to int) segment {
+	s := segment{from: from, to: to}
+	var total float64
+	for i := from; i < to; i++ {
+		total += sum[i]
+		s.n += count[i]
+	}
+	if s.n > 0 {
+		s.mean = total / s.n
+	}
+	return s
+}
+
+// partition returns where the levels of x begin.
+func partition(x, w []float64, penalty float64) []int {
+	n := len(x)
+	sigma2 := noise(x)
+	meanW := 0.0
+	for _, v := range w {
+		meanW += v / float64(n)
+	}
+	// Prefix sums make the cost of a level a matter of three subtractions.
+	sw, swx, swxx := make([]float64, n+1), make([]float64, n+1), make([]float64, n+1)
+	for i := range x {
+		v := w[i] / meanW
+		sw[i+1], swx[i+1], swxx[i+1] = sw[i]+v, swx[i]+v*x[i], swxx[i]+v*x[i]*x[i]
+	}
+	cost := func(from, to int) float64 {
+		m := swx[to] - swx[from]
+		return math.Max(swxx[to]-swxx[from]-m*m/(sw[to]-sw[from]), 0) / sigma2
+	}
+	return optimal(n, penalty, cost)
+}
+
+// optimal returns where the levels begin of the partition with the least cost
+// and penalty.
+func optimal(n int, penalty float64, cost func(from, to int) float64) []int {
+	best, last := make([]float64, n+1), make([]int, n+1)
+	best[0] = -penalty
+	for to := 1; to <= n; to++ {
+		best[to] = math.Inf(1)
+		for from := 0; from <= to-MinSegment || from == 0; from++ {
+			if from > 0 && from < MinSegment {
+				continue
+			}
+			if c := best[from] + cost(from, to) + penalty; c < best[to] {
+				best[to], last[to] = c, from
+			}
+		}
+	}
+	var cuts []int
+	for to := n; to > 0; to = last[to] {
+		cuts = append(cuts, last[to])
+	}
+	slices.Reverse(cuts)
+	return cuts
+}
+
+// noise is the variance of x about its levels; at least that of 5 %.
+func noise(x []float64) float64 {
+	if len(x) < 3 {
+		return .05 * .05
+	}
+	d := make([]float64, len(x)-1)
+	for i := range d {
+		d[i] = math.Abs(x[i+1] - x[i])
+	}
+	slices.Sort(d)
+	sigma := 1.4826 * d[len(d)/2] / math.Sqrt2
+	return math.Max(sigma*sigma, .05*.05)
+}
+
+// Matters reports whether two mean latencies, in seconds, differ by enough for
+// somebody to care: by 15 ms and by 30 % of the lower one.
+func Matters(a, b float64) bool {
+	lower, d := math.Min(a, b), math.Abs(a-b)
+	return d >= .015 && d >= .3*lower
+}
+
+// significant compares two sets of steps by Welch's t over the steps' means,
+// weighted by their requests. The bar is high, since every moment may be the
+// one at which somebody asks; and most steps must be up, not one alone.
+func significant(sum, count []float64, base, now []int) bool {
+	m1, v1, n1 := moments(sum, count, base)
+	m2, v2, n2 := moments(sum, count, now)
+	up, all := 0, 0
+	for _, i := range now {
+		if count[i] > 0 {
+			all++
+			if sum[i]/count[i] > m1+(m2-m1)/4 {
+				up++
+			}
+		}
+	}
+	return m2-m1 > 3*math.Sqrt(v1/n1+v2/n2) && 3*up >= 2*all && all >= 3
+}
+
+// moments returns the weighted mean of the steps' means, their weighted
+// variance and the effective number of steps (Kish 1965).
+func moments(sum, count []float64, steps []int) (mean, variance, n float64) {
+	var w, w2, total float64
+	for _, i := range steps {
+		total += sum[i]
+		w += count[i]
+		w2 += count[i] * count[i]
+	}
+	if w == 0 {
+		return 0, math.Inf(1), 1
+	}
+	mean = total / w
+	for _, i := range steps {
+		if count[i] > 0 {
+			d := sum[i]/count[i] - mean
+			variance += count[i] * d * d
+		}
+	}
+	n = w * w / w2
+	if n > 1.5 {
+		variance /= w * (1 - 1/n)
+	} else {
+		variance = math.Inf(1)
+	}
+	return mean, variance, n
+}
+
+// LatencyLevels splits a series of sums of durations and counts, one value per
+// step, into levels and returns the steps of the present level and those of the
+// baseline before it: all earlier levels that are not themselves raised. An
+// earlier level counts as raised when its distance from the lowest one matters
+// and is more than a quarter of the present one's: the ordinary ups and downs of
+// a service belong to its baseline, an earlier spike does not.
+func LatencyLevels(sum, count []float64) (now, baseline []int, raised bool) {
+	segs := segmentize(sum, count)
+	last := segs[len(segs)-1]
+	now = span(last.from, last.to)
+	low := math.Inf(1)
+	for _, s := range segs[:len(segs)-1] {
+		if s.n >= MinRequests {
+			low = math.Min(low, s.mean)
+		}
+	}
+	if len(segs) == 1 || math.IsInf(low, 1) {
+		return now, now, false
+	}
+	for _, s := range segs[:len(segs)-1] {
+		spike := Matters(s.mean, low) && s.mean-low > .25*(last.mean-low)
+		if s.n >= MinRequests && !spike {
+			baseline = append(baseline, span(s.from, s.to)...)
+		}
+	}
+	raised = last.mean > low && Matters(last.mean, low) && significant(sum, count, baseline, now)
+	return now, baseline, raised
+}
+
+// span returns the steps from one to before another.
+func span(from, to int) []int {
+	out := make([]int, 0, max(to-from, 0))
+	for i := from; i < to; i++ {
+		out = append(out, i)
+	}
+	return out
+}
