@@ -1,91 +1,12 @@
 package jaeger_test
 
 import (
-	"context"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/jaeger"
-	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
+	"github.com/tenhop/tenhop/diagnose/internal/spans"
+	"github.com/tenhop/tenhop/trace/jaeger"
 )
-
-func client(t *testing.T, srv *httptest.Server) *jaeger.Client {
-	t.Helper()
-	c, err := jaeger.New(srv.URL+"/", srv.Client())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func TestTraces(t *testing.T) {
-	at := time.UnixMicro(1_700_000_000_123_456)
-	long := diagnose.Trace{ID: "a", Spans: []diagnose.Span{
-		{ID: "1", Service: "gateway", Operation: "POST /pay", Kind: "server", Start: at, Duration: time.Second, Attributes: map[string]string{"region": "eu"}},
-		{ID: "2", Parent: "1", Service: "payment", Operation: "Charge", Kind: "server", Start: at.Add(time.Millisecond), Duration: 900 * time.Millisecond,
-			Attributes: map[string]string{"error": "true"}},
-	}}
-	short := diagnose.Trace{ID: "b", Spans: []diagnose.Span{{ID: "3", Service: "gateway", Operation: "POST /pay", Start: at, Duration: time.Millisecond}}}
-	c := client(t, jaegertest.Serve(t, long, short))
-	q := diagnose.Search{Service: "gateway", Operation: "POST /pay", From: at.Add(-time.Minute), To: at.Add(time.Minute), Min: 500 * time.Millisecond, Limit: 5}
-	found, err := c.Traces(t.Context(), q)
-	if err != nil || len(found) != 1 || found[0].ID != "a" {
-		t.Fatalf("%+v, %v; want the long one", found, err)
-	}
-	s := found[0].Spans[1]
-	if s.Parent != "1" || s.Service != "payment" || s.Operation != "Charge" || s.Kind != "server" || !s.Start.Equal(at.Add(time.Millisecond)) ||
-		s.Duration != 900*time.Millisecond || !s.Failed || found[0].Spans[0].Failed || found[0].Spans[0].Attributes["region"] != "eu" {
-		t.Errorf("read %+v", found[0])
-	}
-	q.Min, q.Max = 0, 500*time.Millisecond
-	if found, err := c.Traces(t.Context(), q); err != nil || len(found) != 1 || found[0].ID != "b" {
-		t.Errorf("%+v, %v; want the short one", found, err)
-	}
-	if one, err := c.Trace(t.Context(), "a"); err != nil || one == nil || len(one.Spans) != 2 {
-		t.Errorf("%+v, %v; want the trace", one, err)
-	}
-	if one, err := c.Trace(t.Context(), "none"); err != nil || one != nil {
-		t.Errorf("%+v, %v; want no trace and no error", one, err)
-	}
-}
-
-// What is no Jaeger must not look like a Jaeger without traces.
-func TestWhatIsNoJaeger(t *testing.T) {
-	for _, c := range []struct {
-		name, body, says string
-		status           int
-	}{
-		{"404 of something else", "404 page not found\n", "404", http.StatusNotFound},
-		{"a proxy", "<html>bad gateway</html>", "502", http.StatusBadGateway},
-		{"a page", "<html>welcome</html>", "does not answer like Jaeger", http.StatusOK},
-		{"cut short", `{"data":[{"traceID":"a","spans":[`, "does not answer like Jaeger", http.StatusOK},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(c.status)
-				_, _ = w.Write([]byte(c.body))
-			}))
-			defer srv.Close()
-			ask := client(t, srv)
-			for what, question := range map[string]func(context.Context) error{
-				"services": func(ctx context.Context) error { _, err := ask.Services(ctx); return err },
-				"search":   func(ctx context.Context) error { _, err := ask.Traces(ctx, diagnose.Search{Service: "a"}); return err },
-				"trace":    func(ctx context.Context) error { _, err := ask.Trace(ctx, "a"); return err },
-			} {
-				if err := question(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
-					t.Errorf("%s: error %v, want one that says %q", what, err, c.says)
-				}
-			}
-		})
-	}
-	if _, err := jaeger.New("localhost:16686", http.DefaultClient); err == nil {
-		t.Error("an address without http:// is taken")
-	}
-}
 
 // Whatever Jaeger answers, it is read or refused, and what was read can be
 // measured.
@@ -96,12 +17,10 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"data":[{"traceID":"a","spans":[{"spanID":"1","references":[{"traceID":"a","spanID":"2"}]},{"spanID":"2","references":[{"traceID":"a","spanID":"1"}]}]}]}`))
 	f.Add([]byte(`{"data":null,"errors":[{"code":404}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		found, err := jaeger.Decode(b)
-		if err != nil && len(found) > 0 {
-			t.Errorf("%d traces beside the error %v", len(found), err)
-		}
+		found, _ := jaeger.Unmarshal(b)
 		book := diagnose.NewBook()
-		for _, tr := range found {
+		for _, read := range found {
+			tr := spans.FromTrace(read)
 			book.Add(tr)
 			if s, ok := diagnose.FirstFailing(tr); ok && !s.Failed {
 				t.Errorf("%+v has not failed", s)

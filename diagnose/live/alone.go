@@ -121,7 +121,7 @@ const (
 func (r *run) tracesAlone(ctx context.Context) (diagnose.Result, error) {
 	at := time.Now()
 	book := diagnose.NewBook()
-	err := r.spans.ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (int, error) {
+	err := r.spans.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (int, error) {
 		found, err := r.sample(ctx)
 		for _, t := range found {
 			book.Add(t)

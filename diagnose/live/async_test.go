@@ -8,7 +8,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/diagnose/live"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 // An asynchronous flow has a p95 of its own, that of its completion, and slow

@@ -5,7 +5,6 @@ package live
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/jaeger"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
 	"github.com/tenhop/tenhop/diagnose/tempo"
+	"github.com/tenhop/tenhop/query"
 )
 
 // Config says what to diagnose, and from which sources: Prometheus and one of
@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config) (diagnose.Result, error) {
 		return diagnose.Result{}, err
 	}
 	if err := r.collect(ctx); err != nil {
-		if r.tracer == nil || !r.spans.OK {
+		if r.tracer == nil || !r.spans.OK() {
 			return diagnose.Result{}, err
 		}
 		return r.tracesAlone(ctx)
@@ -76,7 +76,7 @@ type run struct {
 	cfg            Config
 	opt            diagnose.Options
 	began          time.Time
-	metrics, spans *source // nil when there is none
+	metrics, spans *query.Source // nil when there is none
 	prom           *prometheus.Client
 	tracer         tracer
 	ev             diagnose.Evidence
@@ -91,16 +91,16 @@ func (r *run) open() (err error) {
 	case r.cfg.Jaeger != "" && r.cfg.Tempo != "":
 		return errors.New("traces are in Jaeger or in Tempo: give one of them")
 	case r.cfg.Jaeger != "":
-		r.spans = newSource("jaeger", r.cfg.Jaeger)
+		r.spans = query.NewSource("jaeger", r.cfg.Jaeger)
 		r.tracer, err = jaeger.New(r.cfg.Jaeger, client)
 	case r.cfg.Tempo != "":
-		r.spans = newSource("tempo", r.cfg.Tempo)
+		r.spans = query.NewSource("tempo", r.cfg.Tempo)
 		r.tracer, err = tempo.New(r.cfg.Tempo, client)
 	case r.cfg.Prometheus == "":
 		return errors.New("no source is known; give --prometheus, --jaeger, --tempo or --traces")
 	}
 	if err == nil && r.cfg.Prometheus != "" {
-		r.metrics = newSource("prometheus", r.cfg.Prometheus)
+		r.metrics = query.NewSource("prometheus", r.cfg.Prometheus)
 		r.prom, err = prometheus.New(r.cfg.Prometheus, client)
 	}
 	return err
@@ -122,7 +122,7 @@ func (r *run) collect(ctx context.Context) error {
 	var g errgroup.Group // neither costs the other its answer
 	if r.tracer != nil {
 		g.Go(func() error {
-			_ = r.spans.ask(ctx, r.cfg.share(servicesShare), func(ctx context.Context) (int, error) { // noted, and metrics alone can answer
+			_ = r.spans.Ask(ctx, r.cfg.share(servicesShare), func(ctx context.Context) (int, error) { // noted, and metrics alone can answer
 				names, err := r.tracer.Services(ctx)
 				for _, n := range names {
 					r.foreign[n] = true
@@ -136,7 +136,7 @@ func (r *run) collect(ctx context.Context) error {
 		if r.prom == nil {
 			return errors.New("no Prometheus is known")
 		}
-		return r.metrics.ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
+		return r.metrics.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
 			r.ev, n, err = r.prom.Collect(ctx, r.start(), r.began)
 			return n, err
 		})
@@ -153,10 +153,10 @@ func (r *run) both(ctx context.Context) diagnose.Result {
 	at := time.Now()
 	res := diagnose.Diagnose(r.ev, r.opt)
 	r.stage("split", at)
-	ask := r.tracer != nil && r.spans.OK
+	ask := r.tracer != nil && r.spans.OK()
 	if ask && r.ev.RED && res.Verdict != diagnose.None {
 		at = time.Now()
-		_ = r.spans.ask(ctx, r.cfg.share(edgeShare), func(ctx context.Context) (int, error) { // noted
+		_ = r.spans.Ask(ctx, r.cfg.share(edgeShare), func(ctx context.Context) (int, error) { // noted
 			return edge(ctx, r.tracer, r.ev, r.opt, &res)
 		})
 		r.stage("edge", at)
@@ -166,14 +166,14 @@ func (r *run) both(ctx context.Context) diagnose.Result {
 	var p95 diagnose.P95
 	var detail errgroup.Group // neither costs the other its answer
 	detail.Go(func() error {
-		return r.metrics.ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
+		return r.metrics.Ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
 			p95, err = quantiles(ctx, r.prom, res, r.ev.RED)
 			return 0, err
 		})
 	})
 	if ask && (len(res.Findings) > 0 || res.Errors != nil || r.ev.RED && res.Verdict != diagnose.None) {
 		detail.Go(func() error {
-			return r.spans.ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
+			return r.spans.Ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (n int, err error) {
 				found, err = traces(ctx, r.tracer, res, r.ev.RED)
 				return found.read(), err
 			})
@@ -190,10 +190,15 @@ func (r *run) both(ctx context.Context) diagnose.Result {
 
 // done adds what is known of the sources and the time taken.
 func (r *run) done(res diagnose.Result) diagnose.Result {
-	for _, s := range []*source{r.metrics, r.spans} {
-		if s != nil {
-			res.Sources = append(res.Sources, s.Source)
+	for _, s := range []*query.Source{r.metrics, r.spans} {
+		if s == nil {
+			continue
 		}
+		src := diagnose.Source{Name: s.Name, URL: s.URL, OK: s.OK(), Read: s.Read, TookMS: milliseconds(s.Took)}
+		if s.Err != nil {
+			src.Error = s.Err.Error()
+		}
+		res.Sources = append(res.Sources, src)
 	}
 	res.Stages = r.stages
 	res.TookMS = since(r.began)
@@ -209,31 +214,9 @@ func (c Config) share(part float64) time.Duration {
 	return time.Duration(part * float64(c.Timeout))
 }
 
-func since(t time.Time) float64 { return math.Round(time.Since(t).Seconds()*1e4) / 10 }
+func since(t time.Time) float64 { return milliseconds(time.Since(t)) }
 
-// source is one that is asked, once or more.
-type source struct{ diagnose.Source }
-
-func newSource(name, url string) *source {
-	return &source{diagnose.Source{Name: name, URL: url, OK: true}}
-}
-
-// ask asks within a time of its own and notes what came of it.
-func (s *source) ask(ctx context.Context, within time.Duration, question func(context.Context) (read int, err error)) error {
-	began := time.Now()
-	asked, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	n, err := question(asked)
-	if err != nil && asked.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("no answer within %s", within)
-	}
-	s.Read += n
-	s.TookMS += since(began)
-	if err != nil {
-		s.OK, s.Error = false, err.Error()
-	}
-	return err
-}
+func milliseconds(d time.Duration) float64 { return math.Round(d.Seconds()*1e4) / 10 }
 
 // quantiles returns the entry's 95th percentiles; without requests they are
 // zero.

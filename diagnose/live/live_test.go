@@ -11,7 +11,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/diagnose/live"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 // world is a shop whose payment became slow forty seconds ago.

@@ -8,7 +8,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/diagnose/live"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 // Services without our middleware: metrics say that there is a spike, traces

@@ -315,12 +315,12 @@ func (c *Client) P95(ctx context.Context, e diagnose.Entry, red bool, during []d
 	for _, r := range during {
 		length := max(r.To.Sub(r.From), 2*finestStep)
 		for _, series := range bucketsOf(e, red) {
-			found, err := c.vector(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
+			found, err := c.api.Instant(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
 			if err != nil {
 				return 0, err
 			}
 			for _, f := range found {
-				below[f.Labels["le"]] += f.Samples[0].Value
+				below[f.Labels["le"]] += f.Value
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 func clientOf(t *testing.T, srv *httptest.Server) *prometheus.Client {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/prometheus"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 var began = time.Unix(1_700_000_000, 0)

@@ -4,23 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"net/url"
 	"slices"
-	"strconv"
 	"time"
 )
-
-// Series is one series with its samples, oldest first.
-type Series struct {
-	Labels  map[string]string
-	Samples []Sample
-}
-
-// Sample is a value at a moment.
-type Sample struct {
-	At    time.Time
-	Value float64
-}
 
 // rawSpan is the longest time of which samples are read as they were scraped.
 // Beyond it they are read at the steps of a range query.
@@ -31,12 +17,10 @@ const rawSpan = 20 * time.Minute
 // are scraped one after the other, and in one step of the evidence one may
 // report what another only reports in the next.
 func (c *Client) samples(ctx context.Context, selector string, start, end time.Time, grid time.Duration) ([]Series, error) {
-	path, q := "/api/v1/query", url.Values{"query": {fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds())}, "time": {stamp(end)}}
 	if grid > 0 {
-		path, q = "/api/v1/query_range", url.Values{"query": {selector}, "start": {stamp(start)}, "end": {stamp(end)},
-			"step": {strconv.FormatFloat(grid.Seconds(), 'f', -1, 64)}}
+		return c.api.Range(ctx, selector, start, end, grid)
 	}
-	return c.matrix(ctx, path, q)
+	return c.api.Matrix(ctx, fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds()), end)
 }
 
 // instance is one target: all its series are scraped together.

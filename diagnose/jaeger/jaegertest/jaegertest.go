@@ -1,110 +1,23 @@
-// Package jaegertest serves given traces to tests as Jaeger does.
+// Package jaegertest serves traces in the diagnosis's model to tests as Jaeger
+// does.
 package jaegertest
 
 import (
-	"encoding/json"
-	"net/http"
 	"net/http/httptest"
-	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/internal/spans"
+	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
+	"github.com/tenhop/tenhop/trace"
 )
 
-// Serve holds the traces and answers the part of Jaeger's query API that a
-// diagnosis uses: /api/services, /api/traces and /api/traces/{id}.
+// Serve is Serve of query/jaeger/jaegertest.
 func Serve(t testing.TB, traces ...diagnose.Trace) *httptest.Server {
 	t.Helper()
-	newest := slices.Clone(traces)
-	slices.SortStableFunc(newest, func(a, b diagnose.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/services", func(w http.ResponseWriter, _ *http.Request) {
-		seen := map[string]bool{}
-		names := []string{}
-		for _, tr := range newest {
-			for _, s := range tr.Spans {
-				if !seen[s.Service] {
-					seen[s.Service] = true
-					names = append(names, s.Service)
-				}
-			}
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"data": names}) // the client is gone
-	})
-	mux.HandleFunc("GET /api/traces", func(w http.ResponseWriter, r *http.Request) {
-		found := []any{}
-		limit, _ := strconv.Atoi(r.FormValue("limit"))
-		for _, tr := range newest {
-			if len(found) < limit && matches(tr, r) {
-				found = append(found, wire(tr))
-			}
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"data": found}) // the client is gone
-	})
-	mux.HandleFunc("GET /api/traces/{id}", func(w http.ResponseWriter, r *http.Request) {
-		for _, tr := range newest {
-			if tr.ID == r.PathValue("id") {
-				_ = json.NewEncoder(w).Encode(map[string]any{"data": []any{wire(tr)}}) // the client is gone
-				return
-			}
-		}
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte(`{"data":null,"total":0,"limit":0,"offset":0,"errors":[{"code":404,"msg":"trace not found"}]}`))
-	})
-	srv := httptest.NewServer(mux)
-	t.Cleanup(srv.Close)
-	return srv
-}
-
-// matches tells whether one span of the trace is what the search asks for.
-func matches(t diagnose.Trace, r *http.Request) bool {
-	from, _ := strconv.ParseInt(r.FormValue("start"), 10, 64)
-	to, _ := strconv.ParseInt(r.FormValue("end"), 10, 64)
-	shortest, _ := time.ParseDuration(r.FormValue("minDuration"))
-	longest, err := time.ParseDuration(r.FormValue("maxDuration"))
-	tags := map[string]string{}
-	_ = json.Unmarshal([]byte(r.FormValue("tags")), &tags) // none
-	return slices.ContainsFunc(t.Spans, func(s diagnose.Span) bool {
-		at := s.Start.UnixMicro()
-		for k, v := range tags {
-			if s.Attributes[k] != v {
-				return false
-			}
-		}
-		return s.Service == r.FormValue("service") && (r.FormValue("operation") == "" || s.Operation == r.FormValue("operation")) &&
-			at >= from && at <= to && s.Duration >= shortest && (err != nil || s.Duration <= longest)
-	})
-}
-
-type wireTag struct {
-	Key   string `json:"key"`
-	Type  string `json:"type"`
-	Value any    `json:"value"`
-}
-
-func wire(t diagnose.Trace) any {
-	spans, processes := []any{}, map[string]any{}
-	for _, s := range t.Spans {
-		processes[s.Service] = map[string]any{"serviceName": s.Service, "tags": []wireTag{}}
-		tags := []wireTag{}
-		if s.Kind != "" {
-			tags = append(tags, wireTag{"span.kind", "string", s.Kind})
-		}
-		for k, v := range s.Attributes {
-			if k == "error" {
-				tags = append(tags, wireTag{k, "bool", v == "true"})
-				continue
-			}
-			tags = append(tags, wireTag{k, "string", v})
-		}
-		refs := []map[string]string{}
-		if s.Parent != "" {
-			refs = append(refs, map[string]string{"refType": "CHILD_OF", "traceID": t.ID, "spanID": s.Parent})
-		}
-		spans = append(spans, map[string]any{"traceID": t.ID, "spanID": s.ID, "operationName": s.Operation, "references": refs,
-			"startTime": s.Start.UnixMicro(), "duration": s.Duration.Microseconds(), "tags": tags, "processID": s.Service})
+	out := make([]trace.Trace, len(traces))
+	for i, tr := range traces {
+		out[i] = spans.ToTrace(tr)
 	}
-	return map[string]any{"traceID": t.ID, "spans": spans, "processes": processes}
+	return jaegertest.Serve(t, out...)
 }
