@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
+	"github.com/tenhop/tenhop/trace"
 )
 
 func TestScore(t *testing.T) {
@@ -44,14 +44,14 @@ func TestScore(t *testing.T) {
 
 // What the answer foresaw is compared with the requests after the recovery.
 func TestForeseen(t *testing.T) {
-	var traces []diagnose.Trace
+	var traces []trace.Trace
 	for i := range 100 {
-		traces = append(traces, diagnose.Trace{ID: fmt.Sprintf("%032x", i+1), Spans: []diagnose.Span{
+		traces = append(traces, trace.Trace{ID: fmt.Sprintf("%032x", i+1), Spans: []trace.Span{
 			{ID: "1", Service: "gateway", Operation: "POST /pay", Kind: "server", Start: time.Now().Add(-10 * time.Second), Duration: time.Duration(i+1) * time.Millisecond}}})
 	}
 	for _, c := range []struct {
 		why    string
-		traces []diagnose.Trace
+		traces []trace.Trace
 		within [2]float64
 		want   *Foreseen
 	}{
