@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
-	"github.com/tenhop/tenhop/waterfall"
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/query/jaeger"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Entry is the operation whose customers wait.
@@ -70,9 +73,12 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if cfg.Baseline == 0 {
 		cfg.Baseline = baselineLength
 	}
-	r := &runner{Config: cfg, metrics: promAPI{cfg.Prometheus}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
+	prom, err := prometheus.New(cfg.Prometheus, nil)
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{Config: cfg, metrics: metrics{prom}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
 		asks: diagnoser{cfg.Program, cfg.Jaeger, cfg.Prometheus, cfg.Entry}}
-	var err error
 	if r.hops, err = Hops(ctx, cfg.Jaeger, cfg.Entry); err != nil {
 		return nil, err
 	}
@@ -108,7 +114,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 
 type runner struct {
 	Config
-	metrics promAPI
+	metrics metrics
 	asks    diagnoser
 	rng     *rand.Rand
 	hops    []Hop
@@ -120,14 +126,18 @@ type Hop struct{ Service, Operation string }
 // Hops returns what requests of the entry waited for, as recent traces show,
 // services in a stable order.
 func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
-	traces, err := waterfall.Jaeger{URL: jaeger}.Find(ctx, waterfall.Query{Service: entry.Service, Operation: entry.Operation, Since: 10 * time.Minute, Limit: 20})
+	traces, err := recent(ctx, jaeger, entry, 10*time.Minute, 20)
 	if err != nil {
 		return nil, err
 	}
 	seen := map[Hop]int{}
 	for _, t := range traces {
+		own := entry.span(t)
+		if own == nil {
+			continue
+		}
 		for _, s := range t.Spans {
-			if s.Kind == "server" && !s.Start.After(t.Spans[0].End()) {
+			if s.Kind == trace.Server && !s.Start.After(own.End()) {
 				seen[Hop{s.Service, s.Operation}]++
 			}
 		}
@@ -148,6 +158,29 @@ func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
 		return compare(a.Operation, b.Operation)
 	})
 	return out, nil
+}
+
+// recent returns traces of the entry that began in the time since.
+func recent(ctx context.Context, url string, entry Entry, since time.Duration, limit int) ([]trace.Trace, error) {
+	c, err := jaeger.New(url, nil)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return c.Traces(ctx, query.Search{Service: entry.Service, Operation: entry.Operation, From: now.Add(-since), To: now, Limit: limit})
+}
+
+// span returns the entry's own span of a trace, the first of several; nil when
+// it is not there.
+func (e Entry) span(t trace.Trace) *trace.Span {
+	var first *trace.Span
+	for i := range t.Spans {
+		s := &t.Spans[i]
+		if s.Service == e.Service && s.Operation == e.Operation && s.Kind == trace.Server && (first == nil || s.Start.Before(first.Start)) {
+			first = s
+		}
+	}
+	return first
 }
 
 func compare(a, b string) int {

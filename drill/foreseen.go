@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/tenhop/tenhop/waterfall"
 )
 
 // Foreseen compares what the answer said that the entry's p95 would be without
@@ -44,17 +42,14 @@ func (r *runner) foreseen(ctx context.Context, round *Round) error {
 
 // compare measures the p95 of the last requests; nil of too few.
 func (r *runner) compare(ctx context.Context, within [2]float64) (*Foreseen, error) {
-	traces, err := waterfall.Jaeger{URL: r.Jaeger}.Find(ctx, waterfall.Query{Service: r.Entry.Service, Operation: r.Entry.Operation, Since: measureOver, Limit: measureMost})
+	traces, err := recent(ctx, r.Jaeger, r.Entry, measureOver, measureMost)
 	if err != nil {
 		return nil, fmt.Errorf("measure the recovered p95: %w", err)
 	}
 	var took []time.Duration
 	for _, t := range traces {
-		for _, s := range t.Spans {
-			if s.Service == r.Entry.Service && s.Operation == r.Entry.Operation && s.Kind == "server" {
-				took = append(took, s.Duration)
-				break
-			}
+		if s := r.Entry.span(t); s != nil {
+			took = append(took, s.Duration)
 		}
 	}
 	if len(took) < measureMin {

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/trace"
 )
 

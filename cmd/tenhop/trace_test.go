@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
+	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/trace"
 )
 

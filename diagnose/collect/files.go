@@ -14,15 +14,15 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// files diagnoses what files of traces hold.
-func (r *run) files(ctx context.Context) (result.Result, error) {
+// diagnoseFiles diagnoses what files of traces hold.
+func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 	requests := sample.New()
 	base, now := r.readFiles(ctx, r.cfg.Before, requests), r.readFiles(ctx, r.cfg.Traces, requests)
 	if err := ctx.Err(); err != nil {
 		return result.Result{}, err
 	}
 	if now.traces == 0 || base.traces == 0 && len(r.cfg.Before) > 0 {
-		return result.Result{}, errors.Join(append(r.failures(), errors.New("no traces were read"))...)
+		return result.Result{}, r.nothingRead()
 	}
 	if len(r.cfg.Before) > 0 {
 		r.opt.BaselineFrom, r.opt.BaselineTo = base.first, base.last
@@ -34,7 +34,7 @@ func (r *run) files(ctx context.Context) (result.Result, error) {
 		ev.Comparison = &c
 		r.stage("compare", at)
 		if now.first.Before(base.last) {
-			r.read[0].Note = "these traces are not all earlier than those they are compared with: what each hop added is not told"
+			r.files[0].Note = "these traces are not all earlier than those they are compared with: what each hop added is not told"
 		}
 	}
 	return r.diagnoseSample(ev), nil
@@ -77,27 +77,26 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 		})
 		stats, err := otlp.ReadFile(ctx, path, all.Add)
 		all.Flush()
-		src := newSource("file", path)
-		src.OK, src.Read, src.TookMS, src.err = err == nil, p.traces-before, since(at), err
+		src := result.Source{Name: "file", URL: path, OK: err == nil, Read: p.traces - before, TookMS: since(at)}
 		if err != nil {
 			src.Error = err.Error()
 		}
 		if stats.Timeless > 0 {
 			src.Note = fmt.Sprintf("%d spans without a start were left out", stats.Timeless)
 		}
-		r.read = append(r.read, src)
+		r.files = append(r.files, src)
 		r.stage("read", at)
 	}
 	return p
 }
 
-// failures returns the errors of the files.
-func (r *run) failures() []error {
-	var out []error
-	for _, s := range r.read {
-		if s.err != nil {
-			out = append(out, s.err)
+// nothingRead returns the error of files that hold no trace.
+func (r *run) nothingRead() error {
+	all := []error{}
+	for _, f := range r.files {
+		if f.Error != "" {
+			all = append(all, errors.New(f.Error))
 		}
 	}
-	return out
+	return errors.Join(append(all, errors.New("no traces were read"))...)
 }

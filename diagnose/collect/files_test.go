@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tenhop/tenhop/diagnose/collect"
-	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/trace"
 )
 

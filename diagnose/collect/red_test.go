@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/collect"
-	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 // Services without our middleware: metrics say that there is a spike, traces

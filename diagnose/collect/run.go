@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query"
 )
 
 // Config selects what is diagnosed and the sources of the evidence: Prometheus
@@ -46,13 +47,13 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 	}
 	r := run{cfg: cfg, began: time.Now(), opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
 	if len(cfg.Traces) > 0 {
-		return r.files(ctx)
+		return r.diagnoseFiles(ctx)
 	}
 	if err := r.open(); err != nil {
 		return result.Result{}, err
 	}
 	if err := r.collect(ctx); err != nil {
-		if r.traces == nil || !r.spans.OK {
+		if r.traces == nil || !r.spans.OK() {
 			return result.Result{}, err
 		}
 		return r.tracesAlone(ctx)
@@ -67,7 +68,7 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	d := diagnose.Diagnose(diagnose.Evidence{Metrics: r.metrics}, r.opt)
 	r.stage("split", at)
 	res := d.Result()
-	ask := r.traces != nil && r.spans.OK
+	ask := r.traces != nil && r.spans.OK()
 	if ask && r.metrics.RED && res.Verdict != result.None {
 		at = time.Now()
 		d = r.edge(ctx, d)
@@ -120,8 +121,11 @@ func (r *run) diagnoseSample(ev diagnose.Evidence) result.Result {
 
 // finish adds the sources and the time taken.
 func (r *run) finish(res result.Result) result.Result {
-	for _, s := range r.sources() {
-		res.Sources = append(res.Sources, s.Source)
+	res.Sources = append(res.Sources, r.files...)
+	for _, s := range []*query.Source{r.sums, r.spans} {
+		if s != nil {
+			res.Sources = append(res.Sources, sourceOf(s))
+		}
 	}
 	res.Stages = r.stages
 	res.TookMS = since(r.began)

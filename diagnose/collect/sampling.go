@@ -7,9 +7,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/trace"
 )
 
@@ -27,7 +27,7 @@ const (
 func (r *run) sample(ctx context.Context) (*sample.Sample, error) {
 	defer r.stage("sample", time.Now())
 	requests := sample.New()
-	err := r.spans.ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (int, error) {
+	err := r.spans.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (int, error) {
 		found, err := r.sampleTraces(ctx)
 		for _, t := range found {
 			requests.Add(t)
@@ -40,7 +40,7 @@ func (r *run) sample(ctx context.Context) (*sample.Sample, error) {
 func (r *run) sampleTraces(ctx context.Context) ([]trace.Trace, error) {
 	services := slices.Sorted(slices.Values(r.services))
 	first, err := each(ctx, len(services[:min(len(services), mostServices)]), func(ctx context.Context, i int) ([]trace.Trace, error) {
-		return r.traces.Traces(ctx, diagnose.Search{Service: services[i], From: r.start(), To: r.began, Limit: perService})
+		return r.traces.Traces(ctx, query.Search{Service: services[i], From: r.start(), To: r.began, Limit: perService})
 	})
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (r *run) sampleTraces(ctx context.Context) ([]trace.Trace, error) {
 	every := r.began.Sub(r.start()) / timeSlices
 	return each(ctx, timeSlices*len(busiest), func(ctx context.Context, i int) ([]trace.Trace, error) {
 		e, from := busiest[i/timeSlices], r.start().Add(time.Duration(i%timeSlices)*every)
-		return r.traces.Traces(ctx, diagnose.Search{Service: e.Service, Operation: e.Operation, From: from, To: from.Add(every),
+		return r.traces.Traces(ctx, query.Search{Service: e.Service, Operation: e.Operation, From: from, To: from.Add(every),
 			Limit: mostTraces / timeSlices / len(busiest)})
 	})
 }

@@ -3,7 +3,6 @@ package collect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -11,11 +10,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/counters"
 	"github.com/tenhop/tenhop/diagnose/evidence"
-	"github.com/tenhop/tenhop/diagnose/jaeger"
-	"github.com/tenhop/tenhop/diagnose/prometheus"
 	"github.com/tenhop/tenhop/diagnose/result"
-	"github.com/tenhop/tenhop/diagnose/tempo"
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/query/jaeger"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/tempo"
 	"github.com/tenhop/tenhop/trace"
 )
 
@@ -31,7 +32,7 @@ const (
 // traceSource is a back end that holds traces.
 type traceSource interface {
 	Services(ctx context.Context) ([]string, error)
-	Traces(ctx context.Context, s diagnose.Search) ([]trace.Trace, error)
+	Traces(ctx context.Context, s query.Search) ([]trace.Trace, error)
 }
 
 // run is one diagnosis.
@@ -39,9 +40,9 @@ type run struct {
 	cfg      Config
 	opt      diagnose.Options
 	began    time.Time
-	sums     *source // nil without a Prometheus
-	spans    *source // nil without a Jaeger or Tempo
-	read     []*source
+	sums     *query.Source // nil without a Prometheus
+	spans    *query.Source // nil without a Jaeger or Tempo
+	files    []result.Source
 	prom     *prometheus.Client
 	traces   traceSource
 	metrics  evidence.Metrics
@@ -56,16 +57,16 @@ func (r *run) open() (err error) {
 	case r.cfg.Jaeger != "" && r.cfg.Tempo != "":
 		return errors.New("traces are in Jaeger or in Tempo: give one of them")
 	case r.cfg.Jaeger != "":
-		r.spans = newSource("jaeger", r.cfg.Jaeger)
+		r.spans = query.NewSource("jaeger", r.cfg.Jaeger)
 		r.traces, err = jaeger.New(r.cfg.Jaeger, client)
 	case r.cfg.Tempo != "":
-		r.spans = newSource("tempo", r.cfg.Tempo)
+		r.spans = query.NewSource("tempo", r.cfg.Tempo)
 		r.traces, err = tempo.New(r.cfg.Tempo, client)
 	case r.cfg.Prometheus == "":
 		return ErrNoSource
 	}
 	if err == nil && r.cfg.Prometheus != "" {
-		r.sums = newSource("prometheus", r.cfg.Prometheus)
+		r.sums = query.NewSource("prometheus", r.cfg.Prometheus)
 		r.prom, err = prometheus.New(r.cfg.Prometheus, client)
 	}
 	return err
@@ -87,7 +88,7 @@ func (r *run) collect(ctx context.Context) error {
 	var g errgroup.Group // one source's failure does not end the other's question
 	if r.traces != nil {
 		g.Go(func() error {
-			_ = r.spans.ask(ctx, r.cfg.share(servicesShare), func(ctx context.Context) (_ int, err error) { // noted: metrics alone can answer
+			_ = r.spans.Ask(ctx, r.cfg.share(servicesShare), func(ctx context.Context) (_ int, err error) { // noted: metrics alone can answer
 				r.services, err = r.traces.Services(ctx)
 				return 0, err
 			})
@@ -98,8 +99,8 @@ func (r *run) collect(ctx context.Context) error {
 		if r.prom == nil {
 			return errors.New("no Prometheus is known")
 		}
-		return r.sums.ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
-			r.metrics, n, err = r.prom.Collect(ctx, r.start(), r.began)
+		return r.sums.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
+			r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.began)
 			return n, err
 		})
 	})
@@ -119,12 +120,12 @@ func (r *run) noteForeign() {
 
 // quantiles returns the entry's 95th percentiles; without requests they are zero.
 func (r *run) quantiles(ctx context.Context, res result.Result) (p95 result.P95, err error) {
-	err = r.sums.ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (int, error) {
+	err = r.sums.Ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (int, error) {
 		if res.Entry.Operation == "" {
 			return 0, nil
 		}
 		ask := func(during ...result.Range) (float64, error) {
-			v, err := r.prom.P95(ctx, res.Entry, r.metrics.RED, during)
+			v, err := counters.P95(ctx, r.prom, res.Entry, r.metrics.RED, during)
 			if math.IsNaN(v) {
 				v = 0
 			}
@@ -141,17 +142,6 @@ func (r *run) quantiles(ctx context.Context, res result.Result) (p95 result.P95,
 	return p95, err
 }
 
-// sources returns the sources that were asked.
-func (r *run) sources() []*source {
-	out := r.read
-	for _, s := range []*source{r.sums, r.spans} {
-		if s != nil {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // stage notes the time that a part of the diagnosis took.
 func (r *run) stage(name string, began time.Time) {
 	r.stages = append(r.stages, result.Stage{Name: name, TookMS: since(began)})
@@ -164,29 +154,11 @@ func (c Config) share(part float64) time.Duration {
 // since returns the milliseconds since a time, to a tenth.
 func since(t time.Time) float64 { return math.Round(time.Since(t).Seconds()*1e4) / 10 }
 
-// source is a source of evidence, asked once or more.
-type source struct {
-	result.Source
-	err error
-}
-
-func newSource(name, url string) *source {
-	return &source{Source: result.Source{Name: name, URL: url, OK: true}}
-}
-
-// ask asks within a time of its own and notes the answer.
-func (s *source) ask(ctx context.Context, within time.Duration, question func(context.Context) (read int, err error)) error {
-	began := time.Now()
-	asked, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	n, err := question(asked)
-	if err != nil && asked.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("no answer within %s", within)
+// sourceOf describes a source in the result.
+func sourceOf(s *query.Source) result.Source {
+	out := result.Source{Name: s.Name, URL: s.URL, OK: s.OK(), Read: s.Read, TookMS: math.Round(s.Took.Seconds()*1e4) / 10}
+	if s.Err != nil {
+		out.Error = s.Err.Error()
 	}
-	s.Read += n
-	s.TookMS += since(began)
-	if err != nil {
-		s.OK, s.Error, s.err = false, err.Error(), err
-	}
-	return err
+	return out
 }

@@ -11,15 +11,16 @@ import (
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/trace"
 )
 
 // edge makes the operation that requests begin with the entry, where metrics cannot
 // tell it from those behind it.
 func (r *run) edge(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagnosis {
-	_ = r.spans.ask(ctx, r.cfg.share(edgeShare), func(ctx context.Context) (int, error) { // noted
+	_ = r.spans.Ask(ctx, r.cfg.share(edgeShare), func(ctx context.Context) (int, error) { // noted
 		res := d.Result()
-		found, err := r.traces.Traces(ctx, diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To, Limit: handful})
+		found, err := r.traces.Traces(ctx, query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To, Limit: handful})
 		if err != nil {
 			return 0, err
 		}
@@ -51,7 +52,7 @@ const handful = 20
 // tracesOf reads slow and, where more fail, failed traces of the entry, and
 // ordinary ones to compare with.
 func (r *run) tracesOf(ctx context.Context, res result.Result) (found diagnose.Traces, err error) {
-	err = r.spans.ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (_ int, err error) {
+	err = r.spans.Ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (_ int, err error) {
 		if r.metrics.RED {
 			found, err = draw(ctx, r.traces, res, drawn)
 		} else {
@@ -64,7 +65,7 @@ func (r *run) tracesOf(ctx context.Context, res result.Result) (found diagnose.T
 
 func readTraces(ctx context.Context, c traceSource, res result.Result) (e diagnose.Traces, err error) {
 	border := res.SlowBorder()
-	during := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
+	during := query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: handful, From: res.Window.From, To: res.Window.To}
 	before := during
 	before.From = res.Baseline.From
 	consumer := res.Entry.Consumer
@@ -92,7 +93,7 @@ func readTraces(ctx context.Context, c traceSource, res result.Result) (e diagno
 		})
 	}
 	if res.Errors != nil {
-		bad := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
+		bad := query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
 			Failed: true, Limit: handful}
 		before.Max = 0 // failing is often fast
 		before.To = res.Window.From
@@ -171,7 +172,7 @@ const turning = 10 * time.Second
 // draw reads traces of an entry without regard to how long it took, and tells the
 // slow and the failed ones apart.
 func draw(ctx context.Context, c traceSource, res result.Result, limit int) (e diagnose.Traces, err error) {
-	q := diagnose.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: limit}
+	q := query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: limit}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		q := q

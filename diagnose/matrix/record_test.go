@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/collect"
+	"github.com/tenhop/tenhop/diagnose/counters"
 	"github.com/tenhop/tenhop/diagnose/evidence"
-	"github.com/tenhop/tenhop/diagnose/prometheus"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/internal/uptest"
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // hops are those that POST /checkout waits for, and those that complete it. The
@@ -148,7 +149,7 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	if c.Evidence, _, err = prom.Collect(ctx, now.Add(-looks), now); err != nil {
+	if c.Evidence, _, err = counters.Read(ctx, prom, now.Add(-looks), now); err != nil {
 		t.Fatal(err)
 	}
 	c.Seconds = time.Since(began).Seconds()

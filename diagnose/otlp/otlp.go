@@ -20,8 +20,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
-	"github.com/tenhop/tenhop/diagnose/jaeger"
 	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/trace/jaeger"
 )
 
 // maxMessage bounds one message, in bytes.
@@ -200,7 +200,7 @@ func (d *decoder) value(raw json.RawMessage) error {
 		d.traces(td)
 		return nil
 	case shape.Jaeger != nil:
-		found, err := jaeger.Decode(raw)
+		found, err := jaeger.Unmarshal(raw)
 		for _, t := range found {
 			for _, s := range t.Spans {
 				d.span(t.ID, s)

@@ -3,6 +3,8 @@ package jaegertest
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -87,10 +89,15 @@ type wireTag struct {
 func wire(t trace.Trace) any {
 	spans, processes := []any{}, map[string]any{}
 	for _, s := range t.Spans {
-		processes[s.Service] = map[string]any{"serviceName": s.Service, "tags": []wireTag{}}
+		resource := []wireTag{}
+		for _, k := range slices.Sorted(maps.Keys(s.Resource)) {
+			resource = append(resource, wireTag{k, "string", s.Resource[k]})
+		}
+		process := s.Service + fmt.Sprint(resource)
+		processes[process] = map[string]any{"serviceName": s.Service, "tags": resource}
 		tags := []wireTag{}
 		if s.Kind != "" {
-			tags = append(tags, wireTag{"span.kind", "string", s.Kind})
+			tags = append(tags, wireTag{"span.kind", "string", string(s.Kind)})
 		}
 		for k, v := range s.Attributes {
 			if k == "error" {
@@ -104,7 +111,7 @@ func wire(t trace.Trace) any {
 			refs = append(refs, map[string]string{"refType": "CHILD_OF", "traceID": t.ID, "spanID": s.Parent})
 		}
 		spans = append(spans, map[string]any{"traceID": t.ID, "spanID": s.ID, "operationName": s.Operation, "references": refs,
-			"startTime": s.Start.UnixMicro(), "duration": s.Duration.Microseconds(), "tags": tags, "processID": s.Service})
+			"startTime": s.Start.UnixMicro(), "duration": s.Duration.Microseconds(), "tags": tags, "processID": process})
 	}
 	return map[string]any{"traceID": t.ID, "spans": spans, "processes": processes}
 }

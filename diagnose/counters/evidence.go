@@ -1,4 +1,7 @@
-package prometheus
+// Package counters reads the evidence of a diagnosis from the counters that a
+// Prometheus scrapes: the middleware's families or, without them, those of the
+// semantic conventions.
+package counters
 
 import (
 	"cmp"
@@ -7,12 +10,14 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // The families of the middleware that are read, each series by itself: a
@@ -41,34 +46,33 @@ const (
 // operations in one, which is no entry of anybody's.
 const overflow = "_OTHER"
 
-// Collect reads the evidence from start to end. It returns the number of series
-// read.
-func (c *Client) Collect(ctx context.Context, start, end time.Time) (evidence.Metrics, int, error) {
+// Read reads the evidence from start to end and returns the number of series read.
+func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evidence.Metrics, int, error) {
 	var every time.Duration
 	if end.Sub(start) > rawSpan {
 		every = max(end.Sub(start)/maxSteps, finestStep).Round(time.Second)
 	}
-	var calls []Series
-	found := make([][]Series, len(families))
+	var calls []prometheus.Series
+	found := make([][]prometheus.Series, len(families))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for i, family := range families {
 		g.Go(func() (err error) {
-			if found[i], err = c.samples(gctx, family, start, end, every); err != nil {
+			if found[i], err = samples(gctx, c, family, start, end, every); err != nil {
 				return fmt.Errorf("%s: %w", family, err)
 			}
 			return nil
 		})
 	}
 	g.Go(func() (err error) {
-		calls, err = c.readCalls(gctx, start, end, every)
+		calls, err = readCalls(gctx, c, start, end, every)
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return evidence.Metrics{}, 0, err
 	}
 	read := len(calls)
-	t := table{scrapes: scrapesOf(append(found, calls)...), family: map[string][]Series{}}
+	t := table{scrapes: scrapesOf(append(found, calls)...), family: map[string][]prometheus.Series{}}
 	for i, family := range families {
 		read += len(found[i])
 		t.family[family] = found[i]
@@ -82,7 +86,7 @@ func (c *Client) Collect(ctx context.Context, start, end time.Time) (evidence.Me
 	ev.Entries = hops.entries(ev.Waits)
 	ev.Entries = append(ev.Entries, t.asyncEntries(ev.Entries)...)
 	if len(ev.Hops) == 0 && len(calls) > 0 {
-		sums, err := c.readDurations(ctx, start, end, every)
+		sums, err := readDurations(ctx, c, start, end, every)
 		if err != nil {
 			return ev, read, err
 		}
@@ -108,11 +112,11 @@ func gridOf(start, end time.Time, s scrapes) grid {
 type table struct {
 	scrapes
 	grid
-	family map[string][]Series
+	family map[string][]prometheus.Series
 }
 
 // add adds a series' growth to a value a step.
-func (t table) add(to []float64, f Series) []float64 {
+func (t table) add(to []float64, f prometheus.Series) []float64 {
 	if to == nil {
 		to = make([]float64, t.steps)
 	}
@@ -121,7 +125,7 @@ func (t table) add(to []float64, f Series) []float64 {
 }
 
 // scraped is the same by the steps in which it was scraped.
-func (t table) scraped(to []float64, f Series) []float64 {
+func (t table) scraped(to []float64, f prometheus.Series) []float64 {
 	if to == nil {
 		to = make([]float64, t.steps)
 	}
@@ -205,8 +209,8 @@ func (h hopTable) entries(waits []evidence.WaitSeries) []evidence.EntrySeries {
 		if n := total(hop.Count); e.Service == "" || n > busiest[hop.Operation] {
 			e.Service, busiest[hop.Operation] = hop.Service, n
 		}
-		e.Sum, e.Count = plus(e.Sum, hop.Duration), plus(e.Count, hop.Count)
-		e.LevelSum, e.LevelCount = plus(e.LevelSum, own.LevelSum), plus(e.LevelCount, own.LevelCount)
+		e.Sum, e.Count = evidence.Plus(e.Sum, hop.Duration), evidence.Plus(e.Count, hop.Count)
+		e.LevelSum, e.LevelCount = evidence.Plus(e.LevelSum, own.LevelSum), evidence.Plus(e.LevelCount, own.LevelCount)
 	}
 	return out
 }
@@ -298,30 +302,21 @@ func total(v []float64) float64 {
 	return t
 }
 
-func plus(a, b []float64) []float64 {
-	out := make([]float64, max(len(a), len(b)))
-	copy(out, a)
-	for i, v := range b {
-		out[i] += v
-	}
-	return out
-}
-
 // P95 returns the 95th percentile, in seconds, of an entry over the given
 // times together, estimated within a bucket as histogram_quantile does; NaN
 // when there were no requests. red says that the entry's service reports by the
 // semantic conventions alone.
-func (c *Client) P95(ctx context.Context, e result.Entry, red bool, during []result.Range) (float64, error) {
+func P95(ctx context.Context, c *prometheus.Client, e result.Entry, red bool, during []result.Range) (float64, error) {
 	below := map[string]float64{}
 	for _, r := range during {
 		length := max(r.To.Sub(r.From), 2*finestStep)
 		for _, series := range bucketsOf(e, red) {
-			found, err := c.vector(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
+			found, err := c.Instant(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
 			if err != nil {
 				return 0, err
 			}
 			for _, f := range found {
-				below[f.Labels["le"]] += f.Samples[0].Value
+				below[f.Labels["le"]] += f.Value
 			}
 		}
 	}
@@ -357,4 +352,12 @@ func quantile(q float64, below map[string]float64) (float64, error) {
 		low, n = b, at[b]
 	}
 	return low, nil
+}
+
+func parseBound(le string) (float64, error) {
+	v, err := strconv.ParseFloat(le, 64)
+	if err != nil {
+		return 0, fmt.Errorf("bucket bound le=%q is no number", le)
+	}
+	return v, nil
 }

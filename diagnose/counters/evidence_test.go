@@ -1,4 +1,4 @@
-package prometheus_test
+package counters_test
 
 import (
 	"math"
@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose/prometheus"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/diagnose/counters"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 func clientOf(t *testing.T, srv *httptest.Server) *prometheus.Client {
@@ -73,7 +74,7 @@ func TestGrowthOfCounters(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			end := began.Add(8 * time.Second)
 			srv := promtest.Serve(t, began, end, c.targets...)
-			ev, _, err := clientOf(t, srv).Collect(t.Context(), began.Add(-time.Second), end)
+			ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began.Add(-time.Second), end)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +103,7 @@ func TestEntries(t *testing.T) {
 	end := began.Add(8 * time.Second)
 	srv := promtest.Serve(t, began, end, target("a", hopCounters("gateway", "GET /orders", "GET /orders", at), []promtest.Counter{wait},
 		hopCounters("order", "GET /orders", "GET /orders", at), hopCounters("gateway", "_OTHER", "_OTHER", at), hopCounters("gateway", "GET /", "", at)))
-	ev, _, err := clientOf(t, srv).Collect(t.Context(), began, end)
+	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began, end)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func TestP95(t *testing.T) {
 		return result.Range{From: began.Add(from), To: began.Add(to)}
 	}
 	p95 := func(parts ...result.Range) float64 {
-		v, err := clientOf(t, srv).P95(t.Context(), result.Entry{Service: "gateway", Operation: "GET /"}, false, parts)
+		v, err := counters.P95(t.Context(), clientOf(t, srv), result.Entry{Service: "gateway", Operation: "GET /"}, false, parts)
 		if err != nil {
 			t.Fatal(err)
 		}

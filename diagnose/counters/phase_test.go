@@ -1,4 +1,4 @@
-package prometheus_test
+package counters_test
 
 import (
 	"fmt"
@@ -6,9 +6,10 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/prometheus"
-	"github.com/tenhop/tenhop/diagnose/prometheus/promtest"
+	"github.com/tenhop/tenhop/diagnose/counters"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 var began = time.Unix(1_700_000_000, 0)
@@ -36,7 +37,7 @@ func TestScrapesOutOfPhase(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						ev, _, err := client.Collect(t.Context(), now.Add(-200*time.Second), now)
+						ev, _, err := counters.Read(t.Context(), client, now.Add(-200*time.Second), now)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -70,7 +71,7 @@ func TestOneTargetIsScrapedSeldom(t *testing.T) {
 	targets := promtest.Shop{Began: began, Onset: onset, Slow: .3}.Targets()
 	targets[1].Every, targets[1].Phase = 13*time.Second, 5*time.Second
 	srv := promtest.Serve(t, began, now, targets...)
-	ev, _, err := clientOf(t, srv).Collect(t.Context(), now.Add(-200*time.Second), now)
+	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), now.Add(-200*time.Second), now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package prometheus_test
+package counters_test
 
 import (
 	"bytes"
@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/prometheus"
+	"github.com/tenhop/tenhop/diagnose/counters"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // answer is a transport that answers everything alike.
@@ -33,7 +34,7 @@ func FuzzCollect(f *testing.F) {
 			t.Fatal(err)
 		}
 		end := time.Unix(1_700_000_010, 0)
-		ev, _, err := c.Collect(t.Context(), end.Add(-time.Minute), end)
+		ev, _, err := counters.Read(t.Context(), c, end.Add(-time.Minute), end)
 		if err != nil {
 			return
 		}
@@ -45,6 +46,6 @@ func FuzzCollect(f *testing.F) {
 			}
 		}
 		diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
-		_, _ = c.P95(t.Context(), result.Entry{}, true, []result.Range{{From: ev.Start, To: end}}) // no panic
+		_, _ = counters.P95(t.Context(), c, result.Entry{}, true, []result.Range{{From: ev.Start, To: end}}) // no panic
 	})
 }

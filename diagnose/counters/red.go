@@ -1,4 +1,4 @@
-package prometheus
+package counters
 
 import (
 	"context"
@@ -8,13 +8,14 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // red makes entries of what services without our middleware serve: their
 // operations' durations by the semantic conventions, which say nothing of self
 // time. Operations of services that others call by the same name are no entries;
 // where clients name only hosts, traces have to tell.
-func (t table) red(sums []Series, calls []evidence.CallSeries) []evidence.EntrySeries {
+func (t table) red(sums []prometheus.Series, calls []evidence.CallSeries) []evidence.EntrySeries {
 	called := map[string]bool{}
 	for _, c := range calls {
 		if c.Dependency != "" && c.Dependency != c.Service {
@@ -60,8 +61,8 @@ func serverFamilies() []callFamily {
 }
 
 // readDurations reads the sums of what was served.
-func (c *Client) readDurations(ctx context.Context, start, end time.Time, every time.Duration) ([]Series, error) {
-	found, err := c.samples(ctx, callSelector("_sum", serverFamilies()), start, end, every)
+func readDurations(ctx context.Context, c *prometheus.Client, start, end time.Time, every time.Duration) ([]prometheus.Series, error) {
+	found, err := samples(ctx, c, callSelector("_sum", serverFamilies()), start, end, every)
 	if err != nil {
 		return nil, fmt.Errorf("durations: %w", err)
 	}

@@ -1,26 +1,14 @@
-package prometheus
+package counters
 
 import (
 	"context"
 	"fmt"
 	"math"
-	"net/url"
 	"slices"
-	"strconv"
 	"time"
+
+	"github.com/tenhop/tenhop/query/prometheus"
 )
-
-// Series is one series with its samples, oldest first.
-type Series struct {
-	Labels  map[string]string
-	Samples []Sample
-}
-
-// Sample is a value at a moment.
-type Sample struct {
-	At    time.Time
-	Value float64
-}
 
 // rawSpan is the longest time of which samples are read as they were scraped.
 // Beyond it they are read at the steps of a range query.
@@ -30,13 +18,11 @@ const rawSpan = 20 * time.Minute
 // grid is zero, one each grid otherwise. The moments of scrapes matter: targets
 // are scraped one after the other, and in one step of the evidence one may
 // report what another only reports in the next.
-func (c *Client) samples(ctx context.Context, selector string, start, end time.Time, grid time.Duration) ([]Series, error) {
-	path, q := "/api/v1/query", url.Values{"query": {fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds())}, "time": {stamp(end)}}
+func samples(ctx context.Context, c *prometheus.Client, selector string, start, end time.Time, grid time.Duration) ([]prometheus.Series, error) {
 	if grid > 0 {
-		path, q = "/api/v1/query_range", url.Values{"query": {selector}, "start": {stamp(start)}, "end": {stamp(end)},
-			"step": {strconv.FormatFloat(grid.Seconds(), 'f', -1, 64)}}
+		return c.Range(ctx, selector, start, end, grid)
 	}
-	return c.matrix(ctx, path, q)
+	return c.Matrix(ctx, fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds()), end)
 }
 
 // instance is one target: all its series are scraped together.
@@ -53,7 +39,7 @@ type scrapes struct {
 	every       time.Duration              // median over all series
 }
 
-func scrapesOf(all ...[]Series) scrapes {
+func scrapesOf(all ...[]prometheus.Series) scrapes {
 	s := scrapes{first: map[instance]time.Time{}, last: map[instance]time.Time{}, interval: map[instance]time.Duration{}}
 	gaps := map[instance][]time.Duration{}
 	var every []time.Duration
@@ -115,7 +101,7 @@ type increment struct {
 // is bridged, and a counter that fell has started again from zero. One that
 // appears has been counting from zero only if its target was scraped before;
 // else its value is the work of a lifetime, and no growth.
-func (s scrapes) increments(f Series) []increment {
+func (s scrapes) increments(f prometheus.Series) []increment {
 	out := make([]increment, 0, len(f.Samples))
 	for i, p := range f.Samples {
 		switch {

@@ -1,4 +1,4 @@
-package prometheus
+package counters
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // callFamily is a family of OpenTelemetry's semantic conventions that counts
@@ -81,7 +82,7 @@ func (f callFamily) failure(l map[string]string) string {
 
 // calls turns the counts of what was served and called into a series each
 // service, operation and dependency.
-func (t table) calls(found []Series) []evidence.CallSeries {
+func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 	index := map[[4]string]*evidence.CallSeries{}
 	for _, s := range found {
 		f, ok := familyOf(s.Labels["__name__"], "_count")
@@ -122,8 +123,8 @@ func familyOf(name, suffix string) (callFamily, bool) {
 }
 
 // readCalls reads the counts of what was served and called.
-func (c *Client) readCalls(ctx context.Context, start, end time.Time, every time.Duration) ([]Series, error) {
-	found, err := c.samples(ctx, callSelector("_count", callFamilies), start, end, every)
+func readCalls(ctx context.Context, c *prometheus.Client, start, end time.Time, every time.Duration) ([]prometheus.Series, error) {
+	found, err := samples(ctx, c, callSelector("_count", callFamilies), start, end, every)
 	if err != nil {
 		return nil, fmt.Errorf("requests and errors: %w", err)
 	}

@@ -2,17 +2,17 @@ package jaeger_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose"
-	"github.com/tenhop/tenhop/diagnose/explain"
-	"github.com/tenhop/tenhop/diagnose/jaeger"
-	"github.com/tenhop/tenhop/diagnose/jaeger/jaegertest"
-	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/query/jaeger"
+	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/trace"
 )
 
@@ -34,7 +34,7 @@ func TestTraces(t *testing.T) {
 	}}
 	short := trace.Trace{ID: "b", Spans: []trace.Span{{ID: "3", Service: "gateway", Operation: "POST /pay", Start: at, Duration: time.Millisecond}}}
 	c := client(t, jaegertest.Serve(t, long, short))
-	q := diagnose.Search{Service: "gateway", Operation: "POST /pay", From: at.Add(-time.Minute), To: at.Add(time.Minute), Min: 500 * time.Millisecond, Limit: 5}
+	q := query.Search{Service: "gateway", Operation: "POST /pay", From: at.Add(-time.Minute), To: at.Add(time.Minute), Min: 500 * time.Millisecond, Limit: 5}
 	found, err := c.Traces(t.Context(), q)
 	if err != nil || len(found) != 1 || found[0].ID != "a" {
 		t.Fatalf("%+v, %v; want the long one", found, err)
@@ -48,11 +48,11 @@ func TestTraces(t *testing.T) {
 	if found, err := c.Traces(t.Context(), q); err != nil || len(found) != 1 || found[0].ID != "b" {
 		t.Errorf("%+v, %v; want the short one", found, err)
 	}
-	if one, err := c.Trace(t.Context(), "a"); err != nil || one == nil || len(one.Spans) != 2 {
+	if one, err := c.Trace(t.Context(), "a"); err != nil || len(one.Spans) != 2 {
 		t.Errorf("%+v, %v; want the trace", one, err)
 	}
-	if one, err := c.Trace(t.Context(), "none"); err != nil || one != nil {
-		t.Errorf("%+v, %v; want no trace and no error", one, err)
+	if one, err := c.Trace(t.Context(), "none"); !errors.Is(err, query.ErrNotFound) || len(one.Spans) > 0 {
+		t.Errorf("%+v, %v; want no trace and that it was not found", one, err)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestWhatIsNoJaeger(t *testing.T) {
 			ask := client(t, srv)
 			for what, question := range map[string]func(context.Context) error{
 				"services": func(ctx context.Context) error { _, err := ask.Services(ctx); return err },
-				"search":   func(ctx context.Context) error { _, err := ask.Traces(ctx, diagnose.Search{Service: "a"}); return err },
+				"search":   func(ctx context.Context) error { _, err := ask.Traces(ctx, query.Search{Service: "a"}); return err },
 				"trace":    func(ctx context.Context) error { _, err := ask.Trace(ctx, "a"); return err },
 			} {
 				if err := question(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) {
@@ -90,26 +90,44 @@ func TestWhatIsNoJaeger(t *testing.T) {
 	}
 }
 
-// Whatever Jaeger answers, it is read or refused, and what was read can be
-// measured.
-func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"data":[{"traceID":"a","spans":[{"spanID":"1","operationName":"GET /","startTime":1700000000000000,"duration":5,"processID":"p",
-		"references":[{"refType":"CHILD_OF","traceID":"a","spanID":"0"}],"tags":[{"key":"error","type":"bool","value":true},{"key":"n","value":1.5}]}],
-		"processes":{"p":{"serviceName":"gateway","tags":[{"key":"service.version","value":"1"}]}}}]}`))
-	f.Add([]byte(`{"data":[{"traceID":"a","spans":[{"spanID":"1","references":[{"traceID":"a","spanID":"2"}]},{"spanID":"2","references":[{"traceID":"a","spanID":"1"}]}]}]}`))
-	f.Add([]byte(`{"data":null,"errors":[{"code":404}]}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		found, err := jaeger.Decode(b)
-		if err != nil && len(found) > 0 {
-			t.Errorf("%d traces beside the error %v", len(found), err)
+func TestNamesAndDependencies(t *testing.T) {
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.RequestURI)
+		if r.URL.Path == "/api/dependencies" {
+			_, _ = w.Write([]byte(`{"data":[{"parent":"a","child":"b","callCount":7}]}`))
+			return
 		}
-		book := sample.New()
-		for _, tr := range found {
-			book.Add(tr)
-			if s, ok := explain.FirstFailing(tr); ok && !s.Failed {
-				t.Errorf("%+v has not failed", s)
-			}
-		}
-		diagnose.Diagnose(diagnose.Evidence{Sample: book}, diagnose.Options{})
-	})
+		_, _ = w.Write([]byte(`{"data":["x","y"]}`))
+	}))
+	defer srv.Close()
+	c := client(t, srv)
+	ops, err := c.Operations(t.Context(), "a/b")
+	if err != nil || len(ops) != 2 {
+		t.Errorf("%v, %v", ops, err)
+	}
+	deps, err := c.Dependencies(t.Context(), time.Unix(100, 0), time.Minute)
+	if err != nil || len(deps) != 1 || deps[0] != (jaeger.Dependency{Parent: "a", Child: "b", Calls: 7}) {
+		t.Errorf("%v, %v", deps, err)
+	}
+	if want := []string{"/api/services/a%2Fb/operations", "/api/dependencies?endTs=100000&lookback=60000"}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+}
+
+func TestSearch(t *testing.T) {
+	var asked string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.Query().Get("tags") + " " + r.URL.Query().Get("maxDuration")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"data":null,"errors":[{"code":404,"msg":"service not found"}]}`))
+	}))
+	defer srv.Close()
+	found, err := client(t, srv).Traces(t.Context(), query.Search{Service: "none", Failed: true, Tags: map[string]string{"region": "eu"}, Max: time.Second})
+	if err != nil || len(found) != 0 {
+		t.Errorf("%v, %v; a service that is not known has no traces", found, err)
+	}
+	if asked != `{"error":"true","region":"eu"} 1s` {
+		t.Errorf("asked for %s", asked)
+	}
 }

@@ -1,0 +1,149 @@
+// Package jaeger asks Jaeger's query API, the one that its web interface and
+// Grafana use.
+package jaeger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/trace/jaeger"
+)
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 256 << 20
+
+// Client asks one Jaeger.
+type Client struct{ backend *query.Backend }
+
+// New returns a client of the Jaeger at a URL such as http://127.0.0.1:16686. A
+// nil client is http.DefaultClient.
+func New(base string, client *http.Client) (*Client, error) {
+	b, err := query.Product{Name: "Jaeger", Example: "http://127.0.0.1:16686", MaxAnswer: maxAnswer}.At(base, client)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{b}, nil
+}
+
+// Services returns the services that have sent spans.
+func (c *Client) Services(ctx context.Context) ([]string, error) {
+	return c.names(ctx, "api", "services")
+}
+
+// Operations returns the operations of a service.
+func (c *Client) Operations(ctx context.Context, service string) ([]string, error) {
+	return c.names(ctx, "api", "services", service, "operations")
+}
+
+func (c *Client) names(ctx context.Context, segments ...string) ([]string, error) {
+	var a struct {
+		Data []string `json:"data"`
+	}
+	err := c.backend.JSON(ctx, &a, nil, segments...)
+	return a.Data, err
+}
+
+// Traces returns the traces that a search selects, the newest first. A service
+// that Jaeger does not know has none.
+func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
+	q := url.Values{"service": {s.Service}, "limit": {strconv.Itoa(s.Limit)},
+		"start": {strconv.FormatInt(s.From.UnixMicro(), 10)}, "end": {strconv.FormatInt(s.To.UnixMicro(), 10)}}
+	if s.Operation != "" {
+		q.Set("operation", s.Operation)
+	}
+	if s.Min > 0 {
+		q.Set("minDuration", s.Min.String())
+	}
+	if s.Max > 0 {
+		q.Set("maxDuration", s.Max.String())
+	}
+	tags := map[string]string{}
+	if s.Failed {
+		tags["error"] = "true"
+	}
+	for k, v := range s.Tags {
+		tags[k] = v
+	}
+	if len(tags) > 0 {
+		b, err := json.Marshal(tags)
+		if err != nil {
+			return nil, err
+		}
+		q.Set("tags", string(b))
+	}
+	found, err := c.traces(ctx, q, "api", "traces")
+	if errors.Is(err, query.ErrNotFound) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// Trace returns one trace. The error is query.ErrNotFound when Jaeger has none
+// of this ID.
+func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
+	found, err := c.traces(ctx, nil, "api", "traces", id)
+	if err == nil && (len(found) == 0 || len(found[0].Spans) == 0) {
+		err = query.ErrNotFound
+	}
+	if errors.Is(err, query.ErrNotFound) {
+		return trace.Trace{}, fmt.Errorf("%s has no trace %s: %w", c.backend, query.Printable(id), query.ErrNotFound)
+	}
+	if err != nil {
+		return trace.Trace{}, err
+	}
+	return found[0], nil
+}
+
+// traces decodes an answer that holds traces. Only Jaeger's own word means that
+// there are none: another 404 comes from something that is no Jaeger, or from a
+// proxy in front of it.
+func (c *Client) traces(ctx context.Context, q url.Values, segments ...string) ([]trace.Trace, error) {
+	a, err := c.backend.Get(ctx, "", q, segments...)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Code == http.StatusNotFound && notFound(a.Body):
+		return nil, query.ErrNotFound
+	case a.Code != http.StatusOK:
+		return nil, c.backend.Status(a)
+	}
+	found, err := jaeger.Unmarshal(a.Body)
+	if err != nil {
+		return nil, c.backend.Unlike(a, err)
+	}
+	return found, nil
+}
+
+func notFound(body []byte) bool {
+	var a struct {
+		Errors []struct {
+			Code int `json:"code"`
+		} `json:"errors"`
+	}
+	return json.Unmarshal(body, &a) == nil && len(a.Errors) > 0 && a.Errors[0].Code == http.StatusNotFound
+}
+
+// Dependency is how often one service called another.
+type Dependency struct {
+	Parent string `json:"parent"`
+	Child  string `json:"child"`
+	Calls  uint64 `json:"callCount"`
+}
+
+// Dependencies returns the calls between services in the time before end.
+func (c *Client) Dependencies(ctx context.Context, end time.Time, lookback time.Duration) ([]Dependency, error) {
+	var a struct {
+		Data []Dependency `json:"data"`
+	}
+	err := c.backend.JSON(ctx, &a, url.Values{"endTs": {strconv.FormatInt(end.UnixMilli(), 10)},
+		"lookback": {strconv.FormatInt(lookback.Milliseconds(), 10)}}, "api", "dependencies")
+	return a.Data, err
+}

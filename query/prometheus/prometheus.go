@@ -1,0 +1,200 @@
+// Package prometheus asks the HTTP API of Prometheus, or of a server that has
+// the same API.
+package prometheus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/tenhop/tenhop/query"
+)
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 64 << 20
+
+// Client asks one Prometheus server.
+type Client struct{ backend *query.Backend }
+
+// New returns a client of the server at a URL such as http://127.0.0.1:9090.
+// A nil client is http.DefaultClient.
+func New(base string, client *http.Client) (*Client, error) {
+	b, err := query.Product{Name: "Prometheus", Example: "http://127.0.0.1:9090", MaxAnswer: maxAnswer}.At(base, client)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{b}, nil
+}
+
+// Series is one series with its samples, oldest first. Samples that are NaN or
+// infinite are left out.
+type Series struct {
+	Labels  map[string]string
+	Samples []Sample
+}
+
+// Sample is a value at a moment.
+type Sample struct {
+	At    time.Time
+	Value float64
+}
+
+// Value is what a series of an instant vector has at its moment.
+type Value struct {
+	Labels map[string]string
+	Value  float64
+}
+
+// Instant evaluates an expression whose result is an instant vector. Series
+// whose value is NaN or infinite are left out. The zero time is the server's
+// present.
+func (c *Client) Instant(ctx context.Context, expr string, at time.Time) ([]Value, error) {
+	found, err := c.result(ctx, instant(expr, at), "query")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Value, 0, len(found))
+	for _, f := range found {
+		if f.Value == nil {
+			continue // a native histogram
+		}
+		_, v, err := f.Value.read()
+		if err != nil {
+			return nil, fmt.Errorf("answer of %s: %w", c.backend, err)
+		}
+		if finite(v) {
+			out = append(out, Value{f.Metric, v})
+		}
+	}
+	return out, nil
+}
+
+// Matrix evaluates an expression whose result is a range vector, such as
+// metric[5m]: the samples as they were scraped.
+func (c *Client) Matrix(ctx context.Context, expr string, at time.Time) ([]Series, error) {
+	return c.matrix(ctx, instant(expr, at), "query")
+}
+
+// Range evaluates an expression at every step from start to end.
+func (c *Client) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) ([]Series, error) {
+	return c.matrix(ctx, url.Values{"query": {expr}, "start": {seconds(start)}, "end": {seconds(end)},
+		"step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)}}, "query_range")
+}
+
+// Alert is an alert that is pending or firing.
+type Alert struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	State       string            `json:"state"`
+	ActiveAt    string            `json:"activeAt"`
+}
+
+// Alerts returns the active alerts.
+func (c *Client) Alerts(ctx context.Context) ([]Alert, error) {
+	var data struct {
+		Alerts []Alert `json:"alerts"`
+	}
+	err := c.get(ctx, &data, nil, "alerts")
+	return data.Alerts, err
+}
+
+func instant(expr string, at time.Time) url.Values {
+	q := url.Values{"query": {expr}}
+	if !at.IsZero() {
+		q.Set("time", seconds(at))
+	}
+	return q
+}
+
+func seconds(t time.Time) string {
+	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// found is one series of a result.
+type found struct {
+	Metric map[string]string `json:"metric"`
+	Value  *sample           `json:"value"`
+	Values []sample          `json:"values"`
+}
+
+// sample is a time in seconds and a value as text.
+type sample [2]json.RawMessage
+
+func (s sample) read() (at, value float64, err error) {
+	if err = json.Unmarshal(s[0], &at); err != nil {
+		return 0, 0, err
+	}
+	var text string
+	if err = json.Unmarshal(s[1], &text); err != nil {
+		return 0, 0, err
+	}
+	value, err = strconv.ParseFloat(text, 64)
+	return at, value, err
+}
+
+func (c *Client) matrix(ctx context.Context, q url.Values, path string) ([]Series, error) {
+	found, err := c.result(ctx, q, path)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Series, 0, len(found))
+	for _, f := range found {
+		s := Series{Labels: f.Metric, Samples: make([]Sample, 0, len(f.Values))}
+		for _, v := range f.Values {
+			at, value, err := v.read()
+			if err != nil {
+				return nil, fmt.Errorf("answer of %s: %w", c.backend, err)
+			}
+			if finite(value) {
+				s.Samples = append(s.Samples, Sample{time.UnixMilli(int64(math.Round(at * 1000))), value})
+			}
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func (c *Client) result(ctx context.Context, q url.Values, path string) ([]found, error) {
+	var data struct {
+		Result []found `json:"result"`
+	}
+	err := c.get(ctx, &data, q, path)
+	return data.Result, err
+}
+
+// get decodes the data of an answer. Prometheus explains a refusal in the
+// answer's body, whatever its status.
+func (c *Client) get(ctx context.Context, data any, q url.Values, path string) error {
+	a, err := c.backend.Get(ctx, "", q, "api", "v1", path)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Status string          `json:"status"`
+		Error  string          `json:"error"`
+		Data   json.RawMessage `json:"data"`
+	}
+	err = json.Unmarshal(a.Body, &answer)
+	switch {
+	case err == nil && answer.Status == "error":
+		return fmt.Errorf("%s refuses the query: %s", c.backend, query.Printable(answer.Error))
+	case a.Code != http.StatusOK:
+		return c.backend.Status(a)
+	case err != nil:
+		return c.backend.Unlike(a, err)
+	case answer.Status != "success":
+		return c.backend.Unlike(a, errors.New("the answer has no status"))
+	}
+	if err := json.Unmarshal(answer.Data, data); err != nil {
+		return c.backend.Unlike(a, err)
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+// Package query holds what the clients of the telemetry back ends share: the
+// HTTP exchange, its errors and its time budget. The clients are in the
+// packages beside it, one for each of Prometheus, Jaeger, Tempo and Loki.
+//
+// A client takes an *http.Client. Credentials, TLS settings and tenant headers
+// belong into its Transport, such as the one that NewClientFromConfig of
+// prometheus/common makes of an HTTPClientConfig. Errors name the back end by
+// its address and never repeat the user information or the query of a URL.
+package query
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ErrNotFound is returned when a back end does not have what was asked for.
+var ErrNotFound = errors.New("not found")
+
+// Search selects traces by one of their spans, of which all that is given must
+// be true.
+type Search struct {
+	Service, Operation string
+	Tags               map[string]string
+	From, To           time.Time     // start of the span
+	Min, Max           time.Duration // of the span; 0 for any
+	Failed             bool          // only spans whose status is an error
+	Limit              int           // traces
+}
+
+// Product is a kind of back end.
+type Product struct {
+	Name      string // "Jaeger"
+	Example   string // of a URL, for the error about one that is none
+	MaxAnswer int64  // bytes; a longer answer is an error
+}
+
+// Backend is the HTTP API of one server.
+type Backend struct {
+	product Product
+	base    *url.URL
+	client  *http.Client
+}
+
+// At returns the back end at a base URL. A nil client is http.DefaultClient.
+func (p Product) At(base string, client *http.Client) (*Backend, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("%q is not the URL of %s; it must look like %s", Redact(base), p.Name, p.Example)
+	}
+	if client == nil {
+		client = http.DefaultClient
+	}
+	return &Backend{p, u, client}, nil
+}
+
+// Redact returns a URL without its user information, query and fragment. It
+// takes text that is no URL, too: what is before the last "@" is left out.
+func Redact(raw string) string {
+	scheme, rest, ok := strings.Cut(raw, "//")
+	if ok {
+		scheme += "//"
+	} else {
+		scheme, rest = "", raw
+	}
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return scheme + rest
+}
+
+// URL returns the base URL, redacted.
+func (b *Backend) URL() string { return Redact(b.base.String()) }
+
+// StatusError is an answer with a status that the caller did not expect.
+type StatusError struct {
+	Backend string // its name and address
+	Code    int    // HTTP status
+	Body    string // its beginning, printable characters only
+}
+
+// Error implements error.
+func (e *StatusError) Error() string {
+	s := fmt.Sprintf("%s answers %d %s", e.Backend, e.Code, http.StatusText(e.Code))
+	if e.Body != "" {
+		s += ": " + e.Body
+	}
+	return s
+}
+
+// Answer is a whole answer.
+type Answer struct {
+	Code int // HTTP status
+	Body []byte
+}
+
+// Get asks for a path, whose segments are escaped, and returns the answer
+// whatever its status. An empty accept asks for JSON.
+func (b *Backend) Get(ctx context.Context, accept string, q url.Values, segments ...string) (Answer, error) {
+	resp, err := b.Do(ctx, accept, q, segments...)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, b.product.MaxAnswer+1))
+	if err != nil {
+		return Answer{}, fmt.Errorf("read the answer of %s: %w", b, cause(err))
+	}
+	if int64(len(body)) > b.product.MaxAnswer {
+		return Answer{}, fmt.Errorf("the answer of %s is longer than %d MiB; ask for less", b, b.product.MaxAnswer>>20)
+	}
+	return Answer{resp.StatusCode, body}, nil
+}
+
+// Do sends the question and returns the answer unread. The caller closes its
+// body.
+func (b *Backend) Do(ctx context.Context, accept string, q url.Values, segments ...string) (*http.Response, error) {
+	escaped := make([]string, len(segments))
+	for i, s := range segments {
+		if s == "." || s == ".." {
+			return nil, fmt.Errorf("%q is not a name that %s can be asked for", s, b.product.Name)
+		}
+		escaped[i] = url.PathEscape(s)
+	}
+	target := b.base.JoinPath(escaped...)
+	target.RawQuery = q.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", b, cause(err))
+	}
+	if accept == "" {
+		accept = "application/json"
+	}
+	req.Header.Set("Accept", accept)
+	resp, err := b.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer: %w", b, cause(err))
+	}
+	return resp, nil
+}
+
+// String returns the back end's name and address, as errors tell it.
+func (b *Backend) String() string { return b.product.Name + " at " + b.URL() }
+
+// JSON decodes the answer to a question. A status other than 200 is a
+// *StatusError.
+func (b *Backend) JSON(ctx context.Context, into any, q url.Values, segments ...string) error {
+	a, err := b.Get(ctx, "", q, segments...)
+	if err != nil {
+		return err
+	}
+	return b.Decode(a, into)
+}
+
+// Decode decodes an answer as JSON does.
+func (b *Backend) Decode(a Answer, into any) error {
+	if a.Code != http.StatusOK {
+		return b.Status(a)
+	}
+	if err := json.Unmarshal(a.Body, into); err != nil {
+		return b.Unlike(a, err)
+	}
+	return nil
+}
+
+// Status returns the error for an answer of another status than expected.
+func (b *Backend) Status(a Answer) error {
+	return &StatusError{Backend: b.String(), Code: a.Code, Body: excerpt(a.Body)}
+}
+
+// Unlike returns the error for an answer that the product does not give.
+func (b *Backend) Unlike(a Answer, err error) error {
+	if isHTML(a.Body) {
+		err = errors.New("it is an HTML page")
+	}
+	return fmt.Errorf("%s does not answer like %s: %w", b.URL(), b.product.Name, err)
+}
+
+// cause unwraps the error of an HTTP client, whose text holds the whole URL.
+func cause(err error) error {
+	var u *url.Error
+	for errors.As(err, &u) {
+		err = u.Err
+	}
+	return err
+}
+
+func isHTML(body []byte) bool {
+	head := strings.ToLower(strings.TrimSpace(string(body[:min(len(body), 200)])))
+	return strings.HasPrefix(head, "<!doctype html") || strings.HasPrefix(head, "<html")
+}
+
+// excerpt returns the beginning of a body without what a terminal would obey.
+func excerpt(body []byte) string {
+	if isHTML(body) {
+		return "an HTML page"
+	}
+	const most = 200 // bytes
+	return Printable(strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), most)]), "")))
+}
+
+// Printable replaces what is not printable by a space.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			return r
+		}
+		return ' '
+	}, s)
+}

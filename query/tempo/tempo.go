@@ -1,0 +1,120 @@
+// Package tempo asks the HTTP API of Grafana Tempo.
+package tempo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/trace/otlp"
+)
+
+const (
+	maxAnswer = 64 << 20 // bytes
+	fetches   = 8        // traces fetched at a time
+)
+
+// Client asks one Tempo.
+type Client struct{ backend *query.Backend }
+
+// New returns a client of the Tempo at a URL such as http://127.0.0.1:3200. A
+// nil client is http.DefaultClient.
+func New(base string, client *http.Client) (*Client, error) {
+	b, err := query.Product{Name: "Tempo", Example: "http://127.0.0.1:3200", MaxAnswer: maxAnswer}.At(base, client)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{b}, nil
+}
+
+// Services returns the services that have sent spans.
+func (c *Client) Services(ctx context.Context) ([]string, error) {
+	var a struct {
+		Values []string `json:"tagValues"`
+	}
+	err := c.backend.JSON(ctx, &a, nil, "api", "search", "tag", "service.name", "values")
+	return a.Values, err
+}
+
+// Traces searches, then fetches each trace that was found.
+func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
+	var a struct {
+		Traces []struct {
+			ID string `json:"traceID"`
+		} `json:"traces"`
+	}
+	// Tempo's times are seconds: rounded outwards, not to lose any.
+	err := c.backend.JSON(ctx, &a, url.Values{"q": {TraceQL(s)}, "limit": {strconv.Itoa(s.Limit)}, "spss": {"1"},
+		"start": {strconv.FormatInt(s.From.Unix(), 10)}, "end": {strconv.FormatInt(s.To.Add(time.Second-1).Unix(), 10)}}, "api", "search")
+	if err != nil {
+		return nil, err
+	}
+	found := make([]trace.Trace, len(a.Traces))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetches)
+	for i, t := range a.Traces {
+		g.Go(func() (err error) {
+			// It may be gone since the search, or not yet in a block.
+			if found[i], err = c.Trace(gctx, t.ID); errors.Is(err, query.ErrNotFound) {
+				err = nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(t trace.Trace) bool { return t.ID == "" }), nil
+}
+
+// TraceQL returns the query of a search.
+func TraceQL(s query.Search) string {
+	all := []string{"resource.service.name = " + strconv.Quote(s.Service)}
+	if s.Operation != "" {
+		all = append(all, "name = "+strconv.Quote(s.Operation))
+	}
+	for _, k := range slices.Sorted(maps.Keys(s.Tags)) {
+		all = append(all, "."+strconv.Quote(k)+" = "+strconv.Quote(s.Tags[k]))
+	}
+	if s.Min > 0 {
+		all = append(all, "duration >= "+s.Min.String())
+	}
+	if s.Max > 0 {
+		all = append(all, "duration <= "+s.Max.String())
+	}
+	if s.Failed {
+		all = append(all, "status = error")
+	}
+	return "{ " + strings.Join(all, " && ") + " }"
+}
+
+// Trace returns one trace. The error is query.ErrNotFound when Tempo has none
+// of this ID.
+func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
+	a, err := c.backend.Get(ctx, "application/protobuf", nil, "api", "traces", id)
+	switch {
+	case err != nil:
+		return trace.Trace{}, err
+	case a.Code == http.StatusNotFound:
+		return trace.Trace{}, fmt.Errorf("%s has no trace %s: %w", c.backend, query.Printable(id), query.ErrNotFound)
+	case a.Code != http.StatusOK:
+		return trace.Trace{}, c.backend.Status(a)
+	}
+	// tempopb.Trace has the fields of OTLP's TracesData.
+	t := trace.Trace{ID: id}
+	if err := otlp.Unmarshal(a.Body, func(_ string, s trace.Span) { t.Spans = append(t.Spans, s) }); err != nil {
+		return trace.Trace{}, c.backend.Unlike(a, fmt.Errorf("trace %s: %w", query.Printable(id), err))
+	}
+	return t, nil
+}

@@ -1,0 +1,93 @@
+// Package otlp reads traces in the OpenTelemetry protocol, as protobuf and as
+// JSON.
+//
+// Beyond the specification's JSON the decoder takes what exporters, proxies and
+// people's scripts make of it: field names in snake_case, enums by name, times
+// and integers as numbers or strings, IDs in hexadecimal of either case, in
+// base64 and in the form of AWS X-Ray, and the field instrumentationLibrarySpans
+// of older versions.
+package otlp
+
+import (
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tenhop/tenhop/trace"
+)
+
+// Unmarshal hands the spans of a TracesData message in protobuf to add.
+func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
+	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(b)
+	if err != nil {
+		return fmt.Errorf("not OTLP: %w", err)
+	}
+	Spans(td, add)
+	return nil
+}
+
+// Spans hands the spans of td to add. The spans of one resource share their
+// Resource map.
+func Spans(td ptrace.Traces, add func(traceID string, s trace.Span)) {
+	for _, rs := range td.ResourceSpans().All() {
+		resource := attributes(rs.Resource().Attributes())
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				add(s.TraceID().String(), span(s, resource))
+			}
+		}
+	}
+}
+
+func span(s ptrace.Span, resource map[string]string) trace.Span {
+	out := trace.Span{
+		ID: s.SpanID().String(), Parent: s.ParentSpanID().String(),
+		Service: resource[serviceName], Operation: s.Name(), Kind: kind(int64(s.Kind())),
+		Start: s.StartTimestamp().AsTime(), Duration: duration(int64(s.StartTimestamp()), int64(s.EndTimestamp())),
+		Failed:     s.Status().Code() == ptrace.StatusCodeError,
+		Attributes: attributes(s.Attributes()), Resource: resource, TraceState: s.TraceState().AsRaw(),
+	}
+	if out.Failed {
+		out.StatusMessage = s.Status().Message()
+	}
+	if n := s.Events().Len(); n > 0 {
+		out.Events = make([]trace.Event, 0, n)
+		for _, e := range s.Events().All() {
+			out.Events = append(out.Events, trace.Event{Time: e.Timestamp().AsTime(), Name: e.Name(), Attributes: attributes(e.Attributes())})
+		}
+	}
+	return out
+}
+
+const serviceName = "service.name"
+
+// attributes returns the values as text: those that are no string in their
+// JSON form, without quotes.
+func attributes(m pcommon.Map) map[string]string {
+	out := make(map[string]string, m.Len())
+	for k, v := range m.All() {
+		out[k] = v.AsString()
+	}
+	return out
+}
+
+// kind returns the kind for a number of the protocol.
+func kind(n int64) trace.Kind {
+	if n < 0 || n >= int64(len(kinds)) {
+		return ""
+	}
+	return kinds[n]
+}
+
+var kinds = [...]trace.Kind{1: trace.Internal, 2: trace.Server, 3: trace.Client, 4: trace.Producer, 5: trace.Consumer}
+
+// duration returns the time between two moments in nanoseconds; a span that has
+// not ended has none.
+func duration(start, end int64) time.Duration {
+	if end < start {
+		return 0
+	}
+	return time.Duration(end - start)
+}
