@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
@@ -126,8 +127,9 @@ func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
 	}
 	seen := map[Hop]int{}
 	for _, t := range traces {
+		end := t.Root().End()
 		for _, s := range t.Spans {
-			if s.Kind == "server" && !s.Start.After(t.Spans[0].End()) {
+			if s.Kind == trace.Server && !s.Start.After(end) {
 				seen[Hop{s.Service, s.Operation}]++
 			}
 		}

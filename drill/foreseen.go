@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
@@ -49,9 +50,11 @@ func (r *runner) compare(ctx context.Context, within [2]float64) (*Foreseen, err
 		return nil, fmt.Errorf("measure the recovered p95: %w", err)
 	}
 	var took []time.Duration
+	var tree trace.Tree
 	for _, t := range traces {
-		for _, s := range t.Spans {
-			if s.Service == r.Entry.Service && s.Operation == r.Entry.Operation && s.Kind == "server" {
+		tree.Load(t)
+		for _, i := range tree.Order() {
+			if s := tree.Span(i); s.Service == r.Entry.Service && s.Operation == r.Entry.Operation && s.Kind == trace.Server {
 				took = append(took, s.Duration)
 				break
 			}

@@ -28,6 +28,20 @@ func TestRelations(t *testing.T) {
 	}
 }
 
+func TestTraceRoot(t *testing.T) {
+	for want, text := range map[string]string{
+		"a": "b a s server 1-5\na - s server 0-10",
+		"c": "d c s server 1-5\nc d s server 0-10", // nothing but a cycle
+	} {
+		if got := parse(t, text).Root(); got == nil || got.ID != want {
+			t.Errorf("root %+v, want %s", got, want)
+		}
+	}
+	if got := (&Trace{}).Root(); got != nil {
+		t.Errorf("root of no spans: %+v", got)
+	}
+}
+
 func TestBoundsAndServices(t *testing.T) {
 	tr := parse(t, "b a t server 3-30\na - s server 1-10")
 	from, to := tr.Bounds()

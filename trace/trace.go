@@ -30,6 +30,16 @@ func (t *Trace) Bounds() (from, to time.Time) {
 	return from, to
 }
 
+// Root returns the topmost span of the request, as Tree.Root does; of nothing but
+// cycles the first span of one. It is nil for a trace without spans.
+func (t *Trace) Root() *Span {
+	tree := NewTree(t)
+	if len(tree.Roots()) == 0 {
+		return nil
+	}
+	return tree.Span(tree.Roots()[0])
+}
+
 // Services returns the names of the services that have spans in the trace, sorted.
 func (t *Trace) Services() []string {
 	var names []string
