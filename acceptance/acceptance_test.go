@@ -79,7 +79,7 @@ func checkStart(t *testing.T, s *storefront) {
 	until(t, time.Minute, "a checkout's trace with 13 services", func() error {
 		traces, err := s.checkouts(context.Background(), s.began, 50)
 		for _, tr := range traces {
-			if len(tr.Services()) >= 13 && tr.Roots == 1 {
+			if len(tr.Services()) >= 13 && whole(tr) {
 				return nil
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
@@ -21,13 +22,13 @@ const settled = 10 * time.Second
 // checkTraces holds the next n checkouts to what a complete trace is.
 func checkTraces(t *testing.T, s *storefront, n int) {
 	began := s.began
-	var traces []*waterfall.Trace
+	var traces []*trace.Trace
 	until(t, 10*time.Minute, fmt.Sprintf("%d checkouts", n), func() error {
 		all, err := s.checkouts(context.Background(), began, 4*n)
 		if err != nil {
 			return err
 		}
-		traces = slices.DeleteFunc(all, func(tr *waterfall.Trace) bool { return time.Since(tr.Spans[0].Start) < settled })
+		traces = slices.DeleteFunc(all, func(tr *trace.Trace) bool { return time.Since(tr.Root().Start) < settled })
 		if len(traces) < n {
 			return fmt.Errorf("%d so far", len(traces))
 		}
@@ -37,15 +38,17 @@ func checkTraces(t *testing.T, s *storefront, n int) {
 	lines := logLines(t, s)
 	complete, sameID, logged, waited := 0, 0, 0, 0
 	for _, tr := range traces {
-		if tr.Roots == 1 && len(tr.Services()) >= 13 && has(tr, "shipping", "consumer") && has(tr, "notification", "consumer") {
+		if whole(tr) && len(tr.Services()) >= 13 && has(tr, "shipping", "consumer") && has(tr, "notification", "consumer") {
 			complete++
 		} else {
-			t.Logf("trace %s: %d roots, %d services", tr.ID, tr.Roots, len(tr.Services()))
+			tree := trace.NewTree(tr)
+			t.Logf("trace %s: %d roots, %d parents missing, %d services", tr.ID, len(tree.Roots()), len(tree.Missing()), len(tr.Services()))
 		}
 		ids, services := map[string]bool{}, map[string]bool{}
+		end := tr.Root().End()
 		for _, sp := range tr.Spans {
-			ids[sp.Correlation] = true
-			if sp.Start.Before(tr.Spans[0].End()) && sp.Kind == "server" {
+			ids[sp.Attributes["correlation_id"]] = true
+			if sp.Start.Before(end) && sp.Kind == trace.Server {
 				services[sp.Service] = true
 			}
 		}
@@ -73,8 +76,14 @@ func checkTraces(t *testing.T, s *storefront, n int) {
 	figure(t, logged == n, "and on every log line", "all", "%d of %d", logged, n)
 }
 
-func has(tr *waterfall.Trace, service, kind string) bool {
-	return slices.ContainsFunc(tr.Spans, func(s *waterfall.Span) bool { return s.Service == service && s.Kind == kind })
+// whole reports whether a trace has one root and no parent is missing.
+func whole(tr *trace.Trace) bool {
+	tree := trace.NewTree(tr)
+	return len(tree.Roots()) == 1 && tree.Complete()
+}
+
+func has(tr *trace.Trace, service string, kind trace.Kind) bool {
+	return slices.ContainsFunc(tr.Spans, func(s trace.Span) bool { return s.Service == service && s.Kind == kind })
 }
 
 // line is the part of a log line that is checked.
@@ -169,34 +178,34 @@ func deviations(t *testing.T, s *storefront, since time.Time) []float64 {
 }
 
 // deviation returns how far the parts are from the whole.
-func deviation(tr *waterfall.Trace, self map[string]float64) (float64, bool) {
-	callee := map[string]*waterfall.Span{}
-	for _, s := range tr.Spans {
-		if s.Kind == "server" {
+func deviation(tr *trace.Trace, self map[string]float64) (float64, bool) {
+	callee := map[string]*trace.Span{}
+	for i := range tr.Spans {
+		if s := &tr.Spans[i]; s.Kind == trace.Server {
 			callee[s.Parent] = s
 		}
 	}
-	if tr.Roots != 1 {
+	if !whole(tr) {
 		return 0, false
 	}
 	var sum float64
 	for _, s := range tr.Spans {
 		switch s.Kind {
-		case "server":
+		case trace.Server:
 			own, ok := self[s.ID]
 			if !ok {
 				return 0, false
 			}
 			sum += own
-		case "client":
+		case trace.Client:
 			sum += ms(s.Duration) // a leaf's wait, or what is a gap once the callee's part is taken off
 			if c := callee[s.ID]; c != nil {
 				sum -= ms(c.Duration)
 			}
 		}
 	}
-	whole := ms(tr.Spans[0].Duration)
-	return math.Abs(sum-whole) / whole, whole > 0
+	took := ms(tr.Root().Duration)
+	return math.Abs(sum-took) / took, took > 0
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/supervisor"
+	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
@@ -103,7 +104,7 @@ func (s *storefront) jaeger() waterfall.Jaeger {
 }
 
 // checkouts returns the traces of checkouts since a moment.
-func (s *storefront) checkouts(ctx context.Context, since time.Time, limit int) ([]*waterfall.Trace, error) {
+func (s *storefront) checkouts(ctx context.Context, since time.Time, limit int) ([]*trace.Trace, error) {
 	return s.jaeger().Find(ctx, waterfall.Query{Service: "gateway", Operation: "POST /checkout", Since: time.Since(since), Limit: limit})
 }
 

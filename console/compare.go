@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/console/traceview"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Comparison is two sides by time per place.
@@ -73,7 +74,7 @@ func (c *Console) compare(r *http.Request) (any, error) {
 // others returns traces of the same operation from before b.
 func (c *Console) others(ctx context.Context, b *traceview.View) ([]*traceview.View, error) {
 	root := b.Spans[0]
-	found := make([][]traceview.Jaeger, len(ages)-1)
+	found := make([][]trace.Trace, len(ages)-1)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(asked)
 	for i := range found {
@@ -92,11 +93,11 @@ func (c *Console) others(ctx context.Context, b *traceview.View) ([]*traceview.V
 	var views []*traceview.View
 	for _, slice := range found {
 		for _, t := range slice {
-			if len(t.Spans) == 0 || seen[t.TraceID] {
+			if len(t.Spans) == 0 || seen[t.ID] {
 				continue
 			}
-			seen[t.TraceID] = true
-			if v := traceview.FromJaeger(t); v.Spans[0].Operation == root.Operation && v.Spans[0].Service == root.Service {
+			seen[t.ID] = true
+			if v := traceview.New(&t); v.Spans[0].Operation == root.Operation && v.Spans[0].Service == root.Service {
 				views = append(views, v)
 			}
 		}

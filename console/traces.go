@@ -17,6 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/console/traceview"
+	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/waterfall"
 )
 
 // Found is a trace in a list.
@@ -30,7 +32,7 @@ type Found struct {
 	Spans     int                 `json:"spans"`
 	Failed    int                 `json:"failed"`
 	Services  []traceview.Service `json:"services"`
-	Slowest   string              `json:"slowest"` // the service with the most self time
+	Slowest   string              `json:"slowest"` // the service with the largest part of the critical path
 }
 
 // Limits of a search.
@@ -92,7 +94,7 @@ func (c *Console) search(r *http.Request) (any, error) {
 		}
 		services = answer.Data
 	}
-	found := make([][]traceview.Jaeger, len(services))
+	found := make([][]trace.Trace, len(services))
 	g, ctx := errgroup.WithContext(r.Context())
 	g.SetLimit(oneService)
 	for i, service := range services {
@@ -107,9 +109,9 @@ func (c *Console) search(r *http.Request) (any, error) {
 	seen := map[string]bool{}
 	out := []Found{}
 	for _, t := range slices.Concat(found...) {
-		if len(t.Spans) > 0 && !seen[t.TraceID] {
-			seen[t.TraceID] = true
-			out = append(out, summary(traceview.FromJaeger(t)))
+		if len(t.Spans) > 0 && !seen[t.ID] {
+			seen[t.ID] = true
+			out = append(out, summary(traceview.New(&t)))
 		}
 	}
 	slices.SortFunc(out, func(a, b Found) int { return cmp.Compare(b.Start, a.Start) })
@@ -117,20 +119,30 @@ func (c *Console) search(r *http.Request) (any, error) {
 }
 
 // find asks Jaeger. A service that it does not know has no traces.
-func (c *Console) find(ctx context.Context, q url.Values, service string) ([]traceview.Jaeger, error) {
+func (c *Console) find(ctx context.Context, q url.Values, service string) ([]trace.Trace, error) {
 	with := url.Values{}
 	for k, v := range q {
 		with[k] = v
 	}
 	with.Set("service", service)
-	var answer struct {
-		Data []traceview.Jaeger `json:"data"`
-	}
-	err := c.jaeger.get(ctx, &answer, with, "api", "traces")
+	found, err := c.traces(ctx, with)
 	if errors.Is(err, errNotFound) {
 		return nil, nil
 	}
-	return answer.Data, err
+	return found, err
+}
+
+// traces reads an answer of Jaeger's that holds traces.
+func (c *Console) traces(ctx context.Context, q url.Values, id ...string) ([]trace.Trace, error) {
+	var answer json.RawMessage
+	if err := c.jaeger.get(ctx, &answer, q, append([]string{"api", "traces"}, id...)...); err != nil {
+		return nil, err
+	}
+	found, err := waterfall.Unmarshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("%s answers in another form than expected: %w", c.jaeger.name, err)
+	}
+	return found, nil
 }
 
 func searchQuery(in url.Values, now time.Time) (url.Values, error) {
@@ -261,17 +273,14 @@ func (c *Console) view(ctx context.Context, id string) (*traceview.View, error) 
 	if !traceID.MatchString(id) {
 		return nil, badRequest("%q is no trace ID: those have up to 32 hexadecimal digits", id)
 	}
-	var answer struct {
-		Data []traceview.Jaeger `json:"data"`
-	}
-	err := c.jaeger.get(ctx, &answer, nil, "api", "traces", id)
-	if errors.Is(err, errNotFound) || err == nil && (len(answer.Data) == 0 || len(answer.Data[0].Spans) == 0) {
+	found, err := c.traces(ctx, nil, id)
+	if errors.Is(err, errNotFound) || err == nil && (len(found) == 0 || len(found[0].Spans) == 0) {
 		return nil, &apiError{http.StatusNotFound, fmt.Sprintf("Jaeger has no trace %s; it may be older than what is kept, or its last spans are still on their way", id)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return traceview.FromJaeger(answer.Data[0]), nil
+	return traceview.New(&found[0]), nil
 }
 
 func (c *Console) trace(r *http.Request) (any, error) { return c.view(r.Context(), r.PathValue("id")) }

@@ -4,12 +4,50 @@
 // the formats of Jaeger, OTLP, Tempo and Zipkin into this model.
 package trace
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Trace is the spans of one request, in no particular order.
 type Trace struct {
 	ID    string
 	Spans []Span
+}
+
+// Bounds returns the times at which the first span started and the last one ended,
+// as recorded. They are zero for a trace without spans.
+func (t *Trace) Bounds() (from, to time.Time) {
+	for i := range t.Spans {
+		s := &t.Spans[i]
+		if i == 0 || s.Start.Before(from) {
+			from = s.Start
+		}
+		if end := s.End(); i == 0 || end.After(to) {
+			to = end
+		}
+	}
+	return from, to
+}
+
+// Root returns the topmost span of the request, as Tree.Root does; of nothing but
+// cycles the first span of one. It is nil for a trace without spans.
+func (t *Trace) Root() *Span {
+	tree := NewTree(t)
+	if len(tree.Roots()) == 0 {
+		return nil
+	}
+	return tree.Span(tree.Roots()[0])
+}
+
+// Services returns the names of the services that have spans in the trace, sorted.
+func (t *Trace) Services() []string {
+	var names []string
+	for i := range t.Spans {
+		names = append(names, t.Spans[i].Service)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Kind is the span kind of OpenTelemetry, in lower case; it is empty when the

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Jaeger reads traces from Jaeger's query API, a real one's or ours.
@@ -39,20 +41,25 @@ type jaegerTrace struct {
 		StartTime int64       `json:"startTime"` // µs since 1970
 		Duration  int64       `json:"duration"`  // µs
 		Tags      []jaegerTag `json:"tags"`
-		ProcessID string      `json:"processID"`
+		Logs      []struct {
+			Timestamp int64       `json:"timestamp"` // µs since 1970
+			Fields    []jaegerTag `json:"fields"`
+		} `json:"logs"`
+		ProcessID string `json:"processID"`
 	} `json:"spans"`
 	Processes map[string]struct {
-		ServiceName string `json:"serviceName"`
+		ServiceName string      `json:"serviceName"`
+		Tags        []jaegerTag `json:"tags"`
 	} `json:"processes"`
 }
 
 type jaegerTag struct {
-	Key   string `json:"key"`
-	Value any    `json:"value"`
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
 }
 
 // Trace returns one trace by its ID.
-func (j Jaeger) Trace(ctx context.Context, id string) (*Trace, error) {
+func (j Jaeger) Trace(ctx context.Context, id string) (*trace.Trace, error) {
 	traces, err := j.ask(ctx, "/api/traces/"+url.PathEscape(id), nil)
 	if err != nil {
 		return nil, err
@@ -73,7 +80,7 @@ type Query struct {
 }
 
 // Find returns the traces that a query selects.
-func (j Jaeger) Find(ctx context.Context, q Query) ([]*Trace, error) {
+func (j Jaeger) Find(ctx context.Context, q Query) ([]*trace.Trace, error) {
 	v := url.Values{"service": {q.Service}, "limit": {strconv.Itoa(q.Limit)}}
 	if q.Operation != "" {
 		v.Set("operation", q.Operation)
@@ -103,14 +110,33 @@ func (j Jaeger) Services(ctx context.Context) ([]string, error) {
 	return answer.Data, err
 }
 
-func (j Jaeger) ask(ctx context.Context, path string, query url.Values) ([]*Trace, error) {
-	var answer struct {
-		Data []jaegerTrace `json:"data"`
-	}
+func (j Jaeger) ask(ctx context.Context, path string, query url.Values) ([]*trace.Trace, error) {
+	var answer json.RawMessage
 	if err := j.get(ctx, path, query, &answer); err != nil {
 		return nil, err
 	}
-	var out []*Trace
+	traces, err := Unmarshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer like Jaeger: %w", j.URL, err)
+	}
+	var out []*trace.Trace
+	for i := range traces {
+		if len(traces[i].Spans) > 0 {
+			out = append(out, &traces[i])
+		}
+	}
+	return out, nil
+}
+
+// Unmarshal reads an answer of the query API, {"data":[…]}.
+func Unmarshal(b []byte) ([]trace.Trace, error) {
+	var answer struct {
+		Data []jaegerTrace `json:"data"`
+	}
+	if err := json.Unmarshal(b, &answer); err != nil {
+		return nil, err
+	}
+	out := make([]trace.Trace, 0, len(answer.Data))
 	for _, t := range answer.Data {
 		out = append(out, t.convert())
 	}
@@ -151,29 +177,45 @@ func (j Jaeger) get(ctx context.Context, path string, query url.Values, into any
 	return nil
 }
 
-func (t jaegerTrace) convert() *Trace {
-	var spans []*Span
+func (t jaegerTrace) convert() trace.Trace {
+	out := trace.Trace{ID: t.TraceID, Spans: make([]trace.Span, 0, len(t.Spans))}
+	resources := map[string]map[string]string{}
+	for id, p := range t.Processes {
+		resources[id] = attributes(p.Tags)
+	}
 	for _, s := range t.Spans {
-		span := &Span{ID: s.SpanID, Service: t.Processes[s.ProcessID].ServiceName, Operation: s.OperationName, Kind: "internal",
-			Start: time.UnixMicro(s.StartTime), Duration: max(0, time.Duration(s.Duration)*time.Microsecond)}
+		span := trace.Span{ID: s.SpanID, Service: t.Processes[s.ProcessID].ServiceName, Operation: s.OperationName,
+			Start: time.UnixMicro(s.StartTime), Duration: max(0, time.Duration(s.Duration)*time.Microsecond),
+			Attributes: attributes(s.Tags), Resource: resources[s.ProcessID]}
 		for _, r := range s.References {
 			if r.TraceID == t.TraceID && (span.Parent == "" || r.RefType == "CHILD_OF") {
 				span.Parent = r.SpanID
 			}
 		}
-		for _, tag := range s.Tags {
-			switch tag.Key {
-			case "span.kind":
-				span.Kind = fmt.Sprint(tag.Value)
-			case "error":
-				span.Failed = tag.Value == true || tag.Value == "true"
-			case "peer.service", "service.peer.name":
-				span.Peer = fmt.Sprint(tag.Value)
-			case "correlation_id":
-				span.Correlation = fmt.Sprint(tag.Value)
-			}
+		for _, l := range s.Logs {
+			e := trace.Event{Time: time.UnixMicro(l.Timestamp), Attributes: attributes(l.Fields)}
+			e.Name = e.Attributes["event"]
+			delete(e.Attributes, "event")
+			span.Events = append(span.Events, e)
 		}
-		spans = append(spans, span)
+		span.Kind = trace.Kind(strings.ToLower(span.Attributes["span.kind"]))
+		if span.Failed = trace.Failed(span.Attributes["otel.status_code"], span.Attributes["error"]); span.Failed {
+			span.StatusMessage = span.Attributes["otel.status_description"]
+		}
+		out.Spans = append(out.Spans, span)
 	}
-	return New(t.TraceID, spans)
+	return out
+}
+
+// attributes returns tags with their values as text.
+func attributes(tags []jaegerTag) map[string]string {
+	out := make(map[string]string, len(tags))
+	for _, t := range tags {
+		var text string
+		if json.Unmarshal(t.Value, &text) != nil {
+			text = string(t.Value)
+		}
+		out[t.Key] = text
+	}
+	return out
 }

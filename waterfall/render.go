@@ -3,9 +3,12 @@ package waterfall
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tenhop/tenhop/trace"
 )
 
 const (
@@ -13,45 +16,52 @@ const (
 	self       = '█'
 	waiting    = '░'
 	queue      = '·'
-	onPath     = '▸'
+	critical   = '▸'
 	barDefault = 60
 )
 
-// Render draws t. Bars are width columns wide; 60 when width is 0.
-func Render(w io.Writer, t *Trace, width int) error {
+// Render draws a trace. Bars are width columns wide; 60 when width is 0.
+func Render(w io.Writer, tr *trace.Trace, width int) error {
 	if width <= 0 {
 		width = barDefault
 	}
-	from, to := t.Bounds()
-	total := max(to.Sub(from), 1)
-	services := t.Services()
-	var b strings.Builder
-	fmt.Fprintf(&b, "trace %s: %d spans, %d services, %s\n", t.ID, len(t.Spans), len(services), milliseconds(total))
-	if t.Roots > 1 {
-		fmt.Fprintf(&b, "%d spans have no parent here: the trace is not complete\n", t.Roots-1)
+	t := trace.NewTree(tr)
+	onPath := make([]bool, t.Len())
+	for _, s := range t.CriticalPaths() {
+		onPath[s.Span] = true
 	}
-	fmt.Fprintf(&b, "%c own work  %c waiting for a call  %c in a queue  %c critical path\n\n", self, waiting, queue, onPath)
+	c := chart{Tree: t, total: max(t.Duration(), 1), width: width}
+	var b strings.Builder
+	fmt.Fprintf(&b, "trace %s: %d spans, %d services, %s\n", tr.ID, t.Len(), len(tr.Services()), milliseconds(c.total))
+	if n := len(t.Missing()); n > 0 {
+		fmt.Fprintf(&b, "%d spans have no parent here: the trace is not complete\n", n)
+	}
+	fmt.Fprintf(&b, "%c own work  %c waiting for a call  %c in a queue  %c critical path\n\n", self, waiting, queue, critical)
 	fmt.Fprintf(&b, "  %-*s %9s %9s\n", nameWidth, "", "total", "own")
-	for _, s := range t.Spans {
+	for _, i := range slices.Concat(t.Order(), t.Duplicates()) {
 		mark := ' '
-		if s.Critical {
-			mark = onPath
+		if onPath[i] {
+			mark = critical
 		}
-		if s.Queue > 0 {
-			name := strings.Repeat(" ", s.depth) + "(queue wait)"
-			fmt.Fprintf(&b, "%c %s %9s %9s %s\n", mark, fit(name), milliseconds(s.Queue), "", gap(s, from, total, width))
+		indent := strings.Repeat(" ", t.Depth(i))
+		if q, ok := t.Queue(i); ok {
+			fmt.Fprintf(&b, "%c %s %9s %9s %s\n", mark, fit(indent+"(queue wait)"), milliseconds(q.Took()), "", c.gap(q))
 		}
-		name := strings.Repeat(" ", s.depth) + s.Service + " " + s.Operation
-		if s.Kind == "client" && s.Peer != "" && !strings.ContainsAny(s.Operation, " /") {
-			name += " > " + s.Peer // HTTP clients' spans are named by the method alone
-		}
-		if s.Failed {
-			name += " (failed)"
-		}
-		fmt.Fprintf(&b, "%c %s %9s %9s %s\n", mark, fit(name), milliseconds(s.Duration), milliseconds(s.Self), bar(s, from, total, width))
+		fmt.Fprintf(&b, "%c %s %9s %9s %s\n", mark, fit(indent+name(t.Span(i))), milliseconds(t.Took(i)), milliseconds(t.Self(i)), c.bar(i))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func name(s *trace.Span) string {
+	name := s.Service + " " + s.Operation
+	if peer := s.Peer(); s.Kind == trace.Client && peer != "" && !strings.ContainsAny(s.Operation, " /") {
+		name += " > " + peer // HTTP clients' spans are named by the method alone
+	}
+	if s.Failed {
+		name += " (failed)"
+	}
+	return name
 }
 
 // fit makes a name printable and exactly nameWidth columns wide.
@@ -72,25 +82,28 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 }
 
-// bar draws a span: each column is its own work unless a child ran then.
-func bar(s *Span, from time.Time, total time.Duration, width int) string {
-	cells := blank(width)
-	fill(cells, s.Start.Sub(from), s.End().Sub(from), total, self)
-	for _, c := range s.children {
-		start, end := c.Start, c.End()
-		if end.After(s.End()) {
-			end = s.End()
-		}
-		if start.Before(end) {
-			fillWhole(cells, start.Sub(from), end.Sub(from), total, waiting)
+// chart is what bars are drawn on.
+type chart struct {
+	*trace.Tree
+	total time.Duration
+	width int
+}
+
+// bar draws a span: each column is its own work unless it waited for a child then.
+func (c chart) bar(i int) string {
+	cells := blank(c.width)
+	fill(cells, c.Start(i), c.End(i), c.total, self)
+	for _, k := range c.Children(i) {
+		if start, end := c.Start(k), min(c.End(k), c.End(i)); !c.Async(k) && start < end {
+			fillWhole(cells, max(start, c.Start(i)), end, c.total, waiting)
 		}
 	}
 	return strings.TrimRight(string(cells), " ")
 }
 
-func gap(s *Span, from time.Time, total time.Duration, width int) string {
-	cells := blank(width)
-	fill(cells, s.Start.Add(-s.Queue).Sub(from), s.Start.Sub(from), total, queue)
+func (c chart) gap(q trace.Queue) string {
+	cells := blank(c.width)
+	fill(cells, q.From, q.To, c.total, queue)
 	return strings.TrimRight(string(cells), " ")
 }
 

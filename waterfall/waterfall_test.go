@@ -1,88 +1,140 @@
 package waterfall
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenhop/tenhop/trace"
 )
 
 var zero = time.Unix(1_000_000, 0)
 
-func span(id, parent, kind string, from, to int) *Span {
-	return &Span{ID: id, Parent: parent, Service: "s-" + id, Operation: "op", Kind: kind,
+func span(id, parent string, kind trace.Kind, from, to int) trace.Span {
+	return trace.Span{ID: id, Parent: parent, Service: "s-" + id, Operation: "op", Kind: kind,
 		Start: zero.Add(time.Duration(from) * time.Millisecond), Duration: time.Duration(to-from) * time.Millisecond}
 }
 
-func find(t *testing.T, tr *Trace, id string) *Span {
+func render(t *testing.T, width int, spans ...trace.Span) string {
 	t.Helper()
-	for _, s := range tr.Spans {
-		if s.ID == id {
-			return s
+	var b strings.Builder
+	if err := Render(&b, &trace.Trace{ID: "t", Spans: spans}, width); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// find returns the words of a span's line, without its mark, and whether it is
+// marked.
+func find(t *testing.T, drawn, id string) (words []string, marked bool) {
+	t.Helper()
+	for line := range strings.Lines(drawn) {
+		if strings.Contains(line, "s-"+id+" ") {
+			return strings.Fields(line), strings.HasPrefix(line, string(critical))
 		}
 	}
 	t.Fatalf("span %s is lost", id)
-	return nil
+	return nil, false
 }
 
 func TestSelfTime(t *testing.T) {
 	for _, c := range []struct {
 		why   string
-		spans []*Span
+		spans []trace.Span
 		want  int // ms of the span "root"
 	}{
-		{"no call", []*Span{span("root", "", "server", 0, 100)}, 100},
-		{"parallel calls count once", []*Span{span("root", "", "server", 0, 100), span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 70)}, 40},
-		{"a call within a call adds nothing", []*Span{span("root", "", "server", 0, 100), span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 30)}, 50},
-		{"a child that outlives its parent counts as far as the parent goes", []*Span{span("root", "", "server", 0, 100), span("a", "root", "client", 90, 300)}, 90},
-		{"a child after the end counts nothing", []*Span{span("root", "", "server", 0, 100), span("a", "root", "consumer", 150, 300)}, 100},
-		{"a child that a skewed clock puts before its parent", []*Span{span("root", "", "server", 0, 100), span("a", "root", "client", -50, 10)}, 90},
+		{"no call", []trace.Span{span("root", "", "server", 0, 100)}, 100},
+		{"parallel calls count once", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 70)}, 40},
+		{"a call within a call adds nothing", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 30)}, 50},
+		{"a child that outlives its parent counts as far as the parent goes", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", 90, 300)}, 90},
+		{"a child after the end counts nothing", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "consumer", 150, 300)}, 100},
+		{"a child that another clock puts before its parent counts as long as it took", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", -50, 10)}, 40},
 	} {
 		t.Run(c.why, func(t *testing.T) {
-			got := find(t, New("t", c.spans), "root").Self
-			if want := time.Duration(c.want) * time.Millisecond; got != want {
-				t.Errorf("self time %s, want %s", got, want)
+			words, _ := find(t, render(t, 10, c.spans...), "root")
+			if got, want := strings.Join(words, " "), fmt.Sprintf("100.0 ms %d.0 ms", c.want); !strings.Contains(got, want) {
+				t.Errorf("%q, want %q", got, want)
 			}
 		})
 	}
 }
 
 func TestCriticalPath(t *testing.T) {
-	tr := New("t", []*Span{
+	drawn := render(t, 0,
 		span("root", "", "server", 0, 100),
 		span("fast", "root", "client", 10, 30),
 		span("slow", "root", "client", 10, 60), // fast's sibling, waited for longer
 		span("last", "root", "client", 60, 90),
 		span("send", "root", "producer", 92, 95),
 		span("consumer", "send", "consumer", 145, 200),
-	})
+	)
 	for id, want := range map[string]bool{"root": true, "fast": false, "slow": true, "last": true, "send": true, "consumer": true} {
-		if got := find(t, tr, id).Critical; got != want {
+		if _, got := find(t, drawn, id); got != want {
 			t.Errorf("%s on the critical path: %v, want %v", id, got, want)
 		}
 	}
-	if q := find(t, tr, "consumer").Queue; q != 50*time.Millisecond {
-		t.Errorf("queue wait %s, want 50ms", q)
+	if !strings.Contains(drawn, "(queue wait)") || !strings.Contains(drawn, "50.0 ms") {
+		t.Errorf("no queue wait of 50 ms in\n%s", drawn)
+	}
+}
+
+// A callee whose clock differs from its caller's, by a microsecond or by more than
+// it took, does not fall off the path.
+func TestSkewedCallee(t *testing.T) {
+	for _, skew := range []time.Duration{0, time.Microsecond, 2 * time.Millisecond, time.Hour, -time.Hour} {
+		callee := span("payment", "call", "server", 1, 100)
+		callee.Start = callee.Start.Add(skew)
+		drawn := render(t, 0, span("gateway", "", "server", 0, 100), span("call", "gateway", "client", 1, 100), callee)
+		if _, marked := find(t, drawn, "payment"); !marked {
+			t.Errorf("skew %s: payment is not on the critical path\n%s", skew, drawn)
+		}
 	}
 }
 
 func TestCyclesAndMissingParents(t *testing.T) {
-	tr := New("t", []*Span{span("a", "b", "server", 0, 10), span("b", "a", "server", 0, 10), span("c", "gone", "server", 0, 10), span("d", "d", "server", 0, 10)})
-	if len(tr.Spans) != 4 {
-		t.Errorf("%d of 4 spans are there", len(tr.Spans))
+	drawn := render(t, 0, span("a", "b", "server", 0, 10), span("b", "a", "server", 0, 10), span("c", "gone", "server", 0, 10), span("d", "d", "server", 0, 10))
+	for _, id := range []string{"a", "b", "c", "d"} {
+		find(t, drawn, id)
+	}
+	if want := "1 spans have no parent here"; !strings.Contains(drawn, want) {
+		t.Errorf("no %q in\n%s", want, drawn)
 	}
 }
 
 func TestRender(t *testing.T) {
 	hostile := span("a", "root", "client", 20, 80)
 	hostile.Operation = "\x1b[31mred\n"
-	var b strings.Builder
-	if err := Render(&b, New("t", []*Span{span("root", "", "server", 0, 100), hostile}), 10); err != nil {
-		t.Fatal(err)
-	}
-	if strings.ContainsRune(b.String(), '\x1b') {
+	drawn := render(t, 10, span("root", "", "server", 0, 100), hostile)
+	if strings.ContainsRune(drawn, '\x1b') {
 		t.Error("a control character reaches the terminal")
 	}
-	if want := "100.0 ms   40.0 ms ██░░░░░░██"; !strings.Contains(b.String(), want) {
-		t.Errorf("no %q in\n%s", want, b.String())
+	if want := "100.0 ms   40.0 ms ██░░░░░░██"; !strings.Contains(drawn, want) {
+		t.Errorf("no %q in\n%s", want, drawn)
+	}
+	if empty := render(t, 10); !strings.Contains(empty, "0 spans") {
+		t.Errorf("a trace without spans is drawn as\n%s", empty)
+	}
+}
+
+func TestUnmarshal(t *testing.T) {
+	const answer = `{"data":[{"traceID":"t","spans":[
+		{"spanID":"a","operationName":"GET","startTime":1000,"duration":50,"processID":"p1",
+		 "tags":[{"key":"span.kind","value":"SERVER"},{"key":"error","value":true},{"key":"n","value":3}],
+		 "logs":[{"timestamp":1010,"fields":[{"key":"event","value":"retry"},{"key":"n","value":1}]}]},
+		{"spanID":"b","operationName":"x","startTime":1010,"duration":-5,"processID":"p1","references":[
+		 {"refType":"FOLLOWS_FROM","traceID":"other","spanID":"z"},{"refType":"CHILD_OF","traceID":"t","spanID":"a"}]}],
+		"processes":{"p1":{"serviceName":"shop","tags":[{"key":"host.name","value":"h"}]}}}]}`
+	traces, err := Unmarshal([]byte(answer))
+	if err != nil || len(traces) != 1 || len(traces[0].Spans) != 2 {
+		t.Fatalf("%+v, %v", traces, err)
+	}
+	a, b := traces[0].Spans[0], traces[0].Spans[1]
+	if a.Kind != trace.Server || !a.Failed || a.Attributes["n"] != "3" || a.Attribute("host.name") != "h" ||
+		a.Events[0].Name != "retry" || a.Events[0].Attributes["n"] != "1" || !a.Start.Equal(time.UnixMicro(1000)) {
+		t.Errorf("a = %+v", a)
+	}
+	if b.Parent != "a" || b.Kind != "" || b.Failed || b.Duration != 0 {
+		t.Errorf("b = %+v", b)
 	}
 }

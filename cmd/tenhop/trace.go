@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
@@ -75,7 +76,7 @@ Without --jaeger the traces are those of what runs in this directory,
 	return cmd
 }
 
-func (f traceFlags) find(ctx context.Context, args []string) (*waterfall.Trace, error) {
+func (f traceFlags) find(ctx context.Context, args []string) (*trace.Trace, error) {
 	j := waterfall.Jaeger{URL: f.jaeger}
 	switch {
 	case len(args) == 1:
@@ -95,7 +96,7 @@ const perSearch = 100
 // slowestOf returns the trace in which what the flags name took longest. Each
 // search asks for spans that are slower than what is known, until none is:
 // however many traces there are, few are read.
-func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*waterfall.Trace, error) {
+func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*trace.Trace, error) {
 	services := []string{f.service}
 	if f.service == "" {
 		var err error
@@ -103,7 +104,7 @@ func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*waterfa
 			return nil, err
 		}
 	}
-	var slowest *waterfall.Trace
+	var slowest *trace.Trace
 	var longest time.Duration
 	for _, service := range services {
 		for found := true; found; {
@@ -131,9 +132,9 @@ func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*waterfa
 
 // took is how long what the flags name took in a trace: a service's or an
 // operation's longest span, else the request.
-func (f traceFlags) took(t *waterfall.Trace) time.Duration {
+func (f traceFlags) took(t *trace.Trace) time.Duration {
 	if f.service == "" && f.operation == "" {
-		return t.Spans[0].Duration
+		return t.Root().Duration
 	}
 	var longest time.Duration
 	for _, s := range t.Spans {
@@ -157,7 +158,8 @@ func (f traceFlags) none(ctx context.Context, j waterfall.Jaeger) error {
 			return err
 		}
 		for _, t := range traces {
-			seen = append(seen, fmt.Sprintf("--service %s --operation %q", t.Spans[0].Service, t.Spans[0].Operation))
+			root := t.Root()
+			seen = append(seen, fmt.Sprintf("--service %s --operation %q", root.Service, root.Operation))
 		}
 	}
 	if len(seen) == 0 {
@@ -168,7 +170,7 @@ func (f traceFlags) none(ctx context.Context, j waterfall.Jaeger) error {
 		strings.TrimSpace(f.service+" "+f.operation), strings.Join(slices.Compact(seen), "\n  "))
 }
 
-func (f traceFlags) byCorrelation(ctx context.Context, j waterfall.Jaeger) (*waterfall.Trace, error) {
+func (f traceFlags) byCorrelation(ctx context.Context, j waterfall.Jaeger) (*trace.Trace, error) {
 	services, err := j.Services(ctx)
 	if err != nil {
 		return nil, err

@@ -3,194 +3,108 @@ package traceview
 import (
 	"cmp"
 	"slices"
-	"strconv"
+	"strings"
+
+	"github.com/tenhop/tenhop/trace"
 )
 
-// queueTag is the wait of a record in its topic, milliseconds, as the middleware measured it.
-const queueTag = "hop.queue_wait_ms"
+// correlationKey is the attribute that holds a request's correlation ID.
+const correlationKey = "correlation_id"
 
-// New analyses spans whose Start is microseconds since 1970. It takes them over.
-func New(id string, spans []*Span) *View {
-	v := &View{TraceID: id, Spans: make([]*Span, 0, len(spans)), Services: []Service{}}
-	if len(spans) == 0 {
+// New returns the view of a trace.
+func New(tr *trace.Trace) *View {
+	t := trace.NewTree(tr)
+	v := &View{TraceID: tr.ID, Spans: make([]*Span, 0, t.Len()), Services: []Service{}}
+	if t.Len() == 0 {
 		return v
 	}
-	v.Start = slices.MinFunc(spans, func(a, b *Span) int { return cmp.Compare(a.Start, b.Start) }).Start
-	for _, s := range spans {
-		s.Start -= v.Start
-		for i := range s.Events {
-			s.Events[i].At -= v.Start
-		}
-		v.Duration = max(v.Duration, s.end())
-		if c := s.tag("correlation_id"); v.Correlation == "" {
-			v.Correlation = c
-		}
+	v.Start, v.Duration, v.Roots = t.Origin().UnixMicro(), t.Duration().Microseconds(), 1+len(t.Missing())
+	b := builder{Tree: t, view: v, row: make([]int, t.Len())}
+	for _, i := range slices.Concat(t.Order(), t.Duplicates()) {
+		b.add(i)
 	}
-	roots := link(spans)
-	v.Roots = len(roots)
-	for _, r := range roots {
-		v.lay(r, -1, 0)
+	for _, s := range t.CriticalPaths() {
+		row := v.Spans[b.row[s.Span]]
+		row.Critical = appendSegment(row.Critical, s)
 	}
-	for _, r := range roots {
-		r.critical(r.end())
+	for _, s := range v.Spans {
+		slices.SortFunc(s.Critical, func(a, b Segment) int { return cmp.Compare(a[0], b[0]) })
 	}
-	v.services()
+	v.services(t)
 	return v
 }
 
-// link finds each span's parent and returns the spans that have none here.
-// A span of each cycle becomes a root.
-func link(spans []*Span) []*Span {
-	byID := make(map[string]*Span, len(spans))
-	for _, s := range spans {
-		byID[s.ID] = s
-	}
-	cut := cycles(spans, byID)
-	var roots []*Span
-	for _, s := range spans {
-		p := byID[s.ParentID]
-		switch {
-		case p == nil || byID[s.ID] != s || cut[s]:
-			s.ParentID = ""
-			roots = append(roots, s)
-		case s.Kind == kindConsumer || s.Start >= p.end() && p.Duration > 0:
-			p.async = append(p.async, s)
-			s.waited(p)
-		default:
-			p.children = append(p.children, s)
-		}
-	}
-	slices.SortFunc(roots, byStart)
-	return roots
+// builder turns the spans of a tree into rows.
+type builder struct {
+	*trace.Tree
+	view *View
+	row  []int // of each span
 }
 
-func byStart(a, b *Span) int {
-	return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.ID, b.ID))
+func (b *builder) add(i int) {
+	in := b.Span(i)
+	s := &Span{ID: in.ID, Parent: -1, Depth: b.Depth(i), Service: in.Service, Operation: in.Operation, Kind: string(cmp.Or(in.Kind, trace.Internal)),
+		Start: b.Start(i).Microseconds(), Duration: b.Took(i).Microseconds(), Failed: in.Failed,
+		Tags: fields(in.Attributes), Resource: fields(in.Resource), Busy: []Segment{}}
+	if p := b.Parent(i); p != trace.None {
+		s.Parent = b.row[p]
+	}
+	if in.Kind.Calls() {
+		s.Peer = in.Peer()
+	}
+	if c := b.Callee(i); c != trace.None {
+		s.callee = b.Span(c).Service
+	}
+	for _, e := range in.Events {
+		s.Events = append(s.Events, b.event(i, e))
+	}
+	for _, g := range b.Busy(i) {
+		s.Busy = appendSegment(s.Busy, g)
+	}
+	for _, g := range s.Busy {
+		s.Self += g[1] - g[0]
+	}
+	if q, ok := b.Queue(i); ok {
+		s.Queue = &Queue{Kind: q.Kind, From: q.From.Microseconds(), To: q.To.Microseconds()}
+	}
+	if c := in.Attributes[correlationKey]; b.view.Correlation == "" {
+		b.view.Correlation = c
+	}
+	b.row[i] = len(b.view.Spans)
+	b.view.Spans = append(b.view.Spans, s)
 }
 
-// cycles returns one span of every cycle of parents, in time that grows with the
-// number of spans: chains of thousands exist, where a context leaks from one turn
-// of a loop into the next.
-func cycles(spans []*Span, byID map[string]*Span) map[*Span]bool {
-	cut := map[*Span]bool{}
-	walk := make(map[*Span]int, len(spans)) // the walk that came by first
-	for i, s := range spans {
-		for p := s; p != nil; p = byID[p.ParentID] {
-			if first, seen := walk[p]; seen {
-				if first == i {
-					cut[p] = true
-				}
-				break
-			}
-			walk[p] = i
-		}
+// event moves an event with its span, where the repair of clock skew moved it.
+func (b *builder) event(i int, e trace.Event) Event {
+	at := e.Time.Add(b.Shift(i)).Sub(b.Origin())
+	out := Event{At: at.Microseconds(), Fields: []Field{}}
+	if e.Name != "" {
+		out.Fields = append(out.Fields, Field{"event", e.Name})
 	}
-	return cut
-}
-
-// waited sets the wait between a span and the one that caused it: a record in
-// its topic, or a row in an outbox until somebody published it.
-func (s *Span) waited(p *Span) {
-	switch s.Kind {
-	case kindConsumer:
-		from := min(p.end(), s.Start)
-		if ms, err := strconv.ParseFloat(s.tag(queueTag), 64); err == nil && ms >= 0 {
-			from = max(p.Start, s.Start-int64(1000*ms))
-		}
-		if from < s.Start {
-			s.Queue = &Queue{Kind: "topic", From: from, To: s.Start}
-		}
-	case kindProducer:
-		if p.end() < s.Start {
-			s.Queue = &Queue{Kind: "outbox", From: p.end(), To: s.Start}
-		}
-	}
-}
-
-// lay puts a span and what it caused into the list and measures it.
-func (v *View) lay(s *Span, parent, depth int) {
-	s.Parent, s.Depth = parent, depth
-	at := len(v.Spans)
-	v.Spans = append(v.Spans, s)
-	slices.SortFunc(s.children, byStart)
-	s.Busy = s.uncovered()
-	for _, b := range s.Busy {
-		s.Self += b[1] - b[0]
-	}
-	below := slices.Concat(s.children, s.async)
-	slices.SortFunc(below, byStart)
-	for _, c := range below {
-		v.lay(c, at, depth+1)
-	}
-}
-
-// uncovered is the time of a span in which no child ran.
-func (s *Span) uncovered() []Segment {
-	out := []Segment{}
-	at := s.Start
-	for _, c := range s.children { // by start
-		if from := min(c.Start, s.end()); from > at {
-			out = append(out, Segment{at, from})
-		}
-		at = max(at, c.end())
-	}
-	if at < s.end() {
-		out = append(out, Segment{at, s.end()})
-	}
+	out.Fields = append(out.Fields, fields(e.Attributes)...)
 	return out
 }
 
-// critical walks back from a moment within s: the child that ended last before
-// it is what s waited for, the rest is s itself. What s caused and did not wait
-// for has a path of its own, from its own end.
-func (s *Span) critical(until int64) {
-	s.entered = true
-	at := min(until, s.end())
-	limit := at
-	byEnd := slices.Clone(s.children)
-	slices.SortFunc(byEnd, func(a, b *Span) int { return cmp.Or(cmp.Compare(b.end(), a.end()), cmp.Compare(a.ID, b.ID)) })
-	for _, c := range byEnd {
-		if c.Start >= at || c.end() <= s.Start {
-			continue
-		}
-		// A call that its caller did not wait for ends after it.
-		to := min(c.end(), at)
-		if c.end() > at && at < limit {
-			continue // it ran beside the one that was waited for
-		}
-		s.mark(to, at)
-		c.critical(to)
-		at = max(c.Start, s.Start)
+func fields(of map[string]string) []Field {
+	out := make([]Field, 0, len(of))
+	for k, v := range of {
+		out = append(out, Field{k, v})
 	}
-	s.mark(s.Start, at)
-	slices.Reverse(s.Critical)
-	for _, c := range s.async {
-		c.critical(c.end())
-	}
-	for _, c := range s.children {
-		if !c.entered {
-			c.followers()
-		}
-	}
+	slices.SortFunc(out, func(a, b Field) int { return strings.Compare(a[0], b[0]) })
+	return out
 }
 
-// followers gives what was caused off the path its own path.
-func (s *Span) followers() {
-	for _, c := range s.async {
-		c.critical(c.end())
+// appendSegment leaves out what is less than the unit of the view.
+func appendSegment(to []Segment, s trace.Segment) []Segment {
+	from, end := s.From.Microseconds(), s.To.Microseconds()
+	if from < end {
+		return append(to, Segment{from, end})
 	}
-	for _, c := range s.children {
-		c.followers()
-	}
+	return to
 }
 
-func (s *Span) mark(from, to int64) {
-	if from < to {
-		s.Critical = append(s.Critical, Segment{from, to})
-	}
-}
-
-func (v *View) services() {
+// services adds up the rows, and the root's critical path, by service.
+func (v *View) services(t *trace.Tree) {
 	index := map[string]int{}
 	for _, s := range v.Spans {
 		i, ok := index[s.Service]
@@ -200,11 +114,11 @@ func (v *View) services() {
 			v.Services = append(v.Services, Service{Name: s.Service})
 		}
 		v.Services[i].Spans++
-		if !s.call() {
-			v.Services[i].Self += s.Self
-		}
 		if s.Failed {
 			v.Services[i].Failed++
 		}
+	}
+	for _, s := range t.CriticalPath(t.Roots()[0]) {
+		v.Services[index[t.Span(s.Span).Service]].Self += s.To.Microseconds() - s.From.Microseconds()
 	}
 }

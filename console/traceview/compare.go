@@ -55,10 +55,10 @@ func (v *View) Places() map[Place]Spent {
 		switch {
 		case !s.call():
 			add(Place{s.Service, s.Operation, Self, ""}, s.Self)
-		case len(s.children) > 0:
-			add(Place{s.Service, hop.Operation, Link, s.children[0].Service}, s.Self)
+		case s.callee != "":
+			add(Place{s.Service, hop.Operation, Link, s.callee}, s.Self)
 		default:
-			add(Place{s.Service, hop.Operation, Dependency, cmp.Or(s.Peer, s.Operation)}, s.Duration)
+			add(Place{s.Service, hop.Operation, Dependency, cmp.Or(s.Peer, s.Operation)}, s.Self)
 		}
 	}
 	return out

@@ -1,4 +1,5 @@
-// Package traceview computes what the console shows of a trace: per span its
-// own time told apart from waiting, waits in topics and outboxes as segments of
-// their own, and the critical path, which goes on behind queues. It is pure.
+// Package traceview turns a trace into what the console shows of it: rows in the
+// order of the tree, each with its self time, its part of a critical path and the
+// wait in a topic or an outbox before it. It computes nothing of a single trace
+// itself; package trace does.
 package traceview

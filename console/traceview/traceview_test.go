@@ -1,13 +1,15 @@
 package traceview
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/trace"
 )
 
 // parse reads a trace, one span a line, in microseconds:
@@ -15,25 +17,25 @@ import (
 //	id parent service operation kind start duration [tag=value ...]
 func parse(t *testing.T, text string) *View {
 	t.Helper()
-	var spans []*Span
+	tr := &trace.Trace{ID: "t"}
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) < 7 {
 			continue
 		}
-		s := &Span{ID: f[0], ParentID: strings.Trim(f[1], "-"), Service: f[2], Operation: f[3], Kind: f[4], Tags: []Field{}}
-		if _, err := fmt.Sscan(f[5]+" "+f[6], &s.Start, &s.Duration); err != nil {
+		s := trace.Span{ID: f[0], Parent: strings.Trim(f[1], "-"), Service: f[2], Operation: f[3], Kind: trace.Kind(f[4]), Attributes: map[string]string{}}
+		var start, duration int64
+		if _, err := fmt.Sscan(f[5]+" "+f[6], &start, &duration); err != nil {
 			t.Fatal(err)
 		}
+		s.Start, s.Duration = time.UnixMicro(start), time.Duration(duration)*time.Microsecond
 		for _, tag := range f[7:] {
 			k, v, _ := strings.Cut(tag, "=")
-			s.Tags = append(s.Tags, Field{k, v})
+			s.Attributes[k] = v
 		}
-		s.describe()
-		s.Kind = f[4]
-		spans = append(spans, s)
+		tr.Spans = append(tr.Spans, s)
 	}
-	return New("t", spans)
+	return New(tr)
 }
 
 func (v *View) span(t *testing.T, id string) *Span {
@@ -45,6 +47,15 @@ func (v *View) span(t *testing.T, id string) *Span {
 	}
 	t.Fatalf("no span %s", id)
 	return nil
+}
+
+func (s *Span) tag(key string) string {
+	for _, t := range s.Tags {
+		if t[0] == key {
+			return t[1]
+		}
+	}
+	return ""
 }
 
 func TestAnalysis(t *testing.T) {
@@ -128,12 +139,12 @@ func TestAnalysis(t *testing.T) {
 			critical: map[string][]Segment{"a": {{0, 10}, {991, 1000}}, "b": {{10, 20}}, "c": {{20, 500}}, "d": {{500, 991}}},
 		},
 		{
-			name: "clocks that differ", why: "a child that seems to start before its parent must not give negative time",
+			name: "clocks that differ", why: "a callee that seems to start before its caller is moved to its middle",
 			trace: `
 				a - gateway get server 100 100
 				b a payment get server 90 50`,
-			self:     map[string]int64{"a": 60},
-			critical: map[string][]Segment{"a": {{50, 110}}},
+			self:     map[string]int64{"a": 50},
+			critical: map[string][]Segment{"a": {{0, 25}, {75, 100}}, "b": {{25, 75}}},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -162,22 +173,22 @@ func TestAnalysis(t *testing.T) {
 func TestProperties(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		var spans []*Span
+		tr := &trace.Trace{ID: "t"}
 		n := 1 + rng.IntN(60)
 		for i := range n {
-			s := &Span{ID: fmt.Sprint(i), Service: "s", Operation: "o", Kind: kindServer, Start: 0, Duration: 10_000}
+			s := trace.Span{ID: fmt.Sprint(i), Service: "s", Operation: "o", Kind: trace.Server, Start: time.UnixMicro(0), Duration: 10 * time.Millisecond}
 			if i > 0 {
-				p := spans[rng.IntN(i)]
-				s.ParentID, s.Kind = p.ID, kindInternal
-				s.Start = p.Start + rng.Int64N(p.Duration/2+1)
-				s.Duration = rng.Int64N(p.end() - s.Start + 1)
-				if s.Start >= p.end() {
+				p := tr.Spans[rng.IntN(i)]
+				s.Parent, s.Kind = p.ID, trace.Internal
+				s.Start = p.Start.Add(micros(rng.Int64N(p.Duration.Microseconds()/2 + 1)))
+				s.Duration = micros(rng.Int64N(p.End().Sub(s.Start).Microseconds() + 1))
+				if !s.Start.Before(p.End()) {
 					s.Start = p.Start
 				}
 			}
-			spans = append(spans, s)
+			tr.Spans = append(tr.Spans, s)
 		}
-		v := New("t", spans)
+		v := New(tr)
 		if len(v.Spans) != n {
 			t.Fatalf("%d of %d spans are listed", len(v.Spans), n)
 		}
@@ -200,8 +211,13 @@ func TestProperties(t *testing.T) {
 		if path != v.Spans[0].Duration {
 			t.Fatalf("the critical path is %d long, the request %d", path, v.Spans[0].Duration)
 		}
+		if v.Services[0].Self != path {
+			t.Fatalf("the services' parts are %d long, the critical path %d", v.Services[0].Self, path)
+		}
 	}
 }
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 func TestDamaged(t *testing.T) {
 	for name, trace := range map[string]string{
@@ -215,7 +231,7 @@ func TestDamaged(t *testing.T) {
 			t.Errorf("%s: %d spans are listed, want %d", name, len(v.Spans), want)
 		}
 	}
-	if v := New("t", nil); v.Spans == nil || len(v.Spans) != 0 {
+	if v := New(&trace.Trace{ID: "t"}); v.Spans == nil || len(v.Spans) != 0 {
 		t.Error("an empty trace must be an empty list")
 	}
 }
@@ -256,24 +272,42 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-func TestFromJaeger(t *testing.T) {
-	const answer = `{"traceID":"t","spans":[
-		{"spanID":"a","operationName":"<script>alert(1)</script>","startTime":1000,"duration":50,"processID":"p1",
-		 "tags":[{"key":"span.kind","value":"server"},{"key":"error","value":true},{"key":"correlation_id","value":"c-1"},{"key":"n","value":3}],
-		 "logs":[{"timestamp":1010,"fields":[{"key":"event","value":"retry"}]}]},
-		{"spanID":"b","operationName":"x","startTime":1010,"duration":5,"processID":"p1","references":[
-		 {"refType":"FOLLOWS_FROM","traceID":"other","spanID":"z"},{"refType":"CHILD_OF","traceID":"t","spanID":"a"}]}],
-		"processes":{"p1":{"serviceName":"shop","tags":[{"key":"host.name","value":"h"}]}}}`
-	var j Jaeger
-	if err := json.Unmarshal([]byte(answer), &j); err != nil {
-		t.Fatal(err)
+// The bar of a trace shows where its time went: what a service waited for a store
+// without spans, and the way to its callee, are the caller's part.
+func TestServices(t *testing.T) {
+	v := parse(t, `
+		a - gateway  checkout server 0 100
+		b a gateway  charge   client 10 80 peer.service=payment
+		c b payment  charge   server 20 60
+		d c payment  SELECT   client 30 40 db.system=mysql
+		e a loyalty  points   server 15 20
+		f a gateway  send     producer 95 2
+		g f shipping process  consumer 300 50`)
+	want := []Service{{"gateway", 3, 40, 0}, {"payment", 2, 60, 0}, {"shipping", 1, 0, 0}, {"loyalty", 1, 0, 0}}
+	slices.SortFunc(v.Services, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(want, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
+	if !slices.Equal(v.Services, want) {
+		t.Errorf("services = %+v, want %+v", v.Services, want)
 	}
-	v := FromJaeger(j)
+}
+
+func TestNew(t *testing.T) {
+	start := time.UnixMicro(1000)
+	resource := map[string]string{"host.name": "h"}
+	v := New(&trace.Trace{ID: "t", Spans: []trace.Span{
+		{ID: "a", Service: "shop", Operation: "<script>alert(1)</script>", Kind: trace.Server, Start: start, Duration: micros(50), Failed: true, Resource: resource,
+			Attributes: map[string]string{"span.kind": "server", "error": "true", "correlation_id": "c-1", "n": "3"},
+			Events:     []trace.Event{{Time: start.Add(micros(10)), Name: "retry", Attributes: map[string]string{"n": "1"}}}},
+		{ID: "b", Parent: "a", Service: "shop", Operation: "x", Start: start.Add(micros(10)), Duration: micros(5), Resource: resource},
+	}})
 	a := v.span(t, "a")
-	if !a.Failed || a.Kind != kindServer || v.Correlation != "c-1" || a.tag("n") != "3" || a.Events[0].At != 10 {
-		t.Errorf("span = %+v, correlation %q", a, v.Correlation)
+	if !a.Failed || a.Kind != "server" || v.Correlation != "c-1" || a.tag("n") != "3" || v.Start != 1000 || v.Roots != 1 {
+		t.Errorf("span = %+v, view %+v", a, v)
 	}
-	if b := v.span(t, "b"); b.Parent != 0 || b.Kind != kindInternal {
+	if e := a.Events[0]; e.At != 10 || !slices.Equal(e.Fields, []Field{{"event", "retry"}, {"n", "1"}}) || !slices.Equal(a.Resource, []Field{{"host.name", "h"}}) {
+		t.Errorf("event = %+v, resource %v", e, a.Resource)
+	}
+	if b := v.span(t, "b"); b.Parent != 0 || b.Kind != "internal" || b.Tags == nil {
 		t.Errorf("b = %+v", b)
 	}
 	if v.Services[0].Failed != 1 || v.Services[0].Self != 50 {
@@ -281,17 +315,41 @@ func TestFromJaeger(t *testing.T) {
 	}
 }
 
+// An event moves with the span that the repair of clock skew moves.
+func TestSkewedEvent(t *testing.T) {
+	start := time.UnixMicro(1000)
+	v := New(&trace.Trace{ID: "t", Spans: []trace.Span{
+		{ID: "a", Service: "gateway", Kind: trace.Client, Start: start, Duration: micros(100)},
+		{ID: "b", Parent: "a", Service: "payment", Kind: trace.Server, Start: start.Add(time.Hour), Duration: micros(50),
+			Events: []trace.Event{{Time: start.Add(time.Hour + micros(10))}}},
+	}})
+	if b := v.span(t, "b"); b.Start != 25 || b.Events[0].At != 35 {
+		t.Errorf("b starts at %d, its event is at %d; want 25 and 35", b.Start, b.Events[0].At)
+	}
+}
+
+// A span whose parent is missing is shown below the one that adopted it, and counted.
+func TestMissingParent(t *testing.T) {
+	v := parse(t, `
+		a - gateway get server 0 100
+		b x payment get server 10 50`)
+	if b := v.span(t, "b"); v.Roots != 2 || b.Parent != 0 || b.Depth != 1 {
+		t.Errorf("roots %d, b %+v", v.Roots, b)
+	}
+}
+
 // A trace of 20,000 spans, as a runaway loop makes, is analysed in one go.
 func BenchmarkLarge(b *testing.B) {
-	for b.Loop() {
-		spans := make([]*Span, 20_000)
-		for i := range spans {
-			spans[i] = &Span{ID: fmt.Sprint(i), Service: "s", Kind: kindInternal, Start: int64(i), Duration: 40_000 - int64(i)}
-			if i > 0 {
-				spans[i].ParentID = fmt.Sprint((i - 1) / 8)
-			}
+	tr := &trace.Trace{ID: "t"}
+	for i := range 20_000 {
+		s := trace.Span{ID: strconv.Itoa(i), Service: "s", Start: time.UnixMicro(int64(i)), Duration: micros(int64(40_000 - i))}
+		if i > 0 {
+			s.Parent = strconv.Itoa((i - 1) / 8)
 		}
-		New("t", spans)
+		tr.Spans = append(tr.Spans, s)
+	}
+	for b.Loop() {
+		New(tr)
 	}
 }
 
@@ -299,18 +357,15 @@ func BenchmarkLarge(b *testing.B) {
 // that grew with its square would take minutes.
 func TestDeepChain(t *testing.T) {
 	const depth = 50_000
-	spans := make([]*Span, depth)
-	for i := range spans {
-		spans[i] = &Span{ID: strconv.Itoa(i), ParentID: strconv.Itoa(i - 1), Service: "a", Operation: "b", Start: int64(i), Duration: depth}
+	tr := &trace.Trace{ID: "t"}
+	for i := range depth {
+		tr.Spans = append(tr.Spans, trace.Span{ID: strconv.Itoa(i), Parent: strconv.Itoa(i - 1), Service: "a", Operation: "b", Start: time.UnixMicro(int64(i)), Duration: depth * time.Microsecond})
 	}
-	if roots := link(spans); len(roots) != 1 || roots[0] != spans[0] {
-		t.Errorf("%d roots, want the first span", len(roots))
+	if v := New(tr); v.Roots != 1 || v.Spans[0].ID != "0" || v.Spans[depth-1].Depth != depth-1 {
+		t.Errorf("%d roots, want the first span", v.Roots)
 	}
-	spans[0].ParentID = spans[depth-1].ID
-	for _, s := range spans {
-		s.children, s.async = nil, nil
-	}
-	if roots := link(spans); len(roots) != 1 {
-		t.Errorf("a cycle of %d spans has %d roots, want one", depth, len(roots))
+	tr.Spans[0].Parent = tr.Spans[depth-1].ID
+	if v := New(tr); v.Roots != 1 || v.Spans[0].ID != "0" || v.Spans[depth-1].Depth != depth-1 {
+		t.Errorf("a cycle of %d spans has %d roots, want one", depth, v.Roots)
 	}
 }

@@ -1,37 +1,33 @@
 package traceview
 
-// View is a trace, analysed. Times are microseconds since its start.
+import "github.com/tenhop/tenhop/trace"
+
+// View is a trace, analysed. Times are microseconds since its start, after the
+// repair of clock skew.
 type View struct {
 	TraceID     string    `json:"trace_id"`
 	Start       int64     `json:"start"` // microseconds since 1970
 	Duration    int64     `json:"duration"`
 	Correlation string    `json:"correlation_id,omitempty"`
-	Roots       int       `json:"roots"` // more than one when spans are missing
+	Roots       int       `json:"roots"` // 1, and one for each span but the root whose parent is missing
 	Services    []Service `json:"services"`
-	Spans       []*Span   `json:"spans"` // parents before children, siblings by their start
+	Spans       []*Span   `json:"spans"` // parents before children, siblings by their start; the root first, duplicates last
 }
 
 // Service is one service's part of a trace.
 type Service struct {
-	Name   string `json:"name"`
-	Spans  int    `json:"spans"`
-	Self   int64  `json:"self"`
-	Failed int    `json:"failed,omitempty"`
+	Name  string `json:"name"`
+	Spans int    `json:"spans"`
+	// Self is the service's part of the root's critical path: its own work, its waits
+	// for dependencies that send no spans, and the links to its callees. The parts of
+	// all services add up to the root's duration.
+	Self   int64 `json:"self"`
+	Failed int   `json:"failed,omitempty"`
 }
-
-// Kinds of span, as Jaeger spells them.
-const (
-	kindServer   = "server"
-	kindClient   = "client"
-	kindProducer = "producer"
-	kindConsumer = "consumer"
-	kindInternal = "internal"
-)
 
 // Span is one span, placed and measured.
 type Span struct {
 	ID        string  `json:"id"`
-	ParentID  string  `json:"-"`
 	Parent    int     `json:"parent"` // index, -1 for none
 	Depth     int     `json:"depth"`
 	Service   string  `json:"service"`
@@ -45,14 +41,12 @@ type Span struct {
 	Resource  []Field `json:"resource,omitempty"`
 	Events    []Event `json:"events,omitempty"`
 
-	Self     int64     `json:"self"`               // without the time of what it called
+	Self     int64     `json:"self"`               // duration without the time of the children that were waited for
 	Busy     []Segment `json:"busy"`               // when that was
-	Critical []Segment `json:"critical,omitempty"` // when the end waited for this span itself
+	Critical []Segment `json:"critical,omitempty"` // its part of a critical path: the root's, or that of an asynchronous span
 	Queue    *Queue    `json:"queue,omitempty"`    // wait before it
 
-	children []*Span
-	async    []*Span
-	entered  bool
+	callee string // service of the span that handled the call
 }
 
 // Field is a key and its value as text.
@@ -74,16 +68,5 @@ type Queue struct {
 	To   int64  `json:"to"`
 }
 
-func (s *Span) end() int64 { return s.Start + s.Duration }
-
 // call reports whether a span is a wait for somebody else.
-func (s *Span) call() bool { return s.Kind == kindClient || s.Kind == kindProducer }
-
-func (s *Span) tag(key string) string {
-	for _, t := range s.Tags {
-		if t[0] == key {
-			return t[1]
-		}
-	}
-	return ""
-}
+func (s *Span) call() bool { return trace.Kind(s.Kind).Calls() }

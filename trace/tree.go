@@ -1,0 +1,316 @@
+package trace
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// None is the index of no span.
+const None = -1
+
+// Bounds of what Load tries and of the times it computes with.
+const (
+	maxOrphans = 64 // with more spans whose parent is missing, none is adopted
+	maxOffset  = time.Duration(1) << 60
+	keptIndex  = 1024 // an index of IDs of this size is reused for smaller traces
+)
+
+// Tree holds the spans of one trace as a forest. Spans are named by their index
+// in the trace, times are offsets from Origin, after the repair of clock skew.
+//
+// The zero value is ready for Load. A Tree reuses its memory from one Load to
+// the next, so a stream of traces is read with one Tree. Slices that it returns
+// are valid until the next Load. A Tree is not safe for concurrent use.
+type Tree struct {
+	trace      *Trace
+	origin     time.Time
+	duration   time.Duration
+	root       int
+	nodes      []node
+	kids       []int // the children of all spans, one list after another
+	order      []int
+	roots      []int
+	missing    []int
+	duplicates []int
+
+	index map[string]int // by span ID
+	peak  int            // of the index's size
+	marks []int
+	stack []int
+	walk  pathWalk
+	play  replay
+}
+
+// node is the place of a span.
+type node struct {
+	parent       int
+	first, kids  int // its children are kids[first : first+kids] of the Tree
+	depth        int
+	hop          int
+	start, end   time.Duration
+	shift        time.Duration // by which the repair of clock skew moved it
+	async        bool
+	duplicate    bool
+	cut          bool // its parent descends from it
+	parentAbsent bool
+}
+
+// NewTree returns the tree of a trace.
+func NewTree(tr *Trace) *Tree {
+	t := &Tree{}
+	t.Load(tr)
+	return t
+}
+
+// Load replaces the tree by that of another trace. It takes n log n time in the
+// number of spans. The result does not depend on the order of the spans, except
+// where two of them are equal in ID, times, service and operation.
+//
+//   - Of several spans with the same ID the first to start is kept, then the
+//     longest. The others are Duplicates.
+//   - A span whose parent is not in the trace is adopted by the shortest span that
+//     was running all the while and does not descend from it. Traces that miss the
+//     parents of more than 64 spans are too damaged for that.
+//   - A cycle of parents is cut above its first span.
+//   - A span of another service, or a server's span, that lies outside its parent
+//     was measured by another clock: it is moved, with its descendants, as by
+//     Jaeger's clock skew adjuster. See skew.
+func (t *Tree) Load(tr *Trace) {
+	t.trace, t.root, t.duration, t.origin = tr, None, 0, time.Time{}
+	t.nodes, t.order, t.roots, t.missing, t.duplicates = t.nodes[:0], t.order[:0], t.roots[:0], t.missing[:0], t.duplicates[:0]
+	if len(tr.Spans) == 0 {
+		return
+	}
+	t.setTimes()
+	t.identify()
+	t.cutCycles()
+	t.chooseRoot()
+	t.adopt()
+	t.gatherChildren()
+	t.settle()
+}
+
+// setTimes sets the times of the spans as they were recorded.
+func (t *Tree) setTimes() {
+	spans := t.trace.Spans
+	t.origin = spans[0].Start
+	for i := range spans {
+		if spans[i].Start.Before(t.origin) {
+			t.origin = spans[i].Start
+		}
+	}
+	for i := range spans {
+		from := min(spans[i].Start.Sub(t.origin), maxOffset)
+		t.nodes = append(t.nodes, node{parent: None, hop: i, start: from, end: from + min(max(spans[i].Duration, 0), maxOffset)})
+	}
+}
+
+// identify leaves out duplicates and finds each span's parent.
+func (t *Tree) identify() {
+	spans := t.trace.Spans
+	// Clearing a map takes time in its largest size: one large trace must not
+	// slow down all that follow.
+	if t.index == nil || t.peak > keptIndex && len(spans) < t.peak/8 {
+		t.index, t.peak = make(map[string]int, len(spans)), 0
+	}
+	clear(t.index)
+	t.peak = max(t.peak, len(spans))
+	for i := range spans {
+		id := spans[i].ID
+		if id == "" {
+			continue
+		}
+		first, taken := t.index[id]
+		switch {
+		case !taken:
+			t.index[id] = i
+		case t.earlier(i, first) < 0:
+			t.index[id] = i
+			t.nodes[first].duplicate = true
+		default:
+			t.nodes[i].duplicate = true
+		}
+	}
+	for i := range spans {
+		n, parent := &t.nodes[i], spans[i].Parent
+		switch {
+		case n.duplicate:
+			t.duplicates = append(t.duplicates, i)
+		case parent == "" || parent == spans[i].ID:
+		default:
+			if p, ok := t.index[parent]; ok {
+				n.parent = p
+			} else {
+				n.parentAbsent = true
+			}
+		}
+	}
+	slices.SortFunc(t.duplicates, t.earlier)
+}
+
+// earlier orders spans by their start, the longer first.
+func (t *Tree) earlier(a, b int) int {
+	x, y := &t.nodes[a], &t.nodes[b]
+	if c := cmp.Or(cmp.Compare(x.start, y.start), cmp.Compare(y.end, x.end)); c != 0 {
+		return c
+	}
+	return t.compareNames(a, b)
+}
+
+// compareNames orders spans that have the same times.
+func (t *Tree) compareNames(a, b int) int {
+	r, s := &t.trace.Spans[a], &t.trace.Spans[b]
+	return cmp.Or(strings.Compare(r.ID, s.ID), strings.Compare(r.Service, s.Service), strings.Compare(r.Operation, s.Operation),
+		strings.Compare(string(r.Kind), string(s.Kind)), strings.Compare(r.Parent, s.Parent), cmp.Compare(a, b))
+}
+
+// cutCycles detaches the first span of every cycle from its parent. Each span is
+// visited twice at most.
+func (t *Tree) cutCycles() {
+	t.marks = grow(t.marks, len(t.nodes), None)
+	for i := range t.nodes {
+		p := i
+		for p != None && t.marks[p] == None {
+			t.marks[p] = i
+			p = t.nodes[p].parent
+		}
+		if p == None || t.marks[p] != i {
+			continue // the walk came to an end or to an earlier one
+		}
+		first := p
+		for q := t.nodes[p].parent; q != p; q = t.nodes[q].parent {
+			if t.earlier(q, first) < 0 {
+				first = q
+			}
+		}
+		t.nodes[first].parent, t.nodes[first].cut = None, true
+	}
+}
+
+// chooseRoot finds the request's topmost span: one without a parent before one
+// whose parent is missing, then the first to start, then the longest.
+func (t *Tree) chooseRoot() {
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		if n.parent != None || n.duplicate || n.cut {
+			continue
+		}
+		if t.root == None || t.tops(i, t.root) < 0 {
+			t.root = i
+		}
+	}
+	for i := range t.nodes {
+		if t.nodes[i].parentAbsent && i != t.root {
+			t.missing = append(t.missing, i)
+		}
+	}
+	slices.SortFunc(t.missing, t.earlier)
+}
+
+// tops orders spans without a parent in the trace.
+func (t *Tree) tops(a, b int) int {
+	if x, y := t.nodes[a].parentAbsent, t.nodes[b].parentAbsent; x != y {
+		if y {
+			return -1
+		}
+		return 1
+	}
+	return t.earlier(a, b)
+}
+
+// adopt finds a parent for spans whose own is missing.
+func (t *Tree) adopt() {
+	if len(t.missing) == 0 || len(t.missing) > maxOrphans {
+		return
+	}
+	t.findTops()
+	for _, o := range t.missing {
+		best, n := None, &t.nodes[o]
+		for i := range t.nodes {
+			m := &t.nodes[i]
+			if m.start > n.start || m.end < n.end || i == o || m.duplicate || best != None && !t.shorter(i, best) {
+				continue
+			}
+			if t.top(i) != o {
+				best = i
+			}
+		}
+		if best != None {
+			n.parent, t.marks[o] = best, t.top(best)
+		}
+	}
+}
+
+func (t *Tree) shorter(a, b int) bool {
+	x, y := &t.nodes[a], &t.nodes[b]
+	return cmp.Or(cmp.Compare(x.end-x.start, y.end-y.start), cmp.Compare(y.start, x.start), t.compareNames(a, b)) < 0
+}
+
+// findTops sets the marks of all spans to their topmost ancestors.
+func (t *Tree) findTops() {
+	t.marks = grow(t.marks, len(t.nodes), None)
+	for i := range t.nodes {
+		top := i
+		for t.marks[top] == None && t.nodes[top].parent != None {
+			top = t.nodes[top].parent
+		}
+		if t.marks[top] != None {
+			top = t.marks[top]
+		}
+		for j := i; j != None && t.marks[j] == None; j = t.nodes[j].parent {
+			t.marks[j] = top
+		}
+	}
+}
+
+// top returns the topmost ancestor of a span while adoptions go on: a topmost
+// span that was adopted is marked with its adopter's.
+func (t *Tree) top(i int) int {
+	for t.marks[i] != i {
+		t.marks[i] = t.marks[t.marks[i]]
+		i = t.marks[i]
+	}
+	return i
+}
+
+// gatherChildren makes lists of children and of roots.
+func (t *Tree) gatherChildren() {
+	t.kids = grow(t.kids, len(t.nodes), 0)
+	for i := range t.nodes {
+		switch n := &t.nodes[i]; {
+		case n.parent != None:
+			t.nodes[n.parent].kids++
+		case !n.duplicate && i != t.root:
+			t.roots = append(t.roots, i)
+		}
+	}
+	slices.SortFunc(t.roots, t.tops)
+	if t.root != None {
+		t.roots = slices.Insert(t.roots, 0, t.root)
+	}
+	next := 0
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		n.first = next
+		next += n.kids
+		n.kids = 0
+	}
+	for i := range t.nodes {
+		if p := t.nodes[i].parent; p != None {
+			n := &t.nodes[p]
+			t.kids[n.first+n.kids] = i
+			n.kids++
+		}
+	}
+}
+
+// grow returns a slice of n values.
+func grow(s []int, n, value int) []int {
+	s = slices.Grow(s[:0], n)[:n]
+	for i := range s {
+		s[i] = value
+	}
+	return s
+}
