@@ -15,6 +15,7 @@ import (
 	"github.com/tenhop/tenhop/dashboards"
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/stack"
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
 // partConsole is the part of `tenhop stack` that is not the stack's.
@@ -48,9 +49,9 @@ func (f *stackFlags) serveConsole(l net.Listener, endpoints map[string]string, c
 		shown = os.DirFS(f.dashboards)
 	}
 	c, err := console.New(console.Config{
-		Prometheus: cmp.Or(f.prometheus, endpoints[stack.EndpointPrometheus]),
-		Jaeger:     cmp.Or(f.jaeger, endpoints[stack.EndpointJaeger]),
-		Loki:       cmp.Or(f.loki, endpoints[stack.EndpointLoki]),
+		Prometheus: cmp.Or(f.prometheus, endpoints[endpoint.Prometheus]),
+		Jaeger:     cmp.Or(f.jaeger, endpoints[endpoint.Jaeger]),
+		Loki:       cmp.Or(f.loki, endpoints[endpoint.Loki]),
 		Dashboards: shown,
 		Token:      os.Getenv("TENHOP_CHAOS_TOKEN"),
 		Storefront: func() (console.Storefront, error) { return storefront(f.dir) },
