@@ -78,13 +78,14 @@ func loadTarget(cfg *load.Config, dir string) error {
 	return nil
 }
 
-// readState returns what `tenhop up` or `tenhop stack` runs in dir.
+// readState returns the state of what `tenhop up` or `tenhop stack` runs in dir.
 func readState(dir string) (supervisor.State, error) {
 	d, err := supervisor.In(dir)
 	if err != nil {
 		return supervisor.State{}, err
 	}
-	return d.Read()
+	state, err := d.Read()
+	return state, advise(err)
 }
 
 func writeLoad(w io.Writer, s load.Summary) error {

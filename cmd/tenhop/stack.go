@@ -172,14 +172,14 @@ func prepare(cfg stack.Config) error {
 // runStack runs the parts until the command's context ends. The directory is
 // taken before anything starts, so that a second stack changes nothing here.
 func runStack(cmd *cobra.Command, cfg stack.Config, f stackFlags, parts []string) (err error) {
-	sockets, err := supervisor.Inherited()
+	inherited, err := supervisor.Inherited()
 	if err != nil {
 		return err
 	}
-	admin, page := sockets[socketAdmin], sockets[socketConsole]
-	delete(sockets, socketAdmin)
-	delete(sockets, socketConsole)
-	cfg.Listeners = sockets
+	admin, page := inherited.Listeners[socketAdmin], inherited.Listeners[socketConsole]
+	delete(inherited.Listeners, socketAdmin)
+	delete(inherited.Listeners, socketConsole)
+	cfg.Listeners, cfg.PacketConns = inherited.Listeners, inherited.PacketConns
 	starts := len(parts) == 0 || len(cfg.Parts) > 0 // a console alone looks at what others serve
 	var hold *supervisor.Hold
 	if starts && admin == nil { // else the supervisor holds it
