@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -15,9 +16,16 @@ func advise(err error) error {
 	var held *supervisor.HeldError
 	var dir *supervisor.DirError
 	var config *supervisor.ConfigError
+	var inUse *app.AddressInUseError
 	switch {
 	case errors.As(err, &config):
 		return &usageError{fmt.Errorf("--%s %s: %s", strings.ToLower(config.Field), config.Value, config.Reason)}
+	case errors.As(err, &inUse):
+		return fmt.Errorf("--listen %s=%s: another program listens there; end it, or name another port", inUse.Endpoint, inUse.Address)
+	case errors.Is(err, app.ErrNoStorefront):
+		return fmt.Errorf("%w; stop it with `tenhop down` and start `tenhop up`", err)
+	case errors.Is(err, app.ErrNotReady):
+		return fmt.Errorf("%w; see `tenhop status`", err)
 	case errors.As(err, &starting):
 		return fmt.Errorf("%w; try again in a moment", err)
 	case errors.Is(err, supervisor.ErrNotRunning):

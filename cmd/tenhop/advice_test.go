@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -22,6 +23,8 @@ func TestAdvice(t *testing.T) {
 		{&supervisor.HeldError{Dir: "/tmp/.tenhop", PID: 7}, "stop it with `tenhop down`, or use another directory with --dir"},
 		{&supervisor.DirError{Dir: "/tmp/.tenhop", Err: fs.ErrPermission}, "permission denied; name a writable directory with --dir"},
 		{fmt.Errorf("read up.json: %w", supervisor.ErrDamaged), "`tenhop down` stops what runs and removes the file"},
+		{app.ErrNoStorefront, "the stack runs alone, without a storefront; stop it with `tenhop down` and start `tenhop up`"},
+		{app.ErrNotReady, "still starting; see `tenhop status`"},
 		{fs.ErrClosed, "file already closed"},
 	} {
 		got := advise(c.err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/load"
 	"github.com/tenhop/tenhop/supervisor"
 )
@@ -80,11 +81,7 @@ func loadTarget(cfg *load.Config, dir string) error {
 
 // readState returns the state of what `tenhop up` or `tenhop stack` runs in dir.
 func readState(dir string) (supervisor.State, error) {
-	d, err := supervisor.In(dir)
-	if err != nil {
-		return supervisor.State{}, err
-	}
-	state, err := d.Read()
+	state, err := app.ReadState(dir)
 	return state, advise(err)
 }
 
