@@ -6,7 +6,7 @@ import (
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
-// traceCollector exposes what the trace store holds.
+// traceCollector exports the statistics of the trace store as metrics.
 type traceCollector struct {
 	store    *tracestore.Store
 	spans    *prometheus.Desc
@@ -22,11 +22,11 @@ func newTraceCollector(store *tracestore.Store) *traceCollector {
 	return &traceCollector{
 		store:    store,
 		spans:    desc("tenhop_trace_store_spans", "Spans in the index."),
-		memory:   desc("tenhop_trace_store_index_bytes", "Memory that the index takes, estimated."),
+		memory:   desc("tenhop_trace_store_index_bytes", "Estimated memory of the index."),
 		disk:     desc("tenhop_trace_store_disk_bytes", "Size of the segment files."),
 		segments: desc("tenhop_trace_store_segments", "Segment files."),
-		dropped:  desc("tenhop_trace_store_dropped_segments_total", "Segments removed by age or size since the start."),
-		torn:     desc("tenhop_trace_store_torn_bytes_total", "Bytes cut off damaged segments at the start."),
+		dropped:  desc("tenhop_trace_store_dropped_segments_total", "Segments removed by age or size since the process started."),
+		torn:     desc("tenhop_trace_store_torn_bytes_total", "Bytes truncated from damaged segments when the store was opened."),
 	}
 }
 

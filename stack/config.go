@@ -10,103 +10,75 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// Part is one embedded stand-in.
+// Part names an embedded server or receiver.
 type Part string
 
 // The parts. OTLP and Jaeger share one trace store.
 const (
-	OTLP       Part = "otlp"       // receiver for traces and logs
-	Jaeger     Part = "jaeger"     // query API, and receiver for Jaeger's clients
-	Prometheus Part = "prometheus" // scrape, storage, rules, query API
+	OTLP       Part = "otlp"       // receiver of traces and logs
+	Jaeger     Part = "jaeger"     // query API, and receiver for Jaeger clients
+	Prometheus Part = "prometheus" // scraping, storage, rules, query API
 	Loki       Part = "loki"       // log queries
 	Kafka      Part = "kafka"      // broker
 	Redis      Part = "redis"      // Redis-protocol server
 )
 
-// Parts lists all parts in the order in which they start.
+// Parts returns all parts in the order in which they start.
 func Parts() []Part { return []Part{OTLP, Jaeger, Prometheus, Loki, Kafka, Redis} }
 
-// Names of the endpoints, as Endpoints, Config.Addresses and Config.Listeners
-// use them.
-const (
-	EndpointOTLPGRPC     = "otlp_grpc"
-	EndpointOTLPHTTP     = "otlp_http"
-	EndpointJaeger       = "jaeger"
-	EndpointJaegerThrift = "jaeger_thrift"
-	EndpointJaegerUDP    = "jaeger_udp"
-	EndpointPrometheus   = "prometheus"
-	EndpointLoki         = "loki"
-	EndpointKafka        = "kafka"
-	EndpointRedis        = "redis"
-)
-
-// Endpoints lists the names of all endpoints.
+// Endpoints returns the names of the endpoints that a Stack can serve.
 func Endpoints() []string {
-	return []string{
-		EndpointOTLPGRPC, EndpointOTLPHTTP, EndpointJaeger, EndpointJaegerThrift, EndpointJaegerUDP,
-		EndpointPrometheus, EndpointLoki, EndpointKafka, EndpointRedis,
+	var names []string
+	for _, p := range Parts() {
+		for _, e := range endpoint.OfPart(string(p)) {
+			names = append(names, e.Name)
+		}
 	}
+	return names
 }
 
-// defaultAddress is the port of the real program, on loopback; empty for an
-// unknown endpoint.
-func defaultAddress(endpoint string) string {
-	port := map[string]string{
-		EndpointOTLPGRPC:     "4317",
-		EndpointOTLPHTTP:     "4318",
-		EndpointJaeger:       "16686",
-		EndpointJaegerThrift: "14268",
-		EndpointJaegerUDP:    "6831",
-		EndpointPrometheus:   "9090",
-		EndpointLoki:         "3100",
-		EndpointKafka:        "9092",
-		EndpointRedis:        "6379",
-	}[endpoint]
-	if port == "" {
-		return ""
-	}
-	return net.JoinHostPort("127.0.0.1", port)
-}
-
-// Config says which parts to start, where they listen and what bounds them.
-// The zero value, with DataDir set, starts all of them on the ports of the
-// programs they stand for.
+// Config configures a Stack. With DataDir and LogsDir set, the zero value of
+// the other fields starts all parts on the ports of the programs they stand for.
 type Config struct {
-	Parts []Part // none means all
+	Parts []Part // all if empty
 
-	// Addresses overrides the default address of an endpoint, host:port; port
-	// 0 is any free one. A port that is taken is replaced by a free one, which
-	// Endpoints reports and Moved explains.
+	// Addresses overrides the default address, host:port, of an endpoint. Port 0
+	// chooses a free port. If the port is in use, the endpoint gets a free one,
+	// which Stack.Moved reports.
 	Addresses map[string]string
-	// Listeners are used as they are instead of an address. Start owns them.
-	Listeners map[string]net.Listener
+	// Listeners and PacketConns are open sockets to serve an endpoint on. Start
+	// takes ownership of them and closes them if it fails.
+	Listeners   map[string]net.Listener
+	PacketConns map[string]net.PacketConn // endpoint.JaegerUDP
 
-	DataDir     string // for traces, metrics and broker, one folder each; required
-	LogsDir     string // *.jsonl files for Loki; required for that part
-	TargetsFile string // scrape targets, JSON of Prometheus's file_sd; may appear later
+	DataDir     string // traces, metrics and Kafka records, in one folder each; required
+	LogsDir     string // *.jsonl files that Loki queries read; required by part Loki
+	TargetsFile string // scrape targets in Prometheus's file_sd format (JSON); need not exist yet
 	Rules       fs.FS  // *.yaml rule files; nil for none
 
 	ScrapeInterval     time.Duration // 2 s if zero
 	EvaluationInterval time.Duration // 2 s if zero
-	Retention          time.Duration // of traces, metrics and records; 24 h if zero
+	Retention          time.Duration // of traces, metrics and Kafka records; 24 h if zero
 
 	TraceMemoryBytes int64 // index of the trace store; 64 MiB if zero
 	TraceDiskBytes   int64 // 1 GiB if zero
 	MetricDiskBytes  int64 // 1 GiB if zero
 	LogMemoryBytes   int64 // index of the logs; 16 MiB if zero
 
-	WebhookURL *url.URL // takes alerts in Alertmanager's payload; nil for none
-	ConsoleURL *url.URL // where Jaeger's web paths lead; nil for nowhere
-	Topics     []string // created in the broker
+	WebhookURL *url.URL // receives alerts in Alertmanager's format; nil for none
+	ConsoleURL *url.URL // target of redirects from Jaeger's web paths; nil for no redirects
+	Topics     []string // Kafka topics to create
 
-	Collectors []prometheus.Collector // exported beside the stack's own metrics
+	Collectors []prometheus.Collector // registered beside the stack's own metrics
 
-	Logger *slog.Logger // slog.Default if nil
+	Logger *slog.Logger // slog.Default() if nil
 }
 
-// withDefaults returns a copy with every zero replaced, or what is wrong.
+// withDefaults returns a copy of c in which every zero value has its default.
 func (c Config) withDefaults() (Config, error) {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts()
@@ -117,7 +89,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	for name := range c.Addresses {
-		if defaultAddress(name) == "" {
+		if !slices.Contains(Endpoints(), name) {
 			return c, fmt.Errorf("endpoint %q is not known; the endpoints are %v", name, Endpoints())
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenhop/tenhop/stack"
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
 // jaegerBinary returns the real Jaeger v1.76.0, or skips the test loudly.
@@ -114,9 +115,9 @@ func startJaeger(t *testing.T) map[string]string {
 		}
 	}
 	return map[string]string{
-		stack.EndpointJaeger:       "http://" + at["query"],
-		stack.EndpointOTLPGRPC:     "http://" + at["grpc"],
-		stack.EndpointJaegerThrift: "http://" + at["thrift"] + "/api/traces",
+		endpoint.Jaeger:       "http://" + at["query"],
+		endpoint.OTLPGRPC:     "http://" + at["grpc"],
+		endpoint.JaegerThrift: "http://" + at["thrift"] + "/api/traces",
 	}
 }
 
@@ -130,15 +131,15 @@ func TestSameAnswersAsJaeger(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
 	for _, e := range []map[string]string{theirs, ours} {
 		for _, td := range contractBatches(now) {
-			sendGRPC(t, e[stack.EndpointOTLPGRPC], td)
+			sendGRPC(t, e[endpoint.OTLPGRPC], td)
 		}
-		sendThrift(t, e[stack.EndpointJaegerThrift], now)
-		eventually(t, e[stack.EndpointJaeger]+"/api/services", `"loyalty"`)
+		sendThrift(t, e[endpoint.JaegerThrift], now)
+		eventually(t, e[endpoint.Jaeger]+"/api/services", `"loyalty"`)
 	}
 	for _, call := range contractCalls(now) {
 		t.Run(call.name, func(t *testing.T) {
-			wantCode, wantBody := get(t, theirs[stack.EndpointJaeger]+call.path)
-			gotCode, gotBody := get(t, ours[stack.EndpointJaeger]+call.path)
+			wantCode, wantBody := get(t, theirs[endpoint.Jaeger]+call.path)
+			gotCode, gotBody := get(t, ours[endpoint.Jaeger]+call.path)
 			if gotCode != wantCode {
 				t.Fatalf("%s: status %d, Jaeger %d\nours: %s\nJaeger: %s", call.path, gotCode, wantCode, gotBody, wantBody)
 			}

@@ -3,43 +3,49 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"syscall"
+
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// endpoints opens the listeners and remembers where they are.
+// endpoints opens the sockets and records their addresses.
 type endpoints struct {
 	config Config
-	bound  map[string]string // host:port
-	moved  map[string]string // wanted host:port
+	bound  map[string]string // endpoint to host:port
+	moved  map[string]string // endpoint to the host:port that was in use
+	opened []io.Closer
 }
 
+// newEndpoints takes ownership of the sockets in c, whether a part uses them or not.
 func newEndpoints(c Config) *endpoints {
-	return &endpoints{config: c, bound: map[string]string{}, moved: map[string]string{}}
+	e := &endpoints{config: c, bound: map[string]string{}, moved: map[string]string{}}
+	for _, l := range c.Listeners {
+		e.opened = append(e.opened, l)
+	}
+	for _, conn := range c.PacketConns {
+		e.opened = append(e.opened, conn)
+	}
+	return e
 }
 
-func (e *endpoints) wanted(name string) string {
-	if a := e.config.Addresses[name]; a != "" {
-		return a
+// close closes every socket. Most of them are closed already, by their servers.
+func (e *endpoints) close() {
+	for _, c := range e.opened {
+		_ = c.Close()
 	}
-	return defaultAddress(name)
 }
 
 // listen opens a TCP endpoint.
 func (e *endpoints) listen(name string) (net.Listener, error) {
-	l := e.config.Listeners[name]
-	if l == nil {
-		address := e.wanted(name)
-		var err error
-		l, err = net.Listen("tcp", address)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			if l, err = net.Listen("tcp", freePort(address)); err == nil {
-				e.moved[name] = address
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("listen for %s: %w", name, err)
-		}
+	if l := e.config.Listeners[name]; l != nil {
+		e.bound[name] = l.Addr().String()
+		return l, nil
+	}
+	l, err := open(e, name, func(address string) (net.Listener, error) { return net.Listen("tcp", address) })
+	if err != nil {
+		return nil, err
 	}
 	e.bound[name] = l.Addr().String()
 	return l, nil
@@ -47,24 +53,43 @@ func (e *endpoints) listen(name string) (net.Listener, error) {
 
 // listenPacket opens a UDP endpoint.
 func (e *endpoints) listenPacket(name string) (net.PacketConn, error) {
-	address := e.wanted(name)
-	c, err := net.ListenPacket("udp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		if c, err = net.ListenPacket("udp", freePort(address)); err == nil {
-			e.moved[name] = address
-		}
+	if c := e.config.PacketConns[name]; c != nil {
+		e.bound[name] = c.LocalAddr().String()
+		return c, nil
 	}
+	c, err := open(e, name, func(address string) (net.PacketConn, error) { return net.ListenPacket("udp", address) })
 	if err != nil {
-		return nil, fmt.Errorf("listen for %s: %w", name, err)
+		return nil, err
 	}
 	e.bound[name] = c.LocalAddr().String()
 	return c, nil
 }
 
-func freePort(address string) string {
+// open listens on the configured address of an endpoint, or on its default one.
+// If the port is in use, it listens on a free one.
+func open[T io.Closer](e *endpoints, name string, listen func(address string) (T, error)) (T, error) {
+	address := e.config.Addresses[name]
+	if address == "" {
+		known, _ := endpoint.Named(name)
+		address = known.DefaultAddress()
+	}
+	c, err := listen(address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if c, err = listen(withPort(address, "0")); err == nil {
+			e.moved[name] = address
+		}
+	}
+	if err != nil {
+		return c, fmt.Errorf("listen for %s: %w", name, err)
+	}
+	e.opened = append(e.opened, c)
+	return c, nil
+}
+
+func withPort(address, port string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return address
 	}
-	return net.JoinHostPort(host, "0")
+	return net.JoinHostPort(host, port)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/tenhop/tenhop/stack/jaegerquery"
 )
 
-// sanitize makes spans fit to be stored, with the replacements that Jaeger
-// makes: a service without a name gets one that says so, and a span that ends
-// before it starts lasts a nanosecond.
+// sanitize makes the same replacements as Jaeger does before it stores spans: a
+// resource without a valid service.name gets a placeholder, and a span that ends
+// before it starts gets a duration of 1 ns.
 func sanitize(td ptrace.Traces) {
 	for _, rs := range td.ResourceSpans().All() {
 		attrs := rs.Resource().Attributes()
@@ -35,21 +35,22 @@ func sanitize(td ptrace.Traces) {
 	}
 }
 
-// leastDuration is what a span lasts that claims to end before it starts.
-const leastDuration = 1 // nanosecond
+// minDuration is the duration, in nanoseconds, of a span whose timestamps are in
+// the wrong order.
+const minDuration = 1
 
 func sanitizeDuration(span ptrace.Span) {
 	start, end := span.StartTimestamp(), span.EndTimestamp()
 	if start < end {
 		return
 	}
-	span.SetEndTimestamp(start + leastDuration)
+	span.SetEndTimestamp(start + minDuration)
 	jaegerquery.Warn(span, fmt.Sprintf(
 		"Negative duration detected, sanitizing end timestamp. Original end timestamp: %s, adjusted to: %s",
-		end.AsTime(), (start+leastDuration).AsTime()))
+		end.AsTime(), (start+minDuration).AsTime()))
 }
 
-// quiet drops what a library says below a warning.
+// quiet returns a logger that drops records below level WARN.
 func quiet(l *slog.Logger) *slog.Logger { return slog.New(warnings{l.Handler()}) }
 
 type warnings struct{ slog.Handler }

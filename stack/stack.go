@@ -1,17 +1,18 @@
-// Package stack is the telemetry and messaging stack of a distributed system
-// as one value in one process, without Docker: an OTLP and Jaeger receiver, a
-// bounded trace store behind Jaeger's query API, Prometheus, the part of Loki
-// that dashboards ask, a Kafka broker and a Redis-protocol server.
+// Package stack runs the telemetry and messaging stack of a distributed system
+// in one process, without Docker: OTLP and Jaeger receivers, a bounded trace
+// store behind Jaeger's query API, Prometheus, the part of Loki's query API that
+// dashboards use, a Kafka broker and a Redis-protocol server.
 //
 //	s, err := stack.Start(ctx, stack.Config{DataDir: ".tenhop/data", Parts: []stack.Part{stack.OTLP, stack.Jaeger}})
 //	if err != nil {
 //		return err
 //	}
 //	defer s.Close(ctx)
-//	fmt.Println(s.Endpoints()["jaeger"]) // http://127.0.0.1:16686
+//	fmt.Println(s.Endpoints()[endpoint.Jaeger]) // http://127.0.0.1:16686
 //
-// Every part speaks the protocol of the program it stands for, so the same
-// services, dashboards and tools run against either.
+// Each part speaks the protocol of the program it stands for, so that the same
+// services, dashboards and tools run against either. Package endpoint has the
+// names and the default ports.
 package stack
 
 import (
@@ -31,6 +32,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/tenhop/tenhop/stack/broker"
+	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/stack/logstore"
 	"github.com/tenhop/tenhop/stack/otelcol"
 	"github.com/tenhop/tenhop/stack/redis"
@@ -61,21 +63,31 @@ type closer struct {
 	stop func(context.Context) error
 }
 
-// Start starts the parts of c and returns when all of them serve. If one
-// cannot start, those before it are stopped again.
+// Start starts the parts of c and returns when all of them serve. If one of
+// them fails to start, Start stops the others and closes all sockets.
 func Start(ctx context.Context, c Config) (*Stack, error) {
-	c, err := c.withDefaults()
+	sockets := newEndpoints(c)
+	s, err := start(ctx, c, sockets)
 	if err != nil {
+		sockets.close()
 		return nil, fmt.Errorf("start stack: %w", err)
 	}
-	s := &Stack{config: c, log: c.Logger, endpoints: newEndpoints(c), registry: prometheus.NewRegistry()}
+	return s, nil
+}
+
+func start(ctx context.Context, c Config, sockets *endpoints) (*Stack, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{config: c, log: c.Logger, endpoints: sockets, registry: prometheus.NewRegistry()}
 	s.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	for _, other := range c.Collectors {
 		if err := s.registry.Register(other); err != nil {
-			return nil, fmt.Errorf("start stack: %w", err)
+			return nil, err
 		}
 	}
 	s.pipeline = otelcol.New(s.registry)
@@ -95,35 +107,29 @@ func Start(ctx context.Context, c Config) (*Stack, error) {
 			continue
 		}
 		if err := step.start(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("start stack: %w", err), s.Close(ctx))
+			return nil, errors.Join(err, s.Close(ctx))
 		}
 	}
 	return s, nil
 }
 
-// Endpoints returns where the parts are: URLs for what speaks HTTP or gRPC,
-// host:port for Kafka, Redis and UDP.
+// Endpoints returns the announced address of each endpoint: a URL, or host:port
+// for Kafka, Redis and UDP.
 func (s *Stack) Endpoints() map[string]string {
 	out := map[string]string{}
 	for name, address := range s.endpoints.bound {
-		switch name {
-		case EndpointKafka, EndpointRedis, EndpointJaegerUDP:
-			out[name] = address
-		case EndpointJaegerThrift:
-			out[name] = "http://" + address + "/api/traces"
-		default:
-			out[name] = "http://" + address
-		}
+		e, _ := endpoint.Named(name)
+		out[name] = e.Announced(address)
 	}
 	return out
 }
 
-// Moved returns the endpoints whose address was taken, with the address that
-// was wanted. Endpoints has the one they got.
+// Moved returns the endpoints whose address was in use, with that address.
+// Endpoints has the address that they got instead.
 func (s *Stack) Moved() map[string]string { return maps.Clone(s.endpoints.moved) }
 
-// Close stops the parts in reverse order and writes what they hold. Requests in
-// flight may finish until ctx ends. It is safe to call more than once.
+// Close stops the parts in reverse order and flushes them to disk. Requests in
+// flight may finish until ctx ends. It is safe to call Close more than once.
 func (s *Stack) Close(ctx context.Context) error {
 	s.once.Do(func() {
 		var errs []error
@@ -132,18 +138,19 @@ func (s *Stack) Close(ctx context.Context) error {
 				errs = append(errs, fmt.Errorf("stop %s: %w", c.name, err))
 			}
 		}
+		s.endpoints.close()
 		s.serving.Wait()
 		s.closed = errors.Join(errs...)
 	})
 	return s.closed
 }
 
-// onClose registers what Close calls.
+// onClose registers a function that Close calls.
 func (s *Stack) onClose(name string, stop func(context.Context) error) {
 	s.closers = append(s.closers, closer{name, stop})
 }
 
-// serve runs a server until it is closed and logs what else ended it.
+// serve runs a server in a goroutine and logs its error, if it returns one.
 func (s *Stack) serve(name string, run func() error) {
 	s.serving.Go(func() {
 		if err := run(); err != nil {
@@ -172,7 +179,7 @@ func (s *Stack) serveHTTP(name string, l net.Listener, h http.Handler) {
 func (s *Stack) dir(name string) string { return filepath.Join(s.config.DataDir, name) }
 
 func (s *Stack) startKafka(ctx context.Context) error {
-	l, err := s.endpoints.listen(EndpointKafka)
+	l, err := s.endpoints.listen(endpoint.Kafka)
 	if err != nil {
 		return err
 	}
@@ -188,7 +195,7 @@ func (s *Stack) startKafka(ctx context.Context) error {
 }
 
 func (s *Stack) startRedis(context.Context) error {
-	l, err := s.endpoints.listen(EndpointRedis)
+	l, err := s.endpoints.listen(endpoint.Redis)
 	if err != nil {
 		return err
 	}

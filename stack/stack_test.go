@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"google.golang.org/grpc/encoding/gzip"
 
 	"github.com/tenhop/tenhop/stack"
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
 const patience = 20 * time.Second
@@ -125,13 +127,13 @@ func eventually(t *testing.T, u, want string) {
 func TestTracesFromBothTransportsAnswerBothAPIs(t *testing.T) {
 	s := start(t, stack.Config{Parts: []stack.Part{stack.OTLP, stack.Jaeger}})
 	e := s.Endpoints()
-	sendGRPC(t, e[stack.EndpointOTLPGRPC], traceOf(1, "gateway", "POST /checkout"))
+	sendGRPC(t, e[endpoint.OTLPGRPC], traceOf(1, "gateway", "POST /checkout"))
 
 	body, err := ptraceotlp.NewExportRequestFromTraces(traceOf(2, "payment", "Charge")).MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(e[stack.EndpointOTLPHTTP]+"/v1/traces", "application/json", bytes.NewReader(body))
+	resp, err := http.Post(e[endpoint.OTLPHTTP]+"/v1/traces", "application/json", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,16 +142,16 @@ func TestTracesFromBothTransportsAnswerBothAPIs(t *testing.T) {
 		t.Fatal(resp.Status)
 	}
 
-	if code, got := get(t, e[stack.EndpointJaeger]+"/api/v3/services"); code != 200 || got != `{"services":["gateway","payment"]}`+"\n" {
+	if code, got := get(t, e[endpoint.Jaeger]+"/api/v3/services"); code != 200 || got != `{"services":["gateway","payment"]}`+"\n" {
 		t.Errorf("services: %d %s", code, got)
 	}
-	if code, got := get(t, e[stack.EndpointJaeger]+"/api/v3/traces/1"); code != 200 || !strings.Contains(got, `"traceId":"00000000000000000000000000000001"`) {
+	if code, got := get(t, e[endpoint.Jaeger]+"/api/v3/traces/1"); code != 200 || !strings.Contains(got, `"traceId":"00000000000000000000000000000001"`) {
 		t.Errorf("v3 trace: %d %s", code, got)
 	}
-	if code, got := get(t, e[stack.EndpointJaeger]+"/api/traces?service=payment"); code != 200 || !strings.Contains(got, `"operationName":"Charge"`) {
+	if code, got := get(t, e[endpoint.Jaeger]+"/api/traces?service=payment"); code != 200 || !strings.Contains(got, `"operationName":"Charge"`) {
 		t.Errorf("search: %d %s", code, got)
 	}
-	if code, _ := get(t, e[stack.EndpointJaeger]+"/api/traces/ff"); code != 404 {
+	if code, _ := get(t, e[endpoint.Jaeger]+"/api/traces/ff"); code != 404 {
 		t.Errorf("unknown trace: %d", code)
 	}
 }
@@ -160,22 +162,22 @@ func TestTracesAndMetricsSurviveRestart(t *testing.T) {
 		DataDir: t.TempDir(), ScrapeInterval: 100 * time.Millisecond,
 	}
 	first := start(t, c)
-	sendGRPC(t, first.Endpoints()[stack.EndpointOTLPGRPC], traceOf(7, "order", "Place"))
+	sendGRPC(t, first.Endpoints()[endpoint.OTLPGRPC], traceOf(7, "order", "Place"))
 	query := "/api/v1/query?query=" + url.QueryEscape(`max_over_time(otelcol_receiver_accepted_spans{transport="grpc"}[1h])`)
-	eventually(t, first.Endpoints()[stack.EndpointPrometheus]+query, `,"1"]`)
+	eventually(t, first.Endpoints()[endpoint.Prometheus]+query, `,"1"]`)
 	stop(t, first)
 
 	second := start(t, c)
-	if code, got := get(t, second.Endpoints()[stack.EndpointJaeger]+"/api/traces/7"); code != 200 || !strings.Contains(got, `"Place"`) {
+	if code, got := get(t, second.Endpoints()[endpoint.Jaeger]+"/api/traces/7"); code != 200 || !strings.Contains(got, `"Place"`) {
 		t.Errorf("trace after restart: %d %s", code, got)
 	}
-	eventually(t, second.Endpoints()[stack.EndpointPrometheus]+query, `,"1"]`)
+	eventually(t, second.Endpoints()[endpoint.Prometheus]+query, `,"1"]`)
 }
 
 func TestScrapesTargetsThatAppearLater(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "targets.json")
 	s := start(t, stack.Config{Parts: []stack.Part{stack.Prometheus}, TargetsFile: file, ScrapeInterval: 100 * time.Millisecond})
-	prom := s.Endpoints()[stack.EndpointPrometheus]
+	prom := s.Endpoints()[endpoint.Prometheus]
 	targets, err := json.Marshal([]map[string]any{{
 		"targets": []string{strings.TrimPrefix(prom, "http://")},
 		"labels":  map[string]string{"job": "payment", "instance": "payment-1"},
@@ -192,9 +194,9 @@ func TestScrapesTargetsThatAppearLater(t *testing.T) {
 func TestBrokerAndRedisServe(t *testing.T) {
 	c := stack.Config{Parts: []stack.Part{stack.Kafka, stack.Redis}, DataDir: t.TempDir(), Topics: []string{"orders.placed"}}
 	first := start(t, c)
-	produce(t, first.Endpoints()[stack.EndpointKafka])
+	produce(t, first.Endpoints()[endpoint.Kafka])
 
-	client := redis.NewClient(&redis.Options{Addr: first.Endpoints()[stack.EndpointRedis]})
+	client := redis.NewClient(&redis.Options{Addr: first.Endpoints()[endpoint.Redis]})
 	defer client.Close()
 	if err := client.Set(t.Context(), "cart", "3", 30*time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
@@ -209,7 +211,7 @@ func TestBrokerAndRedisServe(t *testing.T) {
 	stop(t, first)
 
 	second := start(t, c)
-	consumer, err := kgo.NewClient(kgo.SeedBrokers(second.Endpoints()[stack.EndpointKafka]), kgo.ConsumeTopics("orders.placed"))
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(second.Endpoints()[endpoint.Kafka]), kgo.ConsumeTopics("orders.placed"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,19 +242,19 @@ func produce(t *testing.T, broker string) {
 
 func TestTakenPortIsReplacedAndSaid(t *testing.T) {
 	first := start(t, stack.Config{Parts: []stack.Part{stack.Redis}})
-	taken := first.Endpoints()[stack.EndpointRedis]
+	taken := first.Endpoints()[endpoint.Redis]
 	second, err := stack.Start(t.Context(), stack.Config{
 		Parts: []stack.Part{stack.Redis}, DataDir: t.TempDir(),
-		Addresses: map[string]string{stack.EndpointRedis: taken},
+		Addresses: map[string]string{endpoint.Redis: taken},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop(t, second)
-	if got := second.Moved()[stack.EndpointRedis]; got != taken {
+	if got := second.Moved()[endpoint.Redis]; got != taken {
 		t.Errorf("moved from %q, want %q", got, taken)
 	}
-	if second.Endpoints()[stack.EndpointRedis] == taken {
+	if second.Endpoints()[endpoint.Redis] == taken {
 		t.Error("both listen on the same port")
 	}
 }
@@ -281,7 +283,7 @@ func ExampleStart() {
 	s, err := stack.Start(ctx, stack.Config{
 		DataDir:   dir,
 		Parts:     []stack.Part{stack.Redis},
-		Addresses: map[string]string{stack.EndpointRedis: "127.0.0.1:0"},
+		Addresses: map[string]string{endpoint.Redis: "127.0.0.1:0"},
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -298,7 +300,7 @@ func TestLogsOverOTLPAreFoundByTrace(t *testing.T) {
 	s := start(t, stack.Config{Parts: []stack.Part{stack.OTLP, stack.Loki}})
 	body := `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"payment"}}]},"scopeLogs":[{"logRecords":[` +
 		fmt.Sprintf(`{"timeUnixNano":"%d","severityText":"ERROR","body":{"stringValue":"card declined"},"traceId":"0102030405060708090a0b0c0d0e0f10"}`, time.Now().UnixNano()) + `]}]}]}`
-	resp, err := http.Post(s.Endpoints()[stack.EndpointOTLPHTTP]+"/v1/logs", "application/json", strings.NewReader(body))
+	resp, err := http.Post(s.Endpoints()[endpoint.OTLPHTTP]+"/v1/logs", "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +309,7 @@ func TestLogsOverOTLPAreFoundByTrace(t *testing.T) {
 		t.Fatal(resp.Status)
 	}
 	query := url.QueryEscape(`{service_name="payment"} | json | trace_id="0102030405060708090a0b0c0d0e0f10"`)
-	eventually(t, s.Endpoints()[stack.EndpointLoki]+"/loki/api/v1/query_range?query="+query, "card declined")
+	eventually(t, s.Endpoints()[endpoint.Loki]+"/loki/api/v1/query_range?query="+query, "card declined")
 }
 
 // A part that cannot start takes those before it down with it.
@@ -317,11 +319,11 @@ func TestFailedStartLeavesNothingRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	probe := start(t, stack.Config{Parts: []stack.Part{stack.Redis}})
-	address := probe.Endpoints()[stack.EndpointRedis]
+	address := probe.Endpoints()[endpoint.Redis]
 	stop(t, probe)
 	_, err := stack.Start(t.Context(), stack.Config{
 		Parts: []stack.Part{stack.Kafka, stack.Redis}, DataDir: file,
-		Addresses: map[string]string{stack.EndpointRedis: address, stack.EndpointKafka: "127.0.0.1:0"},
+		Addresses: map[string]string{endpoint.Redis: address, endpoint.Kafka: "127.0.0.1:0"},
 	})
 	if err == nil {
 		t.Fatal("started on a file as data directory")
@@ -331,6 +333,68 @@ func TestFailedStartLeavesNothingRunning(t *testing.T) {
 		t.Fatal("the port is still taken:", err)
 	}
 	l.Close()
+}
+
+// Start owns the sockets it is given, those of parts that it never reached included.
+func TestFailedStartClosesAllSockets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		why    string
+		config stack.Config
+	}{
+		{"the first part fails", stack.Config{Parts: []stack.Part{stack.Jaeger, stack.Kafka, stack.Redis}, DataDir: file}},
+		{"a part in the middle fails", stack.Config{Parts: []stack.Part{stack.Kafka, stack.Redis}, DataDir: file}},
+		{"the configuration is wrong", stack.Config{}},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			c.config.Listeners = map[string]net.Listener{}
+			for _, name := range []string{endpoint.Jaeger, endpoint.JaegerThrift, endpoint.Kafka, endpoint.Redis} {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.config.Listeners[name] = l
+			}
+			udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.config.PacketConns = map[string]net.PacketConn{endpoint.JaegerUDP: udp}
+			if _, err := stack.Start(t.Context(), c.config); err == nil {
+				t.Fatal("the stack started")
+			}
+			for name, l := range c.config.Listeners {
+				if again, err := net.Listen("tcp", l.Addr().String()); err != nil {
+					t.Errorf("%s is still open: %v", name, err)
+				} else {
+					again.Close()
+				}
+			}
+			if again, err := net.ListenPacket("udp", udp.LocalAddr().String()); err != nil {
+				t.Errorf("%s is still open: %v", endpoint.JaegerUDP, err)
+			} else {
+				again.Close()
+			}
+		})
+	}
+}
+
+// The table of endpoints and the list of parts are two lists of one thing.
+func TestEveryEndpointBelongsToAPart(t *testing.T) {
+	for _, e := range endpoint.All() {
+		ofStack := e.Part != "" && e.Name != endpoint.Console
+		if slices.Contains(stack.Parts(), stack.Part(e.Part)) != ofStack {
+			t.Errorf("endpoint %s: part %q", e.Name, e.Part)
+		}
+	}
+	for _, p := range stack.Parts() {
+		if len(endpoint.OfPart(string(p))) == 0 {
+			t.Errorf("part %s has no endpoint", p)
+		}
+	}
 }
 
 func TestMain(m *testing.M) {

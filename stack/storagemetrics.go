@@ -12,8 +12,8 @@ import (
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
-// measuredStore counts what the query API asks of the trace store under
-// Jaeger's own names (tracestoremetrics in Jaeger v1.76.0).
+// measuredStore records the query API's calls of the trace store in Jaeger's
+// own metrics (tracestoremetrics in Jaeger v1.76.0).
 type measuredStore struct {
 	*tracestore.Store
 	requests  *prometheus.CounterVec
@@ -28,10 +28,10 @@ func newMeasuredStore(store *tracestore.Store, reg prometheus.Registerer) *measu
 			Name: "jaeger_storage_requests_total", Help: "Calls of the trace store by the query API.",
 		}, []string{"operation", "result"}),
 		responses: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "jaeger_storage_responses_total", Help: "Traces and dependencies that the trace store answered with.",
+			Name: "jaeger_storage_responses_total", Help: "Traces and dependencies that the trace store returned.",
 		}, []string{"operation"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "jaeger_storage_latency_seconds", Help: "Duration of the trace store's answers.",
+			Name: "jaeger_storage_latency_seconds", Help: "Duration of calls of the trace store.",
 			Buckets: []float64{.001, .005, .01, .05, .1, .5, 1, 5},
 		}, []string{"operation", "result"}),
 	}

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/stack/jaegerquery"
 	"github.com/tenhop/tenhop/stack/jaegerreceiver"
 	"github.com/tenhop/tenhop/stack/logstore"
@@ -18,7 +19,7 @@ import (
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
-// selfJob is the job label of this process among the scrape targets.
+// selfJob is the job label of the stack's own metrics.
 const selfJob = "tenhop-stack"
 
 const expireEvery = 30 * time.Second
@@ -55,10 +56,11 @@ func (s *Stack) startTraces(context.Context) error {
 	return nil
 }
 
-// waitingRequests bounds the requests of a signal that wait for the disk.
+// waitingRequests is the maximum number of export requests per signal that wait
+// for the disk.
 const waitingRequests = 64
 
-// storeTraces is the end of the pipeline of both receivers.
+// storeTraces sanitizes and stores the spans of both receivers.
 func (s *Stack) storeTraces(_ context.Context, td ptrace.Traces) error {
 	return s.traceExport.Export(td.SpanCount(), func() error {
 		sanitize(td)
@@ -67,7 +69,7 @@ func (s *Stack) storeTraces(_ context.Context, td ptrace.Traces) error {
 }
 
 func (s *Stack) startJaeger(context.Context) error {
-	l, err := s.endpoints.listen(EndpointJaeger)
+	l, err := s.endpoints.listen(endpoint.Jaeger)
 	if err != nil {
 		return err
 	}
@@ -75,19 +77,19 @@ func (s *Stack) startJaeger(context.Context) error {
 	if s.config.ConsoleURL != nil {
 		opts = append(opts, jaegerquery.WithUI(s.config.ConsoleURL))
 	}
-	s.serveHTTP(EndpointJaeger, l, jaegerquery.Handler(newMeasuredStore(s.traces, s.registry), opts...))
+	s.serveHTTP(endpoint.Jaeger, l, jaegerquery.Handler(newMeasuredStore(s.traces, s.registry), opts...))
 
-	thrift, err := s.endpoints.listen(EndpointJaegerThrift)
+	thrift, err := s.endpoints.listen(endpoint.JaegerThrift)
 	if err != nil {
 		return err
 	}
-	udp, err := s.endpoints.listenPacket(EndpointJaegerUDP)
+	udp, err := s.endpoints.listenPacket(endpoint.JaegerUDP)
 	if err != nil {
-		return errors.Join(err, thrift.Close())
+		return err
 	}
 	r := jaegerreceiver.New(s.storeTraces, s.pipeline, jaegerreceiver.WithLogger(s.log.With("part", Jaeger)))
-	s.serve(EndpointJaegerThrift, func() error { return r.ServeHTTP(thrift) })
-	s.serve(EndpointJaegerUDP, func() error { return r.ServeUDP(udp) })
+	s.serve(endpoint.JaegerThrift, func() error { return r.ServeHTTP(thrift) })
+	s.serve(endpoint.JaegerUDP, func() error { return r.ServeUDP(udp) })
 	s.onClose("jaeger receiver", func(ctx context.Context) error {
 		return errors.Join(r.Close(ctx), udp.Close())
 	})
@@ -95,27 +97,27 @@ func (s *Stack) startJaeger(context.Context) error {
 }
 
 func (s *Stack) startOTLP(context.Context) error {
-	viaGRPC, err := s.endpoints.listen(EndpointOTLPGRPC)
+	viaGRPC, err := s.endpoints.listen(endpoint.OTLPGRPC)
 	if err != nil {
 		return err
 	}
-	viaHTTP, err := s.endpoints.listen(EndpointOTLPHTTP)
+	viaHTTP, err := s.endpoints.listen(endpoint.OTLPHTTP)
 	if err != nil {
-		return errors.Join(err, viaGRPC.Close())
+		return err
 	}
 	consumer := otlpreceiver.Consumer{Traces: s.storeTraces}
 	if s.logs != nil {
 		consumer.Logs = s.storeLogs
 	}
 	r := otlpreceiver.New(consumer, s.pipeline)
-	s.serve(EndpointOTLPGRPC, func() error { return r.ServeGRPC(viaGRPC) })
-	s.serve(EndpointOTLPHTTP, func() error { return r.ServeHTTP(viaHTTP) })
+	s.serve(endpoint.OTLPGRPC, func() error { return r.ServeGRPC(viaGRPC) })
+	s.serve(endpoint.OTLPHTTP, func() error { return r.ServeHTTP(viaHTTP) })
 	s.onClose("otlp receiver", r.Close)
 	return nil
 }
 
 func (s *Stack) startPrometheus(context.Context) error {
-	l, err := s.endpoints.listen(EndpointPrometheus)
+	l, err := s.endpoints.listen(endpoint.Prometheus)
 	if err != nil {
 		return err
 	}
@@ -142,15 +144,15 @@ func (s *Stack) startPrometheus(context.Context) error {
 	}
 	p, err := promserver.Open(s.dir("metrics"), opts...)
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	s.onClose("prometheus", func(context.Context) error { return p.Close() })
-	s.serveHTTP(EndpointPrometheus, l, p.Handler())
+	s.serveHTTP(endpoint.Prometheus, l, p.Handler())
 	return nil
 }
 
 func (s *Stack) startLogs(context.Context) error {
-	l, err := s.endpoints.listen(EndpointLoki)
+	l, err := s.endpoints.listen(endpoint.Loki)
 	if err != nil {
 		return err
 	}
@@ -158,16 +160,16 @@ func (s *Stack) startLogs(context.Context) error {
 		logstore.WithMemoryBytes(s.config.LogMemoryBytes),
 		logstore.WithLogger(s.log.With("part", Loki)))
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	s.logs = store
 	s.logExport = s.pipeline.Logs("logstore", waitingRequests)
 	s.onClose("logs", func(context.Context) error { return store.Close() })
-	s.serveHTTP(EndpointLoki, l, lokiapi.Handler(store))
+	s.serveHTTP(endpoint.Loki, l, lokiapi.Handler(store))
 	return nil
 }
 
-// storeLogs is the end of the pipeline of logs.
+// storeLogs stores the log records of the OTLP receiver.
 func (s *Stack) storeLogs(_ context.Context, ld plog.Logs) error {
 	return s.logExport.Export(ld.LogRecordCount(), func() error { return s.logs.Append(ld) })
 }

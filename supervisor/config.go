@@ -10,82 +10,98 @@ import (
 
 	"github.com/tenhop/tenhop/load"
 	"github.com/tenhop/tenhop/services"
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// Config says what to bring up.
+// Config configures a Supervisor. Its zero value runs the embedded stack and one
+// instance of each service on the default ports, without shoppers.
 type Config struct {
-	WorkDir   string         // holds .tenhop; the working directory when empty
-	Program   string         // the tenhop binary; this one when empty
-	FreePorts bool           // any free port instead of the well-known ones
-	Replicas  map[string]int // instances of a service; 1 otherwise
-	RPS       float64        // shoppers' requests a second; 0 for none
-	Seed      uint64         // of the shoppers
+	WorkDir   string         // contains .tenhop; the current directory if empty
+	Program   string         // tenhop executable; that of this process if empty
+	FreePorts bool           // use free ports instead of the default ones
+	Replicas  map[string]int // instances by service; 1 for those not in it
+	RPS       float64        // shoppers' requests/s; 0 for no shoppers
+	Seed      uint64         // seed of the shoppers
 	Version   string         // service.version of all services
-	Sampling  float64        // share of traces to keep, above 0 to 1; 1 when zero
+	Sampling  float64        // fraction of traces to sample, in (0, 1]; 1 if zero
 
-	// Real systems that replace an embedded part; empty for the embedded one.
-	Jaeger     string // URL of the query API
-	OTLP       string // URL of the OTLP/gRPC receiver; port 4317 of Jaeger's host when empty
+	// Systems that replace an embedded part; empty for the embedded one.
+	Jaeger     string // URL of Jaeger's query API
+	OTLP       string // URL of an OTLP/gRPC receiver; port 4317 of Jaeger's host if empty
 	Prometheus string // URL
 	Kafka      string // host:port,host:port
-	Postgres   string // postgres://user:password@host:port, one database a service
+	Postgres   string // postgres://user:password@host:port; each service has its own database
 	Redis      string // host:port
 
-	Webhook string // URL that the embedded Prometheus sends alerts to, as Alertmanager does; empty for none
+	Webhook string // URL that receives alerts in Alertmanager's format; empty for none
 
 	Limits Limits
-	Out    io.Writer // progress and the table; nil for nowhere
+	Out    io.Writer // receives progress messages; may be nil
 }
 
-// Limits bound what the stack holds; bytes, the stack's own defaults when zero.
+// Limits bounds the memory and the disk space of the stack, in bytes. Zero means
+// the stack's default.
 type Limits struct {
 	TraceMemory, TraceDisk, MetricDisk, LogMemory int64
-	LogFile                                       int64 // of each process's log file
+	LogFile                                       int64 // maximum size of each process's log file
 }
 
-// heap is the memory at which a process of the stack starts to collect harder:
-// enough for the indexes' default sizes, and for what larger ones add.
+// heap returns the soft memory limit of a process of the stack. It covers indexes
+// of the default sizes, and what larger ones need in addition.
 func (l Limits) heap() int64 {
 	const usual = 320 << 20
 	return usual + max(l.TraceMemory-64<<20, 0) + max(l.LogMemory-16<<20, 0)
 }
 
-// maxReplicas is what makes sense on one machine.
+// maxReplicas is the maximum number of instances of a service.
 const maxReplicas = 20
 
-// Check returns what is wrong with c, in the words of the command line.
+// ConfigError reports an invalid value in a Config.
+type ConfigError struct {
+	Field  string // name of the field in Config
+	Value  string // the invalid part of its value; empty if it may contain a password
+	Reason string
+}
+
+// Error implements error.
+func (e *ConfigError) Error() string {
+	return strings.TrimSpace("invalid "+e.Field+" "+e.Value) + ": " + e.Reason
+}
+
+// Check returns a *ConfigError for the first invalid value in c, or nil.
 func (c Config) Check() error {
 	for name, n := range c.Replicas {
+		value := fmt.Sprintf("%s=%d", name, n)
 		if !slices.Contains(services.Names(), name) {
-			return fmt.Errorf("--replicas: there is no service %q; the services are %s", name, strings.Join(services.Names(), ", "))
+			return &ConfigError{"Replicas", value, fmt.Sprintf("there is no service %q; the services are %s", name, strings.Join(services.Names(), ", "))}
 		}
 		if n < 1 || n > maxReplicas {
-			return fmt.Errorf("--replicas %s=%d: must be between 1 and %d", name, n, maxReplicas)
+			return &ConfigError{"Replicas", value, fmt.Sprintf("must be between 1 and %d", maxReplicas)}
 		}
-		if n > 1 && name == gateway {
-			return fmt.Errorf("--replicas %s=%d: the gateway has one address and so one instance", name, n)
+		if n > 1 && name == endpoint.Gateway {
+			return &ConfigError{"Replicas", value, "the gateway has one address and so one instance"}
 		}
 	}
 	if c.RPS != 0 && !(c.RPS >= load.MinRPS && c.RPS <= load.MaxRPS) {
-		return fmt.Errorf("--rps %v: must be 0 or from %v to %v", c.RPS, load.MinRPS, load.MaxRPS)
+		return &ConfigError{"RPS", fmt.Sprint(c.RPS), fmt.Sprintf("must be 0, or between %v and %v", load.MinRPS, load.MaxRPS)}
 	}
 	if !(c.Sampling >= 0 && c.Sampling <= 1) {
-		return fmt.Errorf("--sampling %v: must be above 0 and at most 1", c.Sampling)
+		return &ConfigError{"Sampling", fmt.Sprint(c.Sampling), "must be greater than 0 and at most 1"}
 	}
-	for flag, value := range map[string]string{"jaeger": c.Jaeger, "otlp": c.OTLP, "prometheus": c.Prometheus, "webhook": c.Webhook} {
-		if u, err := url.Parse(value); value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-			return fmt.Errorf("--%s %q: must be a URL such as http://localhost:16686", flag, value)
+	for _, f := range []struct{ field, value string }{{"Jaeger", c.Jaeger}, {"OTLP", c.OTLP}, {"Prometheus", c.Prometheus}, {"Webhook", c.Webhook}} {
+		if u, err := url.Parse(f.value); f.value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+			return &ConfigError{f.field, fmt.Sprintf("%q", f.value), "must be a URL such as http://localhost:16686"}
 		}
 	}
-	for flag, value := range map[string]string{"kafka": c.Kafka, "redis": c.Redis} {
-		for _, addr := range strings.Split(value, ",") {
-			if _, _, err := net.SplitHostPort(addr); value != "" && err != nil {
-				return fmt.Errorf("--%s %q: must be host:port", flag, value)
+	for _, f := range []struct{ field, value string }{{"Kafka", c.Kafka}, {"Redis", c.Redis}} {
+		for _, addr := range strings.Split(f.value, ",") {
+			if _, _, err := net.SplitHostPort(addr); f.value != "" && err != nil {
+				return &ConfigError{f.field, fmt.Sprintf("%q", f.value), "must be host:port"}
 			}
 		}
 	}
 	if u, err := url.Parse(c.Postgres); c.Postgres != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "postgres") || strings.Trim(u.Path, "/") != "") {
-		return fmt.Errorf("--postgres: must be a URL without a database, such as postgres://user:password@localhost:5432; each service has one of its own name")
+		return &ConfigError{"Postgres", "", "must be a URL without a database name, such as postgres://user:password@localhost:5432"}
 	}
 	return nil
 }

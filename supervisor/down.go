@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"syscall"
 	"time"
-
-	"github.com/shirou/gopsutil/v4/process"
 )
 
 const (
@@ -15,12 +13,14 @@ const (
 	downEvery  = 50 * time.Millisecond
 )
 
-// Down ends what runs in a directory and returns how many processes that were:
-// none when there was only left what a killed one wrote. A supervisor that does
-// not react is killed, which ends its children too.
+// Down stops what runs in the working directory, waits until no process is left
+// and returns how many were stopped. It returns 0 if it found only the state of a
+// run that was killed, which it removes. A supervisor that does not react within
+// 40 s is killed, which ends its children too. Down signals no process that is
+// not the one that holds the directory.
 func (d Dir) Down(ctx context.Context) (int, error) {
 	state, err := d.read()
-	if err != nil && !errors.Is(err, ErrNotUp) && !errors.Is(err, errDamaged) {
+	if err != nil && !errors.Is(err, ErrNotRunning) && !errors.Is(err, ErrDamaged) {
 		return 0, err
 	}
 	held, holdErr := d.holder()
@@ -28,32 +28,37 @@ func (d Dir) Down(ctx context.Context) (int, error) {
 		return 0, holdErr
 	}
 	if held == nil {
-		if errors.Is(err, ErrNotUp) {
+		if errors.Is(err, ErrNotRunning) {
 			return 0, err
 		}
-		return d.await(ctx, state) // children of a supervisor that was killed end by themselves
+		return d.await(ctx, state) // children of a killed supervisor end by themselves
 	}
 	if held.PID <= 0 {
-		return 0, fmt.Errorf("%s is locked by a process that did not leave its pid; end it by hand", d.path)
+		return 0, fmt.Errorf("%s is locked by a process that has not written its pid; stop it by hand", d.path)
+	}
+	if !isProcess(held.PID, held.start) {
+		return 0, fmt.Errorf("%s is locked, but not by pid %d that its lock file names; stop the process that locks it by hand", d.path, held.PID)
 	}
 	if err := syscall.Kill(held.PID, syscall.SIGTERM); err != nil {
 		return 0, fmt.Errorf("stop pid %d: %w", held.PID, err)
 	}
-	delete(state.PIDs, supervisorName) // what it started is counted, as `tenhop up` does
-	running := max(len(state.PIDs), 1)
+	delete(state.PIDs, supervisorName) // `tenhop up` does not count itself either
+	stopped := max(len(state.PIDs), 1)
 	late := time.After(downWithin)
 	for {
-		if held, err := d.holder(); err != nil {
+		if now, err := d.holder(); err != nil {
 			return 0, err
-		} else if held == nil {
+		} else if now == nil {
 			_, err := d.await(ctx, state)
-			return running, err
+			return stopped, err
 		}
 		select {
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-late:
-			_ = syscall.Kill(held.PID, syscall.SIGKILL) // the lock says that it is still there
+			if isProcess(held.PID, held.start) {
+				_ = syscall.Kill(held.PID, syscall.SIGKILL)
+			}
 			late = nil
 		case <-time.After(downEvery):
 		}
@@ -61,19 +66,19 @@ func (d Dir) Down(ctx context.Context) (int, error) {
 }
 
 // await waits until none of the processes is left, removes up.json and returns
-// how many it waited for.
+// how many processes it waited for.
 func (d Dir) await(ctx context.Context, state State) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*orphanGrace)
 	defer cancel()
 	waited := 0
 	for name, pid := range state.PIDs {
-		if ours(pid) {
+		if state.running(name) {
 			waited++
 		}
-		for ours(pid) {
+		for state.running(name) {
 			select {
 			case <-ctx.Done():
-				return waited, fmt.Errorf("%s (pid %d) does not end; end it by hand", name, pid)
+				return waited, fmt.Errorf("%s (pid %d) does not end; stop it by hand", name, pid)
 			case <-time.After(downEvery):
 			}
 		}
@@ -81,24 +86,10 @@ func (d Dir) await(ctx context.Context, state State) (int, error) {
 	hold, err := d.Hold()
 	var held *HeldError
 	if errors.As(err, &held) {
-		return waited, nil // started again meanwhile
+		return waited, nil // another run has started meanwhile
 	}
 	if err != nil {
 		return waited, err
 	}
 	return waited, hold.Release()
-}
-
-// ours reports whether a process is one that a Group started: the number of
-// one that is over may belong to another program by now.
-func ours(pid int) bool {
-	if !alive(pid) {
-		return false
-	}
-	p, err := process.NewProcess(int32(pid))
-	if err != nil {
-		return false
-	}
-	args, err := p.CmdlineSlice()
-	return err == nil && len(args) > 0 && args[0] == childName
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Group is a set of children of this process. Create it with NewGroup and end
-// it with Stop.
+// Group runs children of this process and restarts those that crash. Create it
+// with NewGroup and end it with Stop.
 type Group struct {
 	program  string
 	logs     string
@@ -22,8 +22,8 @@ type Group struct {
 	notify   func(string)
 	onChange func()
 
-	lifeline *os.File // what the children hold
-	hold     *os.File // what only this process holds
+	lifeline *os.File // read end of a pipe, inherited by the children
+	hold     *os.File // write end, held by this process only
 	spawns   chan func()
 	stopped  chan struct{}
 	stopOnce sync.Once
@@ -32,19 +32,19 @@ type Group struct {
 	children []*child
 }
 
-// GroupConfig is what a Group needs to know.
+// GroupConfig configures a Group.
 type GroupConfig struct {
-	Program  string       // what to start; this program if empty
-	Logs     string       // folder for NAME.jsonl and NAME.stderr; it exists
-	LogBytes int64        // bound of each file, one older generation is kept; 64 MiB if 0
-	Notify   func(string) // told about crashes in one line; nil for nobody
-	OnChange func()       // called after a child was started; nil for nothing
+	Program  string       // executable; that of this process if empty
+	Logs     string       // existing folder for NAME.jsonl and NAME.stderr
+	LogBytes int64        // maximum size of each log file, of which one older generation is kept; DefaultLogBytes if 0
+	Notify   func(string) // called with one line for each crash; may be nil
+	OnChange func()       // called after a child has started or ended; may be nil
 }
 
-// DefaultLogBytes bounds each log file.
+// DefaultLogBytes is the default maximum size of a log file.
 const DefaultLogBytes = 64 << 20
 
-// NewGroup makes an empty group.
+// NewGroup returns an empty group.
 func NewGroup(c GroupConfig) (*Group, error) {
 	g := &Group{program: c.Program, logs: c.Logs, logBytes: c.LogBytes, notify: c.Notify, onChange: c.OnChange,
 		spawns: make(chan func()), stopped: make(chan struct{})}
@@ -65,7 +65,8 @@ func NewGroup(c GroupConfig) (*Group, error) {
 	return g, nil
 }
 
-// self is this program's file, even if it was replaced since.
+// self returns the path of the running executable, on Linux even if the file was
+// replaced since.
 func self() (string, error) {
 	if runtime.GOOS == "linux" {
 		return "/proc/self/exe", nil
@@ -73,8 +74,8 @@ func self() (string, error) {
 	return os.Executable()
 }
 
-// spawner starts processes from one thread that lives as long as the group:
-// Linux ties the death signal to the thread that forked.
+// spawner starts processes on one thread that lives as long as the group: Linux
+// sends the death signal when the thread that forked ends.
 func (g *Group) spawner() {
 	runtime.LockOSThread()
 	for {
@@ -82,7 +83,7 @@ func (g *Group) spawner() {
 		case start := <-g.spawns:
 			start()
 		case <-g.stopped:
-			// The thread stays until the children are gone, see Stop.
+			// The thread must outlive the children, see Stop.
 			for start := range g.spawns {
 				start()
 			}
@@ -97,7 +98,7 @@ func (g *Group) spawn(cmd *exec.Cmd) error {
 	return <-result
 }
 
-// Start starts a child and keeps it running.
+// Start starts a child and restarts it when it crashes.
 func (g *Group) Start(p Process) {
 	c := &child{Process: p, group: g, done: make(chan struct{})}
 	g.mu.Lock()
@@ -106,7 +107,7 @@ func (g *Group) Start(p Process) {
 	go c.run()
 }
 
-// Progress is how far a start has come.
+// Progress counts the children that are ready.
 type Progress struct {
 	Ready, Total int
 	Waiting      []string
@@ -117,8 +118,8 @@ const (
 	readyTimeout = time.Second
 )
 
-// WaitReady waits until all children are ready or one of them has failed.
-// Progress, if not nil, is told each time another one is ready.
+// WaitReady waits until all children are ready or one of them has failed. It
+// calls progress, unless it is nil, each time the number of ready children changes.
 func (g *Group) WaitReady(ctx context.Context, progress func(Progress)) error {
 	client := &http.Client{Timeout: readyTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	before := -1
@@ -170,7 +171,7 @@ func (g *Group) probe(ctx context.Context, client *http.Client) (Progress, error
 	return p, nil
 }
 
-// answers reports whether url answers 200.
+// answers reports whether a GET of url returns status 200.
 func answers(ctx context.Context, client *http.Client, url string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -184,7 +185,7 @@ func answers(ctx context.Context, client *http.Client, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// PIDs returns the process of each child that runs.
+// PIDs returns the process ID of each running child.
 func (g *Group) PIDs() map[string]int {
 	pids := map[string]int{}
 	for _, c := range g.all() {
@@ -195,8 +196,8 @@ func (g *Group) PIDs() map[string]int {
 	return pids
 }
 
-// Stop ends all children, stage by stage: a signal to end, and after grace one
-// that cannot be refused. When ctx ends, grace does. It returns when all are gone.
+// Stop ends all children, stage by stage. It sends SIGTERM, and SIGKILL after
+// grace or when ctx ends. It returns when all children have ended.
 func (g *Group) Stop(ctx context.Context, grace time.Duration) error {
 	var killed []error
 	g.stopOnce.Do(func() {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"syscall"
 	"time"
@@ -12,19 +14,19 @@ import (
 // lifelineVariable holds the number of the descriptor that a child watches.
 const lifelineVariable = "TENHOP_LIFELINE_FD"
 
-// ErrOrphaned is the cause of the context that Lifeline cancels.
+// ErrOrphaned is the cause of cancellation of the context that Lifeline returns.
 var ErrOrphaned = errors.New("the supervisor is gone")
 
-// trimEvery is how often a child gives back the pages of the program's file
-// that it does not use: after its start, and after bursts of other work.
+// trimEvery is the interval at which a child returns memory that it does not use.
 const trimEvery = 10 * time.Second
 
-// orphanGrace is how long an orphan may take to end in order.
+// orphanGrace is the time that an orphan has to shut down.
 const orphanGrace = 5 * time.Second
 
-// Lifeline returns a context that ends when the supervisor that started this
-// process does, whatever ended it; the process itself ends at the latest a few
-// seconds later. In a process that no supervisor started it returns ctx.
+// Lifeline returns a context that is cancelled when the supervisor that started
+// this process ends for any reason. The process exits a few seconds later if it
+// is still running then. In a process that no supervisor started, Lifeline
+// returns ctx.
 func Lifeline(ctx context.Context) context.Context {
 	fd, err := strconv.Atoi(os.Getenv(lifelineVariable))
 	if err != nil || fd < 3 {
@@ -34,16 +36,30 @@ func Lifeline(ctx context.Context) context.Context {
 	go func() {
 		for range time.Tick(trimEvery) {
 			releaseHeap()
-			_ = trim() // without it the process only looks larger
+			_ = trim() // a failure costs only memory
 		}
 	}()
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		pipe := os.NewFile(uintptr(fd), "lifeline")
-		_, _ = pipe.Read(make([]byte, 1)) // nothing is ever written: it returns when the other end closes
+		_, _ = pipe.Read(make([]byte, 1)) // nothing is ever written: it returns when the supervisor's end closes
 		cancel(ErrOrphaned)
 		time.Sleep(orphanGrace)
 		os.Exit(1)
 	}()
 	return ctx
+}
+
+// maxIdleHeap is the free heap, in bytes, above which a child returns memory to
+// the operating system without waiting for the Go runtime, which takes minutes.
+const maxIdleHeap = 24 << 20
+
+// releaseHeap returns the heap that a burst of work has left free, such as
+// reading a thousand traces.
+func releaseHeap() {
+	free := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(free)
+	if free[0].Value.Kind() == metrics.KindUint64 && free[0].Value.Uint64() > maxIdleHeap {
+		debug.FreeOSMemory()
+	}
 }

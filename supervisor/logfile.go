@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// logFile appends to a file and starts a new one, keeping the older as
-// NAME.1.EXT, when the next write would pass its bound.
+// logFile appends to a file of limited size. A write that would exceed the limit
+// first renames the file to NAME.1.EXT and starts a new one.
 type logFile struct {
 	path  string
 	limit int64
@@ -31,7 +31,7 @@ func openLog(path string, limit int64) (*logFile, error) {
 }
 
 func (l *logFile) open() error {
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := openFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
@@ -43,7 +43,8 @@ func (l *logFile) open() error {
 	return nil
 }
 
-// Write appends p. A full disk loses lines, never the process that writes them.
+// Write appends p. If the disk is full, p is lost: an error would end the process
+// that writes it.
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,7 +81,7 @@ func (l *logFile) Close() error {
 	return err
 }
 
-// tail remembers the end of what is written.
+// tail keeps the last limit bytes written to it.
 type tail struct {
 	limit int
 
@@ -104,7 +105,7 @@ func (t *tail) String() string {
 	return string(t.buf)
 }
 
-// both writes to two writers that never fail.
+// both writes to two writers in turn.
 type both [2]io.Writer
 
 func (b both) Write(p []byte) (int, error) {

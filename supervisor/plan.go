@@ -7,24 +7,25 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tenhop/tenhop/services"
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-const gateway = "gateway"
-
-// plan is what is to be started, with every address known beforehand: the
-// supervisor opens all sockets itself.
+// plan lists the processes to start. Every address is known before the first one
+// starts, since the supervisor opens all sockets itself.
 type plan struct {
 	cfg       Config
 	dir       Dir
 	token     string
 	endpoints map[string]string
 	admin     map[string]string
+	addresses map[string]string
 	instances map[string][]string
 	processes []Process
 	targets   []target
@@ -32,16 +33,16 @@ type plan struct {
 	open      []Socket
 }
 
-// target is an entry of the scrape targets in Prometheus's file_sd format.
+// target is an entry of targets.json, in Prometheus's file_sd format.
 type target struct {
 	Targets []string          `json:"targets"`
 	Labels  map[string]string `json:"labels"`
 }
 
-// newPlan opens the sockets and lays out the processes; close releases them.
+// newPlan opens the sockets and writes targets.json. The caller closes the plan.
 func newPlan(cfg Config, dir Dir, token string) (*plan, error) {
 	p := &plan{cfg: cfg, dir: dir, token: token,
-		endpoints: map[string]string{}, admin: map[string]string{}, instances: map[string][]string{}}
+		endpoints: map[string]string{}, admin: map[string]string{}, addresses: map[string]string{}, instances: map[string][]string{}}
 	for _, step := range []func() error{p.stack, p.services, p.load, p.writeTargets} {
 		if err := step(); err != nil {
 			p.close()
@@ -53,69 +54,74 @@ func newPlan(cfg Config, dir Dir, token string) (*plan, error) {
 
 func (p *plan) close() {
 	for _, s := range p.open {
-		s.Listener.Close()
+		s.Conn.Close()
 	}
 }
 
-// socket opens a listening socket; well-known names get their known port.
-func (p *plan) socket(name, endpoint string) (Socket, error) {
-	l, taken, err := listen(endpoint, p.cfg.FreePorts)
+// socket opens a socket for e and passes it on under name.
+func (p *plan) socket(name string, e endpoint.Endpoint) (Socket, error) {
+	c, taken, err := listen(e, p.cfg.FreePorts)
 	if err != nil {
 		return Socket{}, err
 	}
+	s := Socket{Name: name, Conn: c}
 	if taken {
-		p.notices = append(p.notices, fmt.Sprintf("port %d is taken: %s gets %s instead", knownPorts[endpoint], endpoint, l.Addr()))
+		p.notices = append(p.notices, fmt.Sprintf("port %d is in use: %s listens on %s instead", e.Port, e.Name, s.address()))
 	}
-	s := Socket{Name: name, Listener: l}
 	p.open = append(p.open, s)
 	return s, nil
 }
 
-// embedded is a process of the stack: its parts and the endpoints of each.
+// Sockets that each child inherits beside the endpoints.
+const (
+	mainSocket  = "main"
+	adminSocket = "admin"
+)
+
+// private returns a socket on a free port that the table of endpoints does not list.
+func (p *plan) private(name string) (Socket, error) {
+	return p.socket(name, endpoint.Endpoint{Name: name, Network: "tcp"})
+}
+
+// embedded lists the processes of the stack and their parts.
 var embedded = []struct {
 	process string
-	parts   []part
+	parts   []string
 }{
-	{"broker", []part{{"kafka", []string{"kafka"}}, {"redis", []string{"redis"}}}},
-	{"telemetry", []part{
-		{"otlp", []string{"otlp_grpc", "otlp_http"}},
-		{"jaeger", []string{"jaeger", "jaeger_thrift"}},
-		{"prometheus", []string{"prometheus"}},
-		{"loki", []string{"loki"}},
-		{"console", []string{"console"}},
-	}},
+	{"broker", []string{"kafka", "redis"}},
+	{"telemetry", []string{"otlp", "jaeger", "prometheus", "loki", "console"}},
 }
 
-type part struct {
-	name      string
-	endpoints []string
-}
-
-// replaced returns the endpoints of the real systems that replace a part.
+// replaced returns the endpoints of the systems that replace a part, or nil if
+// the part is embedded.
 func (p *plan) replaced(part string) map[string]string {
 	c := p.cfg
 	switch {
 	case part == "kafka" && c.Kafka != "":
-		return map[string]string{"kafka": c.Kafka}
+		return map[string]string{endpoint.Kafka: c.Kafka}
 	case part == "redis" && c.Redis != "":
-		return map[string]string{"redis": c.Redis}
+		return map[string]string{endpoint.Redis: c.Redis}
 	case part == "prometheus" && c.Prometheus != "":
-		return map[string]string{"prometheus": c.Prometheus}
+		return map[string]string{endpoint.Prometheus: c.Prometheus}
 	case part == "jaeger" && c.Jaeger != "":
-		return map[string]string{"jaeger": c.Jaeger, "jaeger_thrift": onPort(c.Jaeger, "14268") + "/api/traces"}
+		return map[string]string{endpoint.Jaeger: c.Jaeger, endpoint.JaegerThrift: onHostOf(c.Jaeger, endpoint.JaegerThrift)}
 	case part == "otlp" && (c.OTLP != "" || c.Jaeger != ""):
-		return map[string]string{"otlp_grpc": cmp.Or(c.OTLP, onPort(c.Jaeger, "4317")), "otlp_http": onPort(cmp.Or(c.OTLP, c.Jaeger), "4318")}
+		return map[string]string{endpoint.OTLPGRPC: cmp.Or(c.OTLP, onHostOf(c.Jaeger, endpoint.OTLPGRPC)),
+			endpoint.OTLPHTTP: onHostOf(cmp.Or(c.OTLP, c.Jaeger), endpoint.OTLPHTTP)}
 	}
 	return nil
 }
 
-// onPort is the same host on another port.
-func onPort(base, port string) string {
+// onHostOf returns the URL of an endpoint on its default port, with the host and
+// the scheme of another URL.
+func onHostOf(base, name string) string {
 	u, err := url.Parse(base)
 	if err != nil {
-		return base // Check has refused it already
+		return base // Check has rejected it
 	}
-	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port)
+	e, _ := endpoint.Named(name)
+	announced := e.Announced(net.JoinHostPort(u.Hostname(), strconv.Itoa(e.Port)))
+	return u.Scheme + strings.TrimPrefix(announced, "http")
 }
 
 func (p *plan) stack() error {
@@ -123,48 +129,39 @@ func (p *plan) stack() error {
 		var parts []string
 		var sockets []Socket
 		for _, part := range e.parts {
-			if real := p.replaced(part.name); real != nil {
+			if real := p.replaced(part); real != nil {
 				maps.Copy(p.endpoints, real)
 				continue
 			}
-			parts = append(parts, part.name)
-			for _, name := range part.endpoints {
-				s, err := p.socket(name, name)
+			parts = append(parts, part)
+			for _, of := range endpoint.OfPart(part) {
+				s, err := p.socket(of.Name, of)
 				if err != nil {
 					return err
 				}
 				sockets = append(sockets, s)
-				p.endpoints[name] = endpointURL(name, s.Listener.Addr().String())
+				p.endpoints[of.Name] = of.Announced(s.address())
 			}
 		}
 		if len(parts) == 0 {
 			continue
 		}
-		admin, err := p.socket("admin", "")
+		admin, err := p.private(adminSocket)
 		if err != nil {
 			return err
 		}
-		p.admin[e.process] = "http://" + admin.Listener.Addr().String()
+		p.admin[e.process] = "http://" + admin.address()
 		p.processes = append(p.processes, Process{
 			Name: e.process, Stage: StageStack, Sockets: append(sockets, admin),
 			Args:  append(append([]string{"stack"}, parts...), p.stackFlags()...),
-			Env:   append(p.heap("GOGC=50", "GOMEMLIMIT="+strconv.FormatInt(p.cfg.Limits.heap(), 10)), "TENHOP_CHAOS_TOKEN="+p.token),
+			Env:   append(unset("GOGC=50", "GOMEMLIMIT="+strconv.FormatInt(p.cfg.Limits.heap(), 10)), "TENHOP_CHAOS_TOKEN="+p.token),
 			Ready: p.admin[e.process] + "/readyz",
 		})
 	}
 	return nil
 }
 
-func endpointURL(name, address string) string {
-	switch name {
-	case "kafka", "redis":
-		return address
-	case "jaeger_thrift":
-		return "http://" + address + "/api/traces"
-	}
-	return "http://" + address
-}
-
+// stackFlags returns the command line of a process of the stack.
 func (p *plan) stackFlags() []string {
 	flags := []string{"--data", p.dir.Path("data"), "--logs", p.dir.Path("logs"), "--targets", p.dir.Path("targets.json"), "--dir", filepath.Dir(p.dir.path)}
 	for flag, bytes := range map[string]int64{"--trace-memory": p.cfg.Limits.TraceMemory, "--trace-disk": p.cfg.Limits.TraceDisk,
@@ -176,7 +173,7 @@ func (p *plan) stackFlags() []string {
 	if p.cfg.Webhook != "" {
 		flags = append(flags, "--webhook", p.cfg.Webhook)
 	}
-	for _, name := range []string{"jaeger", "prometheus"} {
+	for _, name := range []string{endpoint.Jaeger, endpoint.Prometheus} {
 		if real := p.replaced(name); real != nil {
 			flags = append(flags, "--"+name, real[name])
 		}
@@ -195,28 +192,30 @@ func (p *plan) services() error {
 			if n > 1 {
 				process = instance(name, i)
 			}
-			endpoint := ""
-			if name == gateway {
-				endpoint = gateway
+			of := endpoint.Endpoint{Name: mainSocket, Network: "tcp"}
+			if name == endpoint.Gateway {
+				of, _ = endpoint.Named(endpoint.Gateway)
 			}
-			main, err := p.socket("main", endpoint)
+			main, err := p.socket(mainSocket, of)
 			if err != nil {
 				return err
 			}
-			admin, err := p.socket("admin", "")
+			admin, err := p.private(adminSocket)
 			if err != nil {
 				return err
 			}
 			sockets[process] = []Socket{main, admin}
-			addresses = append(addresses, main.Listener.Addr().String())
+			addresses = append(addresses, main.address())
+			p.addresses[process] = main.address()
 			p.instances[name] = append(p.instances[name], process)
-			p.admin[process] = "http://" + admin.Listener.Addr().String()
-			p.targets = append(p.targets, target{Targets: []string{admin.Listener.Addr().String()},
+			p.admin[process] = "http://" + admin.address()
+			p.targets = append(p.targets, target{Targets: []string{admin.address()},
 				Labels: map[string]string{"job": name, "instance": instance(name, i)}})
 		}
 		resolve = append(resolve, name+"="+strings.Join(addresses, ","))
 	}
-	p.endpoints[gateway] = "http://" + sockets[gateway][0].Listener.Addr().String()
+	storefront, _ := endpoint.Named(endpoint.Gateway)
+	p.endpoints[endpoint.Gateway] = storefront.Announced(p.addresses[endpoint.Gateway])
 	shared := p.serviceEnv(strings.Join(resolve, ";"))
 	for _, name := range services.Names() {
 		for i, process := range p.instances[name] {
@@ -233,7 +232,7 @@ func (p *plan) services() error {
 
 func instance(name string, i int) string { return name + "-" + strconv.Itoa(i+1) }
 
-// store is where a service keeps its data.
+// store returns the URL of a service's store.
 func (p *plan) store(name string) string {
 	if p.cfg.Postgres != "" {
 		u, err := url.Parse(p.cfg.Postgres)
@@ -245,15 +244,15 @@ func (p *plan) store(name string) string {
 }
 
 func (p *plan) serviceEnv(resolve string) []string {
-	env := append(p.heap("GOGC=50"),
+	env := append(unset("GOGC=50"),
 		"TENHOP_RESOLVE="+resolve,
-		"TENHOP_REDIS="+p.endpoints["redis"],
-		"TENHOP_KAFKA="+p.endpoints["kafka"],
+		"TENHOP_REDIS="+p.endpoints[endpoint.Redis],
+		"TENHOP_KAFKA="+p.endpoints[endpoint.Kafka],
 		"TENHOP_CHAOS_TOKEN="+p.token,
 		"TENHOP_VERSION="+p.cfg.Version,
-		"OTEL_EXPORTER_OTLP_ENDPOINT="+p.endpoints["otlp_grpc"],
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+p.endpoints[endpoint.OTLPGRPC],
 		"OTEL_BSP_SCHEDULE_DELAY=500",
-		"JAEGER_ENDPOINT="+p.endpoints["jaeger_thrift"],
+		"JAEGER_ENDPOINT="+p.endpoints[endpoint.JaegerThrift],
 	)
 	if p.cfg.Sampling > 0 && p.cfg.Sampling < 1 {
 		env = append(env, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
@@ -262,18 +261,19 @@ func (p *plan) serviceEnv(resolve string) []string {
 	return env
 }
 
-// heap returns the collector's settings that the user did not set.
-func (p *plan) heap(settings ...string) []string {
+// unset returns the settings (KEY=value) whose variable the environment does not set.
+func unset(settings ...string) []string {
 	return slices.DeleteFunc(settings, func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return envSet(name)
+		_, set := os.LookupEnv(name)
+		return set
 	})
 }
 
 func (p *plan) load() error {
 	if p.cfg.RPS > 0 {
-		p.processes = append(p.processes, Process{Name: "load", Stage: StageLoad, Env: p.heap("GOGC=50"),
-			Args: []string{"load", "--gateway", p.endpoints[gateway], "--json",
+		p.processes = append(p.processes, Process{Name: "load", Stage: StageLoad, Env: unset("GOGC=50"),
+			Args: []string{"load", "--gateway", p.endpoints[endpoint.Gateway], "--json",
 				"--rps", strconv.FormatFloat(p.cfg.RPS, 'g', -1, 64), "--seed", strconv.FormatUint(p.cfg.Seed, 10)}})
 	}
 	return nil

@@ -3,7 +3,6 @@ package supervisor
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,18 +13,18 @@ import (
 	"time"
 )
 
-// Process is one child as it is to be started.
+// Process configures a child.
 type Process struct {
 	Name    string
-	Args    []string // of the program
-	Env     []string // KEY=value, beside what the supervisor itself was given
-	Sockets []Socket // handed over as LISTEN_FDS, in this order
-	Ready   string   // URL that answers 200 once the child can work; none: ready when started
+	Args    []string // arguments of the program
+	Env     []string // KEY=value, in addition to the supervisor's environment
+	Sockets []Socket // passed on in this order, as in sd_listen_fds(3)
+	Ready   string   // URL that returns status 200 once the child is ready; ready when started if empty
 	Stage   Stage
 }
 
-// Stage orders the end: what comes first is stopped first, so that nothing
-// loses what it depends on while it finishes its work.
+// Stage is a step of the shutdown. Lower stages are stopped first, so that a
+// process still has its dependencies while it finishes its work.
 type Stage int
 
 // The stages.
@@ -36,38 +35,29 @@ const (
 	stages
 )
 
-// Socket is a listening socket under the name that the child knows it by. The
-// supervisor holds it as well, so that a child that is started again is found
-// under the same address.
-type Socket struct {
-	Name     string
-	Listener *net.TCPListener
-}
-
 const (
 	firstBackoff = 500 * time.Millisecond
 	maxBackoff   = 30 * time.Second
-	// steadyAfter is how long a child has to live for its next crash to count
-	// as the first.
+	// steadyAfter is the uptime after which a crash resets the backoff.
 	steadyAfter = 30 * time.Second
-	// lastWords is how much of the error output a crash report may quote.
+	// lastWords is the number of bytes of standard error kept for crash reports.
 	lastWords = 4 << 10
 )
 
-// child is a Process over its restarts.
+// child is a Process and its current incarnation.
 type child struct {
 	Process
 	group *Group
-	done  chan struct{} // closed when the child is over for good
+	done  chan struct{} // closed when the child will not run again
 
 	mu       sync.Mutex
-	cmd      *exec.Cmd
+	cmd      *exec.Cmd // nil while it does not run
 	stopping bool
-	failed   error // why it ended before it was ready
+	failed   error // set if it ended before it was ready
 	ready    bool
 }
 
-// run starts the child and starts it again after each crash until stop.
+// run runs the child and restarts it after each crash until the group stops.
 func (c *child) run() {
 	defer close(c.done)
 	backoff := firstBackoff
@@ -96,7 +86,7 @@ func (c *child) run() {
 	}
 }
 
-// once runs the child to its end.
+// once starts the child and waits until it ends.
 func (c *child) once(said *tail) error {
 	out, err := openLog(c.logPath(), c.group.logBytes)
 	if err != nil {
@@ -133,12 +123,17 @@ func (c *child) once(said *tail) error {
 		return err
 	}
 	c.group.changed()
-	return cmd.Wait()
+	err = cmd.Wait()
+	c.mu.Lock()
+	c.cmd = nil // its ID may belong to another process from now on
+	c.mu.Unlock()
+	c.group.changed()
+	return err
 }
 
 func (c *child) logPath() string { return filepath.Join(c.group.logs, c.Name+".jsonl") }
 
-// childName is the first argument of every child.
+// childName is argv[0] of every child.
 const childName = "tenhop"
 
 func (c *child) command() (*exec.Cmd, error) {
@@ -146,12 +141,12 @@ func (c *child) command() (*exec.Cmd, error) {
 	cmd.Args[0] = childName
 	var names []string
 	for _, s := range c.Sockets {
-		f, err := s.Listener.File()
+		f, err := s.Conn.File()
 		if err != nil {
 			for _, opened := range cmd.ExtraFiles {
 				opened.Close()
 			}
-			return nil, fmt.Errorf("hand over socket %s: %w", s.Name, err)
+			return nil, fmt.Errorf("pass on socket %s: %w", s.Name, err)
 		}
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		names = append(names, s.Name)
@@ -166,7 +161,8 @@ func (c *child) command() (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// environment is the supervisor's own without what belongs to one process.
+// environment returns the supervisor's environment without the variables that are
+// meant for one process.
 func environment() []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -179,7 +175,7 @@ func environment() []string {
 	return env
 }
 
-// signal sends sig to the child if it runs.
+// signal sends sig to the child if it runs and prevents further restarts.
 func (c *child) signal(sig syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -228,12 +224,12 @@ func (c *child) failure() error {
 	return c.failed
 }
 
-// describe says how a process ended.
+// describe returns how a process ended.
 func describe(err error) string {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return "it left without an error"
+		return "exit status 0"
 	case errors.As(err, &exit):
 		return exit.String()
 	}

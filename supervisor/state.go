@@ -7,31 +7,46 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// StateDir is the folder, in the working directory, that `tenhop up` owns.
+// StateDir is the name of the state directory, in the working directory.
 const StateDir = ".tenhop"
 
-// State is what `tenhop up` tells other commands: the content of up.json.
+// State is the content of up.json, from which other commands learn what runs.
 // Fields may be added, never renamed.
 type State struct {
-	Endpoints map[string]string   `json:"endpoints"` // URLs; host:port for kafka and redis
-	PIDs      map[string]int      `json:"pids"`
-	Token     string              `json:"token"`    // of the services' admin endpoints
-	Admin     map[string]string   `json:"admin"`    // process to the base URL of its admin port
-	Services  map[string][]string `json:"services"` // service to its processes
+	Endpoints map[string]string   `json:"endpoints"` // name in package endpoint to URL or host:port
+	PIDs      map[string]int      `json:"pids"`      // process to its ID
+	Starts    map[string]uint64   `json:"starts"`    // process to its start time in a unit of the system's; identifies it with its ID
+	Token     string              `json:"token"`     // bearer token of the services' admin endpoints
+	Admin     map[string]string   `json:"admin"`     // process to the base URL of its admin port
+	Addresses map[string]string   `json:"addresses"` // process of a service to the host:port that it serves on
+	Services  map[string][]string `json:"services"`  // service to its processes
 	StartedAt time.Time           `json:"started_at"`
 	ReadyAt   *time.Time          `json:"ready_at,omitempty"`
 }
 
+// running reports whether the process that the state lists under name still
+// runs. Another process that has its ID by now does not count.
+func (s State) running(name string) bool { return isProcess(s.PIDs[name], s.Starts[name]) }
+
+// isProcess reports whether the process pid runs and started at start.
+func isProcess(pid int, start uint64) bool {
+	if !alive(pid) {
+		return false
+	}
+	now, err := startTime(pid)
+	return err == nil && now == start
+}
+
+func alive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }
+
 // Dir is a state directory.
 type Dir struct{ path string }
 
-// In returns the state directory of a working directory.
+// In returns the state directory of a working directory. It need not exist.
 func In(workdir string) (Dir, error) {
 	abs, err := filepath.Abs(workdir)
 	if err != nil {
@@ -40,23 +55,51 @@ func In(workdir string) (Dir, error) {
 	return Dir{path: filepath.Join(abs, StateDir)}, nil
 }
 
-// Path returns a path in the directory.
+// Path returns the path of a file in the directory.
 func (d Dir) Path(elem ...string) string { return filepath.Join(append([]string{d.path}, elem...)...) }
 
-// WorkDir returns the working directory that holds it.
+// WorkDir returns the working directory that contains d.
 func (d Dir) WorkDir() string { return filepath.Dir(d.path) }
 
-// ErrNotUp says that nothing runs in a directory.
-var ErrNotUp = errors.New("nothing runs in this directory")
+// ErrNotRunning reports that nothing runs in a working directory.
+var ErrNotRunning = errors.New("nothing is running")
 
-// errDamaged says that up.json is not what write wrote.
-var errDamaged = errors.New("it is damaged")
+// ErrDamaged reports that up.json cannot be decoded.
+var ErrDamaged = errors.New("damaged state file")
 
-// Read returns the state of what runs here, or ErrNotUp. What a process left
-// that was killed is not running.
+// StartingError reports that a process holds a directory but has not announced
+// its state yet. It matches ErrNotRunning.
+type StartingError struct {
+	Dir string // working directory
+	PID int
+}
+
+// Error implements error.
+func (e *StartingError) Error() string {
+	return fmt.Sprintf("pid %d is still starting in %s", e.PID, e.Dir)
+}
+
+// Is reports whether target is ErrNotRunning.
+func (e *StartingError) Is(target error) bool { return target == ErrNotRunning }
+
+// DirError reports that a state directory cannot be used.
+type DirError struct {
+	Dir string // state directory
+	Err error
+}
+
+// Error implements error.
+func (e *DirError) Error() string { return fmt.Sprintf("use %s as state directory: %v", e.Dir, e.Err) }
+
+// Unwrap returns the cause.
+func (e *DirError) Unwrap() error { return e.Err }
+
+// Read returns the state of what runs in the working directory. It fails with
+// ErrNotRunning if nothing does, also if the previous run was killed and left
+// its state behind.
 func (d Dir) Read() (State, error) {
 	s, err := d.read()
-	if err != nil && !errors.Is(err, ErrNotUp) {
+	if err != nil && !errors.Is(err, ErrNotRunning) {
 		return State{}, err
 	}
 	held, holdErr := d.holder()
@@ -64,173 +107,62 @@ func (d Dir) Read() (State, error) {
 	case holdErr != nil:
 		return State{}, holdErr
 	case held == nil && err == nil:
-		return State{}, fmt.Errorf("%w (%s) any more: it was killed; start it again with `tenhop up` or `tenhop stack`", ErrNotUp, d.WorkDir())
+		return State{}, fmt.Errorf("%w in %s: the previous run was killed", ErrNotRunning, d.WorkDir())
 	case held != nil && err != nil:
-		return State{}, fmt.Errorf("%w yet (%s): pid %d is starting it; try again in a moment", ErrNotUp, d.WorkDir(), held.PID)
+		return State{}, &StartingError{Dir: d.WorkDir(), PID: held.PID}
 	}
 	return s, err
 }
 
-// read returns what up.json says, whether that still runs or not.
+// read returns the content of up.json, whether the processes still run or not.
 func (d Dir) read() (State, error) {
-	b, err := os.ReadFile(d.Path("up.json"))
+	b, err := readFile(d.Path("up.json"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return State{}, fmt.Errorf("%w (%s); start it with `tenhop up`, or name its directory with --dir", ErrNotUp, d.WorkDir())
+		return State{}, fmt.Errorf("%w in %s", ErrNotRunning, d.WorkDir())
 	case errors.Is(err, syscall.ENOTDIR):
-		return State{}, fmt.Errorf("%s is a file, not a directory; move it away, or name another directory with --dir", d.path)
+		return State{}, &DirError{d.path, errNotDir}
 	case err != nil:
 		return State{}, err
 	}
 	var s State
 	if err := json.Unmarshal(b, &s); err != nil {
-		return State{}, fmt.Errorf("read %s: %w (%w); `tenhop down` ends what runs here and removes it", d.Path("up.json"), errDamaged, err)
+		return State{}, fmt.Errorf("read %s: %w: %w", d.Path("up.json"), ErrDamaged, err)
 	}
 	return s, nil
 }
 
-// make creates the directory and those in it.
+// make creates the directory and its subdirectories subs.
 func (d Dir) make(subs ...string) error {
 	for _, sub := range append([]string{""}, subs...) {
 		if err := os.MkdirAll(d.Path(sub), 0o700); err != nil {
-			return fmt.Errorf("make the state directory: %w; name a writable directory with --dir", err)
+			return &DirError{d.path, err}
+		}
+		if sub == "" {
+			continue
+		}
+		info, err := os.Lstat(d.Path(sub))
+		if err == nil && !info.IsDir() {
+			err = &fs.PathError{Op: "make", Path: d.Path(sub), Err: errSymlink}
+		}
+		if err != nil {
+			return &DirError{d.path, err}
 		}
 	}
 	return nil
 }
 
-// write replaces up.json as a whole; only its owner may read it.
+// write replaces up.json. Only its owner may read it.
 func (d Dir) write(s State) error {
+	s.Starts = map[string]uint64{}
+	for name, pid := range s.PIDs {
+		if start, err := startTime(pid); err == nil {
+			s.Starts[name] = start
+		}
+	}
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return err
 	}
 	return replaceFile(d.Path("up.json"), append(b, '\n'))
-}
-
-// replaceFile writes a file that readers see whole or not at all.
-func replaceFile(path string, b []byte) error {
-	next := path + ".next"
-	if err := os.WriteFile(next, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, path)
-}
-
-// Hold is a directory that this process has for itself. Create it with
-// Dir.Hold and end it with Release.
-type Hold struct {
-	dir    Dir
-	unlock func()
-}
-
-// Hold takes the directory for this process, before it starts anything. A
-// HeldError says who has it already.
-func (d Dir) Hold() (*Hold, error) {
-	if err := d.make(); err != nil {
-		return nil, err
-	}
-	unlock, err := d.lock()
-	if err != nil {
-		return nil, err
-	}
-	if err := d.forget(); err != nil { // what a killed process left would pass for ours
-		unlock()
-		return nil, err
-	}
-	return &Hold{d, unlock}, nil
-}
-
-// Announce tells other commands what this process serves.
-func (h *Hold) Announce(s State) error { return h.dir.write(s) }
-
-// Release lets others have the directory.
-func (h *Hold) Release() error {
-	defer h.unlock()
-	return h.dir.forget()
-}
-
-func (d Dir) forget() error {
-	if err := os.Remove(d.Path("up.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// HeldError says who holds a directory.
-type HeldError struct {
-	Dir   string
-	PID   int
-	Since time.Time
-}
-
-// Error names the holder and the way out.
-func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s is held by another `tenhop up` or `tenhop stack` (pid %d, since %s); end it with `tenhop down`, or use another directory with --dir",
-		e.Dir, e.PID, e.Since.Format(time.TimeOnly))
-}
-
-// A command that looks whether the directory is held holds it itself meanwhile.
-const (
-	lockTries = 5
-	lockEvery = 10 * time.Millisecond
-)
-
-// lock takes the directory for this process until release is called or the
-// process ends.
-func (d Dir) lock() (release func(), err error) {
-	f, err := os.OpenFile(d.Path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w; name a writable directory with --dir", d.path, err)
-	}
-	err = flock(f, syscall.LOCK_EX)
-	for try := 1; try < lockTries && errors.Is(err, syscall.EWOULDBLOCK); try++ {
-		time.Sleep(lockEvery)
-		err = flock(f, syscall.LOCK_EX)
-	}
-	if err != nil {
-		held := readHolder(f)
-		f.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", d.path, err)
-		}
-		held.Dir = d.path
-		return nil, held
-	}
-	_ = f.Truncate(0) // the content only helps people
-	_, _ = fmt.Fprintf(f, "%d %s\n", os.Getpid(), time.Now().Format(time.RFC3339))
-	return func() {
-		_ = f.Truncate(0)
-		f.Close()
-	}, nil
-}
-
-func flock(f *os.File, how int) error { return syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) }
-
-func readHolder(f *os.File) *HeldError {
-	held := &HeldError{}
-	b := make([]byte, 64)
-	n, _ := f.ReadAt(b, 0)
-	pid, since, _ := strings.Cut(strings.TrimSpace(string(b[:n])), " ")
-	held.PID, _ = strconv.Atoi(pid)
-	held.Since, _ = time.Parse(time.RFC3339, since)
-	return held
-}
-
-// holder returns who holds the directory, nil for nobody.
-func (d Dir) holder() (*HeldError, error) {
-	f, err := os.Open(d.Path("lock"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if err := flock(f, syscall.LOCK_SH); err == nil {
-		return nil, nil // closing unlocks
-	}
-	held := readHolder(f)
-	held.Dir = d.path
-	return held, nil
 }

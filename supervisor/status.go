@@ -6,33 +6,33 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// Status is what runs in a directory, as `tenhop status --json` prints it.
+// Status describes what runs in a working directory. Its JSON form is stable.
 type Status struct {
-	Ready     bool              `json:"ready"`     // all are healthy
-	RSSBytes  uint64            `json:"rss_bytes"` // of all processes listed
+	Ready     bool              `json:"ready"`     // all processes are healthy
+	RSSBytes  uint64            `json:"rss_bytes"` // sum over Services and Parts
 	Services  []ProcessStatus   `json:"services"`
-	Parts     []ProcessStatus   `json:"parts"` // the stack, the shoppers and the supervisor
+	Parts     []ProcessStatus   `json:"parts"` // stack, shoppers and supervisor
 	Endpoints map[string]string `json:"endpoints"`
 }
 
-// ProcessStatus is one process.
+// ProcessStatus describes one process.
 type ProcessStatus struct {
 	Name     string `json:"name"`
-	PID      int    `json:"pid"` // 0 while it is not running
+	PID      int    `json:"pid"` // 0 if it is not running
 	Healthy  bool   `json:"healthy"`
-	RSSBytes uint64 `json:"rss_bytes"`
+	RSSBytes uint64 `json:"rss_bytes"` // resident memory
 }
 
-// statusWithin bounds how long a process may take to say how it is.
-const statusWithin = 2 * time.Second
+// statusTimeout is the timeout of a health check.
+const statusTimeout = 2 * time.Second
 
-// Status asks every process how it is.
+// Status checks the health of every process. It fails with ErrNotRunning if
+// nothing runs.
 func (d Dir) Status(ctx context.Context) (Status, error) {
 	state, err := d.Read()
 	if err != nil {
@@ -51,7 +51,7 @@ func (d Dir) Status(ctx context.Context) (Status, error) {
 	for name := range state.Admin {
 		names[name] = true
 	}
-	client := &http.Client{Timeout: statusWithin}
+	client := &http.Client{Timeout: statusTimeout}
 	out := Status{Ready: state.ReadyAt != nil, Endpoints: state.Endpoints, Services: []ProcessStatus{}, Parts: []ProcessStatus{}}
 	var mu sync.Mutex
 	var asking sync.WaitGroup
@@ -78,7 +78,7 @@ func (d Dir) Status(ctx context.Context) (Status, error) {
 
 func look(ctx context.Context, client *http.Client, name string, state State) ProcessStatus {
 	p := ProcessStatus{Name: name, PID: state.PIDs[name]}
-	if !alive(p.PID) {
+	if !state.running(name) {
 		p.PID = 0
 		return p
 	}
@@ -91,5 +91,3 @@ func look(ctx context.Context, client *http.Client, name string, state State) Pr
 	p.Healthy = admin == "" || answers(ctx, client, admin+"/readyz")
 	return p
 }
-
-func alive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }

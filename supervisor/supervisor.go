@@ -1,3 +1,18 @@
+// Package supervisor runs the storefront and its stack as operating-system
+// processes of one program. It opens their sockets and passes them on, writes
+// their output to files of limited size, waits until they are ready, restarts
+// those that crash and stops all of them together.
+//
+// No child outlives the supervisor, however it ends: Linux signals the children,
+// and on every system each child watches a pipe whose other end only the
+// supervisor holds open. The package needs a Unix system.
+//
+//	s, err := supervisor.Up(ctx, supervisor.Config{Out: os.Stdout, RPS: 20})
+//	if err != nil {
+//		return err
+//	}
+//	<-ctx.Done()
+//	return s.Close(context.WithoutCancel(ctx))
 package supervisor
 
 import (
@@ -12,14 +27,14 @@ import (
 	"time"
 )
 
-// Times that bound a start and a stop.
+// Timeouts of the start and of a stage of the shutdown, and the interval of progress messages.
 const (
 	readyWithin = time.Minute
 	grace       = 8 * time.Second
 	sayEvery    = time.Second
 )
 
-// Supervisor is everything that `tenhop up` runs. Create it with Up and end it
+// Supervisor is a running storefront with its stack. Create it with Up and end it
 // with Close.
 type Supervisor struct {
 	plan  *plan
@@ -34,8 +49,10 @@ type Supervisor struct {
 	over  bool
 }
 
-// Up starts the storefront, its stack and its shoppers and returns when all are
-// ready. If that fails, or ctx ends before, nothing is left running.
+// Up starts the storefront, its stack and its shoppers and returns when all
+// processes are ready. If it fails, or if ctx ends first, it leaves no process
+// running. It returns a *ConfigError if cfg is invalid and a *HeldError if
+// something runs in cfg.WorkDir already.
 func Up(ctx context.Context, cfg Config) (*Supervisor, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -76,7 +93,7 @@ func (s *Supervisor) start(ctx context.Context) error {
 		s.say("%s", notice)
 	}
 	s.say("starting %d processes", len(s.plan.processes))
-	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("not within %s; their output is in %s", readyWithin, s.dir.Path("logs")))
+	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("timeout after %s; see the logs in %s", readyWithin, s.dir.Path("logs")))
 	defer cancel()
 	for _, p := range s.plan.processes {
 		if p.Stage != StageLoad {
@@ -110,12 +127,13 @@ func (s *Supervisor) start(ctx context.Context) error {
 	return nil
 }
 
-// Endpoints returns where everything is.
+// Endpoints returns the announced address of each endpoint, by its name in package
+// endpoint.
 func (s *Supervisor) Endpoints() map[string]string { return s.plan.endpoints }
 
-// Close stops everything: the shoppers first, the stack last, so that what the
-// services say at their end still arrives. When ctx ends, what still runs is
-// killed. It returns when no child is left.
+// Close stops the shoppers, then the services and then the stack, which thus
+// receives the last telemetry of the services. When ctx ends, Close kills the
+// processes that still run. It returns when no child is left.
 func (s *Supervisor) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.over = true
@@ -125,10 +143,10 @@ func (s *Supervisor) Close(ctx context.Context) error {
 	return errors.Join(err, s.hold.Release())
 }
 
-// supervisorName is this process among the PIDs of up.json.
+// supervisorName is the name of the supervisor's own process in up.json.
 const supervisorName = "supervisor"
 
-// save writes up.json as things are now.
+// save writes up.json.
 func (s *Supervisor) save() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,9 +156,9 @@ func (s *Supervisor) save() {
 	pids := s.group.PIDs()
 	pids[supervisorName] = os.Getpid()
 	err := s.hold.Announce(State{Endpoints: s.plan.endpoints, PIDs: pids, Token: s.plan.token, Admin: s.plan.admin,
-		Services: s.plan.instances, StartedAt: s.began, ReadyAt: s.ready})
+		Addresses: s.plan.addresses, Services: s.plan.instances, StartedAt: s.began, ReadyAt: s.ready})
 	if err != nil {
-		fmt.Fprintf(s.out, "%s was not written: %v; other commands will not find this storefront\n", s.dir.Path("up.json"), err)
+		fmt.Fprintf(s.out, "write %s: %v; other commands will not find this storefront\n", s.dir.Path("up.json"), err)
 	}
 }
 
@@ -149,25 +167,3 @@ func (s *Supervisor) say(format string, args ...any) {
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.out, format+"\n", args...)
 }
-
-// labels names the endpoints for people, in the order of the table.
-var labels = [][2]string{
-	{"storefront", gateway}, {"console", "console"}, {"Jaeger API", "jaeger"}, {"Prometheus", "prometheus"}, {"Loki API", "loki"},
-	{"OTLP gRPC", "otlp_grpc"}, {"OTLP HTTP", "otlp_http"}, {"Kafka", "kafka"}, {"Redis", "redis"},
-}
-
-// Endpoint is an address by its name in up.json.
-func (s *Supervisor) Endpoint(name string) string { return s.plan.endpoints[name] }
-
-// Table lists the addresses for people.
-func (s *Supervisor) Table() string {
-	var b strings.Builder
-	for _, l := range labels {
-		if address := s.plan.endpoints[l[1]]; address != "" {
-			fmt.Fprintf(&b, "  %-12s %s\n", l[0], address)
-		}
-	}
-	return b.String()
-}
-
-func envSet(name string) bool { _, ok := os.LookupEnv(name); return ok }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
 // The test binary plays the children: roleVariable says which one.
@@ -58,14 +61,21 @@ func signalled() context.Context {
 
 // serve answers on the inherited socket, if there is one, until ctx ends.
 func serve(ctx context.Context) {
-	sockets, err := Inherited()
+	inherited, err := Inherited()
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(`{"message":"serving"}`)
-	if l := sockets["admin"]; l != nil {
+	if l := inherited.Listeners["admin"]; l != nil {
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })}
 		go func() { _ = srv.Serve(l) }()
+	}
+	if c := inherited.PacketConns["udp"]; c != nil {
+		go func() {
+			b := make([]byte, 64)
+			n, from, _ := c.ReadFrom(b)
+			_, _ = c.WriteTo(b[:n], from)
+		}()
 	}
 	<-ctx.Done()
 }
@@ -100,12 +110,13 @@ func newTestGroup(t *testing.T, said *notes) *Group {
 
 func fake(t *testing.T, role string) Process {
 	t.Helper()
-	l, err := listenTCP(0)
+	c, err := listenOn("tcp", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	return Process{Name: role, Env: []string{roleVariable + "=" + role}, Sockets: []Socket{{"admin", l}}, Ready: "http://" + l.Addr().String() + "/readyz"}
+	t.Cleanup(func() { c.Close() })
+	admin := Socket{"admin", c}
+	return Process{Name: role, Env: []string{roleVariable + "=" + role}, Sockets: []Socket{admin}, Ready: "http://" + admin.address() + "/readyz"}
 }
 
 func ready(t *testing.T, g *Group) error {
@@ -133,6 +144,35 @@ func TestStartAndStop(t *testing.T) {
 	}
 }
 
+// A child serves on the sockets that it inherits, UDP too.
+func TestSocketsAreInherited(t *testing.T) {
+	c, err := listenOn("udp", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	g := newTestGroup(t, &notes{})
+	p := fake(t, "serve")
+	p.Sockets = append(p.Sockets, Socket{"udp", c})
+	g.Start(p)
+	if err := ready(t, g); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("udp", p.Sockets[1].address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := conn.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 64)
+	if n, err := conn.Read(b); err != nil || string(b[:n]) != "hello" {
+		t.Errorf("the child answers %q, %v", b[:n], err)
+	}
+}
+
 func TestStubbornChildIsKilled(t *testing.T) {
 	g := newTestGroup(t, &notes{})
 	g.Start(fake(t, "stubborn"))
@@ -157,7 +197,7 @@ func TestCrashedChildIsStartedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := g.PIDs()["crash"]
-	eventually(t, func() bool { return g.PIDs()["crash"] != first })
+	eventually(t, func() bool { pid := g.PIDs()["crash"]; return pid != 0 && pid != first })
 	eventually(t, func() bool { return answers(t.Context(), http.DefaultClient, p.Ready) }) // under the same address
 	if !strings.Contains(said.String(), "panic: out of ideas") || !strings.Contains(said.String(), "again in 500ms") {
 		t.Errorf("the crash was reported as %q", said.String())
@@ -236,7 +276,7 @@ func TestStateIsPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Read(); !errors.Is(err, ErrNotUp) {
+	if _, err := d.Read(); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("Read without a state: %v", err)
 	}
 	if err := os.MkdirAll(d.Path(), 0o700); err != nil {
@@ -278,18 +318,22 @@ func TestLogFileIsBounded(t *testing.T) {
 }
 
 func TestTakenPortGetsAFreeOne(t *testing.T) {
-	l, taken, err := listen("otlp_http", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	second, again, err := listen("otlp_http", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	if !again || second.Addr().String() == l.Addr().String() {
-		t.Errorf("first %s (taken %v), second %s (taken %v)", l.Addr(), taken, second.Addr(), again)
+	for _, name := range []string{endpoint.OTLPHTTP, endpoint.JaegerUDP} {
+		e, _ := endpoint.Named(name)
+		l, taken, err := listen(e, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		second, again, err := listen(e, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		one, other := Socket{Conn: l}.address(), Socket{Conn: second}.address()
+		if !again || one == other {
+			t.Errorf("first %s (taken %v), second %s (taken %v)", one, taken, other, again)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/supervisor"
 )
@@ -32,21 +33,14 @@ func newChaosCmd() *cobra.Command {
 	return cmd
 }
 
-// faultsIn is faults of what runs in dir.
-func faultsIn(dir string) (drill.Faults, error) {
+// faultsIn returns access to the faults of the storefront that runs in dir.
+func faultsIn(dir string) (drill.Faults, supervisor.State, error) {
 	state, err := readState(dir)
 	if err != nil {
-		return drill.Faults{}, err
+		return drill.Faults{}, state, err
 	}
-	return faults(state)
-}
-
-// faults reaches the services that `tenhop up` runs.
-func faults(state supervisor.State) (drill.Faults, error) {
-	if state.Token == "" {
-		return drill.Faults{}, errors.New("what runs here has no storefront to make faults in: `tenhop stack` runs the stack alone; end it with `tenhop down` and start `tenhop up`")
-	}
-	return drill.Faults{Services: state.Services, Admin: state.Admin, Token: state.Token}, nil
+	f, err := app.Faults(state)
+	return f, state, advise(err)
 }
 
 func newChaosInjectCmd(dir *string) *cobra.Command {
@@ -76,11 +70,7 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 			if !(percent > 0 && percent <= 100) {
 				return usagef("--percent %v: must be above 0 and at most 100", percent)
 			}
-			state, err := readState(*dir)
-			if err != nil {
-				return err
-			}
-			f, err := faults(state)
+			f, state, err := faultsIn(*dir)
 			if err != nil {
 				return err
 			}
@@ -156,7 +146,7 @@ func newChaosListCmd(dir *string) *cobra.Command {
 		Example: "  tenhop chaos list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := faultsIn(*dir)
+			f, _, err := faultsIn(*dir)
 			if err != nil {
 				return err
 			}
@@ -193,7 +183,7 @@ func newChaosClearCmd(dir *string) *cobra.Command {
 		Example: `  tenhop chaos clear
   tenhop chaos clear payment`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := faultsIn(*dir)
+			f, _, err := faultsIn(*dir)
 			if err != nil {
 				return err
 			}

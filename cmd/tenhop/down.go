@@ -23,7 +23,7 @@ func newDownCmd() *cobra.Command {
 			}
 			n, err := d.Down(cmd.Context())
 			if err != nil {
-				return err
+				return advise(err)
 			}
 			said := fmt.Sprintf("stopped %d processes; none is left", n)
 			switch n {

@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/drill"
-	"github.com/tenhop/tenhop/supervisor"
+	"github.com/tenhop/tenhop/internal/app"
 )
 
 type drillFlags struct {
@@ -27,19 +23,19 @@ func newDrillCmd() *cobra.Command {
 	var cfg drill.Config
 	cmd := &cobra.Command{
 		Use:   "drill",
-		Short: "Hide a fault, time its discovery, check the answer",
-		Long: `Make a hop that the seed chooses slower without saying which, time when customers,
-alerts and the diagnosis notice, check the answer, lift the fault and wait until
-the storefront is well again. The diagnosis runs in a process of its own that is
-given two URLs and nothing else; with --human it is you who answers.
+		Short: "Inject a hidden fault and score the diagnosis",
+		Long: `Add latency to a hop that the seed selects, without naming it. Measure the time until
+customers, alerts and the diagnosis notice, score the answer, remove the fault and
+wait until latency is back to normal. The diagnosis runs in a process of its own,
+which knows only the URLs of Jaeger and Prometheus. With --human, you answer.
 
-The fault is lifted whatever ends the drill.`,
+The fault is removed however the drill ends.`,
 		Example: `  tenhop drill --auto --rounds 3 --seed 7 --report drill.md
   tenhop drill --human`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.auto && f.human {
-				return usagef("either --auto or --human")
+				return usagef("--auto and --human exclude each other")
 			}
 			if cfg.Rounds < 1 || cfg.Rounds > 1000 {
 				return usagef("--rounds %d: must be between 1 and 1000", cfg.Rounds)
@@ -48,54 +44,43 @@ The fault is lifted whatever ends the drill.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.dir, "dir", ".", "directory that holds .tenhop")
-	fl.BoolVar(&f.auto, "auto", false, "the diagnosis answers, not you (default)")
-	fl.BoolVar(&f.human, "human", false, "you answer")
-	fl.IntVar(&cfg.Rounds, "rounds", 1, "how many")
-	fl.Uint64Var(&cfg.Seed, "seed", 1, "chooses the hops")
-	fl.DurationVar(&cfg.Latency, "latency", 0, "how much slower (default 500ms)")
-	fl.StringVar(&f.entry, "entry", "POST /checkout", "operation of the gateway whose customers wait")
+	fl.StringVar(&f.dir, "dir", ".", "directory that contains .tenhop")
+	fl.BoolVar(&f.auto, "auto", false, "let the diagnosis answer (default)")
+	fl.BoolVar(&f.human, "human", false, "answer yourself")
+	fl.IntVar(&cfg.Rounds, "rounds", 1, "number of faults, one after the other")
+	fl.Uint64Var(&cfg.Seed, "seed", 1, "seed that selects the hops")
+	fl.DurationVar(&cfg.Latency, "latency", 0, "added latency (default 500ms)")
+	fl.StringVar(&f.entry, "entry", app.DefaultEntry().Operation, "entry at the gateway whose latency is watched")
 	fl.StringVar(&f.report, "report", "", "write a Markdown report to this file")
-	fl.BoolVar(&f.asJSON, "json", false, "one JSON object a round")
+	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object per round")
 	return cmd
 }
 
-func (f drillFlags) run(cmd *cobra.Command, cfg drill.Config) error {
-	state, err := readState(f.dir)
+func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
+	cfg, history, err := app.Drill(f.dir)
 	if err != nil {
-		return err
+		return advise(err)
 	}
-	if cfg.Faults, err = faults(state); err != nil {
-		return err
-	}
-	if state.ReadyAt == nil {
-		return errors.New("the storefront is still starting; see `tenhop status`")
-	}
-	if cfg.Program, err = os.Executable(); err != nil {
-		return err
-	}
-	cfg.Jaeger, cfg.Prometheus, cfg.Up = state.Endpoints["jaeger"], state.Endpoints["prometheus"], *state.ReadyAt
-	cfg.Entry = drill.Entry{Service: "gateway", Operation: f.entry}
+	cfg.Rounds, cfg.Seed, cfg.Latency, cfg.Entry.Operation = given.Rounds, given.Seed, given.Latency, f.entry
 	cfg.Say = func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
 	if f.human {
-		cfg.Human = askPerson(cmd.InOrStdin(), cmd.ErrOrStderr(), state.Endpoints)
+		state, err := readState(f.dir)
+		if err != nil {
+			return err
+		}
+		cfg.Human = app.AskPerson(cmd.InOrStdin(), cmd.ErrOrStderr(), state.Endpoints)
 	}
-	d, err := supervisor.In(f.dir)
-	if err != nil {
-		return err
-	}
-	history := drill.NewHistory(d.Path("data", drillFile))
 	enc := json.NewEncoder(cmd.OutOrStdout())
 	cfg.Done = func(r drill.Round) {
 		if err := history.Append(drill.Record{At: time.Now(), Round: r}); err != nil {
-			cfg.Say("%v; dashboard and console leave this round out", err)
+			cfg.Say("%v; dashboard and console will not show this round", err)
 		}
 		if f.asJSON {
-			_ = enc.Encode(r) // a closed pipe ends the drill by its signal
+			_ = enc.Encode(r) // a closed pipe ends the drill with its signal
 		}
 	}
 	rounds, err := drill.Run(cmd.Context(), cfg)
-	if f.report != "" && len(rounds) > 0 { // what there is, whatever ended it
+	if f.report != "" && len(rounds) > 0 { // also after an error
 		err = errors.Join(err, writeReport(f.report, rounds))
 	}
 	if f.asJSON || len(rounds) == 0 {
@@ -114,43 +99,4 @@ func writeReport(path string, rounds []drill.Round) error {
 		return err
 	}
 	return file.Close()
-}
-
-// askPerson returns a function that reads the answer from a terminal.
-func askPerson(in io.Reader, out io.Writer, endpoints map[string]string) func(context.Context, []string) (drill.Guess, error) {
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		for s := bufio.NewScanner(in); s.Scan(); {
-			lines <- strings.TrimSpace(s.Text())
-		}
-	}()
-	ask := func(ctx context.Context, question string) (string, error) {
-		fmt.Fprint(out, question)
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case line, ok := <-lines:
-			if !ok {
-				return "", io.ErrUnexpectedEOF
-			}
-			return line, nil
-		}
-	}
-	return func(ctx context.Context, hops []string) (drill.Guess, error) {
-		fmt.Fprintf(out, "look at Jaeger %s, Prometheus %s and the console %s\nthe hops: %s\n",
-			endpoints["jaeger"], endpoints["prometheus"], endpoints["console"], strings.Join(hops, ", "))
-		var g drill.Guess
-		for _, q := range []struct {
-			text   string
-			answer *string
-		}{{"which hop is slower? ", &g.Hop}, {"which of its operations? ", &g.Operation}, {"what kind (self, dependency, link, queue)? ", &g.Kind}} {
-			line, err := ask(ctx, q.text)
-			if err != nil {
-				return g, err
-			}
-			*q.answer = line
-		}
-		return g, nil
-	}
 }

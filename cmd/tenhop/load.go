@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/load"
 	"github.com/tenhop/tenhop/supervisor"
 )
@@ -78,13 +79,10 @@ func loadTarget(cfg *load.Config, dir string) error {
 	return nil
 }
 
-// readState returns what `tenhop up` or `tenhop stack` runs in dir.
+// readState returns the state of what `tenhop up` or `tenhop stack` runs in dir.
 func readState(dir string) (supervisor.State, error) {
-	d, err := supervisor.In(dir)
-	if err != nil {
-		return supervisor.State{}, err
-	}
-	return d.Read()
+	state, err := app.ReadState(dir)
+	return state, advise(err)
 }
 
 func writeLoad(w io.Writer, s load.Summary) error {

@@ -1,8 +1,7 @@
-// Command tenhop starts a storefront of thirteen services with the stack that
-// observes it, makes one of its hops slower, and says which one it is.
+// Command tenhop runs a storefront of thirteen services with the stack that
+// observes it, injects faults into it, and names the hop that got slower.
 //
-// The files of this package hold flags, one file a verb; what the verbs do is
-// in the packages beside them.
+// This package has only the command line, one file per verb. See docs/cli.md.
 package main
 
 import (
@@ -12,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,14 +27,14 @@ const (
 
 func main() { os.Exit(run(context.Background(), os.Args[1:])) }
 
-// run runs one command line and returns its exit code.
+// run executes a command line and returns its exit code.
 func run(ctx context.Context, args []string) int { return runTo(ctx, os.Stderr, args) }
 
-// runTo is run with the errors told to w.
+// runTo is run with error messages written to w.
 func runTo(ctx context.Context, w io.Writer, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	// A second Ctrl-C ends the program at once.
+	// A second Ctrl-C kills the program.
 	context.AfterFunc(ctx, stop)
 	ctx = supervisor.Lifeline(ctx)
 	root := newRootCmd()
@@ -60,7 +58,7 @@ func runTo(ctx context.Context, w io.Writer, args []string) int {
 	return exitFailed
 }
 
-// usageLine is one line on how a command is called.
+// usageLine returns the synopsis of a command.
 func usageLine(cmd *cobra.Command) string {
 	if cmd.HasSubCommands() {
 		return cmd.CommandPath() + " COMMAND [flags]"
@@ -68,24 +66,26 @@ func usageLine(cmd *cobra.Command) string {
 	return cmd.UseLine()
 }
 
-// group makes a command that only holds others: without one of them it is help,
-// with an unknown one wrong use.
+// group makes cmd a parent of other commands. Without one of them it prints its
+// help; an unknown one is a usage error.
 func group(cmd *cobra.Command) {
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
-// newRootCmd makes the whole command line.
+// newRootCmd returns the whole command line.
 func newRootCmd() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "tenhop",
-		Short:         "Which hop of a request got slower, and why",
-		Long:          "tenhop starts a storefront of thirteen services with the stack that observes it,\nmakes one of its hops slower, and says which one it is, with evidence.",
-		Version:       version(),
+		Short:         "Find the hop of a request that got slower, and why",
+		Long:          "tenhop runs a storefront of thirteen services with the stack that observes it,\ninjects faults into it, and names the hop that got slower, with evidence.",
+		Example:       "  tenhop up\n  tenhop chaos inject payment --latency 500ms\n  tenhop diagnose",
+		Version:       thisBuild().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate("{{.Version}}")
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
 		newUpCmd(),
 		newDownCmd(),
@@ -99,38 +99,24 @@ func newRootCmd() *cobra.Command {
 		newSLOCmd(),
 		newStackCmd(),
 		newServiceCmd(),
+		newCompletionCmd(),
+		newVersionCmd(),
 	)
+	addCompletions(root)
 	return root
 }
 
-// errReported ends a command that has told its failure already.
+// errReported is returned by a command that has printed its failure.
 var errReported = errors.New("failed")
 
-// usageError is wrong use of the command line: exit code 2.
+// usageError is a usage error, with exit code 2.
 type usageError struct{ err error }
 
-// Error returns what is wrong and what would be right.
+// Error implements error.
 func (e *usageError) Error() string { return e.err.Error() }
 
 // Unwrap returns the cause.
 func (e *usageError) Unwrap() error { return e.err }
 
-// usagef reports wrong use.
+// usagef returns a usage error.
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
-
-// version is the module's version, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return s.Value[:12]
-		}
-	}
-	return "devel"
-}

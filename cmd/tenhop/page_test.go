@@ -55,7 +55,7 @@ func writePage(b *bytes.Buffer, cmd *cobra.Command) {
 		}
 	}
 	for _, c := range cmd.Commands() {
-		if !c.Hidden && c.Name() != "help" && c.Name() != "completion" {
+		if !c.Hidden && c.Name() != "help" {
 			writePage(b, c)
 		}
 	}

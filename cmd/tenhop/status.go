@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -30,7 +30,7 @@ func newStatusCmd() *cobra.Command {
 			}
 			status, err := d.Status(cmd.Context())
 			if err != nil {
-				return err
+				return advise(err)
 			}
 			if asJSON {
 				err = writeJSON(cmd.OutOrStdout(), status)
@@ -66,10 +66,7 @@ func writeStatus(w io.Writer, s supervisor.Status) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	for _, name := range slices.Sorted(maps.Keys(s.Endpoints)) {
-		fmt.Fprintf(t, "%s\t%s\n", name, s.Endpoints[name])
-	}
-	return t.Flush()
+	return endpoint.WriteTable(w, s.Endpoints, nil)
 }
 
 // writeJSON writes v for programs, indented so that people can read it too.

@@ -10,10 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
-// stopWithin bounds the end of `tenhop up`.
+// stopWithin is the timeout of the shutdown of `tenhop up`.
 const stopWithin = 25 * time.Second
 
 func newUpCmd() *cobra.Command {
@@ -38,17 +39,17 @@ token of the fault endpoints are written to .tenhop/up.json.`,
 			if cfg.Replicas, err = parseReplicas(replicas); err != nil {
 				return &usageError{err}
 			}
-			cfg.Version, cfg.Out = version(), cmd.OutOrStdout()
-			if err := cfg.Check(); err != nil {
-				return &usageError{err}
-			}
+			out := cmd.OutOrStdout()
+			cfg.Version, cfg.Out = version(), out
 			s, err := supervisor.Up(cmd.Context(), cfg)
 			if err != nil {
+				return advise(err)
+			}
+			if err := endpoint.WriteTable(out, s.Endpoints(), nil); err != nil {
 				return err
 			}
-			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%s\nlook at it            %s\nmake one hop slower   tenhop chaos inject payment --latency 500ms\nask which one it is   tenhop diagnose\nstop everything       Ctrl-C, or tenhop down\n",
-				s.Table(), s.Endpoint("console"))
+			fmt.Fprintf(out, "\nlook at it            %s\nmake one hop slower   tenhop chaos inject payment --latency 500ms\nask which one it is   tenhop diagnose\nstop everything       Ctrl-C, or tenhop down\n",
+				s.Endpoints()[endpoint.Console])
 			if cfg.Prometheus != "" {
 				fmt.Fprintf(out, "let your Prometheus scrape the services: file_sd_configs with .tenhop/targets.json\n")
 			}

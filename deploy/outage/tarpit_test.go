@@ -16,6 +16,7 @@ import (
 
 	"github.com/tenhop/tenhop/alerts"
 	"github.com/tenhop/tenhop/stack"
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
 // tarpit accepts connections and answers nothing, ever.
@@ -54,13 +55,13 @@ func watch(t *testing.T, job, target string) (prometheus string) {
 		t.Fatal(err)
 	}
 	s, err := stack.Start(t.Context(), stack.Config{Parts: []stack.Part{stack.Prometheus}, DataDir: t.TempDir(),
-		Addresses: map[string]string{stack.EndpointPrometheus: "127.0.0.1:0"}, TargetsFile: targets, Rules: alerts.FS,
+		Addresses: map[string]string{endpoint.Prometheus: "127.0.0.1:0"}, TargetsFile: targets, Rules: alerts.FS,
 		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close(t.Context()) })
-	return s.Endpoints()[stack.EndpointPrometheus]
+	return s.Endpoints()[endpoint.Prometheus]
 }
 
 // fires waits for an alert and returns its summary.

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenhop/tenhop/internal/app"
+	"github.com/tenhop/tenhop/stack"
+	"github.com/tenhop/tenhop/stack/endpoint"
+)
+
+func newCompletionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion {bash | zsh | fish}",
+		Short: "Write a script that completes commands in a shell",
+		Long: `Write a script that completes commands, flags and values in a shell. While a
+storefront runs in the directory that --dir names, services, operations, entries
+and trace IDs are completed from it.`,
+		Example: `  source <(tenhop completion bash)
+  tenhop completion zsh > "${fpath[1]}/_tenhop"
+  tenhop completion fish > ~/.config/fish/completions/tenhop.fish`,
+		ValidArgs:             []string{"bash", "zsh", "fish"},
+		Args:                  cobra.ExactArgs(1),
+		DisableFlagsInUseLine: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root, out := cmd.Root(), cmd.OutOrStdout()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(out, true)
+			case "zsh":
+				return root.GenZshCompletion(out)
+			case "fish":
+				return root.GenFishCompletion(out, true)
+			}
+			return usagef("there is no completion for %q; the shells are bash, zsh and fish", args[0])
+		},
+	}
+}
+
+// completionTimeout is the time after which a completion gives up.
+const completionTimeout = time.Second
+
+// suggest returns suggestions from what runs. args are the arguments before the
+// word to complete.
+type suggest func(ctx context.Context, names app.Names, args []string) []string
+
+// Suggestions from what runs.
+var (
+	suggestServices suggest = func(ctx context.Context, n app.Names, args []string) []string {
+		return slices.DeleteFunc(n.Services(ctx), func(s string) bool { return slices.Contains(args, s) })
+	}
+	suggestOneService suggest = func(ctx context.Context, n app.Names, args []string) []string {
+		if len(args) > 0 {
+			return nil
+		}
+		return n.Services(ctx)
+	}
+	suggestEntries suggest = func(ctx context.Context, n app.Names, _ []string) []string { return n.Entries(ctx) }
+	suggestTraces  suggest = func(ctx context.Context, n app.Names, args []string) []string {
+		if len(args) > 0 {
+			return nil
+		}
+		return n.TraceIDs(ctx)
+	}
+)
+
+// faultCodes are the codes that --error suggests; it takes any.
+var faultCodes = []string{"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "NOT_FOUND", "PERMISSION_DENIED",
+	"UNAUTHENTICATED", "429", "500", "502", "503", "504"}
+
+// addCompletions registers what the arguments and flags of each verb complete to.
+// They are here, not with the verbs, so that equal things complete equally.
+func addCompletions(root *cobra.Command) {
+	at := func(path string) *cobra.Command {
+		cmd, _, err := root.Find(strings.Fields(path))
+		if err != nil {
+			panic(err) // a verb of this program
+		}
+		return cmd
+	}
+	at("chaos inject").ValidArgsFunction = fromRun(suggestOneService)
+	at("chaos clear").ValidArgsFunction = fromRun(suggestServices)
+	at("trace").ValidArgsFunction = fromRun(suggestTraces)
+	completeFlag(at("chaos inject"), "operation", fromRun(func(ctx context.Context, n app.Names, args []string) []string {
+		if len(args) == 0 {
+			return nil
+		}
+		return n.Operations(ctx, args[0])
+	}))
+	completeFlag(at("chaos inject"), "error", cobra.FixedCompletions(faultCodes, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(at("trace"), "service", fromRun(suggestOneService))
+	completeFlag(at("trace"), "operation", func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		service := cmd.Flag("service").Value.String()
+		return fromRun(func(ctx context.Context, n app.Names, _ []string) []string { return n.Operations(ctx, service) })(cmd, args, word)
+	})
+	completeFlag(at("diagnose"), "entry", fromRun(suggestEntries))
+	completeFlag(at("drill"), "entry", fromRun(suggestEntries))
+	completeFlag(at("up"), "replicas", assignments(at("service").ValidArgs))
+	completeFlag(at("stack"), "listen", assignments(append(stack.Endpoints(), endpoint.Console)))
+	forAll(root, func(cmd *cobra.Command) {
+		for _, name := range []string{"dir", "data", "logs", "rules", "dashboards", "corpus"} {
+			if cmd.Flag(name) != nil && cmd.LocalFlags().Lookup(name) != nil {
+				_ = cmd.MarkFlagDirname(name) // it fails only for a flag that does not exist
+			}
+		}
+		if cmd.ValidArgsFunction == nil && len(cmd.ValidArgs) == 0 && cmd.Name() != "generate" {
+			cmd.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	})
+}
+
+// forAll calls do for cmd and all commands below it.
+func forAll(cmd *cobra.Command, do func(*cobra.Command)) {
+	do(cmd)
+	for _, c := range cmd.Commands() {
+		forAll(c, do)
+	}
+}
+
+// completeFlag registers the completion of a flag.
+func completeFlag(cmd *cobra.Command, name string, complete cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
+		panic(err) // a flag of this program
+	}
+}
+
+// assignments completes NAME=VALUE up to the equals sign.
+func assignments(names []string) cobra.CompletionFunc {
+	var all []string
+	for _, name := range names {
+		all = append(all, name+"=")
+	}
+	return cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
+}
+
+// fromRun completes from what runs in the directory that --dir names. It suggests
+// nothing if nothing runs there.
+func fromRun(ask suggest) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		const none = cobra.ShellCompDirectiveNoFileComp
+		state, err := app.ReadState(cmd.Flag("dir").Value.String())
+		if err != nil {
+			return nil, none
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+		defer cancel()
+		fitting := slices.DeleteFunc(ask(ctx, app.Names{State: state}, args), func(s string) bool { return !strings.HasPrefix(s, word) })
+		return fitting, none
+	}
+}

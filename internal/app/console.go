@@ -1,0 +1,81 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/tenhop/tenhop/console"
+	"github.com/tenhop/tenhop/dashboards"
+	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/stack/endpoint"
+)
+
+// listenConsole opens the console's socket: an inherited one, the configured
+// address, or the default address, which is replaced by a free one if it is in use.
+func (s *Server) listenConsole(c Config) (net.Listener, error) {
+	if l := c.Inherited.Listeners[endpoint.Console]; l != nil {
+		s.endpoints[endpoint.Console] = "http://" + l.Addr().String()
+		return l, nil
+	}
+	known, _ := endpoint.Named(endpoint.Console)
+	configured := c.Stack.Addresses[endpoint.Console]
+	address := cmp.Or(configured, known.DefaultAddress())
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if configured != "" {
+			return nil, &AddressInUseError{endpoint.Console, address}
+		}
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {
+			s.moved[endpoint.Console] = address
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.onClose(func(context.Context) error { _ = l.Close(); return nil }) // its server has closed it, if it has one
+	s.endpoints[endpoint.Console] = known.Announced(l.Addr().String())
+	return l, nil
+}
+
+// serveConsole serves the console on l.
+func (s *Server) serveConsole(cfg Config, l net.Listener, log *slog.Logger, history *drill.History) error {
+	shown := cfg.Console.Dashboards
+	if shown == nil {
+		shown = fs.FS(dashboards.FS)
+	}
+	if log == nil {
+		log = slog.Default()
+	}
+	page, err := console.New(console.Config{
+		Prometheus: cmp.Or(cfg.Console.Prometheus, s.endpoints[endpoint.Prometheus]),
+		Jaeger:     cmp.Or(cfg.Console.Jaeger, s.endpoints[endpoint.Jaeger]),
+		Loki:       cmp.Or(cfg.Console.Loki, s.endpoints[endpoint.Loki]),
+		Dashboards: shown,
+		Token:      cfg.Console.Token,
+		Storefront: func() (console.Storefront, error) { return Storefront(cfg.WorkDir) },
+		Drills:     history,
+		Hosts:      cfg.Console.Hosts,
+		Logger:     log,
+	})
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: page, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("server ended", "part", PartConsole, "error", err)
+		}
+	}()
+	s.onClose(func(context.Context) error {
+		page.Close()
+		return srv.Close()
+	})
+	return nil
+}

@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/tenhop/tenhop/stack/endpoint"
+	"github.com/tenhop/tenhop/supervisor"
+	"github.com/tenhop/tenhop/waterfall"
+)
+
+// Names looks up names in a run, for shell completion. Its methods return nothing
+// if the back end does not answer before ctx ends.
+type Names struct{ State supervisor.State }
+
+// Services returns the services of the storefront, or those that have sent spans
+// if the stack runs alone.
+func (n Names) Services(ctx context.Context) []string {
+	if len(n.State.Services) > 0 {
+		return slices.Sorted(maps.Keys(n.State.Services))
+	}
+	names, _ := n.jaeger().Services(ctx)
+	return names
+}
+
+// Operations returns the operations of a service, or of all services if it is empty.
+func (n Names) Operations(ctx context.Context, service string) []string {
+	services := []string{service}
+	if service == "" {
+		services = n.Services(ctx)
+	}
+	var all []string
+	for _, service := range services {
+		var answer struct{ Data []string }
+		_ = n.get(ctx, endpoint.Jaeger, "/api/services/"+url.PathEscape(service)+"/operations", nil, &answer)
+		all = append(all, answer.Data...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Entries returns the entries of the requests that the services have measured.
+func (n Names) Entries(ctx context.Context) []string {
+	var answer struct{ Data []string }
+	_ = n.get(ctx, endpoint.Prometheus, "/api/v1/label/entry/values", url.Values{"match[]": {"hop_self_duration_seconds_count"}}, &answer)
+	return answer.Data
+}
+
+// Traces returned per service, and how old they may be.
+const (
+	recentTraces = 10
+	recentSince  = 15 * time.Minute
+)
+
+// TraceIDs returns the IDs of recent traces, the newest first, each followed by a
+// tab and a description. They are those that the gateway has taken part in, or all
+// if the stack runs alone.
+func (n Names) TraceIDs(ctx context.Context) []string {
+	services := []string{endpoint.Gateway}
+	if len(n.State.Services) == 0 {
+		services = n.Services(ctx)
+	}
+	traces := map[string]*waterfall.Trace{}
+	for _, service := range services {
+		found, _ := n.jaeger().Find(ctx, waterfall.Query{Service: service, Since: recentSince, Limit: recentTraces})
+		for _, t := range found {
+			traces[t.ID] = t
+		}
+	}
+	newest := slices.SortedFunc(maps.Values(traces), func(a, b *waterfall.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
+	var ids []string
+	for _, t := range newest {
+		root := t.Spans[0]
+		ids = append(ids, fmt.Sprintf("%s\t%s %s, %s at %s", t.ID, root.Service, root.Operation,
+			root.Duration.Round(100*time.Microsecond), root.Start.Local().Format(time.TimeOnly)))
+	}
+	return ids
+}
+
+func (n Names) jaeger() waterfall.Jaeger {
+	return waterfall.Jaeger{URL: n.State.Endpoints[endpoint.Jaeger]}
+}
+
+// get decodes the JSON that an endpoint answers.
+func (n Names) get(ctx context.Context, name, path string, query url.Values, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.State.Endpoints[name]+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", req.URL, resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"github.com/tenhop/tenhop/console"
+	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/stack/endpoint"
+	"github.com/tenhop/tenhop/supervisor"
+)
+
+// Errors of a run that cannot have faults.
+var (
+	ErrNoStorefront = errors.New("the stack runs alone, without a storefront")
+	ErrNotReady     = errors.New("the storefront is still starting")
+)
+
+// DefaultEntry returns the entry that drills watch by default.
+func DefaultEntry() drill.Entry {
+	return drill.Entry{Service: endpoint.Gateway, Operation: "POST /checkout"}
+}
+
+// ReadState returns the state of what runs in a working directory.
+func ReadState(workDir string) (supervisor.State, error) {
+	d, err := supervisor.In(workDir)
+	if err != nil {
+		return supervisor.State{}, err
+	}
+	return d.Read()
+}
+
+// Faults returns access to the fault endpoints of the services of a run. It fails
+// with ErrNoStorefront if the run has no services.
+func Faults(state supervisor.State) (drill.Faults, error) {
+	if state.Token == "" {
+		return drill.Faults{}, ErrNoStorefront
+	}
+	return drill.Faults{Services: state.Services, Admin: state.Admin, Token: state.Token}, nil
+}
+
+// Storefront returns what the console's faults and drills act on.
+func Storefront(workDir string) (console.Storefront, error) {
+	state, err := ReadState(workDir)
+	if err != nil {
+		return console.Storefront{}, err
+	}
+	faults, err := Faults(state)
+	if err != nil {
+		return console.Storefront{}, err
+	}
+	s := console.Storefront{Faults: faults, Entry: DefaultEntry(), Up: time.Now()}
+	if state.ReadyAt != nil {
+		s.Up = *state.ReadyAt
+	}
+	return s, nil
+}
+
+// Drill returns the configuration of a drill on the storefront that runs in a
+// working directory, and the history that its rounds belong to.
+func Drill(workDir string) (drill.Config, *drill.History, error) {
+	d, err := supervisor.In(workDir)
+	if err != nil {
+		return drill.Config{}, nil, err
+	}
+	state, err := d.Read()
+	if err != nil {
+		return drill.Config{}, nil, err
+	}
+	faults, err := Faults(state)
+	if err != nil {
+		return drill.Config{}, nil, err
+	}
+	if state.ReadyAt == nil {
+		return drill.Config{}, nil, ErrNotReady
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return drill.Config{}, nil, err
+	}
+	return drill.Config{
+		Faults:     faults,
+		Program:    program,
+		Jaeger:     state.Endpoints[endpoint.Jaeger],
+		Prometheus: state.Endpoints[endpoint.Prometheus],
+		Up:         *state.ReadyAt,
+		Entry:      DefaultEntry(),
+	}, History(d.Path("data")), nil
+}

@@ -1,0 +1,111 @@
+// Package endpoint is the table of the addresses that tenhop serves: their
+// names, their default ports and the form in which they are announced. Listeners,
+// up.json, the tables of addresses and shell completion are made from it.
+package endpoint
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"text/tabwriter"
+)
+
+// Names of the endpoints. They are the keys of up.json and of the maps of
+// addresses and listeners.
+const (
+	Gateway      = "gateway"
+	Console      = "console"
+	Jaeger       = "jaeger"
+	Prometheus   = "prometheus"
+	Loki         = "loki"
+	OTLPGRPC     = "otlp_grpc"
+	OTLPHTTP     = "otlp_http"
+	JaegerThrift = "jaeger_thrift"
+	JaegerUDP    = "jaeger_udp"
+	Kafka        = "kafka"
+	Redis        = "redis"
+)
+
+// Endpoint describes an address that tenhop serves.
+type Endpoint struct {
+	Name    string
+	Label   string // name shown to people
+	Part    string // part of the stack that serves it; empty for the storefront
+	Network string // "tcp" or "udp"
+	Port    int    // default port: that of the program it stands for
+	scheme  string // of the announced URL; empty if host:port is announced
+	path    string // of the announced URL
+}
+
+var table = []Endpoint{
+	{Name: Gateway, Label: "storefront", Network: "tcp", Port: 8080, scheme: "http"},
+	{Name: Console, Label: "console", Part: "console", Network: "tcp", Port: 8000, scheme: "http"},
+	{Name: Jaeger, Label: "Jaeger API", Part: "jaeger", Network: "tcp", Port: 16686, scheme: "http"},
+	{Name: Prometheus, Label: "Prometheus", Part: "prometheus", Network: "tcp", Port: 9090, scheme: "http"},
+	{Name: Loki, Label: "Loki API", Part: "loki", Network: "tcp", Port: 3100, scheme: "http"},
+	{Name: OTLPGRPC, Label: "OTLP gRPC", Part: "otlp", Network: "tcp", Port: 4317, scheme: "http"},
+	{Name: OTLPHTTP, Label: "OTLP HTTP", Part: "otlp", Network: "tcp", Port: 4318, scheme: "http"},
+	{Name: JaegerThrift, Label: "Jaeger Thrift", Part: "jaeger", Network: "tcp", Port: 14268, scheme: "http", path: "/api/traces"},
+	{Name: JaegerUDP, Label: "Jaeger UDP", Part: "jaeger", Network: "udp", Port: 6831},
+	{Name: Kafka, Label: "Kafka", Part: "kafka", Network: "tcp", Port: 9092},
+	{Name: Redis, Label: "Redis", Part: "redis", Network: "tcp", Port: 6379},
+}
+
+// All returns the endpoints in the order in which they are shown.
+func All() []Endpoint { return append([]Endpoint(nil), table...) }
+
+// Named returns the endpoint of that name and reports whether there is one.
+func Named(name string) (Endpoint, bool) {
+	for _, e := range table {
+		if e.Name == name {
+			return e, true
+		}
+	}
+	return Endpoint{}, false
+}
+
+// OfPart returns the endpoints that a part of the stack serves.
+func OfPart(part string) []Endpoint {
+	var of []Endpoint
+	for _, e := range table {
+		if e.Part == part {
+			of = append(of, e)
+		}
+	}
+	return of
+}
+
+// DefaultAddress returns the host:port on which the endpoint listens by default,
+// on loopback.
+func (e Endpoint) DefaultAddress() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Port))
+}
+
+// Announced returns what clients are given for an endpoint that is bound to
+// hostport: a URL, or hostport itself for Kafka, Redis and UDP.
+func (e Endpoint) Announced(hostport string) string {
+	if e.scheme == "" {
+		return hostport
+	}
+	return e.scheme + "://" + hostport + e.path
+}
+
+// WriteTable writes the announced addresses, keyed by endpoint name, one per
+// line in the order of All. An endpoint in moved did not get the address it
+// wanted, which is noted.
+func WriteTable(w io.Writer, announced, moved map[string]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, e := range table {
+		address := announced[e.Name]
+		if address == "" {
+			continue
+		}
+		note := ""
+		if wanted := moved[e.Name]; wanted != "" {
+			note = "  (" + wanted + " is in use)"
+		}
+		fmt.Fprintf(t, "  %s\t%s%s\n", e.Label, address, note)
+	}
+	return t.Flush()
+}

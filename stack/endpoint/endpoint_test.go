@@ -1,0 +1,33 @@
+package endpoint_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tenhop/tenhop/stack/endpoint"
+)
+
+// Two endpoints with one name, label or port would hide each other.
+func TestTableIsUnambiguous(t *testing.T) {
+	seen := map[any]string{}
+	for _, e := range endpoint.All() {
+		for _, key := range []any{e.Name, e.Port, "label " + e.Label} {
+			if other, ok := seen[key]; ok {
+				t.Errorf("%s and %s share %v", other, e.Name, key)
+			}
+			seen[key] = e.Name
+		}
+		if got, ok := endpoint.Named(e.Name); !ok || got != e {
+			t.Errorf("Named(%q) = %v, %v", e.Name, got, ok)
+		}
+	}
+}
+
+func ExampleWriteTable() {
+	_ = endpoint.WriteTable(os.Stdout,
+		map[string]string{"kafka": "127.0.0.1:9092", "jaeger": "http://127.0.0.1:41234"},
+		map[string]string{"jaeger": "127.0.0.1:16686"})
+	// Output:
+	//   Jaeger API  http://127.0.0.1:41234  (127.0.0.1:16686 is in use)
+	//   Kafka       127.0.0.1:9092
+}

@@ -1,0 +1,59 @@
+package supervisor
+
+import (
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"testing"
+
+	"github.com/tenhop/tenhop/stack/endpoint"
+)
+
+// Whatever listens can be found in up.json.
+func TestEverySocketIsAnnounced(t *testing.T) {
+	d := testDir(t)
+	p, err := newPlan(Config{FreePorts: true, Replicas: map[string]int{"payment": 3}}, d, "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	announced := map[string]bool{}
+	for _, value := range slices.Concat(slices.Collect(maps.Values(p.endpoints)), slices.Collect(maps.Values(p.admin)), slices.Collect(maps.Values(p.addresses))) {
+		if u, err := url.Parse(value); err == nil && u.Host != "" {
+			value = u.Host
+		}
+		if _, _, err := net.SplitHostPort(value); err != nil {
+			t.Errorf("announced address: %v", err)
+		}
+		announced[value] = true
+	}
+	for _, s := range p.open {
+		if !announced[s.address()] {
+			t.Errorf("socket %s, %s, is not in up.json", s.Name, s.address())
+		}
+	}
+	for _, e := range endpoint.All() {
+		if p.endpoints[e.Name] == "" {
+			t.Errorf("endpoint %s is not in up.json", e.Name)
+		}
+	}
+	if len(p.endpoints) != len(endpoint.All()) {
+		t.Errorf("up.json has %d endpoints, the table %d", len(p.endpoints), len(endpoint.All()))
+	}
+}
+
+// A part that another system replaces has the other system's addresses.
+func TestReplacedParts(t *testing.T) {
+	p := &plan{cfg: Config{Jaeger: "https://jaeger:16686", Kafka: "kafka:9092"}}
+	for part, want := range map[string]map[string]string{
+		"jaeger":     {"jaeger": "https://jaeger:16686", "jaeger_thrift": "https://jaeger:14268/api/traces"},
+		"otlp":       {"otlp_grpc": "https://jaeger:4317", "otlp_http": "https://jaeger:4318"},
+		"kafka":      {"kafka": "kafka:9092"},
+		"prometheus": nil,
+	} {
+		if got := p.replaced(part); !maps.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", part, got, want)
+		}
+	}
+}
