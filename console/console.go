@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/tenhop/tenhop/console/servicemap"
 	"github.com/tenhop/tenhop/drill"
 )
 
@@ -60,8 +61,8 @@ type Console struct {
 	loki   *upstream
 	live   *hub
 	drills *drills
+	hops   *servicemap.Reader
 	guard  http.Handler
-	window window
 
 	diagnoses  singleflight.Group
 	diagnosing chan struct{} // holds one for each diagnosis that runs
@@ -96,9 +97,10 @@ func New(cfg Config) (*Console, error) {
 		}
 		*s.to = u
 	}
+	c.hops = servicemap.NewReader(c.prom.get)
 	c.live = newHub(func(ctx context.Context) any {
 		c.drills.follow()
-		return c.snapshot(ctx)
+		return c.hops.Snapshot(ctx)
 	}, c.closed)
 	var err error
 	if c.drills, err = newDrills(c); err != nil {
@@ -163,7 +165,7 @@ func (c *Console) routes() error {
 
 func (c *Console) config(r *http.Request) (any, error) {
 	return map[string]any{
-		"scrape_seconds": c.scrapeInterval(r.Context()).Seconds(), // 0 if it is not known
+		"scrape_seconds": c.hops.ScrapeInterval(r.Context()).Seconds(), // 0 if it is not known
 		"prometheus":     c.prom.configured(), "jaeger": c.jaeger.configured(), "loki": c.loki.configured(),
 		"actions": c.cfg.Token != "" && c.cfg.Storefront != nil,
 	}, nil

@@ -19,6 +19,9 @@ type upstream struct {
 	client *http.Client
 }
 
+// asked bounds the concurrent requests to a source on behalf of one page request.
+const asked = 4
+
 // maxAnswer bounds what is read of one answer, bytes.
 const maxAnswer = 64 << 20
 
