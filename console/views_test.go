@@ -166,10 +166,11 @@ func TestTags(t *testing.T) {
 	}
 }
 
-func TestScrapeInterval(t *testing.T) {
+func TestConnected(t *testing.T) {
 	b := newBackends(t)
 	b.vectors["*count_over_time(up"] = `{"metric":{},"value":[0,"0.5"]}`
-	if got := decode[map[string]any](t, do(newConsole(t, b, nil), "GET", "/api/config", ""))["scrape_seconds"]; got != 2.0 {
-		t.Errorf("scraped every %v s, want 2", got)
+	got := decode[Connected](t, do(newConsole(t, b, nil), "GET", "/api/config", ""))
+	if want := (Connected{Prometheus: true, Jaeger: true, Loki: true, Actions: true, ScrapeSeconds: 2}); got != want {
+		t.Errorf("connected = %+v, want %+v", got, want)
 	}
 }

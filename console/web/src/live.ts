@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { DrillState, Snapshot } from "./types";
+import type { DrillState, Events, Snapshot } from "./types";
 
 // One stream for the whole page. The browser reconnects by itself when it breaks.
 export interface Live { now?: Snapshot; drill?: DrillState; connected: boolean; history: Map<string, number[]> }
@@ -47,6 +47,8 @@ function open(): void {
     changed();
   };
   const mine = source;
+  const on = <E extends keyof Events>(name: E, handle: (data: Events[E]) => void) =>
+    mine.addEventListener(name, (e) => handle(JSON.parse((e as MessageEvent<string>).data) as Events[E]));
   source.onerror = () => {
     state.connected = false;
     changed();
@@ -56,16 +58,15 @@ function open(): void {
       setTimeout(() => { if (document.visibilityState === "visible") open(); }, 3000);
     }
   };
-  source.addEventListener("now", (e) => {
-    const next = JSON.parse((e as MessageEvent<string>).data) as Snapshot;
+  on("now", (next) => {
     // After an error the last map stays, with the reason why it stands still.
     state.now = next.error && state.now ? { ...state.now, error: next.error } : next;
     if (!next.error) remember(next);
     state.connected = true;
     changed();
   });
-  source.addEventListener("drill", (e) => {
-    state.drill = JSON.parse((e as MessageEvent<string>).data) as DrillState;
+  on("drill", (drill) => {
+    state.drill = drill;
     changed();
   });
 }

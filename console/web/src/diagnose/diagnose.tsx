@@ -13,7 +13,7 @@ export function DiagnoseView({ query }: { query: URLSearchParams }) {
   const entry = query.get("entry") ?? "";
   const since = query.get("since") ?? "5m";
   const [turn, setTurn] = useState(0);
-  const { data, error, loading, reload } = useLoad(`${entry}\n${since}\n${turn}`, (signal) => get<Diagnosis>("/api/diagnose", { entry, since }, signal));
+  const { data, error, loading, reload } = useLoad(`${entry}\n${since}\n${turn}`, (signal) => get("GET /api/diagnose", { entry, since }, signal));
   const live = useLive();
   const [last, setLast] = useState<Diagnosis>();
   useEffect(() => {

@@ -1,5 +1,5 @@
 import type uPlot from "uplot";
-import { get } from "../api";
+import { upstream } from "../api";
 import { seconds } from "../format";
 import { colour } from "../theme";
 import type { Diagnosis } from "../types";
@@ -17,7 +17,7 @@ export function Timeline({ d }: { d: Diagnosis }) {
   const expr = `entry:duration_seconds:mean15s{entry=${JSON.stringify(d.entry.operation)},flow="${flow}"}`;
   const step = Math.max(2, Math.ceil((to - from) / 400));
   const { data } = useLoad(`${expr} ${from} ${to}`, (signal) =>
-    ok ? get<Answer>("/api/prometheus/query_range", { query: expr, start: from - 20, end: to, step }, signal) : Promise.resolve(undefined));
+    ok ? upstream<Answer>("prometheus/query_range", { query: expr, start: from - 20, end: to, step }, signal) : Promise.resolve(undefined));
   const values = data?.data.result[0]?.values;
   if (!values || values.length < 2) return null;
   const aligned: uPlot.AlignedData = [values.map((v) => v[0]), values.map((v) => Number(v[1]))];
