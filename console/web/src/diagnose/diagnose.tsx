@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { get } from "../api";
+import { get, withQuery, type Query } from "../api";
 import { clock, millis, percent, shortOperation, signed } from "../format";
 import { useLive } from "../live";
 import { go } from "../route";
@@ -42,7 +42,7 @@ export function DiagnoseView({ query }: { query: URLSearchParams }) {
         <button class="primary" disabled={loading} onClick={() => setTurn(turn + 1)}>Diagnose again</button>
         <span class="right" role="status">{loading ? <Timer /> : shown && <>took <b>{shown.took_ms.toFixed(0)}&#8239;ms</b></>}</span>
       </div>
-      {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
+      {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} asked={{ entry, since }} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
     </div>
   );
 }
@@ -57,7 +57,7 @@ function Timer() {
   return <>{((performance.now() - began) / 1000).toFixed(1)}&#8239;s</>;
 }
 
-function Answer({ d }: { d: Diagnosis }) {
+function Answer({ d, asked }: { d: Diagnosis; asked: Query }) {
   const top = d.findings[0];
   return (
     <>
@@ -86,7 +86,7 @@ function Answer({ d }: { d: Diagnosis }) {
       )}
       <div class="sources">
         {(d.sources ?? []).map((s) => <span key={s.name} class={s.ok ? "" : "bad"}>{s.name}: {s.ok ? `${s.read} read in ${s.took_ms.toFixed(0)} ms` : s.error}</span>)}
-        <a href={`/api/diagnose?since=5m&entry=${encodeURIComponent(d.entry.operation)}`} target="_blank" rel="noreferrer">as JSON</a>
+        <a href={withQuery("/api/diagnose", asked)} target="_blank" rel="noreferrer">as JSON</a>
       </div>
     </>
   );
