@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
-import { kinds } from "../diagnose/findings";
+import { kinds } from "../diagnose/words";
 import { shortOperation } from "../format";
 import type { DrillAnswer, DrillChoices } from "../types";
 

@@ -1,4 +1,4 @@
-import { kinds, named } from "../diagnose/findings";
+import { kinds, named } from "../diagnose/words";
 import { clock, millis, percent, shortOperation, signed } from "../format";
 import type { DrillRecord } from "../types";
 
@@ -20,7 +20,7 @@ export function Verdict({ entry: e, title }: { entry: DrillRecord; title: string
       </dl>
       {proof && (
         <p>
-          Proof: <b>{named(proof)}</b> {shortOperation(proof.operation)} {signed(millis(proof.added_ms))}, {percent(proof.share)} of what {e.proof!.entry.operation} gained
+          Proof: <b>{named(proof)}</b> {shortOperation(proof.operation)} {signed(millis(proof.added_ms))}, {percent(proof.share)} of the time added to {e.proof!.entry.operation}
           {proof.exemplars?.[0] && <>; <a href={`/trace/${proof.exemplars[0]}`}>one of its traces</a></>}.
         </p>
       )}
