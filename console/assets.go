@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// dist is what web/build.mjs writes: index.html and hashed assets, in their gzip
-// form only.
+// dist holds the output of web/build.mjs: index.html and hashed assets, compressed
+// with gzip.
 //
 //go:embed dist
 var dist embed.FS
 
-// pages are the paths of the page itself; it routes them in the browser. Those
-// of Jaeger are among them.
+// pages lists the paths of the page, which routes them in the browser. They
+// include those of Jaeger's UI.
 var pages = []string{
 	"/{$}", "/diagnose", "/search", "/trace/{id}", "/compare", "/dashboards", "/d/{uid}", "/d/{uid}/{slug}", "/drills",
 }
@@ -48,7 +48,7 @@ func (c *Console) page() error {
 			return err
 		}
 		c.mux.HandleFunc("GET /"+file, func(w http.ResponseWriter, r *http.Request) {
-			// The name holds a hash of the content.
+			// The name contains a hash of the content.
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 			a.serve(w, r)
 		})
@@ -56,13 +56,13 @@ func (c *Console) page() error {
 	return nil
 }
 
-// asset is a file of the page. Only the compressed form is embedded.
+// asset is a file of the page, in its compressed form.
 type asset struct {
 	kind       string
 	compressed []byte
 }
 
-// kinds are the types of what the page consists of; those of the machine differ.
+// kinds maps extensions to content types; mime.TypeByExtension depends on the machine.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
 }
@@ -92,5 +92,5 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	_, _ = io.Copy(w, z) // the client is gone
+	_, _ = io.Copy(w, z) // fails when the client is gone
 }

@@ -2,8 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -14,11 +12,12 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/tenhop/tenhop/console/servicemap"
 	"github.com/tenhop/tenhop/drill"
 )
 
-// Config says what the console shows. Sources without a URL are left out, and
-// the page says so where it would show them.
+// Config configures a Console. A source without a URL is not used, and the page
+// says so in its place.
 type Config struct {
 	Prometheus string // URL
 	Jaeger     string // URL
@@ -26,29 +25,29 @@ type Config struct {
 
 	Dashboards fs.FS // *.json in Grafana's format; nil for none
 
-	// Token is what actions need; without one there are no actions.
+	// Token authorizes actions; without one there are no actions.
 	Token string
-	// Storefront returns what faults and drills act on, or why there is
-	// nothing; nil for never.
+	// Storefront returns the storefront that faults and drills act on, or an
+	// error that says why there is none; nil if there never is one.
 	Storefront func() (Storefront, error)
-	// Drills keeps the drills; nil for memory only.
+	// Drills stores the drills; nil keeps them in memory only.
 	Drills *drill.History
 
-	// Hosts are names, without ports, that the Host header may hold beside
-	// localhost and IP addresses.
+	// Hosts lists the names, without ports, that are accepted in the Host header
+	// beside localhost and IP addresses.
 	Hosts []string
 
-	// Client asks the sources what the page shows; one with a timeout of 15 s if
-	// nil. Diagnoses and drills bring clients of their own, as on the command line.
+	// Client queries the sources for the page; if nil, one with a timeout of
+	// 15 s. Diagnoses and drills use clients of their own, as on the command line.
 	Client *http.Client
 	Logger *slog.Logger // slog.Default if nil
 }
 
-// Storefront is what runs and may be made slower.
+// Storefront is a running system that faults can be injected into.
 type Storefront struct {
 	Faults drill.Faults
-	Entry  drill.Entry // whose customers a drill watches
-	Up     time.Time   // since when
+	Entry  drill.Entry // the entry whose latency a drill watches
+	Up     time.Time   // when it started
 }
 
 // Console serves the page. Create it with New and end it with Close.
@@ -60,11 +59,11 @@ type Console struct {
 	loki   *upstream
 	live   *hub
 	drills *drills
+	hops   *servicemap.Reader
 	guard  http.Handler
-	window window
 
 	diagnoses  singleflight.Group
-	diagnosing chan struct{} // holds one for each diagnosis that runs
+	diagnosing chan struct{} // one element per running diagnosis
 
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -72,7 +71,9 @@ type Console struct {
 
 const sourceTimeout = 15 * time.Second
 
-// New makes a console. It starts nothing: sources are asked when a page asks.
+// New returns a Console. It queries its sources only while a page is open. It
+// fails for a URL or host name in the wrong form, for a damaged history of
+// drills, and when the page was not built.
 func New(cfg Config) (*Console, error) {
 	if cfg.Client == nil {
 		cfg.Client = &http.Client{Timeout: sourceTimeout}
@@ -96,9 +97,10 @@ func New(cfg Config) (*Console, error) {
 		}
 		*s.to = u
 	}
+	c.hops = servicemap.NewReader(c.prom.get)
 	c.live = newHub(func(ctx context.Context) any {
 		c.drills.follow()
-		return c.snapshot(ctx)
+		return filled(c.hops.Snapshot(ctx))
 	}, c.closed)
 	var err error
 	if c.drills, err = newDrills(c); err != nil {
@@ -111,11 +113,11 @@ func New(cfg Config) (*Console, error) {
 	return c, nil
 }
 
-// ServeHTTP answers the page and its API.
+// ServeHTTP serves the page and its API.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.guard.ServeHTTP(w, r) }
 
-// Close ends the event streams and a drill that runs, whose fault it lifts.
-// Give it to http.Server.RegisterOnShutdown: streams would hold Shutdown up.
+// Close ends the event streams and a running drill, whose fault it lifts. Pass it
+// to http.Server.RegisterOnShutdown, because open streams delay Shutdown.
 func (c *Console) Close() {
 	c.closeOnce.Do(func() { close(c.closed) })
 	c.drills.close()
@@ -125,32 +127,12 @@ func (c *Console) routes() error {
 	if err := c.page(); err != nil {
 		return err
 	}
-	for pattern, h := range map[string]func(*http.Request) (any, error){
-		"GET /api/config":                     c.config,
-		"GET /api/services":                   c.services,
-		"GET /api/services/{name}/operations": c.operations,
-		"GET /api/traces":                     c.search,
-		"GET /api/traces/{id}":                c.trace,
-		"GET /api/traces/{id}/logs":           c.traceLogs,
-		"GET /api/compare":                    c.compare,
-		"GET /api/diagnose":                   c.diagnose,
-		"GET /api/dashboards":                 c.dashboards,
-		"GET /api/dashboards/{uid}":           c.dashboard,
-		"GET /api/drill":                      c.drillState,
-		"GET /api/drill/choices":              c.drillChoices,
-	} {
-		c.mux.HandleFunc(pattern, answer(h))
-	}
-	for pattern, h := range map[string]func(*http.Request) (any, error){
-		"GET /api/faults":        c.listFaults,
-		"POST /api/faults":       c.injectFault,
-		"DELETE /api/faults":     c.clearFaults,
-		"POST /api/drill":        c.startDrill,
-		"POST /api/drill/answer": c.answerDrill,
-		"DELETE /api/drill":      c.endDrill,
-		"POST /api/token":        func(*http.Request) (any, error) { return struct{}{}, nil },
-	} {
-		c.mux.HandleFunc(pattern, withToken(c.cfg.Token, answer(h)))
+	for _, e := range endpoints() {
+		h := c.serve(e)
+		if e.token {
+			h = withToken(c.cfg.Token, h)
+		}
+		c.mux.HandleFunc(e.pattern, h)
 	}
 	c.mux.HandleFunc("GET /api/live", c.live.serve)
 	c.mux.HandleFunc("GET /api/prometheus/{path...}", c.passPrometheus)
@@ -161,66 +143,19 @@ func (c *Console) routes() error {
 	return nil
 }
 
-func (c *Console) config(r *http.Request) (any, error) {
-	return map[string]any{
-		"scrape_seconds": c.scrapeInterval(r.Context()).Seconds(), // 0 if it is not known
-		"prometheus":     c.prom.configured(), "jaeger": c.jaeger.configured(), "loki": c.loki.configured(),
-		"actions": c.cfg.Token != "" && c.cfg.Storefront != nil,
+// Connected reports what the console is connected to.
+type Connected struct {
+	Prometheus    bool    `json:"prometheus"`
+	Jaeger        bool    `json:"jaeger"`
+	Loki          bool    `json:"loki"`
+	Actions       bool    `json:"actions"`        // faults and drills are available
+	ScrapeSeconds float64 `json:"scrape_seconds"` // shortest scrape interval, 0 if unknown
+}
+
+func (c *Console) config(r *http.Request) (Connected, error) {
+	return Connected{
+		Prometheus: c.prom.configured(), Jaeger: c.jaeger.configured(), Loki: c.loki.configured(),
+		Actions:       c.cfg.Token != "" && c.cfg.Storefront != nil,
+		ScrapeSeconds: c.hops.ScrapeInterval(r.Context()).Seconds(),
 	}, nil
-}
-
-// apiError is an answer that says what is wrong and what to do.
-type apiError struct {
-	status  int
-	message string
-}
-
-// Error returns the message for the reader of the page.
-func (e *apiError) Error() string { return e.message }
-
-func badRequest(format string, args ...any) error {
-	return &apiError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
-}
-
-// answer writes what h returns as JSON. Errors that are not an apiError come
-// from a source: 502.
-func answer(h func(*http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		v, err := h(r)
-		if err != nil {
-			writeError(w, err)
-			return
-		}
-		writeJSON(w, http.StatusOK, v)
-	}
-}
-
-func writeError(w http.ResponseWriter, err error) {
-	status := http.StatusBadGateway
-	var e *apiError
-	if errors.As(err, &e) {
-		status = e.status
-	}
-	writeJSON(w, status, map[string]string{"error": err.Error()})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client is gone
-}
-
-// readJSON reads a small body, which must be declared as JSON: that keeps
-// forms of other pages out.
-func readJSON(r *http.Request, v any) error {
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
-		return &apiError{http.StatusUnsupportedMediaType, "the body must be application/json"}
-	}
-	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return badRequest("read the body: %v", err)
-	}
-	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// DashboardInfo is a dashboard in the list.
+// DashboardInfo describes a dashboard.
 type DashboardInfo struct {
 	UID         string   `json:"uid"`
 	Title       string   `json:"title"`
@@ -18,15 +18,15 @@ type DashboardInfo struct {
 	Panels      int      `json:"panels"`
 }
 
-// dashboardFile is what is read of a file; the page reads the rest.
+// dashboardFile is the part of a dashboard's JSON that DashboardInfo is made of.
 type dashboardFile struct {
 	DashboardInfo
 	Panels []json.RawMessage `json:"panels"`
 }
 
-// files reads every dashboard. They are few, and a folder of one's own may
-// change while the console runs. A file that is none, or has the UID of another
-// before it, is left out, as in Grafana.
+// files reads all dashboards, each time, because a directory may change while
+// the console runs. A file that is not a dashboard, or repeats a UID, is left out,
+// as in Grafana.
 func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 	raw := map[string]json.RawMessage{}
 	list := []DashboardInfo{}
@@ -65,12 +65,13 @@ func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 	return raw, list, nil
 }
 
-func (c *Console) dashboards(*http.Request) (any, error) {
+func (c *Console) dashboards(*http.Request) ([]DashboardInfo, error) {
 	_, list, err := c.files()
 	return list, err
 }
 
-func (c *Console) dashboard(r *http.Request) (any, error) {
+// dashboard returns the dashboard as it was written: the page reads Grafana's JSON.
+func (c *Console) dashboard(r *http.Request) (json.RawMessage, error) {
 	raw, _, err := c.files()
 	if err != nil {
 		return nil, err

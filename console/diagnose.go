@@ -10,26 +10,25 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// maxSince bounds how far back a diagnosis looks.
+// maxSince is the longest time that a diagnosis searches.
 const maxSince = 24 * time.Hour
 
-// diagnose answers ?entry=…&since=5m with what `tenhop diagnose --json` prints.
-func (c *Console) diagnose(r *http.Request) (any, error) {
+// diagnose answers ?entry=…&since=5m with the result of `tenhop diagnose --json`.
+func (c *Console) diagnose(r *http.Request) (result.Result, error) {
 	in := r.URL.Query()
 	since, err := time.ParseDuration(cmp.Or(in.Get("since"), "5m"))
 	if err != nil || since < time.Minute || since > maxSince {
-		return nil, badRequest("since %q: must be from 1m to 24h", in.Get("since"))
+		return result.Result{}, badRequest("since %q: must be from 1m to 24h", in.Get("since"))
 	}
 	return c.shared(r.Context(), in.Get("entry"), since)
 }
 
-// maxDiagnoses bounds the diagnoses that pages make the sources work for at a
-// time.
+// maxDiagnoses bounds the diagnoses that run at the same time.
 const maxDiagnoses = 2
 
-// shared runs a diagnosis once for all the pages that ask the same meanwhile;
-// one page that leaves does not end it for the others.
-func (c *Console) shared(ctx context.Context, entry string, since time.Duration) (any, error) {
+// shared runs a diagnosis once for all concurrent requests with the same
+// parameters. A canceled request does not end it for the others.
+func (c *Console) shared(ctx context.Context, entry string, since time.Duration) (result.Result, error) {
 	answered := c.diagnoses.DoChan(entry+"\x00"+since.String(), func() (any, error) {
 		select {
 		case c.diagnosing <- struct{}{}:
@@ -37,13 +36,15 @@ func (c *Console) shared(ctx context.Context, entry string, since time.Duration)
 			return nil, &apiError{http.StatusServiceUnavailable, "the console is shutting down"}
 		}
 		defer func() { <-c.diagnosing }()
-		return c.runDiagnosis(context.WithoutCancel(ctx), entry, since) // bounds itself
+		res, err := c.runDiagnosis(context.WithoutCancel(ctx), entry, since) // has a timeout of its own
+		return filled(res), err
 	})
 	select {
 	case a := <-answered:
-		return a.Val, a.Err
+		res, _ := a.Val.(result.Result) // nil after an error
+		return res, a.Err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return result.Result{}, ctx.Err()
 	}
 }
 

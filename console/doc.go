@@ -1,27 +1,31 @@
-// Package console is the page of tenhop: a live map of the hops, the diagnosis,
-// traces with self time told apart from waiting, the dashboards, and drills.
+// Package console serves the page of tenhop: the live service map, the diagnosis,
+// traces, dashboards and drills.
 //
-// It reads Prometheus's, Jaeger's and Loki's HTTP APIs, of the embedded stack or
-// of real ones, and holds nothing itself but the drills that were run from it.
-// The browser speaks to this handler only:
+// It reads the HTTP APIs of Prometheus, Jaeger and Loki, of the embedded stack or
+// of any other. It stores nothing but the drills that were started from it. The
+// browser talks to this handler only:
 //
-//	GET  /                         the page; also /diagnose, /search, /trace/{id}, /compare, /dashboards, /d/{uid}, /drills
-//	GET  /assets/{file}            its script and style, compressed beforehand
-//	GET  /api/config               what is connected
-//	GET  /api/live                 server-sent events: now (every 2 s), drill (on change)
-//	GET  /api/traces               search; /api/services and /api/services/{name}/operations fill its form
-//	GET  /api/traces/{id}          one trace, analysed; /logs its log lines
-//	GET  /api/compare              two traces, or one against others of its operation, by time per hop
-//	GET  /api/diagnose             what `tenhop diagnose --json` prints
-//	GET  /api/dashboards[/{uid}]   Grafana JSON as it is
-//	GET  /api/prometheus/…         reading endpoints of Prometheus's API, passed on
+//	GET  /                         the page, also at /diagnose, /search, /trace/{id}, /compare, /dashboards, /d/{uid}, /drills
+//	GET  /assets/{file}            its script and style, compressed at build time
+//	GET  /api/config               the connected sources
+//	GET  /api/live                 server-sent events: now (the service map, every 2 s), drill (on change)
+//	GET  /api/traces               trace search; /api/services and /api/services/{name}/operations fill its form
+//	GET  /api/traces/{id}          one analysed trace; /logs: its log lines
+//	GET  /api/compare              two traces, or one and the mean of others of its operation, by time per hop
+//	GET  /api/diagnose             the result of `tenhop diagnose --json`, with empty lists instead of null
+//	GET  /api/dashboards[/{uid}]   dashboards in Grafana's JSON
+//	GET  /api/prometheus/…         the read endpoints of Prometheus's API, passed on
 //	GET  /api/loki/query_range     passed on
-//	POST /api/faults, DELETE …     faults by hand; token
-//	POST /api/drill, …/answer      a blind drill; token
+//	POST /api/faults, DELETE …     faults injected by hand; requires the token
+//	POST /api/drill, …/answer      a blind drill; requires the token
 //
-// What acts on the storefront needs the token in an Authorization header. A
-// request whose Host is neither an IP address, nor localhost, nor a configured
-// name is refused, so that a page elsewhere cannot rebind its name to this one.
+// The page's TypeScript types are generated from the types that the endpoints
+// answer and take.
+//
+// Actions require the token in an Authorization header. Against DNS rebinding, a
+// request is refused unless its Host is an IP address, localhost or a configured
+// name.
 package console
 
+//go:generate go test -run TestTypes -update .
 //go:generate npm --prefix web run build

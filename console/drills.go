@@ -18,21 +18,21 @@ import (
 // Phases of a drill.
 const (
 	phaseIdle     = "idle"
-	phaseQuiet    = "quiet"    // a baseline is gathered; nothing is wrong yet
-	phaseSearch   = "search"   // a hop is slower; the clock runs
+	phaseQuiet    = "quiet"    // the baseline is recorded; no fault yet
+	phaseSearch   = "search"   // the fault is in force; the clock runs
 	phaseRecovery = "recovery" // answered; the fault is lifted
 )
 
-// DrillState is what every open page shows of the drill.
+// DrillState holds the state of the drill and the drills before it.
 type DrillState struct {
-	Phase   string         `json:"phase"`
+	Phase   string         `json:"phase"` // idle, quiet, search or recovery
 	Said    string         `json:"said,omitempty"`
 	Started *time.Time     `json:"started,omitempty"` // of the phase
-	Error   string         `json:"error,omitempty"`   // what ended the last one
+	Error   string         `json:"error,omitempty"`   // why the last drill ended early
 	History []drill.Record `json:"history"`           // newest first
 }
 
-// keptDrills bounds the history.
+// keptDrills bounds the history that the page shows.
 const keptDrills = 100
 
 // drills runs one drill at a time.
@@ -41,7 +41,7 @@ type drills struct {
 	history *drill.History
 
 	mu      sync.Mutex
-	closed  bool // no further drill starts
+	closed  bool // no drill may start
 	state   DrillState
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -59,7 +59,7 @@ func newDrills(c *Console) (*drills, error) {
 	return d, c.live.publish(context.Background(), "drill", d.state)
 }
 
-// refresh reads the history, which `tenhop drill` adds to as well.
+// refresh reads the history, to which `tenhop drill` appends as well.
 func (d *drills) refresh() error {
 	records, err := d.history.Records()
 	if err != nil {
@@ -71,35 +71,58 @@ func (d *drills) refresh() error {
 		records[i].Round.Answer = brief(records[i].Round.Answer)
 		if i > 0 {
 			records[i].Proof = nil // the page shows that of the newest
+		} else {
+			records[i].Proof = complete(records[i].Proof)
 		}
 	}
 	d.state.History = append([]drill.Record{}, records...)
 	return nil
 }
 
-// brief is what the page shows of an answer: a whole diagnosis is kilobytes.
+// BriefAnswer is the part of an answer that the page shows: a whole diagnosis
+// has several kilobytes.
+type BriefAnswer struct {
+	Verdict  string         `json:"verdict,omitempty"`
+	Findings []BriefFinding `json:"findings"` // one at most
+}
+
+// BriefFinding is the first finding of an answer.
+type BriefFinding struct {
+	Hop       string `json:"hop"`
+	Operation string `json:"operation"`
+	Kind      string `json:"kind"`
+	Target    string `json:"target,omitempty"`
+}
+
+// brief reduces an answer to a BriefAnswer. It returns nil if there is none.
 func brief(answer json.RawMessage) json.RawMessage {
-	var a struct {
-		Verdict  string `json:"verdict,omitempty"`
-		Findings []struct {
-			Hop       string `json:"hop"`
-			Operation string `json:"operation"`
-			Kind      string `json:"kind"`
-			Target    string `json:"target,omitempty"`
-		} `json:"findings"`
-	}
-	if json.Unmarshal(answer, &a) != nil {
+	var a *BriefAnswer
+	if json.Unmarshal(answer, &a) != nil || a == nil {
 		return nil
 	}
 	a.Findings = a.Findings[:min(len(a.Findings), 1)]
-	b, err := json.Marshal(a)
+	return encode(filled(a))
+}
+
+// complete replaces the null lists of a recorded diagnosis by empty ones. It
+// returns nil if there is none.
+func complete(diagnosis json.RawMessage) json.RawMessage {
+	var res *result.Result
+	if json.Unmarshal(diagnosis, &res) != nil || res == nil {
+		return nil
+	}
+	return encode(filled(res))
+}
+
+func encode(v any) json.RawMessage {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return nil
 	}
 	return b
 }
 
-// follow tells the pages of drills that `tenhop drill` has added.
+// follow publishes drills that `tenhop drill` has added to the history.
 func (d *drills) follow() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -115,17 +138,17 @@ func (d *drills) follow() {
 		return
 	}
 	if err := d.console.live.publish(context.Background(), "drill", d.state); err != nil {
-		d.console.cfg.Logger.Error("tell pages about the drill", "error", err)
+		d.console.cfg.Logger.Error("publish the state of the drill", "error", err)
 	}
 }
 
-// change updates the state and tells every page.
+// change updates and publishes the state.
 func (d *drills) change(f func(*DrillState)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f(&d.state)
 	if err := d.console.live.publish(context.Background(), "drill", d.state); err != nil {
-		d.console.cfg.Logger.Error("tell pages about the drill", "error", err)
+		d.console.cfg.Logger.Error("publish the state of the drill", "error", err)
 	}
 }
 
@@ -140,7 +163,7 @@ func (d *drills) running() bool {
 	return d.cancel != nil
 }
 
-// close ends a drill that runs, and lets no other one start.
+// close ends a running drill and keeps others from starting.
 func (d *drills) close() {
 	d.mu.Lock()
 	d.closed = true
@@ -148,7 +171,7 @@ func (d *drills) close() {
 	d.stop()
 }
 
-// stop ends a drill that runs and waits until its fault is lifted.
+// stop ends a running drill and waits until its fault is lifted.
 func (d *drills) stop() {
 	d.mu.Lock()
 	cancel, done := d.cancel, d.done
@@ -159,91 +182,95 @@ func (d *drills) stop() {
 	}
 }
 
-func (c *Console) drillState(*http.Request) (any, error) {
+func (c *Console) drillState(*http.Request) (DrillState, error) {
 	c.drills.mu.Lock()
 	defer c.drills.mu.Unlock()
 	err := c.drills.refresh()
 	return c.drills.state, err
 }
 
-// drillChoices are the hops and operations that an answer may name.
-func (c *Console) drillChoices(r *http.Request) (any, error) {
+// DrillChoices lists the hops, with their operations, and the kinds that an
+// answer may name.
+type DrillChoices struct {
+	Hops  map[string][]string `json:"hops"`
+	Kinds []string            `json:"kinds"`
+}
+
+func (c *Console) drillChoices(r *http.Request) (DrillChoices, error) {
 	s, err := c.storefront()
 	if err != nil {
-		return nil, err
+		return DrillChoices{}, err
 	}
 	hops, err := drill.Hops(r.Context(), c.cfg.Jaeger, s.Entry)
 	if err != nil {
-		return nil, err
+		return DrillChoices{}, err
 	}
 	out := map[string][]string{}
 	for _, h := range hops {
 		out[h.Service] = append(out[h.Service], h.Operation)
 	}
-	return map[string]any{"hops": out, "kinds": []string{result.KindSelf, result.KindDependency, result.KindLink, result.KindQueue}}, nil
+	return DrillChoices{out, []string{result.KindSelf, result.KindDependency, result.KindLink, result.KindQueue}}, nil
 }
 
-func (c *Console) startDrill(*http.Request) (any, error) {
+func (c *Console) startDrill(*http.Request) (Done, error) {
 	s, err := c.storefront()
 	if err != nil {
-		return nil, err
+		return Done{}, err
 	}
 	if !c.jaeger.configured() || !c.prom.configured() {
-		return nil, &apiError{http.StatusServiceUnavailable, "a drill needs Jaeger and Prometheus"}
+		return Done{}, &apiError{http.StatusServiceUnavailable, "a drill needs Jaeger and Prometheus"}
 	}
 	d := c.drills
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.cancel != nil {
-		return nil, &apiError{http.StatusConflict, "a drill runs already"}
+		return Done{}, &apiError{http.StatusConflict, "a drill runs already"}
 	}
 	if d.closed {
-		return nil, &apiError{http.StatusServiceUnavailable, "the console is shutting down"}
+		return Done{}, &apiError{http.StatusServiceUnavailable, "the console is shutting down"}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel, d.done = cancel, make(chan struct{})
-	// The quiet before a drill is counted from the end of the one before.
+	// The baseline of a drill begins after the drill before it.
 	if h := d.state.History; len(h) > 0 && h[0].At.After(s.Up) {
 		s.Up = h[0].At
 	}
 	go d.run(ctx, s)
-	return struct{}{}, nil
+	return Done{}, nil
 }
 
-func (c *Console) endDrill(*http.Request) (any, error) {
+func (c *Console) endDrill(*http.Request) (Done, error) {
 	c.drills.stop()
-	return struct{}{}, nil
+	return Done{}, nil
 }
 
-// answerDrill takes the answer: hop, operation, kind.
-func (c *Console) answerDrill(r *http.Request) (any, error) {
-	var in struct {
-		Hop       string `json:"hop"`
-		Operation string `json:"operation"`
-		Kind      string `json:"kind"`
-	}
-	if err := readJSON(r, &in); err != nil {
-		return nil, err
-	}
+// DrillAnswer is a person's answer to a drill.
+type DrillAnswer struct {
+	Hop       string `json:"hop"`
+	Operation string `json:"operation"`
+	Kind      string `json:"kind"`
+}
+
+func (c *Console) answerDrill(r *http.Request, in DrillAnswer) (Done, error) {
 	if in.Hop == "" || in.Operation == "" || in.Kind == "" {
-		return nil, badRequest("an answer names a hop, an operation and a kind")
+		return Done{}, badRequest("an answer names a hop, an operation and a kind")
 	}
 	select {
-	case c.drills.answers <- drill.Guess{Hop: in.Hop, Operation: in.Operation, Kind: in.Kind}:
-		return struct{}{}, nil
+	case c.drills.answers <- drill.Guess(in):
+		return Done{}, nil
 	case <-time.After(time.Second):
-		return nil, &apiError{http.StatusConflict, "no drill waits for an answer"}
+		return Done{}, &apiError{http.StatusConflict, "no drill waits for an answer"}
 	case <-r.Context().Done():
-		return nil, r.Context().Err()
+		return Done{}, r.Context().Err()
 	}
 }
 
-// quietBefore is how much of the time before the fault the diagnosis that proves
-// an answer looks at: little more than a drill waits for, so that the spike of
-// a drill before is no part of it.
+// quietBefore is the time before the fault that the diagnosis for the proof
+// covers. It is little longer than the baseline of a drill, so that the spike of
+// the drill before is not part of it.
 const quietBefore = 100 * time.Second
 
-// run is one drill from the quiet before it to the recovery.
+// run runs one drill, from its baseline to the recovery.
 func (d *drills) run(ctx context.Context, s Storefront) {
 	c := d.console
 	proofs := make(chan json.RawMessage, 1)
@@ -257,12 +284,12 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 			began := time.Now()
 			select {
 			case <-ctx.Done():
-				if errors.Is(ctx.Err(), context.DeadlineExceeded) { // nobody answered
+				if errors.Is(ctx.Err(), context.DeadlineExceeded) { // without an answer
 					d.change(func(st *DrillState) { st.enter(phaseRecovery) })
 				}
 				return drill.Guess{}, ctx.Err()
 			case guess := <-d.answers:
-				// The fault is still in force; the clock does not wait for this.
+				// The fault is still in force. The clock does not wait for the proof.
 				go func() { proofs <- d.proof(ctx, s, time.Since(began)+quietBefore) }()
 				d.change(func(st *DrillState) { st.enter(phaseRecovery) })
 				return guess, nil
@@ -295,15 +322,15 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 	d.mu.Unlock()
 }
 
-// proofTries and proofPause bound the proof to about the time of the recovery.
+// proofTries and proofPause limit the proof to about the time of the recovery.
 const (
 	proofTries = 5
 	proofPause = 2 * time.Second
 )
 
-// proof is what the diagnosis says; nil when it cannot be asked. A person who
-// answers within a scrape or two of the injection is ahead of the metrics, so a
-// diagnosis that sees nothing yet is asked again.
+// proof returns the diagnosis of the fault, or nil when it fails. After an answer
+// within a scrape or two of the injection, the metrics do not show the fault yet,
+// so a diagnosis without findings is repeated.
 func (d *drills) proof(ctx context.Context, s Storefront, since time.Duration) json.RawMessage {
 	var proof json.RawMessage
 	for try := range proofTries {

@@ -10,13 +10,13 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
-// faultRequest is a fault and where it goes.
-type faultRequest struct {
+// FaultRequest asks for a fault to be injected into a service.
+type FaultRequest struct {
 	Service string      `json:"service"`
 	Fault   chaos.Fault `json:"fault"`
 }
 
-// maxFault bounds how long a fault from the page stays: somebody will forget it.
+// maxFault bounds the duration of a fault injected from the page, which is easily forgotten.
 const maxFault = time.Hour
 
 func (c *Console) storefront() (Storefront, error) {
@@ -30,28 +30,31 @@ func (c *Console) storefront() (Storefront, error) {
 	return s, nil
 }
 
-func (c *Console) listFaults(r *http.Request) (any, error) {
+// Faults lists the faults in force and the services that take one.
+type Faults struct {
+	Faults   []drill.Injected `json:"faults"`
+	Sealed   bool             `json:"sealed"` // a drill hides a fault
+	Services []string         `json:"services"`
+}
+
+func (c *Console) listFaults(r *http.Request) (Faults, error) {
 	s, err := c.storefront()
 	if err != nil {
-		return nil, err
+		return Faults{}, err
 	}
 	faults, sealed, err := s.Faults.List(r.Context())
 	if err != nil {
-		return nil, err
+		return Faults{}, err
 	}
 	services := make([]string, 0, len(s.Faults.Services))
 	for name := range s.Faults.Services {
 		services = append(services, name)
 	}
 	slices.Sort(services)
-	return map[string]any{"faults": faults, "sealed": sealed, "services": services}, nil
+	return Faults{faults, sealed, services}, nil
 }
 
-func (c *Console) injectFault(r *http.Request) (any, error) {
-	var in faultRequest
-	if err := readJSON(r, &in); err != nil {
-		return nil, err
-	}
+func (c *Console) injectFault(r *http.Request, in FaultRequest) ([]drill.Injected, error) {
 	if d := time.Duration(in.Fault.For); d <= 0 || d > maxFault {
 		return nil, badRequest("a fault from the page lasts at most an hour: set for")
 	}
@@ -67,19 +70,20 @@ func (c *Console) injectFault(r *http.Request) (any, error) {
 	return done, err
 }
 
-// clearFaults lifts what was injected by hand; a drill's fault is the drill's.
-func (c *Console) clearFaults(r *http.Request) (any, error) {
+// clearFaults lifts the faults that were injected by hand. The fault of a drill
+// ends with the drill.
+func (c *Console) clearFaults(r *http.Request) (Done, error) {
 	if c.drills.running() {
-		return nil, &apiError{http.StatusConflict, "a drill runs; end it instead"}
+		return Done{}, &apiError{http.StatusConflict, "a drill runs; end it instead"}
 	}
 	s, err := c.storefront()
 	if err != nil {
-		return nil, err
+		return Done{}, err
 	}
 	if _, sealed, err := s.Faults.List(r.Context()); err != nil {
-		return nil, err
+		return Done{}, err
 	} else if sealed {
-		return nil, &apiError{http.StatusConflict, "a drill of `tenhop drill` hides a fault; it is lifted when that drill ends"}
+		return Done{}, &apiError{http.StatusConflict, "a drill of `tenhop drill` hides a fault; it is lifted when that drill ends"}
 	}
-	return struct{}{}, s.Faults.Clear(r.Context())
+	return Done{}, s.Faults.Clear(r.Context())
 }

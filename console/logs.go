@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// LogLine is a line of a trace.
+// LogLine is a log line of a trace.
 type LogLine struct {
-	At      int64          `json:"at"` // microseconds since 1970; lines of services are stamped to the second
+	At      int64          `json:"at"` // microseconds since 1970, to the second for lines of the services
 	Service string         `json:"service"`
 	Level   string         `json:"level"`
 	SpanID  string         `json:"span_id,omitempty"`
@@ -25,11 +25,11 @@ type LogLine struct {
 
 const (
 	maxLines  = 1000
-	logMargin = 5 * time.Second // lines are stamped to the second, and written after their span
+	logMargin = 5 * time.Second // lines have whole seconds, and are written after their span
 )
 
-// traceLogs returns the lines that bear a trace's ID.
-func (c *Console) traceLogs(r *http.Request) (any, error) {
+// traceLogs returns the log lines with a trace's ID.
+func (c *Console) traceLogs(r *http.Request) ([]LogLine, error) {
 	id := r.PathValue("id")
 	if !traceID.MatchString(id) {
 		return nil, badRequest("%q is no trace ID", id)
@@ -42,7 +42,7 @@ func (c *Console) traceLogs(r *http.Request) (any, error) {
 	}
 	start, end := time.UnixMicro(from).Add(-logMargin), time.UnixMicro(to).Add(logMargin)
 	out := []LogLine{}
-	earlier := map[string]bool{} // found by an earlier query; within one a service may say the same twice
+	earlier := map[string]bool{} // found by an earlier query; a line may repeat within one query
 	for _, query := range logQueries {
 		found, err := c.lokiLines(r.Context(), fmt.Sprintf(query, id), start, end)
 		if err != nil {
@@ -58,20 +58,20 @@ func (c *Console) traceLogs(r *http.Request) (any, error) {
 	return out, nil
 }
 
-// logQueries find a trace's lines in both forms that Loki keeps: as JSON, whose
-// line has the ID, and as OTLP, whose ID is structured metadata beside the line.
+// logQueries find a trace's lines in both forms that Loki stores: JSON lines that
+// contain the ID, and OTLP records with the ID in structured metadata.
 var logQueries = []string{
 	"{service_name=~`.+`} |= `%s`",
 	"{service_name=~`.+`} | trace_id = `%s`",
 }
 
-// foundLine is a line and what tells it from others.
+// foundLine is a line with its identity.
 type foundLine struct {
 	key string
 	LogLine
 }
 
-// lokiLines returns the lines of a query.
+// lokiLines returns the lines that a query finds.
 func (c *Console) lokiLines(ctx context.Context, query string, start, end time.Time) ([]foundLine, error) {
 	var answer struct {
 		Data struct {
@@ -102,8 +102,8 @@ func (c *Console) lokiLines(ctx context.Context, query string, start, end time.T
 	return lines, nil
 }
 
-// logLine reads a JSON line; another line is its own message, and what Loki
-// keeps beside it are its fields.
+// logLine parses a JSON line. Any other line is the message itself, and the
+// labels and structured metadata are its fields.
 func logLine(at int64, stream map[string]string, line string) LogLine {
 	l := LogLine{At: at, Service: cmp.Or(stream["service_name"], stream["service"]), Fields: map[string]any{}}
 	if json.Unmarshal([]byte(line), &l.Fields) != nil || l.Fields == nil {

@@ -12,14 +12,17 @@ import (
 	"strings"
 )
 
-// upstream is a source of telemetry, asked over HTTP.
+// upstream is a source of telemetry with an HTTP API.
 type upstream struct {
 	name   string
 	base   *url.URL // nil for a source that is not configured
 	client *http.Client
 }
 
-// maxAnswer bounds what is read of one answer, bytes.
+// asked bounds the concurrent requests to a source on behalf of one page request.
+const asked = 4
+
+// maxAnswer bounds the size of an answer in bytes.
 const maxAnswer = 64 << 20
 
 func newUpstream(name, base string, client *http.Client) (*upstream, error) {
@@ -37,7 +40,7 @@ func newUpstream(name, base string, client *http.Client) (*upstream, error) {
 
 func (u *upstream) configured() bool { return u.base != nil }
 
-// address is the URL of a path; segments are escaped.
+// address returns the URL of a path with escaped segments.
 func (u *upstream) address(query url.Values, segments ...string) string {
 	escaped := make([]string, len(segments))
 	for i, s := range segments {
@@ -49,7 +52,7 @@ func (u *upstream) address(query url.Values, segments ...string) string {
 	return a.String()
 }
 
-// ask sends a GET. The caller closes the body.
+// ask sends a GET request. The caller closes the body.
 func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string) (*http.Response, error) {
 	if slices.Contains(segments, ".") || slices.Contains(segments, "..") {
 		return nil, badRequest("a name must not be . or ..")
@@ -72,11 +75,11 @@ func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string
 	return resp, nil
 }
 
-// errNotFound says that the source has no such thing.
+// errNotFound reports a 404 of a source.
 var errNotFound = errors.New("not found")
 
-// get decodes an answer. A status other than 200 is an error in the source's
-// own words.
+// get decodes a JSON answer. For a status other than 200 the error contains the
+// source's message, or wraps errNotFound.
 func (u *upstream) get(ctx context.Context, into any, query url.Values, segments ...string) error {
 	resp, err := u.ask(ctx, query, segments...)
 	if err != nil {
@@ -97,8 +100,8 @@ func (u *upstream) get(ctx context.Context, into any, query url.Values, segments
 	return nil
 }
 
-// pass copies an answer to the browser. Its type is always JSON: whatever a
-// source sends, a browser does not render it.
+// pass copies an answer to the browser. Its content type is always JSON, so that
+// a browser never renders what a source sends.
 func (u *upstream) pass(w http.ResponseWriter, r *http.Request, segments ...string) {
 	resp, err := u.ask(r.Context(), r.URL.Query(), segments...)
 	if err != nil {
@@ -109,10 +112,10 @@ func (u *upstream) pass(w http.ResponseWriter, r *http.Request, segments ...stri
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(resp.StatusCode)
-	_, _ = io.Copy(w, io.LimitReader(resp.Body, maxAnswer)) // the client is gone
+	_, _ = io.Copy(w, io.LimitReader(resp.Body, maxAnswer)) // fails when the client is gone
 }
 
-// readable are the endpoints of Prometheus that the page may ask.
+// readable lists the endpoints of Prometheus's API that are passed on.
 var readable = []string{"query", "query_range", "query_exemplars", "labels", "series", "alerts", "rules"}
 
 func (c *Console) passPrometheus(w http.ResponseWriter, r *http.Request) {

@@ -57,7 +57,7 @@ func spike(t *testing.T, p *page, s *program, url string) {
 	t.Logf("diagnosis: %s (%s)", eval[string](p, `document.querySelector(".verdict h1").textContent`), eval[string](p, `document.querySelector(".controls .right").textContent`))
 	time.Sleep(time.Second) // the chart follows
 	p.shot("diagnose")
-	p.click("tr.first .exemplar-link", "")
+	p.click(".findings .first .exemplar-link", "")
 	p.wait(20*time.Second, ".tracehead", "POST /checkout")
 	p.wait(20*time.Second, ".fallbar .check", "log lines")
 	for class, what := range map[string]string{"busy": "self time", "crit": "the critical path", "queue": "a queue wait", "leaf": "a store"} {

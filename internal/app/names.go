@@ -10,9 +10,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
-	"github.com/tenhop/tenhop/waterfall"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Names looks up names in a run, for shell completion. Its methods return nothing
@@ -25,7 +27,11 @@ func (n Names) Services(ctx context.Context) []string {
 	if len(n.State.Services) > 0 {
 		return slices.Sorted(maps.Keys(n.State.Services))
 	}
-	names, _ := n.jaeger().Services(ctx)
+	client, err := jaeger.New(n.State.Endpoints[endpoint.Jaeger], nil)
+	if err != nil {
+		return nil // the stack has no Jaeger
+	}
+	names, _ := client.Services(ctx) // completion shows what there is
 	return names
 }
 
@@ -66,25 +72,28 @@ func (n Names) TraceIDs(ctx context.Context) []string {
 	if len(n.State.Services) == 0 {
 		services = n.Services(ctx)
 	}
-	traces := map[string]*waterfall.Trace{}
+	client, err := jaeger.New(n.State.Endpoints[endpoint.Jaeger], nil)
+	if err != nil {
+		return nil // the stack has no Jaeger
+	}
+	traces := map[string]*trace.Trace{}
+	now := time.Now()
 	for _, service := range services {
-		found, _ := n.jaeger().Find(ctx, waterfall.Query{Service: service, Since: recentSince, Limit: recentTraces})
-		for _, t := range found {
-			traces[t.ID] = t
+		found, _ := client.Traces(ctx, query.Search{Service: service, From: now.Add(-recentSince), To: now, Limit: recentTraces}) // completion shows what there is
+		for i := range found {
+			if found[i].Root() != nil {
+				traces[found[i].ID] = &found[i]
+			}
 		}
 	}
-	newest := slices.SortedFunc(maps.Values(traces), func(a, b *waterfall.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
+	newest := slices.SortedFunc(maps.Values(traces), func(a, b *trace.Trace) int { return b.Root().Start.Compare(a.Root().Start) })
 	var ids []string
 	for _, t := range newest {
-		root := t.Spans[0]
+		root := t.Root()
 		ids = append(ids, fmt.Sprintf("%s\t%s %s, %s at %s", t.ID, root.Service, root.Operation,
 			root.Duration.Round(100*time.Microsecond), root.Start.Local().Format(time.TimeOnly)))
 	}
 	return ids
-}
-
-func (n Names) jaeger() waterfall.Jaeger {
-	return waterfall.Jaeger{URL: n.State.Endpoints[endpoint.Jaeger]}
 }
 
 // get decodes the JSON that an endpoint answers.

@@ -1,6 +1,8 @@
-// Every request of the page goes to its own server. Failures carry the server's
-// words, which say what to do.
-export class ApiError extends Error {
+// Every request of the page goes to its own server. An error has the server's
+// message, which says what to do.
+import type { Answers, APIError, Bodies } from "./types";
+
+export class RequestError extends Error {
   constructor(readonly status: number, message: string) {
     super(message);
   }
@@ -8,18 +10,18 @@ export class ApiError extends Error {
 
 const tokenKey = "tenhop-token";
 
-// The token lives as long as the tab and never in a URL.
+// The token is kept in the tab and never in a URL.
 export const token = {
   get: (): string => sessionStorage.getItem(tokenKey) ?? "",
   set: (value: string): void => sessionStorage.setItem(tokenKey, value),
   clear: (): void => sessionStorage.removeItem(tokenKey),
 };
 
-export type Query = Record<string, string | number | undefined>;
+export type Query = Record<string, string | number | undefined> | URLSearchParams;
 
 export function withQuery(path: string, query: Query = {}): string {
-  const q = new URLSearchParams();
-  for (const [k, v] of Object.entries(query)) if (v !== undefined && v !== "") q.set(k, String(v));
+  const pairs = query instanceof URLSearchParams ? [...query] : Object.entries(query);
+  const q = new URLSearchParams(pairs.flatMap(([k, v]) => (v === undefined || v === "" ? [] : [[k, String(v)]])));
   const text = q.toString();
   return text ? `${path}?${text}` : path;
 }
@@ -30,22 +32,36 @@ async function send<T>(path: string, init: RequestInit): Promise<T> {
     response = await fetch(path, init);
   } catch (e) {
     if (init.signal?.aborted) throw e;
-    throw new ApiError(0, "The console's server does not answer. Is `tenhop up` still running?");
+    throw new RequestError(0, "The console does not answer. Is `tenhop up` still running?");
   }
   const body: unknown = await response.json().catch(() => undefined);
   if (!response.ok) {
-    const said = body as { error?: string } | undefined;
-    throw new ApiError(response.status, said?.error ?? `${response.status} ${response.statusText}`);
+    throw new RequestError(response.status, (body as APIError | undefined)?.error ?? `${response.status} ${response.statusText}`);
   }
   return body as T;
 }
 
-export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  return send<T>(withQuery(path, query), { signal: signal ?? null });
+type Reads = Extract<keyof Answers, `GET ${string}`>;
+type Actions = Exclude<keyof Answers, Reads>;
+
+// address fills the {names} of an endpoint's pattern.
+export function address(route: keyof Answers, path: Record<string, string> = {}): string {
+  return route.slice(route.indexOf(" ") + 1).replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(path[name] ?? ""));
 }
 
-export function act<T>(method: "POST" | "DELETE" | "GET", path: string, body?: unknown): Promise<T> {
+// get reads an endpoint of the console.
+export function get<R extends Reads>(route: R, query: Query = {}, signal?: AbortSignal, path: Record<string, string> = {}): Promise<Answers[R]> {
+  return send(withQuery(address(route, path), query), { signal: signal ?? null });
+}
+
+// act sends an action, with the token.
+export function act<R extends Actions>(route: R, ...[body]: R extends keyof Bodies ? [Bodies[R]] : []): Promise<Answers[R]> {
   const headers: Record<string, string> = { Authorization: `Bearer ${token.get()}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  return send<T>(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  return send(address(route), { method: route.slice(0, route.indexOf(" ")), headers, body: body === undefined ? null : JSON.stringify(body) });
+}
+
+// upstream reads the API of Prometheus or Loki, which the console passes on.
+export function upstream<T>(source: `prometheus/${string}` | `loki/${string}`, parameters: Query, signal?: AbortSignal): Promise<T> {
+  return send(withQuery(`/api/${source}`, parameters), { signal: signal ?? null });
 }

@@ -1,8 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
-import type { DrillState, Snapshot } from "./types";
+import { get, upstream } from "./api";
+import { fill, past, remember, type History, type Matrix } from "./history";
+import type { DrillState, Events, Snapshot } from "./types";
 
-// One stream for the whole page. The browser reconnects by itself when it breaks.
-export interface Live { now?: Snapshot; drill?: DrillState; connected: boolean; history: Map<string, number[]> }
+// Live holds what the event stream has sent. The page has one stream, which the
+// browser reopens when it breaks.
+export interface Live { now?: Snapshot; drill?: DrillState; connected: boolean; history: History }
 
 const state: Live = { connected: false, history: new Map() };
 const listeners = new Set<() => void>();
@@ -10,22 +13,19 @@ const changed = () => {
   for (const l of listeners) l();
 };
 
-// How many of the last snapshots a hop's small line keeps: three minutes.
-const kept = 90;
-
-function remember(s: Snapshot): void {
-  for (const h of s.hops) {
-    const line = state.history.get(h.name) ?? [];
-    line.push(h.self ?? 0);
-    if (line.length > kept) line.shift();
-    state.history.set(h.name, line);
-  }
+// recall reads the minutes before the stream from Prometheus. Without an answer,
+// the history begins now.
+async function recall(): Promise<void> {
+  const config = await get("GET /api/config");
+  const q = past(Math.floor(Date.now() / 1000), config.scrape_seconds);
+  fill(state.history, q, await upstream<Matrix>("prometheus/query_range", q));
+  changed();
 }
 
 let source: EventSource | undefined;
 
-// A browser opens six connections to a server at most. A page that nobody sees,
-// in another tab or kept for going back, must not hold one of them.
+// A browser opens six connections to a server at most. A hidden page, in another
+// tab or kept for going back, must not hold one of them.
 export function connect(): void {
   const follow = () => (document.visibilityState === "visible" ? open() : close());
   addEventListener("visibilitychange", follow);
@@ -42,30 +42,32 @@ function close(): void {
 function open(): void {
   if (source) return;
   source = new EventSource("/api/live");
+  void recall().catch(() => undefined);
   source.onopen = () => {
     state.connected = true;
     changed();
   };
   const mine = source;
+  const on = <E extends keyof Events>(name: E, handle: (data: Events[E]) => void) =>
+    mine.addEventListener(name, (e) => handle(JSON.parse((e as MessageEvent<string>).data) as Events[E]));
   source.onerror = () => {
     state.connected = false;
     changed();
-    // After an answer other than 200 the browser gives up; a proxy may be back soon.
+    // After a status other than 200 the browser gives up; a proxy may be back soon.
     if (mine.readyState === EventSource.CLOSED && source === mine) {
       source = undefined;
       setTimeout(() => { if (document.visibilityState === "visible") open(); }, 3000);
     }
   };
-  source.addEventListener("now", (e) => {
-    const next = JSON.parse((e as MessageEvent<string>).data) as Snapshot;
-    // After an error the last map stays, with the reason why it stands still.
+  on("now", (next) => {
+    // After an error the last map stays, with the reason why it is not updated.
     state.now = next.error && state.now ? { ...state.now, error: next.error } : next;
-    if (!next.error) remember(next);
+    if (!next.error) remember(state.history, next);
     state.connected = true;
     changed();
   });
-  source.addEventListener("drill", (e) => {
-    state.drill = JSON.parse((e as MessageEvent<string>).data) as DrillState;
+  on("drill", (drill) => {
+    state.drill = drill;
     changed();
   });
 }

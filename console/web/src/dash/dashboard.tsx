@@ -2,7 +2,6 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { get } from "../api";
 import { clock } from "../format";
 import { go } from "../route";
-import type { Config, DashboardInfo } from "../types";
 import { Failure, Loading, useLoad } from "../ui/state";
 import type { Dashboard, Panel, Variable } from "./model";
 import { PanelView } from "./panel";
@@ -12,8 +11,8 @@ import { all, initial, options, shown, type Values } from "./vars";
 // DashboardView renders a dashboard in Grafana's JSON. Its address is
 // Grafana's, too: var-…, from and to.
 export function DashboardView({ uid, query }: { uid: string; query: URLSearchParams }) {
-  const { data, error, reload } = useLoad(uid, (signal) => get<Dashboard>(`/api/dashboards/${encodeURIComponent(uid)}`, {}, signal));
-  const config = useLoad("config", (signal) => get<Config>("/api/config", {}, signal));
+  const { data, error, reload } = useLoad(uid, (signal) => get("GET /api/dashboards/{uid}", {}, signal, { uid }) as Promise<Dashboard>);
+  const config = useLoad("config", (signal) => get("GET /api/config", {}, signal));
   if (error) return <Failure error={error} retry={reload} />;
   if (!data || config.loading) return <Loading what="the dashboard" />;
   return <Rendered key={uid} d={data} uid={uid} query={query} scrape={config.data?.scrape_seconds ?? 0} />;
@@ -70,7 +69,7 @@ function flatten(panels: Panel[]): Panel[] {
 }
 
 function Switcher({ uid, title, query }: { uid: string; title: string; query: URLSearchParams }) {
-  const { data } = useLoad("dashboards", (signal) => get<DashboardInfo[]>("/api/dashboards", {}, signal));
+  const { data } = useLoad("dashboards", (signal) => get("GET /api/dashboards", {}, signal));
   const keep = new URLSearchParams(query).toString();
   return (
     <select aria-label="Dashboard" class="switcher" value={uid} onChange={(e) => go(`/d/${encodeURIComponent(e.currentTarget.value)}${keep ? `?${keep}` : ""}`)}>

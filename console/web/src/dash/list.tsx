@@ -1,9 +1,8 @@
 import { get } from "../api";
-import type { DashboardInfo } from "../types";
 import { Empty, Failure, Loading, useLoad } from "../ui/state";
 
 export function DashboardList() {
-  const { data, error, reload } = useLoad("dashboards", (signal) => get<DashboardInfo[]>("/api/dashboards", {}, signal));
+  const { data, error, reload } = useLoad("dashboards", (signal) => get("GET /api/dashboards", {}, signal));
   if (error) return <Failure error={error} retry={reload} />;
   if (!data) return <Loading what="dashboards" />;
   if (data.length === 0) return <Empty title="No dashboards">The console was started without a folder of dashboards.</Empty>;

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { get } from "../api";
+import { upstream } from "../api";
 import { clock } from "../format";
 import type { Panel } from "./model";
 import { stepFor } from "./time";
@@ -18,7 +18,7 @@ export function Logs({ panel: p, context: c, seen }: { panel: Panel; context: Co
     if (!seen || !target?.expr) return;
     const abort = new AbortController();
     const query = interpolate(target.expr, c.variables, c.values, c.times, stepFor(c.times));
-    get<Streams>("/api/loki/query_range", { query, start: `${c.times.from}000000000`, end: `${c.times.to}000000000`, limit: target.maxLines ?? 100, direction: "backward" }, abort.signal)
+    upstream<Streams>("loki/query_range", { query, start: `${c.times.from}000000000`, end: `${c.times.to}000000000`, limit: target.maxLines ?? 100, direction: "backward" }, abort.signal)
       .then((a) => { setLines(read(a)); setError(""); }, (e: Error) => { if (!abort.signal.aborted) setError(e.message); });
     return () => abort.abort();
   }, [c, seen]);

@@ -1,12 +1,12 @@
 import { useMemo } from "preact/hooks";
 import type { Edge, Hop } from "../types";
-import { edgeKey, lay, nodeHeight, nodeWidth, topology } from "../now/layout";
+import { edgeKey, lay, nodeHeight, nodeName, topology } from "../now/layout";
 import type { Panel } from "./model";
 import type { Row } from "./query";
 import { written } from "./units";
 
-// NodeGraph reads Grafana's frames: nodes with id and title, edges with source
-// and target, the value as the main figure of both.
+// NodeGraph draws Grafana's node graph frames: rows with id and title are nodes,
+// rows with source and target are edges. The value is the main figure of both.
 export function NodeGraph({ panel: p, rows }: { panel: Panel; rows: Row[] }) {
   const options = (p.options ?? {}) as { nodes?: { mainStatUnit?: string }; edges?: { mainStatUnit?: string } };
   const nodes = new Map<string, { title: string; value?: number }>();
@@ -18,7 +18,8 @@ export function NodeGraph({ panel: p, rows }: { panel: Panel; rows: Row[] }) {
   }
   for (const e of edges) for (const id of [e.from, e.to]) if (!nodes.has(id)) nodes.set(id, { title: id });
   const hops = [...nodes.keys()].sort().map((name): Hop => ({ name, kind: "service", rate: 0, errors: 0, operations: [] }));
-  const laid = useMemo(() => lay(hops, edges, 1.25), [topology(hops, edges)]);
+  const laid = useMemo(() => lay(hops, edges, 1.25, hops.map((h) => nodes.get(h.name)!.title)), [topology(hops, edges)]);
+  const { nodeWidth } = laid;
   const showNode = written(options.nodes?.mainStatUnit);
   const showEdge = written(options.edges?.mainStatUnit);
   const byKey = new Map(edges.map((e) => [edgeKey(e), e]));
@@ -32,7 +33,7 @@ export function NodeGraph({ panel: p, rows }: { panel: Panel; rows: Row[] }) {
           return at && (
             <g key={h.name} class="node" transform={`translate(${at.x - nodeWidth / 2} ${at.y - nodeHeight / 2})`}>
               <rect class="frame" width={nodeWidth} height={nodeHeight} rx="7" />
-              <text class="name" x={nodeWidth / 2} y="28" text-anchor="middle">{n.title}</text>
+              <text class="name" x={nodeWidth / 2} y="28" text-anchor="middle">{nodeName(n.title, nodeWidth)}</text>
               <text x={nodeWidth / 2} y="50" text-anchor="middle">{n.value === undefined ? "" : showNode(n.value)}</text>
             </g>
           );

@@ -1,4 +1,4 @@
-import { get } from "../api";
+import { upstream } from "../api";
 import type { Panel, Target } from "./model";
 import { sourceOf } from "./model";
 import { stepFor, type Times } from "./time";
@@ -37,8 +37,8 @@ export async function range(p: Panel, c: Context, signal: AbortSignal): Promise<
   const answers = await Promise.all(targets.map(async (t) => {
     const query = interpolate(t.expr!, c.variables, c.values, c.times, step);
     const [m, e] = await Promise.all([
-      get<Matrix>("/api/prometheus/query_range", { query, start: from, end: to, step }, signal),
-      t.exemplar ? get<Exemplars>("/api/prometheus/query_exemplars", { query, start: from, end: to }, signal).catch(() => undefined) : undefined,
+      upstream<Matrix>("prometheus/query_range", { query, start: from, end: to, step }, signal),
+      t.exemplar ? upstream<Exemplars>("prometheus/query_exemplars", { query, start: from, end: to }, signal).catch(() => undefined) : undefined,
     ]);
     const series = m.data.result.map(({ metric, values }): Series => {
       const line: (number | null)[] = new Array<number | null>(at.length).fill(null);
@@ -74,7 +74,7 @@ export async function instant(p: Panel, c: Context, signal: AbortSignal): Promis
   const targets = (p.targets ?? []).filter((t) => !t.hide && t.expr && sourceOf(t, p) === "prometheus");
   const answers = await Promise.all(targets.map(async (t) => {
     const query = interpolate(t.expr!, c.variables, c.values, c.times, step);
-    const v = await get<Vector>("/api/prometheus/query", { query, time: c.times.to }, signal);
+    const v = await upstream<Vector>("prometheus/query", { query, time: c.times.to }, signal);
     return v.data.result.map(({ metric, value }): Row => ({ labels: metric, refId: t.refId ?? "", value: Number(value[1]) }));
   }));
   return answers.flat();

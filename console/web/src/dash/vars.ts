@@ -1,4 +1,4 @@
-import { get } from "../api";
+import { upstream } from "../api";
 import type { Variable } from "./model";
 import type { Times } from "./time";
 
@@ -32,7 +32,7 @@ export async function options(v: Variable, variables: Variable[], values: Values
   if (!m) throw new Error(`the variable ${v.name} asks for “${query}”; only label_values(…) is understood here`);
   const q = new URLSearchParams({ start: String(times.from), end: String(times.to) });
   if (m[1]) q.append("match[]", m[1]);
-  const answer = await get<{ data: string[] }>(`/api/prometheus/label/${encodeURIComponent(m[2]!)}/values?${q}`, {}, signal);
+  const answer = await upstream<{ data: string[] }>(`prometheus/label/${encodeURIComponent(m[2]!)}/values`, q, signal);
   let found = answer.data;
   if (v.regex) {
     const parts = /^\/(.*)\/([a-z]*)$/s.exec(v.regex);

@@ -1,19 +1,18 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
-import { kinds } from "../diagnose/findings";
+import { kinds } from "../diagnose/words";
 import { shortOperation } from "../format";
-
-interface Choices { hops: Record<string, string[]>; kinds: string[] }
+import type { DrillAnswer, DrillChoices } from "../types";
 
 // AnswerForm offers every hop of the entry: it does not know the right one.
-export function AnswerForm({ send }: { send: (answer: { hop: string; operation: string; kind: string }) => Promise<void> }) {
-  const [choices, setChoices] = useState<Choices>();
+export function AnswerForm({ send }: { send: (answer: DrillAnswer) => Promise<void> }) {
+  const [choices, setChoices] = useState<DrillChoices>();
   const [error, setError] = useState("");
   const [hop, setHop] = useState("");
   const [operation, setOperation] = useState("");
   const [kind, setKind] = useState("");
   useEffect(() => {
-    get<Choices>("/api/drill/choices").then(setChoices, (e: Error) => setError(e.message));
+    get("GET /api/drill/choices").then(setChoices, (e: Error) => setError(e.message));
   }, []);
   if (error) return <p class="bad">{error}</p>;
   if (!choices) return <p class="dim">Reading the hops…</p>;

@@ -1,17 +1,16 @@
 import { useEffect, useState } from "preact/hooks";
-import { act, ApiError } from "../api";
+import { act, get, RequestError } from "../api";
 import { useLive } from "../live";
-import type { Config, DrillState } from "../types";
-import { get } from "../api";
+import type { DrillState } from "../types";
 import { Empty, Failure, Loading, useLoad } from "../ui/state";
 import { Unlock, useUnlocked } from "../ui/unlock";
 import { AnswerForm } from "./answer";
 import { History } from "./history";
 import { Verdict } from "./verdict";
 
-const steps: [DrillState["phase"], string][] = [["quiet", "1 Baseline"], ["search", "2 Find it"], ["recovery", "3 Recovery"]];
+const steps: [string, string][] = [["quiet", "1 Baseline"], ["search", "2 Find it"], ["recovery", "3 Recovery"]];
 
-const leads: Record<DrillState["phase"], string> = {
+const leads: Record<string, string> = {
   idle: "A drill makes one hop of checkout 500 ms slower and tells nobody which. Find it with the map, the diagnosis and the traces, then name hop, operation and kind. Nothing on this page knows the answer before you do.",
   quiet: "Nothing is wrong yet: a baseline is gathered first. The clock starts when a hop turns slow.",
   search: "One hop is slower now. Find it, then answer below. The fault lifts when you do.",
@@ -20,7 +19,7 @@ const leads: Record<DrillState["phase"], string> = {
 
 // DrillView is a blind drill from its start to its verdict.
 export function DrillView() {
-  const { data: config, error } = useLoad("config", (signal) => get<Config>("/api/config", {}, signal));
+  const { data: config, error } = useLoad("config", (signal) => get("GET /api/config", {}, signal));
   const live = useLive();
   if (error) return <Failure error={error} />;
   if (!config || !live.drill) return <Loading what="drills" />;
@@ -35,12 +34,12 @@ function Drills({ state }: { state: DrillState }) {
   const [error, setError] = useState("");
   const last = state.history[0];
   const [fresh] = useState(last?.at);
-  const run = async (method: "POST" | "DELETE", path: string, body?: unknown): Promise<void> => {
+  const run = async (action: () => Promise<unknown>): Promise<void> => {
     try {
       setError("");
-      await act(method, path, body);
+      await action();
     } catch (e) {
-      if (e instanceof ApiError && e.status === 401) lock();
+      if (e instanceof RequestError && e.status === 401) lock();
       setError((e as Error).message);
     }
   };
@@ -49,14 +48,14 @@ function Drills({ state }: { state: DrillState }) {
       <section class={`card stage ${state.phase}`} aria-label="Drill">
         <div class="cardhead">
           <h1>Blind drill</h1>
-          {state.phase !== "idle" && <button onClick={() => void run("DELETE", "/api/drill")}>End the drill</button>}
+          {state.phase !== "idle" && <button onClick={() => void run(() => act("DELETE /api/drill"))}>End the drill</button>}
         </div>
         {state.phase !== "idle" && <ol class="steps">{steps.map(([p, name]) => <li key={p} class={p === state.phase ? "on" : ""} aria-current={p === state.phase ? "step" : undefined}>{name}</li>)}</ol>}
         {state.phase !== "idle" && <Clock since={state.started ?? ""} />}
         <p class="lead">{leads[state.phase]}{state.phase === "quiet" && state.said ? ` (${state.said})` : ""}</p>
         {!unlocked ? <Unlock onDone={unlock} />
-          : state.phase === "idle" ? <button class="primary start" onClick={() => void run("POST", "/api/drill")}>Start a blind drill</button>
-            : state.phase === "search" ? <AnswerForm send={(a) => run("POST", "/api/drill/answer", a)} /> : null}
+          : state.phase === "idle" ? <button class="primary start" onClick={() => void run(() => act("POST /api/drill"))}>Start a blind drill</button>
+            : state.phase === "search" ? <AnswerForm send={(a) => run(() => act("POST /api/drill/answer", a))} /> : null}
         {state.phase === "search" && <p class="hint">Look at <a href="/">the map</a>, <a href="/diagnose">the diagnosis</a> and <a href="/search?service=gateway&operation=POST+%2Fcheckout&minDuration=300ms&lookback=5m">slow checkouts</a>.</p>}
         {(error || state.phase === "idle" && state.error) && <p class="bad" role="alert">{error || state.error}</p>}
       </section>

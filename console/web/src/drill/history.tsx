@@ -1,11 +1,11 @@
 import { clock, shortOperation } from "../format";
-import type { DrillEntry } from "../types";
+import type { DrillRecord } from "../types";
 
 const sec = (v: number | null): string => (v === null ? "–" : `${v.toFixed(1)} s`);
-const right = (e: DrillEntry): boolean => e.round.right_hop && e.round.right_operation && e.round.right_kind;
+const right = (e: DrillRecord): boolean => e.round.right_hop && e.round.right_operation && e.round.right_kind;
 
 // History is every drill that was run from this page.
-export function History({ history }: { history: DrillEntry[] }) {
+export function History({ history }: { history: DrillRecord[] }) {
   const good = history.filter(right).length;
   return (
     <section class="card" aria-label="History">
@@ -28,7 +28,7 @@ export function History({ history }: { history: DrillEntry[] }) {
 }
 
 // Trend is the time to the answer, oldest first: practice makes it fall.
-function Trend({ history }: { history: DrillEntry[] }) {
+function Trend({ history }: { history: DrillRecord[] }) {
   const shown = [...history].reverse().filter((e) => e.round.seconds.answered !== null).slice(-40);
   if (shown.length < 2) return null;
   const top = Math.max(...shown.map((e) => e.round.seconds.answered!));

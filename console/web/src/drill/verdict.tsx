@@ -1,11 +1,11 @@
-import { kinds, named } from "../diagnose/findings";
+import { kinds, named } from "../diagnose/words";
 import { clock, millis, percent, shortOperation, signed } from "../format";
-import type { DrillEntry } from "../types";
+import type { DrillRecord } from "../types";
 
 // Verdict is what was answered, what was injected, and what the diagnosis said.
-export function Verdict({ entry: e, title }: { entry: DrillEntry; title: string }) {
+export function Verdict({ entry: e, title }: { entry: DrillRecord; title: string }) {
   const r = e.round;
-  const said = r.answer?.findings?.[0];
+  const said = r.answer?.findings[0];
   const right = r.right_hop && r.right_operation && r.right_kind;
   const proof = e.proof?.findings[0];
   const mark = (ok: boolean) => <span class={ok ? "yes" : "no"}>{ok ? "✓ right" : "✗ wrong"}</span>;
@@ -20,7 +20,7 @@ export function Verdict({ entry: e, title }: { entry: DrillEntry; title: string 
       </dl>
       {proof && (
         <p>
-          Proof: <b>{named(proof)}</b> {shortOperation(proof.operation)} {signed(millis(proof.added_ms))}, {percent(proof.share)} of what {e.proof!.entry.operation} gained
+          Proof: <b>{named(proof)}</b> {shortOperation(proof.operation)} {signed(millis(proof.added_ms))}, {percent(proof.share)} of the time added to {e.proof!.entry.operation}
           {proof.exemplars?.[0] && <>; <a href={`/trace/${proof.exemplars[0]}`}>one of its traces</a></>}.
         </p>
       )}
@@ -30,7 +30,7 @@ export function Verdict({ entry: e, title }: { entry: DrillEntry; title: string 
   );
 }
 
-function Timeline({ entry }: { entry: DrillEntry }) {
+function Timeline({ entry }: { entry: DrillRecord }) {
   const s = entry.round.seconds;
   const recovered = s.lifted !== null && s.recovered !== null ? s.lifted + s.recovered : null;
   const all: [string, string, number | null][] = [["injected", "injected", 0], ["moved", "customers see it", s.moved], ["alerted", "first alert", s.alerted], ["answered", "answered", s.answered], ["recovered", "recovered", recovered]];

@@ -72,7 +72,7 @@ function FaultForm({ service }: { service: string }) {
   const inject = (e: Event) => {
     e.preventDefault();
     const fault = { kind: "latency", latency: `${Number(latency)}ms`, percent: 100, for: lasting };
-    void run(() => act("POST", "/api/faults", { service, fault }), `${service} is ${latency} ms slower for ${lasting}.`);
+    void run(() => act("POST /api/faults", { service, fault }), `${service} is ${latency} ms slower for ${lasting}.`);
   };
   return (
     <details class="fault">
@@ -82,7 +82,7 @@ function FaultForm({ service }: { service: string }) {
           <label>by <input type="number" name="latency" min="1" max="60000" required value={latency} onInput={(e) => setLatency(e.currentTarget.value)} /> ms</label>
           <label>for <select value={lasting} onChange={(e) => setLasting(e.currentTarget.value)}><option>30s</option><option>2m</option><option>10m</option></select></label>
           <button class="primary">Inject</button>
-          <button type="button" onClick={() => void run(() => act("DELETE", "/api/faults"), "All faults are lifted.")}>Lift all</button>
+          <button type="button" onClick={() => void run(() => act("DELETE /api/faults"), "All faults are lifted.")}>Lift all</button>
         </form>
       )}
       {said && <p class={said.bad ? "bad" : "good"} role="status">{said.text}</p>}

@@ -1,16 +1,33 @@
 import { Graph, layout } from "@dagrejs/dagre";
 import type { Edge, Hop } from "../types";
+import { clip, textWidth } from "./text";
 
-// Places of nodes and edges. They depend on what is connected with what only,
-// so that the map stands still while its numbers move.
+// Laid holds the positions of nodes and edges. They depend on names and
+// connections only, so that the map does not move with its numbers.
 export interface Laid {
   left: number; top: number; width: number; height: number; // of everything, edges included
+  nodeWidth: number;
   nodes: Map<string, { x: number; y: number }>;
   edges: { edge: string; path: string; mid: { x: number; y: number } }[];
 }
 
-export const nodeWidth = 142;
 export const nodeHeight = 80;
+export const nodePadding = 10;
+const nameSize = 13.5; // as in .node .name
+const widths = { min: 150, max: 180 };
+
+// nodeWidthFor returns the width in which the longest of names fits, within limits.
+export function nodeWidthFor(names: string[]): number {
+  const longest = Math.max(0, ...names.map((n) => textWidth(n, nameSize)));
+  return Math.ceil(Math.min(widths.max, Math.max(widths.min, longest + 2 * nodePadding)));
+}
+
+// nodeName returns what fits of a name.
+export const nodeName = (name: string, width: number): string => clip(name, width - 2 * nodePadding, nameSize);
+
+// minScale is the smallest scale at which a map is readable. A map that needs a
+// smaller one to fit scrolls.
+export const minScale = 0.62;
 
 export const edgeKey = (e: Edge): string => `${e.from}\u0000${e.to}\u0000${e.kind}\u0000${e.topic ?? ""}`;
 
@@ -18,18 +35,20 @@ export function topology(hops: Hop[], edges: Edge[]): string {
   return hops.map((h) => h.name).join("\u0001") + "\u0002" + edges.map(edgeKey).join("\u0001");
 }
 
-// lay tries both directions and takes the one that fills a box best.
-export function lay(hops: Hop[], edges: Edge[], aspect: number): Laid {
+// lay tries both directions and returns the one that fills a box of the aspect
+// ratio best. Nodes are as wide as their titles need.
+export function lay(hops: Hop[], edges: Edge[], aspect: number, titles: string[] = hops.map((h) => h.name)): Laid {
+  const nodeWidth = nodeWidthFor(titles);
   const fit = (l: Laid) => Math.min(aspect / l.width, 1 / l.height);
-  const a = direction(hops, edges, "TB", 22);
-  const b = direction(hops, edges, "LR", 18);
+  const a = direction(hops, edges, "TB", 22, nodeWidth);
+  const b = direction(hops, edges, "LR", 18, nodeWidth);
   if (fit(a) >= fit(b)) return a;
-  // Room that is left goes between the rows.
+  // Spare height goes between the rows.
   const spare = (b.width / aspect - b.height) / Math.max(1, b.height / (nodeHeight + 18));
-  return spare > 4 ? direction(hops, edges, "LR", 18 + Math.min(40, spare * 0.8)) : b;
+  return spare > 4 ? direction(hops, edges, "LR", 18 + Math.min(40, spare * 0.8), nodeWidth) : b;
 }
 
-function direction(hops: Hop[], edges: Edge[], rankdir: "TB" | "LR", nodesep: number): Laid {
+function direction(hops: Hop[], edges: Edge[], rankdir: "TB" | "LR", nodesep: number, nodeWidth: number): Laid {
   const g = new Graph({ multigraph: true });
   g.setGraph({ rankdir, nodesep, ranksep: rankdir === "TB" ? 42 : 30, edgesep: 10, marginx: 12, marginy: 12 });
   g.setDefaultEdgeLabel(() => ({}));
@@ -48,7 +67,7 @@ function direction(hops: Hop[], edges: Edge[], rankdir: "TB" | "LR", nodesep: nu
     const middle = e.points[Math.floor(e.points.length / 2)] ?? { x: 0, y: 0 };
     return { edge: e.key, path: curve(e.points), mid: { x: e.x ?? middle.x, y: e.y ?? middle.y } };
   });
-  // An edge may swing out beyond the nodes.
+  // Edges may bend out beyond the nodes.
   const xs = [...nodes.values()].flatMap((n) => [n.x - nodeWidth / 2, n.x + nodeWidth / 2]);
   const ys = [...nodes.values()].flatMap((n) => [n.y - nodeHeight / 2, n.y + nodeHeight / 2]);
   for (const id of g.edges()) {
@@ -59,11 +78,11 @@ function direction(hops: Hop[], edges: Edge[], rankdir: "TB" | "LR", nodesep: nu
   }
   const margin = 8;
   const left = Math.min(...xs, 0) - margin;
-  const top = Math.min(...ys) - margin;
-  return { left, top, width: Math.max(...xs, 1) + margin - left, height: Math.max(...ys, 1) + margin - top, nodes, edges: laid };
+  const top = Math.min(...ys, 0) - margin;
+  return { left, top, width: Math.max(...xs, 1) + margin - left, height: Math.max(...ys, 1) + margin - top, nodeWidth, nodes, edges: laid };
 }
 
-// curve draws through the middles of the points' connections.
+// curve returns a path through the midpoints between the points.
 function curve(p: { x: number; y: number }[]): string {
   const first = p[0];
   const last = p[p.length - 1];

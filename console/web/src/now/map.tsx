@@ -1,13 +1,13 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { percent, rate, seconds, signed } from "../format";
 import type { Edge, Hop, Snapshot } from "../types";
-import { edgeKey, lay, nodeHeight, nodeWidth, topology } from "./layout";
+import { edgeKey, lay, minScale, nodeHeight, nodeName, nodePadding, topology } from "./layout";
 
 interface Props { now: Snapshot; stores: boolean; chosen: string; choose: (name: string) => void }
 
 const protocol: Record<string, string> = { http: "HTTP", grpc: "gRPC", kafka: "Kafka", database: "database", cache: "cache" };
 
-// ServiceMap draws hops and what flows between them.
+// ServiceMap draws the hops and the traffic between them.
 export function ServiceMap({ now, stores, chosen, choose }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [aspect, setAspect] = useState(1.5);
@@ -31,7 +31,7 @@ export function ServiceMap({ now, stores, chosen, choose }: Props) {
   };
   return (
     <div class="mapbox" ref={box} onKeyDown={keys}>
-      <svg viewBox={`${laid.left} ${laid.top} ${laid.width} ${laid.height}`} preserveAspectRatio="xMidYMid meet" role="group" aria-label={`${hops.length} hops`}>
+      <svg ref={(e) => { if (e) e.style.width = `max(100%, ${Math.round(laid.width * minScale)}px)`; }} viewBox={`${laid.left} ${laid.top} ${laid.width} ${laid.height}`} preserveAspectRatio="xMidYMid meet" role="group" aria-label={`${hops.length} hops`}>
         <defs>
           {["plain", "kafka", "hot"].map((id) => (
             <marker key={id} id={`arrow-${id}`} class={id} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse" markerUnits="userSpaceOnUse">
@@ -60,18 +60,18 @@ export function ServiceMap({ now, stores, chosen, choose }: Props) {
         </g>
         {hops.map((h) => {
           const at = laid.nodes.get(h.name);
-          return at && <Node key={h.name} hop={h} wait={edges.find((e) => e.to === h.name)?.mean} x={at.x} y={at.y} slowest={slowest} chosen={h.name === chosen} choose={choose} />;
+          return at && <Node key={h.name} hop={h} nodeWidth={laid.nodeWidth} wait={edges.find((e) => e.to === h.name)?.mean} x={at.x} y={at.y} slowest={slowest} chosen={h.name === chosen} choose={choose} />;
         })}
       </svg>
     </div>
   );
 }
 
-interface NodeProps { hop: Hop; wait: number | undefined; x: number; y: number; slowest: number; chosen: boolean; choose: (name: string) => void }
+interface NodeProps { hop: Hop; nodeWidth: number; wait: number | undefined; x: number; y: number; slowest: number; chosen: boolean; choose: (name: string) => void }
 
-function Node({ hop: h, wait, x, y, slowest, chosen, choose }: NodeProps) {
+function Node({ hop: h, nodeWidth, wait, x, y, slowest, chosen, choose }: NodeProps) {
   const toggle = () => choose(chosen ? "" : h.name);
-  const width = nodeWidth - 20;
+  const width = nodeWidth - 2 * nodePadding;
   const scale = (s: number) => Math.max(0, Math.min(1, Math.sqrt(s / slowest))) * width;
   const whole = scale(h.p95 ?? 0);
   const self = h.self !== undefined && h.p95 ? Math.min(whole, (h.self / h.p95) * whole) : 0;
@@ -82,14 +82,14 @@ function Node({ hop: h, wait, x, y, slowest, chosen, choose }: NodeProps) {
       onKeyDown={(e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); toggle(); } }}>
       <title>{h.why || words}</title>
       <rect class="frame" width={nodeWidth} height={nodeHeight} rx="7" />
-      <text class="name" x="10" y="20">{h.name}</text>
-      <text class="rate" x={nodeWidth - 10} y="20" text-anchor="end">{rate(h.rate)}</text>
+      <text class="name" x="10" y="20">{nodeName(h.name, nodeWidth)}</text>
       <text class="numbers" x="10" y="40">
-        {h.p95 !== undefined ? `p95 ${seconds(h.p95)}` : `callers wait ${seconds(wait)}`}
+        {h.p95 !== undefined ? `p95 ${seconds(h.p95)}` : `wait ${seconds(wait)}`}
       </text>
       {h.self !== undefined && <text class="self" x="10" y="57">self {seconds(h.self)}</text>}
       {h.hot && <text class="added" x={nodeWidth - 10} y="57" text-anchor="end">{signed(seconds(h.added))}</text>}
-      {h.errors > 0 && <text class="errors" x={nodeWidth - 10} y="40" text-anchor="end">{percent(h.errors)} err</text>}
+      {h.errors > 0 ? <text class="errors" x={nodeWidth - 10} y="40" text-anchor="end">{percent(h.errors)} err</text>
+        : <text class="rate" x={nodeWidth - 10} y="40" text-anchor="end">{rate(h.rate)}</text>}
       {h.p95 !== undefined && (
         <>
           <rect class="track" x="10" y="66" width={width} height="5" rx="2.5" />

@@ -8,7 +8,7 @@ import { HopTable } from "./table";
 import { ServiceMap } from "./map";
 import { Alerts, Slos } from "./side";
 
-// NowView is the live map and what is wrong right now.
+// NowView shows the live map, alerts and objectives.
 export function NowView() {
   const live = useLive();
   const [chosen, choose] = useState("");
@@ -21,14 +21,14 @@ export function NowView() {
   if (now.hops.length === 0) {
     return (
       <Empty title="No hop has reported yet">
-        Services appear here with their first requests. Is there traffic? <code>tenhop load</code> makes some; <code>tenhop status</code> tells what runs.
+        Services appear here with their first requests. <code>tenhop load</code> makes traffic; <code>tenhop status</code> shows what runs.
       </Empty>
     );
   }
   const hop = now.hops.find((h) => h.name === chosen);
   return (
     <div class="now">
-      {now.error && <div class="banner" role="alert">The map stands still: {now.error}</div>}
+      {now.error && <div class="banner" role="alert">The map is not updated: {now.error}</div>}
       <Entries now={now} />
       <div class="columns">
         <section class="card map" aria-label="Service map">
@@ -80,15 +80,15 @@ function EntryCard({ entry: e }: { entry: Entry }) {
   const off = e.baseline > 0 ? e.added / e.baseline : 0;
   return (
     <li class={e.spiking ? "hot" : ""}>
-      <span class="op" title={e.operation}>{shortOperation(e.operation)}{e.flow === "async" && <em> to completion</em>}</span>
+      <span class="op">{shortOperation(e.operation)}{e.flow === "async" && <em> to completion</em>}</span>
       <span class="big">{seconds(e.mean)}</span>
       <span class="sub">
         {e.baseline > 0
           ? e.spiking
             ? <b>{signed(seconds(e.added))}</b>
             : <span title={`baseline ${seconds(e.baseline)}`}>{Math.abs(off) < 0.25 || Math.abs(e.added) < 0.01 ? "at baseline" : `${signed(percent(off))}`}</span>
-          : <span title="A baseline needs 75 s of traffic">learning baseline</span>}
-        <span class="dim"> · {rate(e.rate)}</span>
+          : <span title="A baseline needs 75 s of traffic">no baseline yet</span>}
+        {" "}<span class="dim">· {rate(e.rate)}</span>
       </span>
       {e.spiking && <a class="button hot" href={`/diagnose?entry=${encodeURIComponent(e.operation)}`}>Diagnose</a>}
     </li>

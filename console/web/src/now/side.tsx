@@ -1,5 +1,5 @@
 import { ago, percent } from "../format";
-import type { Alert, Slo } from "../types";
+import type { Alert, SLO } from "../types";
 
 // dashboardLink keeps a link of an alert within the page.
 const local = (href: string | undefined): string | undefined => (href && href.startsWith("/") && !href.startsWith("//") ? href : undefined);
@@ -32,7 +32,7 @@ export function Alerts({ alerts }: { alerts: Alert[] }) {
   );
 }
 
-export function Slos({ slos }: { slos: Slo[] }) {
+export function Slos({ slos }: { slos: SLO[] }) {
   if (slos.length === 0) return null;
   return (
     <section class="card slos" aria-label="Objectives">

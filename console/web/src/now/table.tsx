@@ -4,11 +4,11 @@ import type { Hop, Snapshot } from "../types";
 import { Spark } from "../ui/spark";
 
 type Column = "name" | "rate" | "errors" | "p95" | "self" | "added";
-const columns: [Column, string][] = [["name", "hop"], ["rate", "rate"], ["errors", "errors"], ["p95", "p95"], ["self", "self time, mean"], ["added", "added"]];
+const columns: [Column, string][] = [["name", "hop"], ["rate", "rate"], ["errors", "errors"], ["p95", "p95"], ["self", "self, mean"], ["added", "added"]];
 
 interface Props { now: Snapshot; history: Map<string, number[]>; chosen: string; choose: (name: string) => void }
 
-// HopTable is the map as numbers.
+// HopTable lists the hops of the map with their metrics.
 export function HopTable({ now, history, chosen, choose }: Props) {
   const [sort, setSort] = useState<Column>("added");
   const value = (h: Hop): number | string => (sort === "name" ? h.name : h[sort] ?? -1);
@@ -24,23 +24,23 @@ export function HopTable({ now, history, chosen, choose }: Props) {
         <thead>
           <tr>
             {columns.map(([key, label]) => (
-              <th key={key} class={key === "name" ? "" : "num"} aria-sort={sort === key ? "descending" : undefined}>
+              <th key={key} class={key === "name" ? "" : `num ${key}`} aria-sort={sort === key ? "descending" : undefined}>
                 <button class="sort" onClick={() => setSort(key)}>{label}</button>
               </th>
             ))}
-            <th>self time, last 3 min</th><th />
+            <th class="recent">self time, last 3 min</th><th class="why" />
           </tr>
         </thead>
         <tbody>
           {rows.map((h) => (
             <tr key={h.name} class={`${h.hot ? "hot" : ""} ${h.name === chosen ? "chosen" : ""}`}>
               <td><button class="link" onClick={() => choose(h.name === chosen ? "" : h.name)}>{h.name}</button></td>
-              <td class="num">{rate(h.rate)}</td>
+              <td class="num rate">{rate(h.rate)}</td>
               <td class={`num ${h.errors > 0.01 ? "bad" : ""}`}>{percent(h.errors)}</td>
               <td class="num">{seconds(h.p95)}</td>
               <td class="num">{seconds(h.self)}</td>
               <td class="num added">{h.added ? `${signed(seconds(h.added))}` : ""}</td>
-              <td><Spark values={history.get(h.name) ?? []} hot={h.hot ?? false} label={`self time of ${h.name}`} /></td>
+              <td class="recent"><Spark values={history.get(h.name) ?? []} hot={h.hot ?? false} label={`self time of ${h.name}`} /></td>
               <td class="why">{h.why}</td>
             </tr>
           ))}

@@ -1,6 +1,6 @@
 import { get } from "../api";
 import { clock, micros, percent, shortOperation, signed } from "../format";
-import type { Comparison, CompareRow, Side } from "../types";
+import type { CompareRow, Side } from "../types";
 import { Empty, Failure, Loading, useLoad } from "../ui/state";
 
 // CompareView says where the time of one trace differs from another's, or from
@@ -12,7 +12,7 @@ export function CompareView({ query }: { query: URLSearchParams }) {
 }
 
 function Answer({ text }: { text: string }) {
-  const { data, error, reload } = useLoad(text, (signal) => get<Comparison>(`/api/compare?${text}`, {}, signal));
+  const { data, error, reload } = useLoad(text, (signal) => get("GET /api/compare", new URLSearchParams(text), signal));
   if (error) return <Failure error={error} retry={reload} />;
   if (!data) return <Loading what="both sides" />;
   const delta = data.b.duration - data.a.duration;

@@ -43,11 +43,11 @@ function SearchForm({ initial }: { initial: Form }) {
   const [services, setServices] = useState<string[]>([]);
   const [operations, setOperations] = useState<string[]>([]);
   useEffect(() => {
-    get<string[]>("/api/services").then(setServices, () => setServices([]));
+    get("GET /api/services").then(setServices, () => setServices([]));
   }, []);
   useEffect(() => {
     if (!form.service) return setOperations([]);
-    get<string[]>(`/api/services/${encodeURIComponent(form.service)}/operations`).then(setOperations, () => setOperations([]));
+    get("GET /api/services/{name}/operations", {}, undefined, { name: form.service }).then(setOperations, () => setOperations([]));
   }, [form.service]);
   const set = (name: keyof Form) => (e: Event) => setForm({ ...form, [name]: (e.currentTarget as HTMLInputElement).value });
   const submit = (e: Event) => {
@@ -101,7 +101,7 @@ function SearchForm({ initial }: { initial: Form }) {
 }
 
 function Results({ text }: { text: string }) {
-  const { data, error, loading, reload } = useLoad(text, (signal) => get<Found[]>(`/api/traces?${text}`, {}, signal));
+  const { data, error, loading, reload } = useLoad(text, (signal) => get("GET /api/traces", new URLSearchParams(text), signal));
   const [picked, pick] = useState<string[]>([]);
   const [sort, setSort] = useState<"newest" | "slowest">("newest");
   useEffect(() => {

@@ -10,7 +10,7 @@ import { Waterfall } from "./waterfall";
 
 // TraceView is one request, from its entry to the last thing it caused.
 export function TraceView({ id, query }: { id: string; query: URLSearchParams }) {
-  const { data: trace, error, reload } = useLoad(id, (signal) => get<Trace>(`/api/traces/${encodeURIComponent(id)}`, {}, signal));
+  const { data: trace, error, reload } = useLoad(id, (signal) => get("GET /api/traces/{id}", {}, signal, { id }));
   if (error) return <Failure error={error} retry={reload} />;
   if (!trace) return <Loading what="the trace" />;
   return <Loaded key={id} trace={trace} span={query.get("span") ?? query.get("uiFind") ?? ""} />;
@@ -23,7 +23,7 @@ function Loaded({ trace, span }: { trace: Trace; span: string }) {
   const [lines, setLines] = useState<LogLine[]>([]);
   const [noLogs, setNoLogs] = useState("");
   useEffect(() => {
-    get<LogLine[]>(`/api/traces/${trace.trace_id}/logs`, { from: trace.start, to: trace.start + trace.duration })
+    get("GET /api/traces/{id}/logs", { from: trace.start, to: trace.start + trace.duration }, undefined, { id: trace.trace_id })
       .then(setLines, (e: Error) => setNoLogs(e.message));
   }, [trace]);
   const logs = useMemo(() => place(trace, lines), [trace, lines]);

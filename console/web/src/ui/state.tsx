@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ApiError } from "../api";
+import { RequestError } from "../api";
 
 // What a page shows when it has nothing else to show. Each says what to do.
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
@@ -15,7 +15,7 @@ export function Empty({ title, children }: { title: string; children?: Component
 export function Failure({ error, retry }: { error: Error; retry?: () => void }) {
   return (
     <div class="failure" role="alert">
-      <strong>{error instanceof ApiError && error.status === 404 ? "Not found" : "This did not work"}</strong>
+      <strong>{error instanceof RequestError && error.status === 404 ? "Not found" : "This did not work"}</strong>
       <p>{error.message}</p>
       {retry && <button onClick={retry}>Try again</button>}
     </div>

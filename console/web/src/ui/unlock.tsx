@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { act, ApiError, token } from "../api";
+import { act, RequestError, token } from "../api";
 
 // Unlock asks for the token once a tab.
 export function Unlock({ onDone }: { onDone: () => void }) {
@@ -9,11 +9,11 @@ export function Unlock({ onDone }: { onDone: () => void }) {
     e.preventDefault();
     token.set(value.trim());
     try {
-      await act("POST", "/api/token");
+      await act("POST /api/token");
       onDone();
     } catch (err) {
       token.clear();
-      setError(err instanceof ApiError && err.status === 401 ? "That is not the token." : (err as Error).message);
+      setError(err instanceof RequestError && err.status === 401 ? "That is not the token." : (err as Error).message);
     }
   };
   return (

@@ -1,4 +1,4 @@
-package console
+package servicemap
 
 import (
 	"cmp"
@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// hotShare is the share of what an entry gained from which on a place is marked.
+// hotShare is the minimum share of an entry's added time that marks a hop or edge as hot.
 const hotShare = 0.3
 
-// serviceMap puts the answers together. A node is a service that measures
-// itself, or whatever a caller waits for.
+// serviceMap joins the query results. A node is a service that reports metrics,
+// or a dependency that its callers report.
 type serviceMap struct {
 	answers map[string][]sample
 	nodes   map[string]*Hop
-	hot     map[[2]string]bool // edges
+	hot     map[[2]string]bool // edges, as caller and callee
 }
 
 func newMap(answers map[string][]sample) *serviceMap {
@@ -87,7 +87,7 @@ func (m *serviceMap) services() {
 	}
 }
 
-// dependencies adds the nodes that only their callers measure.
+// dependencies adds the nodes that only their callers report.
 func (m *serviceMap) dependencies() {
 	seen := map[string]bool{}
 	for _, x := range m.answers["waits"] {
@@ -103,10 +103,10 @@ func (m *serviceMap) dependencies() {
 	}
 }
 
-// mark says where the time of a spiking entry went.
+// mark finds the nodes and edges that carry the added time of a spiking entry.
 func (m *serviceMap) mark() {
 	type flow struct{ entry, flow string }
-	spiking := map[flow]float64{} // what it gained
+	spiking := map[flow]float64{} // to the added time, in seconds
 	for _, x := range m.answers["spiking"] {
 		if x.value > 0 {
 			spiking[flow{x.labels["entry"], x.labels["flow"]}] = 0
@@ -129,7 +129,7 @@ func (m *serviceMap) mark() {
 	}
 }
 
-// place puts what a contribution added where the map shows it.
+// place attributes one contribution to a node, and to edges where it is a wait.
 func (m *serviceMap) place(x sample, share float64) {
 	service, dependency := x.labels["service_name"], x.labels["dependency"]
 	target, why := service, ""
@@ -138,7 +138,7 @@ func (m *serviceMap) place(x sample, share float64) {
 		why = x.labels["operation"] + ": self time"
 	case "dependency":
 		target, why = dependency, service+" waits for it"
-		if m.nodes[dependency] == nil { // a pool, or a topic
+		if m.nodes[dependency] == nil { // a connection pool, or a topic
 			target, why = service, "waits for "+dependency
 		}
 		m.hot[[2]string{service, dependency}] = m.hot[[2]string{service, dependency}] || share >= hotShare
@@ -196,8 +196,8 @@ func (m *serviceMap) edges() []Edge {
 	return out
 }
 
-// topics joins producers and consumers of the same topic. What a consumer
-// processes came from its producers as they sent.
+// topics joins producers and consumers of the same topic. A consumer's records
+// are attributed to the producers in proportion to their rates.
 func (m *serviceMap) topics() []Edge {
 	queued := map[[2]string]float64{} // service and topic
 	for _, x := range m.answers["queued"] {

@@ -1,4 +1,4 @@
-package console
+package servicemap
 
 import (
 	"context"
@@ -9,15 +9,17 @@ import (
 	"strconv"
 )
 
-// sample is one series at one moment.
+// Get reads one JSON answer of Prometheus's HTTP API, such as api/v1/query.
+type Get func(ctx context.Context, into any, query url.Values, path ...string) error
+
+// sample is one element of an instant vector.
 type sample struct {
 	labels map[string]string
 	value  float64
 }
 
-// query asks Prometheus for an instant vector. Values that are no number are
-// left out.
-func (u *upstream) query(ctx context.Context, expr string) ([]sample, error) {
+// query returns an instant vector without NaN and infinite values.
+func (get Get) query(ctx context.Context, expr string) ([]sample, error) {
 	var answer struct {
 		Data struct {
 			Result []struct {
@@ -26,14 +28,14 @@ func (u *upstream) query(ctx context.Context, expr string) ([]sample, error) {
 			} `json:"result"`
 		} `json:"data"`
 	}
-	if err := u.get(ctx, &answer, url.Values{"query": {expr}}, "api", "v1", "query"); err != nil {
+	if err := get(ctx, &answer, url.Values{"query": {expr}}, "api", "v1", "query"); err != nil {
 		return nil, err
 	}
 	out := make([]sample, 0, len(answer.Data.Result))
 	for _, r := range answer.Data.Result {
 		var text string
 		if err := json.Unmarshal(r.Value[1], &text); err != nil {
-			return nil, fmt.Errorf("%s answers in another form than expected: %w", u.name, err)
+			return nil, fmt.Errorf("Prometheus answers in another form than expected: %w", err)
 		}
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
@@ -44,7 +46,7 @@ func (u *upstream) query(ctx context.Context, expr string) ([]sample, error) {
 	return out, nil
 }
 
-// promAlert is an alert as Prometheus reports it.
+// promAlert is an alert in Prometheus's form.
 type promAlert struct {
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
@@ -52,12 +54,12 @@ type promAlert struct {
 	ActiveAt    string            `json:"activeAt"`
 }
 
-func (u *upstream) alerts(ctx context.Context) ([]promAlert, error) {
+func (get Get) alerts(ctx context.Context) ([]promAlert, error) {
 	var answer struct {
 		Data struct {
 			Alerts []promAlert `json:"alerts"`
 		} `json:"data"`
 	}
-	err := u.get(ctx, &answer, nil, "api", "v1", "alerts")
+	err := get(ctx, &answer, nil, "api", "v1", "alerts")
 	return answer.Data.Alerts, err
 }

@@ -1,0 +1,191 @@
+package console
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/tenhop/tenhop/console/traceview"
+)
+
+// endpoint is an endpoint of the JSON API. The page's types are generated from
+// what it answers and takes.
+type endpoint struct {
+	pattern string
+	answer  reflect.Type
+	body    reflect.Type // nil without one
+	token   bool         // whether it requires the token
+	handle  func(*Console, *http.Request) (any, error)
+}
+
+// endpoints lists the JSON API.
+func endpoints() []endpoint {
+	return []endpoint{
+		answers("GET /api/config", (*Console).config),
+		answersAs[[]string]("GET /api/services", (*Console).services),
+		answersAs[[]string]("GET /api/services/{name}/operations", (*Console).operations),
+		answersAs[[]Found]("GET /api/traces", (*Console).search),
+		answersAs[*traceview.View]("GET /api/traces/{id}", (*Console).trace),
+		answers("GET /api/traces/{id}/logs", (*Console).traceLogs),
+		answersAs[Comparison]("GET /api/compare", (*Console).compare),
+		answers("GET /api/diagnose", (*Console).diagnose),
+		answers("GET /api/dashboards", (*Console).dashboards),
+		answers("GET /api/dashboards/{uid}", (*Console).dashboard),
+		answers("GET /api/drill", (*Console).drillState),
+		answers("GET /api/drill/choices", (*Console).drillChoices),
+		locked(answers("GET /api/faults", (*Console).listFaults)),
+		locked(takes("POST /api/faults", (*Console).injectFault)),
+		locked(answers("DELETE /api/faults", (*Console).clearFaults)),
+		locked(answers("POST /api/drill", (*Console).startDrill)),
+		locked(takes("POST /api/drill/answer", (*Console).answerDrill)),
+		locked(answers("DELETE /api/drill", (*Console).endDrill)),
+		locked(answers("POST /api/token", (*Console).checkToken)),
+	}
+}
+
+func answers[T any](pattern string, h func(*Console, *http.Request) (T, error)) endpoint {
+	return endpoint{pattern: pattern, answer: reflect.TypeFor[T](), handle: func(c *Console, r *http.Request) (any, error) {
+		v, err := h(c, r)
+		fillLists(reflect.ValueOf(&v))
+		return v, err
+	}}
+}
+
+// answersAs is answers for a handler that returns a T as any.
+func answersAs[T any](pattern string, h func(*Console, *http.Request) (any, error)) endpoint {
+	return answers(pattern, func(c *Console, r *http.Request) (T, error) {
+		v, err := h(c, r)
+		t, ok := v.(T)
+		if !ok && err == nil {
+			err = fmt.Errorf("%s answers %T instead of %T", pattern, v, t)
+		}
+		return t, err
+	})
+}
+
+// takes is answers for a handler with a JSON body.
+func takes[B, T any](pattern string, h func(*Console, *http.Request, B) (T, error)) endpoint {
+	e := answers(pattern, func(c *Console, r *http.Request) (T, error) {
+		var body B
+		if err := readJSON(r, &body); err != nil {
+			var none T
+			return none, err
+		}
+		return h(c, r, body)
+	})
+	e.body = reflect.TypeFor[B]()
+	return e
+}
+
+func locked(e endpoint) endpoint {
+	e.token = true
+	return e
+}
+
+// Done is the answer to an action that has nothing to report.
+type Done struct{}
+
+// APIError is the body of every answer with a status other than 200.
+type APIError struct {
+	Error string `json:"error"` // what is wrong and what to do about it
+}
+
+// fillLists replaces nil slices and maps within v by empty ones, so that the
+// page's types need no null. Values reached through v must not be shared with
+// other goroutines, unless they have been filled already.
+func fillLists(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			fillLists(v.Elem())
+		}
+	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[json.RawMessage]() {
+			return
+		}
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		if k := v.Type().Elem().Kind(); k == reflect.Struct || k == reflect.Pointer || k == reflect.Slice || k == reflect.Map {
+			for i := range v.Len() {
+				fillLists(v.Index(i))
+			}
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fillLists(v.Field(i))
+			}
+		}
+	}
+}
+
+// filled returns v without nil slices and maps.
+func filled[T any](v T) T {
+	fillLists(reflect.ValueOf(&v))
+	return v
+}
+
+// apiError is an error with its HTTP status.
+type apiError struct {
+	status  int
+	message string
+}
+
+// Error returns the message for the page's reader.
+func (e *apiError) Error() string { return e.message }
+
+func badRequest(format string, args ...any) error {
+	return &apiError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
+// serve answers a request in JSON.
+func (c *Console) serve(e endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := e.handle(c, r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, v)
+	}
+}
+
+// writeError answers with an error. One that is not an apiError comes from a
+// source of telemetry: 502.
+func writeError(w http.ResponseWriter, err error) {
+	status := http.StatusBadGateway
+	var e *apiError
+	if errors.As(err, &e) {
+		status = e.status
+	}
+	writeJSON(w, status, APIError{err.Error()})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // fails when the client is gone
+}
+
+// readJSON reads a small body. It must be declared as JSON, which a form of
+// another site cannot do.
+func readJSON(r *http.Request, v any) error {
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
+		return &apiError{http.StatusUnsupportedMediaType, "the body must be application/json"}
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 64<<10))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return badRequest("read the body: %v", err)
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package servicemap
+
+const (
+	served = `{__name__=~"http_server_request_duration_seconds_count|rpc_server_call_duration_seconds_count|messaging_process_duration_seconds_count"`
+
+	// Placeholders for the windows of rates, see Reader.rateWindow.
+	over       = `[30s]`
+	overErrors = `[60s]` // that of hop:errors:ratio1m, which is shown beside
+)
+
+// queries holds the PromQL queries of a snapshot by name.
+var queries = map[string]string{
+	"rate":      `sum by (service_name, operation) (rate(hop_duration_seconds_count` + over + `))`,
+	"failed":    `sum by (service_name) (rate(` + served + `,error_type!~"|client_closed_request|consumer_closed"}` + overErrors + `)) / (sum by (service_name) (rate(` + served + `}` + overErrors + `)) > 0)`,
+	"opFailed":  `hop:errors:ratio1m`,
+	"p95":       `histogram_quantile(0.95, sum by (le, service_name) (rate(hop_duration_seconds_bucket` + over + `)))`,
+	"opP95":     `histogram_quantile(0.95, sum by (le, service_name, operation) (rate(hop_duration_seconds_bucket` + over + `)))`,
+	"self":      `sum by (service_name, operation) (rate(hop_self_duration_seconds_sum` + over + `))`,
+	"waits":     `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_count{dependency_kind=~"http|grpc|database|cache"}` + over + `))`,
+	"waited":    `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_sum{dependency_kind=~"http|grpc|database|cache"}` + over + `))`,
+	"sent":      `sum by (service_name, messaging_destination_name) (rate(messaging_client_operation_duration_seconds_count{messaging_operation_name="send"}` + over + `))`,
+	"processed": `sum by (service_name, messaging_destination_name) (rate(messaging_process_duration_seconds_count` + over + `))`,
+	"queued":    `sum by (service_name, operation) (rate(hop_queue_wait_seconds_sum` + over + `)) / (sum by (service_name, operation) (rate(hop_queue_wait_seconds_count` + over + `)) > 0)`,
+	"entryRate": `entry:requests:rate15s`,
+	"mean":      `entry:duration_seconds:mean15s`,
+	"baseline":  `entry:duration_seconds:baseline10m`,
+	"spiking":   `entry:spiking:bool`,
+	// Caller and callee are scraped at different times, so added time counts only
+	// when two evaluations in a row, 2 s or 5 s apart, agree.
+	"added": `(entry_hop:added_seconds:mean15s > 0.001) and (min_over_time(entry_hop:added_seconds:mean15s[6s]) > 0.001)` +
+		` and (count_over_time(entry_hop:added_seconds:mean15s[11s]) >= 2)`,
+	"objective": `slo:objective:ratio{windows="standard"}`,
+	"slo5m":     `slo:errors:ratio5m{windows="standard"}`,
+	"slo1h":     `slo:errors:ratio1h{windows="standard"}`,
+	"slo6h":     `slo:errors:ratio6h{windows="standard"}`,
+}

@@ -1,0 +1,55 @@
+package servicemap
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// Reader computes snapshots from Prometheus. It is safe for concurrent use.
+type Reader struct {
+	get Get
+
+	mu       sync.Mutex
+	asked    time.Time
+	interval time.Duration // 0 if unknown
+}
+
+// NewReader returns a Reader that queries Prometheus with get.
+func NewReader(get Get) *Reader { return &Reader{get: get} }
+
+const (
+	minWindow = 30 * time.Second
+	// scrapesPerRate keeps a rate defined when a scrape is missed, as Grafana's
+	// $__rate_interval does.
+	scrapesPerRate = 4
+	intervalTTL    = time.Minute // how long a measured interval is kept
+
+	// scrapes is the highest scrape rate of any target, in scrapes/s. The short
+	// range counts where it holds enough samples, which is soon after a start.
+	scrapes = `max((count_over_time(up[30s]) > 3) / 30 or count_over_time(up[5m]) / 300)`
+)
+
+// rateWindow returns the window of rates: minWindow, or longer where targets
+// are scraped so rarely that minWindow would hold too few samples.
+func (r *Reader) rateWindow(ctx context.Context) time.Duration {
+	return max(minWindow, scrapesPerRate*r.ScrapeInterval(ctx))
+}
+
+// ScrapeInterval returns the shortest scrape interval of any target in whole
+// seconds, or 0 if it is unknown. It is measured at most once per minute; when
+// Prometheus fails, the previous value holds.
+func (r *Reader) ScrapeInterval(ctx context.Context) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.asked) < intervalTTL {
+		return r.interval
+	}
+	r.asked = time.Now()
+	found, err := r.get.query(ctx, scrapes)
+	if err == nil && len(found) == 1 && found[0].value > 0 {
+		r.interval = time.Duration(math.Round(1/found[0].value)) * time.Second
+	}
+	return r.interval
+}

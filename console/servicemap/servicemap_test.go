@@ -1,0 +1,188 @@
+package servicemap
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// prometheus answers queries with canned vectors.
+type prometheus struct {
+	vectors map[string]string // query to result
+	alerts  string
+
+	mu    sync.Mutex
+	asked []string // queries
+}
+
+func (p *prometheus) get(_ context.Context, into any, query url.Values, path ...string) error {
+	if path[len(path)-1] == "alerts" {
+		return json.Unmarshal(fmt.Appendf(nil, `{"status":"success","data":{"alerts":%s}}`, p.alerts), into)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, query.Get("query"))
+	return json.Unmarshal(fmt.Appendf(nil, `{"status":"success","data":{"resultType":"vector","result":[%s]}}`, p.vectors[query.Get("query")]), into)
+}
+
+// series returns an element of a vector with labels as name=value.
+func series(value float64, labels ...string) string {
+	m := map[string]string{}
+	for _, l := range labels {
+		k, v, _ := strings.Cut(l, "=")
+		m[k] = v
+	}
+	b, _ := json.Marshal(m)
+	return fmt.Sprintf(`{"metric":%s,"value":[1,"%g"]}`, b, value)
+}
+
+// spike returns metrics in which payment slows checkout by half a second.
+func spike() *prometheus {
+	p := &prometheus{vectors: map[string]string{}}
+	entry, flow := "entry=POST /checkout", "flow=request"
+	self := []string{entry, flow, "kind=self", "service_name=payment", "operation=tenhop.v1.Payment/Charge"}
+	for name, v := range map[string]string{
+		"rate":      series(5, "service_name=gateway", "operation=POST /checkout") + "," + series(5, "service_name=payment", "operation=tenhop.v1.Payment/Charge") + "," + series(5, "service_name=shipping", "operation=process orders.placed"),
+		"failed":    series(0.1, "service_name=payment"),
+		"p95":       series(0.7, "service_name=payment"),
+		"self":      series(2.5, "service_name=payment", "operation=tenhop.v1.Payment/Charge"),
+		"waits":     series(5, "service_name=gateway", "dependency=payment", "dependency_kind=grpc") + "," + series(5, "service_name=payment", "dependency=payment-db", "dependency_kind=database") + "," + series(5, "service_name=gateway", "dependency=loyalty", "dependency_kind=http"),
+		"waited":    series(2.6, "service_name=gateway", "dependency=payment", "dependency_kind=grpc"),
+		"sent":      series(5, "service_name=gateway", "messaging_destination_name=orders.placed"),
+		"processed": series(5, "service_name=shipping", "messaging_destination_name=orders.placed"),
+		"queued":    series(0.003, "service_name=shipping", "operation=process orders.placed"),
+		"mean":      series(0.53, entry, flow),
+		"baseline":  series(0.03, entry, flow),
+		"entryRate": series(5, entry, flow),
+		"spiking":   series(1, entry, flow),
+		"added":     series(0.49, self...) + "," + series(0.02, entry, flow, "kind=link", "dependency=payment"),
+		"objective": series(0.95, "slo=checkout-latency", "service_name=gateway"),
+		"slo5m":     series(0.5, "slo=checkout-latency", "service_name=gateway"),
+		"slo1h":     series(0.1, "slo=checkout-latency", "service_name=gateway"),
+	} {
+		p.vectors[queries[name]] = v
+	}
+	p.alerts = `[{"labels":{"alertname":"Watchdog"},"state":"firing"},{"labels":{"alertname":"SlowHop","severity":"page"},"annotations":{"summary":"payment <b>"},"state":"firing","activeAt":"2026-11-23T15:00:00Z"}]`
+	return p
+}
+
+func TestMap(t *testing.T) {
+	s := NewReader(spike().get).Snapshot(t.Context())
+	if s.Error != "" {
+		t.Fatal(s.Error)
+	}
+	hop := func(name string) Hop {
+		i := slices.IndexFunc(s.Hops, func(h Hop) bool { return h.Name == name })
+		if i < 0 {
+			t.Fatalf("%s is not on the map", name)
+		}
+		return s.Hops[i]
+	}
+	payment := hop("payment")
+	if !payment.Hot || payment.Added != 0.49 || payment.Share < 0.97 || payment.Share > 0.99 || payment.Errors != 0.1 || *payment.Self != 0.5 {
+		t.Errorf("payment = %+v", payment)
+	}
+	if want := "tenhop.v1.Payment/Charge: self time +490 ms, 98 % of what POST /checkout gained"; payment.Why != want {
+		t.Errorf("why = %q, want %q", payment.Why, want)
+	}
+	if g := hop("gateway"); g.Hot {
+		t.Error("the gateway only waits and is marked")
+	}
+	if hop("payment-db").Kind != "store" || hop("loyalty").Kind != "service" || hop("loyalty").Rate != 5 {
+		t.Errorf("what only callers see: %+v %+v", hop("payment-db"), hop("loyalty"))
+	}
+	kafka := slices.IndexFunc(s.Edges, func(e Edge) bool { return e.Kind == "kafka" })
+	if kafka < 0 || s.Edges[kafka].From != "gateway" || s.Edges[kafka].To != "shipping" || *s.Edges[kafka].Mean != 0.003 {
+		t.Errorf("edges = %+v", s.Edges)
+	}
+	if len(s.Entries) != 1 || !s.Entries[0].Spiking || s.Entries[0].Added != 0.5 {
+		t.Errorf("entries = %+v", s.Entries)
+	}
+	if len(s.Alerts) != 1 || s.Alerts[0].Name != "SlowHop" {
+		t.Errorf("alerts = %+v", s.Alerts)
+	}
+	if len(s.SLOs) != 1 || s.SLOs[0].BurnFast < 1.99 || s.SLOs[0].BurnFast > 2.01 {
+		t.Errorf("objectives = %+v; both windows of the fast pair must burn", s.SLOs)
+	}
+}
+
+// Where the time is spent decides what is marked.
+func TestHotPlaces(t *testing.T) {
+	entry, flow := "entry=POST /checkout", "flow=request"
+	for _, c := range []struct {
+		added, node string
+		edge        [2]string
+	}{
+		{series(0.49, entry, flow, "kind=dependency", "service_name=gateway", "dependency=loyalty"), "loyalty", [2]string{"gateway", "loyalty"}},
+		{series(0.49, entry, flow, "kind=link", "dependency=payment"), "payment", [2]string{"gateway", "payment"}},
+		{series(0.49, entry, flow, "kind=queue", "service_name=shipping", "operation=process orders.placed"), "shipping", [2]string{"gateway", "shipping"}},
+		{series(0.49, entry, flow, "kind=dependency", "service_name=payment", "dependency=a-pool"), "payment", [2]string{}},
+		{series(0.1, entry, flow, "kind=self", "service_name=payment", "operation=x"), "", [2]string{}},
+		{series(0.49, entry, "flow=async", "kind=self", "service_name=payment", "operation=x"), "", [2]string{}},
+	} {
+		p := spike()
+		p.vectors[queries["added"]] = c.added
+		s := NewReader(p.get).Snapshot(t.Context())
+		var nodes []string
+		for _, h := range s.Hops {
+			if h.Hot {
+				nodes = append(nodes, h.Name)
+			}
+		}
+		var edges [][2]string
+		for _, e := range s.Edges {
+			if e.Hot {
+				edges = append(edges, [2]string{e.From, e.To})
+			}
+		}
+		if strings.Join(nodes, ",") != c.node || (len(edges) > 0) != (c.edge != [2]string{}) || len(edges) > 0 && edges[0] != c.edge {
+			t.Errorf("%s\nmarked %v and %v, want %s and %v", c.added, nodes, edges, c.node, c.edge)
+		}
+	}
+}
+
+// A dependency that several services wait for has the rate of all of them, even
+// if the first that is asked about is idle.
+func TestRateOfADependency(t *testing.T) {
+	wait := func(caller, dependency string, rate float64) sample {
+		return sample{map[string]string{"service_name": caller, "dependency": dependency, "dependency_kind": "database"}, rate}
+	}
+	m := newMap(map[string][]sample{
+		"rate":  {{map[string]string{"service_name": "order", "operation": "Order/Place"}, 7}},
+		"waits": {wait("order", "db", 0), wait("cart", "db", 3), wait("stock", "db", 2), wait("cart", "order", 9)},
+	})
+	for _, h := range m.hops() {
+		if want := map[string]float64{"db": 5, "order": 7}[h.Name]; h.Rate != want {
+			t.Errorf("%s has the rate %v, want %v", h.Name, h.Rate, want)
+		}
+	}
+}
+
+// Where targets are scraped seldom, rates are taken over long enough to exist.
+func TestRateWindow(t *testing.T) {
+	for _, c := range []struct {
+		why, scraped string
+		want         float64
+		asked        string
+	}{
+		{"every 2 s, as the embedded Prometheus does", `{"metric":{},"value":[0,"0.5"]}`, 2, "[30s]"},
+		{"every 30 s", `{"metric":{},"value":[0,"0.033333"]}`, 30, "[120s]"},
+		{"every minute", `{"metric":{},"value":[0,"0.016667"]}`, 60, "[240s]"},
+		{"nothing is known", ``, 0, "[30s]"},
+	} {
+		p := &prometheus{vectors: map[string]string{scrapes: c.scraped}, alerts: `[]`}
+		r := NewReader(p.get)
+		if got := r.ScrapeInterval(t.Context()).Seconds(); got != c.want {
+			t.Errorf("%s: scraped every %v s, want %v", c.why, got, c.want)
+		}
+		r.Snapshot(t.Context())
+		if !slices.ContainsFunc(p.asked, func(q string) bool { return strings.Contains(q, "hop_duration_seconds_count"+c.asked) }) {
+			t.Errorf("%s: no rate over %s among %q", c.why, c.asked, p.asked)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+import { clock, millis, percent, shortOperation, signed } from "../format";
+import type { Band, Deploy, DiagnosedEntry, Finding, Source, TimeRange } from "../types";
+
+// kinds names the kinds of findings.
+export const kinds: Record<string, string> = {
+  self: "self time", dependency: "dependency", link: "link", queue: "queue", errors: "errors", calls: "more calls", mix: "mix", flow: "flow",
+};
+
+// named says what a finding is about, as `tenhop diagnose` does.
+export function named(f: Pick<Finding, "hop" | "kind" | "target">): string {
+  const target = f.target ?? "?";
+  switch (f.kind) {
+    case "dependency": return `${f.hop} waits for ${target}`;
+    case "link": return `the link between ${target} and ${f.hop}`;
+    case "queue": return `waiting before ${target} of ${f.hop}`;
+    case "mix": return `other requests than before (${target})`;
+    case "calls": return `more calls between ${target} and ${f.hop}`;
+    case "flow": return `what ${f.hop} does`;
+    case "errors": return f.target ? `${f.hop} – ${f.target}` : f.hop;
+    default: return f.hop;
+  }
+}
+
+// timed reports whether a finding has times. One from a comparison of traces has
+// none when the critical paths do not show it.
+export const timed = (f: Finding): boolean => f.baseline_ms !== 0 || f.now_ms !== 0;
+
+// facts returns what a finding rests on, beside its times and attributes.
+export function facts(f: Finding): string[] {
+  const out: string[] = [];
+  if (f.evidence) out.push(f.evidence[0]!.toUpperCase() + f.evidence.slice(1));
+  if (f.calls) out.push(`${f.calls.now.toFixed(1)} calls per request, ${f.calls.baseline.toFixed(1)} before`);
+  const parts = f.operations ?? [];
+  if (parts.length > 0) out.push(`By operation: ${parts.map((o) => `${shortOperation(o.operation)} ${signed(millis(o.added_ms))}`).join(", ")}`);
+  if (f.counterfactual_p95_ms) out.push(`Without it, p95 would be ${millis(f.counterfactual_p95_ms[0])} to ${millis(f.counterfactual_p95_ms[1])}`);
+  return out;
+}
+
+// spent names the types of profiles.
+export const spent: Record<string, string> = { cpu: "CPU", block: "blocked in", mutex: "waiting for locks in" };
+
+// entryName names an entry and the end of an asynchronous flow.
+export function entryName(e: DiagnosedEntry): string {
+  if (e.flow !== "async") return e.operation;
+  return `${e.operation} to completion${e.consumer ? ` at ${e.consumer.service}` : ""}`;
+}
+
+// quantileName writes 0.5 as p50.
+export const quantileName = (b: Band): string => `p${Number((100 * b.quantile).toFixed(1))}`;
+
+// minRequests is the number of sampled requests that a quantile needs to be reliable.
+const minRequests = 5;
+
+export const reliable = (b: Band): boolean => Math.min(b.requests.baseline, b.requests.now) >= minRequests;
+
+// carriers lists what added most to a quantile.
+export const carriers = (b: Band): string[] => b.parts.slice(0, 3).map((p) => `${named(p)} ${percent(p.share)}`);
+
+// deployed says when a version was first seen, relative to the start of the change.
+export function deployed(d: Deploy, change: TimeRange | undefined): string {
+  const seen = Date.parse(d.seen);
+  const lead = change ? Math.round((Date.parse(change.from) - seen) / 1000) : NaN;
+  const relative = !isFinite(lead) || Math.abs(lead) > 3600 ? "" : lead >= 0 ? `, ${lead} s before the change` : `, ${-lead} s after the change began`;
+  return `runs version ${d.version} since ${clock(seen)}${relative}; ${d.before} before`;
+}
+
+// answered says what a source returned.
+export function answered(s: Source): string {
+  const unit = s.name === "prometheus" ? "series" : s.name === "pprof" ? "profiles" : "traces";
+  return `${s.name}: ${s.read} ${unit} in ${s.took_ms.toFixed(0)} ms`;
+}
+
+// between writes a range of time.
+export const between = (r: TimeRange): string => `${clock(Date.parse(r.from))} – ${clock(Date.parse(r.to))}`;
