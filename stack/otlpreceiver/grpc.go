@@ -41,11 +41,8 @@ type traceService struct {
 
 // Export implements ptraceotlp.GRPCServer.
 func (s *traceService) Export(ctx context.Context, req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
-	td := req.Traces()
-	n := td.SpanCount()
-	err := s.consume(ctx, td)
-	s.count.Spans(n, err)
-	return ptraceotlp.NewExportResponse(), unavailable(err)
+	resp := ptraceotlp.NewExportResponse()
+	return resp, unavailable(consumeTraces(ctx, s.consume, s.count, req.Traces(), resp))
 }
 
 type logService struct {
@@ -56,11 +53,8 @@ type logService struct {
 
 // Export implements plogotlp.GRPCServer.
 func (s *logService) Export(ctx context.Context, req plogotlp.ExportRequest) (plogotlp.ExportResponse, error) {
-	ld := req.Logs()
-	n := ld.LogRecordCount()
-	err := s.consume(ctx, ld)
-	s.count.Logs(n, err)
-	return plogotlp.NewExportResponse(), unavailable(err)
+	resp := plogotlp.NewExportResponse()
+	return resp, unavailable(consumeLogs(ctx, s.consume, s.count, req.Logs(), resp))
 }
 
 func unavailable(err error) error {

@@ -4,7 +4,8 @@
 // It answers as the OpenTelemetry Collector's otlp receiver does: a request
 // that cannot be decoded fails for good (HTTP 400, 413, 415; gRPC
 // InvalidArgument or Internal), one that the consumer cannot take now may be
-// sent again (HTTP 503, gRPC Unavailable).
+// sent again (HTTP 503, gRPC Unavailable), and one of which the consumer rejects
+// a part succeeds with partial_success set.
 package otlpreceiver
 
 import (
@@ -25,9 +26,10 @@ import (
 // is the collector's default for HTTP.
 const DefaultMaxBodyBytes = 20 << 20
 
-// Consumer takes what was received. Both functions own what they are given; an
-// error makes the client try again. A nil function makes the receiver answer
-// that it does not serve that signal.
+// Consumer stores received data. Both functions own their argument. An error
+// makes the client try again, except for an *otelcol.RejectedError, which is
+// answered as a partial success. The receiver does not serve a signal whose
+// function is nil.
 type Consumer struct {
 	Traces func(context.Context, ptrace.Traces) error
 	Logs   func(context.Context, plog.Logs) error
