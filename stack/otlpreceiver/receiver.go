@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"google.golang.org/grpc"
 
+	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
@@ -65,10 +66,11 @@ func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 	}
 	r.grpc = r.grpcServer()
 	r.http = &http.Server{
-		Handler:           r.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 	}
 	return r
 }
@@ -81,8 +83,10 @@ func (r *Receiver) ServeGRPC(l net.Listener) error {
 	return nil
 }
 
-// ServeHTTP serves until Close and then returns nil.
+// ServeHTTP serves until Close and then returns nil. On a loopback address it
+// refuses requests to host names that are not loopback names.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
+	r.http.Handler = hostcheck.Handler(l.Addr(), nil, r.Handler())
 	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
