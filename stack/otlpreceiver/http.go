@@ -80,11 +80,15 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		respondError(w, contentType, code, codes.InvalidArgument, err)
 		return
 	}
-	decode := msg.UnmarshalProto
+	check, decode := checkNesting, msg.UnmarshalProto
 	if contentType == typeJSON {
-		decode = msg.UnmarshalJSON
+		check, decode = checkJSONNesting, msg.UnmarshalJSON
 	}
-	if err := decode(body); err != nil {
+	err = check(body)
+	if err == nil {
+		err = decode(body)
+	}
+	if err != nil {
 		r.viaHTTP.Bad("malformed")
 		respondError(w, contentType, http.StatusBadRequest, codes.InvalidArgument, err)
 		return

@@ -23,9 +23,14 @@ import (
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
-// DefaultMaxBodyBytes bounds one request, before and after decompression. It
-// is the collector's default for HTTP.
-const DefaultMaxBodyBytes = 20 << 20
+// Defaults of the options.
+const (
+	// DefaultMaxBodyBytes is the maximum size of a request, before and after
+	// decompression. It is the collector's default for HTTP.
+	DefaultMaxBodyBytes = 20 << 20
+	// DefaultRequestTimeout is the maximum duration of a request.
+	DefaultRequestTimeout = time.Minute
+)
 
 // Consumer stores received data. Both functions own their argument. An error
 // makes the client try again, except for an *otelcol.RejectedError, which is
@@ -45,13 +50,20 @@ type Receiver struct {
 	viaHTTP  *otelcol.Receiver
 	grpc     *grpc.Server
 	http     *http.Server
+
+	requestTimeout time.Duration
 }
 
 // Option configures a Receiver.
 type Option func(*Receiver)
 
-// WithMaxBodyBytes bounds one request, before and after decompression.
+// WithMaxBodyBytes sets the maximum size of a request, before and after
+// decompression.
 func WithMaxBodyBytes(n int) Option { return func(r *Receiver) { r.maxBytes = n } }
+
+// WithRequestTimeout sets the maximum duration of a request, from its headers
+// on. A request whose body takes longer to arrive is cut off.
+func WithRequestTimeout(d time.Duration) Option { return func(r *Receiver) { r.requestTimeout = d } }
 
 // New returns a receiver that hands what it decodes to c and counts in m.
 func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
@@ -60,14 +72,16 @@ func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 		maxBytes: DefaultMaxBodyBytes,
 		viaGRPC:  m.Receiver("otlp", "grpc"),
 		viaHTTP:  m.Receiver("otlp", "http"),
+
+		requestTimeout: DefaultRequestTimeout,
 	}
 	for _, o := range opts {
 		o(r)
 	}
 	r.grpc = r.grpcServer()
 	r.http = &http.Server{
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
+		ReadHeaderTimeout: min(10*time.Second, r.requestTimeout),
+		ReadTimeout:       r.requestTimeout,
 		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
