@@ -31,6 +31,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/broker"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/stack/logstore"
@@ -161,7 +162,14 @@ func (s *Stack) serve(name string, run func() error) {
 
 // serveHTTP serves h on l until Close.
 func (s *Stack) serveHTTP(name string, l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{
+		Handler:           hostcheck.Handler(l.Addr(), []string{hostOf(s.config.Addresses[name])}, h),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
 	s.serve(name, func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -174,6 +182,12 @@ func (s *Stack) serveHTTP(name string, l net.Listener, h http.Handler) {
 		}
 		return nil
 	})
+}
+
+// hostOf returns the host of a configured address, or an empty string.
+func hostOf(address string) string {
+	host, _, _ := net.SplitHostPort(address)
+	return host
 }
 
 func (s *Stack) dir(name string) string { return filepath.Join(s.config.DataDir, name) }

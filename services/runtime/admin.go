@@ -26,10 +26,19 @@ func (e *Env) adminHandler() http.Handler {
 	mux.Handle("/chaos", admin)
 	mux.Handle("/chaos/", admin)
 	var waits waitSampler
-	mux.Handle("GET /debug/pprof/", e.withToken(waits.during(pprof.Index)))
-	mux.Handle("GET /debug/pprof/profile", e.withToken(pprof.Profile))
+	mux.Handle("GET /debug/pprof/", e.withToken(untimed(waits.during(pprof.Index))))
+	mux.Handle("GET /debug/pprof/profile", e.withToken(untimed(pprof.Profile)))
 	mux.Handle("GET /debug/pprof/symbol", e.withToken(pprof.Symbol))
 	return mux
+}
+
+// untimed lifts the server's read timeout, which would end a profile that takes
+// longer. The token has been checked.
+func untimed(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a recorder in tests has none
+		next(w, r)
+	}
 }
 
 // waitSampler has the runtime sample what goroutines wait for while somebody

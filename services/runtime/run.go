@@ -121,7 +121,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		}
 	})
 	g, gctx := errgroup.WithContext(ctx)
-	admin := &http.Server{Handler: e.adminHandler(), ReadHeaderTimeout: 5 * time.Second}
+	admin := httpServer(e.adminHandler())
 	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin) })
 	g.Go(func() error {
 		s, err := e.build(gctx, d)
@@ -194,13 +194,14 @@ func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {
 	case s.GRPC != nil:
 		return e.serveGRPC(ctx, s.GRPC)
 	case s.HTTP != nil:
-		return serveHTTP(ctx, &http.Server{Handler: s.HTTP, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 64 << 10}, e.Listener)
+		return serveHTTP(ctx, httpServer(s.HTTP), e.Listener)
 	}
 	return nil
 }
 
 func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar)) error {
-	srv := grpc.NewServer(grpcmw.ServerOptions(grpcmw.WithTelemetry(e.Telemetry), grpcmw.WithChaos(e.Chaos))...)
+	opts := append(grpcmw.ServerOptions(grpcmw.WithTelemetry(e.Telemetry), grpcmw.WithChaos(e.Chaos)), grpcLimits(requestTimeout)...)
+	srv := grpc.NewServer(opts...)
 	register(srv)
 	stopped := context.AfterFunc(ctx, func() {
 		hard := time.AfterFunc(drainWithin, srv.Stop)

@@ -17,6 +17,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
@@ -62,16 +63,19 @@ func New(consume func(context.Context, ptrace.Traces) error, m *otelcol.Metrics,
 		o(r)
 	}
 	r.http = &http.Server{
-		Handler:           r.Handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 	}
 	return r
 }
 
-// ServeHTTP serves until Close and then returns nil.
+// ServeHTTP serves until Close and then returns nil. On a loopback address it
+// refuses requests to host names that are not loopback names.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
+	r.http.Handler = hostcheck.Handler(l.Addr(), nil, r.Handler())
 	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -70,6 +70,24 @@ func TestFieldsBecomeLabels(t *testing.T) {
 	}
 }
 
+// A format that repeats could run without end or fill the memory.
+func TestFormatsDoNotRepeat(t *testing.T) {
+	for _, format := range []string{
+		`{{range 1000000000}}{{end}}`,
+		`{{if .status}}{{range 1000000000}}x{{end}}{{end}}`,
+		`{{with .status}}{{else}}{{range 9}}{{end}}{{end}}`,
+		`{{define "a"}}{{template "a"}}{{end}}{{template "a"}}`,
+	} {
+		if _, err := Parse(`{a="b"} | line_format ` + strconv.Quote(format)); err == nil || !strings.Contains(err.Error(), "not supported here") {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+	e, _ := runOn(t, `{service_name="payment"} | line_format "`+strings.Repeat(`{{printf \"%900000d\" 1}}`, 3)+`"`, "short")
+	if e.Line != "short" || e.Labels["__error__"] != "TemplateFormatErr" {
+		t.Errorf("a line of %d bytes, %v", len(e.Line), e.Labels)
+	}
+}
+
 func TestTraceIDOfAQuery(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
 	for query, want := range map[string]string{

@@ -124,13 +124,16 @@ func (p *parser) lineFormat() (Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("line_format: %w", err)
 	}
+	if name := loopIn(tmpl.Root); name != "" {
+		return nil, fmt.Errorf("line_format: %s is not supported here", name)
+	}
 	return func(e *Entry) bool {
-		var b strings.Builder
+		b := limitedBuilder{left: maxFormattedBytes}
 		if err := tmpl.Execute(&b, e.Labels); err != nil {
 			e.Labels["__error__"] = "TemplateFormatErr"
 			return true
 		}
-		e.Line = b.String()
+		e.Line = b.text.String()
 		return true
 	}, nil
 }

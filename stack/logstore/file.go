@@ -12,17 +12,20 @@ import (
 )
 
 const (
-	// firstReadBytes is how much of the end of a file is indexed when it is
-	// first seen.
+	// firstReadBytes is the size of the end of a file that is indexed when the
+	// file is first seen.
 	firstReadBytes = 256 << 20
-	maxLineBytes   = 1 << 20 // longer lines are cut there
-	readChunk      = 256 << 10
+	// readChunk is the maximum number of bytes indexed at a time. Longer lines
+	// are skipped.
+	readChunk = 256 << 10
+	// maxSeekBytes is the maximum distance to the first line after a seek.
+	maxSeekBytes = 1 << 20
 )
 
-// file is one followed file. All fields but path are guarded by Store.mu.
+// file is a followed file. All fields but path are guarded by Store.mu.
 type file struct {
 	path    string
-	service string // from the lines, else from the name
+	service string // from the newest line with a service, else from the name
 	info    os.FileInfo
 	next    int64 // offset of the first byte not yet indexed
 	last    int64 // time of the newest line
@@ -35,7 +38,7 @@ func newFile(path string) *file {
 	return &file{path: path, service: name}
 }
 
-// chunk is what follow read, ready to be put into the index under the lock.
+// chunk holds what follow has read, to be put into the index under the lock.
 type chunk struct {
 	reset   bool
 	info    os.FileInfo
@@ -46,7 +49,16 @@ type chunk struct {
 	more    bool
 }
 
-// follow reads what a file has gained since, at most readChunk, in whole lines.
+// unchanged reports whether the file has no new bytes, without opening it.
+func (f *file) unchanged() (bool, error) {
+	if f.info == nil {
+		return false, nil
+	}
+	info, err := os.Stat(f.path)
+	return err == nil && os.SameFile(f.info, info) && info.Size() == f.next, err
+}
+
+// follow reads the whole lines that the file has gained, at most readChunk bytes.
 func (f *file) follow() (chunk, error) {
 	fd, err := os.Open(f.path)
 	if err != nil {
@@ -82,7 +94,7 @@ func (f *file) follow() (chunk, error) {
 		buf = buf[:end+1]
 	case len(buf) < readChunk:
 		return c, nil // the line is still being written
-	default: // no line is that long
+	default: // the line is too long
 		c.next += int64(len(buf))
 		c.more = true
 		return c, nil
@@ -140,7 +152,7 @@ func (f *file) apply(c chunk) {
 }
 
 func nextLine(r io.ReaderAt, off int64) (int64, error) {
-	br := bufio.NewReader(io.NewSectionReader(r, off, maxLineBytes))
+	br := bufio.NewReader(io.NewSectionReader(r, off, maxSeekBytes))
 	skipped, err := br.ReadSlice('\n')
 	if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
 		return 0, fmt.Errorf("find the next line: %w", err)

@@ -4,78 +4,133 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"math"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
-// sinkBytes is the size at which a file of received logs is put aside; one
-// such file a service is kept.
-const sinkBytes = 32 << 20
+// OverflowService is the service name under which the records of a service are
+// stored once MaxServices names are in use. The name that was sent is in the
+// field original_service.
+const OverflowService = "_OTHER"
 
-// sink writes received log records in the form of the services' own lines.
-type sink struct {
-	dir string
+// maxDepth is the maximum nesting of an attribute or a body.
+const maxDepth = 64
 
-	mu    sync.Mutex
-	files map[string]*os.File
-	sizes map[string]int64
-}
-
-// Append writes the records to files of this directory, one a service, where
-// they are followed like the others. It returns the first error of the disk.
+// Append writes the records to files of the store's directory, one per service,
+// which are followed like the others.
+//
+// A record that is longer than 256 KiB or nested deeper than 64 levels is
+// rejected alone: Append stores the others and returns an *otelcol.RejectedError.
+// Any other error means that no record was stored.
 func (s *Store) Append(ld plog.Logs) error {
-	s.sink.mu.Lock()
-	defer s.sink.mu.Unlock()
+	rejected := &otelcol.RejectedError{}
+	stored := false
 	for _, rl := range ld.ResourceLogs().All() {
-		service := "unknown"
+		name := "unknown"
 		if v, ok := rl.Resource().Attributes().Get("service.name"); ok && v.AsString() != "" {
-			service = v.AsString()
+			name = v.AsString()
 		}
-		var buf []byte
-		for _, sl := range rl.ScopeLogs().All() {
-			for _, rec := range sl.LogRecords().All() {
-				line, err := json.Marshal(fields(service, rec))
-				if err != nil {
-					return fmt.Errorf("encode log record: %w", err)
-				}
-				buf = append(append(buf, line...), '\n')
-			}
-		}
-		if len(buf) == 0 {
-			continue
-		}
-		if err := s.sink.write(service, buf); err != nil {
+		n, err := s.sink.append(name, rl, rejected)
+		switch {
+		case err == nil:
+			stored = stored || n > 0
+		case stored: // what is stored must not be sent again
+			rejected.Count += n
+			rejected.Reason = err.Error()
+		default:
 			return fmt.Errorf("store log records: %w", err)
 		}
+	}
+	if rejected.Count > 0 {
+		return rejected
 	}
 	return nil
 }
 
-func fields(service string, rec plog.LogRecord) map[string]any {
-	out := map[string]any{}
-	for k, v := range rec.Attributes().All() {
-		out[k] = v.AsRaw()
+// append writes the records of one resource and returns their number. It counts
+// in rejected those that cannot be encoded.
+func (k *sink) append(name string, rl plog.ResourceLogs, rejected *otelcol.RejectedError) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	service := k.admit(name)
+	var buf []byte
+	n := 0
+	for _, sl := range rl.ScopeLogs().All() {
+		for _, rec := range sl.LogRecords().All() {
+			line, err := encode(service, name, rec)
+			if err != nil {
+				rejected.Count++
+				rejected.Reason = err.Error()
+				continue
+			}
+			buf = append(append(buf, line...), '\n')
+			n++
+		}
 	}
-	// A body that is a map is a structured line: its keys are the line's.
+	if n == 0 {
+		return 0, nil
+	}
+	return n, k.write(service, buf)
+}
+
+var (
+	errLineTooLong = errors.New("log record is longer than 256 KiB")
+	errTooDeep     = fmt.Errorf("log record is nested deeper than %d levels", maxDepth)
+)
+
+// encode returns a record in the form of the services' own lines, without the
+// newline.
+func encode(service, original string, rec plog.LogRecord) ([]byte, error) {
+	out, err := fields(rec)
+	if err != nil {
+		return nil, err
+	}
+	out["service"] = service
+	if service != original {
+		out["original_service"] = original
+	}
+	line, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("encode log record: %w", err)
+	}
+	if len(line)+1 > readChunk {
+		return nil, errLineTooLong
+	}
+	return line, nil
+}
+
+func fields(rec plog.LogRecord) (map[string]any, error) {
+	out := map[string]any{}
+	if err := addFields(out, rec.Attributes(), 0); err != nil {
+		return nil, err
+	}
+	// The keys of a structured body become the line's.
 	if rec.Body().Type() == pcommon.ValueTypeMap {
-		for k, v := range rec.Body().Map().All() {
-			out[k] = v.AsRaw()
+		if err := addFields(out, rec.Body().Map(), 0); err != nil {
+			return nil, err
 		}
 	} else {
-		out["message"] = rec.Body().AsString()
+		message, err := plain(rec.Body(), 0)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := message.(string); !ok {
+			message = rec.Body().AsString()
+		}
+		out["message"] = message
 	}
 	at := rec.Timestamp()
 	if at == 0 {
 		at = rec.ObservedTimestamp()
 	}
 	out["time"] = at.AsTime().Format(time.RFC3339Nano)
-	out["service"] = service
 	if text := rec.SeverityText(); text != "" {
 		out["level"] = strings.ToLower(text)
 	}
@@ -85,57 +140,46 @@ func fields(service string, rec plog.LogRecord) map[string]any {
 	if !rec.SpanID().IsEmpty() {
 		out["span_id"] = rec.SpanID().String()
 	}
-	return out
+	return out, nil
 }
 
-func (k *sink) write(service string, lines []byte) error {
-	if k.files == nil {
-		k.files, k.sizes = map[string]*os.File{}, map[string]int64{}
-	}
-	name := fileName(service)
-	path := filepath.Join(k.dir, name+".otlp.jsonl")
-	if f := k.files[name]; f != nil && k.sizes[name] >= sinkBytes {
-		delete(k.files, name)
-		err := f.Close()
-		if err = errors.Join(err, os.Rename(path, filepath.Join(k.dir, name+".otlp-old.jsonl"))); err != nil {
-			return err
-		}
-	}
-	if k.files[name] == nil {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+func addFields(out map[string]any, m pcommon.Map, depth int) error {
+	for k, v := range m.All() {
+		value, err := plain(v, depth+1)
 		if err != nil {
 			return err
 		}
-		info, err := f.Stat()
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-		k.files[name], k.sizes[name] = f, info.Size()
+		out[k] = value
 	}
-	n, err := k.files[name].Write(lines)
-	k.sizes[name] += int64(n)
-	return err
+	return nil
 }
 
-func (k *sink) close() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var errs []error
-	for _, f := range k.files {
-		errs = append(errs, f.Close())
+// plain returns a value as encoding/json takes it. Numbers that JSON does not
+// have become the strings "NaN", "+Inf" and "-Inf".
+func plain(v pcommon.Value, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, errTooDeep
 	}
-	k.files = nil
-	return errors.Join(errs...)
-}
-
-// fileName keeps a service's name from leaving the directory.
-func fileName(service string) string {
-	clean := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
-			return r
+	switch v.Type() {
+	case pcommon.ValueTypeDouble:
+		if f := v.Double(); math.IsNaN(f) || math.IsInf(f, 0) {
+			return strconv.FormatFloat(f, 'g', -1, 64), nil
 		}
-		return '_'
-	}, service)
-	return clean[:min(len(clean), 100)]
+		return v.Double(), nil
+	case pcommon.ValueTypeMap:
+		out := map[string]any{}
+		return out, addFields(out, v.Map(), depth)
+	case pcommon.ValueTypeSlice:
+		out := make([]any, 0, v.Slice().Len())
+		for _, e := range v.Slice().All() {
+			value, err := plain(e, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, value)
+		}
+		return out, nil
+	default:
+		return v.AsRaw(), nil
+	}
 }

@@ -8,18 +8,23 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// Defaults of the options.
+// DefaultMemoryBytes is the default size of the index.
+const DefaultMemoryBytes = 16 << 20
+
 const (
-	DefaultMemoryBytes = 16 << 20
-	followEvery        = 500 * time.Millisecond
+	followInterval = 500 * time.Millisecond
+	// maxFollowShare bounds the time spent on looking for new lines: at most one
+	// part in maxFollowShare.
+	maxFollowShare = 20
 )
 
-// Store follows a directory. It is safe for concurrent use. Create it with
-// Open and end it with Close.
+// Store is an index of the log files of a directory. It is safe for concurrent
+// use. Create it with Open and end it with Close.
 type Store struct {
 	dir         string
 	memoryBytes int64
@@ -27,9 +32,9 @@ type Store struct {
 
 	mu      sync.RWMutex
 	files   map[string]*file
-	dropped int64 // blocks forgotten for want of memory
+	dropped int64 // blocks removed from the index to bound it
 
-	sink   sink
+	sink   *sink
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
@@ -37,15 +42,16 @@ type Store struct {
 // Option configures a Store.
 type Option func(*Store)
 
-// WithMemoryBytes bounds the index. 1 MiB covers about 200 MB of lines; beyond
-// it the oldest lines are no longer found.
+// WithMemoryBytes bounds the index, in bytes of at least 64 KiB. 1 MiB covers
+// about 200 MB of lines; older lines are no longer found.
 func WithMemoryBytes(n int64) Option { return func(s *Store) { s.memoryBytes = max(n, 64<<10) } }
 
-// WithLogger replaces slog.Default.
+// WithLogger sets the logger for background failures. The default is
+// slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(s *Store) { s.log = l } }
 
-// Open follows dir, which is created if needed. It returns at once; lines that
-// are there already are found soon after.
+// Open indexes the *.jsonl files of dir, which is created if needed, and follows
+// them. It returns at once; existing lines are found shortly after.
 func Open(dir string, opts ...Option) (*Store, error) {
 	s := &Store{dir: dir, memoryBytes: DefaultMemoryBytes, log: slog.Default(), files: map[string]*file{}}
 	for _, o := range opts {
@@ -54,56 +60,66 @@ func Open(dir string, opts ...Option) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s.sink.dir = dir
+	var err error
+	if s.sink, err = openSink(dir); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.done.Go(func() { s.follow(ctx) })
 	return s, nil
 }
 
-// Close stops following.
+// Close stops following and closes the files of received records.
 func (s *Store) Close() error {
 	s.cancel()
 	s.done.Wait()
-	return s.sink.close()
+	return s.sink.closeAll()
 }
 
 func (s *Store) follow(ctx context.Context) {
-	tick := time.NewTicker(followEvery)
-	defer tick.Stop()
+	var next time.Duration
 	for {
-		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("follow logs", "dir", s.dir, "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(next):
 		}
+		start := time.Now()
+		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("follow logs", "dir", s.dir, "error", err)
+		}
+		next = max(followInterval, maxFollowShare*time.Since(start))
 	}
 }
 
-// Refresh indexes what the files have gained. It is called twice a second by
-// itself.
+// Refresh indexes new files and new lines. The store calls it twice a second
+// itself, less often if it takes long.
 func (s *Store) Refresh(ctx context.Context) error {
-	paths, err := filepath.Glob(filepath.Join(s.dir, "*.jsonl"))
+	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return err
 	}
+	paths := make(map[string]struct{}, len(entries))
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".jsonl") {
+			paths[filepath.Join(s.dir, e.Name())] = struct{}{}
+		}
+	}
 	s.mu.Lock()
 	for path := range s.files {
-		if !slices.Contains(paths, path) {
+		if _, ok := paths[path]; !ok {
 			delete(s.files, path)
 		}
 	}
-	for _, path := range paths {
+	for path := range paths {
 		if s.files[path] == nil {
 			s.files[path] = newFile(path)
 		}
 	}
 	s.mu.Unlock()
 	var errs []error
-	for _, path := range paths {
+	for path := range paths {
 		if err := s.refreshFile(ctx, path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
@@ -126,12 +142,15 @@ func (s *Store) refreshFile(ctx context.Context, path string) error {
 		if !ok {
 			return nil
 		}
+		if unchanged, err := snapshot.unchanged(); unchanged || err != nil {
+			return err
+		}
 		c, err := snapshot.follow()
 		if err != nil {
 			return err
 		}
 		s.mu.Lock()
-		// Another Refresh may have been faster.
+		// A concurrent Refresh may have read the chunk before.
 		if f.next == snapshot.next {
 			f.apply(c)
 		}
@@ -141,7 +160,7 @@ func (s *Store) refreshFile(ctx context.Context, path string) error {
 	return ctx.Err()
 }
 
-// bound forgets the oldest blocks until the index fits. The caller holds the
+// bound removes the oldest blocks until the index fits. The caller holds the
 // lock.
 func (s *Store) bound() {
 	for {
@@ -156,7 +175,7 @@ func (s *Store) bound() {
 		if total <= s.memoryBytes || oldest == nil {
 			return
 		}
-		// A tenth at a time, so that this is seldom done.
+		// A tenth at a time, so that this is done rarely.
 		n := max(1, len(oldest.blocks)/10)
 		oldest.blocks = slices.Clone(oldest.blocks[n:])
 		s.dropped += int64(n)
@@ -180,16 +199,16 @@ func (s *Store) Services(from, to time.Time) []string {
 	return sortedKeys(set)
 }
 
-// Stats is what the store holds now.
+// Stats holds the size of a store.
 type Stats struct {
-	Files         int
-	Blocks        int
-	IndexBytes    int64
-	LineBytes     int64 // of the lines that can be found
-	DroppedBlocks int64
+	Files         int   // followed files
+	Blocks        int   // blocks in the index, about 64 KiB of lines each
+	IndexBytes    int64 // memory of the index
+	LineBytes     int64 // size of the indexed lines
+	DroppedBlocks int64 // blocks removed from the index since Open to bound it
 }
 
-// Stats returns the current figures.
+// Stats returns the current size of the store.
 func (s *Store) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

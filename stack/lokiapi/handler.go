@@ -83,8 +83,10 @@ func (s *server) answer(h func(*http.Request) (any, error)) http.HandlerFunc {
 		var err error
 		select {
 		case s.running <- struct{}{}:
-			data, err = h(r.WithContext(ctx))
-			<-s.running
+			data, err = func() (any, error) {
+				defer func() { <-s.running }() // also when h panics
+				return h(r.WithContext(ctx))
+			}()
 		case <-ctx.Done():
 		}
 		var ours storeError

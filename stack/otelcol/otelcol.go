@@ -5,6 +5,7 @@ package otelcol
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -86,22 +87,38 @@ func (m *Metrics) Receiver(receiver, transport string) *Receiver {
 	}
 }
 
-// Spans counts n spans as accepted, or as refused if err is not nil.
-func (r *Receiver) Spans(n int, err error) {
-	if err != nil {
-		r.refusedSpans.Add(float64(n))
-		return
+// Spans counts n spans as accepted, or as refused if err is not nil. A
+// *RejectedError refuses only the spans that it counts.
+func (r *Receiver) Spans(n int, err error) { count(r.acceptedSpans, r.refusedSpans, n, err) }
+
+// Logs counts n log records as accepted, or as refused if err is not nil. A
+// *RejectedError refuses only the records that it counts.
+func (r *Receiver) Logs(n int, err error) { count(r.acceptedLogs, r.refusedLogs, n, err) }
+
+// count adds n to ok and failed, split by err.
+func count(ok, failed prometheus.Counter, n int, err error) {
+	lost := 0
+	var rejected *RejectedError
+	switch {
+	case errors.As(err, &rejected):
+		lost = min(rejected.Count, n)
+	case err != nil:
+		lost = n
 	}
-	r.acceptedSpans.Add(float64(n))
+	ok.Add(float64(n - lost))
+	failed.Add(float64(lost))
 }
 
-// Logs counts n log records as accepted, or as refused if err is not nil.
-func (r *Receiver) Logs(n int, err error) {
-	if err != nil {
-		r.refusedLogs.Add(float64(n))
-		return
-	}
-	r.acceptedLogs.Add(float64(n))
+// RejectedError is returned by a store that took a request except for some of
+// its spans or records, which it never will: sending them again is of no use.
+type RejectedError struct {
+	Count  int    // spans or records that were not stored
+	Reason string // why the last of them was not
+}
+
+// Error implements error.
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("%d rejected: %s", e.Count, e.Reason)
 }
 
 // Bad counts a request that could not be decoded. Reasons are few and fixed:
@@ -153,10 +170,7 @@ func (e *Exporter) Export(n int, write func() error) error {
 		e.waiting.Dec()
 		<-e.slots
 	}()
-	if err := write(); err != nil {
-		e.failed.Add(float64(n))
-		return err
-	}
-	e.sent.Add(float64(n))
-	return nil
+	err := write()
+	count(e.sent, e.failed, n, err)
+	return err
 }

@@ -55,3 +55,33 @@ otelcol_exporter_sent_spans{exporter="tracestore"} 3
 		t.Error(err)
 	}
 }
+
+// A store that takes all but two of ten records counts eight and two.
+func TestRejectedRecordsAreCountedApart(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := otelcol.New(reg)
+	err := m.Logs("logstore", 1).Export(10, func() error { return &otelcol.RejectedError{Count: 2, Reason: "too long"} })
+	var rejected *otelcol.RejectedError
+	if !errors.As(err, &rejected) || rejected.Count != 2 {
+		t.Fatal(err)
+	}
+	m.Receiver("otlp", "grpc").Logs(10, err)
+	want := `
+# HELP otelcol_exporter_send_failed_log_records Log records that their store did not take.
+# TYPE otelcol_exporter_send_failed_log_records counter
+otelcol_exporter_send_failed_log_records{exporter="logstore"} 2
+# HELP otelcol_exporter_sent_log_records Log records written to their store.
+# TYPE otelcol_exporter_sent_log_records counter
+otelcol_exporter_sent_log_records{exporter="logstore"} 8
+# HELP otelcol_receiver_accepted_log_records Log records that a receiver took in and the pipeline stored.
+# TYPE otelcol_receiver_accepted_log_records counter
+otelcol_receiver_accepted_log_records{receiver="otlp",transport="grpc"} 8
+# HELP otelcol_receiver_refused_log_records Log records that a receiver decoded and the pipeline could not take.
+# TYPE otelcol_receiver_refused_log_records counter
+otelcol_receiver_refused_log_records{receiver="otlp",transport="grpc"} 2
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "otelcol_exporter_send_failed_log_records",
+		"otelcol_exporter_sent_log_records", "otelcol_receiver_accepted_log_records", "otelcol_receiver_refused_log_records"); err != nil {
+		t.Error(err)
+	}
+}

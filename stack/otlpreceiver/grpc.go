@@ -10,19 +10,39 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip" // exporters compress with it by default in most languages
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
 	"github.com/tenhop/tenhop/stack/otelcol"
+)
+
+// Limits of the gRPC server. An exporter has a few requests in flight and sends
+// each at once.
+const (
+	maxStreams       = 100 // per connection
+	handshakeTimeout = 10 * time.Second
+	connectionIdle   = 5 * time.Minute
+	pingInterval     = time.Minute
+	pingTimeout      = 20 * time.Second
+	minClientPing    = 10 * time.Second
+	maxHeaderBytes   = 64 << 10
 )
 
 func (r *Receiver) grpcServer() *grpc.Server {
 	s := grpc.NewServer(
 		grpc.MaxRecvMsgSize(r.maxBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.InTapHandle(r.withTimeout),
+		grpc.ForceServerCodecV2(nestingCodec{encoding.GetCodecV2("proto")}),
 		grpc.StatsHandler(undecoded{r.viaGRPC}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: connectionIdle, Time: pingInterval, Timeout: pingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
 	)
 	if r.consumer.Traces != nil {
 		ptraceotlp.RegisterGRPCServer(s, &traceService{consume: r.consumer.Traces, count: r.viaGRPC})
@@ -33,6 +53,17 @@ func (r *Receiver) grpcServer() *grpc.Server {
 	return s
 }
 
+// withTimeout bounds a call from its headers on, so that one whose message never
+// comes ends, too.
+func (r *Receiver) withTimeout(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= r.requestTimeout {
+		return ctx, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.requestTimeout)
+	context.AfterFunc(ctx, cancel) // the parent ends with the call
+	return ctx, nil
+}
+
 type traceService struct {
 	ptraceotlp.UnimplementedGRPCServer
 	consume func(context.Context, ptrace.Traces) error
@@ -41,11 +72,8 @@ type traceService struct {
 
 // Export implements ptraceotlp.GRPCServer.
 func (s *traceService) Export(ctx context.Context, req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
-	td := req.Traces()
-	n := td.SpanCount()
-	err := s.consume(ctx, td)
-	s.count.Spans(n, err)
-	return ptraceotlp.NewExportResponse(), unavailable(err)
+	resp := ptraceotlp.NewExportResponse()
+	return resp, unavailable(consumeTraces(ctx, s.consume, s.count, req.Traces(), resp))
 }
 
 type logService struct {
@@ -56,11 +84,8 @@ type logService struct {
 
 // Export implements plogotlp.GRPCServer.
 func (s *logService) Export(ctx context.Context, req plogotlp.ExportRequest) (plogotlp.ExportResponse, error) {
-	ld := req.Logs()
-	n := ld.LogRecordCount()
-	err := s.consume(ctx, ld)
-	s.count.Logs(n, err)
-	return plogotlp.NewExportResponse(), unavailable(err)
+	resp := plogotlp.NewExportResponse()
+	return resp, unavailable(consumeLogs(ctx, s.consume, s.count, req.Logs(), resp))
 }
 
 func unavailable(err error) error {

@@ -22,41 +22,35 @@ const (
 	typeJSON  = "application/json"
 )
 
-// decoder is an OTLP request, encoder a response, of either signal.
+// decoder is an OTLP request of either signal.
 type decoder interface {
 	UnmarshalProto([]byte) error
 	UnmarshalJSON([]byte) error
 }
 
+// encoder is an OTLP response of either signal.
 type encoder interface {
 	MarshalProto() ([]byte, error)
 	MarshalJSON() ([]byte, error)
 }
 
-// Handler returns the HTTP side alone, for a server of one's own.
+// Handler returns the handler of /v1/traces and /v1/logs, to be served by
+// another server than the receiver's. It does not check the Host header.
 func (r *Receiver) Handler() http.Handler {
 	mux := http.NewServeMux()
 	if r.consumer.Traces != nil {
 		mux.HandleFunc("/v1/traces", func(w http.ResponseWriter, req *http.Request) {
-			msg := ptraceotlp.NewExportRequest()
-			r.serve(w, req, msg, ptraceotlp.NewExportResponse(), func(ctx context.Context) error {
-				td := msg.Traces()
-				n := td.SpanCount()
-				err := r.consumer.Traces(ctx, td)
-				r.viaHTTP.Spans(n, err)
-				return err
+			msg, resp := ptraceotlp.NewExportRequest(), ptraceotlp.NewExportResponse()
+			r.serve(w, req, msg, resp, func(ctx context.Context) error {
+				return consumeTraces(ctx, r.consumer.Traces, r.viaHTTP, msg.Traces(), resp)
 			})
 		})
 	}
 	if r.consumer.Logs != nil {
 		mux.HandleFunc("/v1/logs", func(w http.ResponseWriter, req *http.Request) {
-			msg := plogotlp.NewExportRequest()
-			r.serve(w, req, msg, plogotlp.NewExportResponse(), func(ctx context.Context) error {
-				ld := msg.Logs()
-				n := ld.LogRecordCount()
-				err := r.consumer.Logs(ctx, ld)
-				r.viaHTTP.Logs(n, err)
-				return err
+			msg, resp := plogotlp.NewExportRequest(), plogotlp.NewExportResponse()
+			r.serve(w, req, msg, resp, func(ctx context.Context) error {
+				return consumeLogs(ctx, r.consumer.Logs, r.viaHTTP, msg.Logs(), resp)
 			})
 		})
 	}
@@ -86,11 +80,15 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		respondError(w, contentType, code, codes.InvalidArgument, err)
 		return
 	}
-	decode := msg.UnmarshalProto
+	check, decode := checkNesting, msg.UnmarshalProto
 	if contentType == typeJSON {
-		decode = msg.UnmarshalJSON
+		check, decode = checkJSONNesting, msg.UnmarshalJSON
 	}
-	if err := decode(body); err != nil {
+	err = check(body)
+	if err == nil {
+		err = decode(body)
+	}
+	if err != nil {
 		r.viaHTTP.Bad("malformed")
 		respondError(w, contentType, http.StatusBadRequest, codes.InvalidArgument, err)
 		return

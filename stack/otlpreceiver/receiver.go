@@ -4,7 +4,8 @@
 // It answers as the OpenTelemetry Collector's otlp receiver does: a request
 // that cannot be decoded fails for good (HTTP 400, 413, 415; gRPC
 // InvalidArgument or Internal), one that the consumer cannot take now may be
-// sent again (HTTP 503, gRPC Unavailable).
+// sent again (HTTP 503, gRPC Unavailable), and one of which the consumer rejects
+// a part succeeds with partial_success set.
 package otlpreceiver
 
 import (
@@ -18,16 +19,23 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"google.golang.org/grpc"
 
+	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
-// DefaultMaxBodyBytes bounds one request, before and after decompression. It
-// is the collector's default for HTTP.
-const DefaultMaxBodyBytes = 20 << 20
+// Defaults of the options.
+const (
+	// DefaultMaxBodyBytes is the maximum size of a request, before and after
+	// decompression. It is the collector's default for HTTP.
+	DefaultMaxBodyBytes = 20 << 20
+	// DefaultRequestTimeout is the maximum duration of a request.
+	DefaultRequestTimeout = time.Minute
+)
 
-// Consumer takes what was received. Both functions own what they are given; an
-// error makes the client try again. A nil function makes the receiver answer
-// that it does not serve that signal.
+// Consumer stores received data. Both functions own their argument. An error
+// makes the client try again, except for an *otelcol.RejectedError, which is
+// answered as a partial success. The receiver does not serve a signal whose
+// function is nil.
 type Consumer struct {
 	Traces func(context.Context, ptrace.Traces) error
 	Logs   func(context.Context, plog.Logs) error
@@ -42,13 +50,20 @@ type Receiver struct {
 	viaHTTP  *otelcol.Receiver
 	grpc     *grpc.Server
 	http     *http.Server
+
+	requestTimeout time.Duration
 }
 
 // Option configures a Receiver.
 type Option func(*Receiver)
 
-// WithMaxBodyBytes bounds one request, before and after decompression.
+// WithMaxBodyBytes sets the maximum size of a request, before and after
+// decompression.
 func WithMaxBodyBytes(n int) Option { return func(r *Receiver) { r.maxBytes = n } }
+
+// WithRequestTimeout sets the maximum duration of a request, from its headers
+// on. A request whose body takes longer to arrive is cut off.
+func WithRequestTimeout(d time.Duration) Option { return func(r *Receiver) { r.requestTimeout = d } }
 
 // New returns a receiver that hands what it decodes to c and counts in m.
 func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
@@ -57,16 +72,19 @@ func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 		maxBytes: DefaultMaxBodyBytes,
 		viaGRPC:  m.Receiver("otlp", "grpc"),
 		viaHTTP:  m.Receiver("otlp", "http"),
+
+		requestTimeout: DefaultRequestTimeout,
 	}
 	for _, o := range opts {
 		o(r)
 	}
 	r.grpc = r.grpcServer()
 	r.http = &http.Server{
-		Handler:           r.Handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
+		ReadHeaderTimeout: min(10*time.Second, r.requestTimeout),
+		ReadTimeout:       r.requestTimeout,
+		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 	}
 	return r
 }
@@ -79,8 +97,10 @@ func (r *Receiver) ServeGRPC(l net.Listener) error {
 	return nil
 }
 
-// ServeHTTP serves until Close and then returns nil.
+// ServeHTTP serves until Close and then returns nil. On a loopback address it
+// refuses requests to host names that are not loopback names.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
+	r.http.Handler = hostcheck.Handler(l.Addr(), nil, r.Handler())
 	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -19,9 +19,9 @@ import (
 	v1 "github.com/prometheus/prometheus/web/api/v1"
 )
 
-// corsOrigin lets pages of any origin read, as Prometheus does by default; a
-// browser page then still cannot change anything, there is no such call.
-var corsOrigin = regexp.MustCompile("^(?:.*)$")
+// corsOrigin matches no origin, other than Prometheus's default: pages of other
+// sites must not read the metrics.
+var corsOrigin = regexp.MustCompile("^$")
 
 func (s *Server) routes() http.Handler {
 	router := route.New()
@@ -39,7 +39,7 @@ func (s *Server) routes() http.Handler {
 		false, 0, // no search API
 		s.log,
 		func(context.Context) v1.RulesRetriever { return s.rules },
-		50_000_000, 10, 1<<20, // remote read: Prometheus's defaults
+		maxSamples, maxQueries, 1<<20, // remote read
 		false, // not an agent
 		corsOrigin,
 		s.runtimeInfo,
@@ -57,7 +57,7 @@ func (s *Server) routes() http.Handler {
 	api.Register(router.WithPrefix("/api/v1"))
 
 	mux := http.NewServeMux()
-	mux.Handle("/api/v1/", router)
+	mux.Handle("/api/v1/", newLimiter(maxQueries, queryTimeout).limit(router))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}))
 	mux.HandleFunc("GET /-/healthy", plain("Prometheus Server is Healthy.\n"))
 	mux.HandleFunc("GET /-/ready", plain("Prometheus Server is Ready.\n"))

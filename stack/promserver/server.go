@@ -39,8 +39,8 @@ const (
 	blockDuration = 15 * time.Minute
 	maxExemplars  = 20_000 // 100 bytes or so each, the oldest are overwritten
 	queryTimeout  = 30 * time.Second
-	maxSamples    = 20_000_000 // a query that needs more fails, at 16 bytes each
-	stopTimeout   = 5 * time.Second
+	maxSamples    = 5_000_000 // of a query, 16 bytes each; one that needs more fails
+	maxQueries    = 4         // at the same time
 )
 
 // Server is a running Prometheus. Create it with Open and end it with Close.

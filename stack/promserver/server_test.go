@@ -2,6 +2,7 @@ package promserver_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -237,4 +239,44 @@ func TestSamplesSurviveRestart(t *testing.T) {
 	s, base = open(t, dir)
 	defer closeServer(t, s)
 	eventually(t, base+query("max_over_time(load[1h])"), `,"7"]`)
+}
+
+// A query over every series and the longest range that the API accepts fails
+// before it fills the memory.
+func TestExpensiveQueriesFail(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	many := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "many", Help: "Many."}, []string{"n"})
+	reg.MustRegister(many)
+	for i := range 500 {
+		many.WithLabelValues(strconv.Itoa(i)).Set(1)
+	}
+	srv := httptest.NewServer(promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	defer srv.Close()
+	s, base := open(t, t.TempDir(), promserver.WithStaticTargets(promserver.StaticTarget{Address: strings.TrimPrefix(srv.URL, "http://")}))
+	defer closeServer(t, s)
+	eventually(t, base+query(`count(many)`), `,"500"]`)
+	now := float64(time.Now().UnixMilli()) / 1000
+	got := body(t, base+fmt.Sprintf("/api/v1/query_range?query=many&start=%f&end=%f&step=0.001", now, now+10.9))
+	if !strings.Contains(got, "query processing would load too many samples into memory") {
+		t.Errorf("%.300s", got)
+	}
+}
+
+// A page of another site must not read the metrics.
+func TestOtherOriginsDoNotRead(t *testing.T) {
+	s, base := open(t, t.TempDir())
+	defer closeServer(t, s)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+query("up"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://evil.example")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := resp.Header.Get("Access-Control-Allow-Origin"); resp.StatusCode != http.StatusOK || got != "" {
+		t.Errorf("%d, Access-Control-Allow-Origin: %q", resp.StatusCode, got)
+	}
 }

@@ -6,27 +6,28 @@ import (
 	"strconv"
 )
 
-// Bounds of what a client may send. Redis allows a million arguments and half a
-// gigabyte each; a cart needs a few bytes.
+// Limits of a request. Redis allows a million arguments of 512 MiB each; a cart
+// needs a few bytes.
 const (
 	maxArguments = 64 << 10
 	maxBulk      = 16 << 20 // bytes of one argument
 	maxLine      = 64       // bytes of a header such as *3 or $11
 )
 
-var errProtocol = errors.New("redis: the client does not speak the protocol, or asks for more than is allowed here")
+var errProtocol = errors.New("redis: the request is malformed or exceeds a limit")
 
-// guarded is a connection whose requests are checked before miniredis reads
-// them: made for tests, it ends the process on an empty request (*0, *-1) and
-// reserves whatever length it is told.
+// guarded is a connection that checks requests before miniredis reads them.
+// miniredis is made for tests: it panics on an empty request (*0, *-1) and
+// allocates any length that a client announces.
 type guarded struct {
 	net.Conn
-	line      []byte // of a header, so far
-	arguments int    // of the request, still to come
-	data      int    // bytes of the argument and its end of line, still to come
+	line      []byte // header read so far
+	arguments int    // arguments left to read in the request
+	data      int    // bytes left to read of the argument and its line end
 }
 
-// Read fails at the first byte that is no request.
+// Read implements net.Conn. It fails at the first byte that is not part of a
+// valid request.
 func (g *guarded) Read(p []byte) (int, error) {
 	n, err := g.Conn.Read(p)
 	for rest := p[:n]; len(rest) > 0; {
@@ -49,7 +50,8 @@ func (g *guarded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// header takes in a whole line: the number of arguments, or the length of one.
+// header parses a complete header line, which holds the number of arguments or
+// the length of one. It reports whether the line is valid.
 func (g *guarded) header() bool {
 	if len(g.line) < 4 || g.line[len(g.line)-2] != '\r' {
 		return false

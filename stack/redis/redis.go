@@ -1,11 +1,14 @@
-// Package redis is a Redis-protocol server in this process (miniredis), with
-// its clock ticking: keys expire as they do on a real server. It keeps its data
-// in memory only.
+// Package redis runs a Redis-protocol server in this process (miniredis). Keys
+// expire in real time. Data is kept in memory only.
+//
+// Scripts and functions (EVAL, SCRIPT, FCALL and their variants) are refused:
+// a script without end would block every other client.
 package redis
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -14,22 +17,46 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// sweepEvery is how often expired keys that nobody asks for are removed.
-const sweepEvery = time.Second
+// sweepInterval is the interval at which expired keys are removed.
+const sweepInterval = time.Second
+
+// Bounds of the pause after a failed Accept, for instance for want of file
+// descriptors. The pause doubles with every failure in a row.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// scripting holds the commands that run code of the client's.
+var scripting = map[string]bool{
+	"EVAL": true, "EVALSHA": true, "EVAL_RO": true, "EVALSHA_RO": true, "SCRIPT": true,
+	"FCALL": true, "FCALL_RO": true, "FUNCTION": true,
+}
 
 // Server is a running server. Create it with Serve and end it with Close.
 type Server struct {
 	mini     *miniredis.Miniredis
 	listener net.Listener
+	log      *slog.Logger
 	stop     chan struct{}
 	done     sync.WaitGroup
 	once     sync.Once
 }
 
-// Serve starts a server on l, which it owns from then on, also when it fails.
-func Serve(l net.Listener) (*Server, error) {
-	s := &Server{mini: miniredis.NewMiniRedis(), listener: l, stop: make(chan struct{})}
-	// Dial is how miniredis starts without a listener of its own making.
+// Option configures a Server.
+type Option func(*Server)
+
+// WithLogger sets the logger for failures to accept connections. The default is
+// slog.Default.
+func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
+
+// Serve starts a server on l. The server owns l, also when Serve fails.
+func Serve(l net.Listener, opts ...Option) (*Server, error) {
+	s := &Server{mini: miniredis.NewMiniRedis(), listener: l, log: slog.Default(), stop: make(chan struct{})}
+	for _, o := range opts {
+		o(s)
+	}
+	// Dial starts miniredis without a listener of its own.
 	conn, err := s.mini.Dial()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start redis: %w", err), l.Close())
@@ -39,35 +66,65 @@ func Serve(l net.Listener) (*Server, error) {
 	}
 	s.mini.ClockTTL(true)
 	srv := s.mini.Server()
+	srv.SetPreHook(refuseScripts)
 	s.done.Go(func() { s.accept(srv) })
 	s.done.Go(s.sweep)
 	return s, nil
 }
 
+// refuseScripts answers scripting commands with an error and closes the
+// connection, since miniredis offers no way to abort its transaction. miniredis
+// runs a script under the lock that every command takes, without a time limit.
+func refuseScripts(c *server.Peer, cmd string, _ ...string) bool {
+	if !scripting[cmd] {
+		return false
+	}
+	c.WriteError("ERR " + cmd + " is not supported: this server runs no scripts")
+	c.Close()
+	return true
+}
+
+// accept hands connections to srv until Close. A failed Accept is logged and
+// tried again.
 func (s *Server) accept(srv *server.Server) {
+	pause := minAcceptPause
 	for {
 		conn, err := s.listener.Accept()
-		if err != nil {
-			return // closed
+		if err == nil {
+			pause = minAcceptPause
+			srv.ServeConn(&guarded{Conn: conn})
+			continue
 		}
-		srv.ServeConn(&guarded{Conn: conn})
+		select {
+		case <-s.stop:
+			return
+		default:
+		}
+		s.log.Warn("redis: accept failed, trying again", "error", err, "pause", pause)
+		select {
+		case <-s.stop:
+			return
+		case <-time.After(pause):
+			pause = min(2*pause, maxAcceptPause)
+		}
 	}
 }
 
 func (s *Server) sweep() {
-	tick := time.NewTicker(sweepEvery)
+	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
-			s.mini.Exists("") // any access moves the clock on
+			s.mini.Exists("") // any access advances the clock
 		}
 	}
 }
 
-// Close ends every connection.
+// Close closes the listener and every connection. It is safe to call more than
+// once.
 func (s *Server) Close() error {
 	var err error
 	s.once.Do(func() {

@@ -3,9 +3,11 @@ package redis_test
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,5 +144,71 @@ func TestRequestsInPieces(t *testing.T) {
 	}
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != want {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A script without end would block every client; scripts are refused, and so is
+// a script inside a transaction.
+func TestScriptsAreRefused(t *testing.T) {
+	_, address := serve(t)
+	c := client.NewClient(&client.Options{Addr: address, ReadTimeout: patience, MaxRetries: -1})
+	defer c.Close()
+	for _, command := range [][]any{
+		{"EVAL", "while true do end", 0},
+		{"eval", "return 1", 0},
+		{"EVALSHA", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", 0},
+		{"EVAL_RO", "while true do end", 0},
+		{"SCRIPT", "LOAD", "return 1"},
+		{"FCALL", "f", 0},
+	} {
+		if err := c.Do(t.Context(), command...).Err(); err == nil || !strings.Contains(err.Error(), "not supported") {
+			t.Errorf("%v: %v", command, err)
+		}
+	}
+	if _, err := c.TxPipelined(t.Context(), func(p client.Pipeliner) error {
+		return p.Eval(t.Context(), "while true do end", nil).Err()
+	}); err == nil {
+		t.Error("a script in a transaction is accepted")
+	}
+	if err := c.Ping(t.Context()).Err(); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// failing is a listener whose first calls of Accept fail, as they do when the
+// process is out of file descriptors.
+type failing struct {
+	net.Listener
+	left int
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if f.left > 0 {
+		f.left--
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
+	}
+	return f.Listener.Accept()
+}
+
+func TestAcceptIsTriedAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged strings.Builder
+	s, err := redis.Serve(&failing{Listener: l, left: 3}, redis.WithLogger(slog.New(slog.NewTextHandler(&logged, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client.NewClient(&client.Options{Addr: l.Addr().String(), ReadTimeout: patience, MaxRetries: -1})
+	defer c.Close()
+	if err := c.Ping(t.Context()).Err(); err != nil {
+		t.Errorf("after failed accepts: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(logged.String(), "accept failed"); n != 3 {
+		t.Errorf("%d failures are logged, want 3:\n%s", n, logged.String())
 	}
 }

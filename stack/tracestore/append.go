@@ -9,11 +9,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// pending is what one Append adds: records in the order in which they are
-// written, and what the index needs to know of each.
+// pending holds what one Append adds: the records in the order in which they
+// are written, and what the index needs of each.
 type pending struct {
 	buf   []byte
 	steps []step
+	spans []uint64 // identities of the spans, see spanIdentities
 }
 
 type step struct {
@@ -25,20 +26,29 @@ type step struct {
 }
 
 // Append stores the spans of td and takes ownership of it. Spans of one trace
-// may come in any order and from any number of calls. It returns an error when
-// the spans cannot be written; then none of them is stored.
+// may come in any order and from any number of calls. A span that is stored
+// already is not stored again, so a client may repeat a call whose answer it
+// missed. Append returns an error if the spans cannot be written; then none of
+// them is stored.
 func (s *Store) Append(td ptrace.Traces) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
 	}
+	// Before the write: an error after it would make the client send spans again
+	// that are stored.
+	if s.active.size >= s.segmentBytes {
+		if err := s.roll(); err != nil {
+			return err
+		}
+	}
 	seg := s.active
-	p, err := seg.prepare(td)
+	p, err := s.prepare(td)
 	if err != nil {
 		return err
 	}
-	if len(p.buf) == 0 {
+	if len(p.spans) == 0 {
 		return nil
 	}
 	if _, err := seg.file.WriteAt(p.buf, seg.size); err != nil {
@@ -54,41 +64,79 @@ func (s *Store) Append(td ptrace.Traces) error {
 	}
 	seg.size += int64(len(p.buf))
 	seg.maxWritten = s.now().UnixNano()
-	if seg.size >= s.segmentBytes {
-		if err := s.roll(); err != nil {
-			return err
-		}
+	for _, id := range p.spans {
+		s.stored.add(id)
 	}
 	s.expire()
 	return nil
 }
 
-// prepare groups the spans by resource, scope and trace and encodes each group.
-func (s *segment) prepare(td ptrace.Traces) (*pending, error) {
+// prepare groups the spans by resource, scope and trace, leaves out those that
+// are stored already, and encodes each group.
+func (s *Store) prepare(td ptrace.Traces) (*pending, error) {
+	seg := s.active
 	p := &pending{}
 	fresh := map[uint64]uint32{} // resources that this call adds
+	inCall := map[uint64]struct{}{}
 	for _, rs := range td.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
 			if ss.Spans().Len() == 0 {
 				continue
 			}
-			ordinal, err := s.prepareResource(p, fresh, rs, ss)
+			ordinal, hash, err := seg.prepareResource(p, fresh, rs, ss)
 			if err != nil {
 				return nil, err
 			}
 			for _, group := range groupByTrace(ss.Spans()) {
-				off := s.size + int64(len(p.buf))
-				if p.buf, err = appendSpansRecord(p.buf, ordinal, group); err != nil {
+				start := len(p.buf)
+				p.buf, err = s.appendNewSpans(p, inCall, ordinal, hash, group)
+				if err != nil {
 					return nil, err
 				}
-				p.steps = append(p.steps, step{off: off, ordinal: ordinal, td: group})
+				if len(p.buf) > start {
+					p.steps = append(p.steps, step{off: seg.size + int64(start), ordinal: ordinal, td: group})
+				}
 			}
 		}
 	}
 	return p, nil
 }
 
-func (s *segment) prepareResource(p *pending, fresh map[uint64]uint32, rs ptrace.ResourceSpans, ss ptrace.ScopeSpans) (uint32, error) {
+// appendNewSpans appends a record of the spans of group that are not stored and
+// not in inCall, and removes the others from group. Without such a span it
+// appends nothing.
+func (s *Store) appendNewSpans(p *pending, inCall map[uint64]struct{}, ordinal uint32, resource uint64, group ptrace.Traces) ([]byte, error) {
+	start := len(p.buf)
+	buf, err := appendSpansRecord(p.buf, ordinal, group)
+	if err != nil {
+		return p.buf, err
+	}
+	ids := spanIdentities(resource, buf[start+recordHeader+spansHead:])
+	copies := 0
+	next := 0
+	spansOf(group).RemoveIf(func(ptrace.Span) bool {
+		id := ids[next]
+		next++
+		if _, ok := inCall[id]; ok || s.stored.has(id) {
+			copies++
+			return true
+		}
+		inCall[id] = struct{}{}
+		p.spans = append(p.spans, id)
+		return false
+	})
+	switch {
+	case copies == 0:
+		return buf, nil
+	case spansOf(group).Len() == 0:
+		return buf[:start], nil
+	}
+	return appendSpansRecord(buf[:start], ordinal, group)
+}
+
+// prepareResource returns the ordinal and the hash of a resource and scope, and
+// appends their record if the segment does not hold it.
+func (s *segment) prepareResource(p *pending, fresh map[uint64]uint32, rs ptrace.ResourceSpans, ss ptrace.ScopeSpans) (ordinal uint32, hash uint64, err error) {
 	td := ptrace.NewTraces()
 	r := td.ResourceSpans().AppendEmpty()
 	r.SetSchemaUrl(rs.SchemaUrl())
@@ -100,20 +148,20 @@ func (s *segment) prepareResource(p *pending, fresh map[uint64]uint32, rs ptrace
 	start := len(p.buf)
 	buf, err := appendResourceRecord(p.buf, td)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	hash := hashPayload(buf[start+recordHeader+1:])
+	hash = hashPayload(buf[start+recordHeader+1:])
 	if ordinal, ok := s.resourceOf[hash]; ok {
-		return ordinal, nil
+		return ordinal, hash, nil
 	}
 	if ordinal, ok := fresh[hash]; ok {
-		return ordinal, nil
+		return ordinal, hash, nil
 	}
-	ordinal := uint32(len(s.resources) + len(fresh))
+	ordinal = uint32(len(s.resources) + len(fresh))
 	fresh[hash] = ordinal
 	p.buf = buf
 	p.steps = append(p.steps, step{off: s.size + int64(start), resource: true, hash: hash, td: td})
-	return ordinal, nil
+	return ordinal, hash, nil
 }
 
 func hashPayload(payload []byte) uint64 { return xxhash.Sum64(payload) }
@@ -148,6 +196,9 @@ func (s *Store) expire() {
 			return
 		}
 		s.sealed = s.sealed[1:]
+		if len(s.sealed) == 0 {
+			s.stored.previous = nil // of the segment that goes
+		}
 		s.hideTorn(oldest)
 		s.dropped.Add(1)
 		oldest.dropped.Store(true)
@@ -171,6 +222,7 @@ func (s *Store) hideTorn(oldest *segment) {
 }
 
 func (s *Store) usage() (memory, disk int64) {
+	memory = s.stored.memory()
 	for _, seg := range s.segments() {
 		memory += seg.memory()
 		disk += seg.size

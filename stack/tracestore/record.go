@@ -20,6 +20,7 @@ import (
 // protobuf of the spans alone.
 const (
 	recordHeader   = 8
+	spansHead      = 5 // kind and ordinal, before the protobuf
 	kindResource   = byte('R')
 	kindSpans      = byte('S')
 	maxRecordBytes = 64 << 20 // larger than any export the receivers accept
@@ -35,7 +36,7 @@ func appendResourceRecord(dst []byte, resource ptrace.Traces) ([]byte, error) {
 }
 
 func appendSpansRecord(dst []byte, resource uint32, spans ptrace.Traces) ([]byte, error) {
-	head := [5]byte{kindSpans}
+	head := [spansHead]byte{kindSpans}
 	binary.LittleEndian.PutUint32(head[1:], resource)
 	return appendRecord(dst, head[:], spans)
 }
@@ -88,8 +89,8 @@ func decodeBody(body []byte) (kind byte, resource uint32, td ptrace.Traces, err 
 	case len(body) >= 1 && body[0] == kindResource:
 		td, err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body[1:])
 		return kindResource, 0, td, err
-	case len(body) >= 5 && body[0] == kindSpans:
-		td, err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body[5:])
+	case len(body) >= spansHead && body[0] == kindSpans:
+		td, err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body[spansHead:])
 		return kindSpans, binary.LittleEndian.Uint32(body[1:]), td, err
 	}
 	return 0, 0, ptrace.Traces{}, errTorn

@@ -43,6 +43,7 @@ type Store struct {
 	mu      sync.RWMutex
 	sealed  []*segment // oldest first
 	active  *segment
+	stored  identities
 	closed  bool
 	dropped atomic.Int64
 	torn    int64
@@ -89,6 +90,7 @@ func Open(dir string, opts ...Option) (*Store, error) {
 		retention:   DefaultRetention,
 		now:         time.Now,
 		log:         slog.Default(),
+		stored:      newIdentities(),
 	}
 	for _, o := range opts {
 		o(s)
@@ -135,6 +137,9 @@ func (s *Store) recover() error {
 		if err := s.active.unseal(); err != nil {
 			return errors.Join(err, s.active.release())
 		}
+		if err := s.stored.load(s.active); err != nil {
+			s.log.Warn("spans sent again after the restart are stored twice", "error", err)
+		}
 		return nil
 	}
 	return s.startSegment()
@@ -161,6 +166,7 @@ func (s *Store) roll() error {
 		s.sealed = s.sealed[:len(s.sealed)-1]
 		return err
 	}
+	s.stored.roll()
 	if err := old.seal(); err != nil {
 		// And the segment is scanned at the next start.
 		s.log.Warn("the index of a trace segment stays in memory", "error", err)

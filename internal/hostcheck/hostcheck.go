@@ -1,0 +1,57 @@
+// Package hostcheck protects HTTP servers without authentication from pages in
+// their user's browser: from requests of other origins, and from DNS rebinding,
+// by which a page gets its own name to resolve to a loopback address.
+package hostcheck
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Handler serves next for a server that listens on addr.
+//
+// A server on a loopback address answers requests to IP addresses, to localhost
+// and to names, the server's further host names; others get 421 Misdirected
+// Request. A server that listens on a network answers to every name. Requests
+// from pages of other origins that may change something, such as forms, get
+// 403 Forbidden in either case.
+func Handler(addr net.Addr, names []string, next http.Handler) http.Handler {
+	sameOrigin := http.NewCrossOriginProtection().Handler(next)
+	if !loopback(addr) {
+		return sameOrigin
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !Allowed(r.Host, names) {
+			http.Error(w, "this server does not answer to the host name of the request; use its IP address or localhost", http.StatusMisdirectedRequest)
+			return
+		}
+		sameOrigin.ServeHTTP(w, r)
+	})
+}
+
+// Allowed reports whether a Host header holds an IP address, a loopback name or
+// one of names. The port is ignored. An IP address cannot be rebound, a name
+// can.
+func Allowed(host string, names []string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return true
+	}
+	name = canonical(name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
+		slices.ContainsFunc(names, func(n string) bool { return n != "" && canonical(n) == name })
+}
+
+// canonical returns a DNS name in lower case and without the final dot.
+func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}

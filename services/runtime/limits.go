@@ -1,0 +1,53 @@
+package runtime
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/tap"
+)
+
+// Limits of the servers, so that slow or idle clients cannot hold connections
+// and streams for good. Callers give up earlier, after callWithin.
+const (
+	requestTimeout   = time.Minute // until the request is read; of a gRPC call as a whole
+	headerTimeout    = 5 * time.Second
+	handshakeTimeout = 10 * time.Second
+	idleTimeout      = 2 * time.Minute  // between HTTP requests
+	idleConnection   = 15 * time.Minute // without a gRPC call
+	maxHeaderBytes   = 64 << 10
+	maxStreams       = 1000 // per gRPC connection
+)
+
+func httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+	}
+}
+
+// grpcLimits returns the options that bound a gRPC server. A call ends after
+// timeout, also if its message never comes.
+func grpcLimits(timeout time.Duration) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleConnection, Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.InTapHandle(func(ctx context.Context, _ *tap.Info) (context.Context, error) {
+			if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= timeout {
+				return ctx, nil
+			}
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			context.AfterFunc(ctx, cancel) // the parent ends with the call
+			return ctx, nil
+		}),
+	}
+}

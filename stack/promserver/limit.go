@@ -1,0 +1,66 @@
+package promserver
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// limiter bounds the queries that run at the same time, since each may hold as
+// much memory as maxSamples allows. Rules are not queries: they are evaluated
+// beside it.
+type limiter struct {
+	running chan struct{}
+	timeout time.Duration
+}
+
+func newLimiter(queries int, timeout time.Duration) *limiter {
+	return &limiter{running: make(chan struct{}, queries), timeout: timeout}
+}
+
+// limit lets the requests of next that read series wait for their turn. One that
+// waits longer than the timeout gets 503 in Prometheus's error format.
+func (l *limiter) limit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !readsSeries(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		wait, cancel := context.WithTimeout(r.Context(), l.timeout)
+		defer cancel()
+		select {
+		case l.running <- struct{}{}:
+			defer func() { <-l.running }()
+		case <-wait.Done():
+			refuse(w)
+			return
+		}
+		// The engine has a timeout of its own; the other calls have this one.
+		ctx, cancel := context.WithTimeout(r.Context(), l.timeout+time.Second)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// readsSeries reports whether a request's cost depends on the stored series.
+func readsSeries(path string) bool {
+	path = strings.TrimPrefix(path, "/api/v1/")
+	for _, prefix := range []string{"query", "series", "label", "read", "status/tsdb"} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func refuse(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_ = json.NewEncoder(w).Encode(map[string]string{ // the client is gone
+		"status": "error", "errorType": "unavailable",
+		"error": "too many queries are running; try again later",
+	})
+}
