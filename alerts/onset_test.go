@@ -86,9 +86,9 @@ func onset(ctx context.Context, t *testing.T, s *uptest.Storefront, hop string) 
 		if err != nil {
 			t.Error(err)
 		}
-		// An alert is of one operation, and no request makes one of these twice.
+		// The value is of one operation and entry, and no request makes one of these twice.
 		if off := added/spike.Seconds() - 1; off < -0.2 || off > 0.2 {
-			t.Errorf("%s: added %.3f s at %s is not within 20 %% of %v", hop, added, a.Labels["entry"], spike)
+			t.Errorf("%s: added %.3f s is not within 20 %% of %v: %s", hop, added, spike, a.Annotations["summary"])
 		}
 	}
 	return took

@@ -1,12 +1,12 @@
-// Package dashboards holds the Grafana dashboards that Grafana provisions and
-// the console renders. They are generated from package define.
+// Package dashboards embeds the dashboards that Grafana provisions and the
+// console renders. They are generated from package define.
 package dashboards
 
 import "embed"
 
 //go:generate go run ./gen -out .
 
-// FS is every dashboard, one JSON file each, named like the end of its uid.
+// FS holds one JSON file per dashboard, named by its uid without the prefix.
 //
 //go:embed *.json
 var FS embed.FS

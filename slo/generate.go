@@ -12,9 +12,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// burn is one pair of windows: the alert fires while the budget burns faster
-// than factor over both. The long window says that it matters, the short one
-// that it still happens.
+// burn is a pair of windows. The alert fires while the budget burns faster than
+// factor over both: the long window shows that it matters, the short one that it
+// still happens.
 type burn struct {
 	short, long time.Duration
 	factor      float64
@@ -96,15 +96,15 @@ func Generate(w io.Writer, f File, source string) error {
 	return nil
 }
 
-// plan is a file's objectives over one set of windows.
+// plan holds the objectives of a file over one set of windows.
 type plan struct {
 	File
 	kind  string
 	pairs []burn
 }
 
-// groups puts the windows that page apart from the long ones: those read days of
-// samples and need no answer within seconds.
+// groups separates the windows that page from the long ones, which read days of
+// samples and are evaluated less often.
 func (f plan) groups() []group {
 	var out []group
 	seen := map[string]map[time.Duration]bool{}
@@ -138,8 +138,12 @@ func (f plan) labels(s SLO) map[string]string {
 	return map[string]string{"service_name": f.Service, "slo": s.Name, "windows": f.kind}
 }
 
+// objective has a value only while the objective's events are measured, so that
+// a dashboard shows none for a service that does not exist.
 func (f plan) objective(s SLO) rule {
-	return rule{Record: "slo:objective:ratio", Expr: fmt.Sprintf("vector(%.6g)", s.Objective/100), Labels: f.labels(s)}
+	total, _ := s.events(f.Service)
+	expr := fmt.Sprintf("vector(%.6g) and on () (%s)", s.Objective/100, strings.ReplaceAll(total, "$window", "5m"))
+	return rule{Record: "slo:objective:ratio", Expr: expr, Labels: f.labels(s)}
 }
 
 func record(d time.Duration) string { return "slo:errors:ratio" + short(d) }
@@ -212,7 +216,7 @@ func (f File) search(s SLO) string {
 	return "/search?" + q.Encode()
 }
 
-// short writes a window as Prometheus does: 5m, 1h, 3d.
+// short formats a window as Prometheus does: 5m, 1h, 3d.
 func short(d time.Duration) string {
 	switch {
 	case d%(24*time.Hour) == 0:

@@ -3,6 +3,8 @@ package slo
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tenhop/tenhop/signals"
 )
 
 // ratio is the PromQL of bad events over all events, $window being the range.
@@ -22,9 +24,9 @@ func (s SLO) events(service string) (total, bad string) {
 	}
 	total = sum("count")
 	if s.Latency == 0 {
-		failed := failures
+		failed := signals.Failed()
 		if s.HTTP != nil {
-			failed = `http_response_status_code=~"5.."`
+			failed = signals.FailedHTTP
 		}
 		// A family has no failed series before its first failure.
 		return total, fmt.Sprintf("%s or 0 * %s", sum("count", failed), total)
@@ -32,9 +34,6 @@ func (s SLO) events(service string) (total, bad string) {
 	le, _ := bound(s.Latency) // checked by Read
 	return total, fmt.Sprintf("%s - %s", total, sum("bucket", fmt.Sprintf("le=%q", promLe(le))))
 }
-
-// failures selects what failed: a client or a consumer that left is none.
-const failures = `error_type!~"|client_closed_request|consumer_closed"`
 
 // promLe is the bound as Prometheus 3 writes it on every scrape format.
 func promLe(le string) string {
@@ -51,16 +50,16 @@ func (s SLO) selector(service string) (family string, labels []string) {
 	case s.HTTP != nil:
 		add("http_request_method", s.HTTP.Method)
 		add("http_route", s.HTTP.Route)
-		return "http_server_request_duration_seconds", labels
+		return signals.HTTPServer, labels
 	case s.RPC != nil:
 		add("rpc_method", s.RPC.Method)
-		return "rpc_server_call_duration_seconds", labels
+		return signals.RPCServer, labels
 	case s.Messages.Completion:
 		add("operation", "process "+s.Messages.Destination)
-		return "hop_completion_duration_seconds", labels
+		return signals.HopCompletion, labels
 	default:
 		add("messaging_destination_name", s.Messages.Destination)
-		return "messaging_process_duration_seconds", labels
+		return signals.MessagesHandled, labels
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package define says what the dashboards show: one file per dashboard, all of
-// them with the variables datasource, service, operation and env, units in
-// seconds and ratios, and a description on each panel that says what to do next.
+// Package define defines the dashboards, one file each. All have the variables
+// datasource, service, operation and env, and units in seconds and ratios. The
+// description of each panel says what to do next.
 package define
 
 import (
@@ -14,14 +14,14 @@ const (
 	jaegerURL = "http://127.0.0.1:16686"
 )
 
-// All lists the dashboards in the order in which a person on call needs them.
+// All returns the dashboards in the order in which a person on call needs them.
 func All() []grafana.Dashboard {
 	return []grafana.Dashboard{
 		overview(), service(), where(), kafka(), runtime(), objectives(), telemetry(), drills(),
 	}
 }
 
-// FileName is a dashboard's file in the package dashboards.
+// FileName returns the name of a dashboard's file in package dashboards.
 func FileName(d grafana.Dashboard) string { return strings.TrimPrefix(d.UID, uidPrefix) + ".json" }
 
 var (
@@ -63,12 +63,12 @@ func variables() []grafana.Variable {
 	return []grafana.Variable{
 		{Name: "datasource", Label: "Metrics", Type: "datasource", Query: "prometheus", Current: grafana.Current{Text: "Prometheus", Value: "prometheus"}},
 		{Name: "logs", Label: "Logs", Type: "datasource", Query: "loki", Current: grafana.Current{Text: "Loki", Value: "loki"}},
-		// env is the label that Prometheus puts on its targets; the embedded
-		// stack has one environment and no label, which All matches too.
+		// Prometheus adds the label env to its targets. The embedded stack has one
+		// environment and no such label; All matches that too.
 		query("env", "Environment", `label_values(up, env)`),
 		query("service", "Service", `label_values(hop_duration_seconds_count{env=~"$env"}, service_name)`),
 		query("operation", "Operation", `label_values(hop_duration_seconds_count{env=~"$env",service_name=~"$service"}, operation)`),
-		// jaeger is where links to traces lead; the console sets it to itself.
+		// jaeger is the base URL of links to traces; the console sets its own.
 		{Name: "jaeger", Label: "Jaeger", Type: "custom", Query: jaegerURL, Current: grafana.Current{Text: jaegerURL, Value: jaegerURL},
 			Options: []grafana.Current{{Text: jaegerURL, Value: jaegerURL}}},
 		query("entry", "Entry", `label_values(hop_duration_seconds_count{env=~"$env"}, entry)`),

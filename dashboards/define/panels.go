@@ -6,7 +6,7 @@ import (
 	"github.com/tenhop/tenhop/dashboards/grafana"
 )
 
-// Units of Grafana's.
+// Units, by Grafana's names.
 const (
 	seconds = "s"
 	ratio   = "percentunit"
@@ -21,7 +21,7 @@ func q(legend, expr string) grafana.Target {
 	return grafana.Target{Expr: expr, LegendFormat: legend, Range: true}
 }
 
-// withExemplars asks for the exemplars of the query's histograms, too.
+// withExemplars adds the exemplars of the query's histograms.
 func withExemplars(t grafana.Target) grafana.Target {
 	t.Exemplar = true
 	return t
@@ -70,7 +70,7 @@ func lines(title, next, unit string, w int, targets ...grafana.Target) grafana.P
 	return p
 }
 
-// stacked is lines of which the sum has a meaning.
+// stacked stacks the series of p, for values whose sum has a meaning.
 func stacked(p grafana.Panel) grafana.Panel {
 	p.FieldConfig.Defaults.Custom["stacking"] = map[string]any{"mode": "normal", "group": "A"}
 	p.FieldConfig.Defaults.Custom["fillOpacity"] = 40
@@ -176,10 +176,10 @@ var jaegerSearch = grafana.Link{
 
 var openService = grafana.Link{Title: "Open service", URL: "/d/tenhop-service?var-service=${__data.fields.service_name}"}
 
-// quantile is a classic-bucket quantile over the range that the panel resolves.
+// quantile is a quantile of classic buckets over the panel's rate interval.
 func quantile(phi float64, by, family, selector string) string {
 	return fmt.Sprintf("histogram_quantile(%g, sum by (le%s) (rate(%s_bucket{%s}[$__rate_interval])))", phi, by, family, selector)
 }
 
-// scope are the label matchers of every hop query.
+// scope holds the label matchers of every hop query.
 const scope = `env=~"$env",service_name=~"$service",operation=~"$operation",entry=~"$entry"`

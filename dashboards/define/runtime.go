@@ -5,10 +5,10 @@ import "github.com/tenhop/tenhop/dashboards/grafana"
 func runtime() grafana.Dashboard {
 	const proc = `env=~"$env",service_name=~"$service"`
 	return dashboard("runtime", "tenhop · 5 Runtime",
-		"What the processes themselves do: the usual reasons for self time.",
+		"CPU, memory, garbage collection and pools: the usual reasons for self time.",
 		lines("CPU", "Near the limit, or near GOMAXPROCS: self time is CPU time or throttling. Take a profile.", noUnit, 12,
 			q("{{service_name}}", `sum by (service_name) (rate(process_cpu_seconds_total{`+proc+`}[$__rate_interval]))`)),
-		lines("Resident memory", "A steady climb is a leak: take a heap profile before the limit does it for you.", bytes, 12,
+		lines("Resident memory", "A steady climb is a leak: take a heap profile before the process reaches its limit.", bytes, 12,
 			q("{{service_name}}", `sum by (service_name) (process_resident_memory_bytes{`+proc+`})`)),
 		lines("Goroutines", "A climb with a flat rate is a leak or a queue: take a goroutine profile.", count, 12,
 			q("{{service_name}}", `sum by (service_name) (go_goroutines{`+proc+`})`)),

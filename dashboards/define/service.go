@@ -12,7 +12,7 @@ func service() grafana.Dashboard {
 	logs.Options = map[string]any{"showTime": true, "enableLogDetails": true, "sortOrder": "Descending", "wrapLogMessage": true}
 	return dashboard("service", "tenhop · 2 Service RED",
 		"Rate, errors and duration of one service, with the traces behind them.",
-		lines("Rate", "A step down means that a caller fails earlier or traffic moved: look at the callers' error panels.", perSec, 8,
+		lines("Rate", "A drop means that a caller fails earlier or that traffic moved: look at the callers' error panels.", perSec, 8,
 			q("{{service_name}} {{operation}}", `hop:requests:rate1m{`+recorded+`}`)),
 		lines("Errors", "Above 5 %: read the log lines below, filtered by level=error, and open one of their traces.", ratio, 8,
 			q("{{service_name}} {{operation}}", `hop:errors:ratio1m{`+recorded+`}`)),
@@ -20,7 +20,7 @@ func service() grafana.Dashboard {
 			q("{{service_name}} http", `sum by (service_name) (http_server_active_requests{env=~"$env",service_name=~"$service"})`),
 			q("{{service_name}} grpc", `sum by (service_name) (rpc_server_active_requests{env=~"$env",service_name=~"$service"})`),
 			q("{{service_name}} kafka", `sum by (service_name) (messaging_process_active{env=~"$env",service_name=~"$service"})`)),
-		lines("p50", "If only p99 moved and p50 did not, a part of the requests is slow: diagnose names their attribute.", seconds, 8,
+		lines("p50", "If p99 moved and p50 did not, only some requests are slow: diagnose names their attribute.", seconds, 8,
 			withExemplars(q("{{service_name}} {{operation}}", quantile(0.5, ", service_name, operation", "hop_duration_seconds", scope)))),
 		lines("p95", "Click a dot to open a trace of that duration.", seconds, 8,
 			withExemplars(q("{{service_name}} {{operation}}", quantile(0.95, ", service_name, operation", "hop_duration_seconds", scope)))),

@@ -6,11 +6,11 @@ func where() grafana.Dashboard {
 	const byEntry = `entry=~"$entry"`
 	hop := byEntry + `,service_name=~"$service",operation=~"$operation"`
 	return dashboard("where", "tenhop · 3 Where did the time go",
-		"Which hop carries the time that an entry gained. Values are seconds per request of the entry, fan-out included; the baseline is the last ten minutes.",
+		"Which hop has the time that an entry gained. Values are seconds per request of the entry, fan-out included; the baseline is the last ten minutes.",
 		lines("Entries against their baseline", "Pick the entry that left its baseline in the variable above.", seconds, 12,
 			q("{{entry}} {{flow}} now", `entry:duration_seconds:mean15s{`+byEntry+`}`),
 			q("{{entry}} {{flow}} baseline", `entry:duration_seconds:baseline10m{`+byEntry+`}`)),
-		stacked(lines("Added time by contribution", "The tallest band is the culprit; the table below names it.", seconds, 12,
+		stacked(lines("Added time by contribution", "The tallest band is the slow hop; the table below names it.", seconds, 12,
 			q("{{kind}} {{service_name}} {{operation}} {{dependency}}", `clamp_min(entry_hop:added_seconds:mean15s{`+byEntry+`}, 0) > 0.005 or topk(3, entry_hop:added_seconds:mean15s{`+byEntry+`})`))),
 		table("Ranked by added time", "First row first. kind=self: profile or roll back that service. kind=dependency: look at the dependency. kind=link: network, proxy, connection set-up. kind=queue: the consumer.", 24,
 			nil, []grafana.Link{openService, jaegerSearch},

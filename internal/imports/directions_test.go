@@ -1,0 +1,79 @@
+package imports_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// directions holds every rule about who may import whom. A rule counts indirect
+// imports; of tests it counts the direct ones, and only against never.
+var directions = []struct {
+	packages string // patterns, see matches
+	may      string // all that they may import of this repository; "-" is nothing, "" is no limit
+	never    string // what they must not import
+	why      string
+	planned  bool // no package matches yet
+}{
+	{packages: "trace", may: "-", why: "the trace model is below everything else", planned: true},
+	{packages: "trace/* !trace/file", may: "trace", why: "a codec knows the model and no other codec", planned: true},
+	{packages: "trace/file", may: "trace/...", why: "it recognises a file and picks the codec", planned: true},
+	{packages: "query/...", may: "query/... trace/...", why: "clients return traces and series, whoever asks", planned: true},
+	{packages: "diagnose/...", never: "drill/... middleware/chaos supervisor/... stack/... console/... cmd/...",
+		why: "the diagnosis must not see the answers, nor depend on who asks"},
+	{packages: "services/...", never: "stack/... supervisor/... drill/... diagnose/... console/...",
+		why: "services know addresses, never who starts or observes them"},
+	{packages: "stack/...", never: "services/... supervisor/... diagnose/... drill/... console/...",
+		why: "the stack runs without the storefront"},
+	{packages: "middleware/...", may: "middleware/...", why: "other people's services import it"},
+	{packages: "... !cmd/...", never: "cmd/...", why: "a library does not import a program"},
+}
+
+func TestDirections(t *testing.T) {
+	g := load(t)
+	for _, rule := range directions {
+		t.Run(strings.ReplaceAll(rule.packages, "/", "."), func(t *testing.T) {
+			names := g.match(rule.packages)
+			if len(names) == 0 && !rule.planned {
+				t.Fatalf("no package matches %s: was it renamed?", rule.packages)
+			}
+			for _, name := range names {
+				for to, chain := range g.reach(name) {
+					if matches(rule.never, to) || (rule.may != "" && !matches(rule.may, to)) {
+						t.Errorf("%s imports %s, which breaks %q", strings.Join(chain, " imports "), to, rule.why)
+					}
+				}
+				for _, to := range g[name].tests {
+					if matches(rule.never, to) {
+						t.Errorf("a test of %s imports %s, which breaks %q", name, to, rule.why)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestMatches covers the pattern syntax, on which every rule depends.
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		patterns, name string
+		want           bool
+	}{
+		{"trace", "trace", true},
+		{"trace", "trace/otlp", false},
+		{"trace/...", "trace", true},
+		{"trace/...", "trace/otlp", true},
+		{"trace/...", "tracestore", false}, // a prefix is not a parent
+		{"trace/*", "trace/otlp", true},
+		{"trace/*", "trace/otlp/wire", false},
+		{"trace/* !trace/file", "trace/file", false},
+		{"drill stack/...", "stack/redis", true},
+		{"...", "", true}, // the root package
+		{"... !cmd/...", "cmd/tenhop", false},
+		{"-", "trace", false},
+		{"", "trace", false},
+	} {
+		if got := matches(c.patterns, c.name); got != c.want {
+			t.Errorf("matches(%q, %q) = %v, want %v", c.patterns, c.name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,51 @@
+// Package signals names the metric families that instrumented services export,
+// in Prometheus form, and decides which of the calls they count have failed.
+// Alerts, SLOs, the console's map and the diagnosis share this rule.
+package signals
+
+// Families of OpenTelemetry's semantic conventions, as Prometheus stores them.
+// Each is a histogram: its series end in _count, _sum and _bucket.
+const (
+	HTTPServer      = "http_server_request_duration_seconds"
+	HTTPClient      = "http_client_request_duration_seconds"
+	RPCServer       = "rpc_server_call_duration_seconds"
+	RPCClient       = "rpc_client_call_duration_seconds"
+	MessagesHandled = "messaging_process_duration_seconds"
+	MessagesSent    = "messaging_client_operation_duration_seconds"
+	DatabaseClient  = "db_client_operation_duration_seconds"
+)
+
+// Families of otelgrpc before its version 0.64.
+const (
+	OldRPCServer = "rpc_server_duration_milliseconds"
+	OldRPCClient = "rpc_client_duration_milliseconds"
+)
+
+// HopCompletion is the time from the start of an entry to the end of the
+// message handlers that it caused.
+const HopCompletion = "hop_completion_duration_seconds"
+
+// Family is a histogram of call durations.
+type Family struct {
+	Name   string
+	Client bool    // counts calls that a service makes, not those it serves
+	Unit   float64 // of the observed durations, in seconds
+}
+
+// Calls returns the families that count served calls and made calls.
+func Calls() []Family {
+	return []Family{
+		{HTTPServer, false, 1},
+		{RPCServer, false, 1},
+		{OldRPCServer, false, 1e-3},
+		{MessagesHandled, false, 1},
+		{HTTPClient, true, 1},
+		{RPCClient, true, 1},
+		{OldRPCClient, true, 1e-3},
+		{DatabaseClient, true, 1},
+	}
+}
+
+// Served returns the families that the middleware exports for served calls, one
+// per protocol.
+func Served() []string { return []string{HTTPServer, RPCServer, MessagesHandled} }
