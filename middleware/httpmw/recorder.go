@@ -6,14 +6,14 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // recorder sees status and size go by. It adds no behaviour: what the inner
 // writer does with a second WriteHeader or a 1xx, it still does.
 type recorder struct {
 	http.ResponseWriter
-	hop      *hop.Hop
+	hop      *adapter.Hop
 	status   int
 	bytes    int64
 	wrote    bool // the final header is on its way

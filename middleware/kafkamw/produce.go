@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
@@ -53,7 +54,7 @@ func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 		s.End(err)
 		return
 	}
-	s.End(nil, hop.AttrMessagingPartition.Int(int(r.Partition)), hop.AttrKafkaOffset.Int64(r.Offset))
+	s.End(nil, adapter.AttrMessagingPartition.Int(int(r.Partition)), adapter.AttrKafkaOffset.Int64(r.Offset))
 }
 
 // Produce sends a record and waits until the broker has it. The wait counts as

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // temporary stands for all destinations whose names a broker generated, in names
@@ -20,7 +20,7 @@ const temporary = "(temporary)"
 type destinations struct {
 	config
 	verb   string // "send" or "process"
-	family *hop.Histogram
+	family *adapter.Histogram
 	active *prometheus.GaugeVec // nil for producers
 
 	mu    sync.RWMutex
@@ -31,9 +31,9 @@ type destination struct {
 	name      string // label value
 	shared    bool   // by destinations that are told apart on spans only
 	operation string // "process orders.placed"
-	attrs     *hop.FixedAttributes
+	attrs     *adapter.FixedAttributes
 	active    prometheus.Gauge
-	ok        atomic.Pointer[hop.Series]
+	ok        atomic.Pointer[adapter.Series]
 }
 
 // of returns the destination, or the one that stands for all temporary ones, or
@@ -71,7 +71,7 @@ func (c *config) whole(name string) string { return joined(name, c.queue) }
 // label is a destination's name as a label value.
 func (c *config) label(name string) string {
 	if c.queue == "" {
-		return c.system.label(c.telemetry, name)
+		return c.system.label(c.core, name)
 	}
 	queue := c.queue
 	if c.system.Temporary != nil && c.system.Temporary(queue) {
@@ -80,7 +80,7 @@ func (c *config) label(name string) string {
 		}
 		queue = temporary
 	}
-	return c.telemetry.Destination(joined(name, queue))
+	return c.core.Destination(joined(name, queue))
 }
 
 // joined is the form that the semantic conventions have for RabbitMQ's consumers,
@@ -95,7 +95,7 @@ func joined(exchange, queue string) string {
 	return exchange + ":" + queue
 }
 
-func (ds *destinations) seriesOf(d *destination, errorType string) *hop.Series {
+func (ds *destinations) seriesOf(d *destination, errorType string) *adapter.Series {
 	if errorType != "" {
 		return ds.family.With(ds.system.Name, ds.verb, d.name, errorType)
 	}

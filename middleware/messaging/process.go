@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
-	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 const verbProcess = "process"
@@ -24,8 +24,8 @@ type Consumer struct{ destinations destinations }
 func NewConsumer(system System, opts ...Option) *Consumer {
 	c := configure(system, opts)
 	return &Consumer{destinations: destinations{config: c, verb: verbProcess,
-		active: must(hop.RegisterGauge(c.telemetry, "messaging_process_active", "Messages being processed.", "messaging_destination_name")),
-		family: must(c.telemetry.RequestHistogram("messaging_process_duration_seconds", "Duration of processing a message.",
+		active: must(c.core.RegisterGauge("messaging_process_active", "Messages being processed.", "messaging_destination_name")),
+		family: must(c.core.RequestHistogram("messaging_process_duration_seconds", "Duration of processing a message.",
 			"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type")),
 	}}
 }
@@ -49,7 +49,7 @@ const unknown = time.Duration(-1)
 type Processing struct {
 	consumer    *Consumer
 	destination *destination
-	hop         hop.Hop
+	hop         adapter.Hop
 	attrs       [2]attribute.KeyValue
 	waited      time.Duration // or unknown
 }
@@ -84,18 +84,18 @@ func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe f
 		case i == 0:
 			all.Destination = d.Destination
 		case d.Destination != all.Destination:
-			all.Destination = hop.Overflow
+			all.Destination = adapter.Overflow
 		}
 		if known(d.Produced) && (!known(all.Produced) || d.Produced.Before(all.Produced)) {
 			all.Produced = d.Produced
 		}
 	}
-	all.Attributes[0] = hop.AttrMessagingBatch.Int(len(batch))
+	all.Attributes[0] = adapter.AttrMessagingBatch.Int(len(batch))
 	p := &Processing{}
 	ctx = p.begin(ctx, c, &all)
 	if span := p.hop.Span(); span.IsRecording() {
 		for i := range batch {
-			if sc := c.destinations.telemetry.SpanContextOf(describe(&batch[i]).Carrier); sc.IsValid() {
+			if sc := c.destinations.core.SpanContextOf(describe(&batch[i]).Carrier); sc.IsValid() {
 				span.AddLink(trace.Link{SpanContext: sc})
 			}
 		}
@@ -126,12 +126,12 @@ func known(produced time.Time) bool { return produced.Unix() > 0 }
 // attributes that is only doubled once is cheaper.
 func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) context.Context {
 	p.consumer, p.destination, p.attrs = c, c.destinations.of(d.Destination), d.Attributes
-	in := hop.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
+	in := adapter.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
 		Fixed: p.destination.attrs, Carrier: d.Carrier, Async: true}
 	if p.destination.shared { // spans need no bound of names
-		in.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(c.destinations.whole(d.Destination))}
+		in.Attributes = []attribute.KeyValue{adapter.AttrMessagingTopic.String(c.destinations.whole(d.Destination))}
 	}
-	ctx = c.destinations.telemetry.BeginInto(ctx, &p.hop, &in)
+	ctx = c.destinations.core.BeginInto(ctx, &p.hop, &in)
 	p.destination.active.Inc()
 	p.waited = unknown
 	if known(d.Produced) {
@@ -166,7 +166,7 @@ const errorInterrupted = "consumer_closed"
 func (p *Processing) end(ctx context.Context, err error, panicked any) {
 	p.destination.active.Dec()
 	ds := &p.consumer.destinations
-	out := hop.Outcome{Level: zerolog.InfoLevel, Message: "record", Err: err, StatusName: "ok", Queued: true, QueueWait: p.waited}
+	out := adapter.Outcome{Level: slog.LevelInfo, Message: "record", Err: err, StatusName: "ok", Queued: true, QueueWait: p.waited}
 	switch {
 	case panicked != nil:
 		out.Err, out.ErrorType = fmt.Errorf("panic: %v", panicked), "panic"
@@ -176,10 +176,10 @@ func (p *Processing) end(ctx context.Context, err error, panicked any) {
 		out.ErrorType = ds.errorType(err)
 	}
 	if out.ErrorType != "" && out.ErrorType != errorInterrupted {
-		out.Failed, out.Level, out.StatusName = true, zerolog.ErrorLevel, "error"
+		out.Failed, out.Level, out.StatusName = true, slog.LevelError, "error"
 	}
 	if p.hop.Span().IsRecording() {
-		room := hop.BorrowAttributes()
+		room := adapter.BorrowAttributes()
 		defer room.Return()
 		out.Attrs = room[:0]
 		if p.waited != unknown {

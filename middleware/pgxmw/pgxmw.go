@@ -22,12 +22,13 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
 const systemName = "postgresql"
 
-type config struct{ telemetry *hop.Telemetry }
+type config struct{ core *adapter.Core }
 
 // Option sets one thing of a tracer.
 type Option func(*config)
@@ -37,16 +38,16 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("pgxmw: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // QueryTracer is pgx's tracer for statements, batches, COPY, PREPARE, new
 // connections and the wait for one of a pool.
 type QueryTracer struct {
-	telemetry *hop.Telemetry
-	database  hop.Dependency
-	pool      hop.Dependency
-	duration  *hop.Histogram
+	core     *adapter.Core
+	database adapter.Dependency
+	pool     adapter.Dependency
+	duration *adapter.Histogram
 }
 
 // Tracer makes a tracer for pgx.ConnConfig.Tracer. dependency is the database's
@@ -63,21 +64,21 @@ func Tracer(dependency string, opts ...Option) *QueryTracer {
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
-	d, err := c.telemetry.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
+	d, err := c.core.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
 		"db_system_name", "db_operation_name", "dependency", "error_type")
 	if err != nil {
 		panic("pgxmw: " + err.Error())
 	}
-	return &QueryTracer{telemetry: c.telemetry, duration: d,
-		database: hop.Dependency{Name: dependency, Kind: hop.KindDatabase}, pool: hop.Dependency{Name: dependency, Kind: hop.KindPool}}
+	return &QueryTracer{core: c.core, duration: d,
+		database: adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase}, pool: adapter.Dependency{Name: dependency, Kind: adapter.KindPool}}
 }
 
 // statement is one measured call, found again through the context.
 type statement struct {
-	call      hop.ClientCall
+	call      adapter.ClientCall
 	operation string
 }
 
@@ -87,10 +88,10 @@ type (
 )
 
 func (t *QueryTracer) start(ctx context.Context, operation string, attrs ...attribute.KeyValue) context.Context {
-	ctx, call := t.telemetry.BeginCall(ctx, hop.Outgoing{
+	ctx, call := t.core.BeginCall(ctx, adapter.Outgoing{
 		Dependency: t.database, SpanName: operation, SpanKind: trace.SpanKindClient,
-		Attributes: append(attrs, hop.AttrDBSystem.String(systemName), hop.AttrDBOperation.String(operation),
-			hop.AttrPeerService.String(t.database.Name)),
+		Attributes: append(attrs, adapter.AttrDBSystem.String(systemName), adapter.AttrDBOperation.String(operation),
+			adapter.AttrPeerService.String(t.database.Name)),
 	})
 	return context.WithValue(ctx, statementKey{}, &statement{call: call, operation: operation})
 }
@@ -100,7 +101,7 @@ func (t *QueryTracer) end(ctx context.Context, err error) {
 	if !ok {
 		return
 	}
-	out := hop.Outcome{ErrorType: errorType(err)}
+	out := adapter.Outcome{ErrorType: errorType(err)}
 	out.Failed = out.ErrorType != ""
 	start, sc := s.call.Start(), s.call.Span().SpanContext()
 	d := s.call.End(out)
@@ -166,13 +167,13 @@ func (t *QueryTracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnect
 
 // TraceAcquireStart starts the wait for a connection of the pool.
 func (t *QueryTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
-	wait := hop.StartCall(ctx, t.pool)
+	wait := adapter.FromContext(ctx).StartCall(t.pool)
 	return context.WithValue(ctx, acquireKey{}, wait)
 }
 
 // TraceAcquireEnd ends the wait for a connection.
 func (t *QueryTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
-	if wait, ok := ctx.Value(acquireKey{}).(hop.Call); ok {
+	if wait, ok := ctx.Value(acquireKey{}).(adapter.Call); ok {
 		wait.End()
 	}
 }
@@ -189,7 +190,7 @@ func operation(sql string) string {
 		"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "LISTEN", "NOTIFY", "SET", "SHOW", "EXPLAIN", "CALL", "LOCK":
 		return word
 	}
-	return hop.Overflow
+	return adapter.Overflow
 }
 
 // errorType is error.type: PostgreSQL's SQLSTATE, what ended the wait, or the

@@ -40,10 +40,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-type config struct{ telemetry *hop.Telemetry }
+type config struct{ core *adapter.Core }
 
 // Option sets one thing of a client's measurement.
 type Option func(*config)
@@ -53,7 +54,7 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("redismw: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // Instrument measures the client's commands. dependency is the store's logical
@@ -72,22 +73,22 @@ func Instrument(client redis.UniversalClient, dependency string, opts ...Option)
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
-	d, err := c.telemetry.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
+	d, err := c.core.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
 		"db_system_name", "db_operation_name", "dependency", "error_type")
 	if err != nil {
 		return fmt.Errorf("redismw: %w", err)
 	}
-	client.AddHook(&hook{telemetry: c.telemetry, dependency: hop.Dependency{Name: dependency, Kind: hop.KindCache}, duration: d})
+	client.AddHook(&hook{core: c.core, dependency: adapter.Dependency{Name: dependency, Kind: adapter.KindCache}, duration: d})
 	return nil
 }
 
 type hook struct {
-	telemetry  *hop.Telemetry
-	dependency hop.Dependency
-	duration   *hop.Histogram
+	core       *adapter.Core
+	dependency adapter.Dependency
+	duration   *adapter.Histogram
 }
 
 func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
@@ -107,19 +108,19 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 }
 
 func (h *hook) measure(ctx context.Context, name string, do func(context.Context) error) error {
-	ctx, call := h.telemetry.BeginCall(ctx, hop.Outgoing{
+	ctx, call := h.core.BeginCall(ctx, adapter.Outgoing{
 		Dependency: h.dependency, SpanName: name, SpanKind: trace.SpanKindClient,
 		Attributes: []attribute.KeyValue{
-			hop.AttrDBSystem.String("redis"), hop.AttrDBOperation.String(name),
-			hop.AttrPeerService.String(h.dependency.Name),
+			adapter.AttrDBSystem.String("redis"), adapter.AttrDBOperation.String(name),
+			adapter.AttrPeerService.String(h.dependency.Name),
 		},
 	})
 	err := do(ctx)
-	var out hop.Outcome
+	var out adapter.Outcome
 	out.ErrorType = errorType(err)
 	out.Failed = out.ErrorType != ""
 	sc := call.Span().SpanContext()
-	h.duration.Observe(call.End(out), h.telemetry.Now(), sc, "redis", name, h.dependency.Name, out.ErrorType)
+	h.duration.Observe(call.End(out), h.core.Now(), sc, "redis", name, h.dependency.Name, out.ErrorType)
 	return err
 }
 
@@ -128,11 +129,11 @@ func (h *hook) measure(ctx context.Context, name string, do func(context.Context
 func operation(cmd redis.Cmder) string {
 	name := cmd.Name()
 	if len(name) > 24 {
-		return hop.Overflow
+		return adapter.Overflow
 	}
 	for _, c := range name {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '.' && c != '_' {
-			return hop.Overflow
+			return adapter.Overflow
 		}
 	}
 	return strings.ToUpper(name)
@@ -153,7 +154,7 @@ func errorType(err error) string {
 	case errors.As(err, &answer):
 		code, _, _ := strings.Cut(answer.Error(), " ")
 		if code == "" || len(code) > 24 || strings.ToUpper(code) != code {
-			return hop.Overflow
+			return adapter.Overflow
 		}
 		return code
 	}

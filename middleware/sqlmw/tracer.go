@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // provider stands between otelsql and the tracer: where otelsql opens a span
@@ -20,7 +20,7 @@ type provider struct {
 	embedded.TracerProvider
 	config
 	dependency string
-	duration   *hop.Histogram
+	duration   *adapter.Histogram
 }
 
 func (p *provider) Tracer(string, ...trace.TracerOption) trace.Tracer { return tracer{provider: p} }
@@ -35,9 +35,9 @@ func (t tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartO
 		a.end()
 	}
 	start := trace.NewSpanStartConfig(opts...)
-	ctx, call := t.telemetry.BeginCall(ctx, hop.Outgoing{
-		Dependency: hop.Dependency{Name: t.dependency, Kind: hop.KindDatabase},
-		SpanName:   name, SpanKind: trace.SpanKindClient, Attributes: append(start.Attributes(), hop.AttrDBOperation.String(name)),
+	ctx, call := t.core.BeginCall(ctx, adapter.Outgoing{
+		Dependency: adapter.Dependency{Name: t.dependency, Kind: adapter.KindDatabase},
+		SpanName:   name, SpanKind: trace.SpanKindClient, Attributes: append(start.Attributes(), adapter.AttrDBOperation.String(name)),
 	})
 	s := &span{Span: call.Span(), tracer: t, call: call, name: name}
 	return ctx, s
@@ -46,7 +46,7 @@ func (t tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartO
 type span struct {
 	trace.Span
 	tracer tracer
-	call   hop.ClientCall
+	call   adapter.ClientCall
 	name   string
 	err    string
 	failed bool
@@ -71,15 +71,15 @@ func (s *span) RecordError(err error, _ ...trace.EventOption) {
 func (s *span) SetStatus(code codes.Code, _ string) { s.failed = code == codes.Error }
 
 func (s *span) End(...trace.SpanEndOption) {
-	out := hop.Outcome{Failed: s.failed}
+	out := adapter.Outcome{Failed: s.failed}
 	if s.failed {
 		if out.ErrorType = s.err; out.ErrorType == "" {
-			out.ErrorType = hop.Overflow
+			out.ErrorType = adapter.Overflow
 		}
 	}
 	t := s.tracer
 	sc := s.SpanContext()
-	t.duration.Observe(s.call.End(out), t.telemetry.Now(), sc, t.system, s.name, t.dependency, out.ErrorType)
+	t.duration.Observe(s.call.End(out), t.core.Now(), sc, t.system, s.name, t.dependency, out.ErrorType)
 }
 
 // operation is db.operation.name: the statement's first keyword, from a closed
@@ -105,5 +105,5 @@ func operation(m otelsql.Method, query string) string {
 	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "CREATE", "ALTER", "DROP", "PRAGMA", "REPLACE", "MERGE":
 		return word
 	}
-	return hop.Overflow
+	return adapter.Overflow
 }

@@ -1,4 +1,4 @@
-package hop
+package wire
 
 import (
 	"crypto/rand"
@@ -6,22 +6,20 @@ import (
 	"time"
 )
 
-// Header names of the correlation ID. gRPC metadata and Kafka headers use the
-// lower-case form.
+// Header names of the correlation ID, in the lower-case form that gRPC metadata
+// and Kafka headers use.
 const (
-	CorrelationHeader = "X-Correlation-ID"
-	RequestIDHeader   = "X-Request-ID"
-	correlationKey    = "x-correlation-id"
-	requestIDKey      = "x-request-id"
+	HeaderCorrelation = "x-correlation-id"
+	HeaderRequestID   = "x-request-id"
 )
 
-// maxCorrelation bounds an accepted correlation ID, in bytes.
-const maxCorrelation = 128
+// MaxName is the maximum length in bytes of a correlation ID and of an entry.
+const MaxName = 128
 
-// ValidCorrelationID tells whether id may be taken over from a caller:
-// 1 to 128 visible ASCII characters.
+// ValidCorrelationID reports whether id consists of 1 to 128 visible ASCII
+// characters.
 func ValidCorrelationID(id string) bool {
-	if id == "" || len(id) > maxCorrelation {
+	if id == "" || len(id) > MaxName {
 		return false
 	}
 	for i := 0; i < len(id); i++ {
@@ -32,7 +30,7 @@ func ValidCorrelationID(id string) bool {
 	return true
 }
 
-// NewCorrelationID returns a UUIDv7 (RFC 9562, section 5.7): it sorts by time.
+// NewCorrelationID returns a UUIDv7 (RFC 9562, section 5.7). IDs sort by time.
 func NewCorrelationID(now time.Time) string {
 	var b [16]byte
 	_, _ = rand.Read(b[6:]) // never fails since Go 1.24

@@ -1,4 +1,4 @@
-package hop
+package adapter
 
 import (
 	"context"
@@ -8,41 +8,40 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Attributes is room for the attributes of one span. A span copies what it is
-// given, so that no context reaches the room and it can be used again.
+// Attributes is a pooled buffer for the attributes of one span. Spans copy their
+// attributes, so that the buffer can be reused at once.
 type Attributes [12]attribute.KeyValue
 
 var attributePool = sync.Pool{New: func() any { return new(Attributes) }}
 
-// BorrowAttributes returns room whose content is undefined. Give it back with
-// Return within the function that borrowed it.
+// BorrowAttributes returns a pooled buffer with unspecified contents. The function
+// that borrows it must call Return before it returns.
 func BorrowAttributes() *Attributes { return attributePool.Get().(*Attributes) }
 
-// Return gives the room back. Its content stays until it is written over or
-// collected, which is cheaper than clearing it.
+// Return puts the buffer back into the pool. It does not clear it.
 func (a *Attributes) Return() { attributePool.Put(a) }
 
-// FixedAttributes are those that all spans of one operation have in common,
-// made once.
+// FixedAttributes holds the attributes that all spans of an operation share. An
+// adapter makes them once per operation.
 type FixedAttributes struct {
 	attrs  []attribute.KeyValue
 	option trace.SpanStartOption
 }
 
-// Fix makes FixedAttributes.
+// Fix returns attrs as FixedAttributes.
 func Fix(attrs ...attribute.KeyValue) *FixedAttributes {
 	return &FixedAttributes{attrs: attrs, option: trace.WithAttributes(attrs...)}
 }
 
-// spanOptions is room for the options of one span's start.
+// spanOptions is a pooled buffer for the start options of one span.
 type spanOptions [6]trace.SpanStartOption
 
 var optionPool = sync.Pool{New: func() any { return new(spanOptions) }}
 
-// begin starts a span with the attributes that are known by now, so that a
-// sampler sees them. Under a parent that is not sampled they are given only to a
-// span that records all the same: building them costs more than the span.
-func (t *Telemetry) begin(ctx context.Context, name string, parent trace.SpanContext, fixed *FixedAttributes, attrs []attribute.KeyValue, opts []trace.SpanStartOption) (context.Context, trace.Span) {
+// begin starts a span with the attributes known at its start, so that samplers see
+// them. Under an unsampled parent it sets them only on a span that records all the
+// same, since the options cost more than an unrecorded span.
+func (t *Core) begin(ctx context.Context, name string, parent trace.SpanContext, fixed *FixedAttributes, attrs []attribute.KeyValue, opts []trace.SpanStartOption) (context.Context, trace.Span) {
 	late := parent.IsValid() && !parent.IsSampled()
 	if !late && fixed != nil {
 		opts = append(opts, fixed.option)

@@ -1,9 +1,10 @@
-package hop_test
+package adapter_test
 
 import (
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
@@ -14,25 +15,25 @@ func TestSignalsAreLeftOutOneByOne(t *testing.T) {
 	for _, c := range []struct {
 		why                    string
 		skip                   hop.Signals
-		out                    hop.Outcome
+		out                    adapter.Outcome
 		spans, metrics, logged int
 	}{
-		{"nothing", 0, hop.Outcome{}, 1, 1, 1},
-		{"traces", hop.Traces, hop.Outcome{}, 0, 1, 1},
-		{"metrics", hop.Metrics, hop.Outcome{}, 1, 0, 1},
-		{"logs", hop.Logs, hop.Outcome{}, 1, 1, 0},
-		{"all", hop.AllSignals, hop.Outcome{}, 0, 0, 0},
-		{"metrics, at the end", 0, hop.Outcome{Unmetered: true}, 1, 0, 1},
-		{"the log line, at the end", 0, hop.Outcome{Quiet: true}, 1, 1, 0},
+		{"nothing", 0, adapter.Outcome{}, 1, 1, 1},
+		{"traces", hop.Traces, adapter.Outcome{}, 0, 1, 1},
+		{"metrics", hop.Metrics, adapter.Outcome{}, 1, 0, 1},
+		{"logs", hop.Logs, adapter.Outcome{}, 1, 1, 0},
+		{"all", hop.AllSignals, adapter.Outcome{}, 0, 0, 0},
+		{"metrics, at the end", 0, adapter.Outcome{Unmetered: true}, 1, 0, 1},
+		{"the log line, at the end", 0, adapter.Outcome{Quiet: true}, 1, 1, 0},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			rec := mwtest.New(t)
-			family, err := rec.RequestHistogram("transport_duration_seconds", "Of the transport.")
+			family, err := rec.Core().RequestHistogram("transport_duration_seconds", "Of the transport.")
 			if err != nil {
 				t.Fatal(err)
 			}
 			c.out.Series, c.out.Queued, c.out.QueueWait = family.With(), true, time.Second
-			_, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "process orders", Skip: c.skip})
+			_, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "test", Operation: "process orders", Skip: c.skip})
 			h.StartCall(hop.Dependency{Name: "stock", Kind: hop.KindHTTP}).End()
 			h.End(c.out)
 			if spans, lines := len(rec.Spans()), len(rec.Lines()); spans != c.spans || lines != c.logged {

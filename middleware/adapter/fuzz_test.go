@@ -1,4 +1,4 @@
-package hop_test
+package adapter_test
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
 func quiet(t testing.TB, opts ...hop.Option) *hop.Telemetry {
 	t.Helper()
 	tel, err := hop.New(append([]hop.Option{hop.WithServiceName("fuzz"), hop.WithRegistry(prometheus.NewRegistry()),
-		hop.WithLogger(zerolog.New(io.Discard))}, opts...)...)
+		hop.WithZerolog(zerolog.New(io.Discard))}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func quiet(t testing.TB, opts ...hop.Option) *hop.Telemetry {
 // what the next hop would be sent.
 func begin(t *testing.T, tel *hop.Telemetry, header http.Header) (trace.SpanContext, http.Header) {
 	t.Helper()
-	ctx, h := tel.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "op", Header: header})
+	ctx, h := tel.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "op", Header: header})
 	if !hop.ValidCorrelationID(h.CorrelationID()) {
 		t.Errorf("correlation ID %q", h.CorrelationID())
 	}
@@ -38,15 +39,15 @@ func begin(t *testing.T, tel *hop.Telemetry, header http.Header) (trace.SpanCont
 		t.Errorf("entry %q", h.Entry())
 	}
 	out := http.Header{}
-	_, call := tel.BeginCall(ctx, hop.Outgoing{SpanName: "call"})
+	_, call := tel.Core().BeginCall(ctx, adapter.Outgoing{SpanName: "call"})
 	call.InjectHeader(ctx, out)
 	for k, v := range out {
 		if strings.ContainsAny(v[0], "\r\n\x00") {
 			t.Errorf("%s would be sent as %q", k, v)
 		}
 	}
-	call.End(hop.Outcome{})
-	h.End(hop.Outcome{})
+	call.End(adapter.Outcome{})
+	h.End(adapter.Outcome{})
 	return h.Span().SpanContext(), out
 }
 
@@ -59,7 +60,7 @@ func FuzzTraceparent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, parent, state string) {
 		tel := quiet(t)
 		header := http.Header{"Traceparent": {parent}, "Tracestate": {state}}
-		got := tel.SpanContextOf(propagation.HeaderCarrier(header))
+		got := tel.Core().SpanContextOf(propagation.HeaderCarrier(header))
 		want := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), propagation.HeaderCarrier(header)))
 		if got.TraceID() != want.TraceID() || got.SpanID() != want.SpanID() || got.TraceFlags() != want.TraceFlags() {
 			t.Errorf("%q: ours %v, OpenTelemetry's %v", parent, got, want)

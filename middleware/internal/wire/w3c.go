@@ -1,4 +1,4 @@
-package hop
+package wire
 
 import (
 	"encoding/hex"
@@ -9,19 +9,19 @@ import (
 
 // Header names of W3C Trace Context and Baggage.
 const (
-	headerTraceparent = "traceparent"
-	headerTracestate  = "tracestate"
-	headerBaggage     = "baggage"
+	HeaderTraceparent = "traceparent"
+	HeaderTracestate  = "tracestate"
+	HeaderBaggage     = "baggage"
 )
 
-// maxTracestate bounds an accepted tracestate in bytes; the specification asks
-// vendors to carry at least 512.
+// maxTracestate is the maximum length in bytes of an accepted tracestate. The
+// specification asks vendors to propagate at least 512.
 const maxTracestate = 4096
 
-// parseTraceparent reads version-traceid-parentid-flags (W3C Trace Context,
-// section 3.2). A malformed header yields an invalid span context. It does not
-// allocate unless there is a tracestate.
-func parseTraceparent(header, state string) trace.SpanContext {
+// ParseTraceparent parses version-traceid-parentid-flags (W3C Trace Context,
+// section 3.2). It returns an invalid span context for a malformed header. It
+// allocates only when there is a tracestate.
+func ParseTraceparent(header, state string) trace.SpanContext {
 	if len(header) < 55 || header[2] != '-' || header[35] != '-' || header[52] != '-' {
 		return trace.SpanContext{}
 	}
@@ -36,7 +36,7 @@ func parseTraceparent(header, state string) trace.SpanContext {
 	c.TraceFlags = trace.TraceFlags(flags[0]) & (trace.FlagsSampled | trace.FlagsRandom)
 	c.Remote = true
 	if state != "" && len(state) <= maxTracestate {
-		c.TraceState, _ = trace.ParseTraceState(state) // a bad one is dropped, as the specification says
+		c.TraceState, _ = trace.ParseTraceState(state) // the specification drops an invalid one
 	}
 	sc := trace.NewSpanContext(c)
 	if !sc.IsValid() { // an ID of zeros
@@ -45,7 +45,7 @@ func parseTraceparent(header, state string) trace.SpanContext {
 	return sc
 }
 
-// lowerHex decodes lower-case hexadecimal digits: upper-case ones are invalid
+// lowerHex decodes lower-case hexadecimal digits. Upper-case digits are invalid
 // in a traceparent.
 func lowerHex(dst []byte, s string) bool {
 	for i := range dst {
@@ -68,8 +68,8 @@ func nibble(c byte) byte {
 	return 0xff
 }
 
-// traceparent writes sc as a header value.
-func traceparent(sc trace.SpanContext) string {
+// Traceparent formats sc as a traceparent header.
+func Traceparent(sc trace.SpanContext) string {
 	var b [55]byte
 	tid, sid, flags := sc.TraceID(), sc.SpanID(), [1]byte{byte(sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}
 	b[0], b[1], b[2], b[35], b[52] = '0', '0', '-', '-', '-'
@@ -79,18 +79,24 @@ func traceparent(sc trace.SpanContext) string {
 	return string(b[:])
 }
 
-// w3cOnly tells whether a propagator's fields are those of Trace Context and
-// Baggage, which this package reads without the propagator.
-func w3cOnly(fields []string) bool {
+// W3COnly reports whether a propagator's fields are those of Trace Context and
+// Baggage, which this package handles without the propagator.
+func W3COnly(fields []string) bool {
 	parent := false
 	for _, f := range fields {
 		switch strings.ToLower(f) {
-		case headerTraceparent:
+		case HeaderTraceparent:
 			parent = true
-		case headerTracestate, headerBaggage:
+		case HeaderTracestate, HeaderBaggage:
 		default:
 			return false
 		}
 	}
 	return parent
+}
+
+// SampledTraceparent reports whether header has the sampled flag. It reports true
+// for a header that is absent or too short to tell.
+func SampledTraceparent(header string) bool {
+	return len(header) < 55 || nibble(header[54])&1 == 1
 }

@@ -1,4 +1,4 @@
-package hop_test
+package adapter_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // The members that a request cannot do without survive a caller that fills the
@@ -30,15 +30,15 @@ func TestOwnBaggageMembersSurviveForeignOnes(t *testing.T) {
 			tel := quiet(t)
 			header := http.Header{"Baggage": {strings.Join(members, ",")}}
 			for n := range 3 {
-				ctx, h := tel.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: fmt.Sprintf("GET /%d", n), Header: header})
+				ctx, h := tel.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: fmt.Sprintf("GET /%d", n), Header: header})
 				if got := h.Entry(); got != "GET /0" {
 					t.Errorf("hop %d works for %q", n, got)
 				}
-				_, call := tel.BeginCall(ctx, hop.Outgoing{SpanName: "call"})
+				_, call := tel.Core().BeginCall(ctx, adapter.Outgoing{SpanName: "call"})
 				header = http.Header{}
 				call.InjectHeader(ctx, header)
-				call.End(hop.Outcome{})
-				h.End(hop.Outcome{})
+				call.End(adapter.Outcome{})
+				h.End(adapter.Outcome{})
 				b := header.Get("Baggage")
 				if got := strings.Count(b, ",") + 1; got > 64 || len(b) > 8192 {
 					t.Errorf("hop %d sends %d members in %d bytes", n, got, len(b))
@@ -54,8 +54,8 @@ func TestOwnBaggageMembersSurviveForeignOnes(t *testing.T) {
 // A foreign hop may write its members before ours.
 func TestOwnBaggageMembersAreReadBehindForeignOnes(t *testing.T) {
 	b := strings.Repeat("k=v,", 64) + "hop.entry=POST%20/checkout,hop.start=1790000000000"
-	_, h := quiet(t).Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "op", Header: http.Header{"Baggage": {b}}})
-	defer h.End(hop.Outcome{})
+	_, h := quiet(t).Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "op", Header: http.Header{"Baggage": {b}}})
+	defer h.End(adapter.Outcome{})
 	if got := h.Entry(); got != "POST /checkout" {
 		t.Errorf("entry %q", got)
 	}

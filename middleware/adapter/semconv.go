@@ -1,12 +1,12 @@
-package hop
+package adapter
 
 import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// SchemaURL is that of the semantic conventions in use. This file is the only
-// one of the library that imports them: one line moves all adapters.
+// SchemaURL is the schema URL of the semantic conventions in use. Only this file
+// imports them, so that all adapters use one version.
 const SchemaURL = semconv.SchemaURL
 
 // Attribute keys of the semantic conventions that the adapters set.
@@ -48,14 +48,18 @@ const (
 	AttrDBOperation        = semconv.DBOperationNameKey
 )
 
-// AttrPeerService is the logical name of what a call goes to. Trace stores draw
-// dependencies from it; its successor service.peer.name they do not know yet.
+// AttrPeerService is the logical name of the called service. Trace stores draw
+// dependency graphs from it; they do not read its successor service.peer.name yet.
 const AttrPeerService = attribute.Key("peer.service")
 
-// Attributes of ours.
-const (
-	// CorrelationKey is the span attribute and the log field of the correlation ID.
-	CorrelationKey = "correlation_id"
+// CorrelationKey is the span attribute and the log field of the correlation ID.
+const CorrelationKey = "correlation_id"
 
-	attrSelf = "hop.self_ms"
+// Span attributes of this library.
+const (
+	attrSelf = attribute.Key("hop.self_ms")
+
+	// attrExemplar marks the span of a request that became an exemplar. Tail
+	// sampling keeps its trace, so that the exemplar links to it.
+	attrExemplar = attribute.Key("tenhop.exemplar")
 )
