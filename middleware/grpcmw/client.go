@@ -43,6 +43,12 @@ func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary), grpc.WithChainStreamInterceptor(c.stream)}
 }
 
+var (
+	_ grpc.UnaryClientInterceptor  = (*client)(nil).unary
+	_ grpc.StreamClientInterceptor = (*client)(nil).stream
+	_ grpc.ClientStream            = (*clientStream)(nil)
+)
+
 type client struct {
 	config
 	dependency adapter.Dependency

@@ -36,6 +36,11 @@ func Transport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	return &transport{config: c, base: base, duration: d, series: newResolved[callLabels, *adapter.Series]()}
 }
 
+var (
+	_ http.RoundTripper = (*transport)(nil)
+	_ io.ReadCloser     = (*clientCall)(nil)
+)
+
 type transport struct {
 	config
 	base     http.RoundTripper

@@ -21,6 +21,11 @@ type recorder struct {
 	streamed bool // flushed before the end: server-sent events, long polls
 }
 
+var (
+	_ http.ResponseWriter = (*recorder)(nil)
+	_ io.StringWriter     = (*recorder)(nil)
+)
+
 // Unwrap lets http.ResponseController reach the inner writer.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 

@@ -18,6 +18,11 @@ func ClientOptions(opts ...Option) []kgo.Opt {
 	return []kgo.Opt{kgo.WithHooks(newProducer(opts...))}
 }
 
+var (
+	_ kgo.HookProduceRecordBuffered   = (*producer)(nil)
+	_ kgo.HookProduceRecordUnbuffered = (*producer)(nil)
+)
+
 type producer struct{ measured *messaging.Producer }
 
 func newProducer(opts ...Option) *producer {

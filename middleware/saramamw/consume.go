@@ -69,6 +69,8 @@ func GroupHandler(fn MessageFunc, opts ...Option) sarama.ConsumerGroupHandler {
 	return groupHandler{handle: Handler(fn, opts...)}
 }
 
+var _ sarama.ConsumerGroupHandler = groupHandler{}
+
 type groupHandler struct{ handle MessageFunc }
 
 // Setup does nothing.
