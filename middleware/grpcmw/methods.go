@@ -73,7 +73,7 @@ func (m *methods) unknown() *method {
 // error type of its own and rare enough to be resolved each time.
 func (m *method) seriesOf(code codes.Code, errorType string) *adapter.Series {
 	name := statusName(code)
-	if int(code) >= len(m.codes) || errorType == errorPanic {
+	if int(code) >= len(m.codes) || errorType == adapter.ErrorPanic {
 		return m.owner.series(m.name, name, errorType)
 	}
 	if s := m.codes[code].Load(); s != nil {

@@ -3,7 +3,6 @@ package grpcmw
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,8 +27,11 @@ func ServerOptions(opts ...Option) []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream)}
 }
 
-// errorPanic is the error.type of a call whose handler panicked.
-const errorPanic = "panic"
+var (
+	_ grpc.UnaryServerInterceptor  = (*server)(nil).unary
+	_ grpc.StreamServerInterceptor = (*server)(nil).stream
+	_ grpc.ServerStream            = (*serverStream)(nil)
+)
 
 type server struct {
 	config
@@ -94,11 +96,11 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	returned := false
 	defer func() {
 		if returned {
-			_ = c.end(err, nil) // what a panic becomes; here it is err itself
+			_ = c.end(err, nil) // the caller gets err itself
 			return
 		}
-		// recover is nil after runtime.Goexit, which goes on by itself.
-		resp, err = nil, c.end(nil, orGoexit(recover()))
+		// recover returns nil after runtime.Goexit, which continues on its own.
+		resp, err = nil, c.end(nil, adapter.PanicError(recover()))
 	}()
 	if err = s.fault(ctx, c.method.name, req); err == nil {
 		resp, err = handler(ctx, req)
@@ -121,25 +123,16 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	returned := false
 	defer func() {
 		if returned {
-			_ = c.end(err, nil) // what a panic becomes; here it is err itself
+			_ = c.end(err, nil) // the caller gets err itself
 			return
 		}
-		err = c.end(nil, orGoexit(recover()))
+		err = c.end(nil, adapter.PanicError(recover()))
 	}()
 	if err = s.fault(ctx, m.name, nil); err == nil {
 		err = handler(srv, &serverStream{ServerStream: ss, ctx: ctx, hop: &c.hop})
 	}
 	returned = true
 	return err
-}
-
-var errGoexit = errors.New("the handler's goroutine exited")
-
-func orGoexit(p any) any {
-	if p == nil {
-		return errGoexit
-	}
-	return p
 }
 
 func (s *server) fault(ctx context.Context, method string, req any) error {
@@ -154,22 +147,22 @@ func (s *server) fault(ctx context.Context, method string, req any) error {
 	return err
 }
 
-// end reports the call in all signals and returns what a panic becomes for the
-// caller.
-func (c *serverCall) end(err error, panicked any) error {
+// end reports the call in all signals and returns the error for its caller, which
+// is codes.Internal for a panic.
+func (c *serverCall) end(err, panicked error) error {
 	if c.skip&adapter.Metrics == 0 {
 		c.server.active.Dec()
 	}
 	out := adapter.Outcome{Level: slog.LevelInfo, Message: "request", Err: err}
 	if panicked != nil {
-		out.Err = fmt.Errorf("panic: %v", panicked)
+		out.Err = panicked
 		err = status.Error(codes.Internal, "internal error")
 	}
 	code := codeOf(err)
 	out.StatusName = statusName(code)
 	switch {
 	case panicked != nil:
-		out.ErrorType, out.Failed = errorPanic, true
+		out.ErrorType, out.Failed = adapter.ErrorPanic, true
 	case code != codes.OK:
 		out.ErrorType, out.Failed = out.StatusName, serverFault(code)
 	}

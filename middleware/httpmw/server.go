@@ -3,7 +3,6 @@ package httpmw
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -50,6 +49,12 @@ func SetRoute(ctx context.Context, pattern string) {
 		h.SetOperation(st.setRoute(pattern))
 	}
 }
+
+var (
+	_ http.Handler   = (*server)(nil)
+	_ adapter.Router = (*state)(nil)
+	_ io.ReadCloser  = (*callerBody)(nil)
+)
 
 type server struct {
 	config
@@ -153,8 +158,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.finish(st, nil, skip)
 			return
 		}
-		p := recover() // nil for runtime.Goexit, which goes on by itself
-		s.finish(st, orGoexit(p), skip)
+		p := recover() // nil for runtime.Goexit, which continues on its own
+		err, ok := p.(error)
+		if !ok || !errors.Is(err, http.ErrAbortHandler) {
+			err = adapter.PanicError(p)
+		}
+		s.finish(st, err, skip)
 		dropForm(r, req)
 		if p != nil {
 			panic(p) // the server decides what a panic does
@@ -173,15 +182,6 @@ func dropForm(original, copied *http.Request) {
 	}
 }
 
-var errGoexit = errors.New("the handler's goroutine exited")
-
-func orGoexit(p any) any {
-	if p == nil {
-		return errGoexit
-	}
-	return p
-}
-
 func headerOf(r *http.Request) http.Header {
 	if r.Header == nil {
 		return http.Header{}
@@ -189,8 +189,9 @@ func headerOf(r *http.Request) http.Header {
 	return r.Header
 }
 
-// finish reports the request in all signals, also when its handler panicked.
-func (s *server) finish(st *state, panicked any, skip adapter.Signals) {
+// finish reports the request in all signals. panicked is nil unless the handler
+// panicked.
+func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 	h, rec := &st.hop, &st.recorder
 	if h.Operation() == "" {
 		h.SetOperation(st.setRoute(unmatched))
@@ -199,14 +200,14 @@ func (s *server) finish(st *state, panicked any, skip adapter.Signals) {
 	route, ctx := st.route, st.req.Context()
 	st.mu.Unlock()
 	code, out := rec.code(), adapter.Outcome{Level: slog.LevelInfo, Message: "request", Bytes: rec.bytes}
-	switch err, _ := panicked.(error); {
-	case errors.Is(err, http.ErrAbortHandler):
+	switch {
+	case errors.Is(panicked, http.ErrAbortHandler):
 		out.ErrorType = "aborted"
 	case panicked != nil:
 		if !rec.wrote {
 			code = http.StatusInternalServerError
 		}
-		out.ErrorType, out.Failed, out.Err = "panic", true, fmt.Errorf("panic: %v", panicked)
+		out.ErrorType, out.Failed, out.Err = adapter.ErrorPanic, true, panicked
 	case rec.hijacked:
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) && (!rec.wrote || rec.streamed):
 		out.ErrorType = "client_closed_request"

@@ -1,9 +1,6 @@
 package messaging
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -107,8 +104,7 @@ func (ds *destinations) seriesOf(d *destination, errorType string) *adapter.Seri
 	return s
 }
 
-// errorType is error.type: the broker's error code, what ended the context, or
-// the type of the innermost error. An error's text is of no use as a label.
+// errorType returns error.type: the broker's error code, or adapter.ErrorType.
 func (c *config) errorType(err error) string {
 	if err == nil {
 		return ""
@@ -118,14 +114,5 @@ func (c *config) errorType(err error) string {
 			return name
 		}
 	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "canceled"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
-	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return fmt.Sprintf("%T", err)
+	return adapter.ErrorType(err)
 }

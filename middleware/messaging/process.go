@@ -3,7 +3,6 @@ package messaging
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -140,21 +139,17 @@ func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) contex
 	return ctx
 }
 
-var errGoexit = errors.New("the handler's goroutine exited")
-
 // recover reports the outcome, also of a handler that did not return.
 func (p *Processing) recover(ctx context.Context, returned *bool, err *error) {
 	if *returned {
-		p.end(ctx, *err, nil)
+		p.end(ctx, *err, false)
 		return
 	}
-	v := recover() // nil after runtime.Goexit, which goes on by itself
-	if v == nil {
-		p.end(ctx, nil, errGoexit)
-		return
+	v := recover() // nil after runtime.Goexit, which continues on its own
+	p.end(ctx, adapter.PanicError(v), true)
+	if v != nil {
+		panic(v)
 	}
-	p.end(ctx, nil, v)
-	panic(v)
 }
 
 // errorInterrupted is the error.type of a message whose consumer was told to stop
@@ -163,13 +158,13 @@ func (p *Processing) recover(ctx context.Context, returned *bool, err *error) {
 // does not matter: every call under a cancelled context fails in its own words.
 const errorInterrupted = "consumer_closed"
 
-func (p *Processing) end(ctx context.Context, err error, panicked any) {
+func (p *Processing) end(ctx context.Context, err error, panicked bool) {
 	p.destination.active.Dec()
 	ds := &p.consumer.destinations
 	out := adapter.Outcome{Level: slog.LevelInfo, Message: "record", Err: err, StatusName: "ok", Queued: true, QueueWait: p.waited}
 	switch {
-	case panicked != nil:
-		out.Err, out.ErrorType = fmt.Errorf("panic: %v", panicked), "panic"
+	case panicked:
+		out.ErrorType = adapter.ErrorPanic
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		out.ErrorType, out.StatusName = errorInterrupted, "interrupted"
 	default:

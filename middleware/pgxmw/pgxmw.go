@@ -13,16 +13,14 @@ package pgxmw
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
@@ -44,11 +42,18 @@ func WithTelemetry(t *hop.Telemetry) Option {
 // QueryTracer is pgx's tracer for statements, batches, COPY, PREPARE, new
 // connections and the wait for one of a pool.
 type QueryTracer struct {
-	core     *adapter.Core
-	database adapter.Dependency
-	pool     adapter.Dependency
-	duration *adapter.Histogram
+	client *database.Client
+	pool   adapter.Dependency
 }
+
+var (
+	_ pgx.QueryTracer       = (*QueryTracer)(nil)
+	_ pgx.BatchTracer       = (*QueryTracer)(nil)
+	_ pgx.CopyFromTracer    = (*QueryTracer)(nil)
+	_ pgx.PrepareTracer     = (*QueryTracer)(nil)
+	_ pgx.ConnectTracer     = (*QueryTracer)(nil)
+	_ pgxpool.AcquireTracer = (*QueryTracer)(nil)
+)
 
 // Tracer makes a tracer for pgx.ConnConfig.Tracer. dependency is the database's
 // logical name in metrics and findings, such as "orders-db". Wrong use panics
@@ -67,19 +72,11 @@ func Tracer(dependency string, opts ...Option) *QueryTracer {
 	if c.core == nil {
 		c.core = hop.Default().Core()
 	}
-	d, err := c.core.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
-		"db_system_name", "db_operation_name", "dependency", "error_type")
+	client, err := database.NewClient(c.core, systemName, adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase})
 	if err != nil {
 		panic("pgxmw: " + err.Error())
 	}
-	return &QueryTracer{core: c.core, duration: d,
-		database: adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase}, pool: adapter.Dependency{Name: dependency, Kind: adapter.KindPool}}
-}
-
-// statement is one measured call, found again through the context.
-type statement struct {
-	call      adapter.ClientCall
-	operation string
+	return &QueryTracer{client: client, pool: adapter.Dependency{Name: dependency, Kind: adapter.KindPool}}
 }
 
 type (
@@ -88,29 +85,19 @@ type (
 )
 
 func (t *QueryTracer) start(ctx context.Context, operation string, attrs ...attribute.KeyValue) context.Context {
-	ctx, call := t.core.BeginCall(ctx, adapter.Outgoing{
-		Dependency: t.database, SpanName: operation, SpanKind: trace.SpanKindClient,
-		Attributes: append(attrs, adapter.AttrDBSystem.String(systemName), adapter.AttrDBOperation.String(operation),
-			adapter.AttrPeerService.String(t.database.Name)),
-	})
-	return context.WithValue(ctx, statementKey{}, &statement{call: call, operation: operation})
+	ctx, s := t.client.Begin(ctx, operation, attrs...)
+	return context.WithValue(ctx, statementKey{}, &s)
 }
 
 func (t *QueryTracer) end(ctx context.Context, err error) {
-	s, ok := ctx.Value(statementKey{}).(*statement)
-	if !ok {
-		return
+	if s, ok := ctx.Value(statementKey{}).(*database.Statement); ok {
+		s.End(errorType(err))
 	}
-	out := adapter.Outcome{ErrorType: errorType(err)}
-	out.Failed = out.ErrorType != ""
-	start, sc := s.call.Start(), s.call.Span().SpanContext()
-	d := s.call.End(out)
-	t.duration.Observe(d, start.Add(d), sc, systemName, s.operation, t.database.Name, out.ErrorType)
 }
 
 // TraceQueryStart starts a statement.
 func (t *QueryTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	return t.start(ctx, operation(data.SQL))
+	return t.start(ctx, database.Operation(data.SQL))
 }
 
 // TraceQueryEnd ends a statement. pgx calls it when the rows are closed.
@@ -178,37 +165,14 @@ func (t *QueryTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pg
 	}
 }
 
-// operation is db.operation.name: the statement's first keyword, from a closed
-// set, since a statement's text may hold anything.
-func operation(sql string) string {
-	sql = strings.TrimSpace(sql)
-	if i := strings.IndexAny(sql, " \t\r\n(;"); i > 0 {
-		sql = sql[:i]
-	}
-	switch word := strings.ToUpper(sql); word {
-	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE", "COPY",
-		"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "LISTEN", "NOTIFY", "SET", "SHOW", "EXPLAIN", "CALL", "LOCK":
-		return word
-	}
-	return adapter.Overflow
-}
-
-// errorType is error.type: PostgreSQL's SQLSTATE, what ended the wait, or the
-// type of the innermost error.
+// errorType returns error.type: PostgreSQL's SQLSTATE, or that of any other error.
 func errorType(err error) string {
 	var pg *pgconn.PgError
 	switch {
-	case err == nil, errors.Is(err, pgx.ErrNoRows): // no row is an answer
+	case errors.Is(err, pgx.ErrNoRows): // no row is an answer
 		return ""
 	case errors.As(err, &pg):
 		return pg.Code
-	case errors.Is(err, context.Canceled):
-		return "canceled"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
 	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return fmt.Sprintf("%T", err)
+	return adapter.ErrorType(err)
 }

@@ -37,10 +37,9 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
@@ -76,20 +75,17 @@ func Instrument(client redis.UniversalClient, dependency string, opts ...Option)
 	if c.core == nil {
 		c.core = hop.Default().Core()
 	}
-	d, err := c.core.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
-		"db_system_name", "db_operation_name", "dependency", "error_type")
+	measured, err := database.NewClient(c.core, "redis", adapter.Dependency{Name: dependency, Kind: adapter.KindCache})
 	if err != nil {
 		return fmt.Errorf("redismw: %w", err)
 	}
-	client.AddHook(&hook{core: c.core, dependency: adapter.Dependency{Name: dependency, Kind: adapter.KindCache}, duration: d})
+	client.AddHook(&hook{client: measured})
 	return nil
 }
 
-type hook struct {
-	core       *adapter.Core
-	dependency adapter.Dependency
-	duration   *adapter.Histogram
-}
+type hook struct{ client *database.Client }
+
+var _ redis.Hook = (*hook)(nil)
 
 func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
@@ -108,19 +104,9 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 }
 
 func (h *hook) measure(ctx context.Context, name string, do func(context.Context) error) error {
-	ctx, call := h.core.BeginCall(ctx, adapter.Outgoing{
-		Dependency: h.dependency, SpanName: name, SpanKind: trace.SpanKindClient,
-		Attributes: []attribute.KeyValue{
-			adapter.AttrDBSystem.String("redis"), adapter.AttrDBOperation.String(name),
-			adapter.AttrPeerService.String(h.dependency.Name),
-		},
-	})
+	ctx, s := h.client.Begin(ctx, name)
 	err := do(ctx)
-	var out adapter.Outcome
-	out.ErrorType = errorType(err)
-	out.Failed = out.ErrorType != ""
-	sc := call.Span().SpanContext()
-	h.duration.Observe(call.End(out), h.core.Now(), sc, "redis", name, h.dependency.Name, out.ErrorType)
+	s.End(errorType(err))
 	return err
 }
 
@@ -139,8 +125,8 @@ func operation(cmd redis.Cmder) string {
 	return strings.ToUpper(name)
 }
 
-// errorType is error.type: the server's error code (the first word of its
-// answer, in capitals), what ended the wait, or the type of the error.
+// errorType returns error.type: the server's error code (the first word of its
+// answer, in capitals), "timeout", or the type of the error.
 func errorType(err error) string {
 	var answer redis.Error
 	var timeout interface{ Timeout() bool }
@@ -149,7 +135,7 @@ func errorType(err error) string {
 		return ""
 	case errors.Is(err, context.Canceled):
 		return "canceled"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout"
 	case errors.As(err, &answer):
 		code, _, _ := strings.Cut(answer.Error(), " ")

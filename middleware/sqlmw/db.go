@@ -42,6 +42,7 @@ import (
 	"github.com/XSAM/otelsql"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
@@ -90,15 +91,13 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if c.core == nil {
 		c.core = hop.Default().Core()
 	}
-	d, err := c.core.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
-		"db_system_name", "db_operation_name", "dependency", "error_type")
+	dep := adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase}
+	client, err := database.NewClient(c.core, c.system, dep)
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
-	p := &provider{config: c, dependency: dependency, duration: d}
-	db, err := open(driverName, dsn, adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase},
-		otelsql.WithTracerProvider(p),
-		otelsql.WithAttributes(adapter.AttrDBSystem.String(c.system), adapter.AttrPeerService.String(dependency)),
+	db, err := open(driverName, dsn, dep,
+		otelsql.WithTracerProvider(&provider{client: client}),
 		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableErrSkip: true, DisableQuery: true}),
 		otelsql.WithDisableSkipErrMeasurement(true),

@@ -74,6 +74,14 @@ type otelConn interface {
 	Raw() driver.Conn
 }
 
+var (
+	_ driver.Connector = connector{}
+	_ driver.Connector = dsnConnector{}
+	_ otelConn         = (*conn)(nil)
+	_ otelStmt         = (*stmt)(nil)
+	_ otelRows         = (*rows)(nil)
+)
+
 type conn struct {
 	otelConn
 	dep adapter.Dependency
