@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
@@ -63,8 +63,8 @@ func signals(t *testing.T) string {
 	r := httptest.NewRequest("BREW", "http://shop:8080/items/7", strings.NewReader("body"))
 	r.Header.Set("User-Agent", "curl/8")
 	h.ServeHTTP(httptest.NewRecorder(), r)
-	_, q := rec.Begin(context.Background(), hop.Incoming{Protocol: "kafka", Operation: "process orders.placed", Async: true})
-	q.End(hop.Outcome{Queued: true, QueueWait: time.Second, Err: io.EOF, ErrorType: "eof", Failed: true})
+	_, q := rec.Core().Begin(context.Background(), adapter.Incoming{Protocol: "kafka", Operation: "process orders.placed", Async: true})
+	q.End(adapter.Outcome{Queued: true, QueueWait: time.Second, Err: io.EOF, ErrorType: "eof", Failed: true})
 
 	var b strings.Builder
 	b.WriteString("# Signals\n\nWritten by `go test -run TestSignalsPage . -update` in `middleware/`; do not edit.\n\n## Metrics\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")

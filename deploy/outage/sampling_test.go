@@ -161,7 +161,7 @@ func drive(t *testing.T, otlp string) traffic {
 		registry := prometheus.NewRegistry()
 		registries = append(registries, registry)
 		tel, err := hop.New(hop.WithServiceName(service), hop.WithRegistry(registry), hop.WithTracerProvider(provider),
-			hop.WithLogger(zerolog.Nop()), hop.WithClock(func() time.Time { return now }))
+			hop.WithZerolog(zerolog.Nop()), hop.WithClock(func() time.Time { return now }))
 		if err != nil {
 			t.Fatal(err)
 		}

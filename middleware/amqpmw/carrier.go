@@ -6,10 +6,13 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"go.opentelemetry.io/otel/propagation"
 )
 
 // carrier reads and writes a message's headers. Ours are lower-case.
 type carrier struct{ headers amqp.Table }
+
+var _ propagation.TextMapCarrier = carrier{}
 
 // Get returns the value of a header that is text.
 func (c carrier) Get(key string) string {

@@ -6,7 +6,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
@@ -26,7 +26,7 @@ func Handler(fn DeliveryFunc, opts ...Option) DeliveryFunc {
 	c := messaging.NewConsumer(system, opts...)
 	return func(ctx context.Context, m amqp.Delivery) error {
 		d := describe(&m)
-		d.Attributes = [2]attribute.KeyValue{hop.AttrRabbitMQKey.String(m.RoutingKey), hop.AttrRabbitMQTag.Int64(int64(m.DeliveryTag))}
+		d.Attributes = [2]attribute.KeyValue{adapter.AttrRabbitMQKey.String(m.RoutingKey), adapter.AttrRabbitMQTag.Int64(int64(m.DeliveryTag))}
 		return messaging.Process(ctx, c, &messaging.Processing{}, &d, m, fn)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func ExampleHandler() {
 	handle := amqpmw.Handler(func(ctx context.Context, d amqp.Delivery) error {
-		hop.Logger(ctx).Info().Str("key", d.RoutingKey).Msg("shipping")
+		hop.Zerolog(ctx).Info().Str("key", d.RoutingKey).Msg("shipping")
 		return d.Ack(false)
 	})
 	_ = handle

@@ -6,7 +6,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
@@ -39,7 +39,7 @@ func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory
 	}
 	msg.Headers[headerTime] = msg.Timestamp.UnixMilli() // the property has whole seconds
 	var s messaging.Sending
-	p.measured.Begin(ctx, &s, name, carrier{msg.Headers}, hop.AttrRabbitMQKey.String(key))
+	p.measured.Begin(ctx, &s, name, carrier{msg.Headers}, adapter.AttrRabbitMQKey.String(key))
 	confirmation, err := p.channel.PublishWithDeferredConfirmWithContext(ctx, exchange, key, mandatory, immediate, msg)
 	if err == nil && confirmation != nil {
 		var taken bool
@@ -51,6 +51,6 @@ func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory
 		s.End(err)
 		return err
 	}
-	s.End(nil, hop.AttrRabbitMQTag.Int64(int64(confirmation.DeliveryTag)))
+	s.End(nil, adapter.AttrRabbitMQTag.Int64(int64(confirmation.DeliveryTag)))
 	return nil
 }

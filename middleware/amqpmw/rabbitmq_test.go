@@ -11,8 +11,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/amqpmw"
-	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
 
@@ -71,19 +71,19 @@ func TestMessageStaysInThePublishersTrace(t *testing.T) {
 	onBroker(t, func(t *testing.T, ch *amqp.Channel, exchange, queue string) {
 		rec := mwtest.New(t)
 		publisher := amqpmw.NewPublisher(ch, amqpmw.WithTelemetry(rec.Telemetry))
-		ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
+		ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
 		shared := amqp.Table{"kind": "order"}
 		before := time.Now().Truncate(time.Millisecond)
 		if err := publisher.Publish(ctx, exchange, "order.placed", true, false, amqp.Publishing{Headers: shared, Body: []byte("{}")}); err != nil {
 			t.Fatal(err)
 		}
-		h.End(hop.Outcome{Quiet: true})
+		h.End(adapter.Outcome{Quiet: true})
 		if len(shared) != 1 {
 			t.Errorf("the caller's table is now %v", shared)
 		}
 		var entry, flow, id string
 		handle := amqpmw.Handler(func(ctx context.Context, d amqp.Delivery) error {
-			in := hop.FromContext(ctx)
+			in := adapter.FromContext(ctx)
 			entry, flow, id = in.Entry(), in.Flow(), in.CorrelationID()
 			return d.Ack(false)
 		}, amqpmw.WithTelemetry(rec.Telemetry))

@@ -19,6 +19,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 )
@@ -61,7 +62,7 @@ func handle(w http.ResponseWriter, _ *http.Request) {
 
 func telemetry(tp trace.TracerProvider) *hop.Telemetry {
 	t, err := hop.New(hop.WithServiceName("bench"), hop.WithTracerProvider(tp),
-		hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(zerolog.New(io.Discard).With().Timestamp().Logger()))
+		hop.WithRegistry(prometheus.NewRegistry()), hop.WithZerolog(zerolog.New(io.Discard).With().Timestamp().Logger()))
 	if err != nil {
 		panic(err)
 	}
@@ -171,7 +172,7 @@ func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 func httpClient(tp *sdktrace.TracerProvider, sampled bool) variants {
 	base := &stub{resp: http.Response{StatusCode: 200, Header: http.Header{}}}
 	t := telemetry(tp)
-	ctx, _ := t.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "GET /items/{id}",
+	ctx, _ := t.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /items/{id}",
 		SpanKind: trace.SpanKindServer, Header: request(sampled, false, true).Header})
 	ctx = context.WithValue(ctx, correlationKey{}, "0192f0c1-2a3b-7c4d-8e5f-0123456789ab")
 	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://fraud:8080/score", http.NoBody)

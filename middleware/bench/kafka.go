@@ -15,7 +15,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/kafkamw"
 )
 
@@ -118,7 +118,7 @@ func kpromMetrics() *kprom.Metrics {
 
 func kafkaProduce(tp *sdktrace.TracerProvider, sampled bool) variants {
 	t := telemetry(tp)
-	ctx, _ := t.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "POST /orders",
+	ctx, _ := t.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "POST /orders",
 		SpanKind: trace.SpanKindServer, Header: request(sampled, false, true).Header})
 	cl, err := kgo.NewClient(kafkamw.ClientOptions(kafkamw.WithTelemetry(t))...)
 	if err != nil {

@@ -99,7 +99,7 @@ func afterPaths(format string, n int) (series int, kilobytes int64) {
 	}
 	before := live()
 	reg := prometheus.NewRegistry()
-	tel, err := hop.New(hop.WithServiceName("bench"), hop.WithRegistry(reg), hop.WithLogger(zerolog.New(io.Discard)))
+	tel, err := hop.New(hop.WithServiceName("bench"), hop.WithRegistry(reg), hop.WithZerolog(zerolog.New(io.Discard)))
 	if err != nil {
 		panic(err)
 	}

@@ -4,11 +4,17 @@ import (
 	"context"
 	"strings"
 
+	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/metadata"
 )
 
 // keyCorrelation is the metadata key of the correlation ID.
 const keyCorrelation = "x-correlation-id"
+
+var (
+	_ propagation.TextMapCarrier = (*incoming)(nil)
+	_ propagation.TextMapCarrier = outgoing(nil)
+)
 
 // incoming reads the metadata of a call key by key: copying the whole map, as
 // metadata.FromIncomingContext does, costs an allocation for every header.

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // DialOptions returns what a grpc.ClientConn needs for its calls to be
@@ -29,23 +29,29 @@ func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
 		panic("grpcmw: DialOptions: the dependency needs a name, such as \"payment\"")
 	}
 	cfg := configure(opts)
-	d, err := cfg.telemetry.RequestHistogram("rpc_client_call_duration_seconds", "Duration of RPCs, seen by the client.",
+	d, err := cfg.core.RequestHistogram("rpc_client_call_duration_seconds", "Duration of RPCs, seen by the client.",
 		"rpc_system_name", "rpc_method", "dependency", "rpc_response_status_code", "error_type")
 	if err != nil {
 		panic("grpcmw: " + err.Error())
 	}
-	c := &client{config: cfg, dependency: hop.Dependency{Name: dependency, Kind: hop.KindGRPC},
-		methods: newMethods(func(method, status, errorType string) *hop.Series {
+	c := &client{config: cfg, dependency: adapter.Dependency{Name: dependency, Kind: adapter.KindGRPC},
+		methods: newMethods(func(method, status, errorType string) *adapter.Series {
 			return d.With(systemName, method, dependency, status, errorType)
-		}, func(method string) *hop.FixedAttributes {
-			return hop.Fix(hop.AttrRPCSystem.String(systemName), hop.AttrRPCMethod.String(method), hop.AttrPeerService.String(dependency))
+		}, func(method string) *adapter.FixedAttributes {
+			return adapter.Fix(adapter.AttrRPCSystem.String(systemName), adapter.AttrRPCMethod.String(method), adapter.AttrPeerService.String(dependency))
 		})}
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary), grpc.WithChainStreamInterceptor(c.stream)}
 }
 
+var (
+	_ grpc.UnaryClientInterceptor  = (*client)(nil).unary
+	_ grpc.StreamClientInterceptor = (*client)(nil).stream
+	_ grpc.ClientStream            = (*clientStream)(nil)
+)
+
 type client struct {
 	config
-	dependency hop.Dependency
+	dependency adapter.Dependency
 	methods    *methods
 	dialled    atomic.Pointer[dialled]
 }
@@ -74,7 +80,7 @@ func (c *client) address(cc *grpc.ClientConn) []attribute.KeyValue {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	d := &dialled{target: target, attrs: []attribute.KeyValue{hop.AttrServerAddress.String(host)}}
+	d := &dialled{target: target, attrs: []attribute.KeyValue{adapter.AttrServerAddress.String(host)}}
 	c.dialled.Store(d)
 	return d.attrs
 }
@@ -88,12 +94,12 @@ func isPort(s string) bool {
 type clientCall struct {
 	client *client
 	method *method
-	call   hop.ClientCall
+	call   adapter.ClientCall
 }
 
 func (c *client) begin(ctx context.Context, cc *grpc.ClientConn, full string, noWait bool, to *clientCall) context.Context {
 	to.client, to.method = c, c.methods.of(full)
-	ctx, to.call = c.telemetry.BeginCall(ctx, hop.Outgoing{
+	ctx, to.call = c.core.BeginCall(ctx, adapter.Outgoing{
 		Dependency: c.dependency, SpanName: to.method.name, SpanKind: trace.SpanKindClient, NoWait: noWait,
 		Fixed: to.method.attrs, Attributes: c.address(cc),
 	})
@@ -106,7 +112,7 @@ func (c *client) begin(ctx context.Context, cc *grpc.ClientConn, full string, no
 }
 
 func (c *client) unary(ctx context.Context, full string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if c.exclude(full) == hop.AllSignals {
+	if c.exclude(full) == adapter.AllSignals {
 		return invoke(ctx, full, req, reply, cc, opts...)
 	}
 	call := &clientCall{}
@@ -119,24 +125,24 @@ func (c *client) unary(ctx context.Context, full string, req, reply any, cc *grp
 func (c *clientCall) end(full string, err error) {
 	code := codeOf(err)
 	name := statusName(code)
-	attrs := hop.BorrowAttributes()
+	attrs := adapter.BorrowAttributes()
 	defer attrs.Return()
-	out := hop.Outcome{Attrs: append(attrs[:0], hop.AttrRPCStatus.String(name))}
+	out := adapter.Outcome{Attrs: append(attrs[:0], adapter.AttrRPCStatus.String(name))}
 	if code != codes.OK {
 		out.ErrorType, out.Failed = name, true
 	}
 	start, sc := c.call.Start(), c.call.Span().SpanContext()
 	d := c.call.End(out)
-	if c.client.exclude(full)&hop.Metrics == 0 {
+	if c.client.exclude(full)&adapter.Metrics == 0 {
 		c.method.seriesOf(code, out.ErrorType).Observe(d, start.Add(d), sc)
 	}
 }
 
 func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, full string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	if c.exclude(full) == hop.AllSignals {
+	if c.exclude(full) == adapter.AllSignals {
 		return open(ctx, desc, cc, full, opts...)
 	}
-	s := &clientStream{full: full, hop: hop.FromContext(ctx), serverStreams: desc.ServerStreams}
+	s := &clientStream{full: full, hop: adapter.FromContext(ctx), serverStreams: desc.ServerStreams}
 	ctx = c.begin(ctx, cc, full, true, &s.call)
 	s.ctx = ctx
 	wait := s.hop.StartCall(c.dependency)
@@ -161,10 +167,10 @@ func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 type clientStream struct {
 	grpc.ClientStream
 	call          clientCall
-	pending       hop.Pending
+	pending       adapter.Pending
 	ctx           context.Context
 	full          string
-	hop           *hop.Hop
+	hop           *adapter.Hop
 	serverStreams bool
 	stop          func() bool
 	armed         atomic.Bool // stop and pending are set

@@ -65,7 +65,7 @@ func (l *lines) all(t *testing.T) []map[string]any {
 func newSide(t testing.TB, name string) *side {
 	t.Helper()
 	s := &side{spans: tracetest.NewSpanRecorder(), reg: prometheus.NewRegistry(), log: &lines{}}
-	tel, err := hop.New(hop.WithServiceName(name), hop.WithRegistry(s.reg), hop.WithLogger(zerolog.New(s.log)),
+	tel, err := hop.New(hop.WithServiceName(name), hop.WithRegistry(s.reg), hop.WithZerolog(zerolog.New(s.log)),
 		hop.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s.spans))))
 	if err != nil {
 		t.Fatal(err)

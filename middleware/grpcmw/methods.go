@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // maxMethods bounds the methods that get names of their own. A program has as
@@ -15,8 +15,8 @@ const maxMethods = 1024
 
 // methods resolves what is the same for all calls of a method, once.
 type methods struct {
-	series func(method, status, errorType string) *hop.Series
-	attrs  func(method string) *hop.FixedAttributes
+	series func(method, status, errorType string) *adapter.Series
+	attrs  func(method string) *adapter.FixedAttributes
 
 	mu    sync.RWMutex
 	known map[string]*method
@@ -27,13 +27,13 @@ type methods struct {
 type method struct {
 	name  string
 	owner *methods
-	attrs *hop.FixedAttributes
-	codes [len(statusNames)]atomic.Pointer[hop.Series]
+	attrs *adapter.FixedAttributes
+	codes [len(statusNames)]atomic.Pointer[adapter.Series]
 }
 
-func newMethods(series func(method, status, errorType string) *hop.Series, attrs func(method string) *hop.FixedAttributes) *methods {
+func newMethods(series func(method, status, errorType string) *adapter.Series, attrs func(method string) *adapter.FixedAttributes) *methods {
 	m := &methods{series: series, attrs: attrs, known: map[string]*method{}}
-	m.known[hop.Overflow] = m.named(hop.Overflow)
+	m.known[adapter.Overflow] = m.named(adapter.Overflow)
 	return m
 }
 
@@ -51,7 +51,7 @@ func (m *methods) of(full string) *method {
 		return known
 	}
 	if len(m.known) >= maxMethods {
-		return m.known[hop.Overflow]
+		return m.known[adapter.Overflow]
 	}
 	known = m.named(methodName(full))
 	m.known[full] = known
@@ -66,14 +66,14 @@ func (m *methods) named(name string) *method {
 func (m *methods) unknown() *method {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.known[hop.Overflow]
+	return m.known[adapter.Overflow]
 }
 
 // seriesOf returns the series of calls that ended with a code. A panic is an
 // error type of its own and rare enough to be resolved each time.
-func (m *method) seriesOf(code codes.Code, errorType string) *hop.Series {
+func (m *method) seriesOf(code codes.Code, errorType string) *adapter.Series {
 	name := statusName(code)
-	if int(code) >= len(m.codes) || errorType == errorPanic {
+	if int(code) >= len(m.codes) || errorType == adapter.ErrorPanic {
 		return m.owner.series(m.name, name, errorType)
 	}
 	if s := m.codes[code].Load(); s != nil {

@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"strings"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
@@ -11,10 +12,10 @@ import (
 const systemName = "grpc"
 
 type config struct {
-	telemetry *hop.Telemetry
-	chaos     *chaos.Injector
-	public    bool
-	exclude   func(fullMethod string) hop.Signals
+	core    *adapter.Core
+	chaos   *chaos.Injector
+	public  bool
+	exclude func(fullMethod string) hop.Signals
 }
 
 // Option sets one thing of the server's or the client's side.
@@ -25,7 +26,7 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("grpcmw: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // WithChaos lets faults be injected into the server's handlers; a nil Injector
@@ -77,8 +78,8 @@ func configure(opts []Option) config {
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
 	return c
 }
@@ -86,6 +87,6 @@ func configure(opts []Option) config {
 func methodName(full string) string { return strings.TrimPrefix(full, "/") }
 
 // rpcAttributes are those of a method's spans.
-func rpcAttributes(method string) *hop.FixedAttributes {
-	return hop.Fix(hop.AttrRPCSystem.String(systemName), hop.AttrRPCMethod.String(method))
+func rpcAttributes(method string) *adapter.FixedAttributes {
+	return adapter.Fix(adapter.AttrRPCSystem.String(systemName), adapter.AttrRPCMethod.String(method))
 }

@@ -3,18 +3,17 @@ package grpcmw
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/chaos"
-	"github.com/tenhop/tenhop/middleware/hop"
 )
 
 // ServerOptions returns what a grpc.Server needs to be measured. A handler's
@@ -28,8 +27,11 @@ func ServerOptions(opts ...Option) []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream)}
 }
 
-// errorPanic is the error.type of a call whose handler panicked.
-const errorPanic = "panic"
+var (
+	_ grpc.UnaryServerInterceptor  = (*server)(nil).unary
+	_ grpc.StreamServerInterceptor = (*server)(nil).stream
+	_ grpc.ServerStream            = (*serverStream)(nil)
+)
 
 type server struct {
 	config
@@ -38,16 +40,16 @@ type server struct {
 }
 
 func newServer(c config) *server {
-	d, err := c.telemetry.RequestHistogram("rpc_server_call_duration_seconds", "Duration of RPCs, seen by the server.",
+	d, err := c.core.RequestHistogram("rpc_server_call_duration_seconds", "Duration of RPCs, seen by the server.",
 		"rpc_system_name", "rpc_method", "rpc_response_status_code", "error_type")
 	if err != nil {
 		panic("grpcmw: " + err.Error())
 	}
-	a, err := hop.RegisterGauge(c.telemetry, "rpc_server_active_requests", "RPCs in flight at the server.", "rpc_system_name")
+	a, err := c.core.RegisterGauge("rpc_server_active_requests", "RPCs in flight at the server.", "rpc_system_name")
 	if err != nil {
 		panic("grpcmw: " + err.Error())
 	}
-	series := func(method, status, errorType string) *hop.Series {
+	series := func(method, status, errorType string) *adapter.Series {
 		return d.With(systemName, method, status, errorType)
 	}
 	return &server{config: c, methods: newMethods(series, rpcAttributes), active: a.WithLabelValues(systemName)}
@@ -58,20 +60,20 @@ func newServer(c config) *server {
 type serverCall struct {
 	server *server
 	method *method
-	hop    hop.Hop
+	hop    adapter.Hop
 	in     incoming
-	skip   hop.Signals
+	skip   adapter.Signals
 	echo   [1]string
 }
 
-func (s *server) begin(ctx context.Context, m *method, skip hop.Signals) (context.Context, *serverCall) {
+func (s *server) begin(ctx context.Context, m *method, skip adapter.Signals) (context.Context, *serverCall) {
 	c := &serverCall{server: s, method: m, skip: skip}
 	c.in.ctx = ctx
-	ctx = s.telemetry.BeginInto(ctx, &c.hop, &hop.Incoming{
+	ctx = s.core.BeginInto(ctx, &c.hop, &adapter.Incoming{
 		Protocol: systemName, Operation: m.name, SpanKind: trace.SpanKindServer, Skip: skip,
 		Carrier: &c.in, Public: s.public, Fixed: m.attrs,
 	})
-	if skip&hop.Metrics == 0 {
+	if skip&adapter.Metrics == 0 {
 		s.active.Inc()
 	}
 	c.echo[0] = c.hop.CorrelationID()
@@ -83,7 +85,7 @@ func (c *serverCall) header() metadata.MD { return metadata.MD{keyCorrelation: c
 
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	skip := s.exclude(info.FullMethod)
-	if skip == hop.AllSignals {
+	if skip == adapter.AllSignals {
 		return handler(ctx, req)
 	}
 	stream := grpc.ServerTransportStreamFromContext(ctx)
@@ -94,11 +96,11 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	returned := false
 	defer func() {
 		if returned {
-			_ = c.end(err, nil) // what a panic becomes; here it is err itself
+			_ = c.end(err, nil) // the caller gets err itself
 			return
 		}
-		// recover is nil after runtime.Goexit, which goes on by itself.
-		resp, err = nil, c.end(nil, orGoexit(recover()))
+		// recover returns nil after runtime.Goexit, which continues on its own.
+		resp, err = nil, c.end(nil, adapter.PanicError(recover()))
 	}()
 	if err = s.fault(ctx, c.method.name, req); err == nil {
 		resp, err = handler(ctx, req)
@@ -109,7 +111,7 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 
 func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	skip := s.exclude(info.FullMethod)
-	if skip == hop.AllSignals {
+	if skip == adapter.AllSignals {
 		return handler(srv, ss)
 	}
 	m := s.methods.unknown()
@@ -121,25 +123,16 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	returned := false
 	defer func() {
 		if returned {
-			_ = c.end(err, nil) // what a panic becomes; here it is err itself
+			_ = c.end(err, nil) // the caller gets err itself
 			return
 		}
-		err = c.end(nil, orGoexit(recover()))
+		err = c.end(nil, adapter.PanicError(recover()))
 	}()
 	if err = s.fault(ctx, m.name, nil); err == nil {
 		err = handler(srv, &serverStream{ServerStream: ss, ctx: ctx, hop: &c.hop})
 	}
 	returned = true
 	return err
-}
-
-var errGoexit = errors.New("the handler's goroutine exited")
-
-func orGoexit(p any) any {
-	if p == nil {
-		return errGoexit
-	}
-	return p
 }
 
 func (s *server) fault(ctx context.Context, method string, req any) error {
@@ -154,47 +147,47 @@ func (s *server) fault(ctx context.Context, method string, req any) error {
 	return err
 }
 
-// end reports the call in all signals and returns what a panic becomes for the
-// caller.
-func (c *serverCall) end(err error, panicked any) error {
-	if c.skip&hop.Metrics == 0 {
+// end reports the call in all signals and returns the error for its caller, which
+// is codes.Internal for a panic.
+func (c *serverCall) end(err, panicked error) error {
+	if c.skip&adapter.Metrics == 0 {
 		c.server.active.Dec()
 	}
-	out := hop.Outcome{Level: zerolog.InfoLevel, Message: "request", Err: err}
+	out := adapter.Outcome{Level: slog.LevelInfo, Message: "request", Err: err}
 	if panicked != nil {
-		out.Err = fmt.Errorf("panic: %v", panicked)
+		out.Err = panicked
 		err = status.Error(codes.Internal, "internal error")
 	}
 	code := codeOf(err)
 	out.StatusName = statusName(code)
 	switch {
 	case panicked != nil:
-		out.ErrorType, out.Failed = errorPanic, true
+		out.ErrorType, out.Failed = adapter.ErrorPanic, true
 	case code != codes.OK:
 		out.ErrorType, out.Failed = out.StatusName, serverFault(code)
 	}
 	if out.Failed {
-		out.Level = zerolog.ErrorLevel
+		out.Level = slog.LevelError
 	} else if code != codes.OK {
-		out.Level = zerolog.WarnLevel
+		out.Level = slog.LevelWarn
 	}
-	attrs := hop.BorrowAttributes()
+	attrs := adapter.BorrowAttributes()
 	defer attrs.Return()
-	out.Attrs = append(attrs[:0], hop.AttrRPCStatus.String(out.StatusName))
-	if c.skip&hop.Metrics == 0 {
+	out.Attrs = append(attrs[:0], adapter.AttrRPCStatus.String(out.StatusName))
+	if c.skip&adapter.Metrics == 0 {
 		out.Series = c.method.seriesOf(code, out.ErrorType)
 	}
 	c.hop.End(out)
 	return err
 }
 
-var caller = hop.Dependency{Name: "caller", Kind: hop.KindCaller}
+var caller = adapter.Dependency{Name: "caller", Kind: adapter.KindCaller}
 
 // serverStream counts the time blocked on the caller as the link's.
 type serverStream struct {
 	grpc.ServerStream
 	ctx context.Context
-	hop *hop.Hop
+	hop *adapter.Hop
 }
 
 func (s *serverStream) Context() context.Context { return s.ctx }

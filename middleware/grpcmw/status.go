@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // statusNames are the names of gRPC's codes as the semantic conventions write them.
@@ -19,7 +19,7 @@ func statusName(c codes.Code) string {
 	if int(c) < len(statusNames) {
 		return statusNames[c]
 	}
-	return hop.Overflow
+	return adapter.Overflow
 }
 
 // codeOf is the code that err becomes on the wire: grpc-go maps an error of

@@ -13,7 +13,7 @@ import (
 	testpb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 type mapCarrier map[string]string
@@ -41,7 +41,7 @@ func TestFault14StreamCountsOnlyBlockedTime(t *testing.T) {
 			}
 		}
 	}}, back, front)
-	ctx, h := front.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "GET /x", SpanKind: trace.SpanKindServer})
+	ctx, h := front.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "GET /x", SpanKind: trace.SpanKindServer})
 	cs, err := testpb.NewTestServiceClient(conn).FullDuplexCall(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestFault14StreamCountsOnlyBlockedTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	got := h.End(hop.Outcome{Quiet: true})
+	got := h.End(adapter.Outcome{Quiet: true})
 	if got.Self < 2*idle {
 		t.Errorf("front: self %v, want its own %v in it", got.Self, 2*idle)
 	}
@@ -87,11 +87,11 @@ func TestFault08AbandonedStreamEndsWithItsHop(t *testing.T) {
 	}}, back, front)
 	streamCtx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	ctx, h := front.Begin(streamCtx, hop.Incoming{Protocol: "http", Operation: "GET /x", SpanKind: trace.SpanKindServer})
+	ctx, h := front.Core().Begin(streamCtx, adapter.Incoming{Protocol: "http", Operation: "GET /x", SpanKind: trace.SpanKindServer})
 	if _, err := testpb.NewTestServiceClient(conn).StreamingOutputCall(ctx, &testpb.StreamingOutputCallRequest{}); err != nil {
 		t.Fatal(err)
 	}
-	h.End(hop.Outcome{Quiet: true})
+	h.End(adapter.Outcome{Quiet: true})
 	if n := len(front.spans.Ended()); n != 2 {
 		t.Errorf("%d spans ended with the hop, want its own and the stream's", n)
 	}

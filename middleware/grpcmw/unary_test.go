@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -26,17 +27,17 @@ func TestUnaryCarriesTraceCorrelationAndEntry(t *testing.T) {
 	front, back := newSide(t, "front"), newSide(t, "back")
 	var seen, inner string
 	conn, stop := serve(t, &service{unary: func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
-		seen, inner = hop.FromContext(ctx).Entry(), hop.CorrelationID(ctx)
+		seen, inner = adapter.FromContext(ctx).Entry(), hop.CorrelationID(ctx)
 		return &testpb.SimpleResponse{}, nil
 	}}, back, front)
-	ctx, h := front.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer,
+	ctx, h := front.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer,
 		Carrier: mapCarrier{"x-correlation-id": "abc-1"}})
 	var header metadata.MD
 	if _, err := testpb.NewTestServiceClient(conn).UnaryCall(ctx, &testpb.SimpleRequest{}, grpc.Header(&header)); err != nil {
 		t.Fatal(err)
 	}
 	stop()
-	h.End(hop.Outcome{Quiet: true})
+	h.End(adapter.Outcome{Quiet: true})
 
 	if seen != "POST /checkout" || inner != "abc-1" {
 		t.Errorf("the handler saw entry %q and correlation ID %q", seen, inner)
@@ -118,7 +119,7 @@ func TestStatusMapping(t *testing.T) {
 		{"a plain error becomes Unknown", errors.New("x"), "UNKNOWN", true, "error"},
 		{"a departed caller is told apart from a failure", context.Canceled, "CANCELLED", false, "warn"},
 		{"a deadline that passed is the server's", fmt.Errorf("db: %w", context.DeadlineExceeded), "DEADLINE_EXCEEDED", true, "error"},
-		{"a code outside the known set does not make a label of its own", status.Error(77, "x"), hop.Overflow, false, "warn"},
+		{"a code outside the known set does not make a label of its own", status.Error(77, "x"), adapter.Overflow, false, "warn"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			back := newSide(t, "back")
@@ -187,7 +188,7 @@ func TestFault12PublicEdgeStartsATraceOfItsOwn(t *testing.T) {
 	back := newSide(t, "back")
 	var entry string
 	conn, stop := serve(t, &service{unary: func(ctx context.Context, _ *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
-		entry = hop.FromContext(ctx).Entry()
+		entry = adapter.FromContext(ctx).Entry()
 		return &testpb.SimpleResponse{}, nil
 	}}, back, nil, grpcmw.WithPublicEdge())
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

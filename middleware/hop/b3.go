@@ -6,12 +6,16 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/internal/wire"
 )
 
-// B3 reads Zipkin's trace context in both its forms, the single header b3 and
-// the X-B3-* headers, and writes the latter
+// B3 is the propagator of Zipkin's trace context. It reads the single header b3
+// and the X-B3-* headers, and writes the latter
 // (https://github.com/openzipkin/b3-propagation).
 type B3 struct{}
+
+var _ propagation.TextMapPropagator = B3{}
 
 const (
 	b3Single  = "b3"
@@ -21,7 +25,7 @@ const (
 	b3Flags   = "x-b3-flags"
 )
 
-// Fields names the headers that are written.
+// Fields returns the headers that Inject writes.
 func (B3) Fields() []string { return []string{b3Trace, b3Span, b3Sampled} }
 
 // Inject writes the span context of ctx.
@@ -39,16 +43,16 @@ func (B3) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	carrier.Set(b3Sampled, sampled)
 }
 
-// Extract reads the single header, else the others; malformed ones are ignored.
+// Extract reads the single header, or else the others. It ignores malformed ones.
 func (B3) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	tid, sid, sampled := carrier.Get(b3Trace), carrier.Get(b3Span), carrier.Get(b3Sampled)
 	if carrier.Get(b3Flags) == "1" {
 		sampled = "d"
 	}
-	if single := carrier.Get(b3Single); single != "" && len(single) <= 4*maxCorrelation {
+	if single := carrier.Get(b3Single); single != "" && len(single) <= 4*wire.MaxName {
 		parts := strings.SplitN(single, "-", 5)
 		if len(parts) < 2 {
-			return ctx // a sampling decision alone names no trace
+			return ctx // a sampling decision without a trace
 		}
 		tid, sid, sampled = parts[0], parts[1], ""
 		if len(parts) > 2 {

@@ -1,6 +1,7 @@
-// Package hop is the core of the middleware: what a service knows of one
-// message that it handles, and what the adapters (httpmw, grpcmw, kafkamw, …)
-// report about it.
+// Package hop is the part of the middleware that a service calls: its telemetry,
+// and what a handler can ask of the request in its context. The adapters (httpmw,
+// grpcmw, kafkamw, …) measure the requests themselves. To write another adapter,
+// see package adapter.
 //
 // A complete program:
 //
@@ -9,9 +10,7 @@
 //	import (
 //		"log"
 //		"net/http"
-//		"os"
 //
-//		"github.com/rs/zerolog"
 //		"go.opentelemetry.io/otel/attribute"
 //
 //		"github.com/tenhop/tenhop/middleware/hop"
@@ -19,14 +18,14 @@
 //	)
 //
 //	func main() {
-//		t, err := hop.New(hop.WithServiceName("shop"), hop.WithLogger(zerolog.New(os.Stdout)))
+//		t, err := hop.New(hop.WithServiceName("shop"))
 //		if err != nil {
 //			log.Fatal(err)
 //		}
 //		mux := http.NewServeMux()
 //		mux.HandleFunc("GET /items/{id}", func(w http.ResponseWriter, r *http.Request) {
 //			hop.SetAttributes(r.Context(), attribute.String("region", "eu"))
-//			hop.Logger(r.Context()).Info().Msg("looked up")
+//			hop.Logger(r.Context()).Info("looked up", "id", r.PathValue("id"))
 //			_, _ = w.Write([]byte("ok"))
 //		})
 //		mux.Handle("GET /metrics", t.MetricsHandler())
@@ -34,13 +33,11 @@
 //	}
 //
 // A hop is one service handling one message. Its self time is its duration minus
-// the union of the intervals in which a call of it was in flight; parallel calls
-// count once, and a call ends with its hop at the latest. Adapters begin a hop
-// with Telemetry.Begin and a call with Telemetry.BeginCall; other waits are
-// marked with StartCall.
+// the union of the intervals in which at least one of its calls was in flight.
+// Adapters mark their calls; StartCall marks any other wait.
 //
-// Metrics (seconds): hop_self_duration_seconds, hop_duration_seconds,
+// Metrics, in seconds: hop_self_duration_seconds, hop_duration_seconds,
 // hop_wait_duration_seconds, hop_queue_wait_seconds and
-// hop_completion_duration_seconds, each with the entry, the edge operation that
-// the request belongs to.
+// hop_completion_duration_seconds. Each has the label entry, the edge operation
+// that the request belongs to.
 package hop

@@ -3,6 +3,7 @@ package hop_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 )
@@ -22,12 +24,12 @@ func Example() {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	after := func(d time.Duration) { now = now.Add(d) }
 	t, err := hop.New(hop.WithServiceName("checkout"), hop.WithRegistry(prometheus.NewRegistry()),
-		hop.WithLogger(zerolog.Nop()), hop.WithClock(func() time.Time { return now }))
+		hop.WithZerolog(zerolog.Nop()), hop.WithClock(func() time.Time { return now }))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	ctx, h := t.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "POST /checkout"})
+	ctx, h := t.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout"}) // as an adapter does
 	after(10 * time.Millisecond)
 	payment := hop.StartCall(ctx, hop.Dependency{Name: "payment", Kind: hop.KindHTTP})
 	after(20 * time.Millisecond)
@@ -37,14 +39,14 @@ func Example() {
 	after(5 * time.Millisecond)
 	stock.End()
 	after(1 * time.Millisecond)
-	took := h.End(hop.Outcome{})
+	took := h.End(adapter.Outcome{})
 	fmt.Println(took.Duration, "of which self", took.Self)
 	// Output: 66ms of which self 11ms
 }
 
 // One value for a service, and what a handler can ask of its request.
 func ExampleNew() {
-	t, err := hop.New(hop.WithServiceName("shop"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(zerolog.Nop()))
+	t, err := hop.New(hop.WithServiceName("shop"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithZerolog(zerolog.Nop()))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -52,8 +54,8 @@ func ExampleNew() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /items/{id}", func(_ http.ResponseWriter, r *http.Request) {
 		hop.SetAttributes(r.Context(), attribute.String("customer.tier", "gold")) // what diagnose compares
-		hop.Logger(r.Context()).Info().Msg("looked up")
-		fmt.Println(hop.FromContext(r.Context()).Operation(), hop.CorrelationID(r.Context()))
+		hop.Logger(r.Context()).Info("looked up")
+		fmt.Println(hop.Operation(r.Context()), hop.CorrelationID(r.Context()))
 	})
 	r := httptest.NewRequest(http.MethodGet, "/items/7", nil)
 	r.Header.Set("X-Correlation-Id", "ticket-4711")
@@ -70,14 +72,14 @@ func ExampleDefault() {
 // A row of an outbox keeps what its message will need, so that the message
 // belongs to the request that wrote the row, whenever it is sent.
 func ExampleSnapshot() {
-	t, err := hop.New(hop.WithServiceName("order"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(zerolog.Nop()))
+	t, err := hop.New(hop.WithServiceName("order"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithZerolog(zerolog.Nop()))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	ctx, h := t.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "POST /orders"})
+	ctx, h := t.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "POST /orders"})
 	row := hop.Snapshot(ctx)
-	h.End(hop.Outcome{})
+	h.End(adapter.Outcome{})
 
 	later := hop.Restore(context.Background(), row)
 	fmt.Println(hop.EntryOf(later), hop.CorrelationID(later) == row["x-correlation-id"])
@@ -112,7 +114,56 @@ func ExampleSetAttributes() {
 
 func ExampleLogger() {
 	handle := func(_ http.ResponseWriter, r *http.Request) {
-		hop.Logger(r.Context()).Info().Int("cents", 990).Msg("charged") // with trace_id, span_id, correlation_id
+		hop.Logger(r.Context()).Info("charged", "cents", 990) // with trace_id, span_id, correlation_id
+	}
+	httpmw.Handler(http.HandlerFunc(handle))
+}
+
+func ExampleZerolog() {
+	handle := func(_ http.ResponseWriter, r *http.Request) {
+		hop.Zerolog(r.Context()).Info().Int("cents", 990).Msg("charged") // the same line
+	}
+	httpmw.Handler(http.HandlerFunc(handle))
+}
+
+// A service that has a slog logger keeps it.
+func ExampleWithLogger() {
+	logger := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	_, err := hop.New(hop.WithServiceName("shop"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(logger))
+	fmt.Println(err)
+	// Output: <nil>
+}
+
+// The IDs of the request are on each line that has its context. The IDs of the
+// trace are left out here, since they differ from run to run.
+func ExampleNewLogHandler() {
+	t, err := hop.New(hop.WithServiceName("payment"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithZerolog(zerolog.Nop()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	logger := slog.New(hop.NewLogHandler(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey || a.Key == "trace_id" || a.Key == "span_id" {
+			return slog.Attr{}
+		}
+		return a
+	}})))
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /charge", func(_ http.ResponseWriter, r *http.Request) {
+		logger.InfoContext(r.Context(), "charged", "cents", 990)
+		logger.Info("without the request's context")
+	})
+	r := httptest.NewRequest(http.MethodPost, "/charge", nil)
+	r.Header.Set("X-Correlation-Id", "ticket-4711")
+	httpmw.Handler(mux, httpmw.WithTelemetry(t)).ServeHTTP(httptest.NewRecorder(), r)
+	// Output:
+	// level=INFO msg=charged cents=990 correlation_id=ticket-4711
+	// level=INFO msg="without the request's context"
+}
+
+func ExampleOperation() {
+	handle := func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, hop.Operation(r.Context())) // such as "GET /items/{id}"
 	}
 	httpmw.Handler(http.HandlerFunc(handle))
 }
@@ -124,37 +175,8 @@ func ExampleNewCorrelationID() {
 }
 
 func ExampleWithLogSampling() {
-	_, err := hop.New(hop.WithServiceName("catalog"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(zerolog.New(os.Stdout)),
+	_, err := hop.New(hop.WithServiceName("catalog"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithZerolog(zerolog.New(os.Stdout)),
 		hop.WithLogSampling(hop.LogSampling{Rate: 0.1, Slow: 300 * time.Millisecond}))
 	fmt.Println(err)
 	// Output: <nil>
-}
-
-// An adapter for a transport of one's own: what is the same for all messages is
-// resolved once, and each message has Begin, End and room for its attributes.
-func Example_adapter() {
-	t, err := hop.New(hop.WithServiceName("gate"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(zerolog.Nop()))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	open, err := hop.RegisterGauge(t, "mqtt_process_active", "Messages being processed.", "topic")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fixed := hop.Fix(hop.AttrMessagingSystem.String("mqtt"), hop.AttrMessagingTopic.String("doors"))
-	handle := func(ctx context.Context, payload []byte) {
-		ctx, h := t.Begin(ctx, hop.Incoming{Protocol: "mqtt", Operation: "process doors", Fixed: fixed, Async: true})
-		open.WithLabelValues("doors").Inc()
-		defer func() {
-			open.WithLabelValues("doors").Dec()
-			room := hop.BorrowAttributes()
-			defer room.Return()
-			h.End(hop.Outcome{Queued: true, QueueWait: -1, Attrs: append(room[:0], attribute.Int("messaging.message.body.size", len(payload)))})
-		}()
-		fmt.Println(hop.EntryOf(ctx), hop.ValidCorrelationID(hop.CorrelationID(ctx)))
-	}
-	handle(context.Background(), []byte("open"))
-	// Output: process doors true
 }

@@ -10,23 +10,27 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/internal/wire"
 )
 
-// Jaeger reads and writes trace context as the header uber-trace-id of the
-// Jaeger clients: trace:span:parent:flags, in hexadecimal
-// (https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format),
-// and baggage as one header uberctx-<key> for each member.
+// Jaeger is the propagator of the Jaeger clients. Trace context is the header
+// uber-trace-id, trace:span:parent:flags in hexadecimal
+// (https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format).
+// Baggage is one header uberctx-<key> per member.
 type Jaeger struct{}
+
+var _ propagation.TextMapPropagator = Jaeger{}
 
 const (
 	jaegerHeader  = "uber-trace-id"
 	jaegerBaggage = "uberctx-"
 )
 
-// Fields names the header.
+// Fields returns the header that Inject writes, without baggage.
 func (Jaeger) Fields() []string { return []string{jaegerHeader} }
 
-// Inject writes the span context of ctx.
+// Inject writes the span context and the baggage of ctx.
 func (Jaeger) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	sc := trace.SpanContextFromContext(ctx)
 	if !sc.IsValid() {
@@ -42,7 +46,7 @@ func (Jaeger) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	}
 }
 
-// Extract reads the header; a malformed one is ignored.
+// Extract reads the headers. It ignores malformed ones.
 func (Jaeger) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	ctx = extractUberctx(ctx, carrier)
 	parts := strings.Split(strings.ReplaceAll(carrier.Get(jaegerHeader), "%3A", ":"), ":")
@@ -66,8 +70,8 @@ func (Jaeger) Extract(ctx context.Context, carrier propagation.TextMapCarrier) c
 	return trace.ContextWithRemoteSpanContext(ctx, sc)
 }
 
-// extractUberctx puts Jaeger's baggage where OpenTelemetry's API finds it,
-// within the limits of W3C Baggage.
+// extractUberctx makes Jaeger's baggage available to OpenTelemetry's API, within the
+// limits of W3C Baggage.
 func extractUberctx(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	var members []baggage.Member
 	size := 0
@@ -76,7 +80,7 @@ func extractUberctx(ctx context.Context, carrier propagation.TextMapCarrier) con
 			continue
 		}
 		value, err := url.PathUnescape(carrier.Get(k))
-		if size += len(k) + len(value); err != nil || size > maxBaggageBytes || len(members) == maxBaggageMembers {
+		if size += len(k) + len(value); err != nil || size > wire.MaxBaggageBytes || len(members) == wire.MaxBaggageMembers {
 			continue
 		}
 		if m, err := baggage.NewMemberRaw(strings.ToLower(k[len(jaegerBaggage):]), value); err == nil {
@@ -93,7 +97,7 @@ func extractUberctx(ctx context.Context, carrier propagation.TextMapCarrier) con
 	return baggage.ContextWithBaggage(ctx, bag)
 }
 
-// unhex fills dst from the right: Jaeger leaves out leading zeros.
+// unhex fills dst from the right, since Jaeger omits leading zeros.
 func unhex(dst []byte, s string) bool {
 	if s == "" {
 		return false

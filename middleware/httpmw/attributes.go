@@ -8,7 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // maxAttribute bounds what a caller can put into one attribute, in bytes.
@@ -21,23 +21,23 @@ const unmatched = "unmatched"
 // of a server span, for samplers; the others follow at its end. Forwarded headers are not trusted: client.address is the
 // peer's.
 func startAttributes(a []attribute.KeyValue, r *http.Request, m string) []attribute.KeyValue {
-	a = append(a, hop.AttrHTTPMethod.String(m), hop.AttrURLScheme.String(scheme(r.TLS != nil)),
-		hop.AttrURLPath.String(clip(r.URL.Path)))
-	if m == hop.Overflow {
-		a = append(a, hop.AttrHTTPMethodOriginal.String(clip(r.Method)))
+	a = append(a, adapter.AttrHTTPMethod.String(m), adapter.AttrURLScheme.String(scheme(r.TLS != nil)),
+		adapter.AttrURLPath.String(clip(r.URL.Path)))
+	if m == adapter.Overflow {
+		a = append(a, adapter.AttrHTTPMethodOriginal.String(clip(r.Method)))
 	}
 	if r.Host != "" {
 		host, port := splitHost(r.Host)
-		a = append(a, hop.AttrServerAddress.String(clip(host)))
+		a = append(a, adapter.AttrServerAddress.String(clip(host)))
 		if port > 0 {
-			a = append(a, hop.AttrServerPort.Int(port))
+			a = append(a, adapter.AttrServerPort.Int(port))
 		}
 	}
 	if host, _ := splitHost(r.RemoteAddr); host != "" {
-		a = append(a, hop.AttrClientAddress.String(host))
+		a = append(a, adapter.AttrClientAddress.String(host))
 	}
 	if ua := r.Header["User-Agent"]; len(ua) > 0 && ua[0] != "" {
-		a = append(a, hop.AttrUserAgent.String(clip(ua[0])))
+		a = append(a, adapter.AttrUserAgent.String(clip(ua[0])))
 	}
 	return a
 }
@@ -93,7 +93,7 @@ func routeOf(pattern string) string {
 
 // methods are the known set of the semantic conventions and, first, what
 // stands for all others.
-var methods = [...]string{hop.Overflow, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+var methods = [...]string{adapter.Overflow, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY"}
 
 func methodIndex(m string) int {
@@ -114,7 +114,7 @@ func method(m string) string { return methods[methodIndex(m)] }
 // spanMethod is what a span's name has for a method: the semantic conventions
 // want HTTP for all that are not known.
 func spanMethod(m string) string {
-	if m == hop.Overflow {
+	if m == adapter.Overflow {
 		return "HTTP"
 	}
 	return m

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // Transport measures calls through base; http.DefaultTransport when base is nil.
@@ -27,20 +27,25 @@ func Transport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 		base = http.DefaultTransport
 	}
 	c := configure(opts)
-	d, err := c.telemetry.RequestHistogram("http_client_request_duration_seconds",
+	d, err := c.core.RequestHistogram("http_client_request_duration_seconds",
 		"Duration of HTTP client requests, to the end of the response's body.",
 		"http_request_method", "dependency", "http_response_status_code", "error_type")
 	if err != nil {
 		panic("httpmw: " + err.Error())
 	}
-	return &transport{config: c, base: base, duration: d, series: newResolved[callLabels, *hop.Series]()}
+	return &transport{config: c, base: base, duration: d, series: newResolved[callLabels, *adapter.Series]()}
 }
+
+var (
+	_ http.RoundTripper = (*transport)(nil)
+	_ io.ReadCloser     = (*clientCall)(nil)
+)
 
 type transport struct {
 	config
 	base     http.RoundTripper
-	duration *hop.Histogram
-	series   *resolved[callLabels, *hop.Series]
+	duration *adapter.Histogram
+	series   *resolved[callLabels, *adapter.Series]
 }
 
 type callLabels struct {
@@ -51,9 +56,9 @@ type callLabels struct {
 // clientCall is one call from the request to the end of the body.
 type clientCall struct {
 	io.ReadCloser // the response's body
-	pending       hop.Pending
+	pending       adapter.Pending
 	transport     *transport
-	call          hop.ClientCall
+	call          adapter.ClientCall
 	ctx           context.Context
 	method        string
 	dep           string
@@ -81,9 +86,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if c.dep == "" {
 		c.dep = host
 	}
-	attrs := hop.BorrowAttributes()
-	ctx, call := t.telemetry.BeginCall(r.Context(), hop.Outgoing{
-		Dependency: hop.Dependency{Name: c.dep, Kind: hop.KindHTTP},
+	attrs := adapter.BorrowAttributes()
+	ctx, call := t.core.BeginCall(r.Context(), adapter.Outgoing{
+		Dependency: adapter.Dependency{Name: c.dep, Kind: adapter.KindHTTP},
 		SpanName:   spanMethod(m), SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, host, port),
 	})
 	attrs.Return()
@@ -133,14 +138,14 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (c *clientCall) startAttributes(room []attribute.KeyValue, r *http.Request, host string, port int) []attribute.KeyValue {
-	a := append(room, hop.AttrHTTPMethod.String(c.method), hop.AttrServerAddress.String(clip(host)),
+	a := append(room, adapter.AttrHTTPMethod.String(c.method), adapter.AttrServerAddress.String(clip(host)),
 		attribute.String("peer.service", c.dep))
 	if port > 0 {
-		a = append(a, hop.AttrServerPort.Int(port))
+		a = append(a, adapter.AttrServerPort.Int(port))
 	}
 	// Under a parent that is not sampled the string would be built for nothing.
 	if parent := trace.SpanContextFromContext(r.Context()); r.URL != nil && (parent.IsSampled() || !parent.IsValid()) {
-		a = append(a, hop.AttrURLFull.String(fullURL(r.URL)))
+		a = append(a, adapter.AttrURLFull.String(fullURL(r.URL)))
 	}
 	return a
 }
@@ -154,12 +159,12 @@ func (c *clientCall) cancelled() { c.end(c.ctx.Err()) }
 func (c *clientCall) end(err error) {
 	c.once.Do(func() {
 		l := callLabels{method: c.method, dependency: c.dep, status: c.status}
-		out := hop.Outcome{}
-		attrs := hop.BorrowAttributes()
+		out := adapter.Outcome{}
+		attrs := adapter.BorrowAttributes()
 		defer attrs.Return()
 		out.Attrs = attrs[:0]
 		if c.status > 0 {
-			out.Attrs = append(out.Attrs, hop.AttrHTTPStatus.Int(c.status))
+			out.Attrs = append(out.Attrs, adapter.AttrHTTPStatus.Int(c.status))
 			if c.status >= 400 {
 				l.errorType = statusText(c.status)
 			}

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/mwtest"
@@ -137,7 +138,7 @@ func TestUnknownMethodsAreOneLabelValue(t *testing.T) {
 	for _, m := range []string{"FOO", "BAR", "get"} {
 		serve(h, m, "/")
 	}
-	if rec.Series(serverFamily) != 1 || rec.Count(serverFamily, "http_request_method", hop.Overflow) != 3 {
+	if rec.Series(serverFamily) != 1 || rec.Count(serverFamily, "http_request_method", adapter.Overflow) != 3 {
 		t.Error("methods outside the known set are not one series")
 	}
 	if rec.Spans()[0].Attributes["http.request.method_original"] != "FOO" {
@@ -293,12 +294,12 @@ func TestNothingSampledStillMeasures(t *testing.T) {
 }
 
 func TestLoggerOutsideAHop(t *testing.T) {
-	if hop.Logger(context.Background()) == nil || hop.FromContext(context.Background()).Span() == nil {
+	if hop.Logger(context.Background()) == nil || adapter.FromContext(context.Background()).Span() == nil {
 		t.Error("nil outside a hop")
 	}
-	var h *hop.Hop
+	var h *adapter.Hop
 	h.SetOperation("x")
-	h.End(hop.Outcome{})
+	h.End(adapter.Outcome{})
 	if h.Operation()+h.Entry()+h.CorrelationID() != "" || trace.SpanFromContext(context.Background()).IsRecording() {
 		t.Error("a nil hop is not inert")
 	}

@@ -20,7 +20,7 @@ func ExampleHandler() {
 		fmt.Fprint(w, "item ", r.PathValue("id"))
 	})
 	var log bytes.Buffer
-	t, err := hop.New(hop.WithServiceName("shop"), hop.WithLogger(zerolog.New(&log)), hop.WithRegistry(prometheus.NewRegistry()))
+	t, err := hop.New(hop.WithServiceName("shop"), hop.WithZerolog(zerolog.New(&log)), hop.WithRegistry(prometheus.NewRegistry()))
 	if err != nil {
 		panic(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/mwtest"
@@ -60,8 +61,8 @@ func TestFault01SeriesAreBounded(t *testing.T) {
 			t.Errorf("%s counts %d of 500 requests", family, n)
 		}
 	}
-	if n := rec.Count(serverFamily, "http_route", hop.Overflow); n != 480 {
-		t.Errorf("%d requests under %s, want 480", n, hop.Overflow)
+	if n := rec.Count(serverFamily, "http_route", adapter.Overflow); n != 480 {
+		t.Errorf("%d requests under %s, want 480", n, adapter.Overflow)
 	}
 }
 
@@ -371,9 +372,9 @@ func TestFault08CallsEnd(t *testing.T) {
 		}
 		return resp
 	}
-	ctx, h := rec.Begin(context.Background(), hop.Incoming{Protocol: "test", Operation: "op", SpanKind: trace.SpanKindServer})
+	ctx, h := rec.Core().Begin(context.Background(), adapter.Incoming{Protocol: "test", Operation: "op", SpanKind: trace.SpanKindServer})
 	left := get(ctx)
-	h.End(hop.Outcome{})
+	h.End(adapter.Outcome{})
 	defer left.Body.Close()
 	if rec.OpenSpans() != 0 || rec.Count(clientFamily) != 1 {
 		t.Errorf("after the hop's end: %d open spans, %d observations", rec.OpenSpans(), rec.Count(clientFamily))

@@ -26,7 +26,7 @@ type service struct {
 func newService(t *testing.T, name string) service {
 	t.Helper()
 	s := service{log: &bytes.Buffer{}, reg: prometheus.NewRegistry()}
-	tel, err := hop.New(hop.WithServiceName(name), hop.WithRegistry(s.reg), hop.WithLogger(zerolog.New(s.log)))
+	tel, err := hop.New(hop.WithServiceName(name), hop.WithRegistry(s.reg), hop.WithZerolog(zerolog.New(s.log)))
 	if err != nil {
 		t.Fatal(err)
 	}

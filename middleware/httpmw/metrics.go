@@ -6,16 +6,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // serverMetrics are the families of HTTP servers. What is resolved once is
 // kept, under a bound: a series costs several times an observation.
 type serverMetrics struct {
-	duration *hop.Histogram
+	duration *adapter.Histogram
 	active   *prometheus.GaugeVec
 	gauges   *[len(methods)]atomic.Pointer[prometheus.Gauge]
-	series   *resolved[requestLabels, *hop.Series]
+	series   *resolved[requestLabels, *adapter.Series]
 	names    *resolved[operationKey, string]
 }
 
@@ -32,19 +32,19 @@ type operationKey struct{ method, route string }
 // maxResolved bounds the kept entries; what exceeds it is resolved each time.
 const maxResolved = 4096
 
-func newServerMetrics(t *hop.Telemetry) (serverMetrics, error) {
+func newServerMetrics(t *adapter.Core) (serverMetrics, error) {
 	d, err := t.RequestHistogram("http_server_request_duration_seconds",
 		"Duration of HTTP server requests.",
 		"http_request_method", "http_route", "http_response_status_code", "error_type", "url_scheme")
 	if err != nil {
 		return serverMetrics{}, err
 	}
-	active, err := hop.RegisterGauge(t, "http_server_active_requests", "HTTP server requests in flight.", "http_request_method")
+	active, err := t.RegisterGauge("http_server_active_requests", "HTTP server requests in flight.", "http_request_method")
 	if err != nil {
 		return serverMetrics{}, err
 	}
 	return serverMetrics{duration: d, active: active, gauges: &[len(methods)]atomic.Pointer[prometheus.Gauge]{},
-		series: newResolved[requestLabels, *hop.Series](), names: newResolved[operationKey, string]()}, nil
+		series: newResolved[requestLabels, *adapter.Series](), names: newResolved[operationKey, string]()}, nil
 }
 
 func (m *serverMetrics) inFlight(method int) prometheus.Gauge {
@@ -65,7 +65,7 @@ func (m *serverMetrics) operationOf(method, route string) string {
 	return m.names.put(key, method+" "+route)
 }
 
-func (m *serverMetrics) seriesOf(l requestLabels) *hop.Series {
+func (m *serverMetrics) seriesOf(l requestLabels) *adapter.Series {
 	s, ok := m.series.get(l)
 	if !ok {
 		s = m.series.put(l, m.duration.With(l.method, l.route, statusText(l.status), l.errorType, scheme(l.tls)))

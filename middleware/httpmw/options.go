@@ -5,11 +5,12 @@ import (
 
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
 type config struct {
-	telemetry  *hop.Telemetry
+	core       *adapter.Core
 	public     bool
 	route      func(*http.Request) string
 	exclude    map[string]hop.Signals
@@ -27,7 +28,7 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("httpmw: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // WithPublicEdge distrusts callers: their trace becomes a link of a new one,
@@ -108,8 +109,8 @@ func configure(opts []Option) config {
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
 	return c
 }

@@ -6,20 +6,25 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // recorder sees status and size go by. It adds no behaviour: what the inner
 // writer does with a second WriteHeader or a 1xx, it still does.
 type recorder struct {
 	http.ResponseWriter
-	hop      *hop.Hop
+	hop      *adapter.Hop
 	status   int
 	bytes    int64
 	wrote    bool // the final header is on its way
 	hijacked bool
 	streamed bool // flushed before the end: server-sent events, long polls
 }
+
+var (
+	_ http.ResponseWriter = (*recorder)(nil)
+	_ io.StringWriter     = (*recorder)(nil)
+)
 
 // Unwrap lets http.ResponseController reach the inner writer.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

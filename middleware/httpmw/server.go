@@ -3,16 +3,15 @@ package httpmw
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
 
-	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // StatusClientClosedRequest is recorded for a request whose client went away
@@ -45,11 +44,17 @@ func Middleware(opts ...Option) func(http.Handler) http.Handler {
 // SetRoute tells the route pattern of the request that ctx belongs to, for
 // routers whose pattern cannot be seen from outside (gin, echo).
 func SetRoute(ctx context.Context, pattern string) {
-	h := hop.FromContext(ctx)
+	h := adapter.FromContext(ctx)
 	if st, ok := h.Local().(*state); ok && pattern != "" {
 		h.SetOperation(st.setRoute(pattern))
 	}
 }
+
+var (
+	_ http.Handler   = (*server)(nil)
+	_ adapter.Router = (*state)(nil)
+	_ io.ReadCloser  = (*callerBody)(nil)
+)
 
 type server struct {
 	config
@@ -58,7 +63,7 @@ type server struct {
 }
 
 func newServer(next http.Handler, c config) (*server, error) {
-	m, err := newServerMetrics(c.telemetry)
+	m, err := newServerMetrics(c.core)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +75,7 @@ func newServer(next http.Handler, c config) (*server, error) {
 // that outlives the request may still hold it.
 type state struct {
 	recorder
-	hop    hop.Hop
+	hop    adapter.Hop
 	server *server
 	method string
 	body   callerBody
@@ -108,24 +113,24 @@ func (s *state) Operation() string {
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	skip := s.exclude[r.URL.Path]
-	if skip == hop.AllSignals {
+	if skip == adapter.AllSignals {
 		s.next.ServeHTTP(w, r)
 		return
 	}
 	m := methodIndex(r.Method)
 	st := &state{server: s, method: methods[m]}
-	in := hop.Incoming{
+	in := adapter.Incoming{
 		Protocol: "http", SpanName: spanMethod(st.method), SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
 		Header: headerOf(r), Route: st, Local: st,
 	}
-	record := s.telemetry.MayRecord(&in)
-	var attrs *hop.Attributes
+	record := s.core.MayRecord(&in)
+	var attrs *adapter.Attributes
 	if record {
-		attrs = hop.BorrowAttributes()
+		attrs = adapter.BorrowAttributes()
 		in.Attributes = startAttributes(attrs[:0], r, st.method)
 	}
 	h := &st.hop
-	ctx := s.telemetry.BeginInto(r.Context(), h, &in)
+	ctx := s.core.BeginInto(r.Context(), h, &in)
 	if record {
 		attrs.Return()
 	} else if h.Span().IsRecording() { // a sampler that does not ask the parent
@@ -142,7 +147,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st.mu.Lock()
 	st.req = req
 	st.mu.Unlock()
-	if skip&hop.Metrics == 0 {
+	if skip&adapter.Metrics == 0 {
 		active := s.metrics.inFlight(m)
 		active.Inc()
 		defer active.Dec()
@@ -153,8 +158,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.finish(st, nil, skip)
 			return
 		}
-		p := recover() // nil for runtime.Goexit, which goes on by itself
-		s.finish(st, orGoexit(p), skip)
+		p := recover() // nil for runtime.Goexit, which continues on its own
+		err, ok := p.(error)
+		if !ok || !errors.Is(err, http.ErrAbortHandler) {
+			err = adapter.PanicError(p)
+		}
+		s.finish(st, err, skip)
 		dropForm(r, req)
 		if p != nil {
 			panic(p) // the server decides what a panic does
@@ -173,15 +182,6 @@ func dropForm(original, copied *http.Request) {
 	}
 }
 
-var errGoexit = errors.New("the handler's goroutine exited")
-
-func orGoexit(p any) any {
-	if p == nil {
-		return errGoexit
-	}
-	return p
-}
-
 func headerOf(r *http.Request) http.Header {
 	if r.Header == nil {
 		return http.Header{}
@@ -189,8 +189,9 @@ func headerOf(r *http.Request) http.Header {
 	return r.Header
 }
 
-// finish reports the request in all signals, also when its handler panicked.
-func (s *server) finish(st *state, panicked any, skip hop.Signals) {
+// finish reports the request in all signals. panicked is nil unless the handler
+// panicked.
+func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 	h, rec := &st.hop, &st.recorder
 	if h.Operation() == "" {
 		h.SetOperation(st.setRoute(unmatched))
@@ -198,15 +199,15 @@ func (s *server) finish(st *state, panicked any, skip hop.Signals) {
 	st.mu.Lock()
 	route, ctx := st.route, st.req.Context()
 	st.mu.Unlock()
-	code, out := rec.code(), hop.Outcome{Level: zerolog.InfoLevel, Message: "request", Bytes: rec.bytes}
-	switch err, _ := panicked.(error); {
-	case errors.Is(err, http.ErrAbortHandler):
+	code, out := rec.code(), adapter.Outcome{Level: slog.LevelInfo, Message: "request", Bytes: rec.bytes}
+	switch {
+	case errors.Is(panicked, http.ErrAbortHandler):
 		out.ErrorType = "aborted"
 	case panicked != nil:
 		if !rec.wrote {
 			code = http.StatusInternalServerError
 		}
-		out.ErrorType, out.Failed, out.Err = "panic", true, fmt.Errorf("panic: %v", panicked)
+		out.ErrorType, out.Failed, out.Err = adapter.ErrorPanic, true, panicked
 	case rec.hijacked:
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) && (!rec.wrote || rec.streamed):
 		out.ErrorType = "client_closed_request"
@@ -217,23 +218,23 @@ func (s *server) finish(st *state, panicked any, skip hop.Signals) {
 		out.ErrorType, out.Failed = statusText(code), true
 	}
 	if out.Failed {
-		out.Level = zerolog.ErrorLevel
+		out.Level = slog.LevelError
 	}
 	// What lives as long as its client likes says nothing about latency.
 	longLived := rec.hijacked || rec.streamed && isEventStream(rec.Header())
 	out.StatusCode, out.Unmetered = code, longLived
 	span := h.Span()
 	if span.IsRecording() {
-		attrs := hop.BorrowAttributes()
+		attrs := adapter.BorrowAttributes()
 		defer attrs.Return()
-		out.Attrs = append(attrs[:0], hop.AttrHTTPRoute.String(route), hop.AttrHTTPStatus.Int(code), hop.AttrProtocolVersion.String(version(st.req)))
-		if st.method == hop.Overflow {
+		out.Attrs = append(attrs[:0], adapter.AttrHTTPRoute.String(route), adapter.AttrHTTPStatus.Int(code), adapter.AttrProtocolVersion.String(version(st.req)))
+		if st.method == adapter.Overflow {
 			span.SetName(spanMethod(st.method) + " " + route)
 		} else {
 			span.SetName(h.Operation())
 		}
 	}
-	if !longLived && skip&hop.Metrics == 0 {
+	if !longLived && skip&adapter.Metrics == 0 {
 		out.Series = s.metrics.seriesOf(requestLabels{st.method, route, out.ErrorType, code, st.req.TLS != nil})
 	}
 	h.End(out)
@@ -263,7 +264,7 @@ var statusTexts = func() (t [500]string) {
 // callerBody counts the time blocked reading the request as the caller's.
 type callerBody struct {
 	io.ReadCloser
-	hop *hop.Hop
+	hop *adapter.Hop
 }
 
 func (b *callerBody) Read(p []byte) (int, error) {
@@ -272,4 +273,4 @@ func (b *callerBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-var caller = hop.Dependency{Name: "caller", Kind: hop.KindCaller}
+var caller = adapter.Dependency{Name: "caller", Kind: adapter.KindCaller}

@@ -10,7 +10,7 @@ import (
 
 	"go.opentelemetry.io/otel/baggage"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
@@ -57,7 +57,7 @@ func TestThirdPartiesGetTraceContextAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, h := rec.Begin(baggage.ContextWithBaggage(t.Context(), bag), hop.Incoming{Protocol: "http", Operation: "GET /x"})
+		ctx, h := rec.Core().Begin(baggage.ContextWithBaggage(t.Context(), bag), adapter.Incoming{Protocol: "http", Operation: "GET /x"})
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.host+":"+port(server.Listener.Addr().String())+"/redirect", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +67,7 @@ func TestThirdPartiesGetTraceContextAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		h.End(hop.Outcome{Quiet: true})
+		h.End(adapter.Outcome{Quiet: true})
 		check := func(host string, trusted bool) {
 			header := got[host]
 			told := header.Get("X-Correlation-Id") != "" && strings.Contains(header.Get("Baggage"), "tier=gold")

@@ -28,6 +28,47 @@ type (
 	withFHPR struct{ *recorder }
 )
 
+// flusher is http.Flusher with the error that http.ResponseController asks for.
+type flusher interface {
+	http.Flusher
+	FlushError() error
+}
+
+var (
+	_ flusher       = withF{}
+	_ http.Hijacker = withH{}
+	_ flusher       = withFH{}
+	_ http.Hijacker = withFH{}
+	_ http.Pusher   = withP{}
+	_ flusher       = withFP{}
+	_ http.Pusher   = withFP{}
+	_ http.Hijacker = withHP{}
+	_ http.Pusher   = withHP{}
+	_ flusher       = withFHP{}
+	_ http.Hijacker = withFHP{}
+	_ http.Pusher   = withFHP{}
+	_ io.ReaderFrom = withR{}
+	_ flusher       = withFR{}
+	_ io.ReaderFrom = withFR{}
+	_ http.Hijacker = withHR{}
+	_ io.ReaderFrom = withHR{}
+	_ flusher       = withFHR{}
+	_ http.Hijacker = withFHR{}
+	_ io.ReaderFrom = withFHR{}
+	_ http.Pusher   = withPR{}
+	_ io.ReaderFrom = withPR{}
+	_ flusher       = withFPR{}
+	_ http.Pusher   = withFPR{}
+	_ io.ReaderFrom = withFPR{}
+	_ http.Hijacker = withHPR{}
+	_ http.Pusher   = withHPR{}
+	_ io.ReaderFrom = withHPR{}
+	_ flusher       = withFHPR{}
+	_ http.Hijacker = withFHPR{}
+	_ http.Pusher   = withFHPR{}
+	_ io.ReaderFrom = withFHPR{}
+)
+
 func (w withF) Flush()            { w.flush() }
 func (w withF) FlushError() error { return w.flushError() }
 

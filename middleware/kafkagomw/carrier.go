@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/segmentio/kafka-go"
+	"go.opentelemetry.io/otel/propagation"
 )
 
 // ownHeaders is how many headers Set adds at most: traceparent, tracestate,
@@ -15,6 +16,8 @@ type carrier struct {
 	headers []kafka.Header
 	owned   bool // the slice of headers is ours
 }
+
+var _ propagation.TextMapCarrier = (*carrier)(nil)
 
 // Get returns the last value set of a header.
 func (c *carrier) Get(key string) string {

@@ -7,7 +7,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
@@ -28,7 +28,7 @@ func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	return func(ctx context.Context, m kafka.Message) error {
 		p := &processing{carrier: carrier{headers: m.Headers}}
 		d := messaging.Delivery{Destination: m.Topic, Produced: m.Time, Carrier: &p.carrier,
-			Attributes: [2]attribute.KeyValue{hop.AttrMessagingPartition.String(strconv.Itoa(m.Partition)), hop.AttrKafkaOffset.Int64(m.Offset)}}
+			Attributes: [2]attribute.KeyValue{adapter.AttrMessagingPartition.String(strconv.Itoa(m.Partition)), adapter.AttrKafkaOffset.Int64(m.Offset)}}
 		return messaging.Process(ctx, c, &p.Processing, &d, m, fn)
 	}
 }

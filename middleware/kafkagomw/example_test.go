@@ -12,7 +12,7 @@ import (
 
 func ExampleHandler() {
 	handle := kafkagomw.Handler(func(ctx context.Context, m kafka.Message) error {
-		hop.Logger(ctx).Info().Int64("offset", m.Offset).Msg("shipping")
+		hop.Zerolog(ctx).Info().Int64("offset", m.Offset).Msg("shipping")
 		return nil
 	}, kafkagomw.WithConsumerGroup("shipping"))
 	_ = handle(context.Background(), kafka.Message{Topic: "orders.placed"})

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/kafkagomw"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
@@ -96,20 +96,20 @@ func TestMessageStaysInTheProducersTrace(t *testing.T) {
 	brokers(t, func(t *testing.T, addr, topic string) {
 		rec := mwtest.New(t)
 		writer := newWriter(t, &kafka.Writer{Addr: kafka.TCP(addr), Topic: topic}, rec)
-		ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
+		ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
 		shared := make([]kafka.Header, 1, 8)
 		shared[0] = kafka.Header{Key: "kind", Value: []byte("order")}
 		sent := []kafka.Message{{Key: []byte("alice@example.com"), Headers: shared}}
 		if err := writer.WriteMessages(ctx, sent...); err != nil {
 			t.Fatal(err)
 		}
-		h.End(hop.Outcome{Quiet: true})
+		h.End(adapter.Outcome{Quiet: true})
 		if sent[0].WriterData != nil || len(sent[0].Headers) != 1 || shared[:2][1].Key != "" {
 			t.Errorf("the caller's message is now %+v", sent[0])
 		}
 		var entry, flow, id string
 		handle := kafkagomw.Handler(func(ctx context.Context, _ kafka.Message) error {
-			in := hop.FromContext(ctx)
+			in := adapter.FromContext(ctx)
 			entry, flow, id = in.Entry(), in.Flow(), in.CorrelationID()
 			return nil
 		}, kafkagomw.WithTelemetry(rec.Telemetry), kafkagomw.WithConsumerGroup("shipping"))

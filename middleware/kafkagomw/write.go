@@ -9,7 +9,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
@@ -60,7 +60,7 @@ func (s *sending) end(m *kafka.Message, err error) {
 	case err != nil:
 		s.End(err)
 	default:
-		s.End(nil, hop.AttrMessagingPartition.Int(m.Partition), hop.AttrKafkaOffset.Int64(m.Offset))
+		s.End(nil, adapter.AttrMessagingPartition.Int(m.Partition), adapter.AttrKafkaOffset.Int64(m.Offset))
 	}
 }
 

@@ -25,7 +25,7 @@ func quietTelemetry(tb testing.TB) *hop.Telemetry {
 	tp := sdktrace.NewTracerProvider(sdktrace.WithBatcher(discard{}))
 	tb.Cleanup(func() { _ = tp.Shutdown(context.Background()) })
 	t, err := hop.New(hop.WithServiceName("bench"), hop.WithRegistry(prometheus.NewRegistry()),
-		hop.WithLogger(zerolog.New(io.Discard)), hop.WithTracerProvider(tp))
+		hop.WithZerolog(zerolog.New(io.Discard)), hop.WithTracerProvider(tp))
 	if err != nil {
 		tb.Fatal(err)
 	}

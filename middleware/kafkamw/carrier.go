@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/propagation"
 )
 
 // carrier reads and writes record headers; Kafka's are case-sensitive, ours
@@ -13,6 +14,8 @@ type carrier struct {
 	owned  bool   // the slice of headers is ours
 	values []byte // room for the values of ours, made at the first
 }
+
+var _ propagation.TextMapCarrier = (*carrier)(nil)
 
 // Get returns the last value set of a header.
 func (c *carrier) Get(key string) string {

@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
@@ -28,7 +28,7 @@ func Handler(fn RecordFunc, opts ...Option) RecordFunc {
 	return func(ctx context.Context, r *kgo.Record) error {
 		p := &processing{carrier: carrier{record: r}}
 		d := messaging.Delivery{Destination: r.Topic, Produced: r.Timestamp, Carrier: &p.carrier,
-			Attributes: [2]attribute.KeyValue{hop.AttrMessagingPartition.String(strconv.Itoa(int(r.Partition))), hop.AttrKafkaOffset.Int64(r.Offset)}}
+			Attributes: [2]attribute.KeyValue{adapter.AttrMessagingPartition.String(strconv.Itoa(int(r.Partition))), adapter.AttrKafkaOffset.Int64(r.Offset)}}
 		return messaging.Process(ctx, c, &p.Processing, &d, r, fn)
 	}
 }

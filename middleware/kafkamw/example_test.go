@@ -12,7 +12,7 @@ import (
 
 func ExampleHandler() {
 	handle := kafkamw.Handler(func(ctx context.Context, r *kgo.Record) error {
-		hop.Logger(ctx).Info().Int64("offset", r.Offset).Msg("shipping")
+		hop.Zerolog(ctx).Info().Int64("offset", r.Offset).Msg("shipping")
 		return nil
 	}, kafkamw.WithConsumerGroup("shipping"))
 	_ = handle(context.Background(), &kgo.Record{Topic: "orders.placed"})

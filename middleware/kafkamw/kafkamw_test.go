@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/kafkamw"
 )
@@ -53,7 +54,7 @@ func newSide(t *testing.T, name string, opts ...sdktrace.TracerProviderOption) *
 	t.Helper()
 	s := &side{spans: tracetest.NewSpanRecorder(), reg: prometheus.NewRegistry(), log: &lines{}}
 	opts = append(opts, sdktrace.WithSpanProcessor(s.spans))
-	tel, err := hop.New(hop.WithServiceName(name), hop.WithRegistry(s.reg), hop.WithLogger(zerolog.New(s.log)),
+	tel, err := hop.New(hop.WithServiceName(name), hop.WithRegistry(s.reg), hop.WithZerolog(zerolog.New(s.log)),
 		hop.WithTracerProvider(sdktrace.NewTracerProvider(opts...)))
 	if err != nil {
 		t.Fatal(err)
@@ -136,15 +137,15 @@ func poll(t *testing.T, cl *kgo.Client, n int) []*kgo.Record {
 func TestFault11RecordStaysInTheProducersTrace(t *testing.T) {
 	order, shipping := newSide(t, "order"), newSide(t, "shipping")
 	cl := newClient(t, order)
-	ctx, h := order.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
+	ctx, h := order.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
 	rec := &kgo.Record{Topic: topic, Key: []byte("alice@example.com"), Value: []byte("1")}
 	if err := kafkamw.Produce(ctx, cl, rec); err != nil {
 		t.Fatal(err)
 	}
-	h.End(hop.Outcome{Quiet: true})
+	h.End(adapter.Outcome{Quiet: true})
 	var entry, flow, id string
 	handle := kafkamw.Handler(func(ctx context.Context, _ *kgo.Record) error {
-		in := hop.FromContext(ctx)
+		in := adapter.FromContext(ctx)
 		entry, flow, id = in.Entry(), in.Flow(), in.CorrelationID()
 		return nil
 	}, kafkamw.WithTelemetry(shipping.Telemetry), kafkamw.WithConsumerGroup("shipping"))
@@ -208,10 +209,10 @@ func TestFault11ProducersSamplingDecisionIsKept(t *testing.T) {
 func TestRestoredOutboxRowContinuesItsRequest(t *testing.T) {
 	order := newSide(t, "order")
 	cl := newClient(t, order)
-	ctx, h := order.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
+	ctx, h := order.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
 	row := hop.Snapshot(ctx)
 	committed := time.Now().Add(-time.Second)
-	h.End(hop.Outcome{Quiet: true})
+	h.End(adapter.Outcome{Quiet: true})
 
 	restored := hop.Restore(context.Background(), row)
 	if err := kafkamw.Produce(restored, cl, &kgo.Record{Topic: topic}); err != nil {
@@ -259,14 +260,14 @@ func TestSharedHeadersAreNotOverwritten(t *testing.T) {
 func TestRecordSentTwiceHasTwoSpansOfOneParent(t *testing.T) {
 	order := newSide(t, "order")
 	cl := newClient(t, order)
-	ctx, h := order.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "GET /x", SpanKind: trace.SpanKindServer})
+	ctx, h := order.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "GET /x", SpanKind: trace.SpanKindServer})
 	rec := &kgo.Record{Topic: topic}
 	for range 2 {
 		if err := kafkamw.Produce(ctx, cl, rec); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.End(hop.Outcome{Quiet: true})
+	h.End(adapter.Outcome{Quiet: true})
 	n := 0
 	for _, s := range order.spans.Ended() {
 		if s.Name() == "send "+topic {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
@@ -16,6 +17,11 @@ import (
 func ClientOptions(opts ...Option) []kgo.Opt {
 	return []kgo.Opt{kgo.WithHooks(newProducer(opts...))}
 }
+
+var (
+	_ kgo.HookProduceRecordBuffered   = (*producer)(nil)
+	_ kgo.HookProduceRecordUnbuffered = (*producer)(nil)
+)
 
 type producer struct{ measured *messaging.Producer }
 
@@ -53,7 +59,7 @@ func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 		s.End(err)
 		return
 	}
-	s.End(nil, hop.AttrMessagingPartition.Int(int(r.Partition)), hop.AttrKafkaOffset.Int64(r.Offset))
+	s.End(nil, adapter.AttrMessagingPartition.Int(int(r.Partition)), adapter.AttrKafkaOffset.Int64(r.Offset))
 }
 
 // Produce sends a record and waits until the broker has it. The wait counts as

@@ -1,15 +1,12 @@
 package messaging
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // temporary stands for all destinations whose names a broker generated, in names
@@ -20,7 +17,7 @@ const temporary = "(temporary)"
 type destinations struct {
 	config
 	verb   string // "send" or "process"
-	family *hop.Histogram
+	family *adapter.Histogram
 	active *prometheus.GaugeVec // nil for producers
 
 	mu    sync.RWMutex
@@ -31,9 +28,9 @@ type destination struct {
 	name      string // label value
 	shared    bool   // by destinations that are told apart on spans only
 	operation string // "process orders.placed"
-	attrs     *hop.FixedAttributes
+	attrs     *adapter.FixedAttributes
 	active    prometheus.Gauge
-	ok        atomic.Pointer[hop.Series]
+	ok        atomic.Pointer[adapter.Series]
 }
 
 // of returns the destination, or the one that stands for all temporary ones, or
@@ -71,7 +68,7 @@ func (c *config) whole(name string) string { return joined(name, c.queue) }
 // label is a destination's name as a label value.
 func (c *config) label(name string) string {
 	if c.queue == "" {
-		return c.system.label(c.telemetry, name)
+		return c.system.label(c.core, name)
 	}
 	queue := c.queue
 	if c.system.Temporary != nil && c.system.Temporary(queue) {
@@ -80,7 +77,7 @@ func (c *config) label(name string) string {
 		}
 		queue = temporary
 	}
-	return c.telemetry.Destination(joined(name, queue))
+	return c.core.Destination(joined(name, queue))
 }
 
 // joined is the form that the semantic conventions have for RabbitMQ's consumers,
@@ -95,7 +92,7 @@ func joined(exchange, queue string) string {
 	return exchange + ":" + queue
 }
 
-func (ds *destinations) seriesOf(d *destination, errorType string) *hop.Series {
+func (ds *destinations) seriesOf(d *destination, errorType string) *adapter.Series {
 	if errorType != "" {
 		return ds.family.With(ds.system.Name, ds.verb, d.name, errorType)
 	}
@@ -107,8 +104,7 @@ func (ds *destinations) seriesOf(d *destination, errorType string) *hop.Series {
 	return s
 }
 
-// errorType is error.type: the broker's error code, what ended the context, or
-// the type of the innermost error. An error's text is of no use as a label.
+// errorType returns error.type: the broker's error code, or adapter.ErrorType.
 func (c *config) errorType(err error) string {
 	if err == nil {
 		return ""
@@ -118,14 +114,5 @@ func (c *config) errorType(err error) string {
 			return name
 		}
 	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "canceled"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
-	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return fmt.Sprintf("%T", err)
+	return adapter.ErrorType(err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
@@ -28,7 +29,7 @@ var memory = messaging.System{Name: "memory"}
 
 // telemetry is hop.Default() in a service of one's own.
 func telemetry(logger zerolog.Logger) *hop.Telemetry {
-	t, err := hop.New(hop.WithServiceName("shop"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(logger))
+	t, err := hop.New(hop.WithServiceName("shop"), hop.WithRegistry(prometheus.NewRegistry()), hop.WithZerolog(logger))
 	if err != nil {
 		panic(err)
 	}
@@ -36,8 +37,8 @@ func telemetry(logger zerolog.Logger) *hop.Telemetry {
 }
 
 // request is a hop that sends: in a service, httpmw or grpcmw begins it.
-func request(t *hop.Telemetry) (context.Context, *hop.Hop) {
-	return t.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "POST /checkout",
+func request(t *hop.Telemetry) (context.Context, *adapter.Hop) {
+	return t.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout",
 		Carrier: propagation.MapCarrier{"x-correlation-id": "order-42"}})
 }
 
@@ -63,9 +64,9 @@ func Example() {
 
 	ctx, h := request(t)
 	send(ctx, message{topic: "orders.placed", body: "one lamp"})
-	h.End(hop.Outcome{Message: "request"})
+	h.End(adapter.Outcome{Message: "request"})
 	err := process(context.Background(), <-queue, func(ctx context.Context, m message) error {
-		in := hop.FromContext(ctx)
+		in := adapter.FromContext(ctx)
 		fmt.Printf("%s: %s for %s (%s)\n", in.Operation(), m.body, in.Entry(), in.CorrelationID())
 		return nil
 	})
@@ -123,7 +124,7 @@ func ExampleProcessBatch() {
 	}
 	batch := []message{{topic: "orders.placed", body: "lamp"}, {topic: "orders.placed", body: "desk"}}
 	err := messaging.ProcessBatch(context.Background(), consumer, batch, describe, func(ctx context.Context, ms []message) error {
-		fmt.Println(hop.FromContext(ctx).Operation(), len(ms))
+		fmt.Println(hop.Operation(ctx), len(ms))
 		return nil
 	})
 	fmt.Println("error:", err)
@@ -141,7 +142,7 @@ func ExamplePublishWait() {
 		context   map[string]string
 		committed time.Time
 	}{hop.Snapshot(ctx), time.Now()}
-	h.End(hop.Outcome{Message: "request"})
+	h.End(adapter.Outcome{Message: "request"})
 
 	ctx = hop.Restore(context.Background(), row.context)
 	messaging.PublishWait(ctx, t, "orders.placed", row.committed)
@@ -156,7 +157,7 @@ func ExampleWithQueue() {
 		consumer := messaging.NewConsumer(memory, messaging.WithTelemetry(t), messaging.WithQueue(queue))
 		d := messaging.Delivery{Destination: "orders", Carrier: propagation.MapCarrier{}}
 		_ = messaging.Process(context.Background(), consumer, &messaging.Processing{}, &d, "one lamp", func(ctx context.Context, _ string) error {
-			fmt.Println(hop.FromContext(ctx).Operation())
+			fmt.Println(hop.Operation(ctx))
 			return nil
 		})
 	}

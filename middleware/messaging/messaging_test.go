@@ -13,8 +13,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/chaos"
-	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/messaging"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
@@ -75,7 +75,7 @@ func TestTemporaryDestinationsShareAName(t *testing.T) {
 	s.Temporary = func(destination string) bool { return strings.HasPrefix(destination, "gen-") }
 	c := messaging.NewConsumer(s, messaging.WithTelemetry(rec.Telemetry))
 	p := messaging.NewProducer(s, messaging.WithTelemetry(rec.Telemetry))
-	ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /orders"})
+	ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /orders"})
 	names := make([]string, 0, 700)
 	for i := range cap(names) - 1 {
 		names = append(names, "gen-"+strconv.Itoa(i))
@@ -91,7 +91,7 @@ func TestTemporaryDestinationsShareAName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.End(hop.Outcome{})
+	h.End(adapter.Outcome{})
 	for _, family := range []string{"messaging_process_duration_seconds", "messaging_client_operation_duration_seconds"} {
 		if temporary, orders := rec.Count(family, "messaging_destination_name", "(temporary)"), rec.Count(family, "messaging_destination_name", "orders"); temporary != 699 || orders != 1 {
 			t.Errorf("%s: %d temporary, %d of orders", family, temporary, orders)
@@ -114,13 +114,13 @@ func TestTemporaryDestinationsShareAName(t *testing.T) {
 // What a caller waits for, and what an outbox published, is under the same bound.
 func TestWaitsBeyondTheBoundShareASeries(t *testing.T) {
 	rec := mwtest.New(t)
-	ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /orders"})
+	ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /orders"})
 	for i := range 700 {
 		name := "customer." + strconv.Itoa(i)
 		system.Wait(ctx, name).End()
 		messaging.PublishWait(t.Context(), rec.Telemetry, name, time.Now())
 	}
-	h.End(hop.Outcome{})
+	h.End(adapter.Outcome{})
 	if n, other := rec.Series("hop_wait_duration_seconds"), rec.Count("hop_wait_duration_seconds", "dependency", "_OTHER"); n != 513 || other != 1 {
 		t.Errorf("%d dependencies, _OTHER counts %d", n, other)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
@@ -22,7 +23,7 @@ type System struct {
 }
 
 // label is a destination's name as a label value.
-func (s *System) label(t *hop.Telemetry, destination string) string {
+func (s *System) label(t *adapter.Core, destination string) string {
 	if s.Temporary != nil && s.Temporary(destination) {
 		return temporary
 	}
@@ -33,11 +34,11 @@ func (s *System) label(t *hop.Telemetry, destination string) string {
 type Option func(*config)
 
 type config struct {
-	system    System
-	telemetry *hop.Telemetry
-	chaos     *chaos.Injector
-	group     string
-	queue     string
+	system System
+	core   *adapter.Core
+	chaos  *chaos.Injector
+	group  string
+	queue  string
 }
 
 // WithTelemetry sets what to report to; hop.Default otherwise.
@@ -45,7 +46,7 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("messaging: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // WithChaos lets faults be injected into handlers; a nil Injector injects none.
@@ -67,8 +68,8 @@ func configure(system System, opts []Option) config {
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
 	return c
 }
@@ -82,14 +83,14 @@ func must[T any](v T, err error) T {
 
 // attributes are those of every span; the message's key is left out: it may be
 // personal data.
-func (c *config) attributes(destination, operation string) *hop.FixedAttributes {
-	a := []attribute.KeyValue{hop.AttrMessagingSystem.String(c.system.Name), hop.AttrMessagingTopic.String(destination),
-		hop.AttrMessagingOperation.String(operation), hop.AttrMessagingType.String(operation)}
+func (c *config) attributes(destination, operation string) *adapter.FixedAttributes {
+	a := []attribute.KeyValue{adapter.AttrMessagingSystem.String(c.system.Name), adapter.AttrMessagingTopic.String(destination),
+		adapter.AttrMessagingOperation.String(operation), adapter.AttrMessagingType.String(operation)}
 	if strings.HasSuffix(destination, temporary) {
-		a = append(a, hop.AttrMessagingTemplate.String(destination), hop.AttrMessagingTemporary.Bool(true), hop.AttrMessagingAnonymous.Bool(true))
+		a = append(a, adapter.AttrMessagingTemplate.String(destination), adapter.AttrMessagingTemporary.Bool(true), adapter.AttrMessagingAnonymous.Bool(true))
 	}
 	if operation == verbProcess && c.group != "" {
-		a = append(a, hop.AttrMessagingGroup.String(c.group))
+		a = append(a, adapter.AttrMessagingGroup.String(c.group))
 	}
-	return hop.Fix(a...)
+	return adapter.Fix(a...)
 }

@@ -3,15 +3,14 @@ package messaging
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"time"
 
-	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 const verbProcess = "process"
@@ -24,8 +23,8 @@ type Consumer struct{ destinations destinations }
 func NewConsumer(system System, opts ...Option) *Consumer {
 	c := configure(system, opts)
 	return &Consumer{destinations: destinations{config: c, verb: verbProcess,
-		active: must(hop.RegisterGauge(c.telemetry, "messaging_process_active", "Messages being processed.", "messaging_destination_name")),
-		family: must(c.telemetry.RequestHistogram("messaging_process_duration_seconds", "Duration of processing a message.",
+		active: must(c.core.RegisterGauge("messaging_process_active", "Messages being processed.", "messaging_destination_name")),
+		family: must(c.core.RequestHistogram("messaging_process_duration_seconds", "Duration of processing a message.",
 			"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type")),
 	}}
 }
@@ -49,7 +48,7 @@ const unknown = time.Duration(-1)
 type Processing struct {
 	consumer    *Consumer
 	destination *destination
-	hop         hop.Hop
+	hop         adapter.Hop
 	attrs       [2]attribute.KeyValue
 	waited      time.Duration // or unknown
 }
@@ -84,18 +83,18 @@ func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe f
 		case i == 0:
 			all.Destination = d.Destination
 		case d.Destination != all.Destination:
-			all.Destination = hop.Overflow
+			all.Destination = adapter.Overflow
 		}
 		if known(d.Produced) && (!known(all.Produced) || d.Produced.Before(all.Produced)) {
 			all.Produced = d.Produced
 		}
 	}
-	all.Attributes[0] = hop.AttrMessagingBatch.Int(len(batch))
+	all.Attributes[0] = adapter.AttrMessagingBatch.Int(len(batch))
 	p := &Processing{}
 	ctx = p.begin(ctx, c, &all)
 	if span := p.hop.Span(); span.IsRecording() {
 		for i := range batch {
-			if sc := c.destinations.telemetry.SpanContextOf(describe(&batch[i]).Carrier); sc.IsValid() {
+			if sc := c.destinations.core.SpanContextOf(describe(&batch[i]).Carrier); sc.IsValid() {
 				span.AddLink(trace.Link{SpanContext: sc})
 			}
 		}
@@ -126,12 +125,12 @@ func known(produced time.Time) bool { return produced.Unix() > 0 }
 // attributes that is only doubled once is cheaper.
 func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) context.Context {
 	p.consumer, p.destination, p.attrs = c, c.destinations.of(d.Destination), d.Attributes
-	in := hop.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
+	in := adapter.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
 		Fixed: p.destination.attrs, Carrier: d.Carrier, Async: true}
 	if p.destination.shared { // spans need no bound of names
-		in.Attributes = []attribute.KeyValue{hop.AttrMessagingTopic.String(c.destinations.whole(d.Destination))}
+		in.Attributes = []attribute.KeyValue{adapter.AttrMessagingTopic.String(c.destinations.whole(d.Destination))}
 	}
-	ctx = c.destinations.telemetry.BeginInto(ctx, &p.hop, &in)
+	ctx = c.destinations.core.BeginInto(ctx, &p.hop, &in)
 	p.destination.active.Inc()
 	p.waited = unknown
 	if known(d.Produced) {
@@ -140,21 +139,17 @@ func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) contex
 	return ctx
 }
 
-var errGoexit = errors.New("the handler's goroutine exited")
-
 // recover reports the outcome, also of a handler that did not return.
 func (p *Processing) recover(ctx context.Context, returned *bool, err *error) {
 	if *returned {
-		p.end(ctx, *err, nil)
+		p.end(ctx, *err, false)
 		return
 	}
-	v := recover() // nil after runtime.Goexit, which goes on by itself
-	if v == nil {
-		p.end(ctx, nil, errGoexit)
-		return
+	v := recover() // nil after runtime.Goexit, which continues on its own
+	p.end(ctx, adapter.PanicError(v), true)
+	if v != nil {
+		panic(v)
 	}
-	p.end(ctx, nil, v)
-	panic(v)
 }
 
 // errorInterrupted is the error.type of a message whose consumer was told to stop
@@ -163,23 +158,23 @@ func (p *Processing) recover(ctx context.Context, returned *bool, err *error) {
 // does not matter: every call under a cancelled context fails in its own words.
 const errorInterrupted = "consumer_closed"
 
-func (p *Processing) end(ctx context.Context, err error, panicked any) {
+func (p *Processing) end(ctx context.Context, err error, panicked bool) {
 	p.destination.active.Dec()
 	ds := &p.consumer.destinations
-	out := hop.Outcome{Level: zerolog.InfoLevel, Message: "record", Err: err, StatusName: "ok", Queued: true, QueueWait: p.waited}
+	out := adapter.Outcome{Level: slog.LevelInfo, Message: "record", Err: err, StatusName: "ok", Queued: true, QueueWait: p.waited}
 	switch {
-	case panicked != nil:
-		out.Err, out.ErrorType = fmt.Errorf("panic: %v", panicked), "panic"
+	case panicked:
+		out.ErrorType = adapter.ErrorPanic
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		out.ErrorType, out.StatusName = errorInterrupted, "interrupted"
 	default:
 		out.ErrorType = ds.errorType(err)
 	}
 	if out.ErrorType != "" && out.ErrorType != errorInterrupted {
-		out.Failed, out.Level, out.StatusName = true, zerolog.ErrorLevel, "error"
+		out.Failed, out.Level, out.StatusName = true, slog.LevelError, "error"
 	}
 	if p.hop.Span().IsRecording() {
-		room := hop.BorrowAttributes()
+		room := adapter.BorrowAttributes()
 		defer room.Return()
 		out.Attrs = room[:0]
 		if p.waited != unknown {

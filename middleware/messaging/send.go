@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
@@ -22,7 +23,7 @@ func NewProducer(system System, opts ...Option) *Producer {
 	c := configure(system, opts)
 	c.queue = ""
 	return &Producer{destinations: destinations{config: c, verb: verbSend,
-		family: must(c.telemetry.RequestHistogram("messaging_client_operation_duration_seconds",
+		family: must(c.core.RequestHistogram("messaging_client_operation_duration_seconds",
 			"Duration of producing a message, from buffered to acknowledged.",
 			"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type"))}}
 }
@@ -31,7 +32,7 @@ func NewProducer(system System, opts ...Option) *Producer {
 type Sending struct {
 	producer    *Producer
 	destination *destination
-	call        hop.ClientCall
+	call        adapter.ClientCall
 }
 
 // Begin starts the message's span and writes the headers. Nobody's wait is
@@ -41,12 +42,12 @@ func (p *Producer) Begin(ctx context.Context, s *Sending, destination string, c 
 		ctx = context.Background()
 	}
 	s.producer, s.destination = p, p.destinations.of(destination)
-	out := hop.Outgoing{SpanName: s.destination.operation, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true,
+	out := adapter.Outgoing{SpanName: s.destination.operation, SpanKind: trace.SpanKindProducer, NoWait: true, Async: true,
 		Fixed: s.destination.attrs, Attributes: attrs}
 	if s.destination.shared { // spans need no bound of names
-		out.Attributes = append(out.Attributes[:len(attrs):len(attrs)], hop.AttrMessagingTopic.String(destination))
+		out.Attributes = append(out.Attributes[:len(attrs):len(attrs)], adapter.AttrMessagingTopic.String(destination))
 	}
-	called, call := p.destinations.telemetry.BeginCall(ctx, out)
+	called, call := p.destinations.core.BeginCall(ctx, out)
 	s.call = call
 	s.call.Inject(called, c)
 }
@@ -58,8 +59,8 @@ func (s *Sending) Producer() *Producer { return s.producer }
 // It must be called once.
 func (s *Sending) End(err error, attrs ...attribute.KeyValue) {
 	ds := &s.producer.destinations
-	out := hop.Outcome{ErrorType: ds.errorType(err), Failed: err != nil}
-	room := hop.BorrowAttributes()
+	out := adapter.Outcome{ErrorType: ds.errorType(err), Failed: err != nil}
+	room := adapter.BorrowAttributes()
 	defer room.Return()
 	out.Attrs = append(room[:0], attrs...)
 	start, sc := s.call.Start(), s.call.Span().SpanContext()
@@ -69,12 +70,12 @@ func (s *Sending) End(err error, attrs ...attribute.KeyValue) {
 
 // Wait counts what follows, until the call's End, as the hop's wait for the
 // destination, under the name that its other signals have.
-func (s *System) Wait(ctx context.Context, destination string) hop.Call {
-	h := hop.FromContext(ctx)
+func (s *System) Wait(ctx context.Context, destination string) adapter.Call {
+	h := adapter.FromContext(ctx)
 	if h == nil {
-		return hop.Call{}
+		return adapter.Call{}
 	}
-	return h.StartCall(hop.Dependency{Name: s.label(h.Telemetry(), destination), Kind: hop.KindProduce})
+	return h.StartCall(adapter.Dependency{Name: s.label(h.Core(), destination), Kind: adapter.KindProduce})
 }
 
 // PublishWait records how long an outbox row waited, from its commit to now:
@@ -89,5 +90,6 @@ func PublishWait(ctx context.Context, t *hop.Telemetry, destination string, comm
 	if !known(committed) {
 		return
 	}
-	t.QueueWait(ctx, "publish "+t.Destination(destination), max(t.Now().Sub(committed), 0))
+	c := t.Core()
+	c.QueueWait(ctx, "publish "+c.Destination(destination), max(c.Now().Sub(committed), 0))
 }

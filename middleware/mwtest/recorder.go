@@ -31,7 +31,7 @@ func New(t testing.TB, opts ...hop.Option) *Recorder {
 	t.Helper()
 	r := &Recorder{t: t, Registry: prometheus.NewRegistry(), spans: &provider{}}
 	tel, err := hop.New(append([]hop.Option{hop.WithServiceName("test"), hop.WithRegistry(r.Registry),
-		hop.WithTracerProvider(r.spans), hop.WithLogger(zerolog.New(lockedLog{r}))}, opts...)...)
+		hop.WithTracerProvider(r.spans), hop.WithZerolog(zerolog.New(lockedLog{r}))}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,21 +13,20 @@ package pgxmw
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
 const systemName = "postgresql"
 
-type config struct{ telemetry *hop.Telemetry }
+type config struct{ core *adapter.Core }
 
 // Option sets one thing of a tracer.
 type Option func(*config)
@@ -37,17 +36,24 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("pgxmw: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // QueryTracer is pgx's tracer for statements, batches, COPY, PREPARE, new
 // connections and the wait for one of a pool.
 type QueryTracer struct {
-	telemetry *hop.Telemetry
-	database  hop.Dependency
-	pool      hop.Dependency
-	duration  *hop.Histogram
+	client *database.Client
+	pool   adapter.Dependency
 }
+
+var (
+	_ pgx.QueryTracer       = (*QueryTracer)(nil)
+	_ pgx.BatchTracer       = (*QueryTracer)(nil)
+	_ pgx.CopyFromTracer    = (*QueryTracer)(nil)
+	_ pgx.PrepareTracer     = (*QueryTracer)(nil)
+	_ pgx.ConnectTracer     = (*QueryTracer)(nil)
+	_ pgxpool.AcquireTracer = (*QueryTracer)(nil)
+)
 
 // Tracer makes a tracer for pgx.ConnConfig.Tracer. dependency is the database's
 // logical name in metrics and findings, such as "orders-db". Wrong use panics
@@ -63,22 +69,14 @@ func Tracer(dependency string, opts ...Option) *QueryTracer {
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
-	d, err := c.telemetry.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
-		"db_system_name", "db_operation_name", "dependency", "error_type")
+	client, err := database.NewClient(c.core, systemName, adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase})
 	if err != nil {
 		panic("pgxmw: " + err.Error())
 	}
-	return &QueryTracer{telemetry: c.telemetry, duration: d,
-		database: hop.Dependency{Name: dependency, Kind: hop.KindDatabase}, pool: hop.Dependency{Name: dependency, Kind: hop.KindPool}}
-}
-
-// statement is one measured call, found again through the context.
-type statement struct {
-	call      hop.ClientCall
-	operation string
+	return &QueryTracer{client: client, pool: adapter.Dependency{Name: dependency, Kind: adapter.KindPool}}
 }
 
 type (
@@ -87,29 +85,19 @@ type (
 )
 
 func (t *QueryTracer) start(ctx context.Context, operation string, attrs ...attribute.KeyValue) context.Context {
-	ctx, call := t.telemetry.BeginCall(ctx, hop.Outgoing{
-		Dependency: t.database, SpanName: operation, SpanKind: trace.SpanKindClient,
-		Attributes: append(attrs, hop.AttrDBSystem.String(systemName), hop.AttrDBOperation.String(operation),
-			hop.AttrPeerService.String(t.database.Name)),
-	})
-	return context.WithValue(ctx, statementKey{}, &statement{call: call, operation: operation})
+	ctx, s := t.client.Begin(ctx, operation, attrs...)
+	return context.WithValue(ctx, statementKey{}, &s)
 }
 
 func (t *QueryTracer) end(ctx context.Context, err error) {
-	s, ok := ctx.Value(statementKey{}).(*statement)
-	if !ok {
-		return
+	if s, ok := ctx.Value(statementKey{}).(*database.Statement); ok {
+		s.End(errorType(err))
 	}
-	out := hop.Outcome{ErrorType: errorType(err)}
-	out.Failed = out.ErrorType != ""
-	start, sc := s.call.Start(), s.call.Span().SpanContext()
-	d := s.call.End(out)
-	t.duration.Observe(d, start.Add(d), sc, systemName, s.operation, t.database.Name, out.ErrorType)
 }
 
 // TraceQueryStart starts a statement.
 func (t *QueryTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	return t.start(ctx, operation(data.SQL))
+	return t.start(ctx, database.Operation(data.SQL))
 }
 
 // TraceQueryEnd ends a statement. pgx calls it when the rows are closed.
@@ -166,48 +154,25 @@ func (t *QueryTracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnect
 
 // TraceAcquireStart starts the wait for a connection of the pool.
 func (t *QueryTracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
-	wait := hop.StartCall(ctx, t.pool)
+	wait := adapter.FromContext(ctx).StartCall(t.pool)
 	return context.WithValue(ctx, acquireKey{}, wait)
 }
 
 // TraceAcquireEnd ends the wait for a connection.
 func (t *QueryTracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
-	if wait, ok := ctx.Value(acquireKey{}).(hop.Call); ok {
+	if wait, ok := ctx.Value(acquireKey{}).(adapter.Call); ok {
 		wait.End()
 	}
 }
 
-// operation is db.operation.name: the statement's first keyword, from a closed
-// set, since a statement's text may hold anything.
-func operation(sql string) string {
-	sql = strings.TrimSpace(sql)
-	if i := strings.IndexAny(sql, " \t\r\n(;"); i > 0 {
-		sql = sql[:i]
-	}
-	switch word := strings.ToUpper(sql); word {
-	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "MERGE", "CREATE", "ALTER", "DROP", "TRUNCATE", "COPY",
-		"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "LISTEN", "NOTIFY", "SET", "SHOW", "EXPLAIN", "CALL", "LOCK":
-		return word
-	}
-	return hop.Overflow
-}
-
-// errorType is error.type: PostgreSQL's SQLSTATE, what ended the wait, or the
-// type of the innermost error.
+// errorType returns error.type: PostgreSQL's SQLSTATE, or that of any other error.
 func errorType(err error) string {
 	var pg *pgconn.PgError
 	switch {
-	case err == nil, errors.Is(err, pgx.ErrNoRows): // no row is an answer
+	case errors.Is(err, pgx.ErrNoRows): // no row is an answer
 		return ""
 	case errors.As(err, &pg):
 		return pg.Code
-	case errors.Is(err, context.Canceled):
-		return "canceled"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "timeout"
 	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return fmt.Sprintf("%T", err)
+	return adapter.ErrorType(err)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/pgxmw"
 )
@@ -34,12 +35,12 @@ var (
 func TestPoolAndStatementAreWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		tel, err := hop.New(hop.WithServiceName("order"), hop.WithRegistry(reg), hop.WithLogger(zerolog.New(io.Discard)))
+		tel, err := hop.New(hop.WithServiceName("order"), hop.WithRegistry(reg), hop.WithZerolog(zerolog.New(io.Discard)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		tr := pgxmw.Tracer("orders-db", pgxmw.WithTelemetry(tel))
-		ctx, h := tel.Begin(context.Background(), hop.Incoming{Protocol: "grpc", Operation: "tenhop.v1.Order/Place"})
+		ctx, h := tel.Core().Begin(context.Background(), adapter.Incoming{Protocol: "grpc", Operation: "tenhop.v1.Order/Place"})
 		acquire := tr.TraceAcquireStart(ctx, nil, pgxpool.TraceAcquireStartData{})
 		time.Sleep(500 * time.Millisecond)
 		tr.TraceAcquireEnd(acquire, nil, pgxpool.TraceAcquireEndData{})
@@ -47,7 +48,7 @@ func TestPoolAndStatementAreWaits(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		tr.TraceQueryEnd(query, nil, pgx.TraceQueryEndData{Err: fmt.Errorf("place: %w", &pgconn.PgError{Code: "23505", Message: "4111"})})
 		time.Sleep(3 * time.Millisecond)
-		got := h.End(hop.Outcome{Quiet: true})
+		got := h.End(adapter.Outcome{Quiet: true})
 		if got.Self != 3*time.Millisecond || got.Duration != 523*time.Millisecond {
 			t.Errorf("self %v of %v", got.Self, got.Duration)
 		}
@@ -74,7 +75,7 @@ func TestPoolAndStatementAreWaits(t *testing.T) {
 
 func TestNoRowIsAnAnswer(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	tel, err := hop.New(hop.WithServiceName("order"), hop.WithRegistry(reg), hop.WithLogger(zerolog.New(io.Discard)))
+	tel, err := hop.New(hop.WithServiceName("order"), hop.WithRegistry(reg), hop.WithZerolog(zerolog.New(io.Discard)))
 	if err != nil {
 		t.Fatal(err)
 	}

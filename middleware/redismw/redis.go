@@ -37,13 +37,13 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-type config struct{ telemetry *hop.Telemetry }
+type config struct{ core *adapter.Core }
 
 // Option sets one thing of a client's measurement.
 type Option func(*config)
@@ -53,7 +53,7 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("redismw: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // Instrument measures the client's commands. dependency is the store's logical
@@ -72,23 +72,20 @@ func Instrument(client redis.UniversalClient, dependency string, opts ...Option)
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
-	d, err := c.telemetry.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
-		"db_system_name", "db_operation_name", "dependency", "error_type")
+	measured, err := database.NewClient(c.core, "redis", adapter.Dependency{Name: dependency, Kind: adapter.KindCache})
 	if err != nil {
 		return fmt.Errorf("redismw: %w", err)
 	}
-	client.AddHook(&hook{telemetry: c.telemetry, dependency: hop.Dependency{Name: dependency, Kind: hop.KindCache}, duration: d})
+	client.AddHook(&hook{client: measured})
 	return nil
 }
 
-type hook struct {
-	telemetry  *hop.Telemetry
-	dependency hop.Dependency
-	duration   *hop.Histogram
-}
+type hook struct{ client *database.Client }
+
+var _ redis.Hook = (*hook)(nil)
 
 func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
@@ -107,19 +104,9 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 }
 
 func (h *hook) measure(ctx context.Context, name string, do func(context.Context) error) error {
-	ctx, call := h.telemetry.BeginCall(ctx, hop.Outgoing{
-		Dependency: h.dependency, SpanName: name, SpanKind: trace.SpanKindClient,
-		Attributes: []attribute.KeyValue{
-			hop.AttrDBSystem.String("redis"), hop.AttrDBOperation.String(name),
-			hop.AttrPeerService.String(h.dependency.Name),
-		},
-	})
+	ctx, s := h.client.Begin(ctx, name)
 	err := do(ctx)
-	var out hop.Outcome
-	out.ErrorType = errorType(err)
-	out.Failed = out.ErrorType != ""
-	sc := call.Span().SpanContext()
-	h.duration.Observe(call.End(out), h.telemetry.Now(), sc, "redis", name, h.dependency.Name, out.ErrorType)
+	s.End(errorType(err))
 	return err
 }
 
@@ -128,18 +115,18 @@ func (h *hook) measure(ctx context.Context, name string, do func(context.Context
 func operation(cmd redis.Cmder) string {
 	name := cmd.Name()
 	if len(name) > 24 {
-		return hop.Overflow
+		return adapter.Overflow
 	}
 	for _, c := range name {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '.' && c != '_' {
-			return hop.Overflow
+			return adapter.Overflow
 		}
 	}
 	return strings.ToUpper(name)
 }
 
-// errorType is error.type: the server's error code (the first word of its
-// answer, in capitals), what ended the wait, or the type of the error.
+// errorType returns error.type: the server's error code (the first word of its
+// answer, in capitals), "timeout", or the type of the error.
 func errorType(err error) string {
 	var answer redis.Error
 	var timeout interface{ Timeout() bool }
@@ -148,12 +135,12 @@ func errorType(err error) string {
 		return ""
 	case errors.Is(err, context.Canceled):
 		return "canceled"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout"
 	case errors.As(err, &answer):
 		code, _, _ := strings.Cut(answer.Error(), " ")
 		if code == "" || len(code) > 24 || strings.ToUpper(code) != code {
-			return hop.Overflow
+			return adapter.Overflow
 		}
 		return code
 	}

@@ -14,6 +14,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/redismw"
 )
@@ -21,7 +22,7 @@ import (
 func newClient(t *testing.T, poolSize int) (*redis.Client, *hop.Telemetry, *tracetest.SpanRecorder, *prometheus.Registry) {
 	t.Helper()
 	spans, reg := tracetest.NewSpanRecorder(), prometheus.NewRegistry()
-	tel, err := hop.New(hop.WithServiceName("cart"), hop.WithRegistry(reg), hop.WithLogger(zerolog.New(io.Discard)),
+	tel, err := hop.New(hop.WithServiceName("cart"), hop.WithRegistry(reg), hop.WithZerolog(zerolog.New(io.Discard)),
 		hop.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
 	if err != nil {
 		t.Fatal(err)
@@ -57,14 +58,14 @@ func wait(t *testing.T, reg *prometheus.Registry) (seconds float64) {
 
 func TestCommandIsASpanAndAWait(t *testing.T) {
 	client, tel, spans, reg := newClient(t, 2)
-	ctx, h := tel.Begin(t.Context(), hop.Incoming{Protocol: "grpc", Operation: "tenhop.v1.Cart/Get"})
+	ctx, h := tel.Core().Begin(t.Context(), adapter.Incoming{Protocol: "grpc", Operation: "tenhop.v1.Cart/Get"})
 	if err := client.Get(ctx, "cart:alice").Err(); err != redis.Nil { // go-redis returns it itself
 		t.Fatal(err)
 	}
 	if err := client.Do(ctx, "NOSUCH").Err(); err == nil {
 		t.Fatal("an unknown command succeeded")
 	}
-	h.End(hop.Outcome{Quiet: true})
+	h.End(adapter.Outcome{Quiet: true})
 	if wait(t, reg) <= 0 {
 		t.Error("the commands are no wait of the hop")
 	}
@@ -97,13 +98,13 @@ func TestWaitForAnExhaustedPoolIsNotSelfTime(t *testing.T) {
 	if err := held.Ping(context.Background()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, h := tel.Begin(t.Context(), hop.Incoming{Protocol: "grpc", Operation: "tenhop.v1.Cart/Get"})
+	ctx, h := tel.Core().Begin(t.Context(), adapter.Incoming{Protocol: "grpc", Operation: "tenhop.v1.Cart/Get"})
 	timer := time.AfterFunc(hold, func() { _ = held.Close() })
 	defer timer.Stop()
 	if err := client.Set(ctx, "a", "b", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	got := h.End(hop.Outcome{Quiet: true})
+	got := h.End(adapter.Outcome{Quiet: true})
 	if got.Duration < hold || got.Self > got.Duration-hold || wait(t, reg) < hold.Seconds() {
 		t.Errorf("self %v of %v, wait %v s: the %v for a connection are the dependency's", got.Self, got.Duration, wait(t, reg), hold)
 	}

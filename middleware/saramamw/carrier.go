@@ -4,11 +4,17 @@ import (
 	"strings"
 
 	"github.com/IBM/sarama"
+	"go.opentelemetry.io/otel/propagation"
 )
 
 // ownHeaders is how many headers Set adds at most: traceparent, tracestate,
 // baggage and x-correlation-id.
 const ownHeaders = 4
+
+var (
+	_ propagation.TextMapCarrier = (*produced)(nil)
+	_ propagation.TextMapCarrier = (*consumed)(nil)
+)
 
 // produced writes the headers of a message to send. Ours are lower-case.
 type produced struct {

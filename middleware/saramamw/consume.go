@@ -7,7 +7,7 @@ import (
 	"github.com/IBM/sarama"
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
@@ -28,7 +28,7 @@ func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	return func(ctx context.Context, m *sarama.ConsumerMessage) error {
 		p := &processing{carrier: consumed{m}}
 		d := messaging.Delivery{Destination: m.Topic, Produced: m.Timestamp, Carrier: &p.carrier,
-			Attributes: [2]attribute.KeyValue{hop.AttrMessagingPartition.String(strconv.Itoa(int(m.Partition))), hop.AttrKafkaOffset.Int64(m.Offset)}}
+			Attributes: [2]attribute.KeyValue{adapter.AttrMessagingPartition.String(strconv.Itoa(int(m.Partition))), adapter.AttrKafkaOffset.Int64(m.Offset)}}
 		return messaging.Process(ctx, c, &p.Processing, &d, m, fn)
 	}
 }
@@ -68,6 +68,8 @@ func GroupHandler(fn MessageFunc, opts ...Option) sarama.ConsumerGroupHandler {
 	}
 	return groupHandler{handle: Handler(fn, opts...)}
 }
+
+var _ sarama.ConsumerGroupHandler = groupHandler{}
 
 type groupHandler struct{ handle MessageFunc }
 

@@ -12,7 +12,7 @@ import (
 // Handler is for a ConsumeClaim of your own, or a partition consumer.
 func ExampleHandler() {
 	handle := saramamw.Handler(func(ctx context.Context, m *sarama.ConsumerMessage) error {
-		hop.Logger(ctx).Info().Int64("offset", m.Offset).Msg("shipping")
+		hop.Zerolog(ctx).Info().Int64("offset", m.Offset).Msg("shipping")
 		return nil
 	}, saramamw.WithConsumerGroup("shipping"))
 	_ = handle(context.Background(), &sarama.ConsumerMessage{Topic: "orders.placed"})
@@ -37,7 +37,7 @@ func ExampleNewAsyncProducer() {
 	}()
 	go func() {
 		for err := range producer.Errors() {
-			hop.Default().Logger().Error().Err(err).Send()
+			hop.Default().Zerolog().Error().Err(err).Send()
 		}
 	}()
 	_ = producer.Send(context.Background(), &sarama.ProducerMessage{Topic: "orders.placed"})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
@@ -44,7 +44,7 @@ func (s *sending) end(m *sarama.ProducerMessage, err error) {
 		s.End(err)
 		return
 	}
-	s.End(nil, hop.AttrMessagingPartition.Int(int(m.Partition)), hop.AttrKafkaOffset.Int64(m.Offset))
+	s.End(nil, adapter.AttrMessagingPartition.Int(int(m.Partition)), adapter.AttrKafkaOffset.Int64(m.Offset))
 }
 
 // SyncProducer sends messages and waits until the broker has them.

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 	"github.com/tenhop/tenhop/middleware/saramamw"
 )
@@ -105,20 +105,20 @@ func TestMessageStaysInTheProducersTrace(t *testing.T) {
 	brokers(t, func(t *testing.T, addrs []string, topic string) {
 		rec := mwtest.New(t)
 		producer := syncProducer(t, addrs, rec)
-		ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
+		ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout", SpanKind: trace.SpanKindServer})
 		shared := make([]sarama.RecordHeader, 1, 8)
 		shared[0] = sarama.RecordHeader{Key: []byte("kind"), Value: []byte("order")}
 		message := &sarama.ProducerMessage{Topic: topic, Key: sarama.StringEncoder("alice@example.com"), Headers: shared, Metadata: "mine"}
 		if _, _, err := producer.SendMessage(ctx, message); err != nil {
 			t.Fatal(err)
 		}
-		h.End(hop.Outcome{Quiet: true})
+		h.End(adapter.Outcome{Quiet: true})
 		if message.Metadata != "mine" || shared[:2][1].Key != nil {
 			t.Errorf("metadata %v, header behind the caller's slice %v", message.Metadata, shared[:2][1])
 		}
 		var entry, flow, id string
 		consume(t, addrs, topic, 1, func(ctx context.Context, _ *sarama.ConsumerMessage) error {
-			in := hop.FromContext(ctx)
+			in := adapter.FromContext(ctx)
 			entry, flow, id = in.Entry(), in.Flow(), in.CorrelationID()
 			return nil
 		}, saramamw.WithTelemetry(rec.Telemetry), saramamw.WithConsumerGroup("shipping"))
@@ -206,7 +206,7 @@ func TestAsyncProducerEndsEverySpanOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		producer := saramamw.NewAsyncProducer(p, config(), saramamw.WithTelemetry(rec.Telemetry))
-		ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "http", Operation: "POST /checkout"})
+		ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "http", Operation: "POST /checkout"})
 		const n = 50
 		go func() {
 			for i := range n {
@@ -240,7 +240,7 @@ func TestAsyncProducerEndsEverySpanOnce(t *testing.T) {
 				}
 			}
 		}
-		h.End(hop.Outcome{Quiet: true})
+		h.End(adapter.Outcome{Quiet: true})
 		if len(seen) != n || len(rec.Spans()) != n+1 || rec.OpenSpans() != 0 {
 			t.Errorf("%d of %d came back with their metadata; %d spans ended, %d are open", len(seen), n, len(rec.Spans()), rec.OpenSpans())
 		}

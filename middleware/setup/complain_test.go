@@ -12,7 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/setup"
 )
 
@@ -71,8 +71,8 @@ func TestExportErrorsAreSaidInTheLog(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = rt.Shutdown(context.Background()) })
 			request := func() {
-				_, h := rt.Telemetry.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "GET /x"})
-				h.End(hop.Outcome{Message: "request"})
+				_, h := rt.Telemetry.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /x"})
+				h.End(adapter.Outcome{Message: "request"})
 			}
 			const complaint = "spans are not exported"
 			for deadline := time.Now().Add(time.Minute); len(log.with(complaint)) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {

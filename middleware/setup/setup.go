@@ -125,12 +125,12 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	rt.Logger = zerolog.New(writer).Hook(timestamp{})
 	rt.Telemetry, err = hop.New(append([]hop.Option{
 		hop.WithServiceName(service), hop.WithTracerProvider(rt.TracerProvider),
-		hop.WithRegistry(c.registry), hop.WithLogger(rt.Logger),
+		hop.WithRegistry(c.registry), hop.WithZerolog(rt.Logger),
 	}, c.hop...)...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
 	}
-	rt.Logger = *rt.Telemetry.Logger()
+	rt.Logger = *rt.Telemetry.Zerolog()
 	rt.complaints.logger.Store(&rt.Logger)
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)

@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"google.golang.org/grpc"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/setup"
 )
 
@@ -63,8 +63,8 @@ func TestFault14CollectorThatHangsBlocksNobody(t *testing.T) {
 	}
 	const messages = 500
 	for range messages {
-		_, h := rt.Telemetry.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "GET /x"})
-		h.End(hop.Outcome{Message: "request"})
+		_, h := rt.Telemetry.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /x"})
+		h.End(adapter.Outcome{Message: "request"})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

@@ -41,12 +41,14 @@ import (
 
 	"github.com/XSAM/otelsql"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
 type config struct {
-	telemetry *hop.Telemetry
-	system    string
+	core   *adapter.Core
+	system string
 }
 
 // Option sets one thing of a database.
@@ -57,7 +59,7 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("sqlmw: WithTelemetry: nil Telemetry")
 	}
-	return func(c *config) { c.telemetry = t }
+	return func(c *config) { c.core = t.Core() }
 }
 
 // WithSystem sets db.system.name, such as "postgresql"; the driver's name
@@ -86,18 +88,16 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 		}
 		o(&c)
 	}
-	if c.telemetry == nil {
-		c.telemetry = hop.Default()
+	if c.core == nil {
+		c.core = hop.Default().Core()
 	}
-	d, err := c.telemetry.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
-		"db_system_name", "db_operation_name", "dependency", "error_type")
+	dep := adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase}
+	client, err := database.NewClient(c.core, c.system, dep)
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
-	p := &provider{config: c, dependency: dependency, duration: d}
-	db, err := open(driverName, dsn, hop.Dependency{Name: dependency, Kind: hop.KindDatabase},
-		otelsql.WithTracerProvider(p),
-		otelsql.WithAttributes(hop.AttrDBSystem.String(c.system), hop.AttrPeerService.String(dependency)),
+	db, err := open(driverName, dsn, dep,
+		otelsql.WithTracerProvider(&provider{client: client}),
 		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableErrSkip: true, DisableQuery: true}),
 		otelsql.WithDisableSkipErrMeasurement(true),
@@ -111,7 +111,7 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 // acquisition is the wait for a connection, from the call to the driver's
 // first sign of life.
 type acquisition struct {
-	wait hop.Call
+	wait adapter.Call
 	done atomic.Bool
 }
 
@@ -124,11 +124,11 @@ func (a *acquisition) end() {
 type acquisitionKey struct{}
 
 func (db *DB) acquire(ctx context.Context) (context.Context, *acquisition) {
-	h := hop.FromContext(ctx)
+	h := adapter.FromContext(ctx)
 	if h == nil {
 		return ctx, nil
 	}
-	a := &acquisition{wait: h.StartCall(hop.Dependency{Name: db.dependency, Kind: hop.KindPool})}
+	a := &acquisition{wait: h.StartCall(adapter.Dependency{Name: db.dependency, Kind: adapter.KindPool})}
 	return context.WithValue(ctx, acquisitionKey{}, a), a
 }
 

@@ -7,12 +7,12 @@ import (
 
 	"github.com/XSAM/otelsql"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
 // open is sql.Open with otelsql around the driver, and with the wait for rows
 // measured around otelsql.
-func open(driverName, dsn string, dep hop.Dependency, opts ...otelsql.Option) (*sql.DB, error) {
+func open(driverName, dsn string, dep adapter.Dependency, opts ...otelsql.Option) (*sql.DB, error) {
 	db, err := sql.Open(driverName, dsn) // the way to a registered driver
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (c dsnConnector) Driver() driver.Driver { return c.driver }
 
 type connector struct {
 	driver.Connector
-	dep hop.Dependency
+	dep adapter.Dependency
 }
 
 // Connect returns a connection whose rows are measured.
@@ -74,9 +74,17 @@ type otelConn interface {
 	Raw() driver.Conn
 }
 
+var (
+	_ driver.Connector = connector{}
+	_ driver.Connector = dsnConnector{}
+	_ otelConn         = (*conn)(nil)
+	_ otelStmt         = (*stmt)(nil)
+	_ otelRows         = (*rows)(nil)
+)
+
 type conn struct {
 	otelConn
-	dep hop.Dependency
+	dep adapter.Dependency
 }
 
 // QueryContext returns measured rows.
@@ -104,7 +112,7 @@ type otelStmt interface {
 
 type stmt struct {
 	otelStmt
-	dep hop.Dependency
+	dep adapter.Dependency
 }
 
 // QueryContext returns measured rows.
@@ -127,12 +135,12 @@ type otelRows interface {
 // service does with a row is its own.
 type rows struct {
 	otelRows
-	hop *hop.Hop
-	dep hop.Dependency
+	hop *adapter.Hop
+	dep adapter.Dependency
 }
 
-func measured(ctx context.Context, r driver.Rows, err error, dep hop.Dependency) (driver.Rows, error) {
-	h := hop.FromContext(ctx)
+func measured(ctx context.Context, r driver.Rows, err error, dep adapter.Dependency) (driver.Rows, error) {
+	h := adapter.FromContext(ctx)
 	if err != nil || h == nil {
 		return r, err
 	}

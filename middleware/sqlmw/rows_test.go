@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 	"github.com/tenhop/tenhop/middleware/sqlmw"
 )
@@ -83,7 +83,7 @@ func TestFetchingRowsIsWaiting(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rec, db := openSlow(t)
 			defer db.Close() // within the bubble
-			ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
+			ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "test", Operation: "list"})
 			var rows *sql.Rows
 			if prepared {
 				s, err := db.PrepareContext(ctx, "SELECT a")
@@ -111,7 +111,7 @@ func TestFetchingRowsIsWaiting(t *testing.T) {
 			if err := rows.Close(); err != nil || n != 6 {
 				t.Fatalf("%d rows, %v", n, err)
 			}
-			got := h.End(hop.Outcome{Quiet: true})
+			got := h.End(adapter.Outcome{Quiet: true})
 			// Query, 2 × (3 rows and the end), the second result, the end of all, close.
 			const waited = 12 * time.Second
 			if got.Self != 60*time.Second || got.Duration < 60*time.Second+waited-2*time.Second {
@@ -128,8 +128,8 @@ func TestFetchingRowsIsWaiting(t *testing.T) {
 func TestNothingTheDriverCanDoIsHidden(t *testing.T) {
 	rec, db := openSlow(t)
 	defer db.Close()
-	ctx, h := rec.Begin(t.Context(), hop.Incoming{Protocol: "test", Operation: "list"})
-	defer h.End(hop.Outcome{})
+	ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "test", Operation: "list"})
+	defer h.End(adapter.Outcome{})
 	c, err := db.Conn(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -198,9 +198,9 @@ func BenchmarkRows(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				ctx, h := context.Background(), (*hop.Hop)(nil)
+				ctx, h := context.Background(), (*adapter.Hop)(nil)
 				if c.hop {
-					ctx, h = rec.Begin(ctx, hop.Incoming{Protocol: "test", Operation: "list"})
+					ctx, h = rec.Core().Begin(ctx, adapter.Incoming{Protocol: "test", Operation: "list"})
 				}
 				rows, err := db.DB.QueryContext(ctx, thousand)
 				if err != nil {
@@ -213,7 +213,7 @@ func BenchmarkRows(b *testing.B) {
 					}
 				}
 				_ = rows.Close()
-				h.End(hop.Outcome{Quiet: true})
+				h.End(adapter.Outcome{Quiet: true})
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/row")
 		})

@@ -17,7 +17,7 @@ import (
 
 func TestValuesOfAStatementAreNowhere(t *testing.T) {
 	spans, reg := tracetest.NewSpanRecorder(), prometheus.NewRegistry()
-	tel, err := hop.New(hop.WithServiceName("orders"), hop.WithRegistry(reg), hop.WithLogger(zerolog.New(io.Discard)),
+	tel, err := hop.New(hop.WithServiceName("orders"), hop.WithRegistry(reg), hop.WithZerolog(zerolog.New(io.Discard)),
 		hop.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
 	if err != nil {
 		t.Fatal(err)

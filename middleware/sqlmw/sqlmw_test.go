@@ -10,13 +10,14 @@ import (
 	"github.com/rs/zerolog"
 	_ "modernc.org/sqlite"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/sqlmw"
 )
 
 func TestWaitForAnExhaustedPoolIsTheDependencysNotSelf(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	tel, err := hop.New(hop.WithServiceName("orders"), hop.WithRegistry(reg), hop.WithLogger(zerolog.New(io.Discard)))
+	tel, err := hop.New(hop.WithServiceName("orders"), hop.WithRegistry(reg), hop.WithZerolog(zerolog.New(io.Discard)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,7 @@ func TestWaitForAnExhaustedPoolIsTheDependencysNotSelf(t *testing.T) {
 		t.Fatal(err)
 	}
 	const hold = 150 * time.Millisecond
-	ctx, h := tel.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "GET /x"})
+	ctx, h := tel.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /x"})
 	go func() {
 		// The query below can only go on once the connection is back.
 		for db.Stats().WaitCount == 0 {
@@ -44,7 +45,7 @@ func TestWaitForAnExhaustedPoolIsTheDependencysNotSelf(t *testing.T) {
 	if err := db.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
 		t.Fatal(err)
 	}
-	got := h.End(hop.Outcome{Quiet: true})
+	got := h.End(adapter.Outcome{Quiet: true})
 	if got.Duration < hold || got.Self > got.Duration-hold {
 		t.Errorf("self %v of %v: the %v in the pool's queue must not be self time", got.Self, got.Duration, hold)
 	}

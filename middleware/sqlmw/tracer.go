@@ -2,25 +2,21 @@ package sqlmw
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/XSAM/otelsql"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 
-	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/database"
 )
 
-// provider stands between otelsql and the tracer: where otelsql opens a span
-// around a driver call, the hop's wait begins, and it ends with the span.
+// provider is the tracer provider of otelsql. Where otelsql starts a span around a
+// driver call, it starts the statement, which ends with the span.
 type provider struct {
 	embedded.TracerProvider
-	config
-	dependency string
-	duration   *hop.Histogram
+	client *database.Client
 }
 
 func (p *provider) Tracer(string, ...trace.TracerOption) trace.Tracer { return tracer{provider: p} }
@@ -30,60 +26,48 @@ type tracer struct {
 	*provider
 }
 
+var (
+	_ trace.TracerProvider = (*provider)(nil)
+	_ trace.Tracer         = tracer{}
+	_ trace.Span           = (*span)(nil)
+)
+
 func (t tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	if a, ok := ctx.Value(acquisitionKey{}).(*acquisition); ok {
 		a.end()
 	}
 	start := trace.NewSpanStartConfig(opts...)
-	ctx, call := t.telemetry.BeginCall(ctx, hop.Outgoing{
-		Dependency: hop.Dependency{Name: t.dependency, Kind: hop.KindDatabase},
-		SpanName:   name, SpanKind: trace.SpanKindClient, Attributes: append(start.Attributes(), hop.AttrDBOperation.String(name)),
-	})
-	s := &span{Span: call.Span(), tracer: t, call: call, name: name}
-	return ctx, s
+	ctx, statement := t.client.Begin(ctx, name, start.Attributes()...)
+	return ctx, &span{Span: statement.Span(), statement: statement}
 }
 
 type span struct {
 	trace.Span
-	tracer tracer
-	call   hop.ClientCall
-	name   string
-	err    string
-	failed bool
+	statement database.Statement
+	err       string
+	failed    bool
 }
 
 // RecordError keeps the error's type; its text may hold values of the query.
 func (s *span) RecordError(err error, _ ...trace.EventOption) {
-	switch {
-	case err == nil:
-	case errors.Is(err, context.Canceled):
-		s.err = "canceled"
-	case errors.Is(err, context.DeadlineExceeded):
-		s.err = "timeout"
-	default:
-		for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-			err = inner
-		}
-		s.err = fmt.Sprintf("%T", err)
+	if err != nil {
+		s.err = adapter.ErrorType(err)
 	}
 }
 
 func (s *span) SetStatus(code codes.Code, _ string) { s.failed = code == codes.Error }
 
 func (s *span) End(...trace.SpanEndOption) {
-	out := hop.Outcome{Failed: s.failed}
+	errorType := ""
 	if s.failed {
-		if out.ErrorType = s.err; out.ErrorType == "" {
-			out.ErrorType = hop.Overflow
+		if errorType = s.err; errorType == "" {
+			errorType = adapter.Overflow
 		}
 	}
-	t := s.tracer
-	sc := s.SpanContext()
-	t.duration.Observe(s.call.End(out), t.telemetry.Now(), sc, t.system, s.name, t.dependency, out.ErrorType)
+	s.statement.End(errorType)
 }
 
-// operation is db.operation.name: the statement's first keyword, from a closed
-// set, since a query's text may hold anything.
+// operation returns db.operation.name of a driver call.
 func operation(m otelsql.Method, query string) string {
 	switch m {
 	case otelsql.MethodConnBeginTx:
@@ -97,13 +81,5 @@ func operation(m otelsql.Method, query string) string {
 	case otelsql.MethodConnPing:
 		return "PING"
 	}
-	query = strings.TrimSpace(query)
-	if i := strings.IndexAny(query, " \t\r\n(;"); i > 0 {
-		query = query[:i]
-	}
-	switch word := strings.ToUpper(query); word {
-	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "CREATE", "ALTER", "DROP", "PRAGMA", "REPLACE", "MERGE":
-		return word
-	}
-	return hop.Overflow
+	return database.Operation(query)
 }

@@ -142,10 +142,10 @@ func (s *server) run(ctx context.Context, key string, user *pb.User, content *pb
 	// The order stands from here on: what is left must not fail it.
 	resp, err := s.finish(ctx, order)
 	if err != nil {
-		hop.Logger(ctx).Warn().Err(err).Msg("the saga stays open; it will be finished later")
+		hop.Zerolog(ctx).Warn().Err(err).Msg("the saga stays open; it will be finished later")
 	}
 	if _, err := s.cart.EmptyCart(ctx, &pb.EmptyCartRequest{UserId: user.GetId()}); err != nil {
-		hop.Logger(ctx).Warn().Err(err).Msg("the cart was not emptied")
+		hop.Zerolog(ctx).Warn().Err(err).Msg("the cart was not emptied")
 	}
 	return resp, nil
 }
@@ -192,7 +192,7 @@ func (s *server) settle(ctx context.Context, id string, cause error) (*pb.PlaceO
 	resp, err := s.conclude(ctx, id)
 	if err != nil {
 		// It stays open: recoverSagas takes it up again.
-		hop.Logger(ctx).Warn().Err(err).Msg("the saga could not be undone; it will be later")
+		hop.Zerolog(ctx).Warn().Err(err).Msg("the saga could not be undone; it will be later")
 	}
 	if resp != nil {
 		return resp, nil
@@ -235,7 +235,7 @@ func (s *server) recoverSagas(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 			if err := s.recoverOnce(ctx, abandoned); err != nil && ctx.Err() == nil {
-				s.log.Logger().Warn().Err(err).Msg("open sagas stay for now")
+				s.log.Zerolog().Warn().Err(err).Msg("open sagas stay for now")
 			}
 		}
 	}

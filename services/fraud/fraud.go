@@ -50,7 +50,7 @@ func (s *server) check(w http.ResponseWriter, r *http.Request) {
 	hop.SetAttributes(r.Context(), attribute.String("region", c.Region), attribute.String("payment.method", c.Method))
 	v, err := s.judge(r.Context(), c)
 	if err != nil {
-		problem.Answer(w, hop.Logger(r.Context()), err)
+		problem.Answer(w, hop.Zerolog(r.Context()), err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -91,7 +91,7 @@ func (s *server) forget(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 			if _, err := s.store.Exec(ctx, "DELETE FROM velocity WHERE minute < ?", time.Now().Unix()/60-10); err != nil {
-				hop.Logger(ctx).Warn().Err(err).Msg("old counters stay for now")
+				hop.Zerolog(ctx).Warn().Err(err).Msg("old counters stay for now")
 			}
 		}
 	}

@@ -25,7 +25,7 @@ func fail(w http.ResponseWriter, code int, message string) {
 
 // failed answers with a service's error, as its kind asks for.
 func failed(w http.ResponseWriter, r *http.Request, err error) {
-	problem.Answer(w, hop.Logger(r.Context()), err)
+	problem.Answer(w, hop.Zerolog(r.Context()), err)
 }
 
 // decode reads a JSON body strictly; it has answered when it returns false.

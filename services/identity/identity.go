@@ -119,7 +119,7 @@ func (s *server) expireSessions(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 			if _, err := s.store.Exec(ctx, "DELETE FROM sessions WHERE expires_unix < ?", time.Now().Unix()); err != nil {
-				hop.Logger(ctx).Warn().Err(err).Msg("expired sessions stay for now")
+				hop.Zerolog(ctx).Warn().Err(err).Msg("expired sessions stay for now")
 			}
 		}
 	}

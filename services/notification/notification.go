@@ -69,13 +69,13 @@ type server struct {
 func (s *server) notify(ctx context.Context, r *kgo.Record) error {
 	var m pb.ShipmentCreated
 	if err := protojson.Unmarshal(r.Value, &m); err != nil || m.GetShipmentId() == "" {
-		hop.Logger(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
+		hop.Zerolog(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
 		return nil
 	}
 	hop.SetAttributes(ctx, attribute.String("region", m.GetRegion()))
 	u, err := s.identity.GetUser(ctx, &pb.GetUserRequest{UserId: m.GetUserId()})
 	if status.Code(err) == codes.NotFound {
-		hop.Logger(ctx).Warn().Str("user_id", m.GetUserId()).Msg("the customer is gone; no message")
+		hop.Zerolog(ctx).Warn().Str("user_id", m.GetUserId()).Msg("the customer is gone; no message")
 		return nil
 	}
 	if err != nil {

@@ -47,7 +47,7 @@ func (r *relay) run(ctx context.Context) error {
 	for {
 		if err := r.publish(ctx); err != nil && ctx.Err() == nil && time.Since(said) > time.Minute {
 			said = time.Now()
-			r.telemetry.Logger().Warn().Err(err).Msg("events stay in the outbox for now")
+			r.telemetry.Zerolog().Warn().Err(err).Msg("events stay in the outbox for now")
 		}
 		select {
 		case <-ctx.Done():
@@ -103,7 +103,7 @@ func (r *relay) send(ctx context.Context, it row) error {
 	}
 	var snapshot map[string]string
 	if err := json.Unmarshal([]byte(it.context), &snapshot); err != nil {
-		r.telemetry.Logger().Warn().Err(err).Str("outbox_id", it.id).Msg("a row's context is unreadable; publishing without it")
+		r.telemetry.Zerolog().Warn().Err(err).Str("outbox_id", it.id).Msg("a row's context is unreadable; publishing without it")
 	}
 	rctx := hop.Restore(ctx, snapshot)
 	rec := &kgo.Record{Topic: it.topic, Key: []byte(it.key), Value: []byte(it.value)}
@@ -139,7 +139,7 @@ func hopeless(err error) bool {
 // refuse sets a row aside, with the reason, so that it does not hold up those
 // behind it. It stays in the table for somebody to look at.
 func (r *relay) refuse(ctx context.Context, it row, why error) error {
-	r.telemetry.Logger().Error().Err(why).Str("outbox_id", it.id).Str("topic", it.topic).
+	r.telemetry.Zerolog().Error().Err(why).Str("outbox_id", it.id).Str("topic", it.topic).
 		Msg("the broker refuses an event for good; it stays in the outbox, marked as refused")
 	_, err := r.store.Exec(ctx, "UPDATE outbox SET refused = ? WHERE id = ?", why.Error(), it.id)
 	return err

@@ -69,7 +69,7 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 		}
 		fetches.EachError(func(topic string, _ int32, err error) {
 			if fetch.due() {
-				e.Telemetry.Logger().Warn().Err(err).Str("topic", topic).Msg("fetch failed, trying again")
+				e.Telemetry.Zerolog().Warn().Err(err).Str("topic", topic).Msg("fetch failed, trying again")
 			}
 		})
 		if fetches.NumRecords() == 0 && len(fetches.Errors()) > 0 {
@@ -93,7 +93,7 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 			return err
 		}
 		if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil && commit.due() {
-			e.Telemetry.Logger().Warn().Err(err).Msg("offsets were not committed; records may come again")
+			e.Telemetry.Zerolog().Warn().Err(err).Msg("offsets were not committed; records may come again")
 		}
 	}
 }

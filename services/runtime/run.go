@@ -165,7 +165,7 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 			return Service{}, ctx.Err()
 		}
 		if said.due() {
-			e.Telemetry.Logger().Warn().Err(err).Msg("not ready, trying again")
+			e.Telemetry.Zerolog().Warn().Err(err).Msg("not ready, trying again")
 		}
 		select {
 		case <-ctx.Done():

@@ -196,7 +196,7 @@ func TestAServiceWaitsForItsNeeds(t *testing.T) {
 func TestOneLineAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		tel, err := hop.New(hop.WithServiceName("patient"), hop.WithLogger(zerolog.New(&log)))
+		tel, err := hop.New(hop.WithServiceName("patient"), hop.WithZerolog(zerolog.New(&log)))
 		if err != nil {
 			t.Fatal(err)
 		}

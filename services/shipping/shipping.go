@@ -65,7 +65,7 @@ func (s *server) ship(ctx context.Context, r *kgo.Record) error {
 	var o pb.OrderPlaced
 	if err := protojson.Unmarshal(r.Value, &o); err != nil || o.GetOrderId() == "" {
 		// It will be as unreadable the next time: say so and go on.
-		hop.Logger(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
+		hop.Zerolog(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
 		return nil
 	}
 	hop.SetAttributes(ctx, attribute.String("region", o.GetRegion()), attribute.String("customer.tier", o.GetTier()))

@@ -18,6 +18,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 )
@@ -45,12 +46,12 @@ func run(out io.Writer) error {
 
 	provider := sdktrace.NewTracerProvider()
 	tel, err := hop.New(hop.WithServiceName("pricing"), hop.WithTracerProvider(provider),
-		hop.WithRegistry(prometheus.NewRegistry()), hop.WithLogger(zerolog.Nop()))
+		hop.WithRegistry(prometheus.NewRegistry()), hop.WithZerolog(zerolog.Nop()))
 	if err != nil {
 		return err
 	}
 	client := &http.Client{Transport: httpmw.Transport(nil, httpmw.WithTelemetry(tel), httpmw.WithDependency("loyalty"), httpmw.WithJaegerPropagation())}
-	ctx, h := tel.Begin(context.Background(), hop.Incoming{Protocol: "http", Operation: "GET /price", SpanKind: trace.SpanKindServer})
+	ctx, h := tel.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /price", SpanKind: trace.SpanKindServer})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, legacy.URL+"/points", nil)
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func run(out io.Writer) error {
 		return err
 	}
 	defer resp.Body.Close()
-	h.End(hop.Outcome{Quiet: true})
+	h.End(adapter.Outcome{Quiet: true})
 
 	spans := reporter.GetSpans()
 	if len(spans) != 1 {

@@ -1,0 +1,60 @@
+package adapter
+
+import (
+	"context"
+	"sync"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Attributes is a pooled buffer for the attributes of one span. Spans copy their
+// attributes, so that the buffer can be reused at once.
+type Attributes [12]attribute.KeyValue
+
+var attributePool = sync.Pool{New: func() any { return new(Attributes) }}
+
+// BorrowAttributes returns a pooled buffer with unspecified contents. The function
+// that borrows it must call Return before it returns.
+func BorrowAttributes() *Attributes { return attributePool.Get().(*Attributes) }
+
+// Return puts the buffer back into the pool. It does not clear it.
+func (a *Attributes) Return() { attributePool.Put(a) }
+
+// FixedAttributes holds the attributes that all spans of an operation share. An
+// adapter makes them once per operation.
+type FixedAttributes struct {
+	attrs  []attribute.KeyValue
+	option trace.SpanStartOption
+}
+
+// Fix returns attrs as FixedAttributes.
+func Fix(attrs ...attribute.KeyValue) *FixedAttributes {
+	return &FixedAttributes{attrs: attrs, option: trace.WithAttributes(attrs...)}
+}
+
+// spanOptions is a pooled buffer for the start options of one span.
+type spanOptions [6]trace.SpanStartOption
+
+var optionPool = sync.Pool{New: func() any { return new(spanOptions) }}
+
+// begin starts a span with the attributes known at its start, so that samplers see
+// them. Under an unsampled parent it sets them only on a span that records all the
+// same, since the options cost more than an unrecorded span.
+func (t *Core) begin(ctx context.Context, name string, parent trace.SpanContext, fixed *FixedAttributes, attrs []attribute.KeyValue, opts []trace.SpanStartOption) (context.Context, trace.Span) {
+	late := parent.IsValid() && !parent.IsSampled()
+	if !late && fixed != nil {
+		opts = append(opts, fixed.option)
+	}
+	if !late && len(attrs) > 0 {
+		opts = append(opts, trace.WithAttributes(attrs...))
+	}
+	ctx, span := t.tracer.Start(ctx, name, opts...)
+	if late && span.IsRecording() {
+		if fixed != nil {
+			span.SetAttributes(fixed.attrs...)
+		}
+		span.SetAttributes(attrs...)
+	}
+	return ctx, span
+}

@@ -1,0 +1,144 @@
+package adapter
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Outgoing describes a call that a hop makes.
+type Outgoing struct {
+	Dependency Dependency
+	SpanName   string
+	SpanKind   trace.SpanKind
+
+	// Fixed and Attributes are the span attributes known at its start. The slice
+	// may be reused once BeginCall has returned.
+	Fixed      *FixedAttributes
+	Attributes []attribute.KeyValue
+
+	// NoWait leaves the call out of the hop's wait. It is for calls that nobody
+	// waits for, and for streams, whose blocked sends and receives are separate
+	// calls.
+	NoWait bool
+
+	// Async marks a message sent to a queue, which starts an asynchronous flow.
+	Async bool
+}
+
+// ClientCall is a call in progress.
+type ClientCall struct {
+	core  *Core
+	span  trace.Span
+	start time.Time
+	wait  Call
+	hop   *Hop
+	async bool
+
+	correlation string
+}
+
+// BeginCall starts the span and the wait of a call. The returned context is for
+// Inject and for the call itself. End must be called once.
+func (t *Core) BeginCall(ctx context.Context, out Outgoing) (context.Context, ClientCall) {
+	c := ClientCall{core: t, start: t.Now(), hop: FromContext(ctx), async: out.Async}
+	if !out.NoWait {
+		c.wait = c.hop.StartCall(out.Dependency)
+	}
+	c.correlation = CorrelationID(ctx)
+	buf := optionPool.Get().(*spanOptions)
+	opts := append(buf[:0], t.kinds[out.SpanKind])
+	if t.clock != nil {
+		opts = append(opts, trace.WithTimestamp(c.start))
+	}
+	ctx, c.span = t.begin(ctx, out.SpanName, trace.SpanContextFromContext(ctx), out.Fixed, out.Attributes, opts)
+	clear(buf[:])
+	optionPool.Put(buf)
+	return ctx, c
+}
+
+// Span returns the call's span.
+func (c *ClientCall) Span() trace.Span { return c.span }
+
+// Hop returns the hop that makes the call, or nil.
+func (c *ClientCall) Hop() *Hop { return c.hop }
+
+// Start returns when the call began.
+func (c *ClientCall) Start() time.Time { return c.start }
+
+// End ends the wait and the span. It returns the call's duration.
+func (c *ClientCall) End(out Outcome) time.Duration {
+	c.wait.End()
+	total := c.core.since(c.start)
+	if c.span.IsRecording() {
+		attrs := out.Attrs
+		if c.correlation != "" {
+			attrs = append(attrs, attribute.String(CorrelationKey, c.correlation))
+		}
+		if out.ErrorType != "" {
+			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
+		}
+		c.span.SetAttributes(attrs...)
+		if out.Failed {
+			c.span.SetStatus(codes.Error, "")
+		}
+	}
+	c.core.endSpan(c.span, c.start.Add(total))
+	return total
+}
+
+// Pending is a call that ends at the latest with its hop, such as an HTTP call
+// whose response body is never closed. An adapter embeds it in its record of the
+// call, so that it does not allocate.
+type Pending struct {
+	hop        *Hop
+	end        func()
+	next, prev *Pending
+}
+
+// Adopt makes the hop call end when the hop ends, unless p is released before. It
+// reports false for a nil Hop and for one that has ended.
+func (h *Hop) Adopt(p *Pending, end func()) bool {
+	if h == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended {
+		return false
+	}
+	p.hop, p.end, p.next = h, end, h.pending
+	if h.pending != nil {
+		h.pending.prev = p
+	}
+	h.pending = p
+	return true
+}
+
+// Release detaches the call from its hop.
+func (p *Pending) Release() {
+	h := p.hop
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ended { // End walks the list
+		return
+	}
+	switch {
+	case p.prev != nil:
+		p.prev.next = p.next
+	case h.pending == p:
+		h.pending = p.next
+	default:
+		return
+	}
+	if p.next != nil {
+		p.next.prev = p.prev
+	}
+	p.next, p.prev = nil, nil
+}

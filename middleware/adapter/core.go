@@ -1,0 +1,201 @@
+package adapter
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/internal/wire"
+	"github.com/tenhop/tenhop/middleware/internal/zlog"
+)
+
+// scope is the name of the instrumentation scope of all spans. It is also the
+// path of the module that owns them.
+const scope = "github.com/tenhop/tenhop/middleware"
+
+// Core records what the adapters of one process report. It is immutable after
+// NewCore and safe for concurrent use. A service holds it within a
+// hop.Telemetry, whose method Core returns it.
+type Core struct {
+	tracer      trace.Tracer
+	propagator  propagation.TextMapPropagator
+	registerer  prometheus.Registerer
+	zerolog     zerolog.Logger
+	slog        *slog.Logger
+	viaSlog     bool // log lines go to slog, not to zerolog
+	seriesLimit int
+	clock       func() time.Time // nil: the real one
+	w3c         bool             // propagator is W3C Trace Context, which this package handles itself
+	accept      []propagation.TextMapPropagator
+	sampling    *LogSampling
+	kinds       [trace.SpanKindConsumer + 1]trace.SpanStartOption
+	families    *families
+	entries     nameSet // accepted from callers
+	queues      nameSet // see Destination
+}
+
+// Config configures a Core. The zero Config is valid: each field says what its
+// zero value means. Services set it through the options of package hop.
+type Config struct {
+	// ServiceName is the label service_name and the log field service.
+	ServiceName string
+
+	// TracerProvider provides the tracer; nil means the global one.
+	TracerProvider trace.TracerProvider
+
+	// Propagator reads and writes trace context; nil means W3C Trace Context.
+	// Accept lists further formats, which are read from messages that carry none
+	// of Propagator's.
+	Propagator propagation.TextMapPropagator
+	Accept     []propagation.TextMapPropagator
+
+	// Registerer takes the metric families; nil means client_golang's default.
+	Registerer prometheus.Registerer
+
+	// Slog receives the log lines. When it is nil they go to Zerolog; when that is
+	// nil too, as JSON to standard error.
+	Slog    *slog.Logger
+	Zerolog *zerolog.Logger
+
+	// LogSampling drops a share of the log lines; nil keeps all of them.
+	LogSampling *LogSampling
+
+	// SeriesLimit caps the series of each metric family; 0 means 2,000.
+	SeriesLimit int
+
+	// Clock replaces time.Now in tests; nil means the real clock.
+	Clock func() time.Time
+}
+
+// NewCore returns a Core and registers its metric families. It returns an error
+// when the registerer refuses one of them.
+func NewCore(c Config) (*Core, error) {
+	if c.TracerProvider == nil {
+		c.TracerProvider = otel.GetTracerProvider()
+	}
+	if c.Propagator == nil {
+		c.Propagator = propagation.TraceContext{}
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.DefaultRegisterer
+	}
+	if c.SeriesLimit == 0 {
+		c.SeriesLimit = 2000
+	}
+	t := &Core{
+		entries:     nameSet{limit: maxEntries},
+		queues:      nameSet{limit: maxDestinations},
+		tracer:      c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(SchemaURL)),
+		propagator:  c.Propagator,
+		registerer:  prometheus.WrapRegistererWith(prometheus.Labels{"service_name": c.ServiceName}, c.Registerer),
+		seriesLimit: c.SeriesLimit,
+		clock:       c.Clock,
+		w3c:         wire.W3COnly(c.Propagator.Fields()),
+		accept:      c.Accept,
+		sampling:    c.LogSampling,
+	}
+	for k := range t.kinds {
+		t.kinds[k] = trace.WithSpanKind(trace.SpanKind(k))
+	}
+	t.setLoggers(c)
+	var err error
+	if t.families, err = newFamilies(t); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Core) setLoggers(c Config) {
+	if c.Zerolog != nil {
+		t.zerolog = *c.Zerolog
+	} else {
+		t.zerolog = zerolog.New(os.Stderr).With().Timestamp().Logger()
+	}
+	t.zerolog = t.zerolog.With().Str("service", c.ServiceName).Logger()
+	if c.Slog != nil {
+		t.slog, t.viaSlog = c.Slog.With("service", c.ServiceName), true
+	} else {
+		t.slog = slog.New(&zlog.Handler{Logger: t.zerolog})
+	}
+}
+
+// version returns the version of this module in the running program, or "" when
+// it was built from a checkout.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, m := range info.Deps {
+		if m.Path == scope && m.Replace == nil && strings.HasPrefix(m.Version, "v") {
+			return strings.TrimPrefix(m.Version, "v")
+		}
+	}
+	return ""
+}
+
+// Registerer returns the registerer of the service's metrics. It adds the label
+// service_name.
+func (t *Core) Registerer() prometheus.Registerer { return t.registerer }
+
+// Tracer returns the tracer of the library's instrumentation scope.
+func (t *Core) Tracer() trace.Tracer { return t.tracer }
+
+// Logger returns the logger for lines that belong to no hop.
+func (t *Core) Logger() *slog.Logger { return t.slog }
+
+// Zerolog returns the zerolog logger for lines that belong to no hop. When the
+// Core was given a slog logger, it writes JSON to standard error.
+func (t *Core) Zerolog() *zerolog.Logger { return &t.zerolog }
+
+// Now returns the time of the Core's clock.
+func (t *Core) Now() time.Time {
+	if t.clock == nil {
+		return time.Now()
+	}
+	return t.clock()
+}
+
+// since returns the time since start, on the monotonic clock.
+func (t *Core) since(start time.Time) time.Duration {
+	if t.clock == nil {
+		return time.Since(start)
+	}
+	return t.clock().Sub(start)
+}
+
+// Destination returns the name of a queue, topic or exchange as a label value:
+// name itself for the first 512 of a process, then Overflow. Adapters of message
+// brokers share these names, so that their labels agree.
+func (t *Core) Destination(name string) string { return t.queues.intern(name) }
+
+// RegisterGauge registers a family of in-flight gauges. A family that is already
+// registered is shared. The label values must come from a closed set.
+func (t *Core) RegisterGauge(name, help string, labels ...string) (*prometheus.GaugeVec, error) {
+	return register(t, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels), name)
+}
+
+// register registers c, or returns the collector that is registered in its place.
+func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
+	err := t.registerer.Register(c)
+	if err == nil {
+		return c, nil
+	}
+	var have prometheus.AlreadyRegisteredError
+	if errors.As(err, &have) {
+		if old, ok := have.ExistingCollector.(C); ok {
+			return old, nil
+		}
+	}
+	return c, fmt.Errorf("hop: register %s: %w", name, err)
+}

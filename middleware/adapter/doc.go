@@ -1,0 +1,101 @@
+// Package adapter is for writing an adapter: it reports the messages that a
+// transport delivers and the calls that a client makes in spans, metrics and log
+// lines. Services use package hop instead, and adapters for message brokers and
+// databases are shorter with packages messaging and database.
+//
+// A complete adapter, for the handlers and the client of a job queue:
+//
+//	package jobmw
+//
+//	import (
+//		"context"
+//		"log/slog"
+//		"time"
+//
+//		"go.opentelemetry.io/otel/propagation"
+//		"go.opentelemetry.io/otel/trace"
+//
+//		"github.com/tenhop/tenhop/middleware/adapter"
+//		"github.com/tenhop/tenhop/middleware/hop"
+//	)
+//
+//	// Job is a message of the transport.
+//	type Job struct {
+//		Name   string
+//		Header map[string]string
+//		Queued time.Time
+//	}
+//
+//	// Func handles a job or submits one.
+//	type Func func(context.Context, *Job) error
+//
+//	// Handler measures fn.
+//	func Handler(t *hop.Telemetry, fn Func) (Func, error) {
+//		core := t.Core()
+//		duration, err := core.RequestHistogram("job_run_duration_seconds", "Duration of jobs.", "job_name", "error_type")
+//		if err != nil {
+//			return nil, err
+//		}
+//		return func(ctx context.Context, j *Job) (err error) {
+//			name := core.Destination(j.Name) // bounds the label's values
+//			ctx, h := core.Begin(ctx, adapter.Incoming{
+//				Protocol: "job", Operation: "run " + name, SpanKind: trace.SpanKindConsumer,
+//				Carrier: propagation.MapCarrier(j.Header), Async: true,
+//			})
+//			returned := false
+//			defer func() {
+//				out := adapter.Outcome{Message: "job", Err: err, ErrorType: adapter.ErrorType(err),
+//					Queued: true, QueueWait: h.Start().Sub(j.Queued)}
+//				var panicked any
+//				if !returned {
+//					panicked = recover()
+//					out.Err, out.ErrorType = adapter.PanicError(panicked), adapter.ErrorPanic
+//				}
+//				if out.ErrorType != "" {
+//					out.Failed, out.Level = true, slog.LevelError
+//				}
+//				out.Series = duration.With(name, out.ErrorType)
+//				h.End(out)
+//				if panicked != nil {
+//					panic(panicked)
+//				}
+//			}()
+//			err = fn(ctx, j)
+//			returned = true
+//			return err
+//		}, nil
+//	}
+//
+//	// Client measures submit, which sends jobs to the queue named dependency.
+//	func Client(t *hop.Telemetry, dependency string, submit Func) Func {
+//		core := t.Core()
+//		return func(ctx context.Context, j *Job) error {
+//			ctx, call := core.BeginCall(ctx, adapter.Outgoing{
+//				Dependency: adapter.Dependency{Name: dependency, Kind: adapter.KindProduce},
+//				SpanName:   "submit " + core.Destination(j.Name), SpanKind: trace.SpanKindProducer, Async: true,
+//			})
+//			if j.Header == nil {
+//				j.Header = map[string]string{}
+//			}
+//			call.Inject(ctx, propagation.MapCarrier(j.Header))
+//			err := submit(ctx, j)
+//			call.End(adapter.Outcome{ErrorType: adapter.ErrorType(err), Failed: err != nil})
+//			return err
+//		}
+//	}
+//
+// Package mwtest has a conformance test for adapters.
+//
+// # Cost
+//
+// The example allocates more than it must. An adapter for many messages a second
+// resolves what is the same for all of them once (Fix, Histogram.With), keeps its
+// Hop in its own record of the message (Core.BeginInto) and borrows the buffer of
+// a span's attributes (BorrowAttributes).
+//
+// # Bounds
+//
+// Label values must come from a closed set, or from Core.Destination. Text of
+// errors, keys, queries and payloads may hold personal data: it must not become a
+// label or an attribute.
+package adapter

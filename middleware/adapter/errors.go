@@ -1,0 +1,38 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrorPanic is the error.type of a message whose handler panicked.
+const ErrorPanic = "panic"
+
+// ErrorType returns the error.type of an error that the transport has no code for:
+// "canceled" and "timeout" for errors of a context, otherwise the type of the
+// innermost error. It returns "" for nil. The text of an error is unbounded and
+// may hold personal data, so that it is no value for error.type.
+func ErrorType(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return fmt.Sprintf("%T", err)
+}
+
+// PanicError returns the Outcome.Err of a handler that did not return. recovered is
+// what recover returned, which is nil when the handler called runtime.Goexit.
+func PanicError(recovered any) error {
+	if recovered == nil {
+		recovered = "the handler's goroutine exited"
+	}
+	return fmt.Errorf("panic: %v", recovered)
+}

@@ -1,0 +1,138 @@
+package adapter
+
+import (
+	"fmt"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Overflow is the label value that stands for all values beyond a family's series
+// limit or outside a closed set, such as unknown methods.
+const Overflow = "_OTHER"
+
+// maxLabels is the maximum number of labels of a Histogram.
+const maxLabels = 8
+
+// minExemplarInterval is the minimum interval between exemplars in a bucket. An
+// exemplar costs about twenty times a plain observation.
+const minExemplarInterval = time.Second
+
+// Bucket bounds in seconds. requestBuckets are those of the semantic conventions
+// for http.server.request.duration. hopBuckets add the range below 5 ms, which
+// holds the self times and waits of healthy hops.
+var (
+	requestBuckets = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
+	hopBuckets     = append([]float64{.0005, .001, .0025}, requestBuckets...)
+)
+
+type labelValues [maxLabels]string
+
+// Histogram is a family of duration histograms in seconds, with classic buckets
+// and native ones. The number of its series is capped.
+type Histogram struct {
+	vec     *prometheus.HistogramVec
+	labels  int
+	buckets []float64
+	limit   int
+
+	mu     sync.RWMutex
+	series map[labelValues]*Series
+}
+
+// Series is one series of a Histogram. Observing into a Series that an adapter
+// keeps saves the lookup of its labels.
+type Series struct {
+	buckets  []float64
+	observer prometheus.Observer
+	exemplar prometheus.ExemplarObserver
+	last     []atomic.Int64 // per bucket, Unix nanoseconds of its last exemplar
+}
+
+// RequestHistogram registers a family of request durations with the buckets of the
+// semantic conventions. A family that is already registered is shared. A family
+// has at most 8 labels.
+func (t *Core) RequestHistogram(name, help string, labels ...string) (*Histogram, error) {
+	return t.histogram(name, help, requestBuckets, labels)
+}
+
+func (t *Core) histogram(name, help string, buckets []float64, labels []string) (*Histogram, error) {
+	if len(labels) > maxLabels {
+		return nil, fmt.Errorf("hop: %s has %d labels, at most %d are allowed", name, len(labels), maxLabels)
+	}
+	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}, labels)
+	vec, err := register(t, vec, name)
+	if err != nil {
+		return nil, err
+	}
+	return &Histogram{vec: vec, labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{}}, nil
+}
+
+// Observe records a duration in the series of the label values. It adds an
+// exemplar when the span's trace is sampled and the bucket is due for one.
+func (h *Histogram) Observe(d time.Duration, now time.Time, sc trace.SpanContext, values ...string) {
+	var key labelValues
+	copy(key[:], values)
+	h.resolve(key).Observe(d, now, sc)
+}
+
+// With returns the series of the label values.
+func (h *Histogram) With(values ...string) *Series {
+	var key labelValues
+	copy(key[:], values)
+	return h.resolve(key)
+}
+
+func (h *Histogram) resolve(key labelValues) *Series {
+	h.mu.RLock()
+	s := h.series[key]
+	h.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s = h.series[key]; s != nil {
+		return s
+	}
+	if len(h.series) >= h.limit {
+		for i := range h.labels {
+			key[i] = Overflow
+		}
+		if s = h.series[key]; s != nil {
+			return s
+		}
+	}
+	o := h.vec.WithLabelValues(key[:h.labels]...)
+	s = &Series{buckets: h.buckets, observer: o, last: make([]atomic.Int64, len(h.buckets)+1)}
+	s.exemplar, _ = o.(prometheus.ExemplarObserver)
+	h.series[key] = s
+	return s
+}
+
+// Observe records a duration. It adds an exemplar when the span's trace is sampled
+// and the bucket is due for one, and reports whether it did.
+func (s *Series) Observe(d time.Duration, now time.Time, sc trace.SpanContext) bool {
+	seconds := max(d.Seconds(), 0)
+	if s.exemplar == nil || !sc.IsSampled() {
+		s.observer.Observe(seconds)
+		return false
+	}
+	last := &s.last[sort.SearchFloat64s(s.buckets, seconds)]
+	was, ns := last.Load(), now.UnixNano()
+	if ns-was < int64(minExemplarInterval) || !last.CompareAndSwap(was, ns) {
+		s.observer.Observe(seconds)
+		return false
+	}
+	s.exemplar.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": sc.TraceID().String()})
+	return true
+}

@@ -1,0 +1,226 @@
+package adapter
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/internal/wire"
+	"github.com/tenhop/tenhop/middleware/internal/zlog"
+)
+
+// Hop is one service handling one message. Its methods are safe for concurrent
+// use. On a nil Hop they do nothing and return zero values.
+type Hop struct {
+	core     *Core
+	span     trace.Span
+	protocol string
+	start    time.Time
+	metadata wire.Metadata
+	skip     Signals
+	local    any
+	ledger   ledger
+	ctx      hopContext
+
+	mu        sync.Mutex
+	operation string
+	route     Router
+	entry     string
+	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
+	ended     bool
+	pending   *Pending // calls to end with the hop
+
+	logOnce sync.Once
+	slog    *slog.Logger
+	zerolog *zerolog.Logger
+}
+
+type hopKey struct{}
+
+// hopContext is the context of a hop, allocated within the hop.
+type hopContext struct {
+	context.Context
+	hop *Hop
+}
+
+// Value returns the hop for its key.
+func (c *hopContext) Value(key any) any {
+	if key == (hopKey{}) {
+		return c.hop
+	}
+	return c.Context.Value(key)
+}
+
+// FromContext returns the hop that ctx belongs to, or nil.
+func FromContext(ctx context.Context) *Hop {
+	h, _ := ctx.Value(hopKey{}).(*Hop)
+	return h
+}
+
+// elapsed returns the time since the hop's start, on the monotonic clock.
+func (h *Hop) elapsed() time.Duration {
+	if h.core.clock == nil {
+		return time.Since(h.start)
+	}
+	return h.core.clock().Sub(h.start)
+}
+
+// Core returns the Core that the hop reports to.
+func (h *Hop) Core() *Core {
+	if h == nil {
+		return nil
+	}
+	return h.core
+}
+
+// SetOperation sets the operation, such as the route pattern once it is known.
+func (h *Hop) SetOperation(op string) {
+	if h == nil || op == "" {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ended && h.operation != op {
+		h.operation, h.outgoing = op, [2]string{}
+	}
+}
+
+// Operation returns the operation. It asks Incoming.Route when none is set.
+func (h *Hop) Operation() string {
+	if h == nil {
+		return ""
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.operationLocked()
+}
+
+func (h *Hop) operationLocked() string {
+	if h.operation == "" && h.route != nil {
+		h.operation = h.route.Operation()
+	}
+	return h.operation
+}
+
+// Entry returns the edge operation that the request belongs to: the caller's, or
+// the hop's own when the hop is the edge.
+func (h *Hop) Entry() string {
+	if h == nil {
+		return ""
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.entryLocked()
+}
+
+func (h *Hop) entryLocked() string {
+	if h.entry == "" {
+		return h.operationLocked()
+	}
+	return h.entry
+}
+
+// Flow returns "async" behind a queue and "request" otherwise.
+func (h *Hop) Flow() string {
+	if h != nil && h.metadata.Async {
+		return flowAsync
+	}
+	return flowRequest
+}
+
+// The values of the label flow.
+const (
+	flowRequest = "request"
+	flowAsync   = "async"
+)
+
+// EntryStart returns when the entry began, by the clock of the edge.
+func (h *Hop) EntryStart() time.Time {
+	if h == nil {
+		return time.Time{}
+	}
+	return h.metadata.EntryStart
+}
+
+// Start returns when the hop began.
+func (h *Hop) Start() time.Time {
+	if h == nil {
+		return time.Time{}
+	}
+	return h.start
+}
+
+// Span returns the hop's span. The span of a nil Hop records nothing.
+func (h *Hop) Span() trace.Span {
+	if h == nil {
+		return trace.SpanFromContext(context.Background())
+	}
+	return h.span
+}
+
+// SetAttributes sets attributes on the hop's span.
+func (h *Hop) SetAttributes(attrs ...attribute.KeyValue) {
+	if h != nil && h.skip&Traces == 0 {
+		h.span.SetAttributes(attrs...)
+	}
+}
+
+// Local returns Incoming.Local.
+func (h *Hop) Local() any {
+	if h == nil {
+		return nil
+	}
+	return h.local
+}
+
+// CorrelationID returns the hop's correlation ID.
+func (h *Hop) CorrelationID() string {
+	if h == nil {
+		return ""
+	}
+	return h.metadata.Correlation
+}
+
+// Logger returns a logger whose lines have service, correlation_id, trace_id and
+// span_id. It returns nil for a nil Hop.
+func (h *Hop) Logger() *slog.Logger {
+	if h == nil {
+		return nil
+	}
+	h.logOnce.Do(h.makeLoggers)
+	return h.slog
+}
+
+// Zerolog is Logger with zerolog's interface. When the Core was given a slog
+// logger, its lines go to standard error as JSON.
+func (h *Hop) Zerolog() *zerolog.Logger {
+	if h == nil {
+		return nil
+	}
+	h.logOnce.Do(h.makeLoggers)
+	return h.zerolog
+}
+
+func (h *Hop) makeLoggers() {
+	c := h.core.zerolog.With().Str(CorrelationKey, h.metadata.Correlation)
+	sc := h.span.SpanContext()
+	if sc.IsValid() {
+		tid, sid := sc.TraceID(), sc.SpanID()
+		c = c.Hex("trace_id", tid[:]).Hex("span_id", sid[:])
+	}
+	handler := &zlog.Handler{Logger: c.Logger()}
+	h.zerolog = &handler.Logger
+	if !h.core.viaSlog {
+		h.slog = slog.New(handler)
+		return
+	}
+	h.slog = h.core.slog.With(CorrelationKey, h.metadata.Correlation)
+	if sc.IsValid() {
+		h.slog = h.slog.With("trace_id", sc.TraceID().String(), "span_id", sc.SpanID().String())
+	}
+}

@@ -1,0 +1,147 @@
+package adapter
+
+import (
+	"context"
+	"net/http"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/internal/wire"
+)
+
+// Signals is a set of the signals of one message.
+type Signals uint8
+
+// The signals of a message. An adapter can leave out each without the others.
+const (
+	Traces     Signals = 1 << iota // the span
+	Metrics                        // the hop_* families, the transport's histogram and its gauge
+	Logs                           // the log line
+	AllSignals = Traces | Metrics | Logs
+)
+
+// Incoming describes a message that a hop starts to handle.
+type Incoming struct {
+	Protocol  string // "http", "grpc", "kafka", …
+	Operation string // low cardinality; SetOperation may set it later
+	SpanName  string // "" means Operation
+	SpanKind  trace.SpanKind
+
+	// Header or Carrier holds the message's headers. Both may be nil. Header is
+	// the faster one; its keys must be in canonical form.
+	Header  http.Header
+	Carrier propagation.TextMapCarrier
+
+	// Public marks a caller that is not trusted. The hop ignores its baggage and
+	// entry, and starts a new trace that links to the caller's.
+	Public bool
+
+	// Async marks a message that no caller waits for, such as a Kafka record.
+	Async bool
+
+	// Skip leaves signals out. The context carries trace and correlation ID all
+	// the same.
+	Skip Signals
+
+	// Fixed and Attributes are the span attributes known at its start. The slice
+	// may be reused once Begin has returned.
+	Fixed      *FixedAttributes
+	Attributes []attribute.KeyValue
+
+	// Route finds the operation when it is needed before SetOperation; may be nil.
+	Route Router
+
+	// Local is the adapter's own state. Hop.Local returns it.
+	Local any
+}
+
+// Router finds the operation of a message whose handler is chosen after the hop
+// has begun. Operation returns "" while it is unknown.
+type Router interface{ Operation() string }
+
+// Begin starts a hop. It reads trace context, correlation ID and entry from the
+// message's headers and starts the span. The message is to be handled with the
+// returned context, and Hop.End must be called once.
+func (t *Core) Begin(ctx context.Context, in Incoming) (context.Context, *Hop) {
+	h := &Hop{}
+	return t.BeginInto(ctx, h, &in), h
+}
+
+// BeginInto is Begin for a Hop that is part of the adapter's own record of the
+// message, which saves an allocation. h must be the zero Hop. It cannot be reused:
+// goroutines that outlive the message may still reach it.
+func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Context {
+	h.core, h.protocol, h.operation, h.route, h.skip, h.local = t, in.Protocol, in.Operation, in.Route, in.Skip, in.Local
+	h.start = t.Now()
+	r := t.receive(in)
+	h.metadata = r.Metadata
+	if in.Public {
+		h.metadata = wire.Metadata{Correlation: r.Correlation}
+	}
+	if h.metadata.Correlation == "" {
+		h.metadata.Correlation = wire.NewCorrelationID(h.start)
+	}
+	h.metadata.Async = h.metadata.Async || in.Async
+	if h.metadata.Entry == "" || h.metadata.EntryStart.IsZero() {
+		h.metadata.Entry, h.metadata.EntryStart = "", h.start
+	} else {
+		h.entry = t.entries.intern(h.metadata.Entry)
+		h.metadata.Entry = h.entry
+	}
+	ctx = h.startSpan(ctx, in, r.remote)
+	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}
+	return &h.ctx
+}
+
+// MayRecord reports, before Begin, whether the span of a message may be recorded.
+// When it reports false, building attributes is wasted work.
+func (t *Core) MayRecord(in *Incoming) bool {
+	switch {
+	case !t.w3c, in.Public:
+		return true
+	case in.Header != nil:
+		return wire.SampledTraceparent(one(in.Header["Traceparent"]))
+	case in.Carrier != nil:
+		return wire.SampledTraceparent(in.Carrier.Get(wire.HeaderTraceparent))
+	}
+	return true
+}
+
+// startSpan starts the hop's span, unless traces are left out.
+func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanContext) context.Context {
+	if in.Skip&Traces != 0 {
+		if remote.IsValid() && !in.Public {
+			ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
+		}
+		// The span belongs to someone else: it must not be ended here.
+		h.span = trace.SpanFromContext(trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx)))
+		return ctx
+	}
+	t := h.core
+	buf := optionPool.Get().(*spanOptions)
+	opts := append(buf[:0], t.kinds[in.SpanKind])
+	parent := trace.SpanContext{}
+	switch {
+	case in.Public:
+		opts = append(opts, trace.WithNewRoot())
+		if remote.IsValid() {
+			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: remote}))
+		}
+	case remote.IsValid():
+		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
+		parent = remote
+	}
+	if t.clock != nil {
+		opts = append(opts, trace.WithTimestamp(h.start))
+	}
+	name := in.SpanName
+	if name == "" {
+		name = in.Operation
+	}
+	ctx, h.span = t.begin(ctx, name, parent, in.Fixed, in.Attributes, opts)
+	clear(buf[:])
+	optionPool.Put(buf)
+	return ctx
+}

@@ -1,0 +1,114 @@
+// Package database is shared by the adapters of databases and caches (sqlmw,
+// pgxmw, redismw): the span and the metrics of a statement, and the wait for it.
+// It knows no driver. Services import an adapter; this package is for writing
+// another one.
+//
+// A complete adapter, for a store whose client is a function:
+//
+//	package storemw
+//
+//	import (
+//		"context"
+//
+//		"github.com/tenhop/tenhop/middleware/adapter"
+//		"github.com/tenhop/tenhop/middleware/database"
+//		"github.com/tenhop/tenhop/middleware/hop"
+//	)
+//
+//	// Exec executes a statement.
+//	type Exec func(ctx context.Context, statement string) error
+//
+//	// Measure measures exec. dependency is the store's logical name.
+//	func Measure(exec Exec, dependency string) (Exec, error) {
+//		client, err := database.NewClient(hop.Default().Core(), "mystore", adapter.Dependency{Name: dependency, Kind: adapter.KindDatabase})
+//		if err != nil {
+//			return nil, err
+//		}
+//		return func(ctx context.Context, statement string) error {
+//			ctx, s := client.Begin(ctx, database.Operation(statement))
+//			err := exec(ctx, statement)
+//			s.End(adapter.ErrorType(err))
+//			return err
+//		}, nil
+//	}
+package database
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/adapter"
+)
+
+// Client measures the statements that a service sends to one database.
+type Client struct {
+	core       *adapter.Core
+	system     string
+	dependency adapter.Dependency
+	duration   *adapter.Histogram
+}
+
+// NewClient returns a Client that reports to core. system is db.system.name, such
+// as "postgresql"; dependency has the database's logical name. It returns an error
+// when the registry refuses db_client_operation_duration_seconds.
+func NewClient(core *adapter.Core, system string, dependency adapter.Dependency) (*Client, error) {
+	d, err := core.RequestHistogram("db_client_operation_duration_seconds", "Duration of database driver calls.",
+		"db_system_name", "db_operation_name", "dependency", "error_type")
+	if err != nil {
+		return nil, err
+	}
+	return &Client{core: core, system: system, dependency: dependency, duration: d}, nil
+}
+
+// Statement is a statement in progress.
+type Statement struct {
+	client    *Client
+	call      adapter.ClientCall
+	operation string
+}
+
+// Begin starts the span and the wait of a statement. The span's name is operation,
+// which must come from a closed set. attrs are further attributes known at the
+// start. Statement.End must be called once.
+func (c *Client) Begin(ctx context.Context, operation string, attrs ...attribute.KeyValue) (context.Context, Statement) {
+	ctx, call := c.core.BeginCall(ctx, adapter.Outgoing{
+		Dependency: c.dependency, SpanName: operation, SpanKind: trace.SpanKindClient,
+		Attributes: append(attrs, adapter.AttrDBSystem.String(c.system), adapter.AttrDBOperation.String(operation),
+			adapter.AttrPeerService.String(c.dependency.Name)),
+	})
+	return ctx, Statement{client: c, call: call, operation: operation}
+}
+
+// Span returns the statement's span.
+func (s *Statement) Span() trace.Span { return s.call.Span() }
+
+// End ends the statement and returns its duration. errorType is "" on success;
+// adapter.ErrorType returns it for errors that the database has no code for.
+func (s *Statement) End(errorType string) time.Duration {
+	start, sc := s.call.Start(), s.call.Span().SpanContext()
+	d := s.call.End(adapter.Outcome{ErrorType: errorType, Failed: errorType != ""})
+	s.client.duration.Observe(d, start.Add(d), sc, s.client.system, s.operation, s.client.dependency.Name, errorType)
+	return d
+}
+
+// Operation returns db.operation.name of an SQL statement: its first keyword in
+// capitals, or adapter.Overflow when that is not in a closed set. The text of a
+// statement may hold anything.
+func Operation(statement string) string {
+	statement = strings.TrimSpace(statement)
+	if i := strings.IndexAny(statement, " \t\r\n(;"); i > 0 {
+		statement = statement[:i]
+	}
+	switch word := strings.ToUpper(statement); word {
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "WITH", "CALL", "COPY",
+		"CREATE", "ALTER", "DROP", "TRUNCATE",
+		"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "LOCK",
+		"LISTEN", "NOTIFY", "SET", "SHOW", "EXPLAIN", "PRAGMA":
+		return word
+	}
+	return adapter.Overflow
+}

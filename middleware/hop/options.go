@@ -1,0 +1,134 @@
+package hop
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/adapter"
+)
+
+// Option configures a Telemetry.
+type Option func(*config)
+
+type config struct {
+	adapter.Config
+	gatherer prometheus.Gatherer
+	errs     []error
+}
+
+// invalid records an error that New returns.
+func (c *config) invalid(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
+}
+
+// WithServiceName sets the label service_name and the log field service. It should
+// equal service.name of the trace resource. The default is OTEL_SERVICE_NAME, then
+// the program's name.
+func WithServiceName(name string) Option { return func(c *config) { c.ServiceName = name } }
+
+// WithTracerProvider sets the tracer provider. The default is the global one.
+func WithTracerProvider(p trace.TracerProvider) Option {
+	return func(c *config) {
+		if p == nil {
+			c.invalid("WithTracerProvider: nil provider")
+		}
+		c.TracerProvider = p
+	}
+}
+
+// WithPropagator sets the propagator of trace context. The default is W3C Trace
+// Context. Baggage and the correlation ID do not depend on it.
+func WithPropagator(p propagation.TextMapPropagator) Option {
+	return func(c *config) {
+		if p == nil {
+			c.invalid("WithPropagator: nil propagator")
+		}
+		c.Propagator = p
+	}
+}
+
+// WithAccept adds formats of trace context that are read from messages without
+// the propagator's own, in this order: Jaeger{} for services on jaeger-client-go,
+// B3{} for Zipkin's.
+func WithAccept(formats ...propagation.TextMapPropagator) Option {
+	return func(c *config) {
+		for _, f := range formats {
+			if f == nil {
+				c.invalid("WithAccept: nil propagator")
+			}
+		}
+		c.Accept = append(c.Accept, formats...)
+	}
+}
+
+// WithRegistry sets the registry that metrics are registered with and served
+// from. The default is client_golang's default registry.
+func WithRegistry(r *prometheus.Registry) Option {
+	return func(c *config) {
+		if r == nil {
+			c.invalid("WithRegistry: nil registry")
+			return
+		}
+		c.Registerer, c.gatherer = r, r
+	}
+}
+
+// WithLogger sets the logger of all lines. The default writes JSON to standard
+// error through zerolog. The last of WithLogger and WithZerolog counts.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) {
+		if l == nil {
+			c.invalid("WithLogger: nil logger")
+			return
+		}
+		if h, ok := l.Handler().(logHandler); ok && len(h.steps) == 0 {
+			l = slog.New(h.inner) // it would write the request's IDs again
+		}
+		c.Slog, c.Zerolog = l, nil
+	}
+}
+
+// WithZerolog sets a zerolog logger for all lines, also for those of Logger. It
+// writes a line in fewer allocations than WithLogger.
+func WithZerolog(l zerolog.Logger) Option {
+	return func(c *config) { c.Zerolog, c.Slog = &l, nil }
+}
+
+// LogSampling is the share of log lines that WithLogSampling keeps.
+type LogSampling = adapter.LogSampling
+
+// WithLogSampling keeps only a share of the log lines of successful, fast
+// messages. By default each message has its line.
+func WithLogSampling(s LogSampling) Option {
+	return func(c *config) {
+		for _, rate := range s.Operations {
+			if !(rate >= 0 && rate <= 1) {
+				c.invalid("WithLogSampling: rate %v is not between 0 and 1", rate)
+			}
+		}
+		if !(s.Rate >= 0 && s.Rate <= 1) {
+			c.invalid("WithLogSampling: rate %v is not between 0 and 1", s.Rate)
+		}
+		c.LogSampling = &s
+	}
+}
+
+// WithSeriesLimit caps the series of each metric family. Further series are
+// counted under the label value _OTHER. The default is 2,000.
+func WithSeriesLimit(n int) Option {
+	return func(c *config) {
+		if n < 1 {
+			c.invalid("WithSeriesLimit: %d is not positive", n)
+		}
+		c.SeriesLimit = n
+	}
+}
+
+// WithClock sets the clock, for tests.
+func WithClock(now func() time.Time) Option { return func(c *config) { c.Clock = now } }
