@@ -8,7 +8,6 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
-	"github.com/tenhop/tenhop/trace"
 )
 
 // world is a checkout over three hops and a database, a value a step.
@@ -182,19 +181,5 @@ func TestForeignHopIsTheCallee(t *testing.T) {
 	ev.Foreign["legacy"] = true
 	if f := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result().Findings[0]; f.Hop != "legacy" || f.Kind != result.KindSelf {
 		t.Errorf("first is %s %s, want legacy self", f.Hop, f.Kind)
-	}
-}
-
-func TestSelfTimesTakeTheUnionOfChildren(t *testing.T) {
-	t0 := time.Unix(0, 0)
-	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	tr := trace.Trace{Spans: []trace.Span{
-		{ID: "a", Start: t0, Duration: ms(100)},
-		{ID: "b", Parent: "a", Start: t0.Add(ms(10)), Duration: ms(40)},
-		{ID: "c", Parent: "a", Start: t0.Add(ms(30)), Duration: ms(40)},   // overlaps b
-		{ID: "d", Parent: "a", Start: t0.Add(ms(90)), Duration: ms(1000)}, // outlives a
-	}}
-	if got := trace.SelfTimes(tr)[0]; got != ms(30) {
-		t.Errorf("self time %v, want 30ms: 0-10, 70-90", got)
 	}
 }

@@ -125,33 +125,6 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestFirstFailing(t *testing.T) {
-	t0 := time.Unix(0, 0)
-	span := func(id, parent, service string, kind trace.Kind, from, to int, failed bool) trace.Span {
-		return trace.Span{ID: id, Parent: parent, Service: service, Kind: kind, Start: t0.Add(time.Duration(from) * time.Millisecond),
-			Duration: time.Duration(to-from) * time.Millisecond, Failed: failed, Attributes: map[string]string{}}
-	}
-	for _, c := range []struct {
-		name, want string
-		spans      []trace.Span
-	}{
-		{"the deepest", "c", []trace.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true),
-			span("c", "b", "payment", "server", 2, 8, true), span("d", "c", "payment", "client", 3, 4, false)}},
-		{"not the compensation after it", "b", []trace.Span{span("a", "", "checkout", "server", 0, 10, true), span("b", "a", "checkout", "client", 1, 3, true),
-			span("c", "a", "checkout", "client", 4, 6, true)}},
-		{"not what was caught", "a", []trace.Span{span("a", "", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, false),
-			span("c", "b", "loyalty", "server", 2, 8, true)}},
-		{"a cycle has no top", "", []trace.Span{span("a", "b", "gateway", "server", 0, 10, true), span("b", "a", "gateway", "client", 1, 9, true)}},
-		{"none", "", []trace.Span{span("a", "", "gateway", "server", 0, 10, false)}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if s, ok := explain.FirstFailing(trace.Trace{ID: "t", Spans: c.spans}); s.ID != c.want || ok != (c.want != "") {
-				t.Errorf("%q (%v), want %q", s.ID, ok, c.want)
-			}
-		})
-	}
-}
-
 // Without metrics of failing hops, failed traces say where failures begin.
 func TestErrorsFromTraces(t *testing.T) {
 	var failed []trace.Trace

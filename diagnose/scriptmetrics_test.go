@@ -94,7 +94,7 @@ func (m *metered) trace(t trace.Trace) {
 				waits = append(waits, c)
 			}
 		}
-		self := trace.SelfTimes(trace.Trace{Spans: append([]trace.Span{s}, waits...)})[0]
+		self := trace.NewTree(&trace.Trace{Spans: append([]trace.Span{s}, waits...)}).Self(0)
 		m.count(end, self.Seconds(), "self", s.Service, s.Operation, flow(s))
 		m.count(end, s.Duration.Seconds(), "duration", s.Service, s.Operation, flow(s))
 		m.count(end, 1, "count", s.Service, s.Operation, flow(s))

@@ -80,6 +80,7 @@ type Profile struct {
 	steps  map[step]*occurrence
 	calls  map[call]string  // names of events
 	called map[string]entry // by the name of the event
+	tree   trace.Tree
 }
 
 // NewProfile returns an empty profile.
@@ -94,36 +95,9 @@ func (p *Profile) Add(t trace.Trace, logs []LogLine) {
 		return
 	}
 	p.traces++
-	parent, root := relations(t)
+	parent, root := trace.Relations(&t)
 	p.addTimes(t, parent)
 	p.addFlow(t, logs, parent, root)
-}
-
-// relations returns, for every span, the index of its parent or -1, and that of
-// the span with which its service began the work it belongs to.
-func relations(t trace.Trace) (parent, root []int) {
-	index := make(map[string]int, len(t.Spans))
-	for i, s := range t.Spans {
-		index[s.ID] = i
-	}
-	parent, root = make([]int, len(t.Spans)), make([]int, len(t.Spans))
-	for i, s := range t.Spans {
-		parent[i] = -1
-		if p, ok := index[s.Parent]; ok && s.Parent != "" && p != i {
-			parent[i] = p
-		}
-	}
-	for i := range t.Spans {
-		root[i] = i
-		for range t.Spans { // a cycle ends somewhere
-			p := parent[root[i]]
-			if p < 0 || t.Spans[p].Service != t.Spans[i].Service {
-				break
-			}
-			root[i] = p
-		}
-	}
-	return parent, root
 }
 
 // Profiles compares the traces of two times, by what takes longer and by what is

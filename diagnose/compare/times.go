@@ -25,8 +25,7 @@ type spent struct {
 	rng           rand.PCG
 }
 
-// addTimes keeps the own time of each unit: its duration minus the union of its
-// children's.
+// addTimes keeps the self time of each unit.
 func (p *Profile) addTimes(t trace.Trace, parent []int) {
 	callee := make([]string, len(t.Spans))
 	for i, s := range t.Spans {
@@ -34,8 +33,9 @@ func (p *Profile) addTimes(t trace.Trace, parent []int) {
 			callee[par] = s.Service
 		}
 	}
-	for i, self := range ownTimes(t, parent) {
-		s := t.Spans[i]
+	p.tree.Load(&t)
+	for _, i := range p.tree.Order() {
+		s := &t.Spans[i]
 		u := unit{service: s.Service, operation: s.Operation, callee: callee[i]}
 		if par := parent[i]; par >= 0 && u.callee == "" {
 			u.parent = t.Spans[par].Operation
@@ -45,40 +45,8 @@ func (p *Profile) addTimes(t trace.Trace, parent []int) {
 			at = &spent{}
 			p.times[u] = at
 		}
-		at.add(p.traces, float64(self)/float64(time.Millisecond))
+		at.add(p.traces, float64(p.tree.Self(i))/float64(time.Millisecond))
 	}
-}
-
-// ownTimes is SelfTimes for a trace whose parents are known by index.
-func ownTimes(t trace.Trace, parent []int) []time.Duration {
-	n := len(t.Spans)
-	byStart := make([]int, n)
-	for i := range byStart {
-		byStart[i] = i
-	}
-	slices.SortFunc(byStart, func(a, b int) int { return t.Spans[a].Start.Compare(t.Spans[b].Start) })
-	own, reached := make([]time.Duration, n), make([]time.Time, n)
-	for i, s := range t.Spans {
-		own[i], reached[i] = s.Duration, s.Start
-	}
-	for _, i := range byStart {
-		p := parent[i]
-		if p < 0 {
-			continue
-		}
-		from, to := t.Spans[i].Start, t.Spans[i].Start.Add(t.Spans[i].Duration)
-		if from.Before(reached[p]) {
-			from = reached[p]
-		}
-		if end := t.Spans[p].Start.Add(t.Spans[p].Duration); to.After(end) {
-			to = end
-		}
-		if to.After(from) {
-			own[p] -= to.Sub(from)
-			reached[p] = to
-		}
-	}
-	return own
 }
 
 func (s *spent) add(trace int, ms float64) {

@@ -4,80 +4,38 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/signals"
 )
 
-// callFamily is a family of OpenTelemetry's semantic conventions that counts
-// what is served or called.
-type callFamily struct {
-	name   string
-	client bool
-	unit   float64 // of its sum, in seconds
-}
-
-// callFamilies are the present conventions' and, for otelgrpc before its
-// version 0.64, the ones before.
-var callFamilies = []callFamily{
-	{"http_server_request_duration_seconds", false, 1},
-	{"rpc_server_call_duration_seconds", false, 1},
-	{"rpc_server_duration_milliseconds", false, 1e-3},
-	{"messaging_process_duration_seconds", false, 1},
-	{"http_client_request_duration_seconds", true, 1},
-	{"rpc_client_call_duration_seconds", true, 1},
-	{"rpc_client_duration_milliseconds", true, 1e-3},
-	{"db_client_operation_duration_seconds", true, 1},
-}
-
 // callSelector selects the families' counters with a suffix such as _count.
-func callSelector(suffix string, families []callFamily) string {
+func callSelector(suffix string, families []signals.Family) string {
 	names := make([]string, len(families))
 	for i, f := range families {
-		names[i] = f.name + suffix
+		names[i] = f.Name + suffix
 	}
 	return fmt.Sprintf(`{__name__=~%q}`, strings.Join(names, "|"))
 }
 
-// operation is what a call's labels say is done, as the middleware spells it.
-func (f callFamily) operation(l map[string]string) string {
+// operation returns the operation that a call's labels name, as the middleware
+// spells it.
+func operation(f signals.Family, l map[string]string) string {
 	switch {
-	case strings.HasPrefix(f.name, "http_"):
+	case strings.HasPrefix(f.Name, "http_"):
 		return strings.TrimSpace(l["http_request_method"] + " " + l["http_route"])
-	case strings.HasPrefix(f.name, "rpc_"):
+	case strings.HasPrefix(f.Name, "rpc_"):
 		if l["rpc_service"] != "" {
 			return l["rpc_service"] + "/" + l["rpc_method"]
 		}
 		return l["rpc_method"]
-	case strings.HasPrefix(f.name, "messaging_"):
+	case strings.HasPrefix(f.Name, "messaging_"):
 		return strings.TrimSpace(l["messaging_operation_name"] + " " + l["messaging_destination_name"])
 	}
 	return cmp.Or(l["db_operation_name"], l["db_operation"])
-}
-
-// serverErrors are the gRPC codes that are the server's fault (semantic
-// conventions for gRPC).
-var serverErrors = []string{"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "2", "4", "12", "13", "14", "15"}
-
-// failure is the type of error that a series counts; "" when it counts what
-// ended well. Families without error_type are judged by their status.
-func (f callFamily) failure(l map[string]string) string {
-	if t := l["error_type"]; t != "" {
-		return t
-	}
-	if _, told := l["error_type"]; told {
-		return ""
-	}
-	if s := l["http_response_status_code"]; strings.HasPrefix(s, "5") {
-		return s
-	}
-	if s := cmp.Or(l["rpc_response_status_code"], l["rpc_grpc_status_code"]); slices.Contains(serverErrors, s) {
-		return s
-	}
-	return ""
 }
 
 // calls turns the counts of what was served and called into a series each
@@ -89,8 +47,8 @@ func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 		if !ok {
 			continue
 		}
-		k := [4]string{service(s.Labels), f.operation(s.Labels)}
-		if f.client {
+		k := [4]string{service(s.Labels), operation(f, s.Labels)}
+		if f.Client {
 			k[2], k[3] = cmp.Or(s.Labels["dependency"], s.Labels["server_address"], s.Labels["db_system_name"]), "client"
 		}
 		c := index[k]
@@ -100,7 +58,7 @@ func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 			index[k] = c
 		}
 		c.Count, c.LevelCount = t.add(c.Count, s), t.scraped(c.LevelCount, s)
-		if kind := f.failure(s.Labels); kind != "" {
+		if kind := signals.Failure(s.Labels); kind != "" {
 			t.add(c.Failed, s)
 			t.scraped(c.LevelFailed, s)
 			c.Types[kind] = t.add(c.Types[kind], s)
@@ -113,18 +71,18 @@ func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 	return out
 }
 
-func familyOf(name, suffix string) (callFamily, bool) {
-	for _, f := range callFamilies {
-		if name == f.name+suffix {
+func familyOf(name, suffix string) (signals.Family, bool) {
+	for _, f := range signals.Calls() {
+		if name == f.Name+suffix {
 			return f, true
 		}
 	}
-	return callFamily{}, false
+	return signals.Family{}, false
 }
 
 // readCalls reads the counts of what was served and called.
 func readCalls(ctx context.Context, c *prometheus.Client, start, end time.Time, every time.Duration) ([]prometheus.Series, error) {
-	found, err := samples(ctx, c, callSelector("_count", callFamilies), start, end, every)
+	found, err := samples(ctx, c, callSelector("_count", signals.Calls()), start, end, every)
 	if err != nil {
 		return nil, fmt.Errorf("requests and errors: %w", err)
 	}

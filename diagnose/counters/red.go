@@ -9,6 +9,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/signals"
 )
 
 // red makes entries of what services without our middleware serve: their
@@ -25,15 +26,15 @@ func (t table) red(sums []prometheus.Series, calls []evidence.CallSeries) []evid
 	took := map[[4]string]*evidence.EntrySeries{}
 	for _, s := range sums {
 		f, ok := familyOf(s.Labels["__name__"], "_sum")
-		if !ok || f.client {
+		if !ok || f.Client {
 			continue
 		}
-		k := [4]string{service(s.Labels), f.operation(s.Labels)}
+		k := [4]string{service(s.Labels), operation(f, s.Labels)}
 		if took[k] == nil {
 			took[k] = &evidence.EntrySeries{}
 		}
 		for i := range s.Samples {
-			s.Samples[i].Value *= f.unit
+			s.Samples[i].Value *= f.Unit
 		}
 		took[k].Sum, took[k].LevelSum = t.add(took[k].Sum, s), t.scraped(took[k].LevelSum, s)
 	}
@@ -50,10 +51,10 @@ func (t table) red(sums []prometheus.Series, calls []evidence.CallSeries) []evid
 }
 
 // serverFamilies are those whose durations are an operation's.
-func serverFamilies() []callFamily {
-	var out []callFamily
-	for _, f := range callFamilies {
-		if !f.client {
+func serverFamilies() []signals.Family {
+	var out []signals.Family
+	for _, f := range signals.Calls() {
+		if !f.Client {
 			out = append(out, f)
 		}
 	}

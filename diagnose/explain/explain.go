@@ -38,12 +38,13 @@ func exemplars(f *result.Finding, slow []trace.Trace) []string {
 		time time.Duration
 	}
 	var all []scored
+	var tree trace.Tree
 	for _, t := range slow {
-		self := trace.SelfTimes(t)
+		tree.Load(&t)
 		var d time.Duration
-		for i, s := range t.Spans {
-			if s.Service == f.Hop {
-				d += self[i]
+		for _, i := range tree.Order() {
+			if t.Spans[i].Service == f.Hop {
+				d += tree.Self(i)
 			}
 		}
 		if d > 0 {
@@ -63,11 +64,12 @@ func exemplars(f *result.Finding, slow []trace.Trace) []string {
 // busiest returns the operation of a service that takes the most time itself.
 func busiest(service string, slow []trace.Trace) string {
 	total := map[string]time.Duration{}
+	var tree trace.Tree
 	for _, t := range slow {
-		self := trace.SelfTimes(t)
-		for i, s := range t.Spans {
-			if s.Service == service && !s.Kind.Calls() {
-				total[s.Operation] += self[i]
+		tree.Load(&t)
+		for _, i := range tree.Order() {
+			if s := &t.Spans[i]; s.Service == service && !s.Kind.Calls() {
+				total[s.Operation] += tree.Self(i)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/stats"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Size of the counterfactual: how many requests are replayed, how often each,
@@ -29,11 +30,11 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 	before := map[string][]time.Duration{} // by operation
 	var all []time.Duration
 	for _, r := range base.requests {
-		if r.trace.Spans == nil || s.walker.load(r.trace) == none {
+		if r.trace.Spans == nil || s.measure.load(&r.trace) == trace.None {
 			continue
 		}
 		for _, x := range s.owned(k, r.root) {
-			before[x.operation], all = append(before[x.operation], x.own), append(all, x.own)
+			before[x.operation], all = append(before[x.operation], x.self), append(all, x.self)
 		}
 	}
 	rng := rand.New(rand.NewPCG(5, 6))
@@ -42,10 +43,10 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 	stride := max(len(now.requests)/replayed, 1)
 	for i := 0; i < len(now.requests); i += stride {
 		r := now.requests[i]
-		if r.trace.Spans == nil || s.walker.load(r.trace) == none {
+		if r.trace.Spans == nil || s.measure.load(&r.trace) == trace.None {
 			continue
 		}
-		mine := map[int32][]time.Duration{}
+		mine := map[int][]time.Duration{}
 		for _, x := range s.owned(k, r.root) {
 			if mine[x.span] = before[x.operation]; mine[x.span] == nil {
 				mine[x.span] = all // its span is lost, and with it the operation
@@ -53,12 +54,12 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 		}
 		plays := make([]float64, replays)
 		for j := range plays {
-			plays[j] = s.walker.replay(r.root, func(span int32, own time.Duration) float64 {
+			plays[j] = s.measure.tree.Replay(r.root, func(span int, self time.Duration) float64 {
 				draws := mine[span]
-				if len(draws) == 0 || own <= 0 {
+				if len(draws) == 0 || self <= 0 {
 					return 1 // not the suspect's
 				}
-				return float64(draws[rng.IntN(len(draws))]) / float64(own)
+				return float64(draws[rng.IntN(len(draws))]) / float64(self)
 			}).Seconds()
 		}
 		took, weights = append(took, plays), append(weights, now.weights[i])
@@ -101,83 +102,22 @@ func cumulative(v []float64) []float64 {
 }
 
 type owned struct {
-	span      int32
+	span      int
 	operation string
-	own       time.Duration
+	self      time.Duration
 }
 
-// owned returns the suspect's spans below a span of the loaded trace, with their
-// own time.
-func (s *Sample) owned(k suspect, root int32) []owned {
-	w := s.walker
+// owned returns the suspect's spans among a span of the loaded trace and those
+// below it.
+func (s *Sample) owned(k suspect, root int) []owned {
+	tree := &s.measure.tree
 	var out []owned
-	var visit func(i int32)
-	visit = func(i int32) {
-		if p := w.partOf(i); s.suspectOf(p) == k {
-			n := w.nodes[i]
-			out = append(out, owned{i, p.operation, w.bare(n.start, n.end, w.waited(i))})
-		}
-		for c := w.nodes[i].child; c != none; c = w.nodes[c].next {
-			visit(c)
+	for todo := []int{root}; len(todo) > 0; {
+		i := todo[len(todo)-1]
+		todo = append(todo[:len(todo)-1], tree.Children(i)...)
+		if p := s.measure.partOf(i); s.suspectOf(p) == k {
+			out = append(out, owned{i, p.operation, tree.Self(i)})
 		}
 	}
-	visit(root)
 	return out
-}
-
-// waited returns the children that a span waited for, by their start.
-func (w *walker) waited(i int32) []int32 {
-	var out []int32
-	n := w.nodes[i]
-	for c := n.child; c != none; c = w.nodes[c].next {
-		s := &w.trace.Spans[c]
-		if s.Kind == "consumer" || s.Service == w.trace.Spans[i].Service && w.nodes[c].end > n.end+outlives || w.nodes[c].start >= n.end {
-			continue
-		}
-		out = append(out, c)
-	}
-	slices.SortFunc(out, func(a, b int32) int { return int(w.nodes[a].start - w.nodes[b].start) })
-	return out
-}
-
-// bare is how much of a time none of the spans ran; they are sorted by start.
-func (w *walker) bare(from, to time.Duration, spans []int32) time.Duration {
-	free, reached := time.Duration(0), from
-	for _, c := range spans {
-		start, end := w.nodes[c].start, w.nodes[c].end
-		if start > reached {
-			free += max(min(start, to)-reached, 0)
-		}
-		if reached = max(reached, end); reached >= to {
-			break
-		}
-	}
-	return free + max(to-reached, 0)
-}
-
-// replay is how long a span would take if each span's own time were as many
-// times as long as scale says. What happens after some of its children had
-// ended happens, as long as it did, after the last of these.
-func (w *walker) replay(i int32, scale func(span int32, own time.Duration) float64) time.Duration {
-	n := w.nodes[i]
-	kids := w.waited(i)
-	factor := scale(i, w.bare(n.start, n.end, kids))
-	ends := make([]time.Duration, len(kids)) // since the span's new start
-	// after is when something happens that happened at a moment.
-	after := func(moment time.Duration, before int) time.Duration {
-		since, at := n.start, time.Duration(0)
-		for j := range before {
-			if end := min(w.nodes[kids[j]].end, n.end); end <= moment {
-				since, at = max(since, end), max(at, ends[j])
-			}
-		}
-		free := w.bare(since, moment, kids)
-		return at + (moment - since - free) + time.Duration(factor*float64(free))
-	}
-	last := time.Duration(0)
-	for j, c := range kids {
-		ends[j] = after(max(w.nodes[c].start, n.start), j) + w.replay(c, scale)
-		last = max(last, ends[j])
-	}
-	return max(after(n.end, len(kids)), last)
 }

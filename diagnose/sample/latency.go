@@ -73,14 +73,14 @@ func (s *Sample) Of(e result.Entry, traces []trace.Trace) Requests {
 	for _, t := range traces {
 		s.know(t)
 	}
-	for _, t := range traces {
-		own, ok := SpanOf(t, e)
-		if !ok || s.walker.load(t) == none {
+	for i := range traces {
+		own, ok := SpanOf(traces[i], e)
+		if !ok || s.measure.load(&traces[i]) == trace.None {
 			continue
 		}
-		r := s.request(int32(own), true)
+		r := s.request(own, true)
 		all.add(r, 1)
-		if s.complete() {
+		if s.measure.tree.CompleteFor(s.known) {
 			whole.add(r, 1)
 		}
 	}
@@ -98,31 +98,14 @@ func SpanOf(t trace.Trace, e result.Entry) (int, bool) {
 	return i, i >= 0
 }
 
-// complete reports whether the loaded trace lacks no parent and no callee that has
-// spans elsewhere.
-func (s *Sample) complete() bool {
-	w := s.walker
-	for _, o := range w.orphan {
-		if w.trace.Spans[o].Parent != "" && w.nodes[o].parent != none {
-			return false
-		}
-	}
-	for i := range w.trace.Spans {
-		span := &w.trace.Spans[i]
-		if span.Kind == trace.Client && w.nodes[i].child == none && s.known[span.Peer()] {
-			return false
-		}
-	}
-	return true
-}
-
 // Edges returns the entries that traces begin with, the most frequent first.
 func Edges(traces []trace.Trace) []result.Entry {
-	w := newWalker()
+	m := newMeasurer()
 	count := map[entryKey]int{}
-	for _, t := range traces {
-		if root := w.load(t); root != none {
-			count[entryKey{t.Spans[root].Service, t.Spans[root].Operation}]++
+	for i := range traces {
+		if root := m.load(&traces[i]); root != trace.None {
+			s := &traces[i].Spans[root]
+			count[entryKey{s.Service, s.Operation}]++
 		}
 	}
 	out := make([]result.Entry, 0, len(count))

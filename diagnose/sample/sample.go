@@ -22,7 +22,7 @@ import (
 // the sums of all requests and a random few of them.
 type Sample struct {
 	step    time.Duration
-	walker  *walker
+	measure *measurer
 	rng     *rand.Rand
 	parts   []part
 	number  map[part]int32
@@ -49,7 +49,7 @@ type request struct {
 	failed bool
 	costs  []partCost
 	trace  trace.Trace // without spans when enough others of the step have theirs
-	root   int32       // index of its entry's span
+	root   int         // index of its entry's span
 }
 
 // partCost is the time that a request's answer waited for a part, by number.
@@ -70,7 +70,7 @@ const stepLength = 2 * time.Second
 
 // New returns an empty sample.
 func New() *Sample {
-	return &Sample{step: stepLength, walker: newWalker(), rng: rand.New(rand.NewPCG(3, 4)), number: map[part]int32{},
+	return &Sample{step: stepLength, measure: newMeasurer(), rng: rand.New(rand.NewPCG(3, 4)), number: map[part]int32{},
 		entries: map[entryKey]steps{}, known: map[string]bool{}}
 }
 
@@ -80,14 +80,14 @@ func (s *Sample) Size() (traces, spans int) { return s.traces, s.spans }
 // Add adds a trace. One without spans, or with nothing but a cycle of spans, is
 // left out.
 func (s *Sample) Add(t trace.Trace) {
-	root := s.walker.load(t)
-	if root == none {
+	root := s.measure.load(&t)
+	if root == trace.None {
 		return
 	}
 	s.traces++
 	s.spans += len(t.Spans)
 	s.know(t)
-	span, n := &t.Spans[root], s.walker.nodes[root]
+	span, took := &t.Spans[root], s.measure.took(root)
 	k := entryKey{span.Service, span.Operation}
 	p := s.entries[k]
 	if p == nil {
@@ -95,14 +95,14 @@ func (s *Sample) Add(t trace.Trace) {
 		s.entries[k] = p
 	}
 	// As metrics do, a request counts when it ends.
-	at := span.Start.Add(n.end-n.start).UnixNano() / int64(s.step)
+	at := span.Start.Add(took).UnixNano() / int64(s.step)
 	c := p[at]
 	if c == nil {
 		c = &step{}
 		p[at] = c
 	}
 	c.count++
-	c.took += n.end - n.start
+	c.took += took
 	if span.Failed {
 		c.failed++
 	}
@@ -119,13 +119,13 @@ func (s *Sample) Add(t trace.Trace) {
 }
 
 // request measures what the loaded trace's request waited for from a span on.
-func (s *Sample) request(root int32, keep bool) request {
-	t, n := s.walker.trace, s.walker.nodes[root]
-	r := request{took: n.end - n.start, failed: t.Spans[root].Failed, trace: trace.Trace{ID: t.ID}, root: root}
+func (s *Sample) request(root int, keep bool) request {
+	t := s.measure.trace
+	r := request{took: s.measure.took(root), failed: t.Spans[root].Failed, trace: trace.Trace{ID: t.ID}, root: root}
 	if keep {
 		r.trace.Spans = t.Spans
 	}
-	path := s.walker.path(root)
+	path := s.measure.path(root)
 	r.costs = make([]partCost, len(path))
 	for i, c := range path {
 		r.costs[i] = partCost{part: s.numberOf(c.part), n: int32(c.n), time: c.time}
