@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/trace"
-	"github.com/tenhop/tenhop/waterfall"
 )
 
 // settled is how long after its start a checkout's Kafka tail is over.
@@ -22,13 +21,13 @@ const settled = 10 * time.Second
 // checkTraces holds the next n checkouts to what a complete trace is.
 func checkTraces(t *testing.T, s *storefront, n int) {
 	began := s.began
-	var traces []*trace.Trace
+	var traces []trace.Trace
 	until(t, 10*time.Minute, fmt.Sprintf("%d checkouts", n), func() error {
 		all, err := s.checkouts(context.Background(), began, 4*n)
 		if err != nil {
 			return err
 		}
-		traces = slices.DeleteFunc(all, func(tr *trace.Trace) bool { return time.Since(tr.Root().Start) < settled })
+		traces = slices.DeleteFunc(all, func(tr trace.Trace) bool { return time.Since(tr.Root().Start) < settled })
 		if len(traces) < n {
 			return fmt.Errorf("%d so far", len(traces))
 		}
@@ -41,7 +40,7 @@ func checkTraces(t *testing.T, s *storefront, n int) {
 		if whole(tr) && len(tr.Services()) >= 13 && has(tr, "shipping", "consumer") && has(tr, "notification", "consumer") {
 			complete++
 		} else {
-			tree := trace.NewTree(tr)
+			tree := trace.NewTree(&tr)
 			t.Logf("trace %s: %d roots, %d parents missing, %d services", tr.ID, len(tree.Roots()), len(tree.Missing()), len(tr.Services()))
 		}
 		ids, services := map[string]bool{}, map[string]bool{}
@@ -77,12 +76,12 @@ func checkTraces(t *testing.T, s *storefront, n int) {
 }
 
 // whole reports whether a trace has one root and no parent is missing.
-func whole(tr *trace.Trace) bool {
-	tree := trace.NewTree(tr)
+func whole(tr trace.Trace) bool {
+	tree := trace.NewTree(&tr)
 	return len(tree.Roots()) == 1 && tree.Complete()
 }
 
-func has(tr *trace.Trace, service string, kind trace.Kind) bool {
+func has(tr trace.Trace, service string, kind trace.Kind) bool {
 	return slices.ContainsFunc(tr.Spans, func(s trace.Span) bool { return s.Service == service && s.Kind == kind })
 }
 
@@ -150,7 +149,7 @@ func deviations(t *testing.T, s *storefront, since time.Time) []float64 {
 	t.Helper()
 	var off []float64
 	until(t, time.Minute, "sequential requests", func() error {
-		all, err := s.jaeger().Find(context.Background(), waterfall.Query{Service: "gateway", Operation: sequential, Since: time.Since(since), Limit: 100})
+		all, err := s.traces(context.Background(), sequential, since, 100)
 		if err != nil {
 			return err
 		}
@@ -178,7 +177,7 @@ func deviations(t *testing.T, s *storefront, since time.Time) []float64 {
 }
 
 // deviation returns how far the parts are from the whole.
-func deviation(tr *trace.Trace, self map[string]float64) (float64, bool) {
+func deviation(tr trace.Trace, self map[string]float64) (float64, bool) {
 	callee := map[string]*trace.Span{}
 	for i := range tr.Spans {
 		if s := &tr.Spans[i]; s.Kind == trace.Server {

@@ -14,9 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/supervisor"
 	"github.com/tenhop/tenhop/trace"
-	"github.com/tenhop/tenhop/waterfall"
 )
 
 // storefront is a running `tenhop up` in a directory of its own.
@@ -99,13 +100,18 @@ func (s *storefront) must(args ...string) string {
 	return out
 }
 
-func (s *storefront) jaeger() waterfall.Jaeger {
-	return waterfall.Jaeger{URL: s.state.Endpoints["jaeger"]}
+// traces returns the traces of an operation of the gateway since a moment.
+func (s *storefront) traces(ctx context.Context, operation string, since time.Time, limit int) ([]trace.Trace, error) {
+	client, err := jaeger.New(s.state.Endpoints["jaeger"], nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Traces(ctx, query.Search{Service: "gateway", Operation: operation, From: since, To: time.Now(), Limit: limit})
 }
 
 // checkouts returns the traces of checkouts since a moment.
-func (s *storefront) checkouts(ctx context.Context, since time.Time, limit int) ([]*trace.Trace, error) {
-	return s.jaeger().Find(ctx, waterfall.Query{Service: "gateway", Operation: "POST /checkout", Since: time.Since(since), Limit: limit})
+func (s *storefront) checkouts(ctx context.Context, since time.Time, limit int) ([]trace.Trace, error) {
+	return s.traces(ctx, "POST /checkout", since, limit)
 }
 
 // diagnosis is the part of `tenhop diagnose --json` that is checked.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/tenhop/tenhop/console/traceview"
 	"github.com/tenhop/tenhop/trace"
-	"github.com/tenhop/tenhop/waterfall"
+	"github.com/tenhop/tenhop/trace/jaeger"
 )
 
 // Found is a trace in a list.
@@ -138,7 +138,7 @@ func (c *Console) traces(ctx context.Context, q url.Values, id ...string) ([]tra
 	if err := c.jaeger.get(ctx, &answer, q, append([]string{"api", "traces"}, id...)...); err != nil {
 		return nil, err
 	}
-	found, err := waterfall.Unmarshal(answer)
+	found, err := jaeger.Unmarshal(answer)
 	if err != nil {
 		return nil, fmt.Errorf("%s answers in another form than expected: %w", c.jaeger.name, err)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/waterfall"
 )
@@ -77,26 +79,41 @@ Without --jaeger the traces are those of what runs in this directory,
 }
 
 func (f traceFlags) find(ctx context.Context, args []string) (*trace.Trace, error) {
-	j := waterfall.Jaeger{URL: f.jaeger}
+	j, err := jaeger.New(f.jaeger, nil)
+	if err != nil {
+		return nil, fmt.Errorf("--jaeger: %w", err)
+	}
+	t, err := f.ask(ctx, j, args)
+	if err != nil && !errors.Is(err, query.ErrNotFound) {
+		return nil, fmt.Errorf("%w; see `tenhop status`, or name another Jaeger with --jaeger URL", err)
+	}
+	return t, err
+}
+
+func (f traceFlags) ask(ctx context.Context, j *jaeger.Client, args []string) (*trace.Trace, error) {
 	switch {
 	case len(args) == 1:
 		if raw, err := hex.DecodeString(args[0]); err != nil || (len(raw) != 16 && len(raw) != 8) {
 			return nil, usagef("%q is not a trace ID: it has 32 hexadecimal digits", args[0])
 		}
-		return j.Trace(ctx, args[0])
+		t, err := j.Trace(ctx, args[0])
+		if errors.Is(err, query.ErrNotFound) {
+			return nil, fmt.Errorf("%w; it may be older than what is kept", err)
+		}
+		return &t, err
 	case f.correlation != "":
 		return f.byCorrelation(ctx, j)
 	}
 	return f.slowestOf(ctx, j)
 }
 
-// perSearch is how many traces one search may bring.
+// perSearch is the number of traces that one search may return.
 const perSearch = 100
 
 // slowestOf returns the trace in which what the flags name took longest. Each
 // search asks for spans that are slower than what is known, until none is:
 // however many traces there are, few are read.
-func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*trace.Trace, error) {
+func (f traceFlags) slowestOf(ctx context.Context, j *jaeger.Client) (*trace.Trace, error) {
 	services := []string{f.service}
 	if f.service == "" {
 		var err error
@@ -109,17 +126,18 @@ func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*trace.T
 	for _, service := range services {
 		for found := true; found; {
 			found = false
-			q := waterfall.Query{Service: service, Operation: f.operation, Since: f.since, Limit: perSearch}
+			q := f.search(service, perSearch)
+			q.Operation = f.operation
 			if slowest != nil {
-				q.MinDuration = longest + time.Microsecond // what Jaeger counts in
+				q.Min = longest + time.Microsecond // Jaeger's unit
 			}
-			traces, err := j.Find(ctx, q)
-			if err != nil && !errors.Is(err, waterfall.ErrNotFound) { // one that expired meanwhile
+			traces, err := j.Traces(ctx, q)
+			if err != nil {
 				return nil, err
 			}
-			for _, t := range traces {
-				if took := f.took(t); slowest == nil || took > longest {
-					slowest, longest, found = t, took, true
+			for i := range traces {
+				if took := f.took(&traces[i]); slowest == nil || took > longest {
+					slowest, longest, found = &traces[i], took, true
 				}
 			}
 		}
@@ -130,8 +148,14 @@ func (f traceFlags) slowestOf(ctx context.Context, j waterfall.Jaeger) (*trace.T
 	return slowest, nil
 }
 
-// took is how long what the flags name took in a trace: a service's or an
-// operation's longest span, else the request.
+// search selects the traces of a service within --since.
+func (f traceFlags) search(service string, limit int) query.Search {
+	now := time.Now()
+	return query.Search{Service: service, From: now.Add(-f.since), To: now, Limit: limit}
+}
+
+// took returns the duration of what the flags name in a trace: the longest span of
+// the service or operation, else the request.
 func (f traceFlags) took(t *trace.Trace) time.Duration {
 	if f.service == "" && f.operation == "" {
 		return t.Root().Duration
@@ -145,44 +169,47 @@ func (f traceFlags) took(t *trace.Trace) time.Duration {
 	return longest
 }
 
-// none says that there is no such trace, and which there are.
-func (f traceFlags) none(ctx context.Context, j waterfall.Jaeger) error {
+// none returns the error for a request that is not there, which names those that
+// are.
+func (f traceFlags) none(ctx context.Context, j *jaeger.Client) error {
 	services, err := j.Services(ctx)
 	if err != nil {
 		return err
 	}
 	var seen []string
 	for _, service := range services {
-		traces, err := j.Find(ctx, waterfall.Query{Service: service, Since: f.since, Limit: perSearch})
-		if err != nil && !errors.Is(err, waterfall.ErrNotFound) {
+		traces, err := j.Traces(ctx, f.search(service, perSearch))
+		if err != nil {
 			return err
 		}
-		for _, t := range traces {
-			root := t.Root()
+		for i := range traces {
+			root := traces[i].Root()
 			seen = append(seen, fmt.Sprintf("--service %s --operation %q", root.Service, root.Operation))
 		}
 	}
 	if len(seen) == 0 {
-		return fmt.Errorf("%w: Jaeger at %s has none of the last %s; do services send spans to it, and is there traffic?", waterfall.ErrNotFound, f.jaeger, f.since)
+		return fmt.Errorf("trace %w: Jaeger at %s has none of the last %s; do services send spans to it, and is there traffic?", query.ErrNotFound, query.Redact(f.jaeger), f.since)
 	}
 	slices.Sort(seen)
-	return fmt.Errorf("%w within %s: %s; the newest requests began with\n  %s", waterfall.ErrNotFound, f.since,
+	return fmt.Errorf("trace %w within %s: %s; the newest requests began with\n  %s", query.ErrNotFound, f.since,
 		strings.TrimSpace(f.service+" "+f.operation), strings.Join(slices.Compact(seen), "\n  "))
 }
 
-func (f traceFlags) byCorrelation(ctx context.Context, j waterfall.Jaeger) (*trace.Trace, error) {
+func (f traceFlags) byCorrelation(ctx context.Context, j *jaeger.Client) (*trace.Trace, error) {
 	services, err := j.Services(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, service := range services {
-		traces, err := j.Find(ctx, waterfall.Query{Service: service, Tags: map[string]string{"correlation_id": f.correlation}, Since: f.since, Limit: 1})
-		if err != nil && !errors.Is(err, waterfall.ErrNotFound) {
+		q := f.search(service, 1)
+		q.Tags = map[string]string{"correlation_id": f.correlation}
+		traces, err := j.Traces(ctx, q)
+		if err != nil {
 			return nil, err
 		}
 		if len(traces) > 0 {
-			return traces[0], nil
+			return &traces[0], nil
 		}
 	}
-	return nil, fmt.Errorf("%w: none within %s has the correlation ID %s", waterfall.ErrNotFound, f.since, f.correlation)
+	return nil, fmt.Errorf("trace %w: none within %s has the correlation ID %s", query.ErrNotFound, f.since, f.correlation)
 }

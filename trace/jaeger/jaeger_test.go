@@ -109,3 +109,26 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+// A call, its callee and an event, as the query API answers them.
+func TestAnswer(t *testing.T) {
+	const answer = `{"data":[{"traceID":"t","spans":[
+		{"spanID":"a","operationName":"GET","startTime":1000,"duration":50,"processID":"p1",
+		 "tags":[{"key":"span.kind","value":"SERVER"},{"key":"error","value":true},{"key":"n","value":3}],
+		 "logs":[{"timestamp":1010,"fields":[{"key":"event","value":"retry"},{"key":"n","value":1}]}]},
+		{"spanID":"b","operationName":"x","startTime":1010,"duration":-5,"processID":"p1","references":[
+		 {"refType":"FOLLOWS_FROM","traceID":"other","spanID":"z"},{"refType":"CHILD_OF","traceID":"t","spanID":"a"}]}],
+		"processes":{"p1":{"serviceName":"shop","tags":[{"key":"host.name","value":"h"}]}}}]}`
+	traces, err := jaeger.Unmarshal([]byte(answer))
+	if err != nil || len(traces) != 1 || len(traces[0].Spans) != 2 {
+		t.Fatalf("%+v, %v", traces, err)
+	}
+	a, b := traces[0].Spans[0], traces[0].Spans[1]
+	if a.Kind != trace.Server || !a.Failed || a.Attributes["n"] != "3" || a.Attribute("host.name") != "h" ||
+		a.Events[0].Name != "retry" || a.Events[0].Attributes["n"] != "1" || !a.Start.Equal(time.UnixMicro(1000)) {
+		t.Errorf("a = %+v", a)
+	}
+	if b.Parent != "a" || b.Kind != "" || b.Failed || b.Duration != 0 {
+		t.Errorf("b = %+v", b)
+	}
+}
