@@ -16,6 +16,7 @@ type pathWalk struct {
 type pathFrame struct {
 	span          int
 	lower, cursor time.Duration
+	own           time.Duration
 	first, next   int // in byEnd
 	taken         bool
 }
@@ -38,30 +39,50 @@ func (t *Tree) CriticalPath(i int) []Segment { return t.AppendCriticalPath(nil, 
 
 // AppendCriticalPath appends the segments of a span's critical path.
 func (t *Tree) AppendCriticalPath(dst []Segment, i int) []Segment {
-	from, w := len(dst), &t.walk
+	from := len(dst)
+	t.walkPath(i, func(f *pathFrame, start, end time.Duration) {
+		if start < end {
+			dst = append(dst, Segment{f.span, start, end})
+		}
+	}, func(*pathFrame) {})
+	slices.Reverse(dst[from:])
+	return dst
+}
+
+// Share is the part of a critical path that one span is charged with.
+type Share struct {
+	Span int // index
+	Time time.Duration
+}
+
+// AppendShares appends the share of each span on a span's critical path, the last
+// to start first. A call that its callee covers from end to end is on the path with
+// a share of 0. The times add up to the span's duration.
+func (t *Tree) AppendShares(dst []Share, i int) []Share {
+	t.walkPath(i, func(f *pathFrame, start, end time.Duration) { f.own += end - start },
+		func(f *pathFrame) { dst = append(dst, Share{f.span, f.own}) })
+	return dst
+}
+
+// walkPath walks back along a critical path. It calls segment for each stretch of
+// a span's own, and leave once it is through with a span.
+func (t *Tree) walkPath(i int, segment func(f *pathFrame, start, end time.Duration), leave func(f *pathFrame)) {
+	w := &t.walk
 	t.enter(i, t.nodes[i].start, t.nodes[i].end)
 	for len(w.frames) > 0 {
 		f := &w.frames[len(w.frames)-1]
 		c, start, end := t.lastBefore(f)
 		if c == None {
-			dst = appendSegment(dst, f.span, f.lower, f.cursor)
+			segment(f, f.lower, f.cursor)
+			leave(f)
 			w.byEnd = w.byEnd[:f.first]
 			w.frames = w.frames[:len(w.frames)-1]
 			continue
 		}
-		dst = appendSegment(dst, f.span, end, f.cursor)
+		segment(f, end, f.cursor)
 		f.cursor, f.taken = start, true
 		t.enter(c, start, end)
 	}
-	slices.Reverse(dst[from:])
-	return dst
-}
-
-func appendSegment(dst []Segment, i int, from, to time.Duration) []Segment {
-	if from < to {
-		dst = append(dst, Segment{i, from, to})
-	}
-	return dst
 }
 
 // enter begins to divide the time of a span from lower to upper.

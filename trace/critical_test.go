@@ -1,6 +1,9 @@
 package trace
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestCriticalPath(t *testing.T) {
 	for _, c := range []struct {
@@ -229,5 +232,18 @@ func TestCriticalPathBelow(t *testing.T) {
 	kept := []Segment{{Span: 7}}
 	if got := tree.AppendCriticalPath(kept, find(tree, "c")); len(got) != 2 || got[0].Span != 7 {
 		t.Errorf("appended: %v", got)
+	}
+}
+
+// A call that is nothing but its callee is a call nevertheless.
+func TestShares(t *testing.T) {
+	tree := NewTree(parse(t, `
+		a - gateway server 0-100
+		b a gateway client 10-90
+		c b payment server 10-90
+		d a gateway client 20-30`))
+	want := []Share{{find(tree, "c"), ms(80)}, {find(tree, "b"), 0}, {find(tree, "a"), ms(20)}}
+	if got := tree.AppendShares(nil, tree.Root()); !slices.Equal(got, want) {
+		t.Errorf("shares %v, want %v", got, want)
 	}
 }
