@@ -82,6 +82,7 @@ func (t *Tree) replaySpan(i int) time.Duration {
 	// moment returns when something happens that happened at a moment, after
 	// those of the first children that had ended by then. Moments come in order.
 	next, since, at := 0, n.start, time.Duration(0)
+	var moments, returns gapCursor
 	moment := func(m time.Duration, first int) time.Duration {
 		for ; next < len(r.byEnd) && r.byEnd[next] < first; next++ {
 			end := within(t.nodes[r.kids[r.byEnd[next]]].end)
@@ -90,7 +91,7 @@ func (t *Tree) replaySpan(i int) time.Duration {
 			}
 			since, at = max(since, end), max(at, r.ends[r.byEnd[next]])
 		}
-		free := r.free(m) - r.free(since)
+		free := moments.free(r.gaps, m) - returns.free(r.gaps, since)
 		return at + (m - since - free) + time.Duration(r.factor[i]*float64(free))
 	}
 	last := time.Duration(0)
@@ -108,18 +109,18 @@ func (t *Tree) replaySpan(i int) time.Duration {
 	return max(moment(n.end, len(r.kids)), last)
 }
 
+// gapCursor is the number of gaps that begin before a moment. Moments must come in
+// their order.
+type gapCursor int
+
 // free returns how much time until a moment no child ran.
-func (r *replay) free(at time.Duration) time.Duration {
-	// The first gap that begins after the moment.
-	i, _ := slices.BinarySearchFunc(r.gaps, at, func(g gap, at time.Duration) int {
-		if g.from > at {
-			return 1
-		}
-		return -1
-	})
-	if i == 0 {
+func (c *gapCursor) free(gaps []gap, at time.Duration) time.Duration {
+	for int(*c) < len(gaps) && gaps[*c].from <= at {
+		*c++
+	}
+	if *c == 0 {
 		return 0
 	}
-	g := r.gaps[i-1]
+	g := gaps[*c-1]
 	return g.before + min(at, g.to) - g.from
 }
