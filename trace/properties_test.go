@@ -120,7 +120,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		mixed := &Trace{ID: tr.ID, Spans: slices.Clone(tr.Spans)}
 		rng.Shuffle(len(mixed.Spans), func(i, j int) { mixed.Spans[i], mixed.Spans[j] = mixed.Spans[j], mixed.Spans[i] })
 		a, b := NewTree(tr), NewTree(mixed)
-		if x, y := print(a, a.CriticalPaths()), print(b, b.CriticalPaths()); x != y || ids(a, a.Order()) != ids(b, b.Order()) ||
+		if x, y := show(a, a.CriticalPaths()), show(b, b.CriticalPaths()); x != y || ids(a, a.Order()) != ids(b, b.Order()) ||
 			ids(a, a.Roots()) != ids(b, b.Roots()) || ids(a, a.Missing()) != ids(b, b.Missing()) || !a.Origin().Equal(b.Origin()) {
 			t.Fatalf("paths %s\nand %s\nof %+v", x, y, tr)
 		}

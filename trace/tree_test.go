@@ -315,7 +315,7 @@ func TestSelf(t *testing.T) {
 			if got := tree.Self(i); got != ms(c.want) {
 				t.Errorf("self time %s, want %v ms", got, c.want)
 			}
-			if got := print(tree, tree.Busy(i)); got != c.busy {
+			if got := show(tree, tree.Busy(i)); got != c.busy {
 				t.Errorf("busy %q, want %q", got, c.busy)
 			}
 		})
@@ -346,12 +346,12 @@ func TestCompleteFor(t *testing.T) {
 func TestLoadAgain(t *testing.T) {
 	tree := &Tree{}
 	small := parse(t, "a - s server 0-100\nb a s client 10-90\nc gone t server 20-30")
-	want := print(NewTree(small), NewTree(small).CriticalPath(NewTree(small).Root()))
+	want := show(NewTree(small), NewTree(small).CriticalPath(NewTree(small).Root()))
 	for _, other := range []*Trace{siblings(3000, true), parse(t, "a b s server 0-1\nb a s server 0-1"), {}} {
 		tree.Load(other)
 		tree.CriticalPaths()
 		tree.Load(small)
-		if got := print(tree, tree.CriticalPath(tree.Root())); got != want || tree.Duration() != 100*time.Millisecond || len(tree.Missing()) != 1 {
+		if got := show(tree, tree.CriticalPath(tree.Root())); got != want || tree.Duration() != 100*time.Millisecond || len(tree.Missing()) != 1 {
 			t.Errorf("after another trace: %s, want %s", got, want)
 		}
 	}
