@@ -59,10 +59,10 @@ func (t *Tree) settleChild(parent, child int) {
 // skew returns by how much to move a callee's span, measured by another clock, so that
 // it lies within its call, as Jaeger's clock skew adjuster does. It is centered there:
 // half of the difference of the durations is the network on each side. A callee that
-// took longer than the call is moved only so that it does not start before it. A
-// difference of up to crossing is no skew.
+// took longer than the call is moved only so that it does not start before it. What
+// sticks out by no more than crossing, and no more than a millisecond, is left alone.
 func skew(start, end, from, to time.Duration) time.Duration {
-	margin := crossing(end - start)
+	margin := min(crossing(end-start), outlives)
 	switch {
 	case from >= start-margin && to <= end+margin:
 		return 0

@@ -205,6 +205,10 @@ func TestSkew(t *testing.T) {
 			a - gateway server 0-100
 			b a gateway client 10-90
 			c b payment server 11-90.001`},
+		{name: "a long call", why: "a fiftieth of a long call is more than clocks of one machine differ by", span: "c", from: 12, to: 9998, trace: `
+			a - gateway server 0-11000
+			b a gateway client 10-10000
+			c b payment server 112-10098`},
 		{name: "consumer", why: "a consumer starts when it starts", span: "c", from: 300, to: 310, trace: `
 			a - gateway server 0-100
 			b a gateway producer 10-90
