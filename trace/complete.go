@@ -1,22 +1,22 @@
 package trace
 
-// Missing returns the spans whose parent is not in the trace, by their start. The
-// root is not among them: a request's caller may send no spans. Load may have found
-// another parent for them.
+// Missing returns the spans whose parent is not in the trace, ordered by start. Load
+// may have found another parent for them. The root is not among them, since the
+// caller of a request may send no spans.
 func (t *Tree) Missing() []int { return t.missing }
 
-// Complete reports whether no span but the root lacks its parent.
+// Complete reports whether all spans except the root have their parent in the trace.
 func (t *Tree) Complete() bool { return len(t.missing) == 0 }
 
-// CalleeMissing reports whether a span is a client's call to a service that has
-// spans elsewhere, as known tells, but none here.
+// CalleeMissing reports whether a span is a client's call without children although
+// the service that it calls is known to send spans.
 func (t *Tree) CalleeMissing(i int, known map[string]bool) bool {
 	s := &t.trace.Spans[i]
 	return s.Kind == Client && t.nodes[i].kids == 0 && known[s.Peer()]
 }
 
-// CompleteFor reports whether a trace is Complete and no call to a known service
-// lacks its callee.
+// CompleteFor reports whether a trace is Complete and no span is CalleeMissing, given
+// the services that are known to send spans.
 func (t *Tree) CompleteFor(known map[string]bool) bool {
 	if !t.Complete() {
 		return false

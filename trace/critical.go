@@ -12,59 +12,80 @@ type pathWalk struct {
 	byEnd  []int // the waited children of the spans that are being walked
 }
 
-// pathFrame is a span whose time from lower to cursor is not yet divided.
+// pathFrame is a span on the path whose time from lower to cursor is not yet charged.
 type pathFrame struct {
 	span          int
 	lower, cursor time.Duration
+	own           time.Duration
 	first, next   int // in byEnd
 	taken         bool
 }
 
-// CriticalPath returns what the end of a span waited for: segments that follow one
-// another without gap or overlap from the span's start to its end, each with the
-// span that it is charged to. It holds the rules of CRISP (Zhang et al., USENIX
-// ATC 2022), which Jaeger's UI follows, too:
+// CriticalPath returns the critical path of a span: segments from the span's start to
+// its end, without gap or overlap, each charged to the span that the end of the
+// request was waiting for at that time. It follows CRISP (Zhang et al., USENIX ATC
+// 2022), as Jaeger's UI does:
 //
-//   - From a span's end backward, it waited for the child that finished last;
-//     before that child's start, for the last of those that had finished by then.
-//     What is left is the span's own.
-//   - A child that was still running when the one after it started did not happen
-//     before it, so it is not on the path; its time is its parent's. It is on the
-//     path if they overlap by no more than a fiftieth of the parent, or 2 µs.
-//   - What a child does outside its parent does not count.
-//   - Of children that finished at the same moment, the longest was waited for.
-//   - Asynchronous children are not on the path; see Async. CriticalPaths has theirs.
+//   - Going back from the end of a span, the last child to finish is on the path, then
+//     the last of those that finished before that child started, and so on. The
+//     remaining time is the span's own.
+//   - A child that was still running when the next one on the path started did not
+//     happen before it and is not on the path. An overlap of up to a fiftieth of the
+//     parent's duration, or 2 µs, is attributed to clocks and tolerated.
+//   - Time of a child outside its parent does not count.
+//   - Of children that finish at the same time, the longest is on the path.
+//   - Asynchronous children are not on the path; see Async and CriticalPaths.
 func (t *Tree) CriticalPath(i int) []Segment { return t.AppendCriticalPath(nil, i) }
 
 // AppendCriticalPath appends the segments of a span's critical path.
 func (t *Tree) AppendCriticalPath(dst []Segment, i int) []Segment {
-	from, w := len(dst), &t.walk
+	from := len(dst)
+	t.walkPath(i, func(f *pathFrame, start, end time.Duration) {
+		if start < end {
+			dst = append(dst, Segment{f.span, start, end})
+		}
+	}, func(*pathFrame) {})
+	slices.Reverse(dst[from:])
+	return dst
+}
+
+// Share is the time of a critical path that is charged to one span.
+type Share struct {
+	Span int // index
+	Time time.Duration
+}
+
+// AppendShares appends the shares of all spans on a span's critical path, children
+// before parents. A call that is covered by its callee from start to end is on the
+// path with a share of 0. The shares add up to the span's duration.
+func (t *Tree) AppendShares(dst []Share, i int) []Share {
+	t.walkPath(i, func(f *pathFrame, start, end time.Duration) { f.own += end - start },
+		func(f *pathFrame) { dst = append(dst, Share{f.span, f.own}) })
+	return dst
+}
+
+// walkPath walks back along a critical path. It calls segment for each interval that
+// is charged to a span, possibly empty, and leave when a span is done.
+func (t *Tree) walkPath(i int, segment func(f *pathFrame, start, end time.Duration), leave func(f *pathFrame)) {
+	w := &t.walk
 	t.enter(i, t.nodes[i].start, t.nodes[i].end)
 	for len(w.frames) > 0 {
 		f := &w.frames[len(w.frames)-1]
 		c, start, end := t.lastBefore(f)
 		if c == None {
-			dst = appendSegment(dst, f.span, f.lower, f.cursor)
+			segment(f, f.lower, f.cursor)
+			leave(f)
 			w.byEnd = w.byEnd[:f.first]
 			w.frames = w.frames[:len(w.frames)-1]
 			continue
 		}
-		dst = appendSegment(dst, f.span, end, f.cursor)
+		segment(f, end, f.cursor)
 		f.cursor, f.taken = start, true
 		t.enter(c, start, end)
 	}
-	slices.Reverse(dst[from:])
-	return dst
 }
 
-func appendSegment(dst []Segment, i int, from, to time.Duration) []Segment {
-	if from < to {
-		dst = append(dst, Segment{i, from, to})
-	}
-	return dst
-}
-
-// enter begins to divide the time of a span from lower to upper.
+// enter pushes a frame for the time of a span from lower to upper.
 func (t *Tree) enter(i int, lower, upper time.Duration) {
 	w := &t.walk
 	first := len(w.byEnd)
@@ -79,8 +100,8 @@ func (t *Tree) enter(i int, lower, upper time.Duration) {
 	w.frames = append(w.frames, pathFrame{span: i, lower: lower, cursor: upper, first: first, next: first})
 }
 
-// lastBefore returns the child that the time before the cursor was spent waiting
-// for, and the part of it that counts, or None.
+// lastBefore returns the child on the path before the frame's cursor, and the part of
+// it that counts; or None.
 func (t *Tree) lastBefore(f *pathFrame) (child int, start, end time.Duration) {
 	limit := f.cursor
 	if f.taken {
@@ -101,9 +122,8 @@ func (t *Tree) lastBefore(f *pathFrame) (child int, start, end time.Duration) {
 }
 
 // CriticalPaths returns the critical paths of all roots and of all asynchronous
-// spans: the request's goes on behind queues, and what it did not wait for has a
-// path of its own. No moment of a span is in two of them. Segments are ordered by
-// path, those of a path by time.
+// spans, one after another: the request's own and those that continue behind queues.
+// No two segments of a span overlap.
 func (t *Tree) CriticalPaths() []Segment {
 	var out []Segment
 	for _, r := range t.roots {

@@ -1,6 +1,9 @@
 package trace
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestCriticalPath(t *testing.T) {
 	for _, c := range []struct {
@@ -204,13 +207,13 @@ func TestCriticalPath(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tree := NewTree(parse(t, c.trace))
-			if got := print(tree, tree.CriticalPath(tree.Root())); got != c.want {
+			if got := show(tree, tree.CriticalPath(tree.Root())); got != c.want {
 				t.Errorf("%s\n got %s\nwant %s", c.why, got, c.want)
 			}
 			if c.all == "" {
 				c.all = c.want
 			}
-			if got := print(tree, tree.CriticalPaths()); got != c.all {
+			if got := show(tree, tree.CriticalPaths()); got != c.all {
 				t.Errorf("all paths: %s\n got %s\nwant %s", c.why, got, c.all)
 			}
 		})
@@ -223,11 +226,24 @@ func TestCriticalPathBelow(t *testing.T) {
 		a - gateway client 0-100
 		b a gateway server 10-90
 		c b payment server 20-80`))
-	if got, want := print(tree, tree.CriticalPath(tree.Entry())), "b 10-20, c 20-80, b 80-90"; got != want {
+	if got, want := show(tree, tree.CriticalPath(tree.Entry())), "b 10-20, c 20-80, b 80-90"; got != want {
 		t.Errorf("the entry's path is %s, want %s", got, want)
 	}
 	kept := []Segment{{Span: 7}}
 	if got := tree.AppendCriticalPath(kept, find(tree, "c")); len(got) != 2 || got[0].Span != 7 {
 		t.Errorf("appended: %v", got)
+	}
+}
+
+// A call that is nothing but its callee is a call nevertheless.
+func TestShares(t *testing.T) {
+	tree := NewTree(parse(t, `
+		a - gateway server 0-100
+		b a gateway client 10-90
+		c b payment server 10-90
+		d a gateway client 20-30`))
+	want := []Share{{find(tree, "c"), ms(80)}, {find(tree, "b"), 0}, {find(tree, "a"), ms(20)}}
+	if got := tree.AppendShares(nil, tree.Root()); !slices.Equal(got, want) {
+		t.Errorf("shares %v, want %v", got, want)
 	}
 }

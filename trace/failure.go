@@ -2,19 +2,20 @@ package trace
 
 import "strings"
 
-// Failed reports whether a span failed, by the two ways in which formats say so.
-// statusCode is the span's status: "ERROR" in Jaeger's otel.status_code, in any
-// case, "2" or "STATUS_CODE_ERROR" in OTLP. errorTag is the tag "error" of
-// OpenTracing, which is "true". Each is empty where the span has none.
+// Failed reports whether a span's status is an error. statusCode is its status
+// code: "ERROR" in Jaeger's tag otel.status_code, "2" or "STATUS_CODE_ERROR" in OTLP.
+// errorTag is the value of OpenTracing's tag error, "true" for a failure. Case is
+// ignored. Either is empty if the span does not have it.
 func Failed(statusCode, errorTag string) bool {
 	return statusCode == "2" || strings.EqualFold(statusCode, "ERROR") || strings.EqualFold(statusCode, "STATUS_CODE_ERROR") ||
 		strings.EqualFold(errorTag, "true")
 }
 
-// FirstFailing returns the index of the span at which a trace's failure began, or
-// None: from the topmost span that failed down along the child that failed first.
-// A failure that a parent did not pass on is no cause of the topmost one's, and what
-// failed later, such as a compensation, is a consequence.
+// FirstFailing returns the index of the span at which the failure of a request
+// began, or None. It descends from the topmost failed span, always to the failed
+// child that ended first. Failures below a parent that succeeded are ignored, since
+// the parent handled them; children that failed later, such as compensations, are
+// consequences.
 func FirstFailing(tr *Trace) int {
 	spans := tr.Spans
 	if !anyFailed(spans) {
@@ -56,16 +57,17 @@ func anyFailed(spans []Span) bool {
 	return false
 }
 
-// Culprit is what a failure is blamed on.
+// Culprit is the service, or the call between two services, at which a failure began.
 type Culprit struct {
 	Service   string
 	Operation string
-	Target    string // the other end of a call that failed; empty for a failure of the service itself
+	Target    string // the other end of a failed call; empty for a failure of the service itself
 }
 
-// Blame returns what the failure of a span is blamed on: the span's service, unless
-// the span is a call. A call that failed although its callee's spans did not, failed
-// at the callee, if it has spans in the trace, else on the way to Target.
+// Blame attributes the failure of a span, normally that of FirstFailing. A failure of
+// a span that is not a call is its service's. A failed call is attributed to the
+// callee if the callee has spans in the trace; Target is then the caller. Otherwise
+// it is attributed to the caller, with the callee as Target.
 func Blame(tr *Trace, i int) Culprit {
 	s := &tr.Spans[i]
 	if !s.Kind.Calls() {

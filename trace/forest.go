@@ -11,20 +11,21 @@ func (t *Tree) Len() int { return len(t.nodes) }
 // Span returns a span of the trace, with its times as they were recorded.
 func (t *Tree) Span(i int) *Span { return &t.trace.Spans[i] }
 
-// Origin returns the time from which offsets count: the start of the first span
-// after the repair of clock skew.
+// Origin returns the time of offset 0: the start of the first span, after the repair
+// of clock skew.
 func (t *Tree) Origin() time.Time { return t.origin }
 
 // Duration returns the offset at which the last span ended.
 func (t *Tree) Duration() time.Duration { return t.duration }
 
-// Root returns the request's topmost span: of those without a parent in the trace
-// one that has none before one whose parent is missing, then the first to start,
-// then the longest. It is None when there are no spans or nothing but cycles.
+// Root returns the topmost span of the request. If several spans have no parent in
+// the trace, it is one that names no parent rather than one whose parent is missing,
+// then the first to start, then the longest. It is None if there are no spans, or all
+// of them are in cycles.
 func (t *Tree) Root() int { return t.root }
 
-// Entry returns the first span that serves the request: the root, or the server's
-// span below a root that is a client's, whose wait is not the entry's.
+// Entry returns the span that serves the request: the root or, if the root is the
+// client's span of a caller that sends spans, the first server's span below it.
 func (t *Tree) Entry() int {
 	if t.root != None && t.trace.Spans[t.root].Kind == Client {
 		for _, c := range t.Children(t.root) {
@@ -36,23 +37,24 @@ func (t *Tree) Entry() int {
 	return t.root
 }
 
-// Roots returns the topmost spans: the root first, then other spans without a
-// parent, those that nothing could adopt, and those above which a cycle was cut.
+// Roots returns all spans without a parent in the tree: first Root, unless it is
+// None, then other spans without a parent, including those at which a cycle was cut,
+// then orphans that were not adopted.
 func (t *Tree) Roots() []int { return t.roots }
 
-// Order returns all spans but duplicates, parents before their children, siblings
-// by their start.
+// Order returns all spans except duplicates in depth-first order: parents before
+// children, siblings by start.
 func (t *Tree) Order() []int { return t.order }
 
-// Duplicates returns spans that have the ID of another one. They have no place in
+// Duplicates returns the spans that have the ID of another span. They are not part of
 // the tree.
 func (t *Tree) Duplicates() []int { return t.duplicates }
 
 // Parent returns a span's parent, or the span that adopted it; None for a root.
 func (t *Tree) Parent(i int) int { return t.nodes[i].parent }
 
-// Children returns a span's children by their start, those that it did not wait
-// for among them. The caller must not change it.
+// Children returns a span's children ordered by start, asynchronous ones included.
+// The slice must not be modified.
 func (t *Tree) Children(i int) []int {
 	n := &t.nodes[i]
 	return t.kids[n.first : n.first+n.kids : n.first+n.kids]
@@ -67,19 +69,19 @@ func (t *Tree) Start(i int) time.Duration { return t.nodes[i].start }
 // End returns the offset at which a span ended.
 func (t *Tree) End(i int) time.Duration { return t.nodes[i].end }
 
-// Took returns a span's duration; a negative one counts as 0.
+// Took returns a span's duration. It is 0 if the recorded one is negative.
 func (t *Tree) Took(i int) time.Duration { return t.nodes[i].end - t.nodes[i].start }
 
 // Shift returns by how much the repair of clock skew moved a span.
 func (t *Tree) Shift(i int) time.Duration { return t.nodes[i].shift }
 
-// Hop returns the span with which a span's service began the work that the span is
-// part of: the nearest of itself and its ancestors that serves a message or whose
-// parent is another service's.
+// Hop returns the span that stands for the hop which a span belongs to: the nearest
+// of the span and its ancestors that is a server's or consumer's, or whose parent
+// belongs to another service.
 func (t *Tree) Hop(i int) int { return t.nodes[i].hop }
 
-// Callee returns the span that handled the call which a span stands for: its first
-// child of another service that is not a consumer's, or None.
+// Callee returns the span that handled a call: the first child of another service
+// that is not a consumer's, or None.
 func (t *Tree) Callee(i int) int {
 	for _, c := range t.Children(i) {
 		if s := &t.trace.Spans[c]; s.Service != t.trace.Spans[i].Service && s.Kind != Consumer {
@@ -89,9 +91,9 @@ func (t *Tree) Callee(i int) int {
 	return None
 }
 
-// Async reports whether a span's parent did not wait for its end. There are three
-// such spans: a consumer's; one that started after its parent had ended, as the
-// sending of an event that was left in an outbox; and one of its parent's own
-// service that ended more than a millisecond after it. A call that another service
-// went on handling after its caller gave up was waited for until then.
+// Async reports whether a span's parent did not wait for it. That is the case for a
+// consumer's span, for a span that started after its parent ended, such as the
+// sending of an event from an outbox, and for a span of the parent's own service that
+// ended more than a millisecond after the parent. A callee of another service that
+// outlives its caller is not asynchronous: the caller waited until it gave up.
 func (t *Tree) Async(i int) bool { return t.nodes[i].async }

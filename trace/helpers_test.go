@@ -52,8 +52,8 @@ func parse(t testing.TB, text string) *Trace {
 
 func ms(f float64) time.Duration { return time.Duration(f * float64(time.Millisecond)) }
 
-// print writes segments as "id from-to", in milliseconds.
-func print(t *Tree, segments []Segment) string {
+// show writes segments as "id from-to", in milliseconds.
+func show(t *Tree, segments []Segment) string {
 	var out []string
 	for _, s := range segments {
 		out = append(out, fmt.Sprintf("%s %s-%s", t.Span(s.Span).ID, inMS(s.From), inMS(s.To)))

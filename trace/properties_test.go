@@ -48,10 +48,27 @@ func check(t *testing.T, tree *Tree) {
 		if sum := sumOf(fail, path, tree.Start(i), tree.End(i)); sum != tree.Took(i) {
 			fail("the critical path of %d adds up to %s of %s", i, sum, tree.Took(i))
 		}
+		charged, shared := map[int]time.Duration{}, map[int]time.Duration{}
+		for _, s := range tree.AppendShares(nil, i) {
+			if _, twice := shared[s.Span]; twice || s.Time < 0 {
+				fail("span %d has several shares of the path of %d, or less than none", s.Span, i)
+			}
+			shared[s.Span] = s.Time
+		}
 		for _, s := range path {
+			charged[s.Span] += s.Took()
 			if s.From < tree.Start(s.Span) || s.To > tree.End(s.Span) {
 				fail("%d is charged with time outside it", s.Span)
 			}
+		}
+		for s, time := range shared {
+			if time != charged[s] {
+				fail("share of %d is %s, its segments' %s", s, time, charged[s])
+			}
+			delete(charged, s)
+		}
+		if len(charged) > 0 {
+			fail("spans without a share are on the path of %d: %v", i, charged)
 		}
 		if took := tree.Took(i); tree.Duration() < 1<<53 { // of which floating point keeps every digit
 			if same := tree.Replay(i, func(int, time.Duration) float64 { return 1 }); same != took {
@@ -103,7 +120,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		mixed := &Trace{ID: tr.ID, Spans: slices.Clone(tr.Spans)}
 		rng.Shuffle(len(mixed.Spans), func(i, j int) { mixed.Spans[i], mixed.Spans[j] = mixed.Spans[j], mixed.Spans[i] })
 		a, b := NewTree(tr), NewTree(mixed)
-		if x, y := print(a, a.CriticalPaths()), print(b, b.CriticalPaths()); x != y || ids(a, a.Order()) != ids(b, b.Order()) ||
+		if x, y := show(a, a.CriticalPaths()), show(b, b.CriticalPaths()); x != y || ids(a, a.Order()) != ids(b, b.Order()) ||
 			ids(a, a.Roots()) != ids(b, b.Roots()) || ids(a, a.Missing()) != ids(b, b.Missing()) || !a.Origin().Equal(b.Origin()) {
 			t.Fatalf("paths %s\nand %s\nof %+v", x, y, tr)
 		}

@@ -11,11 +11,12 @@ const (
 	Outbox = "outbox" // an event between the request that caused it and its sending
 )
 
-// queueWaitKey is the attribute in which the middleware notes how long a record
+// queueWaitKey is the attribute in which the middleware records how long a message
 // was in its topic, in milliseconds.
 const queueWaitKey = "hop.queue_wait_ms"
 
-// Queue is a wait before a span, in offsets from the tree's origin.
+// Queue is the time that a message or event waited before a span, in offsets from
+// the tree's Origin.
 type Queue struct {
 	Kind     string // Topic or Outbox
 	From, To time.Duration
@@ -24,9 +25,10 @@ type Queue struct {
 // Took returns the length of the wait.
 func (q Queue) Took() time.Duration { return q.To - q.From }
 
-// Queue returns the wait between a span and its parent: a consumer's record was in
-// its topic, an event that was sent after its cause had ended was in an outbox.
-// The wait that the consumer measured itself is preferred to what spans tell.
+// Queue returns the wait before a span, and whether there was one. A consumer's
+// message waits in its topic from the end of the producer's span. An event that is
+// sent after its parent ended waits in an outbox from that end. If the consumer
+// recorded the wait in hop.queue_wait_ms, that value is used.
 func (t *Tree) Queue(i int) (Queue, bool) {
 	n, s := &t.nodes[i], &t.trace.Spans[i]
 	if n.parent == None {

@@ -1,10 +1,9 @@
 package trace
 
-// Relations returns, by span, the index of its parent as recorded, or None, and
-// that of the span with which its service began the work that it belongs to: the
-// topmost of those that lead to it without leaving the service. In a cycle that
-// stays within one service, the span at which the walk up comes back is the topmost.
-// Unlike Tree it adopts nothing and cuts no cycles of parents.
+// Relations returns two indices for each span: parent, its recorded parent or None,
+// and root, the topmost ancestor that is reached without leaving the span's service,
+// possibly the span itself. It takes linear time. Unlike Load it adopts no orphans
+// and keeps cycles; in a cycle within one service all spans have the same root.
 func Relations(tr *Trace) (parent, root []int) {
 	spans := tr.Spans
 	index := indexByID(spans)

@@ -8,28 +8,28 @@ import (
 
 // replay is the memory of Replay.
 type replay struct {
-	order  []int           // the spans that are replayed, parents before children
+	order  []int           // the replayed spans, parents before children
 	factor []float64       // by span
 	took   []time.Duration // by span
-	kids   []int           // the waited children of the span at hand, by start
-	byEnd  []int           // their positions in kids, by end
-	ends   []time.Duration // theirs, since the span's new start
+	kids   []int           // the waited children of the current span, by start
+	byEnd  []int           // indices of kids, by end
+	ends   []time.Duration // new ends of kids, since the span's new start
 	gaps   []gap
 }
 
-// gap is a stretch of a span in which no child ran, and how long those before it
-// were altogether.
+// gap is an interval of a span in which no child ran; before is the total length of
+// the gaps before it.
 type gap struct{ from, to, before time.Duration }
 
-// Replay returns how long a span would have taken if the self time of each span
-// below it, and its own, were scaled. What happened after some of a span's children
-// had ended happens, as long as it did, after the last of these. The function is
-// called once for each span that was waited for, parents before children, siblings
-// by their start; it returns the factor. If all factors are 1, the result is the
-// span's duration.
+// Replay returns how long a span would have taken if self times, its own and those of
+// the spans below it, were multiplied by the factors that scale returns. Whatever
+// followed the end of a child follows its new end at the same distance, apart from
+// scaled self time. scale is called once for each span that was waited for, parents
+// before children, siblings by start. If all factors are 1, the result is the span's
+// duration.
 //
-// A callee that went on after its caller gave up counts for as long as it was
-// waited for: only once it takes less than that is the caller faster.
+// A callee that outlived its caller counts for the time that the caller waited. The
+// caller becomes faster only if the callee takes less than that.
 func (t *Tree) Replay(i int, scale func(span int, self time.Duration) float64) time.Duration {
 	r := &t.play
 	r.order = r.order[:0]
@@ -54,13 +54,13 @@ func (t *Tree) Replay(i int, scale func(span int, self time.Duration) float64) t
 	return r.took[i]
 }
 
-// waited reports whether a span waited for time of a child.
+// waited reports whether a parent waited for a child, for some time.
 func (t *Tree) waited(parent, child int) bool {
 	k := &t.nodes[child]
 	return !k.async && k.end > t.nodes[parent].start
 }
 
-// replaySpan plays one span, whose children have been played.
+// replaySpan replays one span whose children have been replayed.
 func (t *Tree) replaySpan(i int) time.Duration {
 	n, r := &t.nodes[i], &t.play
 	within := func(at time.Duration) time.Duration { return max(n.start, min(at, n.end)) }
@@ -79,9 +79,10 @@ func (t *Tree) replaySpan(i int) time.Duration {
 		r.gaps = append(r.gaps, gap{from, to, sum})
 		sum += to - from
 	})
-	// moment returns when something happens that happened at a moment, after
-	// those of the first children that had ended by then. Moments come in order.
+	// moment returns the new time of what happened at m, which follows those of the
+	// first children that had ended by then. It is called with m in order.
 	next, since, at := 0, n.start, time.Duration(0)
+	var moments, returns gapCursor
 	moment := func(m time.Duration, first int) time.Duration {
 		for ; next < len(r.byEnd) && r.byEnd[next] < first; next++ {
 			end := within(t.nodes[r.kids[r.byEnd[next]]].end)
@@ -90,7 +91,7 @@ func (t *Tree) replaySpan(i int) time.Duration {
 			}
 			since, at = max(since, end), max(at, r.ends[r.byEnd[next]])
 		}
-		free := r.free(m) - r.free(since)
+		free := moments.free(r.gaps, m) - returns.free(r.gaps, since)
 		return at + (m - since - free) + time.Duration(r.factor[i]*float64(free))
 	}
 	last := time.Duration(0)
@@ -108,18 +109,18 @@ func (t *Tree) replaySpan(i int) time.Duration {
 	return max(moment(n.end, len(r.kids)), last)
 }
 
-// free returns how much time until a moment no child ran.
-func (r *replay) free(at time.Duration) time.Duration {
-	// The first gap that begins after the moment.
-	i, _ := slices.BinarySearchFunc(r.gaps, at, func(g gap, at time.Duration) int {
-		if g.from > at {
-			return 1
-		}
-		return -1
-	})
-	if i == 0 {
+// gapCursor is the number of gaps that begin before the last time asked for. Times
+// must be asked for in order.
+type gapCursor int
+
+// free returns the total length of the gaps before at.
+func (c *gapCursor) free(gaps []gap, at time.Duration) time.Duration {
+	for int(*c) < len(gaps) && gaps[*c].from <= at {
+		*c++
+	}
+	if *c == 0 {
 		return 0
 	}
-	g := r.gaps[i-1]
+	g := gaps[*c-1]
 	return g.before + min(at, g.to) - g.from
 }

@@ -2,7 +2,7 @@ package trace
 
 import "time"
 
-// Segment is a stretch of time of one span, in offsets from the tree's origin.
+// Segment is an interval of one span, in offsets from the tree's Origin.
 type Segment struct {
 	Span     int // index
 	From, To time.Duration
@@ -11,21 +11,21 @@ type Segment struct {
 // Took returns the length of the segment.
 func (s Segment) Took() time.Duration { return s.To - s.From }
 
-// Self returns a span's self time: its duration without the union of the times in
-// which a child that it waited for was running.
+// Self returns a span's self time: its duration minus the union of the intervals of
+// the children that it waited for. See Async.
 func (t *Tree) Self(i int) time.Duration {
 	var sum time.Duration
 	t.gaps(i, func(from, to time.Duration) { sum += to - from })
 	return sum
 }
 
-// AppendBusy appends the segments that make up a span's self time, in their order.
+// AppendBusy appends the segments that make up a span's self time, ordered by time.
 func (t *Tree) AppendBusy(dst []Segment, i int) []Segment {
 	t.gaps(i, func(from, to time.Duration) { dst = append(dst, Segment{i, from, to}) })
 	return dst
 }
 
-// Busy returns the segments that make up a span's self time, in their order.
+// Busy returns the segments that make up a span's self time, ordered by time.
 func (t *Tree) Busy(i int) []Segment { return t.AppendBusy(nil, i) }
 
 // gaps calls f for each stretch of a span in which no child was waited for.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// settle walks down from the roots. It repairs clock skew, puts children in the
-// order of their start and finds out which of them were waited for.
+// settle walks down from the roots. It repairs clock skew, sorts children by start and
+// finds the asynchronous ones.
 func (t *Tree) settle() {
 	t.stack = t.stack[:0]
 	for _, r := range slices.Backward(t.roots) {
@@ -48,7 +48,7 @@ func (t *Tree) settleChild(parent, child int) {
 	case cs.Kind != Consumer:
 		start += skew(p.start, p.end, start, start+length)
 	}
-	start = max(-maxOffset, min(start, maxOffset)) // bounded, however skews add up
+	start = max(-maxOffset, min(start, maxOffset)) // however shifts add up
 	c.shift = start - c.start
 	c.start, c.end = start, start+length
 	c.async = cs.Kind == Consumer ||
@@ -56,13 +56,13 @@ func (t *Tree) settleChild(parent, child int) {
 		cs.Service == ps.Service && c.end > p.end+outlives
 }
 
-// skew returns by how much a call's handling, measured by another clock, is to be
-// moved to lie within the call. It is centered there: the difference of the
-// durations is the way there and back, half of it each. If it took longer than the
-// call it is moved so that it does not begin before. What sticks out by less than
-// clocks of one machine differ stays.
+// skew returns by how much to move a callee's span, measured by another clock, so that
+// it lies within its call, as Jaeger's clock skew adjuster does. It is centered there:
+// half of the difference of the durations is the network on each side. A callee that
+// took longer than the call is moved only so that it does not start before it. What
+// sticks out by no more than crossing, and no more than a millisecond, is left alone.
 func skew(start, end, from, to time.Duration) time.Duration {
-	margin := crossing(end - start)
+	margin := min(crossing(end-start), outlives)
 	switch {
 	case from >= start-margin && to <= end+margin:
 		return 0
@@ -72,16 +72,16 @@ func skew(start, end, from, to time.Duration) time.Duration {
 	return max(start-from, 0)
 }
 
-// outlives is how much longer than its parent a span of the same service may last
-// for having been waited for: what ends within a millisecond of the parent is a
-// deferred end, not work that goes on behind it.
+// outlives is how long after its parent a span of the same service may end and still
+// count as waited for. Within a millisecond it is a deferred end, not work that goes
+// on in the background.
 const outlives = time.Millisecond
 
-// crossing is by how much two spans that follow each other within a parent of a
-// duration, or a parent and its child, may cross: a fiftieth of the parent's
-// duration. CRISP allows a hundredth; ends that are recorded by another goroutine
-// are late by more than that in parents of under a millisecond. Starts and
-// durations are each cut to microseconds in many formats, hence 2 µs at least.
+// crossing returns by how much siblings that follow each other may overlap, and a
+// callee stick out of its call, without meaning anything: a fiftieth of the parent's
+// duration. CRISP allows a hundredth, but ends that another goroutine records are late
+// by more than that in parents of under a millisecond. The minimum is 2 µs because
+// many formats truncate both start and duration to microseconds.
 func crossing(parent time.Duration) time.Duration {
 	return max(parent/50, 2*time.Microsecond)
 }

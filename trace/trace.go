@@ -1,7 +1,12 @@
-// Package trace holds the one model of a trace and the functions of a single
-// trace: its tree, self times, critical path, clock skew, completeness and
-// failure. Package trace imports nothing of tenhop. The codecs beside it read
-// the formats of Jaeger, OTLP, Tempo and Zipkin into this model.
+// Package trace holds the one model of a trace and the analysis of a single trace.
+//
+// A Tree has the parents and children of its spans, with clock skew repaired. It
+// computes self times, critical paths, waits in queues, whether spans are missing,
+// and how long the request would have taken with other self times. FirstFailing
+// finds where a failure began.
+//
+// Package trace imports nothing of tenhop. The codecs beside it read the formats of
+// Jaeger, OTLP, Tempo and Zipkin into this model.
 package trace
 
 import (
@@ -15,8 +20,8 @@ type Trace struct {
 	Spans []Span
 }
 
-// Bounds returns the times at which the first span started and the last one ended,
-// as recorded. They are zero for a trace without spans.
+// Bounds returns the recorded start of the first span and the recorded end of the
+// last one. Both are zero for a trace without spans.
 func (t *Trace) Bounds() (from, to time.Time) {
 	for i := range t.Spans {
 		s := &t.Spans[i]
@@ -30,8 +35,8 @@ func (t *Trace) Bounds() (from, to time.Time) {
 	return from, to
 }
 
-// Root returns the topmost span of the request, as Tree.Root does; of nothing but
-// cycles the first span of one. It is nil for a trace without spans.
+// Root returns the topmost span of the request: that of Tree.Root, or the first of
+// Tree.Roots if all spans are in cycles. It is nil for a trace without spans.
 func (t *Trace) Root() *Span {
 	tree := NewTree(t)
 	if len(tree.Roots()) == 0 {

@@ -10,19 +10,21 @@ import (
 // None is the index of no span.
 const None = -1
 
-// Bounds of what Load tries and of the times it computes with.
+// Limits of Load.
 const (
-	maxOrphans = 64 // with more spans whose parent is missing, none is adopted
+	maxOrphans = 64 // if more parents are missing, no span is adopted
 	maxOffset  = time.Duration(1) << 60
-	keptIndex  = 1024 // an index of IDs of this size is reused for smaller traces
+	keptIndex  = 1024 // a larger index of IDs is not reused for much smaller traces
 )
 
-// Tree holds the spans of one trace as a forest. Spans are named by their index
-// in the trace, times are offsets from Origin, after the repair of clock skew.
+// Tree holds the spans of one trace as a tree, or as several if parents are missing.
+// Spans are identified by their index in Trace.Spans. Times are offsets from Origin,
+// with clock skew repaired.
 //
-// The zero value is ready for Load. A Tree reuses its memory from one Load to
-// the next, so a stream of traces is read with one Tree. Slices that it returns
-// are valid until the next Load. A Tree is not safe for concurrent use.
+// The zero value is ready for Load. A Tree reuses its memory: a stream of traces can be
+// loaded one after another without allocations. Slices that methods return, except
+// those that are appended to, are valid until the next Load. A Tree is not safe for
+// concurrent use.
 type Tree struct {
 	trace      *Trace
 	origin     time.Time
@@ -64,19 +66,20 @@ func NewTree(tr *Trace) *Tree {
 	return t
 }
 
-// Load replaces the tree by that of another trace. It takes n log n time in the
-// number of spans. The result does not depend on the order of the spans, except
-// where two of them are equal in ID, times, service and operation.
+// Load replaces the tree with that of another trace, in O(n log n) time. The result
+// does not depend on the order of the spans, unless two of them have the same ID,
+// times, service and operation. The trace must not be modified while it is in use.
 //
-//   - Of several spans with the same ID the first to start is kept, then the
-//     longest. The others are Duplicates.
-//   - A span whose parent is not in the trace is adopted by the shortest span that
-//     was running all the while and does not descend from it. Traces that miss the
-//     parents of more than 64 spans are too damaged for that.
-//   - A cycle of parents is cut above its first span.
-//   - A span of another service, or a server's span, that lies outside its parent
-//     was measured by another clock: it is moved, with its descendants, as by
-//     Jaeger's clock skew adjuster. See skew.
+//   - Of spans with the same ID, the first to start is kept, then the longest. The
+//     others are Duplicates.
+//   - A span whose parent is missing is adopted by the shortest span that contains it
+//     and does not descend from it. If more than 64 parents are missing, no span is
+//     adopted.
+//   - A cycle of parents is cut at its first span.
+//   - A callee's span that lies outside its call was measured by another clock. It is
+//     moved into the call, together with its descendants, as Jaeger's clock skew
+//     adjuster does. Spans of the same service, unless they are servers', and
+//     consumers' spans are never moved.
 func (t *Tree) Load(tr *Trace) {
 	t.trace, t.root, t.duration, t.origin = tr, None, 0, time.Time{}
 	t.nodes, t.order, t.roots, t.missing, t.duplicates = t.nodes[:0], t.order[:0], t.roots[:0], t.missing[:0], t.duplicates[:0]
@@ -110,8 +113,8 @@ func (t *Tree) setTimes() {
 // identify leaves out duplicates and finds each span's parent.
 func (t *Tree) identify() {
 	spans := t.trace.Spans
-	// Clearing a map takes time in its largest size: one large trace must not
-	// slow down all that follow.
+	// Clearing a map takes time proportional to its largest size: a large trace
+	// must not slow down all those after it.
 	if t.index == nil || t.peak > keptIndex && len(spans) < t.peak/8 {
 		t.index, t.peak = make(map[string]int, len(spans)), 0
 	}

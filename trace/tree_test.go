@@ -205,6 +205,10 @@ func TestSkew(t *testing.T) {
 			a - gateway server 0-100
 			b a gateway client 10-90
 			c b payment server 11-90.001`},
+		{name: "a long call", why: "a fiftieth of a long call is more than clocks of one machine differ by", span: "c", from: 12, to: 9998, trace: `
+			a - gateway server 0-11000
+			b a gateway client 10-10000
+			c b payment server 112-10098`},
 		{name: "consumer", why: "a consumer starts when it starts", span: "c", from: 300, to: 310, trace: `
 			a - gateway server 0-100
 			b a gateway producer 10-90
@@ -315,7 +319,7 @@ func TestSelf(t *testing.T) {
 			if got := tree.Self(i); got != ms(c.want) {
 				t.Errorf("self time %s, want %v ms", got, c.want)
 			}
-			if got := print(tree, tree.Busy(i)); got != c.busy {
+			if got := show(tree, tree.Busy(i)); got != c.busy {
 				t.Errorf("busy %q, want %q", got, c.busy)
 			}
 		})
@@ -346,12 +350,12 @@ func TestCompleteFor(t *testing.T) {
 func TestLoadAgain(t *testing.T) {
 	tree := &Tree{}
 	small := parse(t, "a - s server 0-100\nb a s client 10-90\nc gone t server 20-30")
-	want := print(NewTree(small), NewTree(small).CriticalPath(NewTree(small).Root()))
+	want := show(NewTree(small), NewTree(small).CriticalPath(NewTree(small).Root()))
 	for _, other := range []*Trace{siblings(3000, true), parse(t, "a b s server 0-1\nb a s server 0-1"), {}} {
 		tree.Load(other)
 		tree.CriticalPaths()
 		tree.Load(small)
-		if got := print(tree, tree.CriticalPath(tree.Root())); got != want || tree.Duration() != 100*time.Millisecond || len(tree.Missing()) != 1 {
+		if got := show(tree, tree.CriticalPath(tree.Root())); got != want || tree.Duration() != 100*time.Millisecond || len(tree.Missing()) != 1 {
 			t.Errorf("after another trace: %s, want %s", got, want)
 		}
 	}
