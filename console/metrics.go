@@ -2,11 +2,9 @@ package console
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"math"
-	"net/url"
-	"strconv"
+	"time"
+
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // sample is one series at one moment.
@@ -15,49 +13,36 @@ type sample struct {
 	value  float64
 }
 
+// prometheus returns a client of the source.
+func (u *upstream) prometheus() (*prometheus.Client, error) {
+	if u.base == nil {
+		return nil, u.missing()
+	}
+	return prometheus.New(u.base.String(), u.client)
+}
+
 // query asks Prometheus for an instant vector. Values that are no number are
 // left out.
 func (u *upstream) query(ctx context.Context, expr string) ([]sample, error) {
-	var answer struct {
-		Data struct {
-			Result []struct {
-				Metric map[string]string  `json:"metric"`
-				Value  [2]json.RawMessage `json:"value"`
-			} `json:"result"`
-		} `json:"data"`
-	}
-	if err := u.get(ctx, &answer, url.Values{"query": {expr}}, "api", "v1", "query"); err != nil {
+	c, err := u.prometheus()
+	if err != nil {
 		return nil, err
 	}
-	out := make([]sample, 0, len(answer.Data.Result))
-	for _, r := range answer.Data.Result {
-		var text string
-		if err := json.Unmarshal(r.Value[1], &text); err != nil {
-			return nil, fmt.Errorf("%s answers in another form than expected: %w", u.name, err)
-		}
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			continue
-		}
-		out = append(out, sample{r.Metric, v})
+	found, err := c.Instant(ctx, expr, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]sample, len(found))
+	for i, f := range found {
+		out[i] = sample{f.Labels, f.Value}
 	}
 	return out, nil
 }
 
-// promAlert is an alert as Prometheus reports it.
-type promAlert struct {
-	Labels      map[string]string `json:"labels"`
-	Annotations map[string]string `json:"annotations"`
-	State       string            `json:"state"`
-	ActiveAt    string            `json:"activeAt"`
-}
-
-func (u *upstream) alerts(ctx context.Context) ([]promAlert, error) {
-	var answer struct {
-		Data struct {
-			Alerts []promAlert `json:"alerts"`
-		} `json:"data"`
+func (u *upstream) alerts(ctx context.Context) ([]prometheus.Alert, error) {
+	c, err := u.prometheus()
+	if err != nil {
+		return nil, err
 	}
-	err := u.get(ctx, &answer, nil, "api", "v1", "alerts")
-	return answer.Data.Alerts, err
+	return c.Alerts(ctx)
 }

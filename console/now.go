@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // Snapshot is the state of all hops: what the page Now shows.
@@ -144,7 +146,7 @@ func (c *Console) snapshot(ctx context.Context) any {
 		samples []sample
 	}
 	results := make(chan answered, len(questions))
-	var alerts []promAlert
+	var alerts []prometheus.Alert
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(asked)
 	w := c.rateWindow(ctx)
@@ -244,7 +246,7 @@ func objectives(answers map[string][]sample) []SLO {
 // watchdog fires always, to prove that alerting works.
 const watchdog = "Watchdog"
 
-func firing(alerts []promAlert) []Alert {
+func firing(alerts []prometheus.Alert) []Alert {
 	out := []Alert{}
 	for _, a := range alerts {
 		if a.Labels["alertname"] == watchdog {

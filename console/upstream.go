@@ -37,6 +37,11 @@ func newUpstream(name, base string, client *http.Client) (*upstream, error) {
 
 func (u *upstream) configured() bool { return u.base != nil }
 
+// missing returns the error of a source that is not configured.
+func (u *upstream) missing() error {
+	return &apiError{http.StatusServiceUnavailable, u.name + " is not configured; start the console with its URL"}
+}
+
 // address is the URL of a path; segments are escaped.
 func (u *upstream) address(query url.Values, segments ...string) string {
 	escaped := make([]string, len(segments))
@@ -55,7 +60,7 @@ func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string
 		return nil, badRequest("a name must not be . or ..")
 	}
 	if u.base == nil {
-		return nil, &apiError{http.StatusServiceUnavailable, u.name + " is not configured; start the console with its URL"}
+		return nil, u.missing()
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.address(query, segments...), nil)
 	if err != nil {
