@@ -262,14 +262,20 @@ func (s *Scanner) Text() []byte {
 	return s.Raw()
 }
 
-// Raw reads a value and returns it as it stands.
+// Raw reads a value and returns it as it stands; of one that is cut short, what
+// there is.
 func (s *Scanner) Raw() []byte {
 	s.Next()
 	from := s.at
-	if s.Skip(); s.err != nil {
-		return nil
-	}
+	s.Skip()
 	return s.b[from:s.at]
+}
+
+// Stop ends the reading with an error.
+func (s *Scanner) Stop(err error) {
+	if s.err == nil {
+		s.err = err
+	}
 }
 
 // Int reads a whole number, which may be a string or have an exponent; false
