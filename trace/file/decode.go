@@ -137,9 +137,9 @@ func (d *decoder) short(before int) error {
 		return fmt.Errorf("%w: it is cut short before its first span ends", io.ErrUnexpectedEOF)
 	}
 	if d.stats.Spans == before {
-		return fmt.Errorf("%w: it is cut short after the %d spans before, the last of trace %s", io.ErrUnexpectedEOF, d.stats.Spans, d.last)
+		return fmt.Errorf("%w: it is cut short after the %d spans before, the last of trace %s", io.ErrUnexpectedEOF, d.stats.Spans, jsonscan.Clip(d.last))
 	}
-	return fmt.Errorf("%w: it is cut short after %d spans, the last of trace %s", io.ErrUnexpectedEOF, d.stats.Spans, d.last)
+	return fmt.Errorf("%w: it is cut short after %d spans, the last of trace %s", io.ErrUnexpectedEOF, d.stats.Spans, jsonscan.Clip(d.last))
 }
 
 // unquoted is an object as JavaScript prints it.

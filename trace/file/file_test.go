@@ -298,7 +298,7 @@ func TestBadRecords(t *testing.T) {
 		{"a page cut short", `{"data":[` + jaegerTrace(1) + `,` + jaegerTrace(2)[:300], "f:6: unexpected EOF: it is cut short after 2 spans, the last of trace 0101", 2, 1},
 		{"cut short before anything", good[:50], "f:1: unexpected EOF: it is cut short before its first span ends", 0, 1},
 		{"a number and a string", good + "[1]\n\"x\"\n" + good, "f:2: a number instead of an object; 1 more records cannot be read", 4, 2},
-		{"bad OTLP", `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}`, `f:1: not OTLP: span "": traceId "xyz" is not an ID of 16 bytes`, 0, 1},
+		{"bad OTLP", `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}`, `f:1: not OTLP: span : traceId "xyz" is not an ID of 16 bytes`, 0, 1},
 		{"a bad trace among others", "[" + jaegerTrace(1) + "," + strings.Replace(jaegerTrace(2), `"duration":20000`, `"duration":"long"`, 1) + "," + jaegerTrace(3) + "]",
 			"f:5: trace 0102", 4, 1},
 		{"a mistake in the middle of a document", "{\n\"data\": [\n" + jaegerTrace(1) + ",\n oops ]}", "f:8: invalid character 'o'", 2, 1},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // frames divides JSON text into its records: the objects that are in nothing
@@ -15,9 +16,12 @@ type frames struct {
 	in    *bufio.Reader
 	limit int
 
-	record []byte // reused
-	line   int    // of the next byte, from 1
-	offset int64  // of the next byte
+	record []byte   // reused; the end of the record, when there are
+	parts  [][]byte // before it, so that a long record is not copied as it grows
+	long   int      // bytes in parts
+	joined []byte   // reused
+	line   int      // of the next byte, from 1
+	offset int64    // of the next byte
 
 	depth     int
 	quoted    bool // in a string
@@ -42,7 +46,7 @@ func newFrames(in *bufio.Reader, limit int) *frames {
 
 // next returns the next record; io.EOF after the last.
 func (f *frames) next() (record, error) {
-	f.record = f.record[:0]
+	f.record, f.parts, f.long = f.record[:0], nil, 0
 	f.depth, f.quoted, f.escaped, f.breaks = 0, false, false, 0
 	r := record{}
 	for {
@@ -59,7 +63,7 @@ func (f *frames) next() (record, error) {
 				before := bytes.Count(chunk[:from], []byte("\n"))
 				r.line, r.offset = f.line+before, f.offset+int64(from)
 			}
-			f.record = append(f.record, chunk[from:n]...)
+			f.keep(chunk[from:n])
 		}
 		f.line += bytes.Count(chunk[:n], []byte("\n"))
 		f.offset += int64(n)
@@ -69,7 +73,7 @@ func (f *frames) next() (record, error) {
 		switch {
 		case state != within:
 			return f.finish(r, state == cutShort), nil
-		case len(f.record) > f.limit:
+		case f.long+len(f.record) > f.limit:
 			return r, fmt.Errorf("a record of more than %d MiB", f.limit>>20)
 		}
 	}
@@ -78,7 +82,27 @@ func (f *frames) next() (record, error) {
 func (f *frames) finish(r record, cut bool) record {
 	f.oneLine = f.breaks == 0
 	r.text, r.cut = f.record, cut
+	if f.long > 0 {
+		f.joined = slices.Grow(f.joined[:0], f.long+len(f.record))
+		for _, p := range f.parts {
+			f.joined = append(f.joined, p...)
+		}
+		f.joined = append(f.joined, f.record...)
+		r.text, f.parts = f.joined, nil
+	}
 	return r
+}
+
+// partSize is how long a part of a record may grow, in bytes.
+const partSize = 1 << 20
+
+// keep adds bytes to the record.
+func (f *frames) keep(b []byte) {
+	if len(f.record)+len(b) > partSize {
+		f.parts, f.long = append(f.parts, f.record), f.long+len(f.record)
+		f.record = make([]byte, 0, partSize)
+	}
+	f.record = append(f.record, b...)
 }
 
 // scanned is where a scan stopped.

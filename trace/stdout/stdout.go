@@ -46,7 +46,7 @@ func (d *Decoder) Go(b []byte) (traceID string, s trace.Span, err error) {
 		case "Resource":
 			r.resource(r.Raw(), (*reader).list)
 		case "Events":
-			r.Array(func() { r.s.Events = append(r.s.Events, r.event("Name", "Time", "Attributes", (*reader).list)) })
+			r.events("Name", "Time", "Attributes", (*reader).list)
 		case "Status":
 			r.status("Code", "Description")
 		}
@@ -81,7 +81,7 @@ func (d *Decoder) Python(b []byte) (traceID string, s trace.Span, err error) {
 				}
 			})
 		case "events":
-			r.Array(func() { r.s.Events = append(r.s.Events, r.event("name", "timestamp", "attributes", (*reader).fields)) })
+			r.events("name", "timestamp", "attributes", (*reader).fields)
 		case "status":
 			r.status("status_code", "description")
 		}
@@ -144,7 +144,7 @@ func (r *reader) time() time.Time {
 	text := r.Text()
 	t, err := time.Parse(time.RFC3339Nano, string(text))
 	if err != nil && len(text) > 0 && r.problem == nil {
-		r.problem = fmt.Errorf("span %q: time %q: not as RFC 3339 writes it", r.s.ID, text)
+		r.problem = fmt.Errorf("span %q: time %q: not as RFC 3339 writes it", jsonscan.Clip(r.s.ID), jsonscan.Clip(text))
 	}
 	return t
 }
@@ -156,6 +156,14 @@ func (r *reader) status(codeKey, messageKey string) {
 			r.s.Failed = strings.EqualFold(string(r.Text()), "error")
 		case messageKey:
 			r.s.StatusMessage = string(r.Text())
+		}
+	})
+}
+
+func (r *reader) events(nameKey, timeKey, attributesKey string, attributes func(*reader) map[string]string) {
+	r.Array(func() {
+		if len(r.s.Events) < jsonscan.MaxItems {
+			r.s.Events = append(r.s.Events, r.event(nameKey, timeKey, attributesKey, attributes))
 		}
 	})
 }
@@ -196,6 +204,9 @@ func (r *reader) resource(raw []byte, attributes func(*reader) map[string]string
 func (r *reader) list() map[string]string {
 	r.pairs = r.pairs[:0]
 	r.Array(func() {
+		if len(r.pairs) == jsonscan.MaxItems {
+			return
+		}
 		var p pair
 		r.Object(func(key []byte) {
 			switch string(key) {
@@ -218,6 +229,9 @@ func (r *reader) list() map[string]string {
 func (r *reader) fields() map[string]string {
 	r.pairs = r.pairs[:0]
 	r.Object(func(key []byte) {
+		if len(r.pairs) == jsonscan.MaxItems {
+			return
+		}
 		name := r.names.Get(key)
 		r.pairs = append(r.pairs, pair{name, r.values.Get(r.Text())})
 	})

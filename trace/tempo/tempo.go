@@ -4,6 +4,7 @@ package tempo
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -46,12 +47,15 @@ type Decoder struct{ otlp otlp.Decoder }
 func (d *Decoder) Decode(b []byte, add func(traceID string, s trace.Span)) error {
 	sc := jsonscan.New(b)
 	var bad error
+	known := false
 	var field func(key []byte)
 	field = func(key []byte) {
 		switch string(key) {
 		case "trace":
+			known = true
 			sc.Object(field)
 		case "batches", "resourceSpans", "resource_spans":
+			known = true
 			if err := d.otlp.DecodeList(sc.Raw(), add); err != nil && bad == nil {
 				bad = err
 			}
@@ -60,6 +64,9 @@ func (d *Decoder) Decode(b []byte, add func(traceID string, s trace.Span)) error
 	sc.Object(field)
 	if err := sc.Err(); err != nil {
 		return fmt.Errorf("not Tempo's JSON: %w", err)
+	}
+	if !known {
+		return errors.New("not OTLP in Tempo's JSON: it has neither batches nor a trace")
 	}
 	return bad
 }

@@ -50,7 +50,7 @@ func TestUnmarshal(t *testing.T) {
 	if err := tempo.Unmarshal([]byte(cut), func(string, trace.Span) { n++ }); err == nil || n != 1 {
 		t.Errorf("cut short: %d spans, %v; want the whole one", n, err)
 	}
-	for body, says := range map[string]string{"traces": "not OTLP", `{"batches":[{`: "unexpected EOF", `{"batches":{}}`: "invalid character '{'", `{"trace":[]}`: "not Tempo's JSON"} {
+	for body, says := range map[string]string{"traces": "not OTLP", `{"batches":[{`: "unexpected EOF", `{"batches":{}}`: "invalid character '{'", `{"trace":[]}`: "not Tempo's JSON", `{"traces":[]}`: "neither batches nor a trace"} {
 		if err := tempo.Unmarshal([]byte(body), func(string, trace.Span) {}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v, want %q", body, err, says)
 		}

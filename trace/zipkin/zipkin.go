@@ -148,11 +148,15 @@ func (r *reader) span() span {
 		case "tags":
 			s.Attributes = r.tags()
 		case "annotations":
-			r.Array(func() { s.Events = append(s.Events, r.annotation(&s)) })
+			r.Array(func() {
+				if len(s.Events) < jsonscan.MaxItems {
+					s.Events = append(s.Events, r.annotation(&s))
+				}
+			})
 		}
 	})
 	if s.traceID == "" && s.problem == nil && r.Err() == nil {
-		s.problem = fmt.Errorf("span %q has no traceId", s.ID)
+		s.problem = fmt.Errorf("span %q has no traceId", jsonscan.Clip(s.ID))
 	}
 	if s.Attributes == nil {
 		s.Attributes = map[string]string{}
@@ -177,7 +181,7 @@ func (r *reader) time(s *span) time.Time { return time.UnixMicro(r.micros(s, "ti
 func (r *reader) micros(s *span, key string) int64 {
 	v, ok := r.Int()
 	if !ok && s.problem == nil {
-		s.problem = fmt.Errorf("span %q: %s is not a number", s.ID, key)
+		s.problem = fmt.Errorf("span %q: %s is not a number", jsonscan.Clip(s.ID), key)
 	}
 	return v
 }
@@ -207,6 +211,9 @@ func (r *reader) annotation(s *span) trace.Event {
 func (r *reader) tags() map[string]string {
 	r.pairs = r.pairs[:0]
 	r.Object(func(key []byte) {
+		if len(r.pairs) == jsonscan.MaxItems {
+			return
+		}
 		name := r.names.Get(key)
 		r.pairs = append(r.pairs, pair{name, r.values.Get(r.Text())})
 	})

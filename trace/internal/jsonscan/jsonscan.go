@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -321,3 +322,20 @@ func digits(b []byte) (v int64, ok bool) {
 }
 
 func clip(b []byte) string { return strconv.Quote(string(b[:min(len(b), 40)])) }
+
+// MaxItems bounds the attributes, and the events, that a decoder keeps of one
+// span: a few bytes each in JSON, they are many in memory.
+const MaxItems = 10_000
+
+// Clip returns the beginning of text that a file holds as an error may show it:
+// without what a terminal would obey.
+func Clip[T string | []byte](text T) string {
+	const most = 200 // bytes
+	s := strings.ToValidUTF8(string(text[:min(len(text), most)]), "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+}
