@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenhop/tenhop/query/loki"
 )
 
 // LogLine is a log line of a trace.
@@ -73,30 +74,23 @@ type foundLine struct {
 
 // lokiLines returns the lines that a query finds.
 func (c *Console) lokiLines(ctx context.Context, query string, start, end time.Time) ([]foundLine, error) {
-	var answer struct {
-		Data struct {
-			Result []struct {
-				Stream map[string]string `json:"stream"`
-				Values [][2]string       `json:"values"`
-			} `json:"result"`
-		} `json:"data"`
+	if c.loki.base == nil {
+		return nil, c.loki.missing()
 	}
-	err := c.loki.get(ctx, &answer, url.Values{
-		"query": {query}, "limit": {strconv.Itoa(maxLines)}, "direction": {"forward"},
-		"start": {strconv.FormatInt(start.UnixNano(), 10)}, "end": {strconv.FormatInt(end.UnixNano(), 10)},
-	}, "loki", "api", "v1", "query_range")
+	client, err := loki.New(c.loki.base.String(), c.loki.client)
+	if err != nil {
+		return nil, err
+	}
+	streams, err := client.Lines(ctx, query, start, end, maxLines)
 	if err != nil {
 		return nil, err
 	}
 	var lines []foundLine
-	for _, stream := range answer.Data.Result {
-		for _, v := range stream.Values {
-			ns, err := strconv.ParseInt(v[0], 10, 64)
-			if err != nil {
-				return nil, fmt.Errorf("the answer of Loki has another form than expected: %w", err)
-			}
-			line := logLine(ns/1000, stream.Stream, v[1])
-			lines = append(lines, foundLine{strings.Join([]string{v[0], line.Service, line.SpanID, v[1]}, "\x00"), line})
+	for _, stream := range streams {
+		for _, l := range stream.Lines {
+			line := logLine(l.At.UnixMicro(), stream.Labels, l.Text)
+			key := strings.Join([]string{l.At.Format(time.RFC3339Nano), line.Service, line.SpanID, l.Text}, "\x00")
+			lines = append(lines, foundLine{key, line})
 		}
 	}
 	return lines, nil

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // upstream is a source of telemetry with an HTTP API.
@@ -40,6 +42,19 @@ func newUpstream(name, base string, client *http.Client) (*upstream, error) {
 
 func (u *upstream) configured() bool { return u.base != nil }
 
+// missing returns the error of a source that is not configured.
+func (u *upstream) missing() error {
+	return &apiError{http.StatusServiceUnavailable, u.name + " is not configured; start the console with its URL"}
+}
+
+// prometheus returns a client of the source.
+func (u *upstream) prometheus() (*prometheus.Client, error) {
+	if u.base == nil {
+		return nil, u.missing()
+	}
+	return prometheus.New(u.base.String(), u.client)
+}
+
 // address returns the URL of a path with escaped segments.
 func (u *upstream) address(query url.Values, segments ...string) string {
 	escaped := make([]string, len(segments))
@@ -58,7 +73,7 @@ func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string
 		return nil, badRequest("a name must not be . or ..")
 	}
 	if u.base == nil {
-		return nil, &apiError{http.StatusServiceUnavailable, u.name + " is not configured; start the console with its URL"}
+		return nil, u.missing()
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.address(query, segments...), nil)
 	if err != nil {

@@ -97,6 +97,20 @@ func (e *StatusError) Error() string {
 	return s
 }
 
+// UnreachableError is returned when a back end does not answer.
+type UnreachableError struct {
+	Backend string // its name and address
+	Err     error
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("%s does not answer: %v", e.Backend, e.Err)
+}
+
+// Unwrap returns why.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
 // Answer is a whole answer.
 type Answer struct {
 	Code int // HTTP status
@@ -143,7 +157,7 @@ func (b *Backend) Do(ctx context.Context, accept string, q url.Values, segments 
 	req.Header.Set("Accept", accept)
 	resp, err := b.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s does not answer: %w", b, cause(err))
+		return nil, &UnreachableError{b.String(), cause(err)}
 	}
 	return resp, nil
 }

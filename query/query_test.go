@@ -80,6 +80,10 @@ func TestErrorsShowNoCredentials(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "user") || !strings.Contains(err.Error(), srv) {
 			t.Errorf("%s: %v", name, err)
 		}
+		var unreachable *query.UnreachableError
+		if errors.As(err, &unreachable) != (name == "refused" || name == "redirected") {
+			t.Errorf("%s: %#v", name, err)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // hotShare is the minimum share of an entry's added time that marks a hop or edge as hot.
@@ -13,12 +15,12 @@ const hotShare = 0.3
 // serviceMap joins the query results. A node is a service that reports metrics,
 // or a dependency that its callers report.
 type serviceMap struct {
-	answers map[string][]sample
+	answers map[string][]prometheus.Value
 	nodes   map[string]*Hop
 	hot     map[[2]string]bool // edges, as caller and callee
 }
 
-func newMap(answers map[string][]sample) *serviceMap {
+func newMap(answers map[string][]prometheus.Value) *serviceMap {
 	m := &serviceMap{answers: answers, nodes: map[string]*Hop{}, hot: map[[2]string]bool{}}
 	m.services()
 	m.dependencies()
@@ -37,30 +39,30 @@ func (m *serviceMap) services() {
 	type op struct{ service, name string }
 	ops := map[op]*Operation{}
 	for _, x := range m.answers["rate"] {
-		if x.value == 0 {
+		if x.Value == 0 {
 			continue
 		}
-		k := op{x.labels["service_name"], x.labels["operation"]}
-		ops[k] = &Operation{Name: k.name, Rate: x.value}
-		m.node(k.service).Rate += x.value
+		k := op{x.Labels["service_name"], x.Labels["operation"]}
+		ops[k] = &Operation{Name: k.name, Rate: x.Value}
+		m.node(k.service).Rate += x.Value
 	}
 	selfSum := map[string]float64{}
 	for _, x := range m.answers["self"] {
-		k := op{x.labels["service_name"], x.labels["operation"]}
-		selfSum[k.service] += x.value
+		k := op{x.Labels["service_name"], x.Labels["operation"]}
+		selfSum[k.service] += x.Value
 		if o := ops[k]; o != nil {
-			mean := x.value / o.Rate
+			mean := x.Value / o.Rate
 			o.Self = &mean
 		}
 	}
 	for _, x := range m.answers["opP95"] {
-		if o := ops[op{x.labels["service_name"], x.labels["operation"]}]; o != nil {
-			o.P95 = &x.value
+		if o := ops[op{x.Labels["service_name"], x.Labels["operation"]}]; o != nil {
+			o.P95 = &x.Value
 		}
 	}
 	for _, x := range m.answers["opFailed"] {
-		if o := ops[op{x.labels["service_name"], x.labels["operation"]}]; o != nil {
-			o.Errors = x.value
+		if o := ops[op{x.Labels["service_name"], x.Labels["operation"]}]; o != nil {
+			o.Errors = x.Value
 		}
 	}
 	for k, o := range ops {
@@ -76,13 +78,13 @@ func (m *serviceMap) services() {
 		})
 	}
 	for _, x := range m.answers["p95"] {
-		if n := m.nodes[x.labels["service_name"]]; n != nil {
-			n.P95 = &x.value
+		if n := m.nodes[x.Labels["service_name"]]; n != nil {
+			n.P95 = &x.Value
 		}
 	}
 	for _, x := range m.answers["failed"] {
-		if n := m.nodes[x.labels["service_name"]]; n != nil {
-			n.Errors = x.value
+		if n := m.nodes[x.Labels["service_name"]]; n != nil {
+			n.Errors = x.Value
 		}
 	}
 }
@@ -91,12 +93,12 @@ func (m *serviceMap) services() {
 func (m *serviceMap) dependencies() {
 	seen := map[string]bool{}
 	for _, x := range m.answers["waits"] {
-		name := x.labels["dependency"]
+		name := x.Labels["dependency"]
 		if m.nodes[name] == nil || seen[name] {
 			seen[name] = true
 			n := m.node(name)
-			n.Rate += x.value
-			if k := x.labels["dependency_kind"]; k == "database" || k == "cache" {
+			n.Rate += x.Value
+			if k := x.Labels["dependency_kind"]; k == "database" || k == "cache" {
 				n.Kind = "store"
 			}
 		}
@@ -108,34 +110,34 @@ func (m *serviceMap) mark() {
 	type flow struct{ entry, flow string }
 	spiking := map[flow]float64{} // to the added time, in seconds
 	for _, x := range m.answers["spiking"] {
-		if x.value > 0 {
-			spiking[flow{x.labels["entry"], x.labels["flow"]}] = 0
+		if x.Value > 0 {
+			spiking[flow{x.Labels["entry"], x.Labels["flow"]}] = 0
 		}
 	}
 	for sign, name := range map[float64]string{1: "mean", -1: "baseline"} {
 		for _, x := range m.answers[name] {
-			k := flow{x.labels["entry"], x.labels["flow"]}
+			k := flow{x.Labels["entry"], x.Labels["flow"]}
 			if _, ok := spiking[k]; ok {
-				spiking[k] += sign * x.value
+				spiking[k] += sign * x.Value
 			}
 		}
 	}
 	for _, x := range m.answers["added"] {
-		gained, ok := spiking[flow{x.labels["entry"], x.labels["flow"]}]
+		gained, ok := spiking[flow{x.Labels["entry"], x.Labels["flow"]}]
 		if !ok || gained <= 0 {
 			continue
 		}
-		m.place(x, x.value/gained)
+		m.place(x, x.Value/gained)
 	}
 }
 
 // place attributes one contribution to a node, and to edges where it is a wait.
-func (m *serviceMap) place(x sample, share float64) {
-	service, dependency := x.labels["service_name"], x.labels["dependency"]
+func (m *serviceMap) place(x prometheus.Value, share float64) {
+	service, dependency := x.Labels["service_name"], x.Labels["dependency"]
 	target, why := service, ""
-	switch x.labels["kind"] {
+	switch x.Labels["kind"] {
 	case "self":
-		why = x.labels["operation"] + ": self time"
+		why = x.Labels["operation"] + ": self time"
 	case "dependency":
 		target, why = dependency, service+" waits for it"
 		if m.nodes[dependency] == nil { // a connection pool, or a topic
@@ -145,20 +147,20 @@ func (m *serviceMap) place(x sample, share float64) {
 	case "link":
 		target, why = dependency, "the link to it"
 		for _, w := range m.answers["waits"] {
-			if w.labels["dependency"] == dependency && share >= hotShare {
-				m.hot[[2]string{w.labels["service_name"], dependency}] = true
+			if w.Labels["dependency"] == dependency && share >= hotShare {
+				m.hot[[2]string{w.Labels["service_name"], dependency}] = true
 			}
 		}
 	case "queue":
-		why = x.labels["operation"] + ": records wait"
+		why = x.Labels["operation"] + ": records wait"
 	}
 	n := m.nodes[target]
-	if n == nil || x.value <= n.Added {
+	if n == nil || x.Value <= n.Added {
 		return
 	}
-	n.Added, n.Share, n.Hot = x.value, share, share >= hotShare
+	n.Added, n.Share, n.Hot = x.Value, share, share >= hotShare
 	if n.Hot {
-		n.Why = fmt.Sprintf("%s %+.0f ms, %.0f %% of what %s gained", why, 1000*x.value, 100*share, x.labels["entry"])
+		n.Why = fmt.Sprintf("%s %+.0f ms, %.0f %% of what %s gained", why, 1000*x.Value, 100*share, x.Labels["entry"])
 	}
 }
 
@@ -174,20 +176,20 @@ func (m *serviceMap) hops() []Hop {
 func (m *serviceMap) edges() []Edge {
 	type key struct{ from, to, kind string }
 	waited := map[key]float64{}
-	of := func(x sample) key {
-		return key{x.labels["service_name"], x.labels["dependency"], x.labels["dependency_kind"]}
+	of := func(x prometheus.Value) key {
+		return key{x.Labels["service_name"], x.Labels["dependency"], x.Labels["dependency_kind"]}
 	}
 	for _, x := range m.answers["waited"] {
-		waited[of(x)] = x.value
+		waited[of(x)] = x.Value
 	}
 	out := []Edge{}
 	for _, x := range m.answers["waits"] {
-		if x.value == 0 {
+		if x.Value == 0 {
 			continue
 		}
 		k := of(x)
-		mean := waited[k] / x.value
-		out = append(out, Edge{From: k.from, To: k.to, Kind: k.kind, Rate: x.value, Mean: &mean, Hot: m.hot[[2]string{k.from, k.to}]})
+		mean := waited[k] / x.Value
+		out = append(out, Edge{From: k.from, To: k.to, Kind: k.kind, Rate: x.Value, Mean: &mean, Hot: m.hot[[2]string{k.from, k.to}]})
 	}
 	out = append(out, m.topics()...)
 	slices.SortFunc(out, func(a, b Edge) int {
@@ -201,26 +203,26 @@ func (m *serviceMap) edges() []Edge {
 func (m *serviceMap) topics() []Edge {
 	queued := map[[2]string]float64{} // service and topic
 	for _, x := range m.answers["queued"] {
-		if topic, ok := strings.CutPrefix(x.labels["operation"], "process "); ok {
-			queued[[2]string{x.labels["service_name"], topic}] = x.value
+		if topic, ok := strings.CutPrefix(x.Labels["operation"], "process "); ok {
+			queued[[2]string{x.Labels["service_name"], topic}] = x.Value
 		}
 	}
 	sent := map[string]float64{} // by topic
 	for _, s := range m.answers["sent"] {
-		sent[s.labels["messaging_destination_name"]] += s.value
+		sent[s.Labels["messaging_destination_name"]] += s.Value
 	}
 	var out []Edge
 	for _, s := range m.answers["sent"] {
-		if s.value == 0 || m.nodes[s.labels["service_name"]] == nil {
+		if s.Value == 0 || m.nodes[s.Labels["service_name"]] == nil {
 			continue
 		}
 		for _, p := range m.answers["processed"] {
-			topic := s.labels["messaging_destination_name"]
-			to := p.labels["service_name"]
-			if p.labels["messaging_destination_name"] != topic || p.value == 0 || m.nodes[to] == nil {
+			topic := s.Labels["messaging_destination_name"]
+			to := p.Labels["service_name"]
+			if p.Labels["messaging_destination_name"] != topic || p.Value == 0 || m.nodes[to] == nil {
 				continue
 			}
-			e := Edge{From: s.labels["service_name"], To: to, Kind: "kafka", Topic: topic, Rate: p.value * s.value / sent[topic]}
+			e := Edge{From: s.Labels["service_name"], To: to, Kind: "kafka", Topic: topic, Rate: p.Value * s.Value / sent[topic]}
 			if wait, ok := queued[[2]string{to, topic}]; ok {
 				e.Mean = &wait
 				e.Hot = m.nodes[to].Hot && strings.Contains(m.nodes[to].Why, "records wait")

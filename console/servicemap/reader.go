@@ -9,15 +9,15 @@ import (
 
 // Reader computes snapshots from Prometheus. It is safe for concurrent use.
 type Reader struct {
-	get Get
+	prom Prometheus
 
 	mu       sync.Mutex
 	asked    time.Time
 	interval time.Duration // 0 if unknown
 }
 
-// NewReader returns a Reader that queries Prometheus with get.
-func NewReader(get Get) *Reader { return &Reader{get: get} }
+// NewReader returns a Reader that queries Prometheus.
+func NewReader(prom Prometheus) *Reader { return &Reader{prom: prom} }
 
 const (
 	minWindow = 30 * time.Second
@@ -47,9 +47,9 @@ func (r *Reader) ScrapeInterval(ctx context.Context) time.Duration {
 		return r.interval
 	}
 	r.asked = time.Now()
-	found, err := r.get.query(ctx, scrapes)
-	if err == nil && len(found) == 1 && found[0].value > 0 {
-		r.interval = time.Duration(math.Round(1/found[0].value)) * time.Second
+	found, err := r.prom.query(ctx, scrapes)
+	if err == nil && len(found) == 1 && found[0].Value > 0 {
+		r.interval = time.Duration(math.Round(1/found[0].Value)) * time.Second
 	}
 	return r.interval
 }

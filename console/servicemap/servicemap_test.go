@@ -1,18 +1,21 @@
 package servicemap
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/url"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// prometheus answers queries with canned vectors.
-type prometheus struct {
+// fake is a Prometheus that answers queries with canned vectors.
+type fake struct {
 	vectors map[string]string // query to result
 	alerts  string
 
@@ -20,14 +23,23 @@ type prometheus struct {
 	asked []string // queries
 }
 
-func (p *prometheus) get(_ context.Context, into any, query url.Values, path ...string) error {
-	if path[len(path)-1] == "alerts" {
-		return json.Unmarshal(fmt.Appendf(nil, `{"status":"success","data":{"alerts":%s}}`, p.alerts), into)
+func (p *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/alerts") {
+		fmt.Fprintf(w, `{"status":"success","data":{"alerts":%s}}`, cmp.Or(p.alerts, "[]"))
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asked = append(p.asked, query.Get("query"))
-	return json.Unmarshal(fmt.Appendf(nil, `{"status":"success","data":{"resultType":"vector","result":[%s]}}`, p.vectors[query.Get("query")]), into)
+	q := r.FormValue("query")
+	p.asked = append(p.asked, q)
+	fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[%s]}}`, p.vectors[q])
+}
+
+// reader returns a Reader of the canned vectors.
+func (p *fake) reader(t *testing.T) *Reader {
+	srv := httptest.NewServer(p)
+	t.Cleanup(srv.Close)
+	return NewReader(func() (*prometheus.Client, error) { return prometheus.New(srv.URL, srv.Client()) })
 }
 
 // series returns an element of a vector with labels as name=value.
@@ -42,8 +54,8 @@ func series(value float64, labels ...string) string {
 }
 
 // spike returns metrics in which payment slows checkout by half a second.
-func spike() *prometheus {
-	p := &prometheus{vectors: map[string]string{}}
+func spike() *fake {
+	p := &fake{vectors: map[string]string{}}
 	entry, flow := "entry=POST /checkout", "flow=request"
 	self := []string{entry, flow, "kind=self", "service_name=payment", "operation=tenhop.v1.Payment/Charge"}
 	for name, v := range map[string]string{
@@ -72,7 +84,7 @@ func spike() *prometheus {
 }
 
 func TestMap(t *testing.T) {
-	s := NewReader(spike().get).Snapshot(t.Context())
+	s := spike().reader(t).Snapshot(t.Context())
 	if s.Error != "" {
 		t.Fatal(s.Error)
 	}
@@ -127,7 +139,7 @@ func TestHotPlaces(t *testing.T) {
 	} {
 		p := spike()
 		p.vectors[queries["added"]] = c.added
-		s := NewReader(p.get).Snapshot(t.Context())
+		s := p.reader(t).Snapshot(t.Context())
 		var nodes []string
 		for _, h := range s.Hops {
 			if h.Hot {
@@ -149,11 +161,11 @@ func TestHotPlaces(t *testing.T) {
 // A dependency that several services wait for has the rate of all of them, even
 // if the first that is asked about is idle.
 func TestRateOfADependency(t *testing.T) {
-	wait := func(caller, dependency string, rate float64) sample {
-		return sample{map[string]string{"service_name": caller, "dependency": dependency, "dependency_kind": "database"}, rate}
+	wait := func(caller, dependency string, rate float64) prometheus.Value {
+		return prometheus.Value{Labels: map[string]string{"service_name": caller, "dependency": dependency, "dependency_kind": "database"}, Value: rate}
 	}
-	m := newMap(map[string][]sample{
-		"rate":  {{map[string]string{"service_name": "order", "operation": "Order/Place"}, 7}},
+	m := newMap(map[string][]prometheus.Value{
+		"rate":  {{Labels: map[string]string{"service_name": "order", "operation": "Order/Place"}, Value: 7}},
 		"waits": {wait("order", "db", 0), wait("cart", "db", 3), wait("stock", "db", 2), wait("cart", "order", 9)},
 	})
 	for _, h := range m.hops() {
@@ -175,8 +187,8 @@ func TestRateWindow(t *testing.T) {
 		{"every minute", `{"metric":{},"value":[0,"0.016667"]}`, 60, "[240s]"},
 		{"nothing is known", ``, 0, "[30s]"},
 	} {
-		p := &prometheus{vectors: map[string]string{scrapes: c.scraped}, alerts: `[]`}
-		r := NewReader(p.get)
+		p := &fake{vectors: map[string]string{scrapes: c.scraped}, alerts: `[]`}
+		r := p.reader(t)
 		if got := r.ScrapeInterval(t.Context()).Seconds(); got != c.want {
 			t.Errorf("%s: scraped every %v s, want %v", c.why, got, c.want)
 		}

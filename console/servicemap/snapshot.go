@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/tenhop/tenhop/query/prometheus"
 )
 
 // maxConcurrentQueries bounds the load that a snapshot puts on Prometheus.
@@ -19,13 +21,13 @@ const maxConcurrentQueries = 4
 func (r *Reader) Snapshot(ctx context.Context) Snapshot {
 	began := time.Now()
 	s := Snapshot{At: began, Hops: []Hop{}, Edges: []Edge{}, Entries: []Entry{}, SLOs: []SLO{}, Alerts: []Alert{}}
-	answers := make(map[string][]sample, len(queries))
+	answers := make(map[string][]prometheus.Value, len(queries))
 	type answered struct {
 		name    string
-		samples []sample
+		samples []prometheus.Value
 	}
 	results := make(chan answered, len(queries))
-	var alerts []promAlert
+	var alerts []prometheus.Alert
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxConcurrentQueries)
 	w := r.rateWindow(ctx)
@@ -33,13 +35,13 @@ func (r *Reader) Snapshot(ctx context.Context) Snapshot {
 	for name, expr := range queries {
 		expr = windows.Replace(expr)
 		g.Go(func() error {
-			samples, err := r.get.query(gctx, expr)
+			samples, err := r.prom.query(gctx, expr)
 			results <- answered{name, samples}
 			return err
 		})
 	}
 	g.Go(func() (err error) {
-		alerts, err = r.get.alerts(gctx)
+		alerts, err = r.prom.alerts(gctx)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -59,7 +61,7 @@ func (r *Reader) Snapshot(ctx context.Context) Snapshot {
 	return s
 }
 
-func entries(answers map[string][]sample) []Entry {
+func entries(answers map[string][]prometheus.Value) []Entry {
 	type key struct{ operation, flow string }
 	found := map[key]*Entry{}
 	for _, q := range []struct {
@@ -72,14 +74,14 @@ func entries(answers map[string][]sample) []Entry {
 		{"spiking", func(e *Entry, v float64) { e.Spiking = v > 0 }},
 	} {
 		for _, x := range answers[q.name] {
-			k := key{x.labels["entry"], x.labels["flow"]}
+			k := key{x.Labels["entry"], x.Labels["flow"]}
 			if found[k] == nil {
 				if q.name != "mean" {
 					continue // no requests now
 				}
 				found[k] = &Entry{Operation: k.operation, Flow: k.flow}
 			}
-			q.set(found[k], x.value)
+			q.set(found[k], x.Value)
 		}
 	}
 	out := []Entry{}
@@ -95,23 +97,23 @@ func entries(answers map[string][]sample) []Entry {
 	return out
 }
 
-func objectives(answers map[string][]sample) []SLO {
+func objectives(answers map[string][]prometheus.Value) []SLO {
 	ratios := func(name string) map[string]float64 {
 		out := map[string]float64{}
 		for _, x := range answers[name] {
-			out[x.labels["service_name"]+"\x00"+x.labels["slo"]] = x.value
+			out[x.Labels["service_name"]+"\x00"+x.Labels["slo"]] = x.Value
 		}
 		return out
 	}
 	fast, hour, slow := ratios("slo5m"), ratios("slo1h"), ratios("slo6h")
 	out := []SLO{}
 	for _, x := range answers["objective"] {
-		k := x.labels["service_name"] + "\x00" + x.labels["slo"]
-		budget := 1 - x.value
+		k := x.Labels["service_name"] + "\x00" + x.Labels["slo"]
+		budget := 1 - x.Value
 		if budget <= 0 {
 			continue
 		}
-		out = append(out, SLO{Name: x.labels["slo"], Service: x.labels["service_name"], Objective: x.value, Errors: fast[k],
+		out = append(out, SLO{Name: x.Labels["slo"], Service: x.Labels["service_name"], Objective: x.Value, Errors: fast[k],
 			// The fast alert requires both windows of its pair to burn, so the lower
 			// rate counts. Of the slow pair this is the longer window.
 			BurnFast: min(fast[k], hour[k]) / budget, BurnSlow: slow[k] / budget})
@@ -128,7 +130,7 @@ const watchdog = "Watchdog"
 // urgency orders severities; unknown ones come first.
 var urgency = map[string]int{"page": 1, "critical": 1, "ticket": 2, "warning": 2, "info": 3, "none": 4}
 
-func firing(alerts []promAlert) []Alert {
+func firing(alerts []prometheus.Alert) []Alert {
 	out := []Alert{}
 	for _, a := range alerts {
 		if a.Labels["alertname"] == watchdog {

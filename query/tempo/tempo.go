@@ -17,7 +17,7 @@ import (
 
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/trace"
-	"github.com/tenhop/tenhop/trace/otlp"
+	"github.com/tenhop/tenhop/trace/tempo"
 )
 
 const (
@@ -111,9 +111,8 @@ func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
 	case a.Code != http.StatusOK:
 		return trace.Trace{}, c.backend.Status(a)
 	}
-	// tempopb.Trace has the fields of OTLP's TracesData.
 	t := trace.Trace{ID: id}
-	if err := otlp.Unmarshal(a.Body, func(_ string, s trace.Span) { t.Spans = append(t.Spans, s) }); err != nil {
+	if err := tempo.Unmarshal(a.Body, func(_ string, s trace.Span) { t.Spans = append(t.Spans, s) }); err != nil {
 		return trace.Trace{}, c.backend.Unlike(a, fmt.Errorf("trace %s: %w", query.Printable(id), err))
 	}
 	return t, nil

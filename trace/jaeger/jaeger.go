@@ -121,13 +121,17 @@ func (r *reader) refusal() {
 			msg = string(r.Text())
 		}
 	})
-	r.bad.add(fmt.Errorf("the answer is an error of Jaeger's: %d %s", code, msg))
+	r.bad.add(fmt.Errorf("the answer is an error of Jaeger's: %d %s", code, jsonscan.Clip(msg)))
 }
+
+// maxSpans bounds the spans of one trace, which are held until its end.
+const maxSpans = 1_000_000
 
 // open is a trace whose processes may be yet to come.
 type open struct {
 	id        string
 	spans     []span
+	more      int // spans beyond maxSpans
 	processes map[string]*process
 }
 
@@ -142,7 +146,13 @@ func (r *reader) field(t *open, key []byte) {
 	case "traceID":
 		t.id = string(r.Text())
 	case "spans":
-		r.Array(func() { t.spans = append(t.spans, r.span()) })
+		r.Array(func() {
+			if len(t.spans) < maxSpans {
+				t.spans = append(t.spans, r.span())
+			} else {
+				t.more++
+			}
+		})
 	case "processes":
 		r.Object(func(id []byte) {
 			name := r.names.Get(id)
@@ -156,10 +166,14 @@ func (r *reader) close(t open) {
 	if r.Err() != nil || t.id == "" && len(t.spans) == 0 {
 		return
 	}
+	if t.more > 0 {
+		r.bad.add(fmt.Errorf("trace %s: %d spans, of which %d are read at most", jsonscan.Clip(t.id), maxSpans+t.more, maxSpans))
+		return
+	}
 	out := trace.Trace{ID: t.id, Spans: make([]trace.Span, 0, len(t.spans))}
 	for i := range t.spans {
 		if err := t.spans[i].err; err != nil {
-			r.bad.add(fmt.Errorf("trace %s: %w", t.id, err))
+			r.bad.add(fmt.Errorf("trace %s: %w", jsonscan.Clip(t.id), err))
 			return
 		}
 		out.Spans = append(out.Spans, t.spans[i].finish(t.id, t.processes))
@@ -225,7 +239,11 @@ func (r *reader) span() span {
 		case "operationName":
 			s.Operation = r.names.Get(r.Text())
 		case "references":
-			r.Array(func() { s.refs = append(s.refs, r.reference()) })
+			r.Array(func() {
+				if len(s.refs) < jsonscan.MaxItems {
+					s.refs = append(s.refs, r.reference())
+				}
+			})
 		case "startTime":
 			s.Start = time.UnixMicro(r.micros(&s, "startTime"))
 		case "duration":
@@ -235,7 +253,11 @@ func (r *reader) span() span {
 		case "tag":
 			s.Attributes = merge(s.Attributes, r.fields())
 		case "logs":
-			r.Array(func() { s.Events = append(s.Events, r.event(&s)) })
+			r.Array(func() {
+				if len(s.Events) < jsonscan.MaxItems {
+					s.Events = append(s.Events, r.event(&s))
+				}
+			})
 		case "processID":
 			s.processID = r.names.Get(r.Text())
 		case "process":
@@ -249,7 +271,7 @@ func (r *reader) span() span {
 func (r *reader) micros(s *span, key string) int64 {
 	v, ok := r.Int()
 	if !ok && s.err == nil {
-		s.err = fmt.Errorf("span %s: %s is not a number", s.ID, key)
+		s.err = fmt.Errorf("span %s: %s is not a number", jsonscan.Clip(s.ID), key)
 	}
 	return v
 }
@@ -289,6 +311,9 @@ func (r *reader) event(s *span) trace.Event {
 func (r *reader) tags() map[string]string {
 	r.pairs = r.pairs[:0]
 	r.Array(func() {
+		if len(r.pairs) == jsonscan.MaxItems {
+			return
+		}
 		var p pair
 		r.Object(func(key []byte) {
 			switch string(key) {

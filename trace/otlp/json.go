@@ -114,14 +114,14 @@ func (r *reader) span() {
 		text := r.Text()
 		v, ok := id(text, size)
 		if !ok && problem == nil {
-			problem = fmt.Errorf("span %q: %s %q is not an ID of %d bytes", s.ID, field, text, size)
+			problem = fmt.Errorf("span %s: %s %q is not an ID of %d bytes", s.ID, field, jsonscan.Clip(text), size)
 		}
 		return v
 	}
 	nanos := func(field string) int64 {
 		v, ok := r.Int()
 		if !ok && problem == nil {
-			problem = fmt.Errorf("span %q: %s is not a number", s.ID, field)
+			problem = fmt.Errorf("span %s: %s is not a number", s.ID, field)
 		}
 		return v
 	}
@@ -146,7 +146,11 @@ func (r *reader) span() {
 		case "attributes":
 			s.Attributes = r.attributes()
 		case "events":
-			r.Array(func() { s.Events = append(s.Events, r.event(nanos)) })
+			r.Array(func() {
+				if len(s.Events) < jsonscan.MaxItems {
+					s.Events = append(s.Events, r.event(nanos))
+				}
+			})
 		case "status":
 			s.Failed, s.StatusMessage = r.status()
 		}

@@ -7,12 +7,17 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/tenhop/tenhop/trace/internal/jsonscan"
 )
 
 // attributes reads a list of keys and values.
 func (r *reader) attributes() map[string]string {
 	r.pairs = r.pairs[:0]
 	r.Array(func() {
+		if len(r.pairs) == jsonscan.MaxItems {
+			return
+		}
 		var p pair
 		r.Object(func(key []byte) {
 			switch string(key) {

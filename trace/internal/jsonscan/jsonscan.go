@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -262,14 +263,20 @@ func (s *Scanner) Text() []byte {
 	return s.Raw()
 }
 
-// Raw reads a value and returns it as it stands.
+// Raw reads a value and returns it as it stands; of one that is cut short, what
+// there is.
 func (s *Scanner) Raw() []byte {
 	s.Next()
 	from := s.at
-	if s.Skip(); s.err != nil {
-		return nil
-	}
+	s.Skip()
 	return s.b[from:s.at]
+}
+
+// Stop ends the reading with an error.
+func (s *Scanner) Stop(err error) {
+	if s.err == nil {
+		s.err = err
+	}
 }
 
 // Int reads a whole number, which may be a string or have an exponent; false
@@ -315,3 +322,20 @@ func digits(b []byte) (v int64, ok bool) {
 }
 
 func clip(b []byte) string { return strconv.Quote(string(b[:min(len(b), 40)])) }
+
+// MaxItems bounds the attributes, and the events, that a decoder keeps of one
+// span: a few bytes each in JSON, they are many in memory.
+const MaxItems = 10_000
+
+// Clip returns the beginning of text that a file holds as an error may show it:
+// without what a terminal would obey.
+func Clip[T string | []byte](text T) string {
+	const most = 200 // bytes
+	s := strings.ToValidUTF8(string(text[:min(len(text), most)]), "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+}

@@ -1,0 +1,191 @@
+// Package file reads traces from files, whatever their format: OTLP as JSON or
+// protobuf, and what Jaeger, Tempo, Zipkin and the exporters to standard output
+// write; one document, several or one a line; compressed with gzip, zstd, bzip2
+// or xz. It hands on span by span, so that a file may be larger than memory.
+//
+// A file in a format that is not read is named for what it is, with what to do
+// instead. A record that cannot be read costs itself and is counted.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tenhop/tenhop/trace"
+)
+
+// maxRecord bounds one record, in bytes: a JSON object or a protobuf message.
+const maxRecord = 256 << 20
+
+// Stdin is the path that stands for standard input.
+const Stdin = "-"
+
+// Stats counts what was read.
+type Stats struct {
+	Spans    int
+	Timeless int // spans without a start, which are left out
+	Skipped  int // records of other signals: logs, metrics, profiles
+	Bad      int // records that cannot be read, or not whole
+}
+
+func (s *Stats) add(o Stats) {
+	s.Spans += o.Spans
+	s.Timeless += o.Timeless
+	s.Skipped += o.Skipped
+	s.Bad += o.Bad
+}
+
+// Error is returned for records that cannot be read. The others have been
+// handed over.
+type Error struct {
+	File   string
+	Line   int   // of the first such record, in text
+	Offset int64 // of the first such record, in bytes of the decompressed file
+	Err    error // why the first cannot be read
+	More   int   // records that cannot be read beside the first
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var where string
+	switch {
+	case e.Line > 0:
+		where = fmt.Sprintf("%s:%d: ", e.File, e.Line)
+	default:
+		where = fmt.Sprintf("%s: byte %d: ", e.File, e.Offset)
+	}
+	s := where + e.Err.Error()
+	if e.More > 0 {
+		s += fmt.Sprintf("; %d more records cannot be read", e.More)
+	}
+	return s
+}
+
+// Unwrap returns why the first record cannot be read.
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrNoSpans is returned for a file that is whole and holds no span.
+var ErrNoSpans = errors.New("holds no spans")
+
+// Read hands the spans of a file to add, with the ID of their trace. A
+// directory is read with all files below it, except hidden ones. What was read
+// before an error has been handed over. Read ends with its context, also where
+// it waits for the writer of a named pipe.
+func Read(ctx context.Context, path string, add func(traceID string, s trace.Span)) (Stats, error) {
+	if path == Stdin {
+		return Decode(ctx, interruptible(ctx, os.Stdin), "standard input", add)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return readDir(ctx, path, add)
+	}
+	return readFile(ctx, path, add)
+}
+
+func readFile(ctx context.Context, path string, add func(string, trace.Span)) (Stats, error) {
+	f, err := open(ctx, path)
+	if err != nil {
+		return Stats{}, err
+	}
+	defer f.Close()
+	// A pipe that stays silent is closed under its reader.
+	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
+	return Decode(ctx, f, path, add)
+}
+
+// mostErrors bounds the files of a directory whose errors are told.
+const mostErrors = 5
+
+func readDir(ctx context.Context, dir string, add func(string, trace.Span)) (Stats, error) {
+	var all Stats
+	var failed []error
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path != dir && strings.HasPrefix(d.Name(), "."):
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		case !d.Type().IsRegular():
+			return nil
+		}
+		files++
+		stats, err := readFile(ctx, path, add)
+		all.add(stats)
+		if err != nil {
+			failed = append(failed, err)
+		}
+		return ctx.Err()
+	})
+	if more := len(failed) - mostErrors; more > 0 {
+		failed = append(failed[:mostErrors], fmt.Errorf("%d more files of %s cannot be read", more, dir))
+	}
+	if err == nil && files == 0 {
+		err = fmt.Errorf("%s %w: there is no file in it", dir, ErrNoSpans)
+	}
+	return all, errors.Join(append(failed, err)...)
+}
+
+// open is os.Open that ends with its context: a named pipe without a writer
+// keeps its reader waiting.
+func open(ctx context.Context, path string) (*os.File, error) {
+	type opened struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan opened)
+	go func() {
+		f, err := os.Open(path)
+		select {
+		case done <- opened{f, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = f.Close()
+			}
+		}
+	}()
+	select {
+	case o := <-done:
+		return o.f, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("open %s: %w", path, ctx.Err())
+	}
+}
+
+// interruptible returns a reader of r that ends with its context. A terminal
+// cannot be closed under its reader, so that a last Read of r may stay behind.
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { out.CloseWithError(ctx.Err()) })
+	return out
+}
+
+// until reads until its context ends.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+// Read implements io.Reader.
+func (u until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := u.r.Read(p)
+	if err != nil && u.ctx.Err() != nil {
+		err = u.ctx.Err() // the file was closed for that
+	}
+	return n, err
+}

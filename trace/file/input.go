@@ -1,0 +1,190 @@
+package file
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+)
+
+const (
+	bufferSize  = 1 << 16
+	maxWindow   = 128 << 20 // bytes that a zstd frame may make its reader hold
+	maxLayers   = 2         // of compression
+	magicLength = 512       // bytes that tell a format
+)
+
+// compressions are told by how they begin.
+var compressions = []struct {
+	magic string
+	open  func(io.Reader) (io.Reader, error)
+}{
+	{"\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+	{"\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) {
+		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+	}},
+	{"BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
+	{"\xfd7zXZ\x00", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+}
+
+// foreign are formats that are not read, by how they begin.
+var foreign = []struct {
+	at            int
+	magic, remedy string
+}{
+	{0, "PK\x03\x04", "this is a ZIP archive: unpack it, and give the files in it"},
+	{0, "7z\xbc\xaf\x27\x1c", "this is a 7-Zip archive: unpack it, and give the files in it"},
+	{257, "ustar", "this is a tar archive: unpack it, and give the directory"},
+	{0, "PAR1", "this is a Parquet file, such as a block of Tempo's store: ask Tempo for the traces instead"},
+	{0, "\x04\x22\x4d\x18", "this is compressed with LZ4: decompress it with lz4 -d first"},
+	{0, "\xff\x06\x00\x00sNaPpY", "this is compressed with Snappy: decompress it first"},
+	{0, "SQLite format 3\x00", "this is an SQLite database, not a file of traces"},
+	{0, "\x7fELF", "this is a program, not a file of traces"},
+	{0, "%PDF", "this is a PDF document, not a file of traces"},
+}
+
+// unpack returns the text or the messages that r holds, without compression and
+// in UTF-8.
+func unpack(ctx context.Context, r io.Reader) (*bufio.Reader, error) {
+	in := bufio.NewReaderSize(until{ctx, r}, bufferSize)
+	for range maxLayers {
+		open := compression(in)
+		if open == nil {
+			break
+		}
+		z, err := open(in)
+		if err != nil {
+			return nil, err
+		}
+		in = bufio.NewReaderSize(until{ctx, z}, bufferSize)
+	}
+	head, err := in.Peek(magicLength)
+	switch {
+	case len(head) == 0 && errors.Is(err, io.EOF):
+		return nil, errEmpty
+	case err != nil && !errors.Is(err, io.EOF) && len(head) == 0:
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		_, _ = in.Discard(3) // they are in the buffer
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		return utf16(in, unicode.BigEndian), nil
+	case bytes.HasPrefix(head, []byte("{\x00")), bytes.HasPrefix(head, []byte("[\x00")):
+		return utf16(in, unicode.LittleEndian), nil
+	case bytes.HasPrefix(head, []byte("\x00{\x00")), bytes.HasPrefix(head, []byte("\x00[\x00")):
+		return utf16(in, unicode.BigEndian), nil
+	}
+	for _, f := range foreign {
+		if len(head) > f.at && bytes.HasPrefix(head[f.at:], []byte(f.magic)) {
+			return nil, errors.New(f.remedy)
+		}
+	}
+	return in, nil
+}
+
+var errEmpty = errors.New("it is empty")
+
+func compression(in *bufio.Reader) func(io.Reader) (io.Reader, error) {
+	for _, c := range compressions {
+		if head, _ := in.Peek(len(c.magic)); string(head) == c.magic {
+			return c.open
+		}
+	}
+	return nil
+}
+
+// utf16 transcodes; a byte order mark outdoes the given order.
+func utf16(in io.Reader, order unicode.Endianness) *bufio.Reader {
+	return bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(order, unicode.UseBOM).NewDecoder()), bufferSize)
+}
+
+// form is how a file is divided into records.
+type form int
+
+const (
+	jsonForm form = iota
+	messageForm
+	framedForm
+)
+
+// formOf tells the form by the first bytes; its error names what is not read.
+func formOf(in *bufio.Reader) (form, error) {
+	head, err := in.Peek(magicLength)
+	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
+		return 0, err
+	}
+	text := bytes.TrimLeft(head, " \t\r\n\x1e") // RFC 7464 begins a text with RS
+	switch {
+	case len(text) == 0:
+		return 0, errors.New("it holds nothing but white space")
+	case text[0] == '{' || text[0] == '[':
+		return jsonForm, nil
+	case head[0] == 0x0a && len(text) < len(head) && printable(text) && !protobuf(head):
+		return 0, describe(text)
+	case protobuf(head):
+		return messageForm, nil
+	case head[0] == 0 || head[0] < maxRecord>>24: // the first byte of a length
+		if printable(text) {
+			return 0, describe(text)
+		}
+		return framedForm, nil
+	case printable(text):
+		return 0, describe(text)
+	}
+	return 0, errors.New("neither JSON nor OTLP in protobuf: export the traces as OTLP, or save them from Jaeger, Tempo or Zipkin as JSON")
+}
+
+// protobuf reports whether head may begin an OTLP message: its first field, a
+// message that begins with a field of its own.
+func protobuf(head []byte) bool {
+	if head[0] != 0x0a {
+		return false
+	}
+	for i := 1; i < len(head) && i <= 10; i++ {
+		if head[i] < 0x80 {
+			return i+1 == len(head) || head[i+1] == 0x0a || head[i+1] == 0x12 || head[i+1] == 0x1a
+		}
+	}
+	return false
+}
+
+func printable(text []byte) bool {
+	if len(text) > 16 && !utf8.Valid(text[:len(text)-utf8.UTFMax]) {
+		return false
+	}
+	for _, c := range text {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\x1b' {
+			return false
+		}
+	}
+	return true
+}
+
+// describe returns the error for text that is not JSON.
+func describe(text []byte) error {
+	head := strings.ToLower(string(text[:min(len(text), 100)]))
+	switch {
+	case strings.HasPrefix(head, "<!doctype html"), strings.HasPrefix(head, "<html"):
+		return errors.New("this is an HTML page: save the answer of the API, such as /api/traces of Jaeger, not its page")
+	case strings.HasPrefix(head, "<"):
+		return errors.New("this is XML: save the traces as JSON")
+	case strings.HasPrefix(head, "# help"), strings.HasPrefix(head, "# type"):
+		return errors.New("these are metrics in Prometheus's text format, not traces")
+	case strings.HasPrefix(head, "version https://git-lfs"):
+		return errors.New("this is a pointer of Git LFS: fetch the file with git lfs pull")
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return fmt.Errorf("this is text, neither JSON nor OTLP in protobuf; it begins with %q", strings.ToValidUTF8(line[:min(len(line), 40)], ""))
+}

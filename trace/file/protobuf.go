@@ -1,0 +1,114 @@
+package file
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tenhop/tenhop/trace/otlp"
+)
+
+// message reads one OTLP message in protobuf, by its ResourceSpans: a field of
+// the number 1 after the other.
+func (d *decoder) message(in *bufio.Reader) error {
+	for at := int64(0); ; {
+		tag, err := in.ReadByte()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return &Error{Offset: at, Err: err}
+		}
+		if tag != 0x0a {
+			return d.fail(0, at, fmt.Errorf("not OTLP: field %d in place of ResourceSpans", tag>>3))
+		}
+		size, n, err := uvarint(in)
+		if err != nil || size > uint64(d.limit) {
+			return d.tooLong(at, size, err)
+		}
+		// With its tag it is a message of its own.
+		head := binary.AppendUvarint([]byte{tag}, size)
+		body, err := take(in, head, int(size))
+		if err != nil {
+			return d.fail(0, at, d.cutOr(err))
+		}
+		if err := otlp.Unmarshal(body, d.add); err != nil {
+			if err := d.fail(0, at, err); err != nil {
+				return err
+			}
+		}
+		at += 1 + int64(n) + int64(size)
+	}
+}
+
+// framed reads OTLP messages in protobuf, each behind its length in four bytes.
+func (d *decoder) framed(in *bufio.Reader) error {
+	for at := int64(0); ; {
+		var size [4]byte
+		if _, err := io.ReadFull(in, size[:]); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return d.fail(0, at, fmt.Errorf("a length is cut short: %w", d.cutOr(err)))
+		}
+		n := binary.BigEndian.Uint32(size[:])
+		if n == 0 || int64(n) > int64(d.limit) {
+			return &Error{Offset: at, Err: errors.New("neither JSON nor OTLP in protobuf, with or without lengths")}
+		}
+		body, err := take(in, nil, int(n))
+		if err != nil {
+			return d.fail(0, at, fmt.Errorf("a message of %d bytes: %w", n, d.cutOr(err)))
+		}
+		if err := otlp.Unmarshal(body, d.add); err != nil {
+			if err := d.fail(0, at, err); err != nil {
+				return err
+			}
+		}
+		at += 4 + int64(n)
+	}
+}
+
+// cutOr tells an early end apart from other errors.
+func (d *decoder) cutOr(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return d.short(0)
+	}
+	return err
+}
+
+func (d *decoder) tooLong(at int64, size uint64, err error) error {
+	switch {
+	case err == nil:
+		return &Error{Offset: at, Err: fmt.Errorf("not OTLP: a message of %d bytes", size)}
+	case errors.Is(err, errVarint):
+		return &Error{Offset: at, Err: fmt.Errorf("not OTLP: %w", err)}
+	}
+	return d.fail(0, at, d.cutOr(err))
+}
+
+var errVarint = errors.New("a length of more than ten bytes")
+
+// uvarint reads a length, and how many bytes it takes.
+func uvarint(in *bufio.Reader) (v uint64, n int, err error) {
+	for shift := 0; shift < 64; shift += 7 {
+		b, err := in.ReadByte()
+		if err != nil {
+			return 0, n, err
+		}
+		n++
+		if v |= uint64(b&0x7f) << shift; b < 0x80 {
+			return v, n, nil
+		}
+	}
+	return 0, n, errVarint
+}
+
+// take reads n bytes behind head. It does not take n's word for it: a wrong
+// length must not allocate what is not there.
+func take(in io.Reader, head []byte, n int) ([]byte, error) {
+	b := bytes.NewBuffer(head)
+	_, err := io.CopyN(b, in, int64(n))
+	return b.Bytes(), err
+}

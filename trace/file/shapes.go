@@ -1,0 +1,206 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tenhop/tenhop/trace/internal/jsonscan"
+)
+
+// shape is a kind of JSON object, told by fields that it has. A field is
+// written with the type of its value where that matters, "data[]" or "data{}",
+// and one of an object's fields as "data.resultType".
+type shape struct {
+	fields string  // separated by spaces; all must be there
+	whole  bool    // told by all of the object's fields, not by the first that suffice
+	read   reading // unread for what is not read
+	remedy string  // for what is not read: what it is and what to do
+}
+
+// reading says how a record is read.
+type reading int
+
+const (
+	unread reading = iota
+	asOTLP
+	asOtherSignal
+	asResourceSpans // of OTLP, on their own
+	asTempo
+	asJaeger
+	asJaegerSpan
+	asStdoutGo
+	asStdoutPython
+	asZipkin
+	asInner // an object in a field
+	asHits  // of Elasticsearch
+)
+
+// shapes in the order in which they are tried.
+var shapes = []shape{
+	{fields: "resourceSpans", read: asOTLP},
+	{fields: "resource_spans", read: asOTLP},
+	{fields: "resourceLogs", read: asOtherSignal},
+	{fields: "resource_logs", read: asOtherSignal},
+	{fields: "resourceMetrics", read: asOtherSignal},
+	{fields: "resource_metrics", read: asOtherSignal},
+	{fields: "resourceProfiles", read: asOtherSignal},
+	{fields: "scopeSpans", read: asResourceSpans}, // as Java's logging exporter prints it
+	{fields: "scope_spans", read: asResourceSpans},
+	{fields: "scopeLogs", read: asOtherSignal},
+	{fields: "scopeMetrics", read: asOtherSignal},
+
+	{fields: "batches[]", read: asTempo},
+	{fields: "trace.batches", read: asTempo},
+	{fields: "trace.resourceSpans", read: asTempo},
+	{fields: "trace.resource_spans", read: asTempo},
+	{fields: "result.resourceSpans", read: asInner}, // Jaeger's API v3
+	{fields: "result.resource_spans", read: asInner},
+
+	{fields: "status data[]", remedy: "this is an answer of Prometheus, not traces"},
+	{fields: "data.resultType", remedy: "this is an answer of Prometheus or Loki, not traces"},
+	{fields: "projectId spans[]", remedy: "this is a trace of Google Cloud Trace: export it as OTLP, with the googlecloud receiver's counterpart or from the application"},
+	{fields: "data[]", read: asJaeger},
+	{fields: "traceID spans[]", read: asJaeger},
+	{fields: "spans[] processes{}", read: asJaeger},
+	{fields: "spanID operationName", read: asJaegerSpan},
+	{fields: "_source{}", read: asInner}, // a dump of Elasticsearch
+	{fields: "hits.hits", read: asHits},
+
+	{fields: "SpanContext{}", read: asStdoutGo},
+	{fields: "context.trace_id", read: asStdoutPython},
+
+	{fields: "traces[]", remedy: "this lists traces without their spans, as Tempo's search does: save each from /api/traces/ID"},
+	{fields: "Traces[]", remedy: xray},
+	{fields: "Segments[]", remedy: xray},
+	{fields: "traceEvents[]", remedy: "this is a recording of a browser or a runtime for chrome://tracing, not traces of requests"},
+	{fields: "results{}", remedy: "this is the data of a Grafana panel: open the trace in Grafana and export it as OTLP JSON"},
+	{fields: "data{}", whole: true, remedy: "this is an answer of an API, but not of Jaeger's /api/traces"},
+	{fields: "partialSuccess", remedy: "this is the answer to an OTLP export, not the export"},
+	{fields: "trace_id segment_id", whole: true, remedy: "these are spans of SkyWalking: export the traces as OTLP or Zipkin JSON"},
+	{fields: "trace_id id start_time", whole: true, remedy: xray},
+	{fields: "trace_id span_id", whole: true, remedy: "these are spans in a vendor's own form, such as Datadog's: export the traces as OTLP"},
+	{fields: "traceId id binaryAnnotations", whole: true, remedy: "these are spans of Zipkin's first version: save them from /api/v2"},
+	{fields: "traceId id", whole: true, read: asZipkin},
+}
+
+const xray = "these are segments of AWS X-Ray: export the traces as OTLP, with the application's or the collector's otlp exporter"
+
+// field is a field of some shapes, as a bit.
+type field uint64
+
+// table tells shapes by their fields.
+type table struct {
+	fields map[string]field
+	needs  []field // of each shape
+}
+
+var known = newTable()
+
+func newTable() table {
+	t := table{fields: map[string]field{}}
+	for _, s := range shapes {
+		var needs field
+		for name := range strings.FieldsSeq(s.fields) {
+			if t.fields[name] == 0 {
+				t.fields[name] = 1 << len(t.fields)
+			}
+			needs |= t.fields[name]
+		}
+		t.needs = append(t.needs, needs)
+	}
+	return t
+}
+
+// errDecided ends the reading of an object whose shape is known.
+var errDecided = errors.New("decided")
+
+// shapeOf returns the shape of a JSON object. Of one that is none, or of no
+// known shape, the error says what it is.
+func shapeOf(text []byte) (*shape, error) {
+	sc := jsonscan.New(text)
+	if c := sc.Next(); c != '{' {
+		return nil, notAnObject(c)
+	}
+	var found *shape
+	var have field
+	var names []string // for the error
+	path := make([]byte, 0, 64)
+	note := func(name []byte) {
+		bit := known.fields[string(name)]
+		if bit == 0 || have&bit != 0 {
+			return
+		}
+		have |= bit
+		if found = match(have, false); found != nil {
+			sc.Stop(errDecided)
+		}
+	}
+	sc.Object(func(key []byte) {
+		if len(names) < 5 {
+			names = append(names, string(key))
+		}
+		path = append(path[:0], key...)
+		note(path)
+		switch sc.Next() {
+		case '[', 'n':
+			note(append(path, "[]"...))
+		case '{':
+			if note(append(path, "{}"...)); found != nil {
+				return
+			}
+			path = append(path, '.')
+			outer := len(path)
+			sc.Object(func(key []byte) {
+				path = append(path[:outer], key...)
+				note(path)
+			})
+		}
+	})
+	switch {
+	case found != nil:
+		return found, nil
+	case sc.Err() == nil:
+		if found = match(have, true); found != nil {
+			return found, nil
+		}
+		if len(names) == 0 {
+			return nil, errors.New("an empty object, which holds no traces")
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("an object that no format of traces has, with the fields %s", quoteAll(names))
+}
+
+// match returns the first shape whose fields are there.
+func match(have field, whole bool) *shape {
+	for i, needs := range known.needs {
+		if have&needs == needs && (whole || !shapes[i].whole) {
+			return &shapes[i]
+		}
+	}
+	return nil
+}
+
+func notAnObject(c byte) error {
+	what := "a number"
+	switch c {
+	case '"':
+		what = "a string"
+	case 't', 'f':
+		what = "a boolean"
+	case 'n':
+		what = "null"
+	}
+	return fmt.Errorf("%s instead of an object", what)
+}
+
+func quoteAll(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = fmt.Sprintf("%.40q", n)
+	}
+	return strings.Join(out, ", ")
+}
