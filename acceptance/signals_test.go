@@ -18,7 +18,7 @@ import (
 // settled is the time after which a checkout's Kafka messages have been processed.
 const settled = 10 * time.Second
 
-// checkTraces checks that the traces of the next n checkouts are complete.
+// checkTraces holds the next n checkouts to what a complete trace is.
 func checkTraces(t *testing.T, s *storefront, n int) {
 	began := s.began
 	var traces []*waterfall.Trace
@@ -167,8 +167,7 @@ func deviations(t *testing.T, s *storefront, since time.Time) []float64 {
 	return off
 }
 
-// deviation returns the relative deviation of the sum of the parts of a trace from
-// its duration.
+// deviation returns how far the parts are from the whole.
 func deviation(tr *waterfall.Trace, self map[string]float64) (float64, bool) {
 	callee := map[string]*waterfall.Span{}
 	for _, s := range tr.Spans {
@@ -189,7 +188,7 @@ func deviation(tr *waterfall.Trace, self map[string]float64) (float64, bool) {
 			}
 			sum += own
 		case "client":
-			sum += ms(s.Duration) // the wait for a leaf, or a link gap once the callee's duration is subtracted
+			sum += ms(s.Duration) // a leaf's wait, or what is a gap once the callee's part is taken off
 			if c := callee[s.ID]; c != nil {
 				sum -= ms(c.Duration)
 			}

@@ -112,7 +112,7 @@ func (s *storefront) jaeger() waterfall.Jaeger {
 	return waterfall.Jaeger{URL: s.state.Endpoints["jaeger"]}
 }
 
-// checkouts returns the traces of checkouts since a time.
+// checkouts returns the traces of checkouts since a moment.
 func (s *storefront) checkouts(ctx context.Context, since time.Time, limit int) ([]*waterfall.Trace, error) {
 	return s.jaeger().Find(ctx, waterfall.Query{Service: "gateway", Operation: "POST /checkout", Since: time.Since(since), Limit: limit})
 }
