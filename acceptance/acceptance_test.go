@@ -1,4 +1,8 @@
-package acceptance
+// Package acceptance_test tests the built program: it is started on free ports,
+// measured, made slower hop by hop, diagnosed and stopped. TENHOP_ACCEPTANCE=short
+// runs 100 checkouts and three hops selected by the seed in TENHOP_SEED, full runs
+// 1,000 checkouts and all eleven hops. Without it the tests are skipped.
+package acceptance_test
 
 import (
 	"context"
@@ -16,11 +20,11 @@ import (
 	"github.com/tenhop/tenhop/supervisor"
 )
 
-// customersPath are the services that a customer who checks out waits for.
+// customersPath lists the services that a checkout waits for.
 var customersPath = []string{"gateway", "identity", "catalog", "cart", "checkout", "pricing", "loyalty", "inventory", "order", "payment", "fraud"}
 
 type scale struct {
-	checkouts, quiet int
+	checkouts, quiet int // traces to check, diagnoses without a fault
 	hops             []string
 }
 
@@ -47,8 +51,8 @@ func scaleFromEnv(t *testing.T) scale {
 	return scale{}
 }
 
-// TestStory tells the whole story against one storefront; each part relies on
-// the ones before.
+// TestStory runs all parts against one storefront. Each part relies on those
+// before it.
 func TestStory(t *testing.T) {
 	sc := scaleFromEnv(t)
 	s := &storefront{t: t, program: build(t), dir: t.TempDir()}
@@ -61,6 +65,7 @@ func TestStory(t *testing.T) {
 	}
 	s.start()
 	part("Start", func(t *testing.T) { checkStart(t, s) })
+	part("Listeners", func(t *testing.T) { checkListeners(t, s) })
 	part("Traces", func(t *testing.T) { checkTraces(t, s, sc.checkouts) })
 	part("Memory", func(t *testing.T) { checkMemory(t, s) })
 	part("Quiet", func(t *testing.T) { checkQuiet(t, s, sc.quiet) })
@@ -104,14 +109,14 @@ func checkMemory(t *testing.T, s *storefront) {
 	t.Logf("with the shoppers and the supervisor: %d MiB", status.RSSBytes>>20)
 }
 
-// maxUnsure is how often a busy machine may spoil the question: for two and a
-// half minutes.
+// maxUnsure is the maximum number of unsure verdicts on a busy machine: two and a
+// half minutes of them.
 const maxUnsure = 30
 
-// checkQuiet asks until it has heard tries times that nothing is slower. When
-// another program takes the processors for a while everything is slower, which a
-// diagnosis rightly calls unsure; that is asked again, counted and printed. A hop
-// that is named without a fault is wrong at once.
+// checkQuiet diagnoses until the verdict was none for tries times. While another
+// program occupies the processors, everything is slower, and the verdict is rightly
+// unsure: checkQuiet counts and prints that, and tries again. It fails at once if
+// the verdict names a hop, since there is no fault.
 func checkQuiet(t *testing.T, s *storefront, tries int) {
 	s.quietSince = *s.state.ReadyAt
 	s.settle()
@@ -162,14 +167,14 @@ func checkHop(t *testing.T, s *storefront, hop string) {
 	figure(t, false, "500 ms at "+hop, "rank 1, ≥ 80 %, ≤ 30 s", "%s: %s %+v", last.Verdict, last.Why, last.Findings[:min(2, len(last.Findings))])
 }
 
-// baseline is the quiet that a diagnosis wants to have seen, with a margin.
+// baseline is the quiet time that a diagnosis needs, with a margin.
 const baseline = 75 * time.Second
 
-// calm is what two faults in a row are apart: a diagnosis leaves earlier spikes
-// out of its baseline by itself, as long as there is something between them.
+// calm is the time between two faults. A diagnosis leaves earlier spikes out of its
+// baseline, if there is quiet time between them.
 const calm = 20 * time.Second
 
-// settle waits until the start is so long over that a diagnosis has a baseline.
+// settle waits until a diagnosis has a baseline.
 func (s *storefront) settle() { time.Sleep(time.Until(s.quietSince.Add(baseline))) }
 
 func checkDownAndUp(t *testing.T, s *storefront) {

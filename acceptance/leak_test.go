@@ -1,4 +1,4 @@
-package acceptance
+package acceptance_test
 
 import (
 	"bufio"
@@ -18,11 +18,11 @@ import (
 	"time"
 )
 
-// vocabulary is every name that telemetry uses: what a fault could leak into.
+// vocabulary is the set of names in telemetry, into which a fault could leak.
 type vocabulary map[string]bool
 
-// checkLeak compares the names in spans, metrics and logs with and without
-// latency faults: a fault must not add one.
+// checkLeak compares the names in spans, metrics and logs with and without latency
+// faults. A fault must not add a name.
 func checkLeak(t *testing.T, s *storefront) {
 	quiet := vocabulary{}
 	quiet.read(t, s, s.began)
@@ -49,13 +49,12 @@ func checkLeak(t *testing.T, s *storefront) {
 	figure(t, len(added) == 0, "names in telemetry that only a fault brings", "0", "%d of %d %v", len(added), len(faulty), added)
 }
 
-// connecting are the spans of opening a connection, which a pool may do at any
-// time: the first may well be while requests take longer.
+// connecting has the names of spans of opening a connection. A pool opens one at
+// any time, also for the first time while requests take longer.
 var connecting = vocabulary{"span HELLO": true, "span CONNECT": true}
 
-// giveaway is a word, or a part of a name, that belongs to the injection and to
-// nothing else here.
-var giveaway = regexp.MustCompile(`(?i)chaos|(?:^|[^e])fault|inject|sealed|drill|sabotage`) // "default" is innocent
+// giveaway matches words, and parts of names, that only fault injection uses.
+var giveaway = regexp.MustCompile(`(?i)chaos|(?:^|[^e])fault|inject|sealed|drill|sabotage`) // not "default"
 
 func TestGiveaway(t *testing.T) {
 	for word, told := range map[string]bool{
@@ -68,8 +67,8 @@ func TestGiveaway(t *testing.T) {
 	}
 }
 
-// checkErrorLeak injects an error. It brings names that no quiet traffic has,
-// those of any error; but neither name nor value may tell it from a real one.
+// checkErrorLeak injects errors. They add the names of any error to telemetry, but
+// no name or value may distinguish them from real ones.
 func checkErrorLeak(t *testing.T, s *storefront) {
 	from := time.Now()
 	s.must("chaos", "inject", "payment", "--error", "UNAVAILABLE", "--for", "60s")
@@ -93,7 +92,7 @@ func checkErrorLeak(t *testing.T, s *storefront) {
 		len(told), len(failed)>>10, len(lines), bytes.Join(told, []byte(" ")))
 }
 
-// failedLines returns the log lines since from of the services that fail.
+// failedLines returns the log lines since from of the services on the failing path.
 func failedLines(t *testing.T, s *storefront, from time.Time) [][]byte {
 	t.Helper()
 	var out [][]byte
@@ -153,8 +152,8 @@ func (v vocabulary) spans(t *testing.T, s *storefront, from time.Time) {
 	}
 }
 
-// volatile are labels whose values change by themselves: bounds of buckets, and
-// alerts, which are meant to tell.
+// volatile has labels whose values change without a fault: bucket bounds, and those
+// of alerts.
 var volatile = map[string]bool{"le": true, "quantile": true, "alertname": true, "alertstate": true, "severity": true, "kind": true, "entry": true}
 
 func (v vocabulary) metrics(t *testing.T, s *storefront) {

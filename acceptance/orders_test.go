@@ -1,4 +1,4 @@
-package acceptance
+package acceptance_test
 
 import (
 	"bytes"
@@ -12,10 +12,10 @@ import (
 	"github.com/tenhop/tenhop/services/identity"
 )
 
-// customer is nobody that the shoppers of the tests play at the same moment.
+// customer is a user that the shoppers of the tests rarely use.
 const customer = identity.Users - 1
 
-// placeOrder checks out once and returns the customer's orders.
+// placeOrder checks out once and returns the customer's order IDs.
 func placeOrder(t *testing.T, s *storefront) []string {
 	t.Helper()
 	ask(t, s, http.MethodPost, "/cart/items", map[string]any{"product_id": catalog.ProductID(1), "quantity": 1}, nil)

@@ -1,4 +1,4 @@
-package acceptance
+package acceptance_test
 
 import (
 	"bufio"
@@ -15,7 +15,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// settled is how long after its start a checkout's Kafka tail is over.
+// settled is the time after which a checkout's Kafka messages have been processed.
 const settled = 10 * time.Second
 
 // checkTraces holds the next n checkouts to what a complete trace is.
@@ -85,7 +85,7 @@ func has(tr trace.Trace, service string, kind trace.Kind) bool {
 	return slices.ContainsFunc(tr.Spans, func(s trace.Span) bool { return s.Service == service && s.Kind == kind })
 }
 
-// line is the part of a log line that is checked.
+// line is the part of a log line that the tests check.
 type line struct {
 	Trace       string   `json:"trace_id"`
 	Span        string   `json:"span_id"`
@@ -94,7 +94,7 @@ type line struct {
 	SelfMS      *float64 `json:"self_ms"`
 }
 
-// logLines returns the services' log lines by trace.
+// logLines returns the services' log lines by trace ID.
 func logLines(t *testing.T, s *storefront) map[string][]line {
 	t.Helper()
 	out := map[string][]line{}
@@ -120,19 +120,18 @@ func logLines(t *testing.T, s *storefront) map[string][]line {
 	return out
 }
 
-// sequential is an operation whose hops call one after the other, and worker
-// one of them.
+// sequential is an operation whose hops make sequential calls only, and worker is
+// one of the hops.
 const (
 	sequential = "GET /products/{id}"
 	worker     = "catalog"
 )
 
-// checkSum adds up, over sequential requests, what each hop says of its own
-// time, the waits for what has no spans of its own, and the gaps between
-// callers and callees, and compares the sum with the duration at the entry.
-// Undisturbed, these requests last a millisecond or two, of which recording the
-// spans is some percent: that figure is printed; the one that has to hold is
-// of requests in which a hop works for 80 ms.
+// checkSum adds the self times of all hops of a sequential request, the waits for
+// dependencies without spans and the link gaps, and compares the sum with the
+// duration at the entry. Without a fault these requests take a millisecond or two,
+// several percent of which is the recording of spans: that deviation is only
+// printed. The checked one is that of requests in which a hop works for 80 ms.
 func checkSum(t *testing.T, s *storefront) {
 	short := deviations(t, s, s.began)
 	t.Logf("undisturbed: median %.2f %%, worst %.2f %% of %d", 100*short[len(short)/2], 100*short[len(short)-1], len(short))
@@ -143,8 +142,8 @@ func checkSum(t *testing.T, s *storefront) {
 	figure(t, median <= 0.02, "self + leaf waits + link gaps against the entry", "≤ 2 %", "median %.2f %%, worst %.2f %% of %d", 100*median, 100*off[len(off)-1], len(off))
 }
 
-// deviations returns how far the sums of sequential requests since a moment are
-// from their durations, sorted.
+// deviations returns the sorted relative deviations of the sums of sequential
+// requests since a time from their durations.
 func deviations(t *testing.T, s *storefront, since time.Time) []float64 {
 	t.Helper()
 	var off []float64

@@ -1,4 +1,4 @@
-package acceptance
+package acceptance_test
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// storefront is a running `tenhop up` in a directory of its own.
+// storefront is a running `tenhop up` in its own directory.
 type storefront struct {
 	t       *testing.T
 	program string
@@ -46,7 +46,7 @@ func build(t *testing.T) string {
 	return program
 }
 
-// start runs `tenhop up` and waits until it says that it is ready.
+// start runs `tenhop up` and waits until it is ready.
 func (s *storefront) start() {
 	s.t.Helper()
 	s.out, s.ended = &bytes.Buffer{}, make(chan error, 1)
@@ -57,8 +57,18 @@ func (s *storefront) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	go func() { s.ended <- s.cmd.Wait() }()
-	s.t.Cleanup(func() { _ = s.cmd.Process.Signal(syscall.SIGTERM) })
+	cmd, ended := s.cmd, s.ended
+	go func() {
+		ended <- cmd.Wait()
+		close(ended)
+	}()
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+		}
+	})
 	until(s.t, time.Minute, "up.json says ready", func() error {
 		select {
 		case err := <-s.ended:
@@ -79,7 +89,7 @@ func (s *storefront) start() {
 	})
 }
 
-// run runs a verb in the storefront's directory and returns what it printed.
+// run runs a verb in the storefront's directory and returns its standard output.
 func (s *storefront) run(args ...string) (string, error) {
 	cmd := exec.Command(s.program, args...)
 	cmd.Dir = s.dir
@@ -114,7 +124,7 @@ func (s *storefront) checkouts(ctx context.Context, since time.Time, limit int) 
 	return s.traces(ctx, "POST /checkout", since, limit)
 }
 
-// diagnosis is the part of `tenhop diagnose --json` that is checked.
+// diagnosis is the part of `tenhop diagnose --json` that the tests check.
 type diagnosis struct {
 	Verdict  string  `json:"verdict"`
 	Why      string  `json:"why"`
@@ -136,7 +146,7 @@ func (s *storefront) diagnose() diagnosis {
 	return d
 }
 
-// until waits for a condition and says why it did not come true.
+// until waits until ok returns nil and fails with its last error after within.
 func until(t *testing.T, within time.Duration, what string, ok func() error) {
 	t.Helper()
 	deadline := time.Now().Add(within)
@@ -152,7 +162,7 @@ func until(t *testing.T, within time.Duration, what string, ok func() error) {
 	}
 }
 
-// figure prints a measured figure beside its target and fails when it misses.
+// figure logs a measurement with its target, and fails the test unless ok.
 func figure(t *testing.T, ok bool, what, target, format string, args ...any) {
 	t.Helper()
 	verdict := "ok"

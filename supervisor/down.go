@@ -37,7 +37,7 @@ func (d Dir) Down(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("%s is locked by a process that has not written its pid; stop it by hand", d.path)
 	}
 	if !isProcess(held.PID, held.start) {
-		return 0, fmt.Errorf("%s is locked, but not by pid %d that its lock file names; stop the process that locks it by hand", d.path, held.PID)
+		return 0, fmt.Errorf("%s is locked, but its lock file names pid %d, which is another process; stop the one that locks it by hand", d.path, held.PID)
 	}
 	if err := syscall.Kill(held.PID, syscall.SIGTERM); err != nil {
 		return 0, fmt.Errorf("stop pid %d: %w", held.PID, err)

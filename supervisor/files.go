@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Errors of files that somebody else has put into the state directory.
+// Errors of files in the state directory that this package did not create.
 var (
 	errSymlink    = errors.New("is a symbolic link")
 	errNotRegular = errors.New("is not a regular file")

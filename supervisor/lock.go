@@ -100,7 +100,7 @@ func (d Dir) lock() (release func(), err error) {
 
 func flock(f *os.File, how int) error { return syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) }
 
-// readHolder decodes what lock has written.
+// readHolder decodes the content of the lock file.
 func (d Dir) readHolder(f *os.File) *HeldError {
 	held := &HeldError{Dir: d.path}
 	b := make([]byte, 128)

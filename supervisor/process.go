@@ -241,7 +241,7 @@ func lastLine(s string) string {
 	if s == "" {
 		return ""
 	}
-	// A panic's first line says more than the end of its stack.
+	// The first line of a panic is more useful than the end of its stack.
 	if i := strings.Index(s, "panic: "); i >= 0 {
 		s = s[i:]
 		line, _, _ := strings.Cut(s, "\n")

@@ -14,12 +14,12 @@ import (
 // StateDir is the name of the state directory, in the working directory.
 const StateDir = ".tenhop"
 
-// State is the content of up.json, from which other commands learn what runs.
+// State is the content of up.json, in which other commands find the processes.
 // Fields may be added, never renamed.
 type State struct {
 	Endpoints map[string]string   `json:"endpoints"` // name in package endpoint to URL or host:port
 	PIDs      map[string]int      `json:"pids"`      // process to its ID
-	Starts    map[string]uint64   `json:"starts"`    // process to its start time in a unit of the system's; identifies it with its ID
+	Starts    map[string]uint64   `json:"starts"`    // process to its start time, in a unit that depends on the system
 	Token     string              `json:"token"`     // bearer token of the services' admin endpoints
 	Admin     map[string]string   `json:"admin"`     // process to the base URL of its admin port
 	Addresses map[string]string   `json:"addresses"` // process of a service to the host:port that it serves on
@@ -28,8 +28,8 @@ type State struct {
 	ReadyAt   *time.Time          `json:"ready_at,omitempty"`
 }
 
-// running reports whether the process that the state lists under name still
-// runs. Another process that has its ID by now does not count.
+// running reports whether the process of that name still runs. It compares start
+// times, since another process may have the same ID by now.
 func (s State) running(name string) bool { return isProcess(s.PIDs[name], s.Starts[name]) }
 
 // isProcess reports whether the process pid runs and started at start.

@@ -24,7 +24,7 @@ func testDir(t *testing.T) Dir {
 	return d
 }
 
-// TestReadSaysWhatIsWrong has each state in which a directory can be found.
+// TestReadSaysWhatIsWrong reads each state in which a directory can be.
 func TestReadSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		why, want string
@@ -93,8 +93,8 @@ func stranger(t *testing.T) *os.Process {
 	return cmd.Process
 }
 
-// announcedWith writes a state in which start is the start time of the process
-// payment, unlike Announce, which asks the system.
+// announcedWith writes a state with the given start time of the process payment.
+// Announce would look it up.
 func announcedWith(t *testing.T, d Dir, pid int, start uint64) {
 	t.Helper()
 	b, err := json.Marshal(State{PIDs: map[string]int{"payment": pid}, Starts: map[string]uint64{"payment": start}})
@@ -170,7 +170,8 @@ func TestDownSignalsOnlyTheHolder(t *testing.T) {
 	}
 }
 
-// TestSymlinksAreNotFollowed: somebody else can write to the working directory.
+// TestSymlinksAreNotFollowed: another user may have created files in the working
+// directory.
 func TestSymlinksAreNotFollowed(t *testing.T) {
 	precious := filepath.Join(t.TempDir(), "precious")
 	for _, c := range []struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// Status describes what runs in a working directory. Its JSON form is stable.
+// Status describes the processes of a working directory. Its JSON form is stable.
 type Status struct {
 	Ready     bool              `json:"ready"`     // all processes are healthy
 	RSSBytes  uint64            `json:"rss_bytes"` // sum over Services and Parts

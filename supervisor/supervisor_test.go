@@ -19,16 +19,16 @@ import (
 	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// The test binary plays the children: roleVariable says which one.
+// The test binary is also the program of the children. roleVariable selects which.
 const roleVariable = "TENHOP_TEST_ROLE"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "":
 		os.Exit(m.Run())
-	case "serve": // until told to end
+	case "serve": // until SIGTERM
 		serve(signalled())
-	case "stubborn": // does not listen to SIGTERM, nor to its lifeline
+	case "stubborn": // ignores SIGTERM and its lifeline
 		signal.Ignore(syscall.SIGTERM)
 		os.Unsetenv(lifelineVariable)
 		serve(context.Background())
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	case "broken":
 		fmt.Fprintln(os.Stderr, "the store cannot be read")
 		os.Exit(3)
-	case "parent": // a supervisor with a child, to be killed
+	case "parent": // a supervisor with one child, which the test kills
 		g, err := NewGroup(GroupConfig{Program: os.Args[0], Logs: os.Getenv("TENHOP_TEST_DIR")})
 		if err != nil {
 			panic(err)
@@ -59,7 +59,7 @@ func signalled() context.Context {
 	return Lifeline(ctx)
 }
 
-// serve answers on the inherited socket, if there is one, until ctx ends.
+// serve serves on the inherited sockets until ctx ends.
 func serve(ctx context.Context) {
 	inherited, err := Inherited()
 	if err != nil {
@@ -80,7 +80,7 @@ func serve(ctx context.Context) {
 	<-ctx.Done()
 }
 
-// notes remembers what a group says.
+// notes records the messages of a group.
 type notes struct {
 	mu    sync.Mutex
 	lines []string
@@ -214,8 +214,7 @@ func TestBrokenChildFailsTheStart(t *testing.T) {
 	}
 }
 
-// TestNoOrphan kills a supervisor as nothing can be caught, and its child has
-// to go, too.
+// TestNoOrphan kills a supervisor with SIGKILL. Its child must end, too.
 func TestNoOrphan(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), roleVariable+"=parent", "TENHOP_TEST_DIR="+t.TempDir())
@@ -240,8 +239,8 @@ func TestNoOrphan(t *testing.T) {
 	eventually(t, func() bool { return !alive(pid) || zombie(pid) })
 }
 
-// zombie reports whether a process is over and only not yet reaped, which in a
-// container without an init may never happen.
+// zombie reports whether a process has ended but was not reaped. In a container
+// without an init it never is.
 func zombie(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && strings.Contains(string(b), ") Z ")
@@ -341,7 +340,7 @@ func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("it did not come true")
+			t.Fatal("the condition did not become true within 20 s")
 		}
 	}
 }

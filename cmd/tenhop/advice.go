@@ -9,8 +9,8 @@ import (
 	"github.com/tenhop/tenhop/supervisor"
 )
 
-// advise appends to err what to do about it on the command line. Libraries report
-// what is wrong; they know no verbs and flags.
+// advise appends the next step on the command line to an error of a library, which
+// knows no verbs and flags. Errors in a configuration become usage errors.
 func advise(err error) error {
 	var starting *supervisor.StartingError
 	var held *supervisor.HeldError
@@ -35,7 +35,7 @@ func advise(err error) error {
 	case errors.As(err, &dir):
 		return fmt.Errorf("%w; name a writable directory with --dir", err)
 	case errors.Is(err, supervisor.ErrDamaged):
-		return fmt.Errorf("%w; `tenhop down` stops what runs and removes the file", err)
+		return fmt.Errorf("%w; `tenhop down` stops the processes and removes the file", err)
 	}
 	return err
 }

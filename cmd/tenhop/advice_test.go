@@ -11,8 +11,8 @@ import (
 	"github.com/tenhop/tenhop/supervisor"
 )
 
-// TestAdvice: each error of a library that the user can do something about says
-// what, and stays what it is.
+// TestAdvice: an error that the user can do something about names the next step and
+// still matches the library's error.
 func TestAdvice(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -22,7 +22,7 @@ func TestAdvice(t *testing.T) {
 		{&supervisor.StartingError{Dir: "/tmp", PID: 7}, "pid 7 is still starting in /tmp; try again in a moment"},
 		{&supervisor.HeldError{Dir: "/tmp/.tenhop", PID: 7}, "stop it with `tenhop down`, or use another directory with --dir"},
 		{&supervisor.DirError{Dir: "/tmp/.tenhop", Err: fs.ErrPermission}, "permission denied; name a writable directory with --dir"},
-		{fmt.Errorf("read up.json: %w", supervisor.ErrDamaged), "`tenhop down` stops what runs and removes the file"},
+		{fmt.Errorf("read up.json: %w", supervisor.ErrDamaged), "`tenhop down` stops the processes and removes the file"},
 		{app.ErrNoStorefront, "the stack runs alone, without a storefront; stop it with `tenhop down` and start `tenhop up`"},
 		{app.ErrNotReady, "still starting; see `tenhop status`"},
 		{fs.ErrClosed, "file already closed"},

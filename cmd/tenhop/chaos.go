@@ -20,14 +20,14 @@ import (
 func newChaosCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chaos",
-		Short: "Make services slower, or fail, by hand",
-		Long:  "Make services slower, or fail, by hand. Nothing that a fault does names it: it\nlooks in telemetry like a real one of its kind.",
+		Short: "Inject latency and errors into services",
+		Long:  "Inject latency and errors into the services of the storefront. Telemetry does not\nname a fault: it looks like a real one of its kind.",
 		Example: `  tenhop chaos inject payment --latency 500ms
   tenhop chaos list
   tenhop chaos clear`,
 	}
 	var dir string
-	cmd.PersistentFlags().StringVar(&dir, "dir", ".", "directory that holds .tenhop")
+	cmd.PersistentFlags().StringVar(&dir, "dir", ".", "directory that contains .tenhop")
 	group(cmd)
 	cmd.AddCommand(newChaosInjectCmd(&dir), newChaosListCmd(&dir), newChaosClearCmd(&dir))
 	return cmd
@@ -50,7 +50,7 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	var percent float64
 	cmd := &cobra.Command{
 		Use:   "inject SERVICE",
-		Short: "Make a service slower or make it fail",
+		Short: "Add latency or errors to a service",
 		Example: `  tenhop chaos inject payment --latency 500ms
   tenhop chaos inject payment --latency 300ms --jitter 100ms --match region=eu --percent 50
   tenhop chaos inject inventory --error UNAVAILABLE --percent 10 --for 1m`,
@@ -60,15 +60,15 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 				Operation: operation, Match: match, Percent: percent, For: chaos.Duration(lasting)}
 			switch {
 			case (latency != 0) == (code != ""):
-				return usagef("say what the fault is: either --latency 500ms or --error UNAVAILABLE")
+				return usagef("give either --latency or --error, such as --latency 500ms or --error UNAVAILABLE")
 			case code != "":
 				if jitter != 0 {
-					return usagef("--jitter belongs to --latency")
+					return usagef("--jitter needs --latency")
 				}
 				fault.Kind = "error"
 			}
 			if !(percent > 0 && percent <= 100) {
-				return usagef("--percent %v: must be above 0 and at most 100", percent)
+				return usagef("--percent %v: must be greater than 0 and at most 100", percent)
 			}
 			f, state, err := faultsIn(*dir)
 			if err != nil {
@@ -89,31 +89,31 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&latency, "latency", 0, "added time of each request")
-	f.DurationVar(&jitter, "jitter", 0, "how far the added time varies, up and down")
-	f.StringVar(&code, "error", "", "gRPC code (UNAVAILABLE) or HTTP status (503) to fail with")
-	f.StringVar(&operation, "operation", "", "only this operation (default all of the service)")
-	f.StringToStringVar(&match, "match", nil, "only requests with these fields, such as region=eu")
-	f.Float64Var(&percent, "percent", 100, "of the requests that match")
-	f.DurationVar(&lasting, "for", 2*time.Minute, "lifts itself afterwards")
+	f.DurationVar(&latency, "latency", 0, "latency added to each request")
+	f.DurationVar(&jitter, "jitter", 0, "maximum deviation from --latency, in both directions")
+	f.StringVar(&code, "error", "", "gRPC code or HTTP status to fail with, such as UNAVAILABLE or 503")
+	f.StringVar(&operation, "operation", "", "affect only this operation (default: all operations)")
+	f.StringToStringVar(&match, "match", nil, "affect only requests with these attributes, such as region=eu")
+	f.Float64Var(&percent, "percent", 100, "percentage of matching requests to affect")
+	f.DurationVar(&lasting, "for", 2*time.Minute, "duration after which the fault is removed")
 	return cmd
 }
 
-// Times from a fault to an answer.
+// Times that a diagnosis needs.
 const (
-	seenAfter   = 15 * time.Second // scrapes and rules have it
-	normalAfter = time.Minute      // of traffic, before which a diagnosis is not sure what is normal
+	visibleAfter = 15 * time.Second // from a fault until metrics and rules show it
+	baselineFor  = time.Minute      // of traffic before a fault
 )
 
-// afterInject says what to do next, and when.
+// afterInject returns the next step after a fault was injected.
 func afterInject(state supervisor.State, lasting time.Duration, now time.Time) string {
 	switch {
-	case state.ReadyAt == nil || now.Sub(*state.ReadyAt) < normalAfter:
-		return fmt.Sprintf("the storefront has not run for %s yet, which a diagnosis needs to know what is normal: `tenhop chaos clear`, and again then", normalAfter)
-	case lasting < 2*seenAfter:
-		return fmt.Sprintf("it is over before a diagnosis is sure to see it; %s are better", 2*seenAfter)
+	case state.ReadyAt == nil || now.Sub(*state.ReadyAt) < baselineFor:
+		return fmt.Sprintf("the storefront has not run for %s yet, which a diagnosis needs as its baseline: run `tenhop chaos clear` and inject the fault again then", baselineFor)
+	case lasting < 2*visibleAfter:
+		return fmt.Sprintf("it is over before a diagnosis is sure to see it; let it last for at least %s", 2*visibleAfter)
 	}
-	return fmt.Sprintf("ask `tenhop diagnose` in about %.0f s, before it lifts itself; `tenhop chaos clear` lifts it now", seenAfter.Seconds())
+	return fmt.Sprintf("run `tenhop diagnose` in about %.0f s, while the fault lasts; `tenhop chaos clear` removes it", visibleAfter.Seconds())
 }
 
 func describeFault(f chaos.Fault) string {
@@ -142,7 +142,7 @@ func newChaosListCmd(dir *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the faults in force; while a drill runs, only that it does",
+		Short:   "List the active faults; during a drill, only that a drill runs",
 		Example: "  tenhop chaos list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -159,10 +159,10 @@ func newChaosListCmd(dir *string) *cobra.Command {
 			case asJSON:
 				return writeJSON(out, map[string]any{"faults": list, "sealed": sealed})
 			case sealed:
-				fmt.Fprintln(out, "a drill runs; what it did is sealed until it is over")
+				fmt.Fprintln(out, "a drill is running; its fault is hidden until it ends")
 				return nil
 			case len(list) == 0:
-				fmt.Fprintln(out, "no fault is in force")
+				fmt.Fprintln(out, "no fault is active")
 				return nil
 			}
 			t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -172,14 +172,14 @@ func newChaosListCmd(dir *string) *cobra.Command {
 			return t.Flush()
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "machine-readable")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
 func newChaosClearCmd(dir *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "clear [SERVICE...]",
-		Short: "Lift the faults, of the named services or of all",
+		Short: "Remove the faults of the named services, or of all",
 		Example: `  tenhop chaos clear
   tenhop chaos clear payment`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -192,7 +192,11 @@ func newChaosClearCmd(dir *string) *cobra.Command {
 			} else if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "no fault is in force any more")
+			of := "all services"
+			if len(args) > 0 {
+				of = strings.Join(args, ", ")
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "removed the faults of %s\n", of)
 			return nil
 		},
 	}

@@ -17,9 +17,9 @@ func newCompletionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion {bash | zsh | fish}",
 		Short: "Write a script that completes commands in a shell",
-		Long: `Write a script that completes commands, flags and values in a shell. While a
-storefront runs in the directory that --dir names, services, operations, entries
-and trace IDs are completed from it.`,
+		Long: `Write a script that completes commands, flags and values in a shell. Services,
+operations, entries and trace IDs are those of the storefront or stack that runs
+in this directory, or in that given by --dir.`,
 		Example: `  source <(tenhop completion bash)
   tenhop completion zsh > "${fpath[1]}/_tenhop"
   tenhop completion fish > ~/.config/fish/completions/tenhop.fish`,
@@ -44,11 +44,11 @@ and trace IDs are completed from it.`,
 // completionTimeout is the time after which a completion gives up.
 const completionTimeout = time.Second
 
-// suggest returns suggestions from what runs. args are the arguments before the
-// word to complete.
+// suggest returns suggestions from a running storefront or stack. args are the
+// arguments before the word to complete.
 type suggest func(ctx context.Context, names app.Names, args []string) []string
 
-// Suggestions from what runs.
+// Suggestions from a running storefront or stack.
 var (
 	suggestServices suggest = func(ctx context.Context, n app.Names, args []string) []string {
 		return slices.DeleteFunc(n.Services(ctx), func(s string) bool { return slices.Contains(args, s) })
@@ -72,8 +72,8 @@ var (
 var faultCodes = []string{"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "NOT_FOUND", "PERMISSION_DENIED",
 	"UNAUTHENTICATED", "429", "500", "502", "503", "504"}
 
-// addCompletions registers what the arguments and flags of each verb complete to.
-// They are here, not with the verbs, so that equal things complete equally.
+// addCompletions registers the completions of all verbs, in one place, so that
+// equal arguments and flags complete equally.
 func addCompletions(root *cobra.Command) {
 	at := func(path string) *cobra.Command {
 		cmd, _, err := root.Find(strings.Fields(path))
@@ -137,8 +137,8 @@ func assignments(names []string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
 }
 
-// fromRun completes from what runs in the directory that --dir names. It suggests
-// nothing if nothing runs there.
+// fromRun completes from the storefront or stack that runs in the directory given
+// by --dir. It suggests nothing if none does.
 func fromRun(ask suggest) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		const none = cobra.ShellCompDirectiveNoFileComp

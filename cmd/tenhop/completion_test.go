@@ -40,8 +40,8 @@ func running(t *testing.T, h http.Handler, services ...string) (dir string) {
 	return dir
 }
 
-// completed returns what a shell is told for a command line whose last word is
-// to be completed.
+// completed returns the completions of the last word of a command line, and the
+// output on standard error.
 func completed(t *testing.T, args ...string) (suggestions []string, stderr string) {
 	t.Helper()
 	root := newRootCmd()
@@ -115,8 +115,8 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// Nothing runs, or what runs does not answer: there are no suggestions, and
-// nothing is printed over the command line that somebody types.
+// Without a running storefront, or with one that does not answer, there are no
+// suggestions, and no error is printed into the user's command line.
 func TestCompletionIsSilent(t *testing.T) {
 	hanging := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	failing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) })
@@ -130,7 +130,7 @@ func TestCompletionIsSilent(t *testing.T) {
 	}
 }
 
-// Each shell's script is one that the shell can read, if it is installed.
+// Each shell that is installed can parse its script.
 func TestCompletionScripts(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		var out bytes.Buffer

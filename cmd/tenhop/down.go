@@ -13,7 +13,7 @@ func newDownCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "down",
 		Short:   "Stop what `tenhop up` or `tenhop stack` runs here",
-		Long:    "Stop what `tenhop up` or `tenhop stack` runs in this directory and wait until no\nprocess is left. Orders, traces and metrics stay for the next start.",
+		Long:    "Stop what `tenhop up` or `tenhop stack` runs in this directory and wait until no\nprocess is left. Orders, traces and metrics are kept for the next start.",
 		Example: "  tenhop down",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -28,7 +28,7 @@ func newDownCmd() *cobra.Command {
 			said := fmt.Sprintf("stopped %d processes; none is left", n)
 			switch n {
 			case 0:
-				said = "nothing ran any more; what it had left in .tenhop/up.json is removed"
+				said = "nothing was running; removed the state of a killed run"
 			case 1:
 				said = "stopped 1 process; none is left"
 			}
@@ -36,6 +36,6 @@ func newDownCmd() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", ".", "directory that holds .tenhop")
+	cmd.Flags().StringVar(&dir, "dir", ".", "directory that contains .tenhop")
 	return cmd
 }

@@ -24,11 +24,11 @@ func newLoadCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Send shoppers to a storefront",
-		Long: `Send shoppers to a storefront: they browse, search, look at products, fill carts,
-check out and look at their orders. The model is open: a request is due at a
-time of its own, and its latency is measured from that time.
+		Long: `Send shoppers to a storefront. They browse, search, view products, fill carts, check
+out and view their orders. The load model is open: requests are scheduled in
+advance, and latency is measured from the scheduled time.
 
-Without --gateway the storefront is the one of ` + "`tenhop up`" + ` in this directory.`,
+Without --gateway, the storefront is that of ` + "`tenhop up`" + ` in this directory.`,
 		Example: `  tenhop load --rps 50 --for 1m
   tenhop load --gateway http://shop.example:8080 --rps 5 --json`,
 		Args: cobra.NoArgs,
@@ -48,18 +48,18 @@ Without --gateway the storefront is the one of ` + "`tenhop up`" + ` in this dir
 	}
 	f := cmd.Flags()
 	f.StringVar(&cfg.Gateway, "gateway", "", "base URL of the storefront")
-	f.StringVar(&dir, "dir", ".", "directory that holds .tenhop")
-	f.Float64Var(&cfg.RPS, "rps", 20, "requests a second")
-	f.Uint64Var(&cfg.Seed, "seed", 1, "the same seed makes the same journeys")
-	f.DurationVar(&cfg.For, "for", 0, "how long (default until Ctrl-C)")
-	f.IntVar(&cfg.Requests, "requests", 0, "stop after so many (default no limit)")
-	f.BoolVar(&asJSON, "json", false, "machine-readable")
+	f.StringVar(&dir, "dir", ".", "directory that contains .tenhop")
+	f.Float64Var(&cfg.RPS, "rps", 20, "requests/s")
+	f.Uint64Var(&cfg.Seed, "seed", 1, "seed that determines the journeys")
+	f.DurationVar(&cfg.For, "for", 0, "duration (default: until Ctrl-C)")
+	f.IntVar(&cfg.Requests, "requests", 0, "maximum number of requests (default: no limit)")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
 func loadTarget(cfg *load.Config, dir string) error {
 	if !(cfg.RPS >= load.MinRPS && cfg.RPS <= load.MaxRPS) {
-		return usagef("--rps %v: must be from %v to %v", cfg.RPS, load.MinRPS, load.MaxRPS)
+		return usagef("--rps %v: must be between %v and %v", cfg.RPS, load.MinRPS, load.MaxRPS)
 	}
 	if cfg.Requests < 0 || cfg.For < 0 {
 		return usagef("--requests and --for must not be negative")
@@ -70,7 +70,7 @@ func loadTarget(cfg *load.Config, dir string) error {
 			return fmt.Errorf("%w; or name the storefront with --gateway URL", err)
 		}
 		if cfg.Gateway = state.Endpoints["gateway"]; cfg.Gateway == "" {
-			return errors.New("what runs here has no storefront: `tenhop stack` runs the stack alone; name one with --gateway URL")
+			return fmt.Errorf("%w; name a storefront with --gateway URL", app.ErrNoStorefront)
 		}
 	}
 	if u, err := url.Parse(cfg.Gateway); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {

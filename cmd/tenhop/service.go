@@ -13,13 +13,19 @@ import (
 func newServiceCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "service NAME",
-		Short: "Run one storefront service (compose, Kubernetes)",
-		Long: `Run one storefront service until it is told to end. Its configuration is the
-environment: TENHOP_LISTEN and TENHOP_ADMIN_LISTEN (host:port), TENHOP_STORE
-(sqlite:///path or postgres://...), TENHOP_REDIS, TENHOP_KAFKA,
-TENHOP_CHAOS_TOKEN (without it there is no fault endpoint), TENHOP_INSTANCE,
-TENHOP_RESOLVE (payment=host:port,host:port;...) or TENHOP_ADDR_PAYMENT or DNS
-with TENHOP_DNS_SUFFIX, and the standard OTEL_* variables.
+		Short: "Run one service of the storefront",
+		Long: `Run one service of the storefront until SIGTERM or Ctrl-C, for example in Compose
+or Kubernetes. It is configured by environment variables:
+
+  TENHOP_LISTEN, TENHOP_ADMIN_LISTEN  host:port to listen on
+  TENHOP_STORE                        sqlite:///path or postgres://...
+  TENHOP_REDIS, TENHOP_KAFKA          host:port
+  TENHOP_CHAOS_TOKEN                  token of the fault endpoint; none without it
+  TENHOP_INSTANCE                     name of this instance
+  TENHOP_RESOLVE                      payment=host:port,host:port;...
+  TENHOP_ADDR_PAYMENT                 host:port, instead of TENHOP_RESOLVE
+  TENHOP_DNS_SUFFIX                   suffix of DNS names, instead of both
+  OTEL_*                              as in the OpenTelemetry specification
 
 The services: ` + strings.Join(services.Names(), ", ") + ".",
 		Example:   "  TENHOP_STORE=sqlite:///tmp/payment.db tenhop service payment",

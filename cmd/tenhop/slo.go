@@ -24,10 +24,10 @@ func newSLOGenerateCmd() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "generate FILE",
-		Short: "Write burn-rate rules for the objectives in FILE",
-		Long: `Write Prometheus rules for the objectives in FILE: error ratios over 5m to 3d and
-multi-window multi-burn-rate alerts (14.4x, 6x, 3x, 1x) for availability and latency.
-FILE names a service and its objectives; alerts/slo/storefront.yaml is an example.`,
+		Short: "Generate burn-rate rules for the objectives in FILE",
+		Long: `Generate Prometheus rules for the objectives in FILE: error ratios over 5m to 3d and
+multi-window, multi-burn-rate alerts (14.4x, 6x, 3x, 1x) for availability and latency.
+FILE names a service and its objectives, as in alerts/slo/storefront.yaml.`,
 		Example: "  tenhop slo generate alerts/slo/storefront.yaml > rules.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,6 +54,6 @@ FILE names a service and its objectives; alerts/slo/storefront.yaml is an exampl
 			return out.Close()
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file instead of standard output")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write to, instead of standard output")
 	return cmd
 }

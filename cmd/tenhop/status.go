@@ -18,8 +18,8 @@ func newStatusCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say what runs, where, and whether it is healthy",
-		Long:  "Say what runs, where, and whether it is healthy. The exit code is 1 when something is not.",
+		Short: "Show what runs, where, and whether it is healthy",
+		Long:  "Show the processes and addresses of what runs in this directory, and whether all\nprocesses are healthy. The exit code is 1 if one of them is not.",
 		Example: `  tenhop status
   tenhop status --json | jq .rss_bytes`,
 		Args: cobra.NoArgs,
@@ -43,8 +43,8 @@ func newStatusCmd() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", ".", "directory that holds .tenhop")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "machine-readable")
+	cmd.Flags().StringVar(&dir, "dir", ".", "directory that contains .tenhop")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
@@ -61,7 +61,7 @@ func writeStatus(w io.Writer, s supervisor.Status) error {
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%d MiB\n", p.Name, p.PID, health, p.RSSBytes>>20)
 	}
-	fmt.Fprintf(t, "together\t\t\t%d MiB\n", s.RSSBytes>>20)
+	fmt.Fprintf(t, "total\t\t\t%d MiB\n", s.RSSBytes>>20)
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func writeStatus(w io.Writer, s supervisor.Status) error {
 	return endpoint.WriteTable(w, s.Endpoints, nil)
 }
 
-// writeJSON writes v for programs, indented so that people can read it too.
+// writeJSON writes v as indented JSON.
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

@@ -23,13 +23,13 @@ func newUpCmd() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Start the storefront, its stack and its shoppers",
-		Long: `Start thirteen services, the stack that observes them and the shoppers that use
-them, each in a process of its own, and stay until Ctrl-C or ` + "`tenhop down`" + `.
+		Short: "Run the storefront, its stack and its shoppers",
+		Long: `Run thirteen services, the stack that observes them and the shoppers that use
+them, each in its own process, until Ctrl-C or ` + "`tenhop down`" + `.
 
-The parts listen on loopback, on the ports of the programs they stand for; a
-port that is taken is replaced by a free one. Addresses, process IDs and the
-token of the fault endpoints are written to .tenhop/up.json.`,
+The parts listen on loopback, on the ports of the programs they stand for. A port
+that is in use is replaced by a free one. Addresses, process IDs and the token of
+the fault endpoints are in .tenhop/up.json.`,
 		Example: `  tenhop up
   tenhop up --replicas payment=3 --rps 50
   tenhop up --jaeger http://localhost:16686 --prometheus http://localhost:9090`,
@@ -67,29 +67,29 @@ token of the fault endpoints are written to .tenhop/up.json.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.WorkDir, "dir", ".", "directory that holds .tenhop")
-	f.StringSliceVar(&replicas, "replicas", nil, "instances of a service, such as payment=3")
-	f.Float64Var(&cfg.RPS, "rps", 20, "shoppers' requests a second; 0 for no shoppers")
-	f.Uint64Var(&cfg.Seed, "seed", 1, "of the shoppers: the same seed makes the same journeys")
-	f.Float64Var(&cfg.Sampling, "sampling", 1, "share of requests whose trace is kept, above 0 to 1")
-	f.BoolVar(&cfg.FreePorts, "free-ports", false, "any free ports instead of the well-known ones")
-	f.BoolVar(&once, "once", false, "stop again as soon as everything is ready")
-	f.StringVar(&cfg.Jaeger, "jaeger", "", "URL of a real Jaeger instead of the embedded store")
-	f.StringVar(&cfg.OTLP, "otlp", "", "URL of a real OTLP/gRPC receiver (default with --jaeger: its host, port 4317)")
-	f.StringVar(&cfg.Prometheus, "prometheus", "", "URL of a real Prometheus instead of the embedded one")
-	f.StringVar(&cfg.Kafka, "kafka", "", "host:port of a real Kafka instead of the embedded broker")
-	f.StringVar(&cfg.Postgres, "postgres", "", "URL of a PostgreSQL server, one database a service, instead of SQLite files")
-	f.StringVar(&cfg.Redis, "redis", "", "host:port of a real Redis or Valkey instead of the embedded server")
-	f.StringVar(&cfg.Webhook, "webhook", "", "URL to post firing and resolved alerts to, in Alertmanager's payload")
+	f.StringVar(&cfg.WorkDir, "dir", ".", "directory that contains .tenhop")
+	f.StringSliceVar(&replicas, "replicas", nil, "number of instances of a service, such as payment=3")
+	f.Float64Var(&cfg.RPS, "rps", 20, "shoppers' requests/s; 0 for no shoppers")
+	f.Uint64Var(&cfg.Seed, "seed", 1, "seed of the shoppers, whose journeys it determines")
+	f.Float64Var(&cfg.Sampling, "sampling", 1, "fraction of requests to trace, in (0, 1]")
+	f.BoolVar(&cfg.FreePorts, "free-ports", false, "use free ports instead of the default ones")
+	f.BoolVar(&once, "once", false, "exit when everything is ready")
+	f.StringVar(&cfg.Jaeger, "jaeger", "", "URL of a Jaeger that replaces the embedded trace store")
+	f.StringVar(&cfg.OTLP, "otlp", "", "URL of an OTLP/gRPC receiver that replaces the embedded one (default with --jaeger: its host, port 4317)")
+	f.StringVar(&cfg.Prometheus, "prometheus", "", "URL of a Prometheus that replaces the embedded one")
+	f.StringVar(&cfg.Kafka, "kafka", "", "host:port of a Kafka that replaces the embedded broker")
+	f.StringVar(&cfg.Postgres, "postgres", "", "URL of a PostgreSQL server, with one database per service, that replaces SQLite files")
+	f.StringVar(&cfg.Redis, "redis", "", "host:port of a Redis or Valkey that replaces the embedded server")
+	f.StringVar(&cfg.Webhook, "webhook", "", "URL that receives alerts in Alertmanager's format")
 	f.Var(&size{&cfg.Limits.TraceMemory}, "trace-memory", "memory for the index of traces (default 64MiB)")
-	f.Var(&size{&cfg.Limits.TraceDisk}, "trace-disk", "disk for traces (default 1GiB)")
-	f.Var(&size{&cfg.Limits.MetricDisk}, "metric-disk", "disk for metrics (default 1GiB)")
+	f.Var(&size{&cfg.Limits.TraceDisk}, "trace-disk", "disk space for traces (default 1GiB)")
+	f.Var(&size{&cfg.Limits.MetricDisk}, "metric-disk", "disk space for metrics (default 1GiB)")
 	f.Var(&size{&cfg.Limits.LogMemory}, "log-memory", "memory for the index of logs (default 16MiB)")
-	f.Var(&size{&cfg.Limits.LogFile}, "log-file", "size at which a log file is replaced, one older is kept (default 64MiB)")
+	f.Var(&size{&cfg.Limits.LogFile}, "log-file", "size at which a log file is rotated; one older file is kept (default 64MiB)")
 	return cmd
 }
 
-// parseReplicas reads payment=3.
+// parseReplicas parses values such as payment=3.
 func parseReplicas(list []string) (map[string]int, error) {
 	out := map[string]int{}
 	for _, entry := range list {
@@ -103,7 +103,7 @@ func parseReplicas(list []string) (map[string]int, error) {
 	return out, nil
 }
 
-// size is a number of bytes as a flag: 64MiB, 1GiB, 1048576.
+// size is a flag value in bytes, such as 64MiB, 1GiB or 1048576.
 type size struct{ bytes *int64 }
 
 var units = []struct {
@@ -111,7 +111,7 @@ var units = []struct {
 	bytes  int64
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
 
-// String writes the largest unit that divides the number.
+// String implements pflag.Value. It uses the largest unit that divides the number.
 func (s *size) String() string {
 	if s.bytes == nil || *s.bytes == 0 {
 		return ""
@@ -124,7 +124,7 @@ func (s *size) String() string {
 	return ""
 }
 
-// Set reads a number with or without a unit.
+// Set implements pflag.Value.
 func (s *size) Set(v string) error {
 	for _, u := range units {
 		number, ok := strings.CutSuffix(v, u.suffix)
@@ -141,5 +141,5 @@ func (s *size) Set(v string) error {
 	return nil
 }
 
-// Type names the value in help texts.
+// Type implements pflag.Value. Help texts show it.
 func (s *size) Type() string { return "size" }

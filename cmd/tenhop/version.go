@@ -19,7 +19,7 @@ type build struct {
 	modified bool   // the working tree had changes
 }
 
-// newBuild takes what the release build has set, and the rest from the build
+// newBuild prefers the values that the release build has set to the build
 // information of the Go command.
 func newBuild(version, commit string, info *debug.BuildInfo) build {
 	b := build{version: version, commit: commit}

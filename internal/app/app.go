@@ -1,6 +1,6 @@
 // Package app assembles the programs behind the verbs of the tenhop command:
-// the stack with the console in one process, and what faults and drills need to
-// know about a running storefront. Its values start on free ports in tests.
+// the stack with the console in one process, and access to a running storefront for
+// faults, drills and completion. Tests start its values on free ports.
 package app
 
 import (
@@ -165,7 +165,7 @@ func (s *Server) start(ctx context.Context, c Config) error {
 	return hold.Announce(supervisor.State{Endpoints: s.endpoints, PIDs: map[string]int{"stack": os.Getpid()}, StartedAt: now, ReadyAt: &now})
 }
 
-// split tells the parts of the stack from the console.
+// split separates the parts of the stack from the console.
 func split(names []string) (parts []stack.Part, withConsole bool, err error) {
 	if len(names) == 0 {
 		return stack.Parts(), true, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/tenhop/tenhop/supervisor"
 )
 
-// Errors of a run that cannot have faults.
+// Errors of a state directory without a storefront to inject faults into.
 var (
 	ErrNoStorefront = errors.New("the stack runs alone, without a storefront")
 	ErrNotReady     = errors.New("the storefront is still starting")
@@ -22,7 +22,7 @@ func DefaultEntry() drill.Entry {
 	return drill.Entry{Service: endpoint.Gateway, Operation: "POST /checkout"}
 }
 
-// ReadState returns the state of what runs in a working directory.
+// ReadState returns the state of a working directory. See supervisor.Dir.Read.
 func ReadState(workDir string) (supervisor.State, error) {
 	d, err := supervisor.In(workDir)
 	if err != nil {
@@ -40,7 +40,7 @@ func Faults(state supervisor.State) (drill.Faults, error) {
 	return drill.Faults{Services: state.Services, Admin: state.Admin, Token: state.Token}, nil
 }
 
-// Storefront returns what the console's faults and drills act on.
+// Storefront returns the storefront that the console's faults and drills act on.
 func Storefront(workDir string) (console.Storefront, error) {
 	state, err := ReadState(workDir)
 	if err != nil {

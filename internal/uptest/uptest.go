@@ -1,5 +1,5 @@
-// Package uptest boots the real program for tests that watch it from outside:
-// `tenhop up` on free ports in a directory of the test's own.
+// Package uptest starts the built program for tests that observe it from outside:
+// `tenhop up` on free ports in a temporary directory.
 package uptest
 
 import (
@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// Running names the up.json of a storefront that runs already; tests use it
-// instead of starting one.
+// Running is the environment variable with the path of the up.json of a storefront
+// that runs already. If it is set, Start does not start another.
 const Running = "TENHOP_UP_JSON"
 
 // Storefront is a running `tenhop up`.
@@ -30,11 +30,12 @@ type Storefront struct {
 	Admin     map[string]string `json:"admin"`
 	Token     string            `json:"token"`
 
-	Program string `json:"-"` // the binary; empty for a storefront that ran already
-	Dir     string `json:"-"` // that holds .tenhop
+	Program string `json:"-"` // executable; empty for a storefront that ran already
+	Dir     string `json:"-"` // directory that contains .tenhop
 }
 
-// Start builds tenhop, runs it until the test ends and waits until it is ready.
+// Start builds tenhop and runs it, with additional arguments of `tenhop up`, until
+// the test ends. It returns when the storefront is ready.
 func Start(t *testing.T, args ...string) *Storefront {
 	t.Helper()
 	if file := os.Getenv(Running); file != "" {
@@ -68,7 +69,7 @@ func Start(t *testing.T, args ...string) *Storefront {
 	file := filepath.Join(dir, ".tenhop", "up.json")
 	deadline := time.Now().Add(time.Minute)
 	for {
-		if content, err := os.ReadFile(file); err == nil && bytes.Contains(content, []byte(`"admin"`)) {
+		if content, err := os.ReadFile(file); err == nil && bytes.Contains(content, []byte(`"ready_at"`)) {
 			s := read(t, file)
 			s.Program = bin
 			return s
@@ -98,7 +99,8 @@ func read(t *testing.T, file string) *Storefront {
 	return s
 }
 
-// Inject posts a fault to a service and returns its ID.
+// Inject adds a fault, in the JSON form of chaos.Fault, to a service and returns its
+// ID.
 func (s *Storefront) Inject(ctx context.Context, service string, fault map[string]any) (string, error) {
 	body, err := json.Marshal(fault)
 	if err != nil {
@@ -112,7 +114,7 @@ func (s *Storefront) Inject(ctx context.Context, service string, fault map[strin
 	return created.ID, json.Unmarshal(answer, &created)
 }
 
-// Clear ends all faults of a service.
+// Clear removes all faults of a service.
 func (s *Storefront) Clear(ctx context.Context, service string) error {
 	_, err := s.admin(ctx, http.MethodDelete, service, "/chaos", nil)
 	return err
@@ -128,7 +130,7 @@ func (s *Storefront) admin(ctx context.Context, method, service, path string, bo
 	return do(req)
 }
 
-// Get reads path of an endpoint, with a query.
+// Get returns the body of a GET of path at an endpoint in up.json.
 func (s *Storefront) Get(ctx context.Context, endpoint, path string, query url.Values) ([]byte, error) {
 	base := s.Endpoints[endpoint]
 	if base == "" {
@@ -163,7 +165,7 @@ type Alert struct {
 	ActiveAt    time.Time
 }
 
-// Firing lists the alerts that fire now.
+// Firing returns the firing alerts.
 func (s *Storefront) Firing(ctx context.Context) ([]Alert, error) {
 	body, err := s.Get(ctx, "prometheus", "/api/v1/alerts", nil)
 	if err != nil {
