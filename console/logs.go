@@ -93,7 +93,7 @@ func (c *Console) lokiLines(ctx context.Context, query string, start, end time.T
 		for _, v := range stream.Values {
 			ns, err := strconv.ParseInt(v[0], 10, 64)
 			if err != nil {
-				return nil, fmt.Errorf("the answer of Loki has another form than expected: %w", err)
+				return nil, fmt.Errorf("unexpected answer of Loki: %w", err)
 			}
 			line := logLine(ns/1000, stream.Stream, v[1])
 			lines = append(lines, foundLine{strings.Join([]string{v[0], line.Service, line.SpanID, v[1]}, "\x00"), line})

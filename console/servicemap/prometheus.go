@@ -35,7 +35,7 @@ func (get Get) query(ctx context.Context, expr string) ([]sample, error) {
 	for _, r := range answer.Data.Result {
 		var text string
 		if err := json.Unmarshal(r.Value[1], &text); err != nil {
-			return nil, fmt.Errorf("Prometheus answers in another form than expected: %w", err)
+			return nil, fmt.Errorf("unexpected answer of Prometheus: %w", err)
 		}
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {

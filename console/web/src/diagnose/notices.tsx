@@ -2,7 +2,7 @@ import { withQuery, type Query } from "../api";
 import type { Diagnosis } from "../types";
 import { answered, deployed } from "./words";
 
-// Notices lists deployments, and what the sources could not answer.
+// Notices lists deployments, failed sources and notes of sources.
 export function Notices({ d }: { d: Diagnosis }) {
   const change = d.verdict === "none" ? undefined : d.window;
   const hop = d.findings[0]?.hop;
@@ -19,7 +19,7 @@ export function Notices({ d }: { d: Diagnosis }) {
   );
 }
 
-// Sources shows what was read and how long it took. asked are the parameters of
+// Sources shows what was read and how long it took. asked holds the parameters of
 // the diagnosis.
 export function Sources({ d, asked }: { d: Diagnosis; asked: Query }) {
   return (
