@@ -12,7 +12,7 @@ export function Notices({ d }: { d: Diagnosis }) {
   if (deploys.length + failed.length + noted.length === 0) return null;
   return (
     <ul class="notices">
-      {deploys.map((x) => <li key={x.service} class={x.service === hop ? "deploy hot" : "deploy"}><b>{x.service}</b> {deployed(x, change)}</li>)}
+      {deploys.map((x) => <li key={x.service + x.version} class={x.service === hop ? "deploy hot" : "deploy"}><b>{x.service}</b> {deployed(x, change)}</li>)}
       {failed.map((s) => <li key={s.name} class="bad"><b>{s.name}</b> did not answer; the result rests on the other sources: {s.error}</li>)}
       {noted.map((s) => <li key={`${s.name} note`}><b>{s.name}</b>: {s.note}</li>)}
     </ul>
