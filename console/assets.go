@@ -74,7 +74,7 @@ func readAsset(name string) (asset, error) {
 	}
 	kind, ok := kinds[path.Ext(name)]
 	if !ok {
-		return asset{}, fmt.Errorf("the page holds %s, whose type is not known", name)
+		return asset{}, fmt.Errorf("no content type for %s", name)
 	}
 	return asset{kind, b}, nil
 }

@@ -44,14 +44,14 @@ func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 		}
 		var d dashboardFile
 		if err := json.Unmarshal(b, &d); err != nil {
-			c.cfg.Logger.Warn("left out: not a dashboard in Grafana's JSON", "file", name, "error", err)
+			c.cfg.Logger.Warn("skip a file that is not a dashboard in Grafana's JSON", "file", name, "error", err)
 			continue
 		}
 		if d.UID == "" {
 			d.UID = strings.TrimSuffix(name, ".json")
 		}
 		if raw[d.UID] != nil {
-			c.cfg.Logger.Warn("left out: another dashboard has its uid", "file", name, "uid", d.UID)
+			c.cfg.Logger.Warn("skip a dashboard whose uid another one has", "file", name, "uid", d.UID)
 			continue
 		}
 		if d.Tags == nil {

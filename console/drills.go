@@ -224,7 +224,7 @@ func (c *Console) startDrill(*http.Request) (Done, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.cancel != nil {
-		return Done{}, &apiError{http.StatusConflict, "a drill runs already"}
+		return Done{}, &apiError{http.StatusConflict, "a drill is already running"}
 	}
 	if d.closed {
 		return Done{}, &apiError{http.StatusServiceUnavailable, "the console is shutting down"}
@@ -253,13 +253,13 @@ type DrillAnswer struct {
 
 func (c *Console) answerDrill(r *http.Request, in DrillAnswer) (Done, error) {
 	if in.Hop == "" || in.Operation == "" || in.Kind == "" {
-		return Done{}, badRequest("an answer names a hop, an operation and a kind")
+		return Done{}, badRequest("an answer needs a hop, an operation and a kind")
 	}
 	select {
 	case c.drills.answers <- drill.Guess(in):
 		return Done{}, nil
 	case <-time.After(time.Second):
-		return Done{}, &apiError{http.StatusConflict, "no drill waits for an answer"}
+		return Done{}, &apiError{http.StatusConflict, "no drill is waiting for an answer"}
 	case <-r.Context().Done():
 		return Done{}, r.Context().Err()
 	}

@@ -56,7 +56,7 @@ func (c *Console) listFaults(r *http.Request) (Faults, error) {
 
 func (c *Console) injectFault(r *http.Request, in FaultRequest) ([]drill.Injected, error) {
 	if d := time.Duration(in.Fault.For); d <= 0 || d > maxFault {
-		return nil, badRequest("a fault from the page lasts at most an hour: set for")
+		return nil, badRequest("for must be set, to 1h at most")
 	}
 	in.Fault.ID, in.Fault.Sealed = "", false
 	s, err := c.storefront()
@@ -74,7 +74,7 @@ func (c *Console) injectFault(r *http.Request, in FaultRequest) ([]drill.Injecte
 // ends with the drill.
 func (c *Console) clearFaults(r *http.Request) (Done, error) {
 	if c.drills.running() {
-		return Done{}, &apiError{http.StatusConflict, "a drill runs; end it instead"}
+		return Done{}, &apiError{http.StatusConflict, "a drill is running; end it instead"}
 	}
 	s, err := c.storefront()
 	if err != nil {

@@ -26,7 +26,7 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	return crossOrigin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !knownHost(r.Host, allowed) {
 			writeError(w, &apiError{http.StatusMisdirectedRequest,
-				"the console does not answer to the name " + r.Host + "; use its address, or start it with that name allowed"})
+				"the console does not accept the host name " + r.Host + "; use its address, or add the name to the console's hosts"})
 			return
 		}
 		h := w.Header()

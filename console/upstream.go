@@ -85,7 +85,7 @@ func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return nil, fmt.Errorf("%s at %s does not answer: %w; check that it runs, `tenhop status` tells", u.name, u.base.Host, err)
+		return nil, fmt.Errorf("%s at %s does not answer: %w; `tenhop status` shows what runs", u.name, u.base.Host, err)
 	}
 	return resp, nil
 }
@@ -110,7 +110,7 @@ func (u *upstream) get(ctx context.Context, into any, query url.Values, segments
 		return fmt.Errorf("%s: %s: %s", u.name, resp.Status, strings.TrimSpace(string(text)))
 	}
 	if err := json.NewDecoder(body).Decode(into); err != nil {
-		return fmt.Errorf("%s answers in another form than expected: %w", u.name, err)
+		return fmt.Errorf("unexpected answer of %s: %w", u.name, err)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (c *Console) passPrometheus(w http.ResponseWriter, r *http.Request) {
 	path := strings.Split(r.PathValue("path"), "/")
 	values := len(path) == 3 && path[0] == "label" && path[2] == "values"
 	if plain := len(path) == 1 && slices.Contains(readable, path[0]); !plain && !values {
-		writeError(w, &apiError{http.StatusNotFound, "the console does not pass this on to Prometheus"})
+		writeError(w, &apiError{http.StatusNotFound, "the console does not pass this request on to Prometheus"})
 		return
 	}
 	c.prom.pass(w, r, append([]string{"api", "v1"}, path...)...)

@@ -1,4 +1,4 @@
-// Numbers as people on call read them: three significant digits, the unit apart.
+// Numbers have three significant digits and a unit after a thin space.
 const minus = "\u2212";
 const thin = "\u202f";
 
@@ -71,5 +71,5 @@ export function ago(ms: number): string {
   return `${(s / 86400).toFixed(0)}${thin}d ago`;
 }
 
-// A full RPC method is long; its service and method tell.
+// shortOperation drops the package of an RPC method.
 export const shortOperation = (op: string): string => op.replace(/^[\w.]+\.(\w+\/\w+)$/, "$1");

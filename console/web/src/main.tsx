@@ -55,7 +55,7 @@ function Status() {
   );
 }
 
-// Jump opens a trace by its ID, or everything with a correlation ID.
+// Jump opens a trace by its ID, or the traces with a correlation ID.
 function Jump() {
   const [text, setText] = useState("");
   useEffect(() => {

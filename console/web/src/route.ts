@@ -16,7 +16,7 @@ addEventListener("popstate", () => {
   for (const l of listeners) l();
 });
 
-// Links are real links; a plain click on one to this page stays in the page.
+// A plain click on a link within the page changes the view without loading it again.
 addEventListener("click", (e) => {
   if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
   const a = (e.target as Element | null)?.closest?.("a");

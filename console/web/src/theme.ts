@@ -1,4 +1,4 @@
-// The theme is the system's until somebody chooses one.
+// The theme follows the system until one is chosen.
 export type Theme = "system" | "dark" | "light";
 const key = "tenhop-theme";
 
@@ -23,7 +23,7 @@ export function applyTheme(t: Theme): Theme {
 
 export const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-// Series in charts: eight that stay apart for most eyes in both themes.
+// series returns one of eight colours that most people can tell apart in both themes.
 export function series(i: number): string {
   return colour(`s${(i % 8) + 1}`);
 }

@@ -8,8 +8,8 @@ import { PanelView } from "./panel";
 import { ranges, refreshes, times } from "./time";
 import { all, initial, options, shown, type Values } from "./vars";
 
-// DashboardView renders a dashboard in Grafana's JSON. Its address is
-// Grafana's, too: var-…, from and to.
+// DashboardView renders a dashboard in Grafana's JSON. Its address has Grafana's
+// parameters: var-…, from and to.
 export function DashboardView({ uid, query }: { uid: string; query: URLSearchParams }) {
   const { data, error, reload } = useLoad(uid, (signal) => get("GET /api/dashboards/{uid}", {}, signal, { uid }) as Promise<Dashboard>);
   const config = useLoad("config", (signal) => get("GET /api/config", {}, signal));
@@ -63,7 +63,7 @@ function Rendered({ d, uid, query, scrape }: { d: Dashboard; uid: string; query:
   );
 }
 
-// flatten opens collapsed rows: the page has room below.
+// flatten expands collapsed rows.
 function flatten(panels: Panel[]): Panel[] {
   return panels.flatMap((p) => (p.type === "row" ? [p, ...(p.panels ?? [])] : [p]));
 }

@@ -8,8 +8,8 @@ import { written } from "./units";
 
 interface Rows { names: string[]; cells: (number | null)[][]; bounds: number[] | undefined; show: (v: number) => string }
 
-// rowsOf turns cumulative histogram buckets into one row a bucket, and other
-// series into one row each.
+// rowsOf returns one row per bucket of a histogram, not cumulative, and one row
+// per series otherwise.
 export function rowsOf(p: Panel, frame: Frame): Rows {
   const unit = p.fieldConfig?.defaults?.unit;
   const buckets = frame.series.length > 0 && frame.series.every((s) => s.labels["le"] !== undefined);
@@ -31,7 +31,7 @@ export function rowsOf(p: Panel, frame: Frame): Rows {
 const left = 74;
 const bottom = 18;
 
-// Heatmap paints time from left to right, one row each.
+// Heatmap draws rows over time.
 export function Heatmap({ panel: p, frame }: { panel: Panel; frame: Frame }) {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);

@@ -5,7 +5,7 @@ export function DashboardList() {
   const { data, error, reload } = useLoad("dashboards", (signal) => get("GET /api/dashboards", {}, signal));
   if (error) return <Failure error={error} retry={reload} />;
   if (!data) return <Loading what="dashboards" />;
-  if (data.length === 0) return <Empty title="No dashboards">The console was started without a folder of dashboards.</Empty>;
+  if (data.length === 0) return <Empty title="No dashboards">The console was started without dashboards.</Empty>;
   return (
     <div class="dashlist">
       {data.map((d) => (

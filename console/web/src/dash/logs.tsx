@@ -9,7 +9,7 @@ import { interpolate } from "./vars";
 interface Streams { data: { result: { stream: Record<string, string>; values: [string, string][] }[] } }
 interface Line { at: number; level: string; service: string; message: string; fields: [string, string][]; trace: string }
 
-// Logs lists the newest lines; one that bears a trace ID leads to its trace.
+// Logs lists the newest lines. A line with a trace ID links to the trace.
 export function Logs({ panel: p, context: c, seen }: { panel: Panel; context: Context; seen: boolean }) {
   const [lines, setLines] = useState<Line[]>();
   const [error, setError] = useState("");

@@ -1,4 +1,4 @@
-// The part of Grafana's dashboard JSON that is rendered.
+// These types are the part of Grafana's dashboard JSON that is rendered.
 export interface Dashboard {
   uid: string; title: string; description?: string; refresh?: string | boolean; time?: { from: string; to: string };
   templating?: { list?: Variable[] }; panels?: Panel[]; links?: { title: string; type: string; tags?: string[] }[];
@@ -27,7 +27,7 @@ export interface Panel {
   collapsed?: boolean; repeat?: string; libraryPanel?: unknown;
 }
 
-// What is rendered; docs/console.md lists the same.
+// Supported panels and transformations, as listed in docs/console.md.
 export const panelTypes = ["timeseries", "stat", "gauge", "table", "heatmap", "nodeGraph", "logs", "text", "row"];
 export const transformations = ["merge", "organize", "sortBy"];
 
@@ -36,7 +36,7 @@ export function sourceOf(t: Target, p: Panel): string {
   return "prometheus";
 }
 
-// unsupported says why a panel cannot be drawn; empty when it can.
+// unsupported returns why a panel cannot be drawn, or an empty string.
 export function unsupported(p: Panel): string {
   if (p.libraryPanel) return "A library panel lives in Grafana, not in this file.";
   if (!panelTypes.includes(p.type)) return `Panels of type “${p.type}” are not rendered here; Grafana shows this one.`;

@@ -11,7 +11,7 @@ import { TimeSeries } from "./timeseries";
 
 interface Props { panel: Panel; context: Context; zoom: (from: number, to: number) => void }
 
-// PanelView is a panel in its place. What cannot be drawn says so there.
+// PanelView draws a panel at its grid position, or the reason why it cannot.
 export function PanelView({ panel: p, context, zoom }: Props) {
   const box = useRef<HTMLElement>(null);
   const [seen, setSeen] = useState(false);
@@ -44,7 +44,7 @@ function Text({ p }: { p: Panel }) {
   return <div class="body scroll">{content.split(/\n{2,}/).map((t, i) => <p key={i}>{t.replace(/^#+\s*/, "")}</p>)}</div>;
 }
 
-// One question a panel type; the last answer stays while the next is asked.
+// The last answer stays until the next one arrives.
 function useAnswer<T>(context: Context, seen: boolean, ask: (signal: AbortSignal) => Promise<T>): { data?: T; error?: Error } {
   const [state, set] = useState<{ data?: T; error?: Error }>({});
   useEffect(() => {

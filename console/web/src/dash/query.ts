@@ -26,7 +26,7 @@ export function legend(t: Target, labels: Metric): string {
 
 const shownExemplars = 50;
 
-// range asks the panel's range queries on one grid of times.
+// range runs the panel's range queries on one grid of times.
 export async function range(p: Panel, c: Context, signal: AbortSignal): Promise<Frame> {
   const step = stepFor(c.times);
   const from = Math.floor(c.times.from / step) * step;
@@ -58,7 +58,7 @@ export async function range(p: Panel, c: Context, signal: AbortSignal): Promise<
   return { at, series: answers.flatMap((a) => a.series), exemplars: thin(exemplars) };
 }
 
-// thin keeps the slowest of many, and of those an even share over time.
+// thin limits exemplars: half are the slowest, half are spread evenly over time.
 function thin(all: Exemplar[]): Exemplar[] {
   if (all.length <= shownExemplars) return all;
   const sorted = [...all].sort((a, b) => b.value - a.value);
@@ -68,7 +68,7 @@ function thin(all: Exemplar[]): Exemplar[] {
   return [...slow, ...rest.filter((_, i) => i % every === 0)];
 }
 
-// instant asks the panel's instant queries.
+// instant runs the panel's instant queries.
 export async function instant(p: Panel, c: Context, signal: AbortSignal): Promise<Row[]> {
   const step = stepFor(c.times);
   const targets = (p.targets ?? []).filter((t) => !t.hide && t.expr && sourceOf(t, p) === "prometheus");

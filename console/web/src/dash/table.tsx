@@ -7,8 +7,8 @@ import { link, safe } from "./vars";
 export interface Column { name: string; original: string; number: boolean }
 export interface Cells { labels: Record<string, string>; values: Record<string, number | string> }
 
-// columns does what Grafana's merge and organize do: one row for all queries
-// with the same labels, columns dropped, renamed and ordered.
+// columns applies Grafana's merge and organize: one row per set of labels, with
+// columns dropped, renamed and ordered.
 export function columns(p: Panel, rows: Row[]): { columns: Column[]; rows: Cells[] } {
   const refs = [...new Set(rows.map((r) => r.refId))];
   const single = (p.targets ?? []).filter((t) => !t.hide).length <= 1;

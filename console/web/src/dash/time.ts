@@ -1,4 +1,4 @@
-// Times are seconds since 1970; scrape is how far the samples are apart, if known.
+// Times is a range in seconds since 1970. scrape is the scrape interval in seconds, if known.
 export interface Times { from: number; to: number; scrape?: number }
 
 const unit: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
@@ -20,7 +20,7 @@ export function times(from: string, to: string): Times {
 export const refreshes: Record<string, number> = { off: 0, "5s": 5, "10s": 10, "30s": 30, "1m": 60 };
 export const ranges: [string, string][] = [["now-5m", "5 minutes"], ["now-15m", "15 minutes"], ["now-1h", "hour"], ["now-3h", "3 hours"], ["now-6h", "6 hours"], ["now-1d", "day"]];
 
-// stepFor is a step that fills a panel with about 250 points.
+// stepFor returns a step, in seconds, for about 250 points per panel.
 export function stepFor(t: Times): number {
   const raw = (t.to - t.from) / 250;
   return [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 21600].find((s) => s >= raw) ?? 86400;

@@ -10,15 +10,15 @@ import { written } from "./units";
 
 interface Props { panel: Panel; frame: Frame; zoom: (from: number, to: number) => void }
 
-const most = 40; // lines beyond these are not told apart
+const most = 40; // lines; more cannot be told apart
 
-// TimeSeries draws lines, stacked where the panel says so, with exemplars as
-// dots that open their traces.
+// TimeSeries draws lines, stacked if the panel says so, and exemplars that link
+// to their traces.
 export function TimeSeries({ panel: p, frame, zoom }: Props) {
   const d = p.fieldConfig?.defaults;
   const custom = d?.custom ?? {};
   const stacked = (custom["stacking"] as { mode?: string } | undefined)?.mode === "normal";
-  // Fills of many lines that lie over each other are mud.
+  // Overlapping fills of many lines are unreadable.
   const fill = !stacked && frame.series.length > 3 ? 0 : Number(custom["fillOpacity"] ?? 0) / 100;
   const show = written(d?.unit, d?.decimals);
   const [off, setOff] = useState<Set<string>>(new Set());

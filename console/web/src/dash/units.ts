@@ -3,7 +3,7 @@ import type { Defaults, Override } from "./model";
 
 const thin = "\u202f";
 
-// written returns how a unit of Grafana's is written.
+// written returns a formatter for a unit of Grafana's.
 export function written(unit: string | undefined, decimals?: number): (v: number) => string {
   const fixed = (v: number) => (decimals !== undefined ? v.toFixed(decimals) : count(v));
   switch (unit) {
@@ -21,7 +21,7 @@ export function written(unit: string | undefined, decimals?: number): (v: number
   }
 }
 
-// Threshold colours of Grafana's palette become the page's meanings.
+// level maps a threshold colour of Grafana's palette to a level of the page's.
 export function level(color: string | undefined): "good" | "warn" | "bad" | "accent" {
   if (!color) return "accent";
   if (/green/.test(color)) return "good";
@@ -36,7 +36,7 @@ export function threshold(d: Defaults | undefined, v: number): "good" | "warn" |
   return level(at);
 }
 
-// fieldConfig is a field's settings with the overrides for its name.
+// fieldConfig returns the settings of a field, with the overrides for its name.
 export function fieldConfig(d: Defaults | undefined, overrides: Override[] | undefined, name: string): Defaults {
   const out: Defaults = { ...d };
   for (const o of overrides ?? []) {

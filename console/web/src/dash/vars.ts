@@ -2,14 +2,14 @@ import { upstream } from "../api";
 import type { Variable } from "./model";
 import type { Times } from "./time";
 
-// Values of variables: none of a variable that offers All means All.
+// Values holds the values of variables. For a variable that offers All, no value means All.
 export type Values = Record<string, string[]>;
 
 export const all = "$__all";
 const list = (v: string | string[] | undefined): string[] => (v === undefined ? [] : Array.isArray(v) ? v : [v]);
 
-// shown reports whether a variable is worth a control: data sources are fixed
-// here, and links lead to the page itself.
+// shown reports whether a variable gets a control. Data sources are fixed here,
+// and links to Jaeger lead to the page itself.
 export const shown = (v: Variable): boolean => v.hide !== 2 && v.type !== "datasource" && v.type !== "constant" && v.name !== "jaeger";
 
 export function initial(variables: Variable[], query: URLSearchParams): Values {
@@ -23,7 +23,7 @@ export function initial(variables: Variable[], query: URLSearchParams): Values {
 
 const text = (q: Variable["query"]): string => (typeof q === "string" ? q : q?.query ?? "");
 
-// options asks for what a variable may be.
+// options returns the possible values of a variable.
 export async function options(v: Variable, variables: Variable[], values: Values, times: Times, signal: AbortSignal): Promise<string[]> {
   if (v.type === "custom" || v.type === "interval") return text(v.query).split(",").map((s) => s.trim()).filter(Boolean);
   if (v.type !== "query") return list(v.current?.value);
@@ -69,7 +69,7 @@ export function interpolate(expr: string, variables: Variable[], values: Values,
   });
 }
 
-// link fills a data link; fields are those of the row or point.
+// link fills a data link with the fields of a row or point.
 export function link(url: string, values: Values, fields: Record<string, string>): string {
   const filled = url.replace(/\$\{__data\.fields\.([\w.]+)(?::(\w+))?\}|\$\{__field\.labels\.(\w+)(?::(\w+))?\}/g,
     (_, a: string, _f1: string, b: string) => encodeURIComponent(fields[a || b] ?? ""));
@@ -79,5 +79,5 @@ export function link(url: string, values: Values, fields: Record<string, string>
   });
 }
 
-// safe keeps links within the page or the web: never javascript:.
+// safe accepts a link within the page or to the web, and no other scheme.
 export const safe = (url: string): string | undefined => (/^(https?:\/\/|\/(?!\/))/.test(url) ? url : undefined);

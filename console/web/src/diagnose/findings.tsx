@@ -16,7 +16,7 @@ export function Findings({ d }: { d: Diagnosis }) {
   );
 }
 
-// Pair is a bar for before and one for now, as shares of the longest.
+// Pair draws a bar for before and one for now, as shares of the longest bar.
 export function Pair({ before, now, text }: { before: number; now: number; text: string }) {
   return <div class="pair"><i ref={width(before)} /><i class="now" ref={width(now)} /><span>{text}</span></div>;
 }

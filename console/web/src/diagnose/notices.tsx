@@ -2,7 +2,7 @@ import { withQuery, type Query } from "../api";
 import type { Diagnosis } from "../types";
 import { answered, deployed } from "./words";
 
-// Notices lists deployments, and what the sources could not answer.
+// Notices lists deployments, failed sources and notes of sources.
 export function Notices({ d }: { d: Diagnosis }) {
   const change = d.verdict === "none" ? undefined : d.window;
   const hop = d.findings[0]?.hop;
@@ -12,14 +12,14 @@ export function Notices({ d }: { d: Diagnosis }) {
   if (deploys.length + failed.length + noted.length === 0) return null;
   return (
     <ul class="notices">
-      {deploys.map((x) => <li key={x.service} class={x.service === hop ? "deploy hot" : "deploy"}><b>{x.service}</b> {deployed(x, change)}</li>)}
+      {deploys.map((x) => <li key={x.service + x.version} class={x.service === hop ? "deploy hot" : "deploy"}><b>{x.service}</b> {deployed(x, change)}</li>)}
       {failed.map((s) => <li key={s.name} class="bad"><b>{s.name}</b> did not answer; the result rests on the other sources: {s.error}</li>)}
       {noted.map((s) => <li key={`${s.name} note`}><b>{s.name}</b>: {s.note}</li>)}
     </ul>
   );
 }
 
-// Sources shows what was read and how long it took. asked are the parameters of
+// Sources shows what was read and how long it took. asked holds the parameters of
 // the diagnosis.
 export function Sources({ d, asked }: { d: Diagnosis; asked: Query }) {
   return (

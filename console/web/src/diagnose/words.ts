@@ -25,7 +25,7 @@ export function named(f: Pick<Finding, "hop" | "kind" | "target">): string {
 // none when the critical paths do not show it.
 export const timed = (f: Finding): boolean => f.baseline_ms !== 0 || f.now_ms !== 0;
 
-// facts returns what a finding rests on, beside its times and attributes.
+// facts returns the evidence for a finding beside its times and attributes.
 export function facts(f: Finding): string[] {
   const out: string[] = [];
   if (f.evidence) out.push(f.evidence[0]!.toUpperCase() + f.evidence.slice(1));
@@ -48,12 +48,12 @@ export function entryName(e: DiagnosedEntry): string {
 // quantileName writes 0.5 as p50.
 export const quantileName = (b: Band): string => `p${Number((100 * b.quantile).toFixed(1))}`;
 
-// minRequests is the number of sampled requests that a quantile needs to be reliable.
+// minRequests is the number of traces that a reliable quantile needs.
 const minRequests = 5;
 
 export const reliable = (b: Band): boolean => Math.min(b.requests.baseline, b.requests.now) >= minRequests;
 
-// carriers lists what added most to a quantile.
+// carriers returns the largest contributions to a quantile.
 export const carriers = (b: Band): string[] => b.parts.slice(0, 3).map((p) => `${named(p)} ${percent(p.share)}`);
 
 // deployed says when a version was first seen, relative to the start of the change.

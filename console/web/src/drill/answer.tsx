@@ -4,7 +4,7 @@ import { kinds } from "../diagnose/words";
 import { shortOperation } from "../format";
 import type { DrillAnswer, DrillChoices } from "../types";
 
-// AnswerForm offers every hop of the entry: it does not know the right one.
+// AnswerForm offers all hops of the entry.
 export function AnswerForm({ send }: { send: (answer: DrillAnswer) => Promise<void> }) {
   const [choices, setChoices] = useState<DrillChoices>();
   const [error, setError] = useState("");

@@ -11,20 +11,20 @@ import { Verdict } from "./verdict";
 const steps: [string, string][] = [["quiet", "1 Baseline"], ["search", "2 Find it"], ["recovery", "3 Recovery"]];
 
 const leads: Record<string, string> = {
-  idle: "A drill makes one hop of checkout 500 ms slower and tells nobody which. Find it with the map, the diagnosis and the traces, then name hop, operation and kind. Nothing on this page knows the answer before you do.",
-  quiet: "Nothing is wrong yet: a baseline is gathered first. The clock starts when a hop turns slow.",
-  search: "One hop is slower now. Find it, then answer below. The fault lifts when you do.",
-  recovery: "Answered. The fault is lifted; waiting until customers are served as before.",
+  idle: "A drill injects 500 ms of latency into one hop of checkout and keeps it secret. Find it with the map, the diagnosis and the traces, then name hop, operation and kind. The page does not receive the answer before you give yours.",
+  quiet: "Recording a baseline; no fault yet. The clock starts with the fault.",
+  search: "One hop is slower now. Find it, then answer below. Your answer lifts the fault.",
+  recovery: "Answered. The fault is lifted; waiting for the latency to recover.",
 };
 
-// DrillView is a blind drill from its start to its verdict.
+// DrillView runs a blind drill, from its start to its verdict.
 export function DrillView() {
   const { data: config, error } = useLoad("config", (signal) => get("GET /api/config", {}, signal));
   const live = useLive();
   if (error) return <Failure error={error} />;
   if (!config || !live.drill) return <Loading what="drills" />;
   if (!config.actions) {
-    return <Empty title="Drills are off here">They act on a storefront that runs beside the console: start one with <code>tenhop up</code>.</Empty>;
+    return <Empty title="Drills are off here">Drills need a storefront beside the console; start one with <code>tenhop up</code>.</Empty>;
   }
   return <Drills state={live.drill} />;
 }

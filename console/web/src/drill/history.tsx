@@ -4,7 +4,7 @@ import type { DrillRecord } from "../types";
 const sec = (v: number | null): string => (v === null ? "–" : `${v.toFixed(1)} s`);
 const right = (e: DrillRecord): boolean => e.round.right_hop && e.round.right_operation && e.round.right_kind;
 
-// History is every drill that was run from this page.
+// History lists the drills, newest first.
 export function History({ history }: { history: DrillRecord[] }) {
   const good = history.filter(right).length;
   return (
@@ -12,7 +12,7 @@ export function History({ history }: { history: DrillRecord[] }) {
       <div class="cardhead"><h2>History</h2><span class="dim">{good} of {history.length} right</span></div>
       <Trend history={history} />
       <table>
-        <thead><tr><th>when</th><th>hop</th><th>operation</th><th>answer</th><th class="num">customers see it</th><th class="num">first alert</th><th class="num">answered</th><th class="num">recovered</th></tr></thead>
+        <thead><tr><th>when</th><th>hop</th><th>operation</th><th>answer</th><th class="num">entry slower</th><th class="num">first alert</th><th class="num">answered</th><th class="num">recovered</th></tr></thead>
         <tbody>
           {history.map((e) => (
             <tr key={e.at}>
@@ -27,7 +27,7 @@ export function History({ history }: { history: DrillRecord[] }) {
   );
 }
 
-// Trend is the time to the answer, oldest first: practice makes it fall.
+// Trend charts the seconds to each answer, oldest first.
 function Trend({ history }: { history: DrillRecord[] }) {
   const shown = [...history].reverse().filter((e) => e.round.seconds.answered !== null).slice(-40);
   if (shown.length < 2) return null;

@@ -2,7 +2,7 @@ import { kinds, named } from "../diagnose/words";
 import { clock, millis, percent, shortOperation, signed } from "../format";
 import type { DrillRecord } from "../types";
 
-// Verdict is what was answered, what was injected, and what the diagnosis said.
+// Verdict compares the answer with the fault, and shows the diagnosis as proof.
 export function Verdict({ entry: e, title }: { entry: DrillRecord; title: string }) {
   const r = e.round;
   const said = r.answer?.findings[0];
@@ -33,10 +33,10 @@ export function Verdict({ entry: e, title }: { entry: DrillRecord; title: string
 function Timeline({ entry }: { entry: DrillRecord }) {
   const s = entry.round.seconds;
   const recovered = s.lifted !== null && s.recovered !== null ? s.lifted + s.recovered : null;
-  const all: [string, string, number | null][] = [["injected", "injected", 0], ["moved", "customers see it", s.moved], ["alerted", "first alert", s.alerted], ["answered", "answered", s.answered], ["recovered", "recovered", recovered]];
+  const all: [string, string, number | null][] = [["injected", "injected", 0], ["moved", "entry slower", s.moved], ["alerted", "first alert", s.alerted], ["answered", "answered", s.answered], ["recovered", "recovered", recovered]];
   const points = all.filter((p): p is [string, string, number] => p[2] !== null).sort((a, b) => a[2] - b[2]);
   const end = Math.max(...points.map((p) => p[2]), 1);
-  // Labels that would overlap are pushed apart, in the order of their times.
+  // Labels that would overlap are moved apart.
   let least = 0;
   return (
     <ol class="timeline" aria-label="Seconds since the injection">

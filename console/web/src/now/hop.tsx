@@ -4,7 +4,7 @@ import { percent, rate, seconds, shortOperation } from "../format";
 import type { Hop, Snapshot } from "../types";
 import { Unlock, useUnlocked } from "../ui/unlock";
 
-// HopPanel is one hop: its operations, its neighbours, and a fault by hand.
+// HopPanel shows one hop: its operations, its neighbours and a form for a fault.
 export function HopPanel({ hop: h, now, close }: { hop: Hop; now: Snapshot; close: () => void }) {
   const calls = now.edges.filter((e) => e.from === h.name);
   const callers = now.edges.filter((e) => e.to === h.name);
@@ -54,7 +54,7 @@ function Neighbours({ title, edges }: { title: string; edges: [string, number, n
   );
 }
 
-// FaultForm makes the hop slower, to see it turn hot.
+// FaultForm injects latency into the hop.
 function FaultForm({ service }: { service: string }) {
   const [unlocked, unlock, lock] = useUnlocked();
   const [latency, setLatency] = useState("500");

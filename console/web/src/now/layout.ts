@@ -14,7 +14,7 @@ export interface Laid {
 export const nodeHeight = 80;
 export const nodePadding = 10;
 const nameSize = 13.5; // as in .node .name
-const widths = { min: 150, max: 180 };
+const widths = { min: 158, max: 180 };
 
 // nodeWidthFor returns the width in which the longest of names fits, within limits.
 export function nodeWidthFor(names: string[]): number {

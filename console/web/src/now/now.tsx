@@ -88,7 +88,7 @@ function EntryCard({ entry: e }: { entry: Entry }) {
             ? <b>{signed(seconds(e.added))}</b>
             : <span title={`baseline ${seconds(e.baseline)}`}>{Math.abs(off) < 0.25 || Math.abs(e.added) < 0.01 ? "at baseline" : `${signed(percent(off))}`}</span>
           : <span title="A baseline needs 75 s of traffic">no baseline yet</span>}
-        {" "}<span class="dim">· {rate(e.rate)}</span>
+        <span class="dim">{rate(e.rate)}</span>
       </span>
       {e.spiking && <a class="button hot" href={`/diagnose?entry=${encodeURIComponent(e.operation)}`}>Diagnose</a>}
     </li>

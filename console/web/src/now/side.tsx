@@ -1,7 +1,7 @@
 import { ago, percent } from "../format";
 import type { Alert, SLO } from "../types";
 
-// dashboardLink keeps a link of an alert within the page.
+// local and web accept an alert's link within the page, or to the web.
 const local = (href: string | undefined): string | undefined => (href && href.startsWith("/") && !href.startsWith("//") ? href : undefined);
 const web = (href: string | undefined): string | undefined => (href && /^https?:\/\//.test(href) ? href : undefined);
 
@@ -12,7 +12,7 @@ export function Alerts({ alerts }: { alerts: Alert[] }) {
     <section class="card alerts" aria-label="Alerts" aria-live="polite">
       <div class="cardhead"><h2>Alerts</h2>{pending > 0 && <span class="dim">{pending} pending</span>}</div>
       {firing.length === 0 ? (
-        <p class="calm">Nothing fires.</p>
+        <p class="calm">No alert is firing.</p>
       ) : (
         <ul>
           {firing.map((a) => (
@@ -38,7 +38,7 @@ export function Slos({ slos }: { slos: SLO[] }) {
     <section class="card slos" aria-label="Objectives">
       <div class="cardhead"><h2>Objectives</h2><a class="dim" href="/d/tenhop-slo">budget</a></div>
       <table>
-        <thead><tr><th>objective</th><th class="num">target</th><th class="num" title="Share of the last 5 minutes that missed it">missed</th><th class="num" title="How fast the budget is used; 1 uses it up exactly in time">burn</th></tr></thead>
+        <thead><tr><th>objective</th><th class="num">target</th><th class="num" title="Ratio of the last 5 minutes that missed the objective">missed</th><th class="num" title="Burn rate: at 1 the error budget lasts exactly as long as the objective's period">burn</th></tr></thead>
         <tbody>
           {slos.map((s) => (
             <tr key={s.service + s.name} class={s.burn_fast >= 14.4 ? "bad" : s.burn_fast > 1 ? "warn" : ""}>

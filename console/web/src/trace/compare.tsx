@@ -3,8 +3,8 @@ import { clock, micros, percent, shortOperation, signed } from "../format";
 import type { CompareRow, Side } from "../types";
 import { Empty, Failure, Loading, useLoad } from "../ui/state";
 
-// CompareView says where the time of one trace differs from another's, or from
-// the usual trace of its operation.
+// CompareView compares the time of two traces by place, or of one trace with the
+// mean of usual traces of its operation.
 export function CompareView({ query }: { query: URLSearchParams }) {
   const text = query.toString();
   if (!query.get("b")) return <Empty title="Nothing to compare">Choose two traces in the search, or “Compare with its usual” on a trace.</Empty>;

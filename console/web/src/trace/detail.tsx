@@ -4,7 +4,7 @@ import { isCall, type Placed } from "./rows";
 
 interface Props { trace: Trace; index: number; logs: Placed[]; close: () => void }
 
-// Detail is everything that is known of a span.
+// Detail shows all fields and events of a span.
 export function Detail({ trace, index, logs, close }: Props) {
   const s = trace.spans[index];
   if (!s) return null;
@@ -39,7 +39,7 @@ export function Detail({ trace, index, logs, close }: Props) {
   );
 }
 
-// Fields with a service are links to other traces that have the same one.
+// Fields lists keys and values. With a service, each links to the traces with the same value.
 function Fields({ fields, service }: { fields: Field[]; service?: string }) {
   return (
     <dl>

@@ -1,15 +1,15 @@
 import type { LogLine, Span, Trace } from "../types";
 
-// A row of the waterfall: a span, or a log line below its span.
+// Row is a row of the waterfall: a span, or a log line below its span.
 export interface Row { span: Span; index: number; log?: Placed; hidden: number }
 
-// A log line with its place on the time axis, microseconds since the trace's start.
+// Placed is a log line with its time in microseconds since the trace's start.
 export interface Placed { line: LogLine; at: number }
 
 const second = 1_000_000;
 
-// place puts lines at their moment within their span. Lines that are stamped to
-// the second only belong to the end of their span, where they are written.
+// place assigns log lines to spans. A line with a time in whole seconds is placed
+// at the end of its span, where services write it.
 export function place(trace: Trace, lines: LogLine[]): Map<number, Placed[]> {
   const byId = new Map(trace.spans.map((s, i) => [s.id, i]));
   const out = new Map<number, Placed[]>();
@@ -26,7 +26,7 @@ export function place(trace: Trace, lines: LogLine[]): Map<number, Placed[]> {
   return out;
 }
 
-// visible lists the rows that are not folded away.
+// visible returns the rows that are not within a folded span.
 export function visible(trace: Trace, folded: Set<number>, logs: Map<number, Placed[]>, withLogs: boolean): Row[] {
   const rows: Row[] = [];
   const size = sizes(trace);
@@ -41,7 +41,7 @@ export function visible(trace: Trace, folded: Set<number>, logs: Map<number, Pla
   return rows;
 }
 
-// sizes counts each span with all below it; spans are listed parents first.
+// sizes returns the number of spans in each span's subtree. Parents come before children.
 export function sizes(trace: Trace): number[] {
   const size = trace.spans.map(() => 1);
   for (let i = trace.spans.length - 1; i > 0; i--) {

@@ -5,7 +5,7 @@ import type { Found } from "../types";
 const height = 120;
 const left = 58;
 
-// Scatter shows when and how long: outliers are seen before they are read.
+// Scatter plots the durations of traces over time.
 export function Scatter({ traces }: { traces: Found[] }) {
   const from = Math.min(...traces.map((t) => t.start));
   const to = Math.max(...traces.map((t) => t.start), from + 1);

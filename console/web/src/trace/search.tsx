@@ -16,7 +16,7 @@ function read(query: URLSearchParams): Form {
   return { ...form, lookback: form.lookback || (form.start ? "custom" : "1h"), limit: form.limit || "20" };
 }
 
-// SearchView finds traces. Its address is the search, in Jaeger's spelling.
+// SearchView finds traces. Its address has the parameters of Jaeger's search.
 export function SearchView({ query }: { query: URLSearchParams }) {
   const asked = query.get("service") || query.get("correlation");
   const text = query.toString();
@@ -25,7 +25,7 @@ export function SearchView({ query }: { query: URLSearchParams }) {
       <SearchForm key={text} initial={read(query)} />
       <div class="results">
         {asked ? <Results text={text} /> : (
-          <Empty title="Search traces">Choose a service, or paste a correlation ID, which needs no service. A trace ID goes into the field at the top.</Empty>
+          <Empty title="Search traces">Choose a service, or enter a correlation ID, which needs no service. For a trace ID, use the field at the top.</Empty>
         )}
       </div>
     </div>
@@ -111,7 +111,7 @@ function Results({ text }: { text: string }) {
   if (error) return <Failure error={error} retry={reload} />;
   if (!data) return <Loading what="traces" />;
   if (data.length === 0) {
-    return <Empty title="No trace fits">Widen the time, drop a tag, or lower “at least”. Spans arrive within a second or two.</Empty>;
+    return <Empty title="No traces found">Search a longer time, remove a tag, or lower “At least”. Spans arrive within a second or two.</Empty>;
   }
   const longest = Math.max(...data.map((t) => t.root));
   const shown = sort === "newest" ? data : [...data].sort((a, b) => b.root - a.root);

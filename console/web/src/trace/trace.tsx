@@ -8,7 +8,7 @@ import { Detail } from "./detail";
 import { place } from "./rows";
 import { Waterfall } from "./waterfall";
 
-// TraceView is one request, from its entry to the last thing it caused.
+// TraceView shows one trace, including what followed asynchronously.
 export function TraceView({ id, query }: { id: string; query: URLSearchParams }) {
   const { data: trace, error, reload } = useLoad(id, (signal) => get("GET /api/traces/{id}", {}, signal, { id }));
   if (error) return <Failure error={error} retry={reload} />;
@@ -80,7 +80,7 @@ function Actions({ id }: { id: string }) {
   );
 }
 
-// Where is the request's own time by service, as one bar.
+// Where shows the self time by service as one bar.
 function Where({ trace }: { trace: Trace }) {
   const shown = trace.services.filter((s) => s.self > 0).sort((a, b) => b.self - a.self);
   const sum = shown.reduce((n, s) => n + s.self, 0);

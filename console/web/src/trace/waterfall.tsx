@@ -4,13 +4,13 @@ import type { Trace } from "../types";
 import { isCall, matches, sizes, visible, type Placed, type Row } from "./rows";
 
 const rowHeight = 26;
-const spare = 12; // rows beyond the edge, so that fast scrolling stays filled
+const spare = 12; // rows drawn beyond each edge, for fast scrolling
 
 interface Props {
   trace: Trace; logs: Map<number, Placed[]>; withLogs: boolean; filter: string; chosen: number; choose: (index: number) => void;
 }
 
-// Waterfall draws only the rows in sight: a trace may have thousands.
+// Waterfall draws the rows in view only: a trace may have thousands of spans.
 export function Waterfall({ trace, logs, withLogs, filter, chosen, choose }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 600 });
@@ -90,8 +90,8 @@ interface SpanProps {
   chosen: boolean; choose: (i: number) => void;
 }
 
-// at places an element between two moments; the policy of the page allows no
-// style attributes in markup, so it is set on the element.
+// at places an element between two times. The content policy forbids style
+// attributes in markup, so the style is set on the element.
 const at = (from: number, to: number, duration: number) => (e: HTMLElement | null) => {
   if (!e) return;
   e.style.left = `${(100 * from) / duration}%`;

@@ -4,8 +4,8 @@ import { colour } from "../theme";
 
 interface Props { options: (width: number, height: number) => uPlot.Options; data: uPlot.AlignedData; name: string; onPlot?: (u: uPlot) => void }
 
-// Plot keeps a uPlot in a box: it follows the box's size and the theme, and new
-// data does not make a new one. A new name does: what is drawn has changed.
+// Plot wraps a uPlot. It follows the size of its box and the theme. New data is
+// set on the same uPlot; a new name, for other series, creates another.
 export function Plot({ options, data, name, onPlot }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
@@ -36,7 +36,7 @@ export function Plot({ options, data, name, onPlot }: Props) {
   return <div class="plot" ref={box} />;
 }
 
-// axes in the page's colours; values says how a number is written.
+// axes returns axes in the page's colours; values formats a number.
 export function axes(values: (v: number) => string, width = 58): uPlot.Axis[] {
   const look = { stroke: () => colour("dim"), font: "11px " + getComputedStyle(document.body).fontFamily, grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false } };
   return [

@@ -1,6 +1,6 @@
 interface Props { values: number[]; hot: boolean; label: string; width?: number; height?: number }
 
-// Spark is a line without axes: its shape is the message.
+// Spark is a small line chart without axes.
 export function Spark({ values, hot, label, width = 140, height = 20 }: Props) {
   if (values.length < 2) return <svg width={width} height={height} aria-hidden="true" />;
   const top = Math.max(...values, 1e-9);

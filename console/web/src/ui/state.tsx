@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { RequestError } from "../api";
 
-// What a page shows when it has nothing else to show. Each says what to do.
+// Empty, Failure and Loading stand in for content. Each says what to do.
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty" role="status">
@@ -15,7 +15,7 @@ export function Empty({ title, children }: { title: string; children?: Component
 export function Failure({ error, retry }: { error: Error; retry?: () => void }) {
   return (
     <div class="failure" role="alert">
-      <strong>{error instanceof RequestError && error.status === 404 ? "Not found" : "This did not work"}</strong>
+      <strong>{error instanceof RequestError && error.status === 404 ? "Not found" : "Failed"}</strong>
       <p>{error.message}</p>
       {retry && <button onClick={retry}>Try again</button>}
     </div>
@@ -28,7 +28,7 @@ export function Loading({ what }: { what: string }) {
 
 export interface Loaded<T> { data?: T; error?: Error; loading: boolean; reload: () => void }
 
-// load again whenever key changes; the last answer stays until the next one.
+// useLoad loads again when key changes. On reload the last answer stays until the next.
 export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
   const [state, set] = useState<{ key: string; data?: T; error?: Error; loading: boolean }>({ key, loading: true });
   const [turn, again] = useState(0);

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { act, RequestError, token } from "../api";
 
-// Unlock asks for the token once a tab.
+// Unlock asks for the token, once per tab.
 export function Unlock({ onDone }: { onDone: () => void }) {
   const [value, setValue] = useState("");
   const [error, setError] = useState("");
@@ -13,7 +13,7 @@ export function Unlock({ onDone }: { onDone: () => void }) {
       onDone();
     } catch (err) {
       token.clear();
-      setError(err instanceof RequestError && err.status === 401 ? "That is not the token." : (err as Error).message);
+      setError(err instanceof RequestError && err.status === 401 ? "The token is wrong." : (err as Error).message);
     }
   };
   return (
@@ -25,7 +25,7 @@ export function Unlock({ onDone }: { onDone: () => void }) {
       </label>
       <button class="primary" disabled={!value.trim()}>Unlock</button>
       <p class="hint">
-        Actions change the storefront, so they need the token: <code>jq -r .token .tenhop/up.json</code>. It stays in this tab.
+        Actions change the storefront and require the token: <code>jq -r .token .tenhop/up.json</code>. The tab keeps it until it is closed.
       </p>
       {error && <p class="bad" role="alert">{error}</p>}
     </form>
