@@ -61,6 +61,7 @@ func TestStorefront(t *testing.T) {
 func shop(t *testing.T, s *storefront) {
 	t.Run("a checkout is one trace of thirteen services", func(t *testing.T) { oneTrace(t, s) })
 	t.Run("the same key buys once", func(t *testing.T) { sameKey(t, s) })
+	t.Run("one cart is ordered once", func(t *testing.T) { oneCart(t, s) })
 	t.Run("a refused charge leaves nothing behind", func(t *testing.T) { refused(t, s) })
 	t.Run("a lost answer does not lose the order", func(t *testing.T) { lostAnswer(t, s) })
 	t.Run("a failing consumer catches up", func(t *testing.T) { catchUp(t, s) })
@@ -164,8 +165,38 @@ func sameKey(t *testing.T, s *storefront) {
 	if n := s.count(t, "payment", "SELECT COUNT(*) FROM charges WHERE idempotency_key = ?", first); n != 1 {
 		t.Errorf("%d charges", n)
 	}
-	if a := s.ask(t, 9, http.MethodPost, "/checkout", `{"payment_method":"wallet"}`, "Idempotency-Key", "key-8"); a.status != http.StatusForbidden {
-		t.Errorf("somebody else's key: %d %s", a.status, a.body)
+	if a := s.ask(t, 8, http.MethodPost, "/checkout", `{"payment_method":"card"}`, "Idempotency-Key", "key-8"); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "another payment method") {
+		t.Errorf("the key for another request: %d %s", a.status, a.body)
+	}
+	// Keys are the users' own: somebody else's does not lock this one out.
+	s.must(t, 9, http.MethodPost, "/cart/items", `{"product_id":"p-002","quantity":1}`)
+	if other := placed(t, s.must(t, 9, http.MethodPost, "/checkout", `{"payment_method":"wallet"}`, "Idempotency-Key", "key-8")); other == first {
+		t.Errorf("two users share the order %s", first)
+	}
+}
+
+// oneCart sends checkouts of one cart at once, each with a key of its own: one of
+// them is an order, the others find an empty cart.
+func oneCart(t *testing.T, s *storefront) {
+	s.must(t, 13, http.MethodPost, "/cart/items", `{"product_id":"p-001","quantity":1}`)
+	var wg sync.WaitGroup
+	var served atomic.Int32
+	for i := range 8 {
+		wg.Go(func() {
+			switch a := s.ask(t, 13, http.MethodPost, "/checkout", `{"payment_method":"card"}`, "Idempotency-Key", fmt.Sprint("key-13-", i)); {
+			case a.status == http.StatusCreated:
+				served.Add(1)
+			case a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "the cart is empty"):
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.count(t, "order", "SELECT COUNT(*) FROM orders WHERE user_id = ?", identity.UserID(13)); n != 1 || served.Load() != 1 {
+		t.Errorf("%d orders, %d answers of one", n, served.Load())
+	}
+	if a := s.must(t, 13, http.MethodGet, "/cart", ""); !strings.Contains(a.body, `"items":[]`) {
+		t.Errorf("the cart after the order: %s", a.body)
 	}
 }
 

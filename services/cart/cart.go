@@ -1,4 +1,6 @@
-// Package cart keeps what users mean to buy, in a store that speaks Redis.
+// Package cart keeps the users' carts in a store that speaks Redis. A checkout
+// claims the items of a cart, so that no other checkout orders them and items
+// that are added meanwhile stay in the cart.
 package cart
 
 import (
@@ -72,6 +74,9 @@ type server struct {
 func key(user string) string { return "cart:" + user }
 
 func (s *server) GetCart(ctx context.Context, req *pb.GetCartRequest) (*pb.CartContent, error) {
+	if req.GetClaimId() != "" {
+		return s.claim(ctx, req.GetUserId(), req.GetClaimId())
+	}
 	return s.content(ctx, req.GetUserId())
 }
 
@@ -106,6 +111,9 @@ func (s *server) RemoveItem(ctx context.Context, req *pb.RemoveItemRequest) (*pb
 }
 
 func (s *server) EmptyCart(ctx context.Context, req *pb.EmptyCartRequest) (*pb.EmptyCartResponse, error) {
+	if req.GetClaimId() != "" {
+		return &pb.EmptyCartResponse{}, s.endClaim(ctx, req.GetUserId(), req.GetClaimId(), req.GetRestore())
+	}
 	if err := s.redis.Del(ctx, key(req.GetUserId())).Err(); err != nil {
 		return nil, unavailable(err)
 	}
@@ -117,6 +125,11 @@ func (s *server) content(ctx context.Context, user string) (*pb.CartContent, err
 	if err != nil {
 		return nil, unavailable(err)
 	}
+	return contentOf(ctx, all), nil
+}
+
+// contentOf returns the items of a hash from product to quantity.
+func contentOf(ctx context.Context, all map[string]string) *pb.CartContent {
 	out := &pb.CartContent{}
 	for id, quantity := range all {
 		n, err := strconv.ParseInt(quantity, 10, 32)
@@ -127,7 +140,7 @@ func (s *server) content(ctx context.Context, user string) (*pb.CartContent, err
 	}
 	sort.Slice(out.Items, func(i, j int) bool { return out.Items[i].ProductId < out.Items[j].ProductId })
 	hop.SetAttributes(ctx, attribute.Int("cart.items", len(out.Items)))
-	return out, nil
+	return out
 }
 
 func unavailable(err error) error { return status.Error(codes.Unavailable, "cart store: "+err.Error()) }

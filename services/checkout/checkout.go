@@ -1,5 +1,8 @@
 // Package checkout turns a cart into a paid order: a saga over identity, cart,
 // pricing, inventory and order that leaves nothing behind when a step fails.
+//
+// A checkout claims the items of the cart before anything else, so that of
+// several at once only one orders them. They return to the cart if it fails.
 package checkout
 
 import (
@@ -8,6 +11,8 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,6 +85,17 @@ const (
 	failed  = "failed"
 )
 
+// settleTimeout bounds what is done for a saga after its caller may have gone.
+const settleTimeout = 10 * time.Second
+
+// The answers to a request whose idempotency key is in use.
+var (
+	errUnderWay  = status.Error(codes.Aborted, "this checkout is under way already")
+	errFailed    = status.Error(codes.Aborted, "this checkout failed; use a new idempotency key")
+	errOtherWay  = status.Error(codes.FailedPrecondition, "this idempotency key was used for a checkout with another payment method; use a new key")
+	errEmptyCart = status.Error(codes.FailedPrecondition, "the cart is empty")
+)
+
 func (s *server) PlaceOrder(ctx context.Context, req *pb.PlaceOrderRequest) (*pb.PlaceOrderResponse, error) {
 	if req.GetUserId() == "" {
 		return nil, status.Error(codes.InvalidArgument, "user_id is missing")
@@ -88,9 +104,41 @@ func (s *server) PlaceOrder(ctx context.Context, req *pb.PlaceOrderRequest) (*pb
 	if key == "" {
 		key = uuid.NewString()
 	}
-	if resp, err := s.placed(ctx, key, req.GetUserId()); resp != nil || err != nil {
+	if resp, err := s.placed(ctx, key, req); resp != nil || err != nil {
 		return resp, err
 	}
+	id := uuid.Must(uuid.NewV7()).String()
+	if err := s.begin(ctx, id, key, req); err != nil {
+		return nil, err
+	}
+	user, content, quote, err := s.claim(ctx, id, req)
+	if err != nil {
+		s.abandon(ctx, id, req.GetUserId())
+		return nil, err
+	}
+	return s.run(ctx, id, user, content, quote, req)
+}
+
+// begin records a new saga. It fails if the user's key is in use.
+func (s *server) begin(ctx context.Context, id, key string, req *pb.PlaceOrderRequest) error {
+	res, err := s.store.Exec(ctx, `INSERT INTO sagas (order_id, user_id, idempotency_key, payment_method, items, state, result, updated_unix_ms)
+		VALUES (?, ?, ?, ?, '', ?, '', ?) ON CONFLICT (user_id, idempotency_key) DO NOTHING`,
+		id, req.GetUserId(), key, req.GetPaymentMethod(), started, time.Now().UnixMilli())
+	if err != nil {
+		return err
+	}
+	switch n, err := res.RowsAffected(); {
+	case err != nil:
+		return err
+	case n == 0:
+		return errUnderWay
+	}
+	return nil
+}
+
+// claim claims the items of the cart and finds out who buys them at what price.
+// Nothing else is changed by it.
+func (s *server) claim(ctx context.Context, id string, req *pb.PlaceOrderRequest) (*pb.User, *pb.CartContent, *pb.QuoteResponse, error) {
 	var user *pb.User
 	var content *pb.CartContent
 	// Who buys and what are independent questions: asked at the same time.
@@ -100,96 +148,122 @@ func (s *server) PlaceOrder(ctx context.Context, req *pb.PlaceOrderRequest) (*pb
 		return err
 	})
 	g.Go(func() (err error) {
-		content, err = s.cart.GetCart(gctx, &pb.GetCartRequest{UserId: req.GetUserId()})
+		content, err = s.cart.GetCart(gctx, &pb.GetCartRequest{UserId: req.GetUserId(), ClaimId: id})
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	hop.SetAttributes(ctx, attribute.String("customer.tier", user.GetTier()), attribute.String("region", user.GetRegion()),
 		attribute.String("payment.method", req.GetPaymentMethod()), attribute.Int("cart.items", len(content.GetItems())))
 	if len(content.GetItems()) == 0 {
-		return nil, status.Error(codes.FailedPrecondition, "the cart is empty")
+		return nil, nil, nil, errEmptyCart
 	}
-	return s.run(ctx, key, user, content, req)
+	quote, err := s.pricing.Quote(ctx, &pb.QuoteRequest{UserId: user.GetId(), Tier: user.GetTier(), Region: user.GetRegion(), Items: content.GetItems()})
+	return user, content, quote, err
 }
 
-func (s *server) run(ctx context.Context, key string, user *pb.User, content *pb.CartContent, req *pb.PlaceOrderRequest) (*pb.PlaceOrderResponse, error) {
-	quote, err := s.pricing.Quote(ctx, &pb.QuoteRequest{UserId: user.GetId(), Tier: user.GetTier(), Region: user.GetRegion(), Items: content.GetItems()})
+// abandon undoes a saga that has claimed a cart and no more, also when the caller
+// is gone. Its idempotency key may be used again.
+func (s *server) abandon(ctx context.Context, id, user string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	_, err := s.cart.EmptyCart(ctx, &pb.EmptyCartRequest{UserId: user, ClaimId: id, Restore: true})
+	if err == nil {
+		_, err = s.store.Exec(ctx, "DELETE FROM sagas WHERE order_id = ? AND state = ?", id, started)
+	}
 	if err != nil {
-		return nil, err
+		// It stays open: recoverSagas takes it up again.
+		hop.Zerolog(ctx).Warn().Err(err).Msg("the claim of the cart could not be undone; it will be later")
 	}
-	id := uuid.Must(uuid.NewV7()).String()
-	res, err := s.store.Exec(ctx, `INSERT INTO sagas (order_id, user_id, idempotency_key, state, result, updated_unix_ms)
-		VALUES (?, ?, ?, ?, '', ?) ON CONFLICT (idempotency_key) DO NOTHING`, id, user.GetId(), key, started, time.Now().UnixMilli())
-	if err != nil {
-		return nil, err
-	}
-	switch n, err := res.RowsAffected(); {
-	case err != nil:
-		return nil, err
-	case n == 0:
-		return nil, status.Error(codes.Aborted, "this checkout is under way already")
-	}
+}
+
+func (s *server) run(ctx context.Context, id string, user *pb.User, content *pb.CartContent, quote *pb.QuoteResponse, req *pb.PlaceOrderRequest) (*pb.PlaceOrderResponse, error) {
 	if _, err := s.inventory.Reserve(ctx, &pb.ReserveRequest{ReservationId: id, Items: content.GetItems()}); err != nil {
-		return s.settle(ctx, id, err)
+		return s.settle(ctx, id, user.GetId(), err)
 	}
 	order, err := s.order.CreateOrder(ctx, &pb.CreateOrderRequest{OrderId: id, UserId: user.GetId(), Region: user.GetRegion(),
 		Tier: user.GetTier(), PaymentMethod: req.GetPaymentMethod(), Total: quote.GetTotal(), Items: content.GetItems()})
 	if err != nil {
-		return s.settle(ctx, id, err)
+		return s.settle(ctx, id, user.GetId(), err)
 	}
 	// The order stands from here on: what is left must not fail it.
-	resp, err := s.finish(ctx, order)
+	resp, err := s.finish(ctx, order, user.GetId())
 	if err != nil {
 		hop.Zerolog(ctx).Warn().Err(err).Msg("the saga stays open; it will be finished later")
-	}
-	if _, err := s.cart.EmptyCart(ctx, &pb.EmptyCartRequest{UserId: user.GetId()}); err != nil {
-		hop.Zerolog(ctx).Warn().Err(err).Msg("the cart was not emptied")
 	}
 	return resp, nil
 }
 
-// finish takes a saga whose order stands to its end: the reservation is sold.
-// The answer is complete also when that has to wait.
-func (s *server) finish(ctx context.Context, order *pb.OrderRecord) (*pb.PlaceOrderResponse, error) {
+// finish takes a saga whose order stands to its end: the reservation is sold,
+// and the claimed items are dropped. The answer is complete also when that has
+// to wait.
+func (s *server) finish(ctx context.Context, order *pb.OrderRecord, user string) (*pb.PlaceOrderResponse, error) {
 	resp := &pb.PlaceOrderResponse{OrderId: order.GetId(), Total: order.GetTotal(), ChargeId: order.GetChargeId()}
 	if _, err := s.inventory.Commit(ctx, &pb.CommitRequest{ReservationId: order.GetId()}); err != nil {
 		return resp, err
+	}
+	if _, err := s.cart.EmptyCart(ctx, &pb.EmptyCartRequest{UserId: user, ClaimId: order.GetId()}); err != nil {
+		// Claimed items are in no cart, and expire.
+		hop.Zerolog(ctx).Warn().Err(err).Msg("the claimed items were not dropped")
 	}
 	result, err := json.Marshal(resp)
 	if err != nil {
 		return resp, err
 	}
-	return resp, s.setState(ctx, order.GetId(), done, string(result))
+	_, err = s.store.Exec(ctx, "UPDATE sagas SET state = ?, result = ?, items = ?, updated_unix_ms = ? WHERE order_id = ?",
+		done, string(result), fingerprint(order.GetItems()), time.Now().UnixMilli(), order.GetId())
+	return resp, err
 }
 
-// placed answers a repeated request with the first one's result.
-func (s *server) placed(ctx context.Context, key, user string) (*pb.PlaceOrderResponse, error) {
-	var state, result, owner string
-	err := s.store.QueryRow(ctx, "SELECT state, result, user_id FROM sagas WHERE idempotency_key = ?", key).Scan(&state, &result, &owner)
+// fingerprint returns a text that is equal for equal items, which a cart returns
+// in order of their IDs.
+func fingerprint(items []*pb.Item) string {
+	var b strings.Builder
+	for _, it := range items {
+		fmt.Fprintf(&b, "%d %s\n", it.GetQuantity(), it.GetProductId())
+	}
+	return b.String()
+}
+
+// placed answers a repeated request with the first one's result. A request with
+// the same key that asks for something else is an error.
+func (s *server) placed(ctx context.Context, key string, req *pb.PlaceOrderRequest) (*pb.PlaceOrderResponse, error) {
+	var state, result, method, items string
+	err := s.store.QueryRow(ctx, "SELECT state, result, payment_method, items FROM sagas WHERE user_id = ? AND idempotency_key = ?",
+		req.GetUserId(), key).Scan(&state, &result, &method, &items)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case owner != user:
-		return nil, status.Error(codes.PermissionDenied, "this idempotency key belongs to somebody else")
-	case state == done:
-		var resp pb.PlaceOrderResponse
-		return &resp, json.Unmarshal([]byte(result), &resp)
+	case method != "" && method != req.GetPaymentMethod():
+		return nil, errOtherWay
 	case state == failed:
-		return nil, status.Error(codes.Aborted, "this checkout failed; use a new idempotency key")
+		return nil, errFailed
+	case state != done:
+		return nil, errUnderWay
 	}
-	return nil, status.Error(codes.Aborted, "this checkout is under way already")
+	var resp pb.PlaceOrderResponse
+	if err := json.Unmarshal([]byte(result), &resp); err != nil {
+		return nil, err
+	}
+	// What was ordered left the cart. If there is something else in it now, the
+	// request may mean that.
+	now, err := s.cart.GetCart(ctx, &pb.GetCartRequest{UserId: req.GetUserId()})
+	if err == nil && items != "" && len(now.GetItems()) > 0 && fingerprint(now.GetItems()) != items {
+		return nil, status.Errorf(codes.FailedPrecondition,
+			"this idempotency key was used for order %s, and the cart holds other items now; use a new key to order them", resp.GetOrderId())
+	}
+	return &resp, nil
 }
 
 // settle ends a saga of which a step failed, also when the caller is gone, and
 // returns the cause; unless the order was placed and only its answer lost.
-func (s *server) settle(ctx context.Context, id string, cause error) (*pb.PlaceOrderResponse, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+func (s *server) settle(ctx context.Context, id, user string, cause error) (*pb.PlaceOrderResponse, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	resp, err := s.conclude(ctx, id)
+	resp, err := s.conclude(ctx, id, user)
 	if err != nil {
 		// It stays open: recoverSagas takes it up again.
 		hop.Zerolog(ctx).Warn().Err(err).Msg("the saga could not be undone; it will be later")
@@ -202,24 +276,22 @@ func (s *server) settle(ctx context.Context, id string, cause error) (*pb.PlaceO
 
 // conclude asks order what became of a saga's order and follows it: forward
 // when it was placed, and back otherwise. Every step may be taken again.
-func (s *server) conclude(ctx context.Context, id string) (*pb.PlaceOrderResponse, error) {
+func (s *server) conclude(ctx context.Context, id, user string) (*pb.PlaceOrderResponse, error) {
 	o, err := s.order.CancelOrder(ctx, &pb.CancelOrderRequest{OrderId: id})
 	if err != nil {
 		return nil, err
 	}
 	if o.GetPlaced() != nil {
-		return s.finish(ctx, o.GetPlaced())
+		return s.finish(ctx, o.GetPlaced(), user)
 	}
 	if _, err := s.inventory.Release(ctx, &pb.ReleaseRequest{ReservationId: id}); err != nil {
 		return nil, err
 	}
-	return nil, s.setState(ctx, id, failed, "")
-}
-
-func (s *server) setState(ctx context.Context, id, state, result string) error {
-	_, err := s.store.Exec(ctx, "UPDATE sagas SET state = ?, result = ?, updated_unix_ms = ? WHERE order_id = ?",
-		state, result, time.Now().UnixMilli(), id)
-	return err
+	if _, err := s.cart.EmptyCart(ctx, &pb.EmptyCartRequest{UserId: user, ClaimId: id, Restore: true}); err != nil {
+		return nil, err
+	}
+	_, err = s.store.Exec(ctx, "UPDATE sagas SET state = ?, updated_unix_ms = ? WHERE order_id = ?", failed, time.Now().UnixMilli(), id)
+	return nil, err
 }
 
 // abandoned is the age at which an unfinished saga's process is taken for dead.
@@ -242,25 +314,26 @@ func (s *server) recoverSagas(ctx context.Context) error {
 }
 
 func (s *server) recoverOnce(ctx context.Context, olderThan time.Duration) error {
-	rows, err := s.store.Query(ctx, "SELECT order_id FROM sagas WHERE state = ? AND updated_unix_ms <= ? LIMIT 50",
+	rows, err := s.store.Query(ctx, "SELECT order_id, user_id FROM sagas WHERE state = ? AND updated_unix_ms <= ? LIMIT 50",
 		started, time.Now().Add(-olderThan).UnixMilli())
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	var open []string
+	type saga struct{ id, user string }
+	var open []saga
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var sg saga
+		if err := rows.Scan(&sg.id, &sg.user); err != nil {
 			return err
 		}
-		open = append(open, id)
+		open = append(open, sg)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	for _, id := range open {
-		if _, err := s.conclude(ctx, id); err != nil {
+	for _, sg := range open {
+		if _, err := s.conclude(ctx, sg.id, sg.user); err != nil {
 			return err
 		}
 	}

@@ -12,14 +12,14 @@ import (
 
 const (
 	blockBytes = 64 << 10
-	// bloomWords × 64 bits for the hundred or so trace IDs of a block: about one
-	// block in a thousand is read in vain.
+	// bloomWords × 64 bits for the about 100 trace IDs of a block give a false
+	// positive rate of about 0.1 %.
 	bloomWords = 32
 	bloomBits  = bloomWords * 64
-	blockCost  = 8*4 + bloomWords*8 + 16 // bytes of memory a block takes
+	blockCost  = 8*4 + bloomWords*8 + 16 // bytes of memory per block
 )
 
-// block summarises consecutive whole lines of a file.
+// block summarizes consecutive complete lines of a file.
 type block struct {
 	off      int64
 	size     int64
@@ -64,8 +64,8 @@ func bloomBitsOf(id []byte) [4]uint64 {
 	return bits
 }
 
-// traceIDs yields every 32 lower-case hexadecimal digits in a row, wherever
-// they are in the line: a message may name another trace than its own.
+// traceIDs yields every run of 32 lower-case hexadecimal digits of a line. A
+// message may contain the ID of another trace than its own.
 func traceIDs(line []byte) iter.Seq[[]byte] {
 	const length = 32
 	return func(yield func([]byte) bool) {
@@ -82,7 +82,7 @@ func traceIDs(line []byte) iter.Seq[[]byte] {
 	}
 }
 
-// head is what the index needs of a line.
+// head holds the fields of a line that the index uses.
 type head struct {
 	Time    json.RawMessage `json:"time"`
 	TraceID string          `json:"trace_id"`
@@ -90,8 +90,9 @@ type head struct {
 	Level   string          `json:"level"`
 }
 
-// parseHead reads a line. A line that is no JSON object, or has no time, gets
-// the time of the line before it, so that a panic's stack trace stays in place.
+// parseHead parses a line and returns its fields and its time. A line that is
+// not a JSON object or has no time gets the time of the previous line, so that a
+// stack trace stays in its place.
 func parseHead(line []byte, previous int64) (head, int64) {
 	var h head
 	if err := json.Unmarshal(line, &h); err != nil {
@@ -103,8 +104,8 @@ func parseHead(line []byte, previous int64) (head, int64) {
 	return h, previous
 }
 
-// parseTime reads what zerolog writes: RFC 3339, or a Unix time whose unit
-// follows from its size.
+// parseTime parses the time formats of zerolog: RFC 3339, or a Unix time whose
+// unit follows from its magnitude.
 func parseTime(raw json.RawMessage) (int64, bool) {
 	if len(raw) == 0 {
 		return 0, false

@@ -1,8 +1,7 @@
-// Package logstore reads the JSON lines that services write to files and finds
-// those of a service, a trace or a time range.
+// Package logstore finds JSON log lines in files by service, trace ID and time.
 //
-// It follows every *.jsonl file of a directory as it grows, is cut or is
-// replaced, and keeps in memory only one summary for about 64 KiB of lines:
-// where they are, their time range and a Bloom filter of their trace IDs. The
-// lines themselves stay in the files.
+// It follows the *.jsonl files of a directory while they grow, are truncated or
+// are replaced. In memory it keeps a summary per 64 KiB of lines: their position,
+// their time range and a Bloom filter of their trace IDs. The lines stay in the
+// files.
 package logstore

@@ -18,15 +18,15 @@ type Line struct {
 	Service string
 	Level   string
 	TraceID string
-	Raw     []byte // without the newline; valid only during the call
+	Raw     []byte // without the newline; valid until the callback returns
 }
 
-// Scan selects lines.
+// Scan selects the lines of Store.Each.
 type Scan struct {
-	From, To time.Time // both inclusive
-	Service  func(string) bool
-	TraceID  string // if set, 32 hexadecimal digits that every line holds
-	Forward  bool   // oldest first; else newest first
+	From, To time.Time         // both inclusive
+	Service  func(string) bool // selects services by name; nil for all
+	TraceID  string            // 32 hexadecimal digits that each line contains; empty for any
+	Forward  bool              // oldest first, else newest first
 }
 
 // span is a block of a file during a scan.
@@ -36,22 +36,22 @@ type span struct {
 	service string
 }
 
-// ErrUnordered says that lines are too far out of order to be sorted within
-// maxPending.
+// ErrUnordered is returned if the lines are too far out of order to be sorted in
+// 64 MiB of memory.
 var ErrUnordered = errors.New("the lines are too far out of order")
 
-// maxPending bounds the bytes of lines that wait for earlier ones.
+// maxPending is the maximum size of the lines that wait for earlier ones.
 const maxPending = 64 << 20
 
-// lineCost is what a waiting line takes beside its bytes.
+// lineCost is the memory of a waiting line in addition to its bytes.
 const lineCost = 128
 
-// Each calls f for the selected lines in order of time, until it returns false
-// or ctx ends. Files that vanish meanwhile are left out.
+// Each calls f for the selected lines in order of time, until f returns false or
+// ctx ends. Files that are removed during the call are skipped.
 func (s *Store) Each(ctx context.Context, q Scan, f func(Line) bool) error {
 	spans := s.spans(q)
 	// Blocks overlap in time, within a file and across files. Lines wait in
-	// pending until no block that is still to be read can come before them.
+	// pending until no unread block can hold an earlier one.
 	var pending []Line
 	waiting := 0 // bytes
 	from, to := q.From.UnixNano(), q.To.UnixNano()
@@ -93,8 +93,8 @@ func (s *Store) Each(ctx context.Context, q Scan, f func(Line) bool) error {
 	return ctx.Err()
 }
 
-// ready counts the lines that come before everything in next; blocks are in
-// order, so in everything after it, too.
+// ready returns the number of lines that precede all lines of next, and so of
+// the blocks after it.
 func ready(lines []Line, next block, forward bool) int {
 	for i, l := range lines {
 		at := l.Time.UnixNano()
@@ -138,8 +138,7 @@ func (s *Store) spans(q Scan) []span {
 	return spans
 }
 
-// read returns the lines from one time to another that hold traceID, which may
-// be empty.
+// read returns the lines of [from, to] that contain traceID, which may be empty.
 func (sp span) read(from, to int64, traceID []byte) ([]Line, error) {
 	fd, err := os.Open(sp.path)
 	if err != nil {

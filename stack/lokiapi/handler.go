@@ -1,9 +1,9 @@
-// Package lokiapi answers the part of Loki's HTTP API that Grafana's data source
-// and the dashboards use, from the log files of a logstore: query, query_range,
-// labels, label values, series and index stats.
+// Package lokiapi serves the part of Loki's HTTP API that Grafana's data source
+// and the dashboards use: query, query_range, labels, label values, series and
+// index stats. The lines come from a logstore.
 //
-// Streams have the labels service_name, service (the same), level and job. What
-// a query may hold is said in package logql.
+// Streams have the labels service_name, service (the same value), level and job.
+// Package logql documents the supported queries.
 package lokiapi
 
 import (
@@ -24,8 +24,8 @@ const (
 	defaultLimit = 100
 	maxLimit     = 5000 // as in Loki
 	defaultRange = time.Hour
-	maxPoints    = 11_000   // of a series, as in Loki
-	maxLineBytes = 64 << 20 // of an answer
+	maxPoints    = 11_000   // per series, as in Loki
+	maxLineBytes = 64 << 20 // per response
 	maxQueries   = 4
 	queryTimeout = 30 * time.Second
 	jobLabel     = "tenhop"
@@ -35,10 +35,10 @@ type server struct {
 	store *logstore.Store
 	now   func() time.Time
 
-	running chan struct{} // holds one for each query that runs
+	running chan struct{} // holds a value per running query
 }
 
-// Handler serves the API.
+// Handler returns a handler of the API that reads from store.
 func Handler(store *logstore.Store) http.Handler {
 	s := &server{store: store, now: time.Now, running: make(chan struct{}, maxQueries)}
 	mux := http.NewServeMux()
@@ -62,19 +62,19 @@ func Handler(store *logstore.Store) http.Handler {
 	return mux
 }
 
-// errTimeout and errCanceled are Loki's words.
+// The texts and the status with which Loki reports queries that end early.
 const (
 	errTimeout  = "Request timed out, decrease the duration of the request or add more label matchers (prefer exact match over regex match) to reduce the amount of data processed."
 	errCanceled = "The request was cancelled by the client."
 
-	statusCanceled = 499 // as Loki answers, though nobody reads it
+	statusCanceled = 499
 )
 
-// storeError is a failure of ours; every other one is the client's.
+// storeError is a failure of the store. Other errors are the client's.
 type storeError struct{ error }
 
-// answer wraps data in Loki's envelope. Few queries run at a time, the others
-// wait for them: each may hold as much memory as the bounds allow.
+// answer writes the result of h in Loki's envelope. At most maxQueries run at a
+// time, since each may use as much memory as the limits allow; others wait.
 func (s *server) answer(h func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), queryTimeout)
@@ -89,13 +89,13 @@ func (s *server) answer(h func(*http.Request) (any, error)) http.HandlerFunc {
 			}()
 		case <-ctx.Done():
 		}
-		var ours storeError
+		var internal storeError
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 			http.Error(w, errCanceled, statusCanceled)
 		case ctx.Err() != nil:
 			http.Error(w, errTimeout, http.StatusGatewayTimeout)
-		case errors.As(err, &ours):
+		case errors.As(err, &internal):
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		case err != nil:
 			http.Error(w, err.Error(), http.StatusBadRequest)

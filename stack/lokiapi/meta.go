@@ -97,8 +97,8 @@ func (s *server) timeRange(r *http.Request) (start, end time.Time, err error) {
 	return start, end, nil
 }
 
-// parseTime reads what Loki does: integer nanoseconds, decimal seconds, or
-// RFC 3339.
+// parseTime parses the time formats of Loki: integer nanoseconds, decimal
+// seconds, or RFC 3339.
 func parseTime(v string, fallback time.Time) (time.Time, error) {
 	if v == "" {
 		return fallback, nil
@@ -115,13 +115,12 @@ func parseTime(v string, fallback time.Time) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, v)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no time: give nanoseconds, seconds or RFC 3339", v)
+		return time.Time{}, fmt.Errorf("%q is no time: use nanoseconds, seconds or RFC 3339", v)
 	}
 	return bounded(t), nil
 }
 
-// bounded returns t, or the nearest time that has a number of nanoseconds since
-// 1970.
+// bounded returns t, or the nearest time that time.Time.UnixNano can represent.
 func bounded(t time.Time) time.Time {
 	first, last := time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64)
 	switch {
@@ -133,7 +132,7 @@ func bounded(t time.Time) time.Time {
 	return t
 }
 
-// parseStep reads seconds or a duration; without one, a range gets 250 points.
+// parseStep parses seconds or a duration. The default gives a range 250 points.
 func parseStep(v string, span time.Duration) (time.Duration, error) {
 	if v == "" {
 		return max(span/250, time.Second), nil
@@ -146,7 +145,7 @@ func parseStep(v string, span time.Duration) (time.Duration, error) {
 	}
 	d, err := model.ParseDuration(v)
 	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is no step: give seconds or a duration", v)
+		return 0, fmt.Errorf("%q is no step: use seconds or a duration", v)
 	}
 	return time.Duration(d), nil
 }

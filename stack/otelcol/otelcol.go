@@ -1,6 +1,6 @@
-// Package otelcol counts what the embedded receivers and stores do under the
-// names that the OpenTelemetry Collector gives its own telemetry, so that one
-// dashboard and one set of alerts serve both.
+// Package otelcol exposes the health of the embedded receivers and stores under
+// the metric names of the OpenTelemetry Collector, so that one dashboard and one
+// set of alerts serve both.
 package otelcol
 
 import (
@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics is the pipeline's health. The names carry no _total suffix, as the
-// collector's default exposition does not either.
+// Metrics holds the metrics of the pipeline. As in the collector's default
+// exposition, counters have no _total suffix.
 type Metrics struct {
 	acceptedSpans *prometheus.CounterVec
 	refusedSpans  *prometheus.CounterVec
@@ -65,16 +65,16 @@ func New(reg prometheus.Registerer) *Metrics {
 	}
 }
 
-// Receiver counts for one receiver and transport.
+// Receiver holds the counters of a receiver and transport.
 type Receiver struct {
 	acceptedSpans, refusedSpans prometheus.Counter
 	acceptedLogs, refusedLogs   prometheus.Counter
 	bad                         *prometheus.CounterVec
 }
 
-// Receiver returns the counters of one receiver ("otlp", "jaeger") and
-// transport ("grpc", "http", "thrift_http", "thrift_compact"). They start at 0
-// rather than absent.
+// Receiver returns the counters of a receiver ("otlp", "jaeger") and transport
+// ("grpc", "http", "thrift_http", "thrift_compact"). Their series exist from then
+// on, with the value 0.
 func (m *Metrics) Receiver(receiver, transport string) *Receiver {
 	return &Receiver{
 		acceptedSpans: m.acceptedSpans.WithLabelValues(receiver, transport),
@@ -109,11 +109,11 @@ func count(ok, failed prometheus.Counter, n int, err error) {
 	failed.Add(float64(lost))
 }
 
-// RejectedError is returned by a store that took a request except for some of
-// its spans or records, which it never will: sending them again is of no use.
+// RejectedError is returned by a store that stored a request except for some
+// spans or records that it cannot store. Clients must not send them again.
 type RejectedError struct {
-	Count  int    // spans or records that were not stored
-	Reason string // why the last of them was not
+	Count  int    // number of spans or records that were not stored
+	Reason string // error of the last one
 }
 
 // Error implements error.
@@ -121,27 +121,29 @@ func (e *RejectedError) Error() string {
 	return fmt.Sprintf("%d rejected: %s", e.Count, e.Reason)
 }
 
-// Bad counts a request that could not be decoded. Reasons are few and fixed:
-// "malformed", "oversized", "content_type".
+// Bad counts a request that could not be decoded. The reason is "malformed",
+// "oversized" or "content_type".
 func (r *Receiver) Bad(reason string) { r.bad.WithLabelValues(reason).Inc() }
 
-// ErrBusy is returned when a store has as many requests waiting as it may.
+// ErrBusy is returned if the maximum number of requests wait for a store.
 var ErrBusy = errors.New("too many requests wait for the store; send again later")
 
-// Exporter counts for one store and signal, and bounds the requests that wait
-// for it: each holds its decoded spans or records in memory.
+// Exporter holds the counters of a store and signal. It bounds the requests that
+// wait for the store, each of which holds its decoded data in memory.
 type Exporter struct {
 	sent, failed prometheus.Counter
 	waiting      prometheus.Gauge
 	slots        chan struct{}
 }
 
-// Traces returns the counters of a store of spans.
+// Traces returns the exporter of a store of spans. At most capacity requests are
+// written or wait.
 func (m *Metrics) Traces(exporter string, capacity int) *Exporter {
 	return m.exporter(exporter, "traces", capacity, m.sentSpans, m.failedSpans)
 }
 
-// Logs returns the counters of a store of log records.
+// Logs returns the exporter of a store of log records. At most capacity requests
+// are written or wait.
 func (m *Metrics) Logs(exporter string, capacity int) *Exporter {
 	return m.exporter(exporter, "logs", capacity, m.sentLogs, m.failedLogs)
 }
@@ -156,8 +158,8 @@ func (m *Metrics) exporter(name, signal string, capacity int, sent, failed *prom
 	}
 }
 
-// Export runs write, which stores n spans or records, unless too many are at it
-// already: then it returns ErrBusy.
+// Export runs write, which stores n spans or records, and counts its result. It
+// returns ErrBusy if the exporter is at its capacity.
 func (e *Exporter) Export(n int, write func() error) error {
 	select {
 	case e.slots <- struct{}{}:

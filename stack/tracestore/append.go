@@ -9,15 +9,16 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// pending holds what one Append adds: the records in the order in which they
-// are written, and what the index needs of each.
+// pending holds the records of one Append in the order in which they are
+// written, and the updates of the index that follow.
 type pending struct {
-	buf   []byte
-	steps []step
-	spans []uint64 // identities of the spans, see spanIdentities
+	buf     []byte
+	updates []indexUpdate
+	spans   []uint64 // identities of the spans, see spanIdentities
 }
 
-type step struct {
+// indexUpdate is a record that was written and is to be indexed.
+type indexUpdate struct {
 	off      int64
 	resource bool
 	hash     uint64
@@ -55,11 +56,11 @@ func (s *Store) Append(td ptrace.Traces) error {
 		_ = seg.file.Truncate(seg.size) // best effort: a scan stops at a torn record anyway
 		return fmt.Errorf("write spans: %w", err)
 	}
-	for _, st := range p.steps {
-		if st.resource {
-			seg.indexResource(st.off, st.hash, st.td)
+	for _, u := range p.updates {
+		if u.resource {
+			seg.indexResource(u.off, u.hash, u.td)
 		} else {
-			seg.indexSpans(st.off, st.ordinal, st.td)
+			seg.indexSpans(u.off, u.ordinal, u.td)
 		}
 	}
 	seg.size += int64(len(p.buf))
@@ -94,7 +95,7 @@ func (s *Store) prepare(td ptrace.Traces) (*pending, error) {
 					return nil, err
 				}
 				if len(p.buf) > start {
-					p.steps = append(p.steps, step{off: seg.size + int64(start), ordinal: ordinal, td: group})
+					p.updates = append(p.updates, indexUpdate{off: seg.size + int64(start), ordinal: ordinal, td: group})
 				}
 			}
 		}
@@ -160,7 +161,7 @@ func (s *segment) prepareResource(p *pending, fresh map[uint64]uint32, rs ptrace
 	ordinal = uint32(len(s.resources) + len(fresh))
 	fresh[hash] = ordinal
 	p.buf = buf
-	p.steps = append(p.steps, step{off: s.size + int64(start), resource: true, hash: hash, td: td})
+	p.updates = append(p.updates, indexUpdate{off: s.size + int64(start), resource: true, hash: hash, td: td})
 	return ordinal, hash, nil
 }
 
@@ -197,9 +198,9 @@ func (s *Store) expire() {
 		}
 		s.sealed = s.sealed[1:]
 		if len(s.sealed) == 0 {
-			s.stored.previous = nil // of the segment that goes
+			s.stored.previous = nil // they were in oldest
 		}
-		s.hideTorn(oldest)
+		s.hidePartialTraces(oldest)
 		s.dropped.Add(1)
 		oldest.dropped.Store(true)
 		if err := oldest.release(); err != nil {
@@ -208,9 +209,9 @@ func (s *Store) expire() {
 	}
 }
 
-// hideTorn forgets the traces that lose spans with oldest, so that no search
-// and no fetch answers with part of a trace.
-func (s *Store) hideTorn(oldest *segment) {
+// hidePartialTraces removes the traces that lose spans with oldest from the
+// index, so that neither a search nor a fetch returns a part of a trace.
+func (s *Store) hidePartialTraces(oldest *segment) {
 	for _, id := range oldest.ids {
 		for _, seg := range s.segments() {
 			if ordinal, ok := seg.traceOf[id]; ok {
@@ -230,8 +231,8 @@ func (s *Store) usage() (memory, disk int64) {
 	return memory, disk
 }
 
-// Expire drops what is older than the retention, for a store that receives
-// nothing and so would keep it. Call it now and then.
+// Expire drops spans older than the retention. Append does so, too; a store that
+// receives nothing needs a periodic call of Expire.
 func (s *Store) Expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

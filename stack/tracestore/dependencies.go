@@ -9,16 +9,16 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// Dependency is a directed edge between two services with the number of calls.
+// Dependency is a directed edge between two services, with the number of calls.
 type Dependency struct {
 	Parent string
 	Child  string
 	Calls  uint64
 }
 
-// Dependencies counts, over spans that started in [from, to], how often a span
-// of one service is the parent of a span of another, or of itself: Jaeger
-// counts those, too.
+// Dependencies counts the calls between services over the spans that started
+// in [from, to]: the pairs of a parent span and its child. As in Jaeger, calls
+// within a service count.
 func (s *Store) Dependencies(ctx context.Context, from, to time.Time) ([]Dependency, error) {
 	minStart, maxStart := from.UnixNano(), to.UnixNano()
 	s.mu.RLock()
@@ -41,9 +41,9 @@ func (s *Store) Dependencies(ctx context.Context, from, to time.Time) ([]Depende
 		}
 	}()
 	counts := edges{}
-	// Spans of one trace are in one segment or in neighbours, so the services
-	// of the segment before are kept, and parents that come late are waited for
-	// over one segment more.
+	// The spans of a trace are in one segment or in two neighbours. So the
+	// services of the previous segment are kept, and a child whose parent has not
+	// been seen waits for one more segment.
 	var before links
 	var buf []entry
 	for i := range views {
@@ -85,7 +85,7 @@ func (s *Store) Dependencies(ctx context.Context, from, to time.Time) ([]Depende
 	return counts.list(), nil
 }
 
-// spanRef names a span of a trace.
+// spanRef identifies a span of a trace.
 type spanRef struct {
 	trace pcommon.TraceID
 	span  uint64
@@ -97,7 +97,7 @@ type child struct {
 	service string
 }
 
-// links is what one segment knows.
+// links holds the services of a segment's spans, and its spans without a parent.
 type links struct {
 	services map[spanRef]string
 	children []child

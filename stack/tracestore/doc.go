@@ -1,17 +1,17 @@
-// Package tracestore keeps traces in append-only segment files with an index
-// in memory, so that the most recent traces can be searched by service,
-// operation, attributes, duration and time, and survive a restart.
+// Package tracestore stores traces in append-only segment files with an index
+// in memory. The most recent traces can be searched by service, operation,
+// attributes, duration and time, and survive a restart.
 //
-// Three limits bound it: bytes on disk, bytes of index in memory, and age.
-// Whichever is reached first drops the oldest segment as a whole, so expiry
-// costs the same whatever a segment holds. The traces that lose part of their
-// spans that way are no longer answered; only after a restart, what is left of
-// them may be.
+// The store is bounded by bytes on disk, bytes of index in memory, and age. The
+// limit that is reached first drops the oldest segment as a whole, so expiry has
+// the same cost whatever a segment holds. A trace that loses a part of its spans
+// is no longer returned. After a restart, the rest of it may be.
 //
 // A segment is a sequence of length-prefixed, checksummed records. A resource
-// record holds a resource and its scope once; a span record holds the spans of
-// one trace from one export and refers to it. Both are OTLP protobuf. The index of a
-// sealed segment is in a file beside it, of which only names, trace IDs and
-// resources are kept in memory; a segment without a valid index file is scanned, and a torn tail, as a killed process leaves it,
-// is cut off.
+// record holds a resource and its scope. A span record holds the spans of one
+// trace from one export and refers to a resource record. Both are OTLP protobuf.
+//
+// The index of a sealed segment is in a file beside it; only names, trace IDs
+// and resources stay in memory. A segment without a valid index file is scanned,
+// and the torn tail that a killed process leaves is cut off.
 package tracestore

@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// Query selects traces that have at least one span for which everything holds.
-// A zero field does not restrict.
+// Query selects traces with at least one span that meets every condition. A
+// zero field is no condition.
 type Query struct {
 	Service     string
 	Operation   string
@@ -21,7 +21,7 @@ type Query struct {
 	StartMax    time.Time         // span started at or before
 	DurationMin time.Duration
 	DurationMax time.Duration
-	Limit       int // most traces to return; zero or less means 20
+	Limit       int // maximum number of traces; 20 if zero or less
 }
 
 const defaultLimit = 20
@@ -33,7 +33,7 @@ type Operation struct {
 	Kind string
 }
 
-// view is what a reader keeps of a segment after it released the lock.
+// view holds the parts of a segment that a reader uses without the lock.
 type view struct {
 	seg       *segment
 	entries   []entry // of a segment that is not sealed
@@ -143,8 +143,8 @@ func (v *view) collect(ctx context.Context, into ptrace.Traces) error {
 	return nil
 }
 
-// Find returns up to q.Limit traces that match, those whose spans arrived last
-// first. It returns an error when ctx ends or the disk fails.
+// Find returns up to q.Limit matching traces, the most recently received first.
+// It returns an error if ctx ends or the disk fails.
 func (s *Store) Find(ctx context.Context, q Query) ([]ptrace.Traces, error) {
 	ids, err := s.FindIDs(ctx, q)
 	if err != nil {
@@ -159,15 +159,15 @@ func (s *Store) Find(ctx context.Context, q Query) ([]ptrace.Traces, error) {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		default:
-			// Expired since FindIDs saw it, or its segment is damaged: the
-			// others still answer.
+			// The trace expired after FindIDs, or its segment is damaged. The
+			// others are returned.
 			s.log.Debug("trace left out of a search", "trace", id.String(), "error", err)
 		}
 	}
 	return out, nil
 }
 
-// FindIDs is Find without reading the traces.
+// FindIDs returns the IDs of the traces that Find would return.
 func (s *Store) FindIDs(ctx context.Context, q Query) ([]pcommon.TraceID, error) {
 	if q.Limit <= 0 {
 		q.Limit = defaultLimit

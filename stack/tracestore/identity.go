@@ -7,9 +7,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// identities holds the spans of the two newest segments, so that a span that is
-// sent again is recognised also right after a new segment was started. Older
-// copies are stored; the query side removes them.
+// identities is the set of the spans in the two newest segments. With two, a
+// span that is sent again is recognised after a new segment was started. Copies
+// of older spans are stored, and removed when a trace is queried.
 type identities struct {
 	active, previous map[uint64]struct{}
 }
@@ -65,8 +65,8 @@ const (
 )
 
 // spanIdentities returns the identity of each span of a span record's payload,
-// in order: a hash over the span's encoding and its resource. Spans with the
-// same span ID that differ in anything are different spans.
+// in order: a hash over the span's encoding and its resource. Spans with equal
+// span IDs that differ in any field have different identities.
 func spanIdentities(resource uint64, payload []byte) []uint64 {
 	var out []uint64
 	for _, rs := range messages(payload, fieldResourceSpans) {

@@ -17,9 +17,9 @@ import (
 //	magic | size of the segment | minStart maxStart maxWritten |
 //	names | resources | ids with heads | operations | entries | CRC-32C
 //
-// all little endian, every list preceded by its uint32 length, entries of a
-// fixed size. It is a copy of what a scan would find, so anything wrong with it
-// only costs that scan.
+// Numbers are little endian, each list is preceded by its uint32 length, and
+// entries have a fixed size. A scan of the segment yields the same index, so an
+// invalid index file costs no more than that scan.
 const (
 	indexMagic = "tenhopi1"
 	diskEntry  = 74 // bytes
@@ -31,9 +31,8 @@ func indexPath(segment string) string {
 	return strings.TrimSuffix(segment, ".seg") + ".idx"
 }
 
-// seal writes the index file and lets go of the entries in memory. The file is
-// written under a temporary name and renamed, so that what carries the real
-// name is whole.
+// seal writes the index file and drops the entries from memory. The file is
+// written under a temporary name and renamed, so that it is never incomplete.
 func (s *segment) seal() error {
 	path := indexPath(s.path)
 	tmp := path + ".tmp"
@@ -52,8 +51,8 @@ func (s *segment) seal() error {
 	return nil
 }
 
-// unseal brings the entries back into memory and removes the index file, which
-// would be out of date with the next span.
+// unseal loads the entries into memory and removes the index file, which the
+// next span would make stale.
 func (s *segment) unseal() error {
 	entries, err := s.readEntries(nil)
 	if err != nil {
@@ -96,7 +95,7 @@ func (s *segment) readEntry(i int32) (entry, error) {
 	return (&reader{b: b[:]}).entry(), nil
 }
 
-// encodeIndex returns the file and where its entries begin.
+// encodeIndex returns the content of the index file and the offset of its entries.
 func encodeIndex(s *segment) (b []byte, entriesOff int64) {
 	le := binary.LittleEndian
 	b = make([]byte, 0, len(s.entries)*entryBytes+len(s.ids)*20+int(s.nameBytes)+4096)
@@ -155,8 +154,8 @@ func appendEntry(b []byte, e *entry) []byte {
 	return append(b, e.kind, failed)
 }
 
-// openSegment opens a segment file with its index, from the index file if that
-// is valid, else by a scan, and returns the bytes that were cut off its end.
+// openSegment opens a segment file and loads its index from the index file, or
+// by a scan if that is not valid. It returns the number of bytes cut off the end.
 func openSegment(path string, number uint64) (*segment, int64, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -185,7 +184,8 @@ func openSegment(path string, number uint64) (*segment, int64, error) {
 	return s, torn, nil
 }
 
-// openIndexed fails when there is no index file that fits the segment.
+// openIndexed opens a segment with its index file. It fails if there is none, or
+// none for this size of the segment.
 func openIndexed(path string, number uint64, f *os.File, size int64) (*segment, error) {
 	b, err := os.ReadFile(indexPath(path))
 	if err != nil {
@@ -204,8 +204,8 @@ func openIndexed(path string, number uint64, f *os.File, size int64) (*segment, 
 	return s, nil
 }
 
-// reader takes values off a byte slice; once something is missing it returns
-// zeroes and remembers.
+// reader decodes values from a byte slice. After the end it returns zeroes and
+// sets bad.
 type reader struct {
 	b   []byte
 	bad bool
@@ -313,8 +313,8 @@ func (s *segment) consistent() bool {
 	return true
 }
 
-// holds reports the same of entry i, and that its chain runs backwards, so that
-// no lookup can fail or loop.
+// holds reports whether the ordinals of entry i are valid and its chain runs
+// backwards, so that no lookup fails or loops.
 func (s *segment) holds(e *entry, i int) bool {
 	return int(e.name) < len(s.names) && int(e.resource) < len(s.resources) &&
 		int(e.trace) < len(s.ids) && e.prev >= -1 && int(e.prev) < i

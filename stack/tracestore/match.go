@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// matcher is a query translated for one segment.
+// matcher is a query in terms of a segment's index.
 type matcher struct {
 	service, name       uint32
 	anyService, anyName bool
@@ -17,13 +17,13 @@ type matcher struct {
 	durMin, durMax      int64
 	anyDurMax           bool
 	sig                 signature
-	attributes          map[string]string // left for the exact match
+	attributes          map[string]string // for the exact match
 	kind                *uint8
 	failed              *bool
 }
 
-// matcher returns false when no span of the segment can match. The caller
-// holds the lock.
+// matcher translates a query for the segment. It returns false if no span of the
+// segment can match. The caller holds the lock.
 func (s *segment) matcher(q Query) (matcher, bool) {
 	m := matcher{
 		anyService: q.Service == "", anyName: q.Operation == "",
@@ -55,8 +55,8 @@ func (s *segment) matcher(q Query) (matcher, bool) {
 	return m, true
 }
 
-// addAttribute turns span.kind and error into conditions on the index; Jaeger
-// shows both as tags though OTLP has fields for them.
+// addAttribute adds a condition on an attribute. span.kind and error become
+// conditions on the index: Jaeger shows both as tags, OTLP has fields for them.
 func (m *matcher) addAttribute(key, value string) {
 	switch key {
 	case "span.kind":
@@ -83,8 +83,8 @@ func (m *matcher) addAttribute(key, value string) {
 	}
 }
 
-// virtualAttributes are tags that Jaeger shows from a span's fields. They are
-// not in signatures.
+// virtualAttributes holds the tags that Jaeger derives from a span's fields.
+// Signatures do not contain them.
 var virtualAttributes = map[string]func(ptrace.ScopeSpans, ptrace.Span) string{
 	"otel.status_code": func(_ ptrace.ScopeSpans, s ptrace.Span) string {
 		return strings.ToUpper(s.Status().Code().String())
@@ -105,7 +105,8 @@ func (m *matcher) index(e *entry, r resource) bool {
 		e.sig.or(r.sig).has(m.sig)
 }
 
-// exact reads the span if the signature may have let it through by chance.
+// exact compares the attributes of the stored span, since a signature may match
+// by chance.
 func (m *matcher) exact(v *view, e *entry) (bool, error) {
 	if len(m.attributes) == 0 {
 		return true, nil

@@ -59,8 +59,8 @@ func appendRecord(dst, head []byte, td ptrace.Traces) ([]byte, error) {
 	return dst, nil
 }
 
-// readRecord returns the body of the record at off. It returns io.EOF at the
-// exact end of the file and errTorn for anything that is not a whole record.
+// readRecord returns the body of the record at off. It returns io.EOF at the end
+// of the file and errTorn if there is no complete record.
 func readRecord(r io.ReaderAt, off int64) ([]byte, error) {
 	var head [recordHeader]byte
 	n, err := r.ReadAt(head[:], off)

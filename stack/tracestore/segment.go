@@ -13,8 +13,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// entry is one span in the index: 80 bytes, no pointer, so that a million of
-// them cost the garbage collector nothing.
+// entry is a span in the index. It has 80 bytes and no pointers, so that the
+// garbage collector need not visit entries.
 type entry struct {
 	start    int64 // Unix nanoseconds
 	duration int64 // nanoseconds
@@ -47,11 +47,12 @@ type operation struct {
 	kind          uint8
 }
 
-// segment is one file of records with its index. Entries, ids, names and
-// resources only grow, and their elements never change, so a reader may keep a
-// slice of them after it has released the store's lock; the maps and heads may
-// be read under the lock only. The entries of a sealed segment are in its index
-// file; only if that could not be written do they stay in memory.
+// segment is a file of records with its index.
+//
+// Elements of entries, ids, names and resources are appended and never changed,
+// so a reader may use a slice of them without the store's lock. The maps and
+// heads need the lock. The entries of a sealed segment are in its index file, or
+// in memory if that could not be written.
 type segment struct {
 	number uint64
 	path   string
@@ -59,7 +60,7 @@ type segment struct {
 	size   int64
 
 	entries   []entry
-	count     int      // entries, wherever they are
+	count     int      // number of entries, in memory or in the index file
 	index     *os.File // of a sealed segment
 	indexOff  int64    // of the first entry in index
 	ids       []pcommon.TraceID
@@ -109,8 +110,8 @@ func createSegment(dir string, number uint64) (*segment, error) {
 
 func (s *segment) acquire() { s.pins.Add(1) }
 
-// release gives a pin back; the last one closes the file, and removes it if
-// the segment was dropped by retention.
+// release drops a pin. The last one closes the file, and removes it if the
+// segment has expired.
 func (s *segment) release() error {
 	if s.pins.Add(-1) > 0 {
 		return nil
@@ -198,8 +199,8 @@ func (s *segment) indexSpans(off int64, res uint32, td ptrace.Traces) {
 	}
 }
 
-// scan rebuilds the index from the records and returns the size up to which
-// the file is whole.
+// scan rebuilds the index from the records and returns the size of the valid
+// part of the file.
 func (s *segment) scan() (int64, error) {
 	var off int64
 	for {
@@ -225,7 +226,7 @@ func (s *segment) scan() (int64, error) {
 	}
 }
 
-// load reads one record of spans and puts its resource and scope back.
+// load reads a span record and returns its spans with their resource and scope.
 func (s *segment) load(off, res uint32, resources []resource) (ptrace.Traces, error) {
 	body, err := readRecord(s.file, int64(off))
 	if err != nil {
@@ -257,7 +258,7 @@ func spansOf(td ptrace.Traces) ptrace.SpanSlice {
 
 func spanKey(id pcommon.SpanID) uint64 { return binary.BigEndian.Uint64(id[:]) }
 
-// spanDuration is never negative: a span that ends before it starts lasts 0.
+// spanDuration returns the duration of a span, or 0 if it ends before it starts.
 func spanDuration(span ptrace.Span) int64 {
 	if span.EndTimestamp() < span.StartTimestamp() {
 		return 0

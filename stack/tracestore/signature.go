@@ -7,9 +7,9 @@ import (
 )
 
 // signature is a 128-bit Bloom filter over the attributes of a span or of a
-// resource, three bits each. A search by attribute reads from disk only the
-// spans whose signature holds every wanted bit: with 20 attributes on a span
-// about one span in 20 that does not match is read in vain.
+// resource, with three bits per attribute. A search by attribute reads only the
+// spans from disk whose signature has all the bits. With 20 attributes per span,
+// about 1 in 20 spans that do not match is read as well.
 type signature [2]uint64
 
 func (s *signature) add(key, value string) {

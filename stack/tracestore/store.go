@@ -25,7 +25,7 @@ const (
 var (
 	// ErrClosed is returned by every call on a closed store.
 	ErrClosed = errors.New("trace store is closed")
-	// ErrNotFound is returned for a trace that is not stored, or no longer.
+	// ErrNotFound is returned for a trace that is not stored or has expired.
 	ErrNotFound = errors.New("trace not found")
 )
 
@@ -52,14 +52,14 @@ type Store struct {
 // Option configures a Store.
 type Option func(*Store)
 
-// WithMemoryBytes bounds the index in memory. Values below 4 MiB are raised to
-// it. The newest segment takes about 80 bytes a span, the others about 80 bytes
-// a trace; what a search reads on its way is not counted.
+// WithMemoryBytes sets the maximum size of the index in memory, at least 4 MiB.
+// The newest segment takes about 100 bytes per span, each other one about 80
+// bytes per trace. Buffers of running searches are not counted.
 func WithMemoryBytes(n int64) Option {
 	return func(s *Store) { s.memoryBytes = max(n, 4<<20) }
 }
 
-// WithDiskBytes bounds the segment files.
+// WithDiskBytes sets the maximum size of the segment files, at least 1 MiB.
 func WithDiskBytes(n int64) Option {
 	return func(s *Store) { s.diskBytes = max(n, 1<<20) }
 }
@@ -75,13 +75,14 @@ func WithClock(now func() time.Time) Option {
 	return func(s *Store) { s.now = now }
 }
 
-// WithLogger replaces slog.Default for what goes wrong in the background.
+// WithLogger sets the logger for background failures. The default is
+// slog.Default.
 func WithLogger(l *slog.Logger) Option {
 	return func(s *Store) { s.log = l }
 }
 
-// Open opens the store in dir, which is created if needed, and recovers what a
-// killed process left there. It fails when dir cannot be read or written.
+// Open opens the store in dir, which is created if needed, and recovers the
+// segments of a killed process. It fails if dir cannot be read or written.
 func Open(dir string, opts ...Option) (*Store, error) {
 	s := &Store{
 		dir:         dir,
@@ -95,7 +96,7 @@ func Open(dir string, opts ...Option) (*Store, error) {
 	for _, o := range opts {
 		o(s)
 	}
-	// So that expiry never drops more than an eighth at once.
+	// Expiry drops at most an eighth at a time.
 	s.segmentBytes = min(DefaultSegmentBytes, s.diskBytes/8)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open trace store: %w", err)
@@ -122,7 +123,7 @@ func (s *Store) recover() error {
 		}
 		if torn > 0 {
 			s.torn += torn
-			s.log.Warn("cut a torn tail off a trace segment", "segment", seg.path, "bytes", torn)
+			s.log.Warn("trace segment had a torn tail", "segment", seg.path, "bytes", torn)
 		}
 		if seg.index == nil && n != numbers[len(numbers)-1] {
 			if err := seg.seal(); err != nil {
@@ -168,18 +169,18 @@ func (s *Store) roll() error {
 	}
 	s.stored.roll()
 	if err := old.seal(); err != nil {
-		// And the segment is scanned at the next start.
+		// The next start scans the segment.
 		s.log.Warn("the index of a trace segment stays in memory", "error", err)
 	}
 	return nil
 }
 
-// segments returns all of them, oldest first. The caller holds the lock.
+// segments returns all segments, oldest first. The caller holds the lock.
 func (s *Store) segments() []*segment {
 	return append(slices.Clip(s.sealed), s.active)
 }
 
-// Close seals what is open. Reads in flight end normally.
+// Close seals the active segment and closes the store. Running reads complete.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,18 +195,18 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Stats is what the store holds now.
+// Stats holds the size of a store.
 type Stats struct {
 	Segments        int   // files
 	Spans           int   // in the index
-	Traces          int   // counted once a segment
+	Traces          int   // in the index; one in two segments counts twice
 	MemoryBytes     int64 // estimate of the index
 	DiskBytes       int64
-	DroppedSegments int64 // by retention since Open
+	DroppedSegments int64 // expired since Open
 	TornBytes       int64 // cut off by Open
 }
 
-// Stats returns the current figures.
+// Stats returns the current size of the store.
 func (s *Store) Stats() Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -228,7 +229,7 @@ func segmentNumbers(dir string) ([]uint64, error) {
 	for _, name := range names {
 		n, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(name), ".seg"), 10, 64)
 		if err != nil {
-			continue // not ours
+			continue // not a segment
 		}
 		numbers = append(numbers, n)
 	}

@@ -604,8 +604,11 @@ func (x *Products) GetProducts() []*Product {
 }
 
 type GetCartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// If set, the items are moved from the cart to a claim with this ID, in one
+	// step, and returned. A repeated call returns the same items.
+	ClaimId       string `protobuf:"bytes,2,opt,name=claim_id,json=claimId,proto3" json:"claim_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -643,6 +646,13 @@ func (*GetCartRequest) Descriptor() ([]byte, []int) {
 func (x *GetCartRequest) GetUserId() string {
 	if x != nil {
 		return x.UserId
+	}
+	return ""
+}
+
+func (x *GetCartRequest) GetClaimId() string {
+	if x != nil {
+		return x.ClaimId
 	}
 	return ""
 }
@@ -760,8 +770,13 @@ func (x *RemoveItemRequest) GetProductId() string {
 }
 
 type EmptyCartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// If set, the claim ends and the cart is left alone: the items are dropped,
+	// or put back into the cart. Ending a claim twice changes nothing, and one
+	// that was not made yet never will be.
+	ClaimId       string `protobuf:"bytes,2,opt,name=claim_id,json=claimId,proto3" json:"claim_id,omitempty"`
+	Restore       bool   `protobuf:"varint,3,opt,name=restore,proto3" json:"restore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -801,6 +816,20 @@ func (x *EmptyCartRequest) GetUserId() string {
 		return x.UserId
 	}
 	return ""
+}
+
+func (x *EmptyCartRequest) GetClaimId() string {
+	if x != nil {
+		return x.ClaimId
+	}
+	return ""
+}
+
+func (x *EmptyCartRequest) GetRestore() bool {
+	if x != nil {
+		return x.Restore
+	}
+	return false
 }
 
 type EmptyCartResponse struct {
@@ -2212,9 +2241,10 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x14\n" +
 	"\x05price\x18\x05 \x01(\x03R\x05price\":\n" +
 	"\bProducts\x12.\n" +
-	"\bproducts\x18\x01 \x03(\v2\x12.tenhop.v1.ProductR\bproducts\")\n" +
+	"\bproducts\x18\x01 \x03(\v2\x12.tenhop.v1.ProductR\bproducts\"D\n" +
 	"\x0eGetCartRequest\x12\x17\n" +
-	"\auser_id\x18\x01 \x01(\tR\x06userId\"d\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x19\n" +
+	"\bclaim_id\x18\x02 \x01(\tR\aclaimId\"d\n" +
 	"\x0eAddItemRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n" +
 	"\n" +
@@ -2223,9 +2253,11 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\x11RemoveItemRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1d\n" +
 	"\n" +
-	"product_id\x18\x02 \x01(\tR\tproductId\"+\n" +
+	"product_id\x18\x02 \x01(\tR\tproductId\"`\n" +
 	"\x10EmptyCartRequest\x12\x17\n" +
-	"\auser_id\x18\x01 \x01(\tR\x06userId\"\x13\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x19\n" +
+	"\bclaim_id\x18\x02 \x01(\tR\aclaimId\x12\x18\n" +
+	"\arestore\x18\x03 \x01(\bR\arestore\"\x13\n" +
 	"\x11EmptyCartResponse\"A\n" +
 	"\x04Item\x12\x1d\n" +
 	"\n" +

@@ -431,9 +431,11 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type CartClient interface {
+	// GetCart returns the items of a cart, or claims them for a checkout.
 	GetCart(ctx context.Context, in *GetCartRequest, opts ...grpc.CallOption) (*CartContent, error)
 	AddItem(ctx context.Context, in *AddItemRequest, opts ...grpc.CallOption) (*CartContent, error)
 	RemoveItem(ctx context.Context, in *RemoveItemRequest, opts ...grpc.CallOption) (*CartContent, error)
+	// EmptyCart removes the items of a cart, or ends a claim.
 	EmptyCart(ctx context.Context, in *EmptyCartRequest, opts ...grpc.CallOption) (*EmptyCartResponse, error)
 }
 
@@ -489,9 +491,11 @@ func (c *cartClient) EmptyCart(ctx context.Context, in *EmptyCartRequest, opts .
 // All implementations must embed UnimplementedCartServer
 // for forward compatibility.
 type CartServer interface {
+	// GetCart returns the items of a cart, or claims them for a checkout.
 	GetCart(context.Context, *GetCartRequest) (*CartContent, error)
 	AddItem(context.Context, *AddItemRequest) (*CartContent, error)
 	RemoveItem(context.Context, *RemoveItemRequest) (*CartContent, error)
+	// EmptyCart removes the items of a cart, or ends a claim.
 	EmptyCart(context.Context, *EmptyCartRequest) (*EmptyCartResponse, error)
 	mustEmbedUnimplementedCartServer()
 }
