@@ -1,4 +1,9 @@
-package acceptance
+// Package acceptance_test runs the whole story against the real program: it is
+// built, started on free ports, measured, made slower hop by hop, diagnosed and
+// stopped. TENHOP_ACCEPTANCE=short runs 100 checkouts and three hops chosen by a
+// seed (TENHOP_SEED), full 1,000 checkouts and all eleven hops. Without it the
+// tests are skipped.
+package acceptance_test
 
 import (
 	"context"
