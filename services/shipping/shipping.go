@@ -1,4 +1,4 @@
-// Package shipping turns placed orders into shipments and announces them.
+// Package shipping creates shipments for placed orders and announces them.
 package shipping
 
 import (
@@ -57,14 +57,14 @@ type server struct {
 	kafka *kgo.Client
 }
 
-// carriers deliver where.
+// carriers maps a region to its carrier.
 var carriers = map[string]string{"eu": "Kontor Post", "us": "Prairie Parcel", "apac": "Harbour Express"}
 
 // ship is idempotent: an order is shipped once and, at worst, announced twice.
 func (s *server) ship(ctx context.Context, r *kgo.Record) error {
 	var o pb.OrderPlaced
 	if err := protojson.Unmarshal(r.Value, &o); err != nil || o.GetOrderId() == "" {
-		// It will be as unreadable the next time: say so and go on.
+		// A retry cannot decode it either: log it and continue.
 		hop.Logger(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
 		return nil
 	}
