@@ -19,7 +19,7 @@ build: ## build the program into bin/
 test: ## all tests of all workspace modules
 	$(GO) test work
 
-race: ## all tests under the race detector
+race: ## the same under the race detector
 	$(GO) test -race work
 
 modules: ## test each middleware module alone, with GOWORK=off

@@ -1,8 +1,7 @@
-// Package acceptance_test runs the whole story against the real program: it is
-// built, started on free ports, measured, made slower hop by hop, diagnosed and
-// stopped. TENHOP_ACCEPTANCE=short runs 100 checkouts and three hops chosen by a
-// seed (TENHOP_SEED), full 1,000 checkouts and all eleven hops. Without it the
-// tests are skipped.
+// Package acceptance_test tests the built program: it is started on free ports,
+// measured, made slower hop by hop, diagnosed and stopped. TENHOP_ACCEPTANCE=short
+// runs 100 checkouts and three hops selected by the seed in TENHOP_SEED, full runs
+// 1,000 checkouts and all eleven hops. Without it the tests are skipped.
 package acceptance_test
 
 import (

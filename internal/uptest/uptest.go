@@ -1,5 +1,5 @@
-// Package uptest starts `tenhop up` on free ports in a temporary directory, for
-// tests of the running program.
+// Package uptest boots the real program for tests that watch it from outside:
+// `tenhop up` on free ports in a directory of the test's own.
 package uptest
 
 import (
@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// Running is the environment variable with the up.json of a running storefront,
-// which tests then use instead of starting one.
+// Running names the up.json of a storefront that runs already; tests use it
+// instead of starting one.
 const Running = "TENHOP_UP_JSON"
 
 // Storefront is a running `tenhop up`.

@@ -1,4 +1,4 @@
-// Package cart stores users' carts over the Redis protocol.
+// Package cart keeps what users mean to buy, in a store that speaks Redis.
 package cart
 
 import (
