@@ -37,53 +37,53 @@ lint: ## golangci-lint, pinned in tools/lint
 	cd tools/lint && GOWORK=off $(GO) build -o ../../$(BIN)/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	./internal/lint.sh
 
-acceptance: ## the whole story against the real program: 1,000 checkouts, eleven hops (about half an hour)
+acceptance: ## the story of the README against the real program: 1,000 checkouts, eleven hops (half an hour)
 	TENHOP_ACCEPTANCE=full $(GO) test -count=1 -v -timeout 90m ./acceptance/...
 
-acceptance-short: ## the same with 100 checkouts and three hops chosen by a seed
+acceptance-short: ## acceptance with 100 checkouts and three hops chosen by a seed
 	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
 
-real: ## tests on real PostgreSQL, Redis, Kafka and RabbitMQ, which it starts
+real: ## start PostgreSQL, Redis, Kafka and RabbitMQ and run the tests on them
 	deploy/real/run --require
 
-programs: ## the real collector and Jaeger from their modules into bin/ (about ten minutes the first time)
+programs: ## build the real collector and Jaeger into bin/ (ten minutes the first time)
 	cd deploy/collector && GOWORK=off $(GO) build -o ../../$(BIN)/otelcol .
 	cd stack/jaegercontract && GOWORK=off $(GO) build -o ../../$(BIN)/jaeger github.com/jaegertracing/jaeger/cmd/jaeger
 
-loki: ## the real Loki from its module into bin/ (four minutes of CPU the first time)
+loki: ## build the real Loki into bin/ (four minutes of CPU the first time)
 	cd tools/loki && GOWORK=off $(GO) build -o ../../$(BIN)/loki github.com/grafana/loki/v3/cmd/loki
 
-loki-check: loki ## Loki's configuration by Loki itself, and lokilog against it
+loki-check: loki ## validate Loki's configuration by Loki, and test lokilog against it
 	$(BIN)/loki -verify-config -config.file=deploy/loki/loki.yaml && echo "deploy/loki/loki.yaml: valid, says Loki"
 	cd middleware/lokilog && GOWORK=off TENHOP_LOKI_BIN=$(CURDIR)/$(BIN)/loki $(GO) test -count=1 -v -run TestRealLoki .
 
-compose-check: configs-check loki-check ## compose file, mounted configurations and manifests, each by its owner's own parser
+compose-check: configs-check loki-check ## validate compose file, configurations and manifests by their own parsers
 
-configs-check: programs ## the same without Loki's
+configs-check: programs ## compose-check without Loki
 	COLLECTOR_DATA=/tmp $(BIN)/otelcol validate --config=otel-collector.yaml && echo "otel-collector.yaml: valid, says the collector"
 	$(BIN)/jaeger validate --config=deploy/jaeger/config.yaml && echo "deploy/jaeger/config.yaml: valid, says Jaeger"
 	cd deploy/composecheck && GOWORK=off $(GO) test -count=1 -v .
 	cd deploy/kubecheck && GOWORK=off TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol $(GO) test -count=1 -v .
 
-compose-run: programs loki ## docker-compose.yml on a Docker engine, with the end-to-end checks (TENHOP_STANDINS=1: images from programs at hand)
+compose-run: programs loki ## run docker-compose.yml with end-to-end checks (TENHOP_STANDINS=1: images from local programs)
 	cd tools/prometheus && GOWORK=off $(GO) build -o ../../$(BIN)/prometheus github.com/prometheus/prometheus/cmd/prometheus
 	cd tools/alertmanager && GOWORK=off $(GO) build -o ../../$(BIN)/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager
 	cd tools/compose && GOWORK=off $(GO) build -o ../../$(BIN)/docker-compose github.com/docker/compose/v2/cmd
 	deploy/compose/run
 
 OUTAGE ?= full
-outage: programs ## Jaeger away and back under load, a collector that answers nothing (about five minutes)
+outage: programs ## stop and start Jaeger under load; a collector that never answers (five minutes)
 	TENHOP_OUTAGE=$(OUTAGE) TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol \
 		$(GO) test -count=1 -v -timeout 30m ./deploy/outage
 
-eval: ## accuracy on the recorded incidents in TENHOP_CORPORA
+eval: ## measure the diagnosis on the recorded incidents in TENHOP_CORPORA
 	$(GO) run ./cmd/tenhop eval --corpus $${TENHOP_CORPORA:-../shared/corpora}
 
-matrix: ## record the storefront under every fault again (about an hour and a half; a calm machine)
+matrix: ## record the storefront under every fault (an hour and a half, on an idle machine)
 	for share in 1 0.1 0.01; do TENHOP_MATRIX=$$share $(GO) test -count=1 -v -timeout 2h -run TestRecord ./diagnose/matrix || exit 1; done
 	$(GO) test -count=1 ./diagnose/matrix -run TestReplay -update
 
-bench-middleware: ## ours, bare, the peers alone and composed, interleaved in one run
+bench-middleware: ## benchmark the middleware, bare servers and its peers, interleaved in one run
 	cd middleware/bench && GOWORK=off $(GO) run . -rounds 10 -md ../../docs/middleware/bench.md
 
 console: ## build the page's script and style into console/dist (needs node)
@@ -91,22 +91,22 @@ console: ## build the page's script and style into console/dist (needs node)
 	npm --prefix console/web run check
 	npm --prefix console/web run build
 
-console-test: ## the page in headless Chromium against the real program (about 6 minutes)
+console-test: ## test the page in headless Chromium against the real program (six minutes)
 	cd console/browsertest && GOWORK=off $(GO) test -count=1 -v -timeout 20m .
 
-images: ## the same, and write the screenshots of docs/images
+images: ## console-test, and write the screenshots of docs/images
 	cd console/browsertest && GOWORK=off TENHOP_IMAGES=$(CURDIR)/docs/images $(GO) test -count=1 -v -timeout 20m .
 
 FUZZTIME ?= 10s
-fuzz: ## every fuzzer of parsers, decoders and labels for FUZZTIME
+fuzz: ## run every fuzzer for FUZZTIME
 	@for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$file | sed 's/func //'); do \
 		$(GO) test ./$$(dirname $$file) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x || exit 1; done; done
 
-generate: ## write generated code, dashboards, tables and CLI pages again
+generate: ## write generated code, dashboards, tables and CLI pages
 	$(GO) generate ./...
 
-check: generate ## fail when a generated file is not what its generator writes
+check: generate ## fail if a generated file is not up to date
 	git diff --exit-code
 
-ci: ## what CI runs
+ci: ## run what CI runs
 	.ci/run

@@ -1,13 +1,13 @@
-// Package alerts holds the Prometheus rules: recordings, the alerts that name
-// the slow hop, SLO burn rates, RED anomalies, Kafka and the telemetry pipeline.
-// Prometheus in compose mounts the files; the embedded one evaluates FS.
+// Package alerts embeds the Prometheus rules: recordings, alerts that name the slow
+// hop, SLO burn rates, errors and traffic, Kafka and the telemetry pipeline.
+// Prometheus under Compose mounts the files; the embedded one evaluates FS.
 package alerts
 
 //go:generate go test -count=1 -run TestStorefrontRules ../slo -update
 
 import "embed"
 
-// FS is every rule file and nothing else.
+// FS holds the rule files.
 //
 //go:embed *.yaml
 var FS embed.FS

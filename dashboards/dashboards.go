@@ -4,7 +4,7 @@ package dashboards
 
 import "embed"
 
-//go:generate go run ./gen -out .
+//go:generate go test -count=1 -run TestFilesAreGenerated . -update
 
 // FS holds one JSON file per dashboard, named by its uid without the prefix.
 //

@@ -3,7 +3,9 @@ package dashboards
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"io/fs"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,21 +16,12 @@ import (
 	"github.com/tenhop/tenhop/dashboards/grafana"
 )
 
-// TestFilesAreGenerated holds the committed JSON to the definitions.
+var update = flag.Bool("update", false, "write the dashboards again")
+
+// TestFilesAreGenerated compares the committed JSON with the definitions. With
+// -update it writes the JSON.
 func TestFilesAreGenerated(t *testing.T) {
-	names, err := fs.Glob(FS, "*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(names) != len(define.All()) {
-		t.Errorf("%d files for %d dashboards: %v", len(names), len(define.All()), names)
-	}
 	for _, d := range define.All() {
-		have, err := fs.ReadFile(FS, define.FileName(d))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
 		var want bytes.Buffer
 		enc := json.NewEncoder(&want)
 		enc.SetEscapeHTML(false)
@@ -36,9 +29,26 @@ func TestFilesAreGenerated(t *testing.T) {
 		if err := enc.Encode(d); err != nil {
 			t.Fatal(err)
 		}
+		if *update {
+			if err := os.WriteFile(define.FileName(d), want.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		have, err := os.ReadFile(define.FileName(d))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
 		if !bytes.Equal(have, want.Bytes()) {
 			t.Errorf("%s is not what package define says; run go generate ./dashboards", define.FileName(d))
 		}
+	}
+	names, err := fs.Glob(os.DirFS("."), "*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) != len(define.All()) {
+		t.Errorf("%d files for %d dashboards: %v", len(names), len(define.All()), names)
 	}
 }
 

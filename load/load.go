@@ -1,7 +1,6 @@
-// Package load sends shoppers to the storefront: seeded journeys in an open
-// model, where a request is due at a time of its own, whether or not earlier
-// ones were answered. Latency is measured from that time, so that a slow
-// storefront cannot hide what it makes people wait (coordinated omission).
+// Package load generates shoppers: seeded journeys in an open model. A request is
+// due at a given time, whether or not earlier ones have been answered. Latency is
+// measured from that time, which avoids coordinated omission.
 package load
 
 import (
@@ -15,30 +14,30 @@ import (
 	"time"
 )
 
-// Config says how much load to send where.
+// Config configures the load.
 type Config struct {
 	Gateway  string        // base URL
-	RPS      float64       // requests a second
+	RPS      float64       // requests/s
 	Seed     uint64        // same seed, same journeys
 	For      time.Duration // until ctx ends when zero
 	Requests int           // start no journey after so many; no limit when zero
 
-	// Report is called every ReportEvery with what happened since the last
-	// time; nil for no reports.
+	// Report is called every ReportEvery with the summary since the last call. It
+	// may be nil.
 	Report      func(Summary)
 	ReportEvery time.Duration
 }
 
-// Summary is what the shoppers saw.
+// Summary holds the results as the shoppers saw them.
 type Summary struct {
 	Seconds    float64              `json:"seconds"`
 	Requests   int                  `json:"requests"`
 	Errors     int                  `json:"errors"`
-	Skipped    int                  `json:"skipped"` // requests of journeys that were due while too many were waiting
+	Skipped    int                  `json:"skipped"` // requests that were due while too many were in flight
 	Operations map[string]Operation `json:"operations"`
 }
 
-// Operation is one operation's part of a Summary; latencies in milliseconds.
+// Operation holds the results of one operation. Latencies are in milliseconds.
 type Operation struct {
 	Requests int     `json:"requests"`
 	Errors   int     `json:"errors"`
@@ -49,20 +48,20 @@ type Operation struct {
 	latencies []time.Duration
 }
 
-// maxWaiting bounds the requests under way: beyond it they are skipped and
-// counted, or the shoppers themselves would run out of memory.
+// maxWaiting bounds the requests in flight. Beyond it requests are skipped and
+// counted, so that the shoppers do not run out of memory.
 const maxWaiting = 2000
 
-// Bounds of Config.RPS, requests a second.
+// Bounds of Config.RPS, in requests/s.
 const (
 	MinRPS = 0.001
 	MaxRPS = 10_000
 )
 
-// grace is how long requests may still take after the last was sent.
+// grace is the time that requests in flight have after the last one was sent.
 const grace = 5 * time.Second
 
-// Run sends load until it is told to stop, and returns what was seen.
+// Run sends load until ctx ends or the configured limit is reached.
 func Run(ctx context.Context, cfg Config) (Summary, error) {
 	if cfg.Gateway == "" {
 		return Summary{}, fmt.Errorf("load: no gateway; give its URL, such as http://127.0.0.1:8080")
@@ -84,7 +83,7 @@ func run(ctx context.Context, cfg Config, client *http.Client) (Summary, error) 
 	}
 	r := &runner{cfg: cfg, began: time.Now(), slots: make(chan struct{}, maxWaiting), client: client}
 	r.total, r.recent = newTally(), newTally()
-	// Who is told to stop lets requests under way end, but not for long.
+	// After a stop, requests in flight have a short time to end.
 	under, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.send(ctx, under)
@@ -107,7 +106,7 @@ type runner struct {
 	total, recent *tally
 }
 
-// send starts journeys until ctx ends; their requests are sent within under.
+// send starts journeys until ctx ends. Their requests use the context under.
 func (r *runner) send(ctx, under context.Context) {
 	pacer := NewPacer(r.cfg.RPS, r.cfg.Seed)
 	rng := rand.New(rand.NewPCG(r.cfg.Seed, 1))
@@ -115,12 +114,12 @@ func (r *runner) send(ctx, under context.Context) {
 	defer timer.Stop()
 	reported := r.began
 	for n, sent := 0, 0; r.cfg.Requests == 0 || sent < r.cfg.Requests; n++ {
-		steps := pickJourney(rng)
+		actions := pickJourney(rng)
 		due := r.began.Add(pacer.Next())
-		for range steps[1:] {
-			pacer.Next() // a journey's later requests count against the rate, too
+		for range actions[1:] {
+			pacer.Next() // a journey's later requests count towards the rate
 		}
-		sent += len(steps)
+		sent += len(actions)
 		timer.Reset(time.Until(due))
 		select {
 		case <-ctx.Done():
@@ -135,22 +134,22 @@ func (r *runner) send(ctx, under context.Context) {
 		case r.slots <- struct{}{}:
 			r.wg.Go(func() {
 				defer func() { <-r.slots }()
-				r.journey(ctx, under, newShopper(r.client, r.cfg.Gateway, n, r.cfg.Seed), steps, due)
+				r.journey(ctx, under, newShopper(r.client, r.cfg.Gateway, n, r.cfg.Seed), actions, due)
 			})
 		default:
 			r.mu.Lock()
-			r.total.skipped += len(steps)
-			r.recent.skipped += len(steps)
+			r.total.skipped += len(actions)
+			r.recent.skipped += len(actions)
 			r.mu.Unlock()
 		}
 	}
 }
 
-func (r *runner) journey(ctx, under context.Context, s *shopper, steps []step, due time.Time) {
-	for _, st := range steps {
+func (r *runner) journey(ctx, under context.Context, s *shopper, actions []action, due time.Time) {
+	for _, st := range actions {
 		err := st.do(under, s)
 		if under.Err() != nil {
-			return // cut off, which says nothing about the storefront
+			return // cut off by the end of the load, not a failure
 		}
 		now := time.Now()
 		r.mu.Lock()
@@ -160,7 +159,7 @@ func (r *runner) journey(ctx, under context.Context, s *shopper, steps []step, d
 		if err != nil || ctx.Err() != nil {
 			return
 		}
-		due = now // the next step is due when the customer has seen this answer
+		due = now // the next request is due when this one has been answered
 	}
 }
 
@@ -179,7 +178,8 @@ type tally struct {
 
 func newTally() *tally { return &tally{ops: map[string]*Operation{}} }
 
-// keepLatencies bounds the samples per operation that quantiles come from.
+// keepLatencies is the number of latencies per operation from which quantiles are
+// computed.
 const keepLatencies = 100_000
 
 func (t *tally) add(op string, d time.Duration, err error) {

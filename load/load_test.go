@@ -63,13 +63,13 @@ func TestLatencyCountsFromTheIntendedStart(t *testing.T) {
 	shop := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer shop.Close()
 	r := &runner{client: shop.Client(), total: newTally(), recent: newTally()}
-	r.journey(t.Context(), t.Context(), newShopper(shop.Client(), shop.URL, 0, 1), []step{addToCart, checkout}, time.Now().Add(-time.Minute))
+	r.journey(t.Context(), t.Context(), newShopper(shop.Client(), shop.URL, 0, 1), []action{addToCart, checkout}, time.Now().Add(-time.Minute))
 	s := r.total.summary(time.Minute)
 	if p50 := s.Operations["POST /cart/items"].P50; p50 < 60_000 {
 		t.Errorf("the late request took %v ms", p50)
 	}
 	if p50 := s.Operations["POST /checkout"].P50; p50 >= 60_000 {
-		t.Errorf("the lateness of the first step was counted twice: %v ms", p50)
+		t.Errorf("the lateness of the first action was counted twice: %v ms", p50)
 	}
 }
 

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Pacer says when requests are due: a Poisson process, since shoppers do not
-// wait for each other. It knows no clock and does no I/O; the zero value asks
-// for nothing.
+// Pacer returns the times at which requests are due. It is a Poisson process,
+// because shoppers do not wait for each other. It has no clock and does no I/O. The
+// zero value requests nothing.
 type Pacer struct {
-	Rate float64 // requests a second
+	Rate float64 // requests/s
 
 	rng *rand.Rand
 	at  time.Duration
 }
 
-// NewPacer makes a pacer whose sequence depends on the seed alone.
+// NewPacer returns a Pacer whose sequence depends on the seed alone.
 func NewPacer(rate float64, seed uint64) *Pacer {
 	return &Pacer{Rate: rate, rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))}
 }
 
-// Next returns when the next request is due, since the start.
+// Next returns the time since the start at which the next request is due.
 func (p *Pacer) Next() time.Duration {
 	if p.Rate <= 0 || p.rng == nil {
 		return math.MaxInt64

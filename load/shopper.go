@@ -14,13 +14,13 @@ import (
 	"github.com/tenhop/tenhop/services/identity"
 )
 
-// step is one request of a journey.
-type step struct {
+// action is one request of a journey.
+type action struct {
 	operation string
 	do        func(context.Context, *shopper) error
 }
 
-// shopper is one customer for the length of a journey.
+// shopper is one customer during a journey.
 type shopper struct {
 	client  *http.Client
 	gateway string
@@ -28,39 +28,39 @@ type shopper struct {
 	rng     *rand.Rand
 }
 
-// The mix of journeys, by weight. A checkout needs something in the cart, so
-// its journey puts it there first: of 100 requests, 30 are checkouts.
+// The mix of journeys, by weight. A checkout's journey fills the cart first: of
+// 100 requests, 30 are checkouts.
 var journeys = []struct {
 	weight int
-	steps  []step
+	actions  []action
 }{
-	{14, []step{browse}},
-	{12, []step{search}},
-	{16, []step{view}},
-	{6, []step{addToCart, seeCart}},
-	{6, []step{history}},
-	{46, []step{addToCart, checkout}},
+	{14, []action{browse}},
+	{12, []action{search}},
+	{16, []action{view}},
+	{6, []action{addToCart, seeCart}},
+	{6, []action{history}},
+	{46, []action{addToCart, checkout}},
 }
 
 var (
-	browse = step{"GET /products", func(ctx context.Context, s *shopper) error {
+	browse = action{"GET /products", func(ctx context.Context, s *shopper) error {
 		category := []string{"kitchen", "garden", "books", "audio", "outdoor", "toys"}[s.rng.IntN(6)]
 		return s.call(ctx, http.MethodGet, "/products?limit=20&category="+category, nil)
 	}}
-	search = step{"GET /search", func(ctx context.Context, s *shopper) error {
+	search = action{"GET /search", func(ctx context.Context, s *shopper) error {
 		word := []string{"oak", "kettle", "lamp", "wool tent", "speaker", "glass"}[s.rng.IntN(6)]
 		return s.call(ctx, http.MethodGet, "/search?q="+url.QueryEscape(word), nil)
 	}}
-	view = step{"GET /products/{id}", func(ctx context.Context, s *shopper) error {
+	view = action{"GET /products/{id}", func(ctx context.Context, s *shopper) error {
 		return s.call(ctx, http.MethodGet, "/products/"+s.product(), nil)
 	}}
-	addToCart = step{"POST /cart/items", func(ctx context.Context, s *shopper) error {
+	addToCart = action{"POST /cart/items", func(ctx context.Context, s *shopper) error {
 		return s.call(ctx, http.MethodPost, "/cart/items", map[string]any{"product_id": s.product(), "quantity": 1 + s.rng.IntN(3)})
 	}}
-	seeCart = step{"GET /cart", func(ctx context.Context, s *shopper) error { return s.call(ctx, http.MethodGet, "/cart", nil) }}
-	history = step{"GET /orders", func(ctx context.Context, s *shopper) error { return s.call(ctx, http.MethodGet, "/orders", nil) }}
+	seeCart = action{"GET /cart", func(ctx context.Context, s *shopper) error { return s.call(ctx, http.MethodGet, "/cart", nil) }}
+	history = action{"GET /orders", func(ctx context.Context, s *shopper) error { return s.call(ctx, http.MethodGet, "/orders", nil) }}
 
-	checkout = step{"POST /checkout", func(ctx context.Context, s *shopper) error {
+	checkout = action{"POST /checkout", func(ctx context.Context, s *shopper) error {
 		method := []string{"card", "card", "card", "wallet", "invoice"}[s.rng.IntN(5)]
 		return s.call(ctx, http.MethodPost, "/checkout", map[string]string{"payment_method": method})
 	}}
@@ -68,7 +68,7 @@ var (
 
 func (s *shopper) product() string { return catalog.ProductID(s.rng.IntN(catalog.Products)) }
 
-func pickJourney(rng *rand.Rand) []step {
+func pickJourney(rng *rand.Rand) []action {
 	total := 0
 	for _, j := range journeys {
 		total += j.weight
@@ -76,10 +76,10 @@ func pickJourney(rng *rand.Rand) []step {
 	n := rng.IntN(total)
 	for _, j := range journeys {
 		if n -= j.weight; n < 0 {
-			return j.steps
+			return j.actions
 		}
 	}
-	return journeys[0].steps
+	return journeys[0].actions
 }
 
 func newShopper(client *http.Client, gateway string, n int, seed uint64) *shopper {

@@ -1,6 +1,5 @@
-// Package services is the storefront: thirteen services, each in a folder of
-// its own with a store of its own. They share contracts and runtime, nothing
-// else.
+// Package services runs the storefront's thirteen services. Each has a package and
+// a store of its own. They share packages contracts, problem and runtime only.
 package services
 
 import (
@@ -24,7 +23,7 @@ import (
 	"github.com/tenhop/tenhop/services/shipping"
 )
 
-// Definitions returns the services in the order in which a checkout meets them.
+// Definitions returns the services in the order in which a checkout calls them.
 func Definitions() []runtime.Definition {
 	return []runtime.Definition{
 		gateway.Definition(), identity.Definition(), catalog.Definition(), cart.Definition(), checkout.Definition(),

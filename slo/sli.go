@@ -7,8 +7,8 @@ import (
 	"github.com/tenhop/tenhop/signals"
 )
 
-// ratio is the PromQL of bad events over all events, $window being the range.
-// Without events it has no value, so that silence is not an outage.
+// ratio returns the PromQL of bad events over all events, with $window for the
+// range. Without events it has no value, so that no traffic is not an outage.
 func (s SLO) ratio(service string) string {
 	total, bad := s.events(service)
 	return fmt.Sprintf("(%s)\n/\n(%s > 0)", bad, total)
@@ -35,7 +35,7 @@ func (s SLO) events(service string) (total, bad string) {
 	return total, fmt.Sprintf("%s - %s", total, sum("bucket", fmt.Sprintf("le=%q", promLe(le))))
 }
 
-// promLe is the bound as Prometheus 3 writes it on every scrape format.
+// promLe returns le as Prometheus 3 normalises it in every scrape format.
 func promLe(le string) string {
 	if strings.Contains(le, ".") {
 		return le
@@ -63,7 +63,7 @@ func (s SLO) selector(service string) (family string, labels []string) {
 	}
 }
 
-// jaegerOperation is the span name to search for.
+// jaegerOperation returns the span name to search for.
 func (s SLO) jaegerOperation() string {
 	switch {
 	case s.HTTP != nil:

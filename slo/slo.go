@@ -1,6 +1,6 @@
-// Package slo turns a small file of objectives into Prometheus rules:
-// error ratios over eight windows, and multi-window multi-burn-rate alerts as
-// the Google SRE workbook describes them (chapter 5, "Alerting on SLOs").
+// Package slo generates Prometheus rules from a file of objectives: error ratios over
+// eight windows, and multi-window, multi-burn-rate alerts as in the Google SRE
+// workbook (chapter 5, "Alerting on SLOs").
 package slo
 
 import (
@@ -14,14 +14,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// File is what `tenhop slo generate` reads.
+// File holds the objectives of one service.
 type File struct {
 	Version string `yaml:"version"` // "tenhop/v1"
 	Service string `yaml:"service"` // service_name of the series
-	// Windows are "standard" (5m to 3d) and "drill": the two paging pairs with an
-	// hour in three minutes, so that an exercise sees them fire. Standard when empty.
+	// Windows are "standard" (5m to 3d) and "drill", the two paging pairs with an
+	// hour compressed to three minutes. The default is standard.
 	Windows []string `yaml:"windows"`
-	// Runbook is the base URL of the pages that alerts name.
+	// Runbook is the base URL of the runbooks that alerts link to.
 	Runbook string `yaml:"runbook"`
 	SLOs    []SLO  `yaml:"slos"`
 }
@@ -30,9 +30,8 @@ type File struct {
 type SLO struct {
 	Name      string  `yaml:"name"`
 	Objective float64 `yaml:"objective"` // percent of good events, such as 99.5
-	// Latency makes an event bad when it takes longer; it must be a bound of the
-	// family's classic buckets, or the ratio could not be counted. Zero: an event
-	// is bad when it failed.
+	// Latency is the threshold above which an event is bad. It must be a bound of
+	// the family's classic buckets. If it is zero, an event is bad if it failed.
 	Latency  time.Duration `yaml:"latency"`
 	HTTP     *HTTP         `yaml:"http"`
 	RPC      *RPC          `yaml:"rpc"`
@@ -51,20 +50,20 @@ type RPC struct {
 	Method string `yaml:"method"`
 }
 
-// Messages selects processed messages of a topic or queue; with Completion set,
-// latency is measured from the start of the entry that caused them.
+// Messages selects processed messages of a topic or queue. With Completion, latency
+// is measured from the start of the entry that caused them.
 type Messages struct {
 	Destination string `yaml:"destination"`
 	Completion  bool   `yaml:"completion"`
 }
 
-// Events counts with any two expressions in which $window stands for the range.
+// Events counts events by two expressions, in which $window stands for the range.
 type Events struct {
 	Bad   string `yaml:"bad"`
 	Total string `yaml:"total"`
 }
 
-// bounds are the classic buckets of the semantic conventions, in seconds.
+// bounds are the classic bucket bounds of the semantic conventions, in seconds.
 var bounds = []string{"0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1", "2.5", "5", "7.5", "10"}
 
 // Read parses and checks a file. Its errors name the objective that is wrong.
@@ -140,7 +139,7 @@ func (s SLO) check() error {
 	return errors.Join(errs...)
 }
 
-// bound is the le label of a latency that is a bucket's bound.
+// bound returns the le label of d, or an error if d is no bucket bound.
 func bound(d time.Duration) (string, error) {
 	le := fmt.Sprint(d.Seconds())
 	for _, b := range bounds {

@@ -46,7 +46,7 @@ func overview() grafana.Dashboard {
 			q("errors", failing(atEntries(rate))+` or `+failing(rate))),
 		stat("Firing alerts", "Each alert below links to its runbook, dashboard and traces. No value: Watchdog does not fire, so no rules are evaluated.", count, 6, above(1, 3),
 			q("firing", `count(ALERTS{alertstate="firing"}) - count(ALERTS{alertstate="firing",alertname="Watchdog"})`)),
-		stat("Fastest budget burn", "Above 1 the budget will not last; above 14.4 somebody is paged.", noUnit, 6, burn,
+		stat("Fastest budget burn", "Above 1 the budget will not last; above 14.4 is a page.", noUnit, 6, burn,
 			q("{{slo}}", `topk(1, slo:errors:ratio5m{windows="standard"} / on (slo, service_name, windows) (1 - slo:objective:ratio))`)),
 		hops, graph,
 		table("Alerts", "Open the hop's dashboard; the alert's summary has hop, added time and share.", 12,

@@ -1,5 +1,5 @@
-// Package grafana is the part of Grafana's dashboard JSON (schema 39) that our
-// dashboards use, as types: a field that is misspelt does not compile.
+// Package grafana defines Go types for the subset of Grafana's dashboard JSON
+// (schema 39) that the dashboards use.
 package grafana
 
 // Dashboard is one importable dashboard.
@@ -67,7 +67,7 @@ type Datasource struct {
 	UID  string `json:"uid"`
 }
 
-// Link leads from a dashboard, a panel's data point or a table cell elsewhere.
+// Link is a link of a dashboard, a data point or a table cell.
 type Link struct {
 	Title       string   `json:"title"`
 	Type        string   `json:"type,omitempty"` // dashboards or link; empty for data links

@@ -35,7 +35,7 @@ type Target struct {
 	MaxLines     int         `json:"maxLines,omitempty"` // Loki
 }
 
-// FieldConfig is how values look.
+// FieldConfig configures the display of values.
 type FieldConfig struct {
 	Defaults  FieldDefaults `json:"defaults"`
 	Overrides []Override    `json:"overrides"`
@@ -59,7 +59,7 @@ type Color struct {
 	Mode string `json:"mode"`
 }
 
-// Thresholds colour values from a step on.
+// Thresholds colours values by ranges.
 type Thresholds struct {
 	Mode  string `json:"mode"` // absolute
 	Steps []Step `json:"steps"`

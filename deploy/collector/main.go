@@ -1,7 +1,6 @@
-// Command collector is an OpenTelemetry Collector of exactly the components that
-// otel-collector.yaml and the tiers of deploy/kubernetes/telemetry name, to
-// validate and run those files in tests. In compose and on Kubernetes the upstream
-// contrib image runs them.
+// Command collector is an OpenTelemetry Collector with the components that
+// otel-collector.yaml and deploy/kubernetes/telemetry name. Tests validate and run
+// those files with it; Compose and Kubernetes use the upstream contrib image.
 package main
 
 import (

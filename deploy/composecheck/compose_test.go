@@ -1,4 +1,8 @@
-package composecheck
+// Package composecheck_test compares docker-compose.yml with the pages that
+// describe it and with the configurations that it mounts, using compose's own
+// loader. It is a module of its own, because compose-go brings dependencies that
+// nothing else needs.
+package composecheck_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package composecheck
+package composecheck_test
 
 import (
 	"encoding/json"

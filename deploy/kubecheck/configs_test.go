@@ -1,4 +1,4 @@
-package kubecheck
+package kubecheck_test
 
 import (
 	"os"

@@ -1,4 +1,6 @@
-package kubecheck
+// Package kubecheck_test builds the kustomizations and checks each object against
+// the Kubernetes API types, field by field.
+package kubecheck_test
 
 import (
 	"testing"

@@ -15,7 +15,9 @@ var directions = []struct {
 	planned  bool // no package matches yet
 }{
 	{packages: "trace", may: "-", why: "the trace model is below everything else", planned: true},
-	{packages: "trace/* !trace/file", may: "trace", why: "a codec knows the model and no other codec", planned: true},
+	{packages: "trace/internal/...", may: "trace/internal/...", why: "codecs share it, so it knows none of them", planned: true},
+	{packages: "trace/* !trace/file !trace/tempo", may: "trace trace/internal/...", why: "a codec knows the model and no other codec", planned: true},
+	{packages: "trace/tempo", may: "trace trace/internal/... trace/otlp", why: "Tempo's JSON wraps OTLP", planned: true},
 	{packages: "trace/file", may: "trace/...", why: "it recognises a file and picks the codec", planned: true},
 	{packages: "query/...", may: "query/... trace/...", why: "clients return traces and series, whoever asks", planned: true},
 	{packages: "diagnose/...", never: "drill/... middleware/chaos supervisor/... stack/... console/... cmd/...",
@@ -25,6 +27,8 @@ var directions = []struct {
 	{packages: "stack/...", never: "services/... supervisor/... diagnose/... drill/... console/...",
 		why: "the stack runs without the storefront"},
 	{packages: "middleware/...", may: "middleware/...", why: "other people's services import it"},
+	{packages: "middleware/adapter", may: "middleware/internal/...", why: "services and adapters build on it", planned: true},
+	{packages: "signals", may: "-", why: "alerts, SLOs, console and diagnosis share it"},
 	{packages: "... !cmd/...", never: "cmd/...", why: "a library does not import a program"},
 }
 

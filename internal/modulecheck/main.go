@@ -1,11 +1,9 @@
-// Command modulecheck runs `go vet` and `go test` in every module of the
-// repository with the workspace switched off, as a user of that one module
-// would build it.
+// Command modulecheck runs `go vet` and `go test` in every module of the repository
+// with GOWORK=off, as a user of that one module would build it.
 //
-// The in-repo modules require each other at versions that are published only
-// with a release, and a released go.mod may carry no replace directive. So the
-// replacements go into a throw-away copy of go.mod that is passed by -modfile;
-// the committed files stay as they will be released.
+// The modules require each other at versions that are published only with a
+// release, and a released go.mod may have no replace directive. The replacements
+// are therefore in a temporary copy of go.mod, passed by -modfile.
 package main
 
 import (

@@ -40,8 +40,8 @@ func Definition() runtime.Definition {
 }
 
 func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
-	// It would write a line of plain text for each attempt to connect; what fails
-	// is in the error, which the service reports in its own way.
+	// go-redis would log plain text for each connection attempt. The errors that it
+	// returns are logged by the service.
 	redis.SetLogger(&logging.VoidLogger{})
 	client := redis.NewClient(&redis.Options{Addr: e.Redis, DisableIdentity: true})
 	if err := client.Ping(ctx).Err(); err != nil {
@@ -53,7 +53,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		return runtime.Service{}, err
 	}
 	e.OnClose(client.Close)
-	// Readiness asks over a client of its own: its pings are no request's wait.
+	// Readiness has a client of its own, so that its pings are not measured.
 	probe := redis.NewClient(&redis.Options{Addr: e.Redis, PoolSize: 1, DisableIdentity: true})
 	e.OnClose(probe.Close)
 	e.AddCheck("redis", func(ctx context.Context) error { return probe.Ping(ctx).Err() })

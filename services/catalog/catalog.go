@@ -1,4 +1,4 @@
-// Package catalog keeps the products and finds them.
+// Package catalog stores the products and searches them.
 package catalog
 
 import (
@@ -21,7 +21,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// maxPage bounds a list.
+// maxPage is the maximum number of products in a list.
 const maxPage = 100
 
 // Definition declares the service.
@@ -80,8 +80,8 @@ func (s *server) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Product
 	return s.list(ctx, "SELECT "+columns+` FROM products WHERE LOWER(name) LIKE ? ESCAPE '\' ORDER BY id LIMIT ?`, like, page(req.GetLimit()))
 }
 
-// maxID is more than any product's ID has, in bytes: a longer one is not looked
-// up, nor sent back.
+// maxID is the maximum length of a product ID in bytes. A longer ID is neither
+// looked up nor sent back.
 const maxID = 64
 
 func (s *server) GetProduct(ctx context.Context, req *pb.GetProductRequest) (*pb.Product, error) {

@@ -7,7 +7,7 @@ import (
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
-// Products is how many products the seed holds.
+// Products is the number of seeded products.
 const Products = 300
 
 // ProductID returns the ID of the nth seeded product.

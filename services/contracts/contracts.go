@@ -1,6 +1,5 @@
-// Package contracts holds what the storefront's services say to each other:
-// protobuf definitions, the generated code in tenhopv1, and the JSON of the
-// two HTTP services.
+// Package contracts holds the storefront's message types: protobuf definitions with
+// the generated code in tenhopv1, and the JSON of the two HTTP services.
 package contracts
 
 //go:generate env GOWORK=off go tool -modfile=../../tools/go.mod buf generate
@@ -11,13 +10,13 @@ const (
 	TopicShipmentsCreated = "shipments.created"
 )
 
-// LoyaltyAccount answers GET /points/{user} of loyalty.
+// LoyaltyAccount is the response of loyalty to GET /points/{user}.
 type LoyaltyAccount struct {
 	UserID string `json:"user_id"`
 	Points int64  `json:"points"`
 }
 
-// FraudCheck is the body of POST /check of fraud.
+// FraudCheck is the request body of POST /check of fraud.
 type FraudCheck struct {
 	UserID string `json:"user_id"`
 	Region string `json:"region"`
@@ -25,7 +24,7 @@ type FraudCheck struct {
 	Amount int64  `json:"amount"`
 }
 
-// FraudVerdict answers it.
+// FraudVerdict is the response to a FraudCheck.
 type FraudVerdict struct {
 	Allowed bool   `json:"allowed"`
 	Reason  string `json:"reason,omitempty"`

@@ -81,7 +81,7 @@ func (s *server) judge(ctx context.Context, c contracts.FraudCheck) (contracts.F
 	return contracts.FraudVerdict{Allowed: true, Score: int(n * 100 / (maxPerMinute + 1))}, nil
 }
 
-// forget drops old counters.
+// forget deletes old counters.
 func (s *server) forget(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Minute)
 	defer tick.Stop()

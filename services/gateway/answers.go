@@ -23,12 +23,12 @@ func fail(w http.ResponseWriter, code int, message string) {
 	problem.Write(w, code, message)
 }
 
-// failed answers with a service's error, as its kind asks for.
+// failed writes the response for a service's error, by its kind.
 func failed(w http.ResponseWriter, r *http.Request, err error) {
 	problem.Answer(w, hop.Zerolog(r.Context()), err)
 }
 
-// decode reads a JSON body strictly; it has answered when it returns false.
+// decode reads a JSON body strictly. If it returns false, it has written the response.
 func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
@@ -55,7 +55,7 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 	return false
 }
 
-// jsonKind is what a customer calls a Go type.
+// jsonKind returns the JSON name of a Go type, for error texts.
 func jsonKind(k reflect.Kind) string {
 	switch k {
 	case reflect.Int32, reflect.Int64:
@@ -66,8 +66,8 @@ func jsonKind(k reflect.Kind) string {
 	return "a JSON object"
 }
 
-// texts refuses paths, queries and headers that are not UTF-8: no service takes
-// them, so they would look like a failure of ours.
+// texts refuses paths, queries and headers that are not UTF-8. No service accepts
+// them, so they would be counted as server errors.
 func texts(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ok := utf8.ValidString(r.URL.Path) && utf8.ValidString(r.Header.Get("Idempotency-Key"))

@@ -14,10 +14,10 @@ import (
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
-// maxBody bounds a request's body, in bytes.
+// maxBody is the maximum size of a request body in bytes.
 const maxBody = 64 << 10
 
-// answerWithin bounds what a customer waits, so that a hung hop is an error.
+// answerWithin is the timeout of a request, so that a hung hop becomes an error.
 const answerWithin = 15 * time.Second
 
 // Definition declares the service.
@@ -73,7 +73,7 @@ type server struct {
 	addresses, users *limiter
 }
 
-// limited bounds rate, body and time of every request.
+// limited limits rate, body size and duration of every request.
 func (s *server) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.addresses.allow(address(r)) {

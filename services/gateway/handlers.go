@@ -76,7 +76,7 @@ func (s *server) listProducts(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, products(ps))
 }
 
-// number reads an optional count; it has answered when it returns false.
+// number reads an optional count. If it returns false, it has written the response.
 func number(w http.ResponseWriter, s, name string) (int32, bool) {
 	if s == "" {
 		return 0, true
@@ -109,7 +109,7 @@ func (s *server) search(w http.ResponseWriter, r *http.Request) {
 
 type userHandler func(http.ResponseWriter, *http.Request, *pb.User)
 
-// signedIn lets requests with a valid API key or session pass.
+// signedIn passes on requests with a valid API key or session.
 func (s *server) signedIn(next userHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := credential(r)

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// quota is how many requests a second one client may send, how many at once
-// after a pause, and how many clients are told apart at most.
+// quota limits the requests/s and the burst of one client, and the number of
+// clients with a limit of their own.
 type quota struct {
 	perSecond rate.Limit
 	burst     int
@@ -20,11 +20,11 @@ type quota struct {
 }
 
 var (
-	// perAddress is for everybody, before anything is known but the address:
-	// many customers share one behind a proxy.
+	// perAddress applies before authentication. Behind a proxy many customers
+	// share one address.
 	perAddress = quota{perSecond: 1000, burst: 2000, clients: 10_000}
-	// perUser is for those whom identity has recognised. A credential that was
-	// not verified is no client: anybody can write a new one each time.
+	// perUser applies to authenticated users. A credential that was not verified
+	// has no limit of its own, because anybody can send a new one each time.
 	perUser = quota{perSecond: 50, burst: 100, clients: 10_000}
 )
 
@@ -34,7 +34,7 @@ type limiter struct {
 
 	mu      sync.Mutex
 	clients map[string]*rate.Limiter
-	rest    *rate.Limiter // shared by whoever finds the table full
+	rest    *rate.Limiter // shared by clients that find the table full
 	swept   time.Time
 }
 
@@ -47,7 +47,7 @@ func (l *limiter) allow(client string) bool {
 	defer l.mu.Unlock()
 	c := l.clients[client]
 	if c == nil {
-		// Looking through a full table takes milliseconds: not at every request.
+		// Scanning a full table takes milliseconds, too long for every request.
 		if now := time.Now(); len(l.clients) >= l.quota.clients && now.Sub(l.swept) >= time.Second {
 			l.swept = now
 			l.forget()
@@ -61,8 +61,8 @@ func (l *limiter) allow(client string) bool {
 	return c.Allow()
 }
 
-// forget drops clients whose bucket is full again: a new one would be the same.
-// Those that are being slowed stay, so that a crowd of names frees nobody.
+// forget drops clients whose bucket is full again; a new bucket would be the same.
+// Limited clients stay, so that many new names do not lift a limit.
 func (l *limiter) forget() {
 	for name, c := range l.clients {
 		if c.Tokens() >= float64(l.quota.burst) {
@@ -71,9 +71,8 @@ func (l *limiter) forget() {
 	}
 }
 
-// address is what a request comes from; of IPv6 the network of 64 bits, which is
-// what one customer has. Forwarding headers are not trusted: anybody can write
-// them.
+// address returns the client's address; of IPv6 the /64 network, which is what one
+// customer has. Forwarding headers are not trusted, because anybody can send them.
 func address(r *http.Request) string {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -85,8 +84,8 @@ func address(r *http.Request) string {
 	return netip.PrefixFrom(from.Addr().WithZone(""), 64).Masked().String()
 }
 
-// credential is the session token or API key of a request; "" also for one that
-// is not UTF-8, which nobody was given.
+// credential returns the session token or API key of a request, or "" if it has
+// none or one that is not UTF-8.
 func credential(r *http.Request) string {
 	c := r.Header.Get("X-API-Key")
 	if c == "" {

@@ -22,7 +22,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// sessionFor is how long a session lasts.
+// sessionFor is the lifetime of a session.
 const sessionFor = 24 * time.Hour
 
 // Definition declares the service.

@@ -7,7 +7,7 @@ import (
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
-// Users is how many users the seed holds; their API keys are APIKey(0…Users-1).
+// Users is the number of seeded users. Their API keys are APIKey(0) to APIKey(Users-1).
 const Users = 200
 
 // APIKey returns the demo API key of the nth seeded user.
@@ -16,8 +16,8 @@ func APIKey(n int) string { return fmt.Sprintf("demo-key-%03d", n) }
 // UserID returns the ID of the nth seeded user.
 func UserID(n int) string { return fmt.Sprintf("user-%03d", n) }
 
-// Each tier lives in every region: were they tied, a fault of one would look
-// like a fault of the other.
+// Each tier occurs in every region. Otherwise a fault for one tier would look like
+// a fault for one region.
 var (
 	tiers   = []string{"standard", "standard", "standard", "silver", "silver", "gold"}
 	regions = []string{"eu", "us", "apac"}

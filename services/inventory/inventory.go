@@ -1,4 +1,4 @@
-// Package inventory keeps stock and reservations of it.
+// Package inventory stores stock and its reservations.
 package inventory
 
 import (
@@ -21,8 +21,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// restock is what the warehouse holds of a product that was never counted. It
-// is refilled below the threshold, so that a demo never runs dry.
+// restock is the stock of a product that has no row yet. Stock is refilled below a
+// threshold, so that a demo never runs out.
 const (
 	restock   = 1_000_000
 	threshold = 1_000
@@ -51,7 +51,7 @@ type server struct {
 	store *runtime.Store
 }
 
-// Reserve takes all items or none. The same reservation again changes nothing.
+// Reserve reserves all items or none. It is idempotent.
 func (s *server) Reserve(ctx context.Context, req *pb.ReserveRequest) (*pb.ReserveResponse, error) {
 	if req.GetReservationId() == "" {
 		return nil, status.Error(codes.InvalidArgument, "reservation_id is missing")
@@ -109,8 +109,8 @@ func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) e
 	return err
 }
 
-// Release gives a held reservation back. Releasing twice changes nothing, and
-// one that was not made yet never will be: its request may still be on its way.
+// Release cancels a reservation. It is idempotent. A reservation that does not exist
+// yet can no longer be made, because its request may still be in flight.
 func (s *server) Release(ctx context.Context, req *pb.ReleaseRequest) (*pb.ReleaseResponse, error) {
 	err := s.store.InTx(ctx, func(tx runtime.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE stock SET available = available + (

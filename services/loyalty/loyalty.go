@@ -1,8 +1,8 @@
-// Package loyalty keeps customers' points. It is a legacy service: it is
-// instrumented with jaeger-client-go and opentracing, speaks uber-trace-id,
-// sends its spans as Thrift over HTTP and serves plain promhttp metrics. Of
-// the middleware it takes only the fault handler. Its spans are in the same
-// traces all the same, since its caller emits uber-trace-id.
+// Package loyalty stores customers' points. It is a legacy service: it is
+// instrumented with jaeger-client-go and opentracing, propagates uber-trace-id,
+// sends its spans as Thrift over HTTP and serves plain promhttp metrics. It uses
+// only the middleware's fault handler. Its spans belong to its callers' traces,
+// because its caller sends uber-trace-id.
 package loyalty
 
 import (
@@ -46,7 +46,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	log := zerolog.New(e.LogWriter).With().Timestamp().Str("service", e.Name).Logger()
 	reporter := jaeger.NewNullReporter()
 	if e.JaegerURL != "" {
-		// One span a batch sends at once; the agentless transport has no timer of its own.
+		// With one span per batch a span is sent at once; the transport has no timer.
 		reporter = jaeger.NewRemoteReporter(transport.NewHTTPTransport(e.JaegerURL, transport.HTTPBatchSize(10)))
 	}
 	tracer, closer := jaeger.NewTracer(e.Name, jaeger.NewConstSampler(true), reporter,
@@ -79,7 +79,7 @@ type server struct {
 	log    zerolog.Logger
 }
 
-// traced continues the caller's trace as jaeger-client-go's users do by hand.
+// traced continues the caller's trace, as users of jaeger-client-go write it by hand.
 func (s *server) traced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parent, err := s.tracer.Extract(opentracing.HTTPHeaders, opentracing.HTTPHeadersCarrier(r.Header))
@@ -122,7 +122,7 @@ func (s *server) points(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(account) // pricing is gone when it fails
 }
 
-// welcome is what a new customer starts with: the same for the same one.
+// welcome returns the points that a customer starts with. It depends on the user alone.
 func welcome(user string) int64 {
 	var n int64
 	for _, c := range []byte(user) {

@@ -1,5 +1,5 @@
-// Package notification tells customers that their order is on its way. Sending
-// is writing to the table of sent messages: no mail leaves the storefront.
+// Package notification notifies customers of their shipments. It writes the messages
+// to a table; no mail leaves the storefront.
 package notification
 
 import (

@@ -82,8 +82,8 @@ func (s *server) CreateOrder(ctx context.Context, req *pb.CreateOrderRequest) (*
 	}
 	o := &pb.OrderRecord{Id: req.GetOrderId(), UserId: req.GetUserId(), ChargeId: charge.GetChargeId(),
 		Total: req.GetTotal(), CreatedUnixMs: time.Now().UnixMilli(), Items: req.GetItems()}
-	// A failure leaves the charge: whoever asked for the order settles both with
-	// CancelOrder, which also covers a caller that never saw the answer.
+	// A failure keeps the charge. The caller settles order and charge with
+	// CancelOrder, which also covers a caller that never received the response.
 	if err := s.record(ctx, o, req); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (s *server) CreateOrder(ctx context.Context, req *pb.CreateOrderRequest) (*
 	return o, nil
 }
 
-// The states of an order. The first to write the row decides which it is.
+// States of an order. The first writer of the row decides.
 const (
 	placed    = "placed"
 	cancelled = "cancelled"
@@ -123,9 +123,9 @@ func (s *server) CancelOrder(ctx context.Context, req *pb.CancelOrderRequest) (*
 	return &pb.CancelOrderResponse{}, nil
 }
 
-// record writes the order and its event in one transaction: neither is without
-// the other. The row carries trace context and correlation ID, so that the event
-// belongs to this request whenever it is published.
+// record writes the order and its event in one transaction. The event's row holds
+// trace context and correlation ID, so that the event belongs to this request
+// whenever it is published.
 func (s *server) record(ctx context.Context, o *pb.OrderRecord, req *pb.CreateOrderRequest) error {
 	items, err := json.Marshal(o.GetItems())
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *server) record(ctx context.Context, o *pb.OrderRecord, req *pb.CreateOr
 			if state == cancelled {
 				return status.Error(codes.Aborted, "this order was cancelled")
 			}
-			// Placed before, and its event was, too: the answer is the same.
+			// The order and its event exist already: the response is the same.
 			o.ChargeId, o.Total, o.CreatedUnixMs, o.Items = before.GetChargeId(), before.GetTotal(), before.GetCreatedUnixMs(), before.GetItems()
 			return nil
 		}
@@ -191,7 +191,7 @@ func (s *server) ListOrders(ctx context.Context, req *pb.ListOrdersRequest) (*pb
 	return out, rows.Err()
 }
 
-// scan reads an order's columns and what else was selected after them.
+// scan reads the columns of an order, and those in more after them.
 func scan(row interface{ Scan(...any) error }, more ...any) (*pb.OrderRecord, error) {
 	var o pb.OrderRecord
 	var items string

@@ -14,9 +14,9 @@ import (
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
-// relay publishes the outbox's rows, oldest first, and deletes each once the
-// broker has it: at least once, so consumers are idempotent. Instances claim a
-// row before they send it, so that each is sent by one of them.
+// relay publishes the rows of the outbox, oldest first, and deletes each after the
+// broker has acknowledged it. Delivery is at least once, so consumers are
+// idempotent. An instance claims a row before it sends it, so that only one does.
 type relay struct {
 	store     *runtime.Store
 	kafka     *kgo.Client
@@ -24,7 +24,7 @@ type relay struct {
 	wake      chan struct{}
 }
 
-// poke says that a row was committed.
+// poke wakes the relay after a row was committed.
 func (r *relay) poke() {
 	select {
 	case r.wake <- struct{}{}:
@@ -32,12 +32,12 @@ func (r *relay) poke() {
 	}
 }
 
-// claim is how long an instance has a row to itself: should it die, another one
-// sends the row after that.
+// claim is the time for which an instance has a row to itself. If it dies, another
+// instance sends the row afterwards.
 const claim = 30 * time.Second
 
-// sweep is how often the relay looks without having been poked: after a restart,
-// or after the broker was away.
+// sweep is the interval at which the relay reads the outbox without a poke, for
+// rows left from a restart or a broker outage.
 const sweep = time.Second
 
 func (r *relay) run(ctx context.Context) error {
@@ -131,13 +131,13 @@ func (r *relay) claim(ctx context.Context, it row) (bool, error) {
 	return n == 1, err
 }
 
-// hopeless says that the broker will refuse a record however often it is sent.
+// hopeless reports whether the broker will refuse a record on every attempt.
 func hopeless(err error) bool {
 	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord)
 }
 
-// refuse sets a row aside, with the reason, so that it does not hold up those
-// behind it. It stays in the table for somebody to look at.
+// refuse marks a row as refused, with the reason, so that it does not block the
+// rows behind it. It stays in the table for inspection.
 func (r *relay) refuse(ctx context.Context, it row, why error) error {
 	r.telemetry.Zerolog().Error().Err(why).Str("outbox_id", it.id).Str("topic", it.topic).
 		Msg("the broker refuses an event for good; it stays in the outbox, marked as refused")

@@ -83,7 +83,7 @@ func (s *server) Charge(ctx context.Context, req *pb.ChargeRequest) (*pb.ChargeR
 	if err != nil {
 		return nil, err
 	}
-	// Of two charges at once with one key, one row was written: both return it.
+	// Two concurrent charges with one key write one row; both return it.
 	id, err := s.charged(ctx, req.GetIdempotencyKey())
 	if err != nil {
 		return nil, err
@@ -103,8 +103,8 @@ func (s *server) charged(ctx context.Context, key string) (string, error) {
 	return id, err
 }
 
-// Refund is idempotent. The row that it writes for a key not charged yet keeps
-// a charge that is still on its way from taking the money after all.
+// Refund is idempotent. For a key that is not charged yet it writes a row that
+// prevents a charge still in flight.
 func (s *server) Refund(ctx context.Context, req *pb.RefundRequest) (*pb.RefundResponse, error) {
 	if req.GetIdempotencyKey() == "" {
 		return nil, status.Error(codes.InvalidArgument, "a refund needs the charge's idempotency key")

@@ -1,4 +1,4 @@
-// Package pricing says what a cart costs a given customer.
+// Package pricing quotes a cart for a customer.
 package pricing
 
 import (
@@ -55,7 +55,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		store:   store,
 		catalog: pb.NewCatalogClient(conn),
 		loyalty: e.BaseURL("loyalty"),
-		// loyalty still speaks uber-trace-id: see its package.
+		// loyalty propagates uber-trace-id; see its package.
 		client: e.HTTPClient("loyalty", httpmw.WithJaegerPropagation()),
 	}
 	return runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterPricingServer(r, s) }}, nil
@@ -104,7 +104,7 @@ func (s *server) Quote(ctx context.Context, req *pb.QuoteRequest) (*pb.QuoteResp
 	if q.Points, err = s.points(ctx, req.GetUserId()); err != nil {
 		return nil, status.Error(codes.Unavailable, "loyalty: "+err.Error())
 	}
-	// Every hundred points are worth one percent, five at most.
+	// Every hundred points give one percent, at most five.
 	q.Discount = q.Subtotal * (discount + min(q.Points/100, 5)) / 100
 	q.Tax = (q.Subtotal - q.Discount) * tax / 100
 	q.Total = q.Subtotal - q.Discount + q.Tax

@@ -1,6 +1,5 @@
-// Package problem is the one table of what can go wrong in the storefront: a
-// kind is named by its gRPC code, and has an HTTP status, a log level and a
-// rule of who may read its text.
+// Package problem maps the storefront's error kinds, named by gRPC code, to HTTP
+// status, log level and the rule whether customers may read the text.
 package problem
 
 import (
@@ -16,20 +15,20 @@ import (
 
 // Kind is a row of the table.
 type Kind struct {
-	HTTP  int           // what a customer's client is answered
-	Level zerolog.Level // what operators see it as
-	// Public texts are written for customers. The others may name tables and
-	// addresses: they stay in the log.
+	HTTP  int           // status of the response
+	Level zerolog.Level // of the log line
+	// Public texts are written for customers. Others may name tables and
+	// addresses and are only logged.
 	Public bool
 }
 
-// statusClientClosedRequest is nginx's: nobody is there to read an answer.
+// statusClientClosedRequest is nginx's status for a client that closed its request.
 const statusClientClosedRequest = 499
 
-// tryAgain is what customers read instead of a text that is not public.
+// tryAgain replaces texts that are not public.
 const tryAgain = "the storefront cannot do this right now; please try again"
 
-// Of returns the kind of a code: google.rpc.Code's mapping, except that a
+// Of returns the kind of a code. The mapping is google.rpc.Code's, except that a
 // failed precondition (an empty cart, no stock) is 422, not 400.
 func Of(c codes.Code) Kind {
 	switch c {
@@ -59,8 +58,8 @@ func Of(c codes.Code) Kind {
 	return Kind{HTTP: http.StatusInternalServerError, Level: zerolog.ErrorLevel}
 }
 
-// Code returns the code of an error. Errors of a context have theirs also when
-// they come from a driver rather than from gRPC.
+// Code returns the code of an error. Context errors have a code even if a driver
+// returned them.
 func Code(err error) codes.Code {
 	if c := status.Code(err); c != codes.Unknown {
 		return c
@@ -74,7 +73,7 @@ func Code(err error) codes.Code {
 	return codes.Unknown
 }
 
-// Answer writes an error as JSON and logs it as its kind asks for.
+// Answer writes an error as JSON and logs it at the level of its kind.
 func Answer(w http.ResponseWriter, log *zerolog.Logger, err error) {
 	kind := Of(Code(err))
 	text := tryAgain
@@ -85,7 +84,7 @@ func Answer(w http.ResponseWriter, log *zerolog.Logger, err error) {
 	Write(w, kind.HTTP, text)
 }
 
-// message is what was written for the customer, without what wraps it.
+// message returns the customer's text of err without its wrappers.
 func message(err error) string {
 	var s interface{ GRPCStatus() *status.Status }
 	if errors.As(err, &s) {
@@ -94,7 +93,7 @@ func message(err error) string {
 	return status.Convert(err).Message()
 }
 
-// Write writes a text as a JSON error.
+// Write writes text as a JSON error.
 func Write(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

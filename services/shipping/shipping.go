@@ -1,4 +1,4 @@
-// Package shipping turns placed orders into shipments and announces them.
+// Package shipping creates shipments for placed orders and announces them.
 package shipping
 
 import (
@@ -57,7 +57,7 @@ type server struct {
 	kafka *kgo.Client
 }
 
-// carriers deliver where.
+// carriers maps a region to its carrier.
 var carriers = map[string]string{"eu": "Kontor Post", "us": "Prairie Parcel", "apac": "Harbour Express"}
 
 // ship is idempotent: an order is shipped once and, at worst, announced twice.
