@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -33,15 +32,19 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	submit := Client(t, "mail-queue", deliver)
+	submit, err := Client(t, "mail-queue", deliver)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	first, err := Handler(t, func(ctx context.Context, _ *Job) error {
-		return submit(ctx, &Job{Name: "send-mail", Queued: time.Now()})
+		return submit(ctx, &Job{Name: "send-mail"})
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	_ = first(context.Background(), &Job{Name: "sign-up", Header: map[string]string{"x-correlation-id": "ticket-4711"}, Queued: time.Now()})
+	_ = first(context.Background(), &Job{Name: "sign-up", Header: map[string]string{"x-correlation-id": "ticket-4711"}})
 	// Output: send-mail for run sign-up ticket-4711
 }
 

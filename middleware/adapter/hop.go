@@ -35,9 +35,8 @@ type Hop struct {
 	ended     bool
 	pending   *Pending // calls to end with the hop
 
-	logOnce sync.Once
-	slog    *slog.Logger
-	zerolog *zerolog.Logger
+	logs *zlog.Handler // made at the first line, as is slog
+	slog slog.Logger
 }
 
 type hopKey struct{}
@@ -192,8 +191,21 @@ func (h *Hop) Logger() *slog.Logger {
 	if h == nil {
 		return nil
 	}
-	h.logOnce.Do(h.makeLoggers)
-	return h.slog
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.slog.Handler() != nil {
+		return &h.slog
+	}
+	if !h.core.viaSlog {
+		h.slog = *slog.New(h.handlerLocked()) // a copy spares an allocation
+		return &h.slog
+	}
+	l := h.core.slog.With(CorrelationKey, h.metadata.Correlation)
+	if sc := h.span.SpanContext(); sc.IsValid() {
+		l = l.With("trace_id", sc.TraceID().String(), "span_id", sc.SpanID().String())
+	}
+	h.slog = *l
+	return &h.slog
 }
 
 // Zerolog is Logger with zerolog's interface. When the Core was given a slog
@@ -202,25 +214,20 @@ func (h *Hop) Zerolog() *zerolog.Logger {
 	if h == nil {
 		return nil
 	}
-	h.logOnce.Do(h.makeLoggers)
-	return h.zerolog
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return &h.handlerLocked().Logger
 }
 
-func (h *Hop) makeLoggers() {
-	c := h.core.zerolog.With().Str(CorrelationKey, h.metadata.Correlation)
-	sc := h.span.SpanContext()
-	if sc.IsValid() {
-		tid, sid := sc.TraceID(), sc.SpanID()
-		c = c.Hex("trace_id", tid[:]).Hex("span_id", sid[:])
+// handlerLocked returns the handler over the hop's zerolog logger.
+func (h *Hop) handlerLocked() *zlog.Handler {
+	if h.logs == nil {
+		c := h.core.zerolog.With().Str(CorrelationKey, h.metadata.Correlation)
+		if sc := h.span.SpanContext(); sc.IsValid() {
+			tid, sid := sc.TraceID(), sc.SpanID()
+			c = c.Hex("trace_id", tid[:]).Hex("span_id", sid[:])
+		}
+		h.logs = &zlog.Handler{Logger: c.Logger()}
 	}
-	handler := &zlog.Handler{Logger: c.Logger()}
-	h.zerolog = &handler.Logger
-	if !h.core.viaSlog {
-		h.slog = slog.New(handler)
-		return
-	}
-	h.slog = h.core.slog.With(CorrelationKey, h.metadata.Correlation)
-	if sc.IsValid() {
-		h.slog = h.slog.With("trace_id", sc.TraceID().String(), "span_id", sc.SpanID().String())
-	}
+	return h.logs
 }

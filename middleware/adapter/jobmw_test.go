@@ -3,7 +3,6 @@ package adapter_test
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -16,7 +15,6 @@ import (
 type Job struct {
 	Name   string
 	Header map[string]string
-	Queued time.Time
 }
 
 // Func handles a job or submits one.
@@ -38,7 +36,7 @@ func Handler(t *hop.Telemetry, fn Func) (Func, error) {
 		returned := false
 		defer func() {
 			out := adapter.Outcome{Message: "job", Err: err, ErrorType: adapter.ErrorType(err),
-				Queued: true, QueueWait: h.Start().Sub(j.Queued)}
+				Queued: true, QueueWait: -1} // a job does not say when it was submitted
 			var panicked any
 			if !returned {
 				panicked = recover()
@@ -60,19 +58,26 @@ func Handler(t *hop.Telemetry, fn Func) (Func, error) {
 }
 
 // Client measures submit, which sends jobs to the queue named dependency.
-func Client(t *hop.Telemetry, dependency string, submit Func) Func {
+func Client(t *hop.Telemetry, dependency string, submit Func) (Func, error) {
 	core := t.Core()
+	duration, err := core.RequestHistogram("job_submit_duration_seconds", "Duration of submitting a job.", "job_name", "error_type")
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, j *Job) error {
+		name := core.Destination(j.Name)
 		ctx, call := core.BeginCall(ctx, adapter.Outgoing{
 			Dependency: adapter.Dependency{Name: dependency, Kind: adapter.KindProduce},
-			SpanName:   "submit " + core.Destination(j.Name), SpanKind: trace.SpanKindProducer, Async: true,
+			SpanName:   "submit " + name, SpanKind: trace.SpanKindProducer, Async: true,
 		})
 		if j.Header == nil {
 			j.Header = map[string]string{}
 		}
 		call.Inject(ctx, propagation.MapCarrier(j.Header))
 		err := submit(ctx, j)
-		call.End(adapter.Outcome{ErrorType: adapter.ErrorType(err), Failed: err != nil})
+		errorType := adapter.ErrorType(err)
+		took := call.End(adapter.Outcome{ErrorType: errorType, Failed: err != nil})
+		duration.Observe(took, core.Now(), call.Span().SpanContext(), name, errorType)
 		return err
-	}
+	}, nil
 }

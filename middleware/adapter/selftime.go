@@ -55,14 +55,15 @@ func (h *Hop) StartCall(dep Dependency) Call {
 type ledger struct {
 	mu       sync.Mutex
 	closed   bool
-	inFlight int
+	inFlight int32
+	free     int32         // first free cell plus one; 0 means none
+	used     int32         // cells that were ever used
 	since    time.Duration // when inFlight left zero
 	covered  time.Duration
 	slots    []slot
 	inline   [3]slot // spares the allocation for ordinary fan-out
-	calls    []cell
 	cells    [4]cell // likewise
-	free     int32   // first free cell plus one; 0 means none
+	more     *[]cell // cells beyond these
 }
 
 // slot holds the waits for one dependency.
@@ -76,9 +77,8 @@ type slot struct {
 // cell identifies a call in flight. A cell is reused under another serial, so that
 // a second End of its former call is recognized.
 type cell struct {
-	slot   int32
+	slot   int32 // of the call; of a free cell the next free one plus one, or 0
 	serial uint32
-	next   int32 // next free cell plus one; 0 means none
 }
 
 // enter opens an interval. It reports false after close.
@@ -99,7 +99,7 @@ func (l *ledger) enter(dep Dependency, now time.Duration) (index int32, serial u
 	}
 	s.inFlight++
 	index = l.take()
-	c := &l.calls[index]
+	c := l.cell(index)
 	c.slot = int32(i)
 	return index, c.serial, true
 }
@@ -108,7 +108,7 @@ func (l *ledger) enter(dep Dependency, now time.Duration) (index int32, serial u
 func (l *ledger) leave(index int32, serial uint32, now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &l.calls[index]
+	c := l.cell(index)
 	if l.closed || c.serial != serial {
 		return
 	}
@@ -120,21 +120,31 @@ func (l *ledger) leave(index int32, serial uint32, now time.Duration) {
 		l.covered += max(now-l.since, 0)
 	}
 	c.serial++
-	c.next, l.free = l.free, index+1
+	c.slot, l.free = l.free, index+1
 }
 
 // take returns the index of a free cell.
 func (l *ledger) take() int32 {
 	if l.free > 0 {
 		i := l.free - 1
-		l.free = l.calls[i].next
+		l.free = l.cell(i).slot
 		return i
 	}
-	if l.calls == nil {
-		l.calls = l.cells[:0]
+	i := l.used
+	if l.used++; int(i) >= len(l.cells) {
+		if l.more == nil {
+			l.more = new([]cell)
+		}
+		*l.more = append(*l.more, cell{})
 	}
-	l.calls = append(l.calls, cell{})
-	return int32(len(l.calls) - 1)
+	return i
+}
+
+func (l *ledger) cell(i int32) *cell {
+	if int(i) < len(l.cells) {
+		return &l.cells[i]
+	}
+	return &(*l.more)[int(i)-len(l.cells)]
 }
 
 // close ends the calls in flight and returns the covered time. The slots may be

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -186,4 +187,23 @@ func matches(m *dto.Metric, labels []string) bool {
 		}
 	}
 	return true
+}
+
+// labelWith returns the name of a label whose value contains text, or "".
+func (r *Recorder) labelWith(text string) string {
+	r.t.Helper()
+	families, err := r.Registry.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if strings.Contains(l.GetValue(), text) {
+					return f.GetName() + "." + l.GetName()
+				}
+			}
+		}
+	}
+	return ""
 }
