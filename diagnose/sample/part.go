@@ -26,15 +26,14 @@ type cost struct {
 // measurer finds what the answers of requests waited for. It keeps its memory from
 // one trace to the next.
 type measurer struct {
-	tree     trace.Tree
-	trace    *trace.Trace
-	segments []trace.Segment
-	costs    []cost
-	at       map[part]int
-	counted  map[int]bool
+	tree   trace.Tree
+	trace  *trace.Trace
+	shares []trace.Share
+	costs  []cost
+	at     map[part]int
 }
 
-func newMeasurer() *measurer { return &measurer{at: map[part]int{}, counted: map[int]bool{}} }
+func newMeasurer() *measurer { return &measurer{at: map[part]int{}} }
 
 // load reads a trace and returns its entry's span, or trace.None.
 func (m *measurer) load(t *trace.Trace) int {
@@ -47,16 +46,15 @@ func (m *measurer) load(t *trace.Trace) int {
 }
 
 // took returns the duration of a span of the loaded trace.
-func (m *measurer) took(i int) time.Duration { return m.tree.End(i) - m.tree.Start(i) }
+func (m *measurer) took(i int) time.Duration { return m.tree.Took(i) }
 
 // path returns what the answer of a span waited for, on its critical path: every
 // moment of its duration is one part's. The result holds until the next call.
 func (m *measurer) path(i int) []cost {
 	m.costs = m.costs[:0]
 	clear(m.at)
-	clear(m.counted)
-	m.segments = m.tree.AppendCriticalPath(m.segments[:0], i)
-	for _, s := range m.segments {
+	m.shares = m.tree.AppendShares(m.shares[:0], i)
+	for _, s := range m.shares {
 		p := m.partOf(s.Span)
 		k, ok := m.at[p]
 		if !ok {
@@ -64,11 +62,8 @@ func (m *measurer) path(i int) []cost {
 			m.at[p] = k
 			m.costs = append(m.costs, cost{part: p})
 		}
-		m.costs[k].time += s.Took()
-		if !m.counted[s.Span] {
-			m.counted[s.Span] = true
-			m.costs[k].n++
-		}
+		m.costs[k].time += s.Time
+		m.costs[k].n++
 	}
 	return m.costs
 }

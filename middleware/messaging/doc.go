@@ -39,7 +39,7 @@
 //		d := messaging.Delivery{Destination: "orders.placed", Produced: m.sent, Carrier: m.headers}
 //		_ = messaging.Process(context.Background(), consumer, &messaging.Processing{}, &d, m,
 //			func(ctx context.Context, m message) error {
-//				hop.Logger(ctx).Info().Msg(m.body)
+//				hop.Logger(ctx).Info(m.body)
 //				return nil
 //			})
 //	}
