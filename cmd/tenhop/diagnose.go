@@ -28,9 +28,10 @@ func newDiagnoseCmd() *cobra.Command {
 		Long: `Say which hop got slower, with evidence: the entry operation that left its
 baseline, and its added time split over the hops by self time, dependencies,
 links and queues; or which hop began to fail. Asks Prometheus for sums and Jaeger
-or Tempo for a handful of traces; any of theirs will do, metrics alone and traces
-alone, too. Files of traces are OTLP (JSON or protobuf) or what Jaeger's page
-saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`,
+or Tempo for a few traces; either is enough. Files of traces may be OTLP (JSON or
+protobuf), Jaeger's, Tempo's or Zipkin's JSON, or the output of an SDK's console
+exporter, compressed or not; - is standard input. Exits with 0 whether there is a
+spike or not.`,
 		Example: `  tenhop diagnose
   tenhop diagnose --entry "POST /checkout" --since 15m
   tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
@@ -91,7 +92,7 @@ saves, also compressed with gzip. Exits with 0 whether there is a spike or not.`
 	fl.StringVar(&cfg.Entry, "entry", "", `only requests of this entry, such as "POST /checkout"`)
 	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
-	fl.DurationVar(&cfg.Timeout, "timeout", 10*time.Second, "how long to ask at most")
+	fl.DurationVar(&cfg.Timeout, "timeout", 0, "time limit (default 10s for back ends, none for files)")
 	fl.BoolVar(&profiled, "profile", false, "profile the suspect for 2s; without a spike, keep profiles of all to compare with later")
 	fl.StringToStringVar(&endpoints, "pprof", nil, "profile, and ask a service here: SERVICE=URL that /debug/pprof follows")
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")

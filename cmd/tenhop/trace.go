@@ -79,6 +79,11 @@ Without --jaeger the traces are those of what runs in this directory,
 }
 
 func (f traceFlags) find(ctx context.Context, args []string) (*trace.Trace, error) {
+	if len(args) == 1 {
+		if raw, err := hex.DecodeString(args[0]); err != nil || (len(raw) != 16 && len(raw) != 8) {
+			return nil, usagef("%q is not a trace ID: it has 32 hexadecimal digits", args[0])
+		}
+	}
 	j, err := jaeger.New(f.jaeger, nil)
 	if err != nil {
 		return nil, fmt.Errorf("--jaeger: %w", err)
@@ -93,9 +98,6 @@ func (f traceFlags) find(ctx context.Context, args []string) (*trace.Trace, erro
 func (f traceFlags) ask(ctx context.Context, j *jaeger.Client, args []string) (*trace.Trace, error) {
 	switch {
 	case len(args) == 1:
-		if raw, err := hex.DecodeString(args[0]); err != nil || (len(raw) != 16 && len(raw) != 8) {
-			return nil, usagef("%q is not a trace ID: it has 32 hexadecimal digits", args[0])
-		}
 		t, err := j.Trace(ctx, args[0])
 		if errors.Is(err, query.ErrNotFound) {
 			return nil, fmt.Errorf("%w; it may be older than what is kept", err)

@@ -4,6 +4,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -25,7 +26,7 @@ type Config struct {
 	Since                     time.Duration // how far back to look; 5 minutes when zero
 	BaselineFrom              time.Time     // a baseline of the caller's choice; found when zero
 	BaselineTo                time.Time
-	Timeout                   time.Duration // of the whole diagnosis; 10 s when zero
+	Timeout                   time.Duration // of the whole diagnosis; when zero 10 s for back ends, none for files
 }
 
 const (
@@ -42,13 +43,11 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 	if cfg.Since == 0 {
 		cfg.Since = defaultSince
 	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
-	}
 	r := run{cfg: cfg, began: time.Now(), opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
 	if len(cfg.Traces) > 0 {
 		return r.diagnoseFiles(ctx)
 	}
+	r.cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
 	if err := r.open(); err != nil {
 		return result.Result{}, err
 	}
