@@ -34,7 +34,7 @@ func groups(t *testing.T) map[string]*rulefmt.RuleGroups {
 	return out
 }
 
-// level:metric:operation, as Prometheus recommends; ratios and seconds say so.
+// recordName matches level:metric:operation, as Prometheus recommends.
 var recordName = regexp.MustCompile(`^[a-z_]+:[a-z_]+:[a-z0-9_]+$`)
 
 var badUnits = regexp.MustCompile(`milliseconds|_ms\b|\* ?1000\b|\* ?100\b`)

@@ -94,8 +94,7 @@ func onset(ctx context.Context, t *testing.T, s *uptest.Storefront, hop string) 
 	return took
 }
 
-// named is the hop that an alert points at: an uninstrumented dependency has a
-// name of its own.
+// named returns the hop or dependency that an alert names.
 func named(a uptest.Alert) string {
 	if a.Labels["kind"] == "self" {
 		return a.Labels["service_name"]

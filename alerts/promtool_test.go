@@ -10,7 +10,7 @@ import (
 // TestRulesWithPromtool runs Prometheus's own rule tests: each alert fires,
 // resolves, stays silent on no data, on a fresh start and on a restart. promtool
 // is pinned in tools/promtool and takes minutes to build the first time;
-// PROMTOOL names one that is built already.
+// PROMTOOL names one that is already built.
 func TestRulesWithPromtool(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds promtool; not with -short")

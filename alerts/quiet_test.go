@@ -11,8 +11,8 @@ import (
 
 const quiet = 30 * time.Minute
 
-// TestQuiet watches half an hour of ordinary traffic and fails for each alert
-// that names a hop although nothing is wrong:
+// TestQuiet runs half an hour of ordinary traffic and fails for each alert that
+// names a hop:
 //
 //	TENHOP_ACCEPTANCE=full go test -run TestQuiet -v -timeout 45m ./alerts
 func TestQuiet(t *testing.T) {

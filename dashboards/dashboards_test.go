@@ -54,7 +54,7 @@ func TestFilesAreGenerated(t *testing.T) {
 
 var (
 	variable = regexp.MustCompile(`\$\{?([a-z]\w*)`)
-	// A query that names a service shows nothing of other people's services.
+	// A query that names a service of the storefront has no data for other fleets.
 	storefront = regexp.MustCompile(`"(gateway|loyalty|payment|checkout|order)"`)
 	// Grafana's own variables begin with two underscores and are not matched.
 	ranges = strings.NewReplacer("$__rate_interval", "1m", "$__range", "15m", "$__interval", "15s")

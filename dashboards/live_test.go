@@ -19,13 +19,12 @@ import (
 	"github.com/tenhop/tenhop/internal/uptest"
 )
 
-// patience bounds how long data may take to appear, over all queries: two of the
-// rate windows.
+// patience is the time within which all queries must have data: two rate windows.
 const patience = 2 * time.Minute
 
 // TestEveryQueryReturnsData runs every query of every panel against the running
-// storefront after faults, a broker's pause and a drill. It fails on an error, on no data, on a variable without values, and on
-// an exemplar whose trace is not stored.
+// storefront after faults, a broker pause and a drill. It fails on an error, on no
+// data, on a variable without values, and on an exemplar whose trace is not stored.
 func TestEveryQueryReturnsData(t *testing.T) {
 	if os.Getenv("TENHOP_ACCEPTANCE") == "" {
 		t.Skip("starts the storefront; set TENHOP_ACCEPTANCE=short")
@@ -54,8 +53,7 @@ func TestEveryQueryReturnsData(t *testing.T) {
 		len(define.All()), panels, r.answered, queries, len(r.traces), time.Since(started).Round(time.Second))
 }
 
-// disturb makes what quiet traffic does not show: errors, redeliveries, a broker
-// that stands still.
+// disturb causes errors, redeliveries and a broker pause.
 func disturb(ctx context.Context, t *testing.T, s *uptest.Storefront) {
 	t.Helper()
 	for _, hop := range []string{"payment", "shipping"} {
@@ -113,7 +111,7 @@ var (
 	anyVariable = regexp.MustCompile(`\$\{?\w+\}?`)
 )
 
-// expand is what Grafana sends for All in every variable.
+// expand replaces every variable as Grafana does for All.
 func expand(expr string) string {
 	expr = strings.NewReplacer("$__rate_interval", "1m", "$__range", "15m").Replace(expr)
 	return anyVariable.ReplaceAllString(expr, ".*")

@@ -1,4 +1,4 @@
-// Package deploy_test holds the mounted configurations to their owners' parsers.
+// Package deploy_test parses the mounted configurations with their own parsers.
 package deploy_test
 
 import (
@@ -36,8 +36,8 @@ func TestPrometheusLoadsItsConfiguration(t *testing.T) {
 	}
 }
 
-// TestGrafanaProvisioning holds the uids of the data sources to the variables'
-// defaults, and the links between the data sources to each other.
+// TestGrafanaProvisioning compares the uids of the data sources with the defaults of
+// the variables, and with the links between the data sources.
 func TestGrafanaProvisioning(t *testing.T) {
 	var file struct {
 		Datasources []struct {

@@ -73,7 +73,7 @@ func TestLatencyCountsFromTheIntendedStart(t *testing.T) {
 	}
 }
 
-// recorder is a storefront that remembers what it was asked.
+// recorder is a storefront that records its requests.
 type recorder struct {
 	mu     sync.Mutex
 	asked  []string
@@ -148,7 +148,7 @@ func TestPacerDoesNotWrap(t *testing.T) {
 	}
 }
 
-// A gateway that hangs does not keep Run from ending when it is told to stop.
+// A gateway that hangs does not keep Run from ending.
 func TestRunStopsSoon(t *testing.T) {
 	for name, requests := range map[string]int{"while sending": 0, "after the last was sent": 3} {
 		t.Run(name, func(t *testing.T) { stopsSoon(t, requests) })

@@ -31,8 +31,8 @@ type shopper struct {
 // The mix of journeys, by weight. A checkout's journey fills the cart first: of
 // 100 requests, 30 are checkouts.
 var journeys = []struct {
-	weight int
-	actions  []action
+	weight  int
+	actions []action
 }{
 	{14, []action{browse}},
 	{12, []action{search}},

@@ -97,7 +97,7 @@ func (c *collector) thrift(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// of returns a trace's spans.
+// of returns the spans of a trace.
 func (c *collector) of(trace string) []span {
 	c.mu.Lock()
 	defer c.mu.Unlock()

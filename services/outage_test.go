@@ -18,7 +18,7 @@ import (
 	"github.com/tenhop/tenhop/services/runtime/storetest"
 )
 
-// gate is an address at which a server can be reached only while it is open.
+// gate is an address at which a server is reachable only while the gate is open.
 type gate struct {
 	addr, server string
 	mu           sync.Mutex
@@ -76,9 +76,9 @@ func (g *gate) shut() {
 	g.conns = nil
 }
 
-// TestAServiceOutlivesItsNeeds starts a service whose store or broker cannot be
-// reached: it lives, says so once and on /readyz, and becomes ready without a
-// restart; likewise when the store goes away later.
+// TestAServiceOutlivesItsNeeds starts a service whose store or broker is down. It keeps
+// running, reports the reason in one log line and on /readyz, and becomes ready without
+// a restart. The same holds if the store goes down later.
 func TestAServiceOutlivesItsNeeds(t *testing.T) {
 	t.Run("redis", func(t *testing.T) {
 		storetest.EachRedis(t, func(t *testing.T, addr string) {

@@ -35,7 +35,7 @@ type storefront struct {
 	logs    *lockedBuffer
 }
 
-// lockedBuffer is what all services log to.
+// lockedBuffer receives the log lines of all services.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -70,14 +70,14 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// systems is what the storefront stands on.
+// systems holds the addresses of the stores and the broker.
 type systems struct {
 	kafka []string
 	redis string
 	store map[string]string // by service
 }
 
-// standIns are the embedded ones: kfake, miniredis, SQLite.
+// standIns returns the embedded systems: kfake, miniredis, SQLite.
 func standIns(t *testing.T) systems {
 	t.Helper()
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1),
@@ -94,7 +94,7 @@ func standIns(t *testing.T) systems {
 	return s
 }
 
-// realServers are those that deploy/real/run starts.
+// realServers returns the systems that deploy/real/run has started.
 func realServers(t *testing.T) systems {
 	t.Helper()
 	s := systems{kafka: storetest.Kafka(t), redis: storetest.Redis(t), store: map[string]string{}}
@@ -156,7 +156,7 @@ func expect(resp *http.Response, err error) error {
 	return nil
 }
 
-// until waits for a condition and says why it did not come true.
+// until waits for a condition and fails with its last error.
 func until(t *testing.T, what string, ok func() error) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -172,7 +172,7 @@ func until(t *testing.T, what string, ok func() error) {
 	}
 }
 
-// answer is what the gateway said.
+// answer is a response of the gateway.
 type answer struct {
 	status int
 	header http.Header
@@ -214,7 +214,7 @@ func (s *storefront) must(t *testing.T, n int, method, path, body string, header
 	return a
 }
 
-// inject puts a fault into a service until the returned function is called.
+// inject injects a fault into a service. The returned function lifts it.
 func (s *storefront) inject(t *testing.T, service, fault string) (lift func()) {
 	t.Helper()
 	call := func(method, body string) {

@@ -19,7 +19,7 @@ const (
 	golden = "alerts/slo.yaml"
 )
 
-// TestStorefrontRules holds the committed rules to what their source says.
+// TestStorefrontRules compares the committed rules with their source.
 func TestStorefrontRules(t *testing.T) {
 	in, err := os.Open("../" + source)
 	if err != nil {
@@ -51,7 +51,7 @@ func TestStorefrontRules(t *testing.T) {
 	}
 }
 
-// TestEveryKindOfObjective holds each kind's expressions to Prometheus's parser.
+// TestEveryKindOfObjective parses each kind's expressions with Prometheus's parser.
 func TestEveryKindOfObjective(t *testing.T) {
 	f, err := Read(strings.NewReader(`
 version: tenhop/v1

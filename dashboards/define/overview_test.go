@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 )
 
-// TestFailing covers what a green 0 % may stand for.
+// TestFailing checks that 0 % means that requests were measured and none failed.
 func TestFailing(t *testing.T) {
 	const rate = "hop:requests:rate1m"
 	edge, all := failing(atEntries(rate)), failing(rate)

@@ -1,6 +1,9 @@
 package define
 
-import "github.com/tenhop/tenhop/dashboards/grafana"
+import (
+	"github.com/tenhop/tenhop/dashboards/grafana"
+	"github.com/tenhop/tenhop/signals"
+)
 
 func runtime() grafana.Dashboard {
 	const proc = `env=~"$env",service_name=~"$service"`
@@ -19,7 +22,7 @@ func runtime() grafana.Dashboard {
 		lines("Open files", "Towards the limit: connections or bodies are not closed.", count, 12,
 			q("{{service_name}}", `sum by (service_name) (process_open_fds{`+proc+`})`)),
 		lines("Database, p95 by operation", "Slow here and flat in the pool: the query or the database.", seconds, 12,
-			withExemplars(q("{{service_name}} {{db_operation_name}}", quantile(0.95, ", service_name, db_operation_name", "db_client_operation_duration_seconds", proc)))),
+			withExemplars(q("{{service_name}} {{db_operation_name}}", quantile(0.95, ", service_name, db_operation_name", signals.DatabaseClient, proc)))),
 		lines("Wait for the database and its pool", "Pool wait above zero: connections are held too long or too few. Compare with the database's own time.", seconds, 12,
 			q("{{service_name}} {{dependency_kind}}", `sum by (service_name, dependency_kind) (rate(hop_wait_duration_seconds_sum{dependency_kind=~"pool|database|cache",`+proc+`}[$__rate_interval])) / (sum by (service_name, dependency_kind) (rate(hop_wait_duration_seconds_count{dependency_kind=~"pool|database|cache",`+proc+`}[$__rate_interval])) > 0)`)),
 	)

@@ -21,7 +21,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// jaeger takes what the collector exports and keeps the trace IDs.
+// jaeger receives the collector's exports and stores the trace IDs.
 type jaeger struct {
 	ptraceotlp.UnimplementedGRPCServer
 	mu   sync.Mutex

@@ -1,7 +1,7 @@
-// Package compose_test looks at the storefront that deploy/compose/run has started
-// from docker-compose.yml, with the checks of the embedded mode: one trace of
-// thirteen services in the real Jaeger, its log lines in the real Loki, an exemplar
-// of the real Prometheus that opens a trace, a slow hop that `tenhop diagnose` names.
+// Package compose_test checks the storefront that deploy/compose/run has started from
+// docker-compose.yml as the embedded mode is checked: one trace of thirteen services
+// in the real Jaeger, its log lines in the real Loki, an exemplar in the real
+// Prometheus that opens a trace, and a slow hop that `tenhop diagnose` names.
 package compose_test
 
 import (
@@ -44,7 +44,7 @@ func get(into any, address string, query url.Values) error {
 	return json.Unmarshal(body, into)
 }
 
-// until waits for a condition and says why it did not come true.
+// until waits for a condition and fails with its last error.
 func until(t *testing.T, what string, within time.Duration, ok func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(within); ; time.Sleep(2 * time.Second) {
@@ -58,7 +58,7 @@ func until(t *testing.T, what string, within time.Duration, ok func() error) {
 	}
 }
 
-// span is a span of Jaeger's answer, as far as it is looked at.
+// span holds the fields of a span that the tests read.
 type span struct {
 	OperationName string
 	StartTime     int64 // µs since 1970
@@ -101,7 +101,7 @@ func TestTheStoryOnTheRealSystems(t *testing.T) {
 		return err
 	})
 	t.Run("the trace's log lines are in Loki", func(t *testing.T) { logged(t, whole) })
-	// The baseline that diagnose asks for, and some to spare.
+	// The baseline that a diagnosis needs, and a margin.
 	time.Sleep(time.Until(started.Add(2 * time.Minute)))
 
 	slow := exec.Command("docker", "exec", "tenhop-payment-1", "wget", "-qO-", "--header", "Authorization: Bearer "+token,

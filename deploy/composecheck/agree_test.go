@@ -63,8 +63,8 @@ func endpoints(t *testing.T, file string) []int {
 
 var lokiPort = regexp.MustCompile(`http_listen_port: (\d+)`)
 
-// listening is where each container listens, from its configuration; what an
-// image's default decides is written here with the name of the default.
+// listening returns the ports on which each container listens, from its
+// configuration, or from the defaults of its image, which are listed here.
 func listening(t *testing.T) map[string][]int {
 	t.Helper()
 	p := load(t, "full")
@@ -134,7 +134,7 @@ var (
 	published = regexp.MustCompile(`http://127\.0\.0\.1:(\d+)`)
 )
 
-// TestHealthChecksAskWhereTheServerListens also covers what is published.
+// TestHealthChecksAskWhereTheServerListens also covers published ports.
 func TestHealthChecksAskWhereTheServerListens(t *testing.T) {
 	ports := listening(t)
 	for name, s := range load(t, "full").Services {
@@ -153,8 +153,8 @@ func TestHealthChecksAskWhereTheServerListens(t *testing.T) {
 	}
 }
 
-// TestPagesNameWhatIsPublished holds the addresses that a person is told to the
-// ports of the compose file.
+// TestPagesNameWhatIsPublished compares the addresses in the pages with the ports of
+// the compose file.
 func TestPagesNameWhatIsPublished(t *testing.T) {
 	var open []string
 	for _, s := range load(t, "full").Services {

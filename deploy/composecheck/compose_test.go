@@ -125,7 +125,7 @@ func TestEveryServiceIsPinnedHealthyAndContained(t *testing.T) {
 	}
 }
 
-// TestDatabases holds the script that creates databases to the stores' DSNs.
+// TestDatabases compares the script that creates databases with the stores' DSNs.
 func TestDatabases(t *testing.T) {
 	script, err := os.ReadFile(filepath.Join(root, "deploy/postgres/init.sh"))
 	if err != nil {
@@ -148,7 +148,7 @@ func TestDatabases(t *testing.T) {
 	}
 }
 
-// TestNoSecretIsWrittenDown fails when a password has a default.
+// TestNoSecretIsWrittenDown fails if a password has a default.
 func TestNoSecretIsWrittenDown(t *testing.T) {
 	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
 		cli.WithWorkingDirectory(root), cli.WithProfiles([]string{"full"}))

@@ -70,8 +70,8 @@ func TestAlertmanagerLoadsItsFiles(t *testing.T) {
 }
 
 // TestGrafanaFilesFitTheirSchemas covers provisioning and dashboards. Grafana's
-// own schema packages cannot be had as Go modules, so the schemas are written
-// after its documentation.
+// own schemas are not available as Go modules, so these are written from its
+// documentation.
 func TestGrafanaFilesFitTheirSchemas(t *testing.T) {
 	provisioning := filepath.Join(root, "deploy/grafana/provisioning")
 	for schema, pattern := range map[string]string{

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestConfigurationsAreValid gives each configuration of the telemetry tiers, as
-// kustomize writes it, to the program that reads it.
+// TestConfigurationsAreValid validates each configuration of the telemetry tiers, as
+// kustomize writes it, by the program that reads it.
 func TestConfigurationsAreValid(t *testing.T) {
 	collector, jaeger := os.Getenv("TENHOP_COLLECTOR_BIN"), os.Getenv("TENHOP_JAEGER_BIN")
 	if collector == "" || jaeger == "" {
@@ -48,7 +48,7 @@ func TestConfigurationsAreValid(t *testing.T) {
 				args = append(args, "--config="+path)
 			}
 			cmd := exec.CommandContext(t.Context(), program.bin, args...)
-			// The agent's exporter wants to know a cluster, which it does not ask yet.
+			// The agent's exporter requires a cluster, but does not contact it yet.
 			cmd.Env = append(os.Environ(), "COLLECTOR_DATA="+dir, "CLICKHOUSE_USER=jaeger", "CLICKHOUSE_PASSWORD=secret",
 				"KUBECONFIG="+cluster)
 			if out, err := cmd.CombinedOutput(); err != nil {

@@ -39,7 +39,7 @@ func TestManifests(t *testing.T) {
 	t.Logf("checked %v, and %d of the Prometheus operator", checked, custom)
 }
 
-// build is what `kubectl kustomize` writes for the whole of it.
+// build returns the output of `kubectl kustomize`.
 func build(t *testing.T) resmap.ResMap {
 	t.Helper()
 	options := krusty.MakeDefaultOptions()

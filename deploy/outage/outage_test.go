@@ -1,8 +1,7 @@
-// Package outage_test takes the tracing backend away under load: the real
-// Jaeger on Badger behind the real collector with the repository's
-// otel-collector.yaml. TENHOP_OUTAGE=full runs thirty pairs of windows and holds
-// the p95 to 1.10; short runs ten and allows for a busy machine.
-// TENHOP_JAEGER_BIN and TENHOP_COLLECTOR_BIN name programs that are built already.
+// Package outage_test stops the tracing backend under load: the real Jaeger on Badger
+// behind the real collector with otel-collector.yaml. TENHOP_OUTAGE=full runs thirty
+// pairs of windows and limits the ratio of p95 to 1.10; short runs ten and allows for
+// a busy machine. TENHOP_JAEGER_BIN and TENHOP_COLLECTOR_BIN name built programs.
 package outage_test
 
 import (
@@ -27,8 +26,8 @@ import (
 	"github.com/tenhop/tenhop/middleware/setup"
 )
 
-// plan is the length of a run. One-sided 95 % quantiles of Student's t with
-// pairs-1 degrees of freedom are in any statistics book.
+// plan is the length of a run. t95 is the one-sided 95 % quantile of Student's t with
+// pairs-1 degrees of freedom.
 type plan struct {
 	pairs  int
 	window time.Duration
@@ -49,11 +48,11 @@ func chosen(t *testing.T) plan {
 	return plan{}
 }
 
-// settle is how long after a change nothing is measured: programs start and stop
-// then, on the same machine.
+// settle is the time after a change that is not measured, while programs start and
+// stop on the same machine.
 const settle = time.Second
 
-// work is how long the second hop sleeps, in place of a database.
+// work is the time that the second hop sleeps, in place of a database.
 const work = 5 * time.Millisecond
 
 // shop is two hops over HTTP whose spans are all marked to be kept.
@@ -101,8 +100,8 @@ func newShop(t *testing.T, otlp string) *shop {
 	return s
 }
 
-// drive sends rate requests a second for a while, each on its schedule whatever
-// the others do, and returns their durations from the moment each was due.
+// drive sends rate requests/s, each at its scheduled time, and returns their durations
+// from that time.
 func (s *shop) drive(t *testing.T, rate int, lasting time.Duration) []time.Duration {
 	t.Helper()
 	var mu sync.Mutex

@@ -32,8 +32,8 @@ func program(t *testing.T, variable, module, pkg string) string {
 	return bin
 }
 
-// free returns an address below the ports that the kernel gives to clients: what
-// listens there goes away and comes back, and nobody may take its place.
+// free returns an address below the ephemeral ports, so that a program that restarts
+// finds its port unused.
 func free(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -47,7 +47,7 @@ func free(t *testing.T) string {
 	return ""
 }
 
-// until waits for a condition and says why it did not come true.
+// until waits for a condition and fails with its last error.
 func until(t *testing.T, what string, ok func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
@@ -61,8 +61,8 @@ func until(t *testing.T, what string, ok func() error) {
 	}
 }
 
-// run starts a program that ends with the test and shows what it said when the
-// test fails.
+// run starts a program that ends with the test. If the test fails, it logs the
+// program's output.
 func run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var said strings.Builder
@@ -178,7 +178,7 @@ func startCollector(t *testing.T, jaeger string, settings ...string) *collector 
 		args = append(args, "--set="+s)
 	}
 	cmd := exec.CommandContext(t.Context(), bin, args...)
-	// A test's own variables come last, and win.
+	// A test's own variables come last and take precedence.
 	cmd.Env = append([]string{"COLLECTOR_DATA=" + t.TempDir(), "JAEGER_OTLP_ENDPOINT=" + jaeger, "VENDOR_OTLP_ENDPOINT=http://" + nowhere}, os.Environ()...)
 	run(t, cmd)
 	until(t, "the collector answers", func() error { _, err := c.scrape(); return err })
@@ -197,7 +197,7 @@ func (c *collector) scrape() (string, error) {
 
 var queueLine = regexp.MustCompile(`(?m)^otelcol_exporter_queue_size\{[^\n]*exporter="otlp_grpc/jaeger"[^\n]*\} ([0-9.e+]+)`)
 
-// queued is how many batches wait for Jaeger.
+// queued returns the number of batches that wait for Jaeger.
 func (c *collector) queued(t *testing.T) float64 {
 	t.Helper()
 	text, err := c.scrape()

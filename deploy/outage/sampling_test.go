@@ -29,8 +29,8 @@ import (
 	"github.com/tenhop/tenhop/middleware/httpmw"
 )
 
-// Traffic of the sampling test: rate requests a second for lasting, on a clock of
-// the test's own; every so many is slow at the second hop.
+// Traffic of the sampling test: rate requests/s for lasting, on a simulated clock.
+// Some are slow at the second hop.
 const (
 	rate    = 1000
 	lasting = 12 * time.Second
@@ -38,7 +38,7 @@ const (
 	scrape  = time.Second
 )
 
-// keeper takes what the collector exports and keeps the trace IDs.
+// keeper receives the collector's exports and stores the trace IDs.
 type keeper struct {
 	collectortrace.UnimplementedTraceServiceServer
 	mu   sync.Mutex
@@ -216,7 +216,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return rec.Result(), nil
 }
 
-// see notes the exemplars that a scrape would show now.
+// see records the exemplars that a scrape would return now.
 func (tr *traffic) see(t *testing.T, registries []*prometheus.Registry) {
 	t.Helper()
 	for _, r := range registries {
@@ -241,7 +241,7 @@ func (tr *traffic) see(t *testing.T, registries []*prometheus.Registry) {
 
 var callsLine = regexp.MustCompile(`(?m)^traces_span_metrics_calls_total\{[^\n]*service_name="gateway"[^\n]*span_kind="SPAN_KIND_SERVER"[^\n]*\} ([0-9.e+]+)`)
 
-// spanCalls is how many requests the span metrics count at the gateway.
+// spanCalls returns the number of requests that the span metrics count.
 func spanCalls(t *testing.T, address string) int {
 	t.Helper()
 	resp, err := http.Get("http://" + address + "/metrics")

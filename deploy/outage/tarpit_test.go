@@ -19,7 +19,7 @@ import (
 	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// tarpit accepts connections and answers nothing, ever.
+// tarpit accepts connections and never answers.
 func tarpit(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,7 +92,7 @@ func fires(t *testing.T, prometheus, alert string, meanwhile func()) string {
 	return summary
 }
 
-// A goroutine that serves a request and is parked inside the SDK or an exporter.
+// A goroutine that serves a request and waits in the SDK or an exporter.
 var (
 	serving  = regexp.MustCompile(`httpmw`)
 	telling  = regexp.MustCompile(`opentelemetry\.io/otel/(sdk|exporters)|middleware/setup`)
@@ -117,8 +117,8 @@ func parked() (stuck map[string]string, requests int) {
 	return stuck, requests
 }
 
-// TestATarpitBlocksNobody exports to a collector that takes connections and
-// answers nothing. Requests go on, none of their goroutines is ever seen waiting
+// TestATarpitBlocksNobody exports to a collector that accepts connections and never
+// answers. Requests go on, none of their goroutines is ever seen waiting
 // for the exporter, and what does not fit the queue is counted and alerted.
 func TestATarpitBlocksNobody(t *testing.T) {
 	chosen(t)
@@ -167,8 +167,7 @@ func TestATarpitBlocksNobody(t *testing.T) {
 	}
 }
 
-// TestWhatTheCollectorDropsIsAlerted fills the collector's queue for a Jaeger
-// that is not there.
+// TestWhatTheCollectorDropsIsAlerted fills the collector's queue while Jaeger is down.
 func TestWhatTheCollectorDropsIsAlerted(t *testing.T) {
 	chosen(t)
 	c := startCollector(t, free(t), "exporters::otlp_grpc/jaeger::sending_queue::queue_size=2",

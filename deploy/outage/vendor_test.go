@@ -24,7 +24,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// otlpHTTP is an OTLP endpoint that keeps what it is sent, as text, by path.
+// otlpHTTP is an OTLP endpoint that stores request bodies as text, by path.
 type otlpHTTP struct {
 	mu   sync.Mutex
 	got  map[string]string
@@ -76,7 +76,7 @@ var secrets = map[string]string{
 	"payment.assertion":                 "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
 }
 
-// TestVendorByTwoVariables sends a span and a log line full of secrets through the
+// TestVendorByTwoVariables sends a span and a log line with secrets through the
 // real collector: with the two variables set the span reaches the vendor with its
 // header, and neither the vendor nor Loki sees a secret or a card number.
 func TestVendorByTwoVariables(t *testing.T) {
@@ -131,7 +131,7 @@ func TestVendorByTwoVariables(t *testing.T) {
 			return nil
 		})
 		for key, secret := range secrets {
-			// What is secret about a sentence is its number.
+			// Of a sentence, only the number is secret.
 			secret = strings.TrimSuffix(strings.TrimPrefix(secret, "card "), " was declined")
 			if strings.Contains(backend.at(path), secret) {
 				t.Errorf("%s got %s as it was: %s", path, key, secret)

@@ -34,8 +34,8 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// A client that is being slowed cannot free itself with a crowd of other names,
-// and the table stays bounded.
+// A limited client cannot lift its limit by sending many other names, and the table
+// stays bounded.
 func TestACrowdFreesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(small)

@@ -48,8 +48,8 @@ func TestSessions(t *testing.T) {
 	})
 }
 
-// TestSeedMixesTiersAndRegions: a diagnosis names an attribute only when the
-// others vary independently of it.
+// TestSeedMixesTiersAndRegions: a diagnosis can name an attribute only if the others
+// vary independently of it.
 func TestSeedMixesTiersAndRegions(t *testing.T) {
 	storetest.Each(t, "identity", func(t *testing.T, e *runtime.Env) {
 		store, err := e.OpenStore(t.Context(), migrations)
