@@ -1,8 +1,15 @@
 package servicemap
 
-const (
-	served = `{__name__=~"http_server_request_duration_seconds_count|rpc_server_call_duration_seconds_count|messaging_process_duration_seconds_count"`
+import (
+	"strings"
 
+	"github.com/tenhop/tenhop/signals"
+)
+
+// served selects the counts of served calls. It lacks the closing brace.
+var served = `{__name__=~"` + strings.Join(signals.Served(), "_count|") + `_count"`
+
+const (
 	// Placeholders for the windows of rates, see Reader.rateWindow.
 	over       = `[30s]`
 	overErrors = `[60s]` // that of hop:errors:ratio1m, which is shown beside
@@ -11,7 +18,7 @@ const (
 // queries holds the PromQL queries of a snapshot by name.
 var queries = map[string]string{
 	"rate":      `sum by (service_name, operation) (rate(hop_duration_seconds_count` + over + `))`,
-	"failed":    `sum by (service_name) (rate(` + served + `,error_type!~"|client_closed_request|consumer_closed"}` + overErrors + `)) / (sum by (service_name) (rate(` + served + `}` + overErrors + `)) > 0)`,
+	"failed":    `sum by (service_name) (rate(` + served + `,` + signals.Failed() + `}` + overErrors + `)) / (sum by (service_name) (rate(` + served + `}` + overErrors + `)) > 0)`,
 	"opFailed":  `hop:errors:ratio1m`,
 	"p95":       `histogram_quantile(0.95, sum by (le, service_name) (rate(hop_duration_seconds_bucket` + over + `)))`,
 	"opP95":     `histogram_quantile(0.95, sum by (le, service_name, operation) (rate(hop_duration_seconds_bucket` + over + `)))`,

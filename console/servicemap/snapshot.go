@@ -110,7 +110,7 @@ func objectives(answers map[string][]prometheus.Value) []SLO {
 	for _, x := range answers["objective"] {
 		k := x.Labels["service_name"] + "\x00" + x.Labels["slo"]
 		budget := 1 - x.Value
-		if budget <= 0 {
+		if _, measured := fast[k]; !measured || budget <= 0 {
 			continue
 		}
 		out = append(out, SLO{Name: x.Labels["slo"], Service: x.Labels["service_name"], Objective: x.Value, Errors: fast[k],
