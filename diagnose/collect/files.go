@@ -23,49 +23,43 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 		defer cancel()
 	}
 	requests := sample.New()
-	base, now := r.readFiles(ctx, r.cfg.Before, requests), r.readFiles(ctx, r.cfg.Traces, requests)
+	base := r.readFiles(ctx, r.cfg.Before, requests)
+	requests.EndBaseline()
+	now := r.readFiles(ctx, r.cfg.Traces, requests)
 	if ctx.Err() != nil {
 		return result.Result{}, context.Cause(ctx)
 	}
 	if now.traces == 0 || base.traces == 0 && len(r.cfg.Before) > 0 {
 		return result.Result{}, r.nothingRead()
 	}
-	if len(r.cfg.Before) > 0 {
-		r.opt.BaselineFrom, r.opt.BaselineTo = base.first, base.last
+	if len(r.cfg.Before) == 0 {
+		return r.diagnoseSample(diagnose.Evidence{Sample: requests}), nil
 	}
-	ev := diagnose.Evidence{Sample: requests}
-	if len(r.cfg.Before) > 0 {
-		at := time.Now()
-		c := compare.Profiles(base.profile, now.profile)
-		ev.Comparison = &c
-		r.stage("compare", at)
-		if now.first.Before(base.last) {
-			r.files[0].Note = "these traces are not all earlier than those they are compared with: what each hop added is not told"
+	baseline, shift := requests.Join()
+	r.opt.BaselineFrom, r.opt.BaselineTo = baseline.From, baseline.To
+	at := time.Now()
+	c := compare.Profiles(base.profile, now.profile)
+	r.stage("compare", at)
+	res := r.diagnoseSample(diagnose.Evidence{Sample: requests, Comparison: &c})
+	if shift != 0 {
+		res.Baseline = result.Range{From: res.Baseline.From.Add(-shift), To: res.Baseline.To.Add(-shift)}
+		for i, p := range res.BaselineParts {
+			res.BaselineParts[i] = result.Range{From: p.From.Add(-shift), To: p.To.Add(-shift)}
 		}
 	}
-	return r.diagnoseSample(ev), nil
+	return res, nil
 }
 
 // fileTraces summarises the traces of the files of one time.
 type fileTraces struct {
-	profile     *compare.Profile // nil when there is nothing to compare with
-	traces      int
-	first, last time.Time // start of the first span, end of the last
+	profile *compare.Profile // nil when there is nothing to compare with
+	traces  int
 }
 
 func (p *fileTraces) add(t trace.Trace) {
 	p.traces++
 	if p.profile != nil {
 		p.profile.Add(t, nil)
-	}
-	for i := range t.Spans {
-		s := &t.Spans[i]
-		if p.first.IsZero() || s.Start.Before(p.first) {
-			p.first = s.Start
-		}
-		if end := s.Start.Add(s.Duration); end.After(p.last) {
-			p.last = end
-		}
 	}
 }
 

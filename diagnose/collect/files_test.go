@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -124,8 +125,25 @@ func TestBeforeAndAfter(t *testing.T) {
 	}
 	// The other way round nothing got slower, and no time is split.
 	res = run(t, collect.Config{Traces: []string{before}, Before: []string{after}})
-	if res.Verdict != result.None || len(res.Findings) > 0 || res.Sources[0].Note == "" {
+	if res.Verdict != result.None || len(res.Findings) > 0 || res.AddedMS > -100 {
 		t.Errorf("%s, %+v, %+v", res.Verdict, res.Findings, res.Sources)
+	}
+}
+
+// A baseline that was recorded after the incident is as good as one before it.
+func TestBaselineAfterTheIncident(t *testing.T) {
+	shop, now := world()
+	all := requests(shop, now)
+	before, after := all[:230], all[245:]
+	for i := range before {
+		for j := range before[i].Spans {
+			before[i].Spans[j].Start = before[i].Spans[j].Start.Add(time.Hour)
+		}
+	}
+	res := run(t, collect.Config{Traces: []string{file(t, after)}, Before: []string{file(t, before)}})
+	checkPayment(t, res)
+	if res.AddedMS < 250 || !res.Baseline.From.After(res.Window.To) {
+		t.Errorf("%.0f ms added, baseline %v, window %v", res.AddedMS, res.Baseline, res.Window)
 	}
 }
 

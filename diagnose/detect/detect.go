@@ -36,7 +36,7 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 		case now < stats.MinRequests:
 			l.Why = fmt.Sprintf("since the end of the given baseline there were %.0f requests of %s; %d are needed", now, e.Operation, stats.MinRequests)
 		}
-		l.Raised = l.Why == "" && l.Added() > 0 && stats.Matters(l.NowMean(), l.BaselineMean())
+		l.Raised = l.Why == "" && l.Added() > 0 && stats.Matters(l.NowMean(), l.BaselineMean()) && stats.Significant(e.Sum, e.Count, l.Baseline, l.Now)
 		return l
 	}
 	// Leading and trailing silence is no evidence.

@@ -27,7 +27,8 @@ type Sample struct {
 	parts   []part
 	number  map[part]int32
 	entries map[entryKey]steps
-	known   map[string]bool // services that have spans
+	known   map[string]bool    // services that have spans
+	before  map[entryKey]steps // of the baseline that EndBaseline set aside
 	traces  int
 	spans   int
 }
@@ -155,15 +156,7 @@ func (s *Sample) numberOf(p part) int32 {
 // Series returns the series of the sample's entries: durations, requests and
 // failures.
 func (s *Sample) Series() evidence.Metrics {
-	first, last := int64(0), int64(-1)
-	for _, p := range s.entries {
-		for at := range p {
-			if last < first {
-				first, last = at, at
-			}
-			first, last = min(first, at), max(last, at)
-		}
-	}
+	first, last := bounds(s.entries)
 	m := evidence.Metrics{Start: time.Unix(0, first*int64(s.step)).UTC(), Step: s.step, Steps: int(last - first + 1), Foreign: map[string]bool{}}
 	merge := 1
 	for m.Steps/merge > maxSteps {

@@ -142,10 +142,10 @@ func Matters(a, b float64) bool {
 	return d >= .015 && d >= .3*lower
 }
 
-// significant compares two sets of steps by Welch's t over the steps' means,
+// Significant compares two sets of steps by Welch's t over the steps' means,
 // weighted by their requests. The bar is high, since every moment may be the
 // one at which somebody asks; and most steps must be up, not one alone.
-func significant(sum, count []float64, base, now []int) bool {
+func Significant(sum, count []float64, base, now []int) bool {
 	m1, v1, n1 := moments(sum, count, base)
 	m2, v2, n2 := moments(sum, count, now)
 	up, all := 0, 0
@@ -213,7 +213,7 @@ func LatencyLevels(sum, count []float64) (now, baseline []int, raised bool) {
 			baseline = append(baseline, span(s.from, s.to)...)
 		}
 	}
-	raised = last.mean > low && Matters(last.mean, low) && significant(sum, count, baseline, now)
+	raised = last.mean > low && Matters(last.mean, low) && Significant(sum, count, baseline, now)
 	return now, baseline, raised
 }
 
