@@ -13,7 +13,6 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -375,29 +374,6 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	cancel()
 	if _, err := file.Read(ctx, path, func(string, trace.Span) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that of the context", err)
-	}
-}
-
-// A named pipe keeps its reader waiting: for a writer, then for what it writes.
-func TestSilentPipe(t *testing.T) {
-	for _, written := range []bool{false, true} {
-		path := filepath.Join(t.TempDir(), "pipe")
-		if err := syscall.Mkfifo(path, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if written {
-			w, err := os.OpenFile(path, os.O_RDWR, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer w.Close()
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err := file.Read(ctx, path, func(string, trace.Span) {})
-		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("with a writer %v: error %v, want that of the context", written, err)
-		}
 	}
 }
 
