@@ -109,6 +109,7 @@ func uvarint(in *bufio.Reader) (v uint64, n int, err error) {
 // length must not allocate what is not there.
 func take(in io.Reader, head []byte, n int) ([]byte, error) {
 	b := bytes.NewBuffer(head)
+	b.Grow(min(n, bufferSize) + bytes.MinRead)
 	_, err := io.CopyN(b, in, int64(n))
 	return b.Bytes(), err
 }

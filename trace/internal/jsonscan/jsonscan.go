@@ -296,9 +296,9 @@ func (s *Scanner) Int() (int64, bool) {
 	return int64(v), true
 }
 
-// digits parses a plain decimal number of up to 18 digits.
+// digits parses a plain decimal number.
 func digits(b []byte) (v int64, ok bool) {
-	if len(b) > 19 {
+	if len(b) > 20 {
 		return 0, false
 	}
 	digits := b
