@@ -1,13 +1,12 @@
-// Package diagnose says where added latency and failures come from: evidence in,
-// ranked findings out. It reads no clock and does no I/O.
+// Package diagnose locates the sources of added latency and failures. It takes
+// evidence and returns ranked findings. It reads no clock and does no I/O.
 //
-// A diagnosis goes through the packages below this one in order. Package detect
-// finds the entries that left their baseline, in series that metrics give
-// (package evidence) or that a sample of traces gives (package sample). Packages
-// split and sample divide what was added into parts. Package compare tests the
-// traces of two times against each other. The verdict is made in this package, by
-// one set of rules, from whatever evidence there is. Package explain adds what
-// single traces tell.
+// Package detect finds the entries that have left their baseline. Its input is the
+// series of package evidence, which come from metrics or from a sample of traces
+// (package sample). Packages split and sample divide the added time between hops,
+// dependencies, links and queues. Package compare tests the traces of two windows
+// against each other. This package makes the verdict, by one set of rules for all
+// kinds of evidence. Package explain adds details from individual traces.
 package diagnose
 
 import (
@@ -25,13 +24,16 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// Options configures a diagnosis. The zero value is what `tenhop diagnose` uses.
+// Options configures a diagnosis. The zero value holds the defaults of `tenhop
+// diagnose`.
 type Options struct {
-	Entry        string        // only this edge operation; the one with the most added time when empty
-	MinBaseline  time.Duration // shortest baseline of a sure verdict; 60 s when zero
-	MinShare     float64       // least share of the added time of a finding; 0.03 when zero
-	BaselineFrom time.Time     // a baseline that the caller chose; found by levels when zero
-	BaselineTo   time.Time
+	Entry       string        // operation of the only entry to diagnose; all entries if empty
+	MinBaseline time.Duration // minimum baseline for a verdict other than unsure; 60 s if zero
+	MinShare    float64       // minimum share of the added time for a finding; 0.03 if zero
+
+	// BaselineFrom and BaselineTo bound a baseline chosen by the caller. If they are
+	// zero, the baseline is derived from the levels of the series.
+	BaselineFrom, BaselineTo time.Time
 }
 
 const (
@@ -39,33 +41,34 @@ const (
 	defaultMinShare    = .03
 )
 
-// Evidence is what is known of a stretch of time.
+// Evidence is the input of a diagnosis. Any field may be zero.
 type Evidence struct {
 	// Metrics holds the series of entries, hops and calls.
 	Metrics evidence.Metrics
 
-	// Sample holds requests measured from their traces. When it is set, it is used
-	// in place of Metrics.
+	// Sample holds requests measured from their traces. If set, it replaces
+	// Metrics.
 	Sample *sample.Sample
 
-	// Comparison, when set, compares the traces of an ordinary time with those of
-	// now. It decides the verdict on latency: calls that are no longer made, or less
-	// work than before, do not show in how long an entry takes.
+	// Comparison is the comparison of the traces of two windows. If set, it decides
+	// the verdict on latency, because a missing call or an early return need not
+	// change the entry's duration.
 	Comparison *compare.Comparison
 }
 
-// Diagnosis is a diagnosis that further evidence can be added to.
+// Diagnosis is a diagnosis in progress. AddTraces and ExplainSample add evidence to
+// it. It is not safe for concurrent use.
 type Diagnosis struct {
 	result  result.Result
 	grounds grounds
 	opt     Options
-	sample  *sample.Sample // nil when metrics are the evidence
+	sample  *sample.Sample // nil if the evidence is metrics
 }
 
-// Diagnose finds the entry that left its baseline and splits what was added to its
-// mean over hops, dependencies, links and queues. Entries that customers wait for
-// come before what happens behind a queue; then the entry comes first whose
-// requests lose the most time altogether.
+// Diagnose finds the entry that has left its baseline and divides its added time
+// between hops, dependencies, links and queues. Of several entries it chooses the one
+// whose requests lost the most time in total. Asynchronous flows come after all
+// entries that a caller waits for.
 func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	opt.MinBaseline = cmp.Or(opt.MinBaseline, defaultMinBaseline)
 	opt.MinShare = cmp.Or(opt.MinShare, defaultMinShare)
@@ -82,12 +85,13 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 		d.slower(m, by, slower)
 	}
 	if len(failing) > 0 {
-		d.failing(m, by, slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) }))
+		worst := slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) })
+		d.failing(m, by, worst)
 	}
 	return d
 }
 
-// Result returns the result, with the verdict of all evidence added so far.
+// Result returns the result of all evidence added so far.
 func (d *Diagnosis) Result() result.Result {
 	r := d.result
 	r.Findings = slices.Clone(r.Findings)
@@ -100,12 +104,13 @@ func (d *Diagnosis) Result() result.Result {
 	return r
 }
 
-// splitter divides what was added between the two windows of a change.
+// splitter divides the growth between the two windows of a change into findings.
 type splitter interface {
 	latency(evidence.Change) []result.Finding
 	failures(evidence.Change) []result.Finding
 }
 
+// byMetrics is a splitter that uses package split.
 type byMetrics struct {
 	m        evidence.Metrics
 	minShare float64
@@ -119,6 +124,7 @@ func (b byMetrics) failures(c evidence.Change) []result.Finding {
 	return split.Failures(b.m, c, b.minShare)
 }
 
+// bySample is a splitter that uses package sample.
 type bySample struct {
 	s        *sample.Sample
 	m        evidence.Metrics
@@ -126,20 +132,25 @@ type bySample struct {
 }
 
 func (b bySample) latency(c evidence.Change) []result.Finding {
-	return b.s.Latency(b.s.During(c.Entry.Entry, c.Baseline.Ranges(b.m)), b.s.During(c.Entry.Entry, c.Now.Ranges(b.m)), b.minShare)
+	before := b.s.During(c.Entry.Entry, c.Baseline.Ranges(b.m))
+	now := b.s.During(c.Entry.Entry, c.Now.Ranges(b.m))
+	return b.s.Latency(before, now, b.minShare)
 }
 
 func (b bySample) failures(c evidence.Change) []result.Finding {
-	return b.s.Failures(b.s.During(c.Entry.Entry, c.Now.Ranges(b.m)), &result.Failing{Baseline: stats.Round(c.BaselineMean()), Now: stats.Round(c.NowMean())})
+	now := b.s.During(c.Entry.Entry, c.Now.Ranges(b.m))
+	return b.s.Failures(now, &result.Failing{Baseline: stats.Round(c.BaselineMean()), Now: stats.Round(c.NowMean())})
 }
 
-// detect returns the entries that are slower and those of which more requests
-// fail. Without any, the result describes the busiest entry.
+// detect returns the entries whose latency, and those whose failure ratio, has left
+// the baseline. If there are none, the result describes the busiest entry.
 func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Change) {
 	all := result.Range{From: m.Start, To: m.At(m.Steps)}
-	d.result = result.Result{Statistic: "mean", OtherEntries: []result.Entry{}, Findings: []result.Finding{}, Sources: []result.Source{}, Window: all, Baseline: all}
+	d.result = result.Result{Statistic: "mean", OtherEntries: []result.Entry{}, Findings: []result.Finding{},
+		Sources: []result.Source{}, Window: all, Baseline: all}
 	g := &d.grounds
-	g.entry, g.needed, g.step, g.seen, g.decidedBy = d.opt.Entry, d.opt.MinBaseline, m.Step, all.To.Sub(all.From), result.DecidedByMetrics
+	g.entry, g.needed, g.step = d.opt.Entry, d.opt.MinBaseline, m.Step
+	g.seen, g.decidedBy = all.To.Sub(all.From), result.DecidedByMetrics
 	if d.sample != nil || g.comparison != nil {
 		g.decidedBy = result.DecidedByTraces
 	}
@@ -167,9 +178,9 @@ func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Chang
 	return slower, failing
 }
 
-// slower describes the entry that matters most of those that are slower. An entry
-// of which nothing sure can be said does not hide one whose added time is
-// located.
+// slower describes one of the slower entries: the first, in the order that Diagnose
+// documents, whose verdict is spike. If the verdict on all of them is unsure, it
+// describes the first one.
 func (d *Diagnosis) slower(m evidence.Metrics, by splitter, changes []evidence.Change) {
 	slices.SortStableFunc(changes, func(a, b evidence.Change) int {
 		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(b.Lost(), a.Lost()))
@@ -200,7 +211,7 @@ func (d *Diagnosis) slower(m evidence.Metrics, by splitter, changes []evidence.C
 	}
 }
 
-// order is 0 for entries that customers wait for and 1 behind a queue.
+// order returns 1 for an asynchronous flow and 0 for any other entry.
 func order(c evidence.Change) int {
 	if c.Entry.Flow == "async" {
 		return 1
@@ -208,8 +219,8 @@ func order(c evidence.Change) int {
 	return 0
 }
 
-// failing adds the failures of an entry to the result. They decide the verdict
-// unless requests merely time out at a hop that is slow.
+// failing adds the failures of an entry to the result. They decide the verdict unless
+// the requests time out at a slow hop.
 func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) {
 	found := by.failures(c)
 	f := result.Failing{Baseline: stats.Round(c.BaselineMean()), Now: stats.Round(c.NowMean())}
@@ -234,8 +245,8 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 	}
 }
 
-// timedOut reports whether a type of error says that somebody waited too long: the
-// failure of a slow hop rather than of a broken one.
+// timedOut reports whether an error.type stands for a timeout, which a slow hop
+// causes: HTTP 408 and 504, gRPC DEADLINE_EXCEEDED (4).
 func timedOut(kind string) bool {
 	k := strings.ToLower(kind)
 	return strings.Contains(k, "timeout") || strings.Contains(k, "deadline") || k == "504" || k == "408" || k == "4"

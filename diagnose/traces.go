@@ -12,17 +12,16 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Traces are traces of the entry of a diagnosis.
+// Traces holds traces of the entry of a diagnosis.
 type Traces struct {
 	Slow, Normal, Failed []trace.Trace
 
-	// Before and Now are drawn without regard to how long they took, from the
-	// baseline and from the present level.
+	// Before and Now are drawn from the baseline and from the present level,
+	// regardless of their duration. If set, they include the traces in Normal.
 	Before, Now []trace.Trace
 }
 
-// Len returns the number of traces read. Where some were drawn, the normal ones
-// are among them.
+// Len returns the number of traces read.
 func (t Traces) Len() int {
 	n := len(t.Slow) + len(t.Failed) + len(t.Before) + len(t.Now)
 	if len(t.Before)+len(t.Now) == 0 {
@@ -31,11 +30,12 @@ func (t Traces) Len() int {
 	return n
 }
 
-// Entry returns the entry of the diagnosis so far.
+// Entry returns the entry that the result describes so far.
 func (d *Diagnosis) Entry() result.Entry { return d.result.Entry }
 
-// AddTraces adds what traces of the entry tell. Where metrics hold no self times,
-// traces split the added time.
+// AddTraces adds evidence from traces of the entry: quantiles, exemplars, attributes,
+// the origin of failures and new versions. If the metrics have no self times, it also
+// splits the added time.
 func (d *Diagnosis) AddTraces(t Traces) {
 	r := &d.result
 	verdict := d.Result().Verdict
@@ -56,17 +56,17 @@ func (d *Diagnosis) AddTraces(t Traces) {
 	}))
 }
 
-// locate splits what was added to an entry of which metrics know no more than
-// durations.
+// locate splits the added time of an entry whose metrics have no self times.
 func (d *Diagnosis) locate(t Traces, verdict string) {
 	r := &d.result
 	if t.Len() == 0 {
-		d.grounds.unsplit = "metrics know how long requests take, but not where (there are no hop_* families): traces have to tell"
+		d.grounds.unsplit = "the metrics have no hop_* families, which split the added time: traces have to tell"
 		return
 	}
 	d.grounds.decidedBy = result.DecidedByBoth
 	if len(t.Failed) > 0 {
-		// Plain clients name hosts, not services: traces know better.
+		// Findings from traces are more precise. Client metrics without the
+		// middleware name hosts, not services.
 		r.Findings = slices.DeleteFunc(r.Findings, func(f result.Finding) bool { return f.Kind == result.KindErrors })
 	}
 	if r.AddedMS <= 0 || verdict == result.Errors {
@@ -75,18 +75,19 @@ func (d *Diagnosis) locate(t Traces, verdict string) {
 	s := sample.New()
 	before, now := s.Of(r.Entry, t.Before), s.Of(r.Entry, t.Now)
 	if before.Len() < stats.MinRequests || now.Len() < stats.MinRequests {
-		d.grounds.unsplit = fmt.Sprintf("%d traces from before and %d from now are too few to split the added time; %d are needed", before.Len(), now.Len(), stats.MinRequests)
+		d.grounds.unsplit = fmt.Sprintf("%d traces from before and %d from now are too few to split the added time; %d are needed",
+			before.Len(), now.Len(), stats.MinRequests)
 		return
 	}
 	failures := slices.DeleteFunc(r.Findings, func(f result.Finding) bool { return f.Kind != result.KindErrors })
 	r.Findings = append(failures, s.Latency(before, now, defaultMinShare)...)
 	if !located(r.Findings) {
-		d.grounds.unsplit = "the traces read do not show what was added"
+		d.grounds.unsplit = "the traces that were read do not explain the added time"
 	}
 }
 
-// ExplainSample adds what the traces of the diagnosis's own sample tell: exemplars,
-// attributes, where failures begin, and new versions.
+// ExplainSample adds the same evidence as AddTraces from the traces of
+// Evidence.Sample, which must be set.
 func (d *Diagnosis) ExplainSample() {
 	r := &d.result
 	base, now := d.sample.During(r.Entry, r.BaselineRanges()), d.sample.During(r.Entry, []result.Range{r.Window})
@@ -102,12 +103,12 @@ func (d *Diagnosis) ExplainSample() {
 	explain.Deploys(r, slices.Concat(slow, normal, failed), before)
 }
 
-// mostFindings bounds the findings of a comparison.
-const mostFindings = 10
+// maxFindings bounds the findings of a comparison.
+const maxFindings = 10
 
-// arrange puts the suspects of a comparison first, in their order, each with the
-// finding that says how much time it added, if there is one. Failures keep the
-// first place when they decide.
+// arrange returns the findings in the order of the comparison's suspects. A suspect
+// takes the finding of its service, if there is one, and adds its evidence to it.
+// Findings of failures come first if the verdict is errors.
 func arrange(found []result.Finding, c compare.Comparison, verdict string) []result.Finding {
 	rest, out := found, []result.Finding{}
 	take := func(fits func(result.Finding) bool) {
@@ -124,7 +125,7 @@ func arrange(found []result.Finding, c compare.Comparison, verdict string) []res
 		take(func(f result.Finding) bool { return f.Kind == result.KindErrors })
 	}
 	for _, s := range c.Suspects {
-		if !s.Likely() || len(out) == mostFindings {
+		if !s.Likely() || len(out) == maxFindings {
 			continue
 		}
 		n := len(out)

@@ -9,32 +9,32 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// grounds are the facts that a verdict rests on, whatever evidence they come from.
+// grounds holds the facts that the verdict is derived from.
 type grounds struct {
-	entry    string        // the only entry that was asked for; else empty
+	entry    string        // Options.Entry
 	known    bool          // the entry, or any entry, has series
 	requests float64       // of the busiest entry
 	step     time.Duration // of the series
-	seen     time.Duration // for which the entry's requests were seen
-	needed   time.Duration // shortest baseline of a sure verdict
-	baseline time.Duration // length of the baseline of what rose
+	seen     time.Duration // time in which the entry had requests
+	needed   time.Duration // Options.MinBaseline
+	baseline time.Duration // length of the baseline of the entry that has left it
 
-	incomparable string // why the entry cannot be compared with its baseline; else empty
-	unsplit      string // why the added time cannot be split; else empty
+	incomparable string // reason why the entry cannot be compared with its baseline, or ""
+	unsplit      string // reason why the added time cannot be split, or ""
 
-	raised          bool // the latency of an entry has left its baseline
-	failing         bool // more of its requests fail, and not only because a hop is slow
-	located         bool // findings explain what was added
-	failuresLocated bool // findings explain what fails
-	red             bool // metrics know no self times: traces locate
-	spread          string
+	raised          bool   // the latency of an entry has left its baseline
+	failing         bool   // the failure ratio has risen, and not only by timeouts at a slow hop
+	located         bool   // the findings explain the added time
+	failuresLocated bool   // the findings explain the failures
+	red             bool   // the metrics have no self times, so traces split the added time
+	spread          string // reason why no hop is named, or ""
 
-	comparison *compare.Comparison // nil without traces of two times
-	decidedBy  string
+	comparison *compare.Comparison // nil without traces of two windows
+	decidedBy  string              // Result.DecidedBy
 }
 
-// decide returns the verdict and, where it needs one, the reason. These are the
-// only rules by which a diagnosis says spike, errors, none or unsure.
+// decide returns the verdict and the reason for it, which may be "". There are no
+// other rules for a verdict.
 func (g grounds) decide() (verdict, why string) {
 	short := g.short()
 	switch {
@@ -83,8 +83,7 @@ func (g grounds) decideRaised() (verdict, why string) {
 	return result.Spike, ""
 }
 
-// short returns why the baseline is too short for a sure verdict; empty when it is
-// not.
+// short returns the reason why the baseline is too short, or "".
 func (g grounds) short() string {
 	if g.baseline < g.needed {
 		return fmt.Sprintf("the baseline is only %s long; %s are needed to be sure", g.baseline, g.needed)
@@ -92,28 +91,28 @@ func (g grounds) short() string {
 	return ""
 }
 
-// with returns the grounds with what the findings say.
+// with returns g with the fields that depend on the findings set.
 func (g grounds) with(found []result.Finding) grounds {
 	g.located, g.spread = located(found), spread(found)
 	return g
 }
 
-// located reports whether a finding says where time was added.
+// located reports whether there is a finding of added time.
 func located(found []result.Finding) bool {
 	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind != result.KindErrors })
 }
 
-// Time that is spread over sharedParts parts or more, none of them with more than
-// sharedMost of it, was added by something that the hops share, not by a hop.
+// Added time that is spread over at least minSpread findings, none with a share above
+// maxSpreadShare, has a cause that the hops have in common.
 const (
-	sharedParts = 5
-	sharedMost  = .25
+	minSpread      = 5
+	maxSpreadShare = .25
 )
 
-// spread returns why the findings blame no hop; empty when they do.
+// spread returns the reason why the findings name no hop, or "".
 func spread(found []result.Finding) string {
 	found = slices.DeleteFunc(slices.Clone(found), func(f result.Finding) bool { return f.Kind == result.KindErrors })
-	if len(found) < sharedParts || slices.ContainsFunc(found, func(f result.Finding) bool { return f.Share > sharedMost }) {
+	if len(found) < minSpread || slices.ContainsFunc(found, func(f result.Finding) bool { return f.Share > maxSpreadShare }) {
 		return ""
 	}
 	return fmt.Sprintf("the added time is spread over %d parts, none with more than %.0f %%: look first at what they share, such as a machine or a network",

@@ -1,5 +1,6 @@
-// Package compare compares the traces of two times, or the metrics of a call graph
-// before and after an alarm, and ranks the services that may be responsible.
+// Package compare ranks the services that may be responsible for a difference between
+// the traces of two windows, or between the metrics of a call graph before and after
+// an alarm.
 package compare
 
 import (
@@ -11,17 +12,17 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Comparison is what differs between the traces of two times.
+// Comparison holds the differences between the traces of two windows.
 type Comparison struct {
-	Suspects []Suspect // those that chance does not explain first
-	Traces   [2]int    // of the ordinary time and of now
+	Suspects []Suspect // sure ones first, then by score
+	Traces   [2]int    // number of traces in the ordinary window and now
 }
 
-// Sure reports whether chance is ruled out for a suspect.
+// Sure reports whether at least one suspect is sure.
 func (c Comparison) Sure() bool { return slices.ContainsFunc(c.Suspects, Suspect.Sure) }
 
-// Doubtful reports whether nothing is sure although something may differ, or there
-// are too few traces to tell.
+// Doubtful reports whether no suspect is sure, but one is likely or a window has
+// fewer than 20 traces.
 func (c Comparison) Doubtful() bool {
 	return !c.Sure() && (min(c.Traces[0], c.Traces[1]) < minTraces || slices.ContainsFunc(c.Suspects, Suspect.Likely))
 }
@@ -29,67 +30,69 @@ func (c Comparison) Doubtful() bool {
 // Suspect is a service that may be responsible for a difference.
 type Suspect struct {
 	Service   string
-	Operation string // where it shows
+	Operation string // the operation that differs
 	Kind      Kind
-	Target    string  // the other end of a link
+	Target    string  // the other end, for the kind link
 	Evidence  string  // the difference in one sentence
-	P         float64 // of chance, multiplied by the number of tests; may pass 1
-	Score     float64 // how much worse, among suspects that are as sure
+	P         float64 // p-value multiplied by the number of tests; may exceed 1
+	Score     float64 // size of the difference; it ranks suspects that are equally sure
 }
 
-// Sure reports whether chance is ruled out.
+// Sure reports whether P is below 0.005.
 func (s Suspect) Sure() bool { return s.P < maxP }
 
-// Likely reports whether chance is an unlikely explanation, if not ruled out.
+// Likely reports whether P is below 0.05.
 func (s Suspect) Likely() bool { return s.P < doubtP }
 
-// Kind is what of a service differs.
+// Kind is the kind of a difference.
 type Kind string
 
-// Kinds.
+// Kinds of difference.
 const (
-	Self Kind = "self" // its own time
-	Link Kind = "link" // the time between a caller and its callee
-	Flow Kind = "flow" // the calls it makes, its log lines, or their order
+	Self Kind = "self" // self time
+	Link Kind = "link" // time between a caller and its callee
+	Flow Kind = "flow" // calls, log lines, or their order
 )
 
-// Thresholds of Profiles. How much the results on recorded incidents depend on
-// each is in docs/diagnosis.md.
+// Thresholds of Profiles.
 const (
-	maxP        = .005 // of a finding that is sure: 1 % for times and steps together
-	doubtP      = .05  // from here on nothing is suspected
-	minTraces   = 20   // on each side: with fewer, nothing found means nothing
-	maxChance   = .05  // p of a unit's growth, not corrected, to consider it at all
-	marginRatio = 1.25 // a unit that takes this much of its time before,
-	marginMS    = .5   // and this many milliseconds more, is no worse
-	sharedGap   = .2   // a caller's other links count as slow from this part on
-	maxWords    = 10   // of a log line
+	maxP        = .005 // corrected p of a sure suspect; durations and transitions together stay below 1 %
+	doubtP      = .05  // corrected p of a likely suspect
+	minTraces   = 20   // per window; with fewer, finding no difference does not exclude one
+	maxUnitP    = .05  // uncorrected p of a unit's growth; units above it are skipped
+	marginRatio = 1.25 // growth up to marginRatio × the baseline + marginMS is tolerated
+	marginMS    = .5   // milliseconds
+	sharedGap   = .2   // fraction of a slow link's score from which the caller's other links count as slow
+	maxWords    = 10   // words kept of a log line
 )
 
 // Bounds of a Profile's memory.
 const (
-	maxSamples = 4096    // of a unit's times
-	maxSteps   = 200_000 // different ones, after which new ones are not counted
+	maxSamples     = 4096    // durations per unit
+	maxTransitions = 200_000 // distinct transitions; further ones are not counted
 )
 
-// Profile summarises the traces of a time: a sample of the times of each unit, and
-// counts. It grows with what is distinct, not with the number of traces.
+// Profile summarises the traces of a window: a sample of the durations of each unit,
+// and counts of transitions. Its size grows with the number of distinct operations,
+// not with the number of traces. It is not safe for concurrent use.
 type Profile struct {
-	traces int
-	times  map[unit]*spent
-	steps  map[step]*occurrence
-	calls  map[call]string  // names of events
-	called map[string]entry // by the name of the event
-	tree   trace.Tree
+	traces      int
+	times       map[unit]*selfTimes
+	transitions map[transition]*occurrence
+	calls       map[call]string     // names of the events that are calls
+	called      map[string]endpoint // callees by name of the event
+	tree        trace.Tree
 }
 
 // NewProfile returns an empty profile.
 func NewProfile() *Profile {
-	return &Profile{times: map[unit]*spent{}, steps: map[step]*occurrence{}, calls: map[call]string{}, called: map[string]entry{}}
+	return &Profile{times: map[unit]*selfTimes{}, transitions: map[transition]*occurrence{},
+		calls: map[call]string{}, called: map[string]endpoint{}}
 }
 
-// Add adds a trace and the lines that its services logged meanwhile. Only the
-// spans' services, operations and times are used.
+// Add adds a trace and the lines that its services logged for it. It uses only the
+// services, operations, parents and times of the spans. A trace without spans is
+// ignored.
 func (p *Profile) Add(t trace.Trace, logs []LogLine) {
 	if len(t.Spans) == 0 {
 		return
@@ -100,19 +103,21 @@ func (p *Profile) Add(t trace.Trace, logs []LogLine) {
 	p.addFlow(t, logs, parent, root)
 }
 
-// Profiles compares the traces of two times, by what takes longer and by what is
-// done differently.
+// Profiles compares the traces of an ordinary window with those of now. It tests the
+// self times of operations, the gaps of links, and the transitions between events.
+// Each service has at most one suspect.
 func Profiles(base, now *Profile) Comparison {
 	best := latency(base, now)
 	for service, s := range flow(base, now) {
-		put(best, service, s)
+		putStronger(best, service, s)
 	}
 	return Comparison{Traces: [2]int{base.traces, now.traces}, Suspects: slices.SortedFunc(maps.Values(best), func(a, b Suspect) int {
 		return cmp.Or(-a.compare(b), strings.Compare(a.Service, b.Service))
 	})}
 }
 
-// compare orders suspects: what is sure first, then by score.
+// compare returns 1 if s ranks before o and -1 if it ranks after o. Sure suspects
+// come first, then higher scores.
 func (s Suspect) compare(o Suspect) int {
 	if s.Sure() != o.Sure() {
 		if s.Sure() {
@@ -123,8 +128,8 @@ func (s Suspect) compare(o Suspect) int {
 	return cmp.Or(cmp.Compare(s.Score, o.Score), cmp.Compare(o.P, s.P))
 }
 
-// put keeps the stronger of two suspects.
-func put[K comparable](best map[K]Suspect, k K, s Suspect) {
+// putStronger stores s under k unless a stronger suspect is there.
+func putStronger[K comparable](best map[K]Suspect, k K, s Suspect) {
 	if have, ok := best[k]; !ok || s.compare(have) > 0 {
 		best[k] = s
 	}

@@ -90,7 +90,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// A rarer kind of request must not look like a change of what its service does.
+// A change in the mix of requests is not a change of flow.
 func TestCompareMixShift(t *testing.T) {
 	mix := func(every int) func(int, *trace.Trace, *[]LogLine) {
 		return func(i int, t *trace.Trace, lines *[]LogLine) {
@@ -104,7 +104,7 @@ func TestCompareMixShift(t *testing.T) {
 	}
 }
 
-// With a handful of traces nothing found means nothing.
+// With few traces, finding no difference is doubtful.
 func TestCompareFewTraces(t *testing.T) {
 	if got := Profiles(shop(60, 1, nil), shop(5, 2, nil)); got.Sure() || !got.Doubtful() {
 		t.Errorf("%+v on five traces, want doubt", got)
@@ -114,8 +114,8 @@ func TestCompareFewTraces(t *testing.T) {
 	}
 }
 
-// Equal times must not be told apart more often than said: maxP for each of
-// times and steps.
+// Windows that do not differ are sure at a rate of at most maxP each for durations and
+// transitions.
 func TestCompareFalseAlarms(t *testing.T) {
 	alarms := 0
 	for i := range uint64(200) {
@@ -141,12 +141,12 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// What cannot be a tree must not hang or crash.
+// Traces with a cycle do not hang or panic.
 func TestBrokenTraces(t *testing.T) {
 	NewProfile().Add(trace.Trace{Spans: []trace.Span{{ID: "1", Parent: "2", Service: "a"}, {ID: "2", Parent: "1", Service: "a"}}}, nil)
 }
 
-// What a profile holds must depend on what is distinct, not on how much there is.
+// The size of a profile does not grow with the number of traces.
 func TestProfileIsBounded(t *testing.T) {
 	var one trace.Trace
 	shop(1, 1, func(_ int, t *trace.Trace, _ *[]LogLine) { one = *t })
@@ -155,8 +155,8 @@ func TestProfileIsBounded(t *testing.T) {
 		one.Spans[6].Duration = time.Duration(i) * time.Millisecond
 		p.Add(one, []LogLine{{Service: "pay", Message: fmt.Sprintf("order %d", i), Time: one.Spans[4].Start}})
 	}
-	if len(p.steps) > 40 {
-		t.Errorf("%d different steps of one kind of trace", len(p.steps))
+	if len(p.transitions) > 40 {
+		t.Errorf("%d distinct transitions in equal traces", len(p.transitions))
 	}
 	for u, s := range p.times {
 		if s.flush(); len(s.values) != maxSamples || s.traces != 3*maxSamples {
@@ -174,7 +174,7 @@ func TestProfileIsBounded(t *testing.T) {
 	}
 }
 
-// Spans a second, from decoded traces to a comparison, and the memory held.
+// Spans per second, from decoded traces to a comparison, and the memory held.
 func BenchmarkCompare(b *testing.B) {
 	var traces []trace.Trace
 	spans := 0

@@ -12,49 +12,50 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// LogLine is one line a service wrote while it worked on a trace.
+// LogLine is a log line that a service wrote while it handled a request.
 type LogLine struct {
 	Service, Message string
 	Time             time.Time
 }
 
-// logSlack is how far a line may lie outside the span it belongs to: clocks of
-// spans are often cut to milliseconds.
+// logSlack is the distance by which a log line may lie outside its span. Span times
+// are often truncated to milliseconds.
 const logSlack = 2 * time.Millisecond
 
-// step is what a service does next: in its work on a request that entered it by
-// entry, after comes right behind before. Calls, operations of its own and log
-// lines count, in the order of time. after == whole counts the traces with before.
-type step struct{ service, entry, before, after string }
+// transition is a pair of consecutive events of a service while it handles a request.
+// The request was received by operation. Events are calls, operations and log lines.
+// The transition with after == whole stands for the traces that have the event before.
+type transition struct{ service, operation, before, after string }
 
 const (
-	first = "begins"
-	last  = "ends"
+	first = "begins" // the event before all others
+	last  = "ends"   // the event after all others
 	whole = ""
 )
 
-// entry is where work on a request begins at a service.
-type entry struct{ service, operation string }
+// endpoint is an operation with which a service receives requests.
+type endpoint struct{ service, operation string }
 
-// call is an operation of a service's own that calls another, or "" where the
-// call has no span of its own.
+// call is a call of an endpoint. operation is that of the client span, or "" if the
+// calling span also received the request.
 type call struct {
 	operation string
-	to        entry
+	to        endpoint
 }
 
+// event is something that a service did; took is 0 for a log line.
 type event struct {
 	at   time.Time
 	took time.Duration
 	name string
 }
 
-// addFlow counts the steps of a trace. parent and root hold, for every span,
-// the index of its parent (-1 for none) and that of the span with which its
-// service began this piece of work.
+// addFlow counts the transitions of a trace. For each span, parent holds the index of
+// its parent, or -1, and root the index of the span with which its service received
+// the request.
 func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 	work := make([][]event, len(t.Spans))
-	callee := make([]int, len(t.Spans)) // by caller: the first remote child + 1
+	callee := make([]int, len(t.Spans)) // by caller: 1 + index of the first remote child
 	for i := range t.Spans {
 		if par := parent[i]; par >= 0 && root[i] == i && callee[par] == 0 {
 			callee[par] = i + 1
@@ -65,7 +66,7 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 		switch c := callee[i] - 1; {
 		case root[i] == i && c < 0:
 			continue
-		case root[i] == i: // a span that receives and calls in one
+		case root[i] == i: // one span for the request received and the call made
 			name, s.Start = p.call("", t.Spans[c]), t.Spans[c].Start
 		case c >= 0:
 			name = p.call(name, t.Spans[c])
@@ -73,7 +74,7 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 		work[root[i]] = append(work[root[i]], event{s.Start, s.Duration, name})
 	}
 	for _, l := range logs {
-		if r := home(t, root, l); r >= 0 {
+		if r := receiver(t, root, l); r >= 0 {
 			work[r] = append(work[r], event{at: l.Time, name: template(l.Message)})
 		}
 	}
@@ -81,10 +82,10 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 		if root[r] != r {
 			continue
 		}
-		slices.SortStableFunc(events, func(a, b event) int { // what encloses another comes first
+		slices.SortStableFunc(events, func(a, b event) int { // the enclosing event first
 			return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.took, a.took))
 		})
-		k := step{t.Spans[r].Service, t.Spans[r].Operation, first, whole}
+		k := transition{t.Spans[r].Service, t.Spans[r].Operation, first, whole}
 		for _, e := range append(events, event{name: last}) {
 			p.count(k, e.name)
 			k.before = e.name
@@ -92,9 +93,9 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 	}
 }
 
-// call names an event and keeps whom it calls.
+// call returns the name of the event of a call and records its callee.
 func (p *Profile) call(operation string, callee trace.Span) string {
-	c := call{operation, entry{callee.Service, callee.Operation}}
+	c := call{operation, endpoint{callee.Service, callee.Operation}}
 	name, ok := p.calls[c]
 	if !ok {
 		name = strings.TrimSpace(operation + " calls " + callee.Service + " " + callee.Operation)
@@ -103,15 +104,17 @@ func (p *Profile) call(operation string, callee trace.Span) string {
 	return name
 }
 
-func (p *Profile) count(k step, after string) {
+// count counts the trace at hand for k.before, and for the transition from it to
+// after. A trace counts once per transition.
+func (p *Profile) count(k transition, after string) {
 	for _, k.after = range [...]string{whole, after} {
-		o := p.steps[k]
+		o := p.transitions[k]
 		if o == nil {
-			if len(p.steps) >= maxSteps {
+			if len(p.transitions) >= maxTransitions {
 				continue
 			}
 			o = &occurrence{}
-			p.steps[k] = o
+			p.transitions[k] = o
 		}
 		if o.last != p.traces {
 			o.traces, o.last = o.traces+1, p.traces
@@ -119,11 +122,12 @@ func (p *Profile) count(k step, after string) {
 	}
 }
 
-// occurrence counts the traces in which something happens.
+// occurrence counts traces; last is the number of the last one counted.
 type occurrence struct{ traces, last int }
 
-// home returns the span with which the work began that wrote a line, or -1.
-func home(t trace.Trace, root []int, l LogLine) int {
+// receiver returns the index of the span during which a line was logged, among the
+// spans with which its service received requests. It returns -1 if there is none.
+func receiver(t trace.Trace, root []int, l LogLine) int {
 	best, off := -1, time.Duration(math.MaxInt64)
 	for i, s := range t.Spans {
 		if root[i] != i || s.Service != l.Service {
@@ -137,9 +141,8 @@ func home(t trace.Trace, root []int, l LogLine) int {
 	return best
 }
 
-// template reduces a message to its constant words: those without a digit,
-// each once, the first maxWords of them. What differs from line to line nearly
-// always holds a digit, or comes in lists of words that repeat.
+// template reduces a message to its constant words: the first maxWords distinct words
+// without a digit. Variable words nearly always contain a digit.
 func template(message string) string {
 	words, digit, from := make([]string, 1, maxWords+1), false, 0
 	words[0] = "logs"
@@ -156,7 +159,7 @@ func template(message string) string {
 	return strings.Join(words, " ")
 }
 
-// breaks says which bytes part words.
+// breaks holds the bytes that separate words.
 var breaks = func() (b [256]bool) {
 	for _, c := range []byte(" \t\r\n[](){}<>,;:=\"'|") {
 		b[c] = true
@@ -164,58 +167,60 @@ var breaks = func() (b [256]bool) {
 	return b
 }()
 
-// found is a step and how often it was taken: in x of n traces, now in y of m.
-type found struct {
-	step
+// transitionTest holds the frequency of a transition: x of n traces in the ordinary
+// window, y of m now.
+type transitionTest struct {
+	transition
 	p          float64
 	x, n, y, m int
 }
 
-// flow finds the steps that became more or less frequent after what came before
-// them, by Fisher's exact test, and returns the surest of each service. The
-// score is -log10 of P. What a service does otherwise right after a call is not
-// its own doing when the called does its work otherwise too.
+// flow returns, for each service, the transition whose frequency given its first
+// event changed most significantly, by Fisher's exact test. The score is -log10 of P.
+// A transition after a call is skipped if transitions of the callee changed, because
+// the callee is then the cause.
 func flow(base, now *Profile) map[string]Suspect {
-	all, tests := compareSteps(base, now)
-	changed := map[entry]bool{}
+	all, tests := testTransitions(base, now)
+	changed := map[endpoint]bool{}
 	for _, f := range all {
 		if f.p*tests < maxP {
-			changed[entry{f.service, f.entry}] = true
+			changed[endpoint{f.service, f.operation}] = true
 		}
 	}
-	surest := map[string]found{}
+	surest := map[string]transitionTest{}
 	for _, f := range all {
 		if to, ok := now.called[f.before]; ok && changed[to] {
 			continue
 		}
 		have, ok := surest[f.service]
-		if !ok || f.p < have.p || (f.p == have.p && f.less(have.step)) {
+		if !ok || f.p < have.p || (f.p == have.p && f.less(have.transition)) {
 			surest[f.service] = f
 		}
 	}
 	best := map[string]Suspect{}
 	for service, f := range surest {
-		best[service] = Suspect{Service: service, Operation: f.entry, Kind: Flow, P: f.p * tests, Score: max(-math.Log10(f.p*tests), 0),
+		best[service] = Suspect{Service: service, Operation: f.operation, Kind: Flow, P: f.p * tests, Score: max(-math.Log10(f.p*tests), 0),
 			Evidence: fmt.Sprintf("after %q comes %q in %d of %d traces, now in %d of %d", f.before, f.after, f.x, f.n, f.y, f.m)}
 	}
 	return best
 }
 
-// compareSteps tests every step of either time, and counts the tests.
-func compareSteps(base, now *Profile) (all []found, tests float64) {
-	steps := map[step]bool{}
+// testTransitions tests each transition of either window. tests is the factor of
+// stats.CountTests.
+func testTransitions(base, now *Profile) (all []transitionTest, tests float64) {
+	transitions := map[transition]bool{}
 	for _, p := range []*Profile{base, now} {
-		for k := range p.steps {
+		for k := range p.transitions {
 			if k.after != whole {
-				steps[k] = true
+				transitions[k] = true
 			}
 		}
 	}
 	var least []float64
-	for k := range steps {
+	for k := range transitions {
 		before := k
 		before.after = whole
-		f := found{step: k, x: base.traced(k), n: base.traced(before), y: now.traced(k), m: now.traced(before)}
+		f := transitionTest{transition: k, x: base.traced(k), n: base.traced(before), y: now.traced(k), m: now.traced(before)}
 		if f.n > 0 && f.m > 0 {
 			f.p = stats.FisherTwoSided(f.x, f.n, f.y, f.m)
 			all = append(all, f)
@@ -225,12 +230,15 @@ func compareSteps(base, now *Profile) (all []found, tests float64) {
 	return all, stats.CountTests(least, maxP)
 }
 
-func (k step) less(o step) bool {
-	return cmp.Or(strings.Compare(k.entry, o.entry), strings.Compare(k.before, o.before), strings.Compare(k.after, o.after)) < 0
+// less orders transitions of one service.
+func (k transition) less(o transition) bool {
+	return cmp.Or(strings.Compare(k.operation, o.operation), strings.Compare(k.before, o.before),
+		strings.Compare(k.after, o.after)) < 0
 }
 
-func (p *Profile) traced(k step) int {
-	if o := p.steps[k]; o != nil {
+// traced returns the number of traces with a transition.
+func (p *Profile) traced(k transition) int {
+	if o := p.transitions[k]; o != nil {
 		return o.traces
 	}
 	return 0

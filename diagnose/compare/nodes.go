@@ -9,34 +9,35 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// Node holds the metrics of a service or resource, one value per step: the mean
-// per request (seconds, or the ratio that failed) and the number of requests. NaN
-// stands for no value.
+// Node holds the metrics of a service or resource, one value per step. Level is the
+// mean latency in seconds or the ratio of failed requests. Requests is their number.
+// NaN stands for a missing value.
 type Node struct{ Level, Requests []float64 }
 
-// CallGraph describes a system that has no traces.
+// CallGraph describes the calls of a system without traces.
 type CallGraph struct {
-	Target     string      // the node at which the trouble was noticed
-	Calls      [][2]string // caller and callee
-	Resolution float64     // the least change of a level that can mean something
+	Target     string      // node that raised the alarm
+	Calls      [][2]string // pairs of caller and callee
+	Resolution float64     // lower bound of a level's noise
 }
 
 const (
-	minNodeZ  = 2 // of a node's change, to count it
-	alarmRows = 2 // steps from the alarm on that are compared with those before
+	minNodeZ   = 2 // minimum z-score of a change
+	alarmSteps = 2 // number of steps from the alarm on that are compared
 )
 
-// Nodes ranks the nodes that the target calls, directly or not, and the
-// target itself. base holds an ordinary time, around the steps around the
-// alarm, which is the index of the first step that shows it.
+// Nodes ranks the target and the nodes that it calls, directly or indirectly. base
+// holds the series of an ordinary window and around those of the window that contains
+// the alarm. alarm is the index in around of the first step that shows it.
 //
-// A node's change is its level since the alarm less the median of what it was
-// before: each step of around before the alarm and the median of base. Its z is
-// the change over the noise of base: 1.4826 times the median absolute
-// difference between values two steps apart, at least the resolution. What a
-// node added of its own is its change times its requests, minus that of the
-// nodes it calls, a request of the target; nodes with z under 2 count as
-// unchanged.
+// The change of a node is its mean level in the two steps from the alarm on, minus
+// the median of the steps before the alarm and of the median of base. Its z-score is
+// the change divided by the noise of base. The noise is 1.4826 times the median
+// absolute difference of values two steps apart, at least the resolution. A change
+// with a z-score below 2 counts as 0.
+//
+// The score of a suspect is its change times its requests, minus the same of the
+// nodes it calls, divided by the requests of the target.
 func Nodes(g CallGraph, base, around map[string]Node, alarm int) []Suspect {
 	callees := map[string][]string{}
 	for _, c := range g.Calls {
@@ -53,7 +54,7 @@ func Nodes(g CallGraph, base, around map[string]Node, alarm int) []Suspect {
 		own := added[name]
 		for _, c := range callees[name] {
 			back := slices.Contains(reached[:i+1], c) && slices.Contains(reach(c, callees), name)
-			if !back { // of a cycle, the call that closes it explains nothing
+			if !back { // a call that closes a cycle is not subtracted
 				own -= added[c]
 			}
 		}
@@ -67,7 +68,7 @@ func Nodes(g CallGraph, base, around map[string]Node, alarm int) []Suspect {
 	return out
 }
 
-// reach lists a node and all it calls, directly or not.
+// reach returns a node and all nodes that it calls, directly or indirectly.
 func reach(name string, callees map[string][]string) []string {
 	out := []string{name}
 	for i := 0; i < len(out); i++ {
@@ -80,11 +81,11 @@ func reach(name string, callees map[string][]string) []string {
 	return out
 }
 
-// addedBy is a node's change times its requests since the alarm, or 0 where the
-// change is not more than noise.
+// addedBy returns a node's change times its requests since the alarm. It is 0 if the
+// change is within the noise.
 func addedBy(base, around Node, alarm int, resolution float64) float64 {
 	total, n := 0.0, 0.0
-	for i := alarm; i < min(alarm+alarmRows, len(around.Level)); i++ {
+	for i := alarm; i < min(alarm+alarmSteps, len(around.Level)); i++ {
 		if v, r := around.Level[i], at(around.Requests, i); !math.IsNaN(v) && r > 0 {
 			total += v * r
 			n += r
@@ -103,15 +104,15 @@ func addedBy(base, around Node, alarm int, resolution float64) float64 {
 	if n == 0 || len(before) == 0 {
 		return 0
 	}
-	var steps []float64
+	var differences []float64
 	for i := 2; i < len(base.Level); i++ {
 		if d := math.Abs(base.Level[i] - base.Level[i-2]); !math.IsNaN(d) {
-			steps = append(steps, d)
+			differences = append(differences, d)
 		}
 	}
 	noise := resolution
-	if len(steps) > 0 {
-		noise = math.Max(noise, 1.4826*stats.Median(steps))
+	if len(differences) > 0 {
+		noise = math.Max(noise, 1.4826*stats.Median(differences))
 	}
 	change := total/n - stats.Median(before)
 	if change < minNodeZ*noise {
@@ -120,14 +121,16 @@ func addedBy(base, around Node, alarm int, resolution float64) float64 {
 	return change * n
 }
 
+// sum returns the sum of v over the steps that are compared.
 func sum(v []float64, from int) float64 {
 	total := 0.0
-	for i := from; i < min(from+alarmRows, len(v)); i++ {
+	for i := from; i < min(from+alarmSteps, len(v)); i++ {
 		total += at(v, i)
 	}
 	return total
 }
 
+// at returns v[i], or 0 if it is missing.
 func at(v []float64, i int) float64 {
 	if i >= len(v) || math.IsNaN(v[i]) {
 		return 0

@@ -23,11 +23,14 @@ func TestNodes(t *testing.T) {
 		around     map[string]Node
 	}{
 		{"the deepest node that slowed, not its callers", "table", map[string]Node{
-			"site": steps(.1, .1, .3, .3, .3), "search": steps(.02, .02, .12, .12, .12), "pay": steps(.05, .05, .15, .15, .15), "table": steps(.005, .005, .105, .105, .105)}},
+			"site": steps(.1, .1, .3, .3, .3), "search": steps(.02, .02, .12, .12, .12),
+			"pay": steps(.05, .05, .15, .15, .15), "table": steps(.005, .005, .105, .105, .105)}},
 		{"a node whose callee changed little", "pay", map[string]Node{
-			"site": steps(.1, .1, .2, .2, .2), "search": steps(.02, .02, .02, .02, .02), "pay": steps(.05, .05, .15, .15, .15), "table": steps(.005, .005, .006, .006, .006)}},
+			"site": steps(.1, .1, .2, .2, .2), "search": steps(.02, .02, .02, .02, .02),
+			"pay": steps(.05, .05, .15, .15, .15), "table": steps(.005, .005, .006, .006, .006)}},
 		{"a level that had shifted long before the alarm", "pay", map[string]Node{
-			"site": steps(.1, .1, .2, .2, .2), "search": steps(.9, .9, .9, .9, .9), "pay": steps(.05, .05, .15, .15, .15), "table": steps(.005, .005, .005, .005, .005)}},
+			"site": steps(.1, .1, .2, .2, .2), "search": steps(.9, .9, .9, .9, .9),
+			"pay": steps(.05, .05, .15, .15, .15), "table": steps(.005, .005, .005, .005, .005)}},
 		{"a slow node that the target does not call", "pay", map[string]Node{
 			"site": steps(.1, .1, .2, .2, .2), "pay": steps(.05, .05, .15, .15, .15), "report": steps(.3, .3, 9, 9, 9)}},
 		{"gaps and a short window", "pay", map[string]Node{"site": steps(.1, nan, .2), "pay": steps(nan, .05, .15), "table": steps(nan, nan, nan)}},

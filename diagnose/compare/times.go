@@ -11,21 +11,22 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// unit is what takes time: an operation by the operation that called it, or a
-// link, which is a span whose child belongs to another service.
+// unit identifies what a self time is measured of: an operation under its parent
+// operation, or the link to a callee of another service.
 type unit struct{ service, operation, parent, callee string }
 
-// spent is the own time of a unit: the mean of its spans in each trace that has
-// any, in milliseconds; of many traces, a uniform sample (Vitter 1985, R).
-type spent struct {
+// selfTimes samples the self times of a unit. There is one value per trace: the mean
+// over the unit's spans, in milliseconds. The sample is uniform (Vitter 1985,
+// algorithm R).
+type selfTimes struct {
 	values        []float64
 	traces, spans int
-	trace, n      int // the trace at hand and its spans so far
+	trace, n      int // number of the current trace and of its spans so far
 	mean          float64
 	rng           rand.PCG
 }
 
-// addTimes keeps the self time of each unit.
+// addTimes adds the self times of a trace's spans to their units.
 func (p *Profile) addTimes(t trace.Trace, parent []int) {
 	callee := make([]string, len(t.Spans))
 	for i, s := range t.Spans {
@@ -42,14 +43,15 @@ func (p *Profile) addTimes(t trace.Trace, parent []int) {
 		}
 		at := p.times[u]
 		if at == nil {
-			at = &spent{}
+			at = &selfTimes{}
 			p.times[u] = at
 		}
 		at.add(p.traces, float64(p.tree.Self(i))/float64(time.Millisecond))
 	}
 }
 
-func (s *spent) add(trace int, ms float64) {
+// add adds a span's self time in a trace.
+func (s *selfTimes) add(trace int, ms float64) {
 	if s.trace != trace {
 		s.flush()
 		s.trace = trace
@@ -59,8 +61,8 @@ func (s *spent) add(trace int, ms float64) {
 	s.mean += (ms - s.mean) / float64(s.n)
 }
 
-// flush takes the trace at hand into the sample.
-func (s *spent) flush() {
+// flush adds the mean of the current trace to the sample.
+func (s *selfTimes) flush() {
 	if s.n == 0 {
 		return
 	}
@@ -73,9 +75,9 @@ func (s *spent) flush() {
 	s.n, s.mean = 0, 0
 }
 
-// latency returns each service's unit that grew most and most surely. When most
-// links of a caller grew together, the caller is slow, not each of those it
-// calls; else a slow link is held against the called.
+// latency returns the strongest suspect of each service whose self times or links
+// grew. The suspect of a slow link is the callee. If at least half of the caller's
+// other links are slow as well, it is the caller.
 func latency(base, now *Profile) map[string]Suspect {
 	type link struct{ caller, callee string }
 	best, links, callees := map[string]Suspect{}, map[link]Suspect{}, map[string]map[string]bool{}
@@ -88,7 +90,7 @@ func latency(base, now *Profile) map[string]Suspect {
 	for u, b := range now.times {
 		if a := base.times[u]; a != nil {
 			n, m := len(a.values), len(b.values)
-			least = append(least, 2*math.Exp(-stats.LogChoose(n+m, m))) // all of now above all before
+			least = append(least, 2*math.Exp(-stats.LogChoose(n+m, m))) // p if all of now exceeds all before
 		}
 	}
 	tests := stats.CountTests(least, maxP)
@@ -103,17 +105,17 @@ func latency(base, now *Profile) map[string]Suspect {
 		if a == nil {
 			continue
 		}
-		w := weight(a, b, now.traces)
+		w := growthScore(a, b, now.traces)
 		if w <= 0 {
 			continue
 		}
-		s := Suspect{Service: u.service, Operation: u.operation, Kind: Self, Score: w, P: worse(a.values, b.values) * tests}
-		s.Evidence = fmt.Sprintf("median %.1f ms in %d traces, now %.1f ms in %d", middle(a.values), a.traces, middle(b.values), b.traces)
+		s := Suspect{Service: u.service, Operation: u.operation, Kind: Self, Score: w, P: marginP(a.values, b.values) * tests}
+		s.Evidence = fmt.Sprintf("median %.1f ms in %d traces, now %.1f ms in %d", upperMedian(a.values), a.traces, upperMedian(b.values), b.traces)
 		if u.callee == "" {
-			put(best, u.service, s)
+			putStronger(best, u.service, s)
 		} else {
 			s.Kind = Link
-			put(links, link{u.service, u.callee}, s)
+			putStronger(links, link{u.service, u.callee}, s)
 		}
 	}
 	for l, s := range links {
@@ -128,22 +130,22 @@ func latency(base, now *Profile) map[string]Suspect {
 		}
 		if s.Service, s.Target = l.callee, l.caller; others > 0 && 2*slow >= others {
 			s.Service, s.Target = l.caller, l.callee
-			s.Score *= 1.01 // before a callee that is as slow
+			s.Score *= 1.01 // ranks before a callee that is equally slow
 		}
-		put(best, s.Service, s)
+		putStronger(best, s.Service, s)
 	}
 	return best
 }
 
-// weight is how much a unit's time grew: √(growth of the mean, winsorised at the
-// 90th percentile, times its spans a trace) × log(1 + robust z of the median).
-// It is 0 where the growth may be chance.
-func weight(base, now *spent, traces int) float64 {
-	if stats.MannWhitney(base.values, now.values) > maxChance {
+// growthScore returns √(growth × spans per trace) × log(1 + z). growth is that of the
+// winsorised mean in milliseconds; z is the robust z-score of the median. The score is
+// 0 if the p of the growth is above maxUnitP.
+func growthScore(base, now *selfTimes, traces int) float64 {
+	if stats.MannWhitney(base.values, now.values) > maxUnitP {
 		return 0
 	}
 	a, b := slices.Sorted(slices.Values(base.values)), slices.Sorted(slices.Values(now.values))
-	growth := winsorised(b) - winsorised(a)
+	growth := winsorisedMean(b) - winsorisedMean(a)
 	if growth <= 0 {
 		return 0
 	}
@@ -153,15 +155,16 @@ func weight(base, now *spent, traces int) float64 {
 		dev[i] = math.Abs(x - mid)
 	}
 	slices.Sort(dev)
-	// The small constants keep a unit that hardly takes time from being sure.
+	// The constants bound z for a unit whose times hardly vary.
 	z := math.Max((b[len(b)/2]-mid)/(1.4826*dev[len(dev)/2]+.05*mid+.3), 0)
 	return math.Sqrt(growth*float64(now.spans)/float64(traces)) * math.Log1p(z)
 }
 
-// worse returns the p that a unit takes no longer than a quarter and half a
-// millisecond more than before: the smaller of two, doubled, one by ranks and
-// one by the share of slow traces, those over the 90th percentile of before.
-func worse(base, now []float64) float64 {
+// marginP returns the p of the alternative that a unit takes longer than marginRatio
+// times its baseline plus marginMS. It is twice the smaller of two: that of the U test,
+// and that of Fisher's test of the ratio of traces above the 90th percentile of the
+// baseline.
+func marginP(base, now []float64) float64 {
 	padded := slices.Sorted(slices.Values(base))
 	for i, v := range padded {
 		padded[i] = v*marginRatio + marginMS
@@ -179,8 +182,9 @@ func worse(base, now []float64) float64 {
 	return min(1, 2*min(stats.MannWhitney(padded, now), slow))
 }
 
-// winsorised is the mean with everything above the 90th percentile set to it.
-func winsorised(sorted []float64) float64 {
+// winsorisedMean returns the mean of sorted values; values above the 90th percentile
+// count as that percentile.
+func winsorisedMean(sorted []float64) float64 {
 	q := sorted[int(.9*float64(len(sorted)-1))]
 	mean := 0.0
 	for _, x := range sorted {
@@ -189,4 +193,5 @@ func winsorised(sorted []float64) float64 {
 	return mean
 }
 
-func middle(v []float64) float64 { return slices.Sorted(slices.Values(v))[len(v)/2] }
+// upperMedian returns the median of v, the higher one if there are two.
+func upperMedian(v []float64) float64 { return slices.Sorted(slices.Values(v))[len(v)/2] }

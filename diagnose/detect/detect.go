@@ -1,5 +1,5 @@
-// Package detect finds the entries whose latency or failures have left their
-// baseline.
+// Package detect reports whether the latency or the failure ratio of an entry has
+// left its baseline.
 package detect
 
 import (
@@ -10,21 +10,22 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// Baseline is a baseline that the caller chose; the zero Baseline is found by the
-// levels of the series.
+// Baseline is the range of time that the caller chose as the baseline. If it is
+// zero, the baseline is derived from the levels of the series.
 type Baseline struct{ From, To time.Time }
 
 // Given reports whether the caller chose the baseline.
 func (b Baseline) Given() bool { return !b.From.IsZero() }
 
-// Latency is an entry's latency compared with its baseline.
+// Latency is the result of comparing an entry's latency with its baseline.
 type Latency struct {
 	evidence.Change
-	Raised bool
-	Why    string // why nothing can be said; else empty
+	Raised bool   // whether the latency has left the baseline
+	Why    string // reason why the two cannot be compared, or ""
 }
 
-// OfLatency compares the latency of an entry with its baseline.
+// OfLatency compares the latency of an entry with its baseline. If b is zero, the
+// levels come from stats.LatencyLevels.
 func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 	l := Latency{Change: evidence.Change{Entry: e}}
 	if b.Given() {
@@ -32,14 +33,16 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 		before, now := l.Baseline.Sum(e.Count), l.Now.Sum(e.Count)
 		switch {
 		case before < stats.MinRequests:
-			l.Why = fmt.Sprintf("the given baseline holds %.0f requests of %s; %d are needed to know what is normal", before, e.Operation, stats.MinRequests)
+			l.Why = fmt.Sprintf("the given baseline holds %.0f requests of %s; %d are needed to know what is normal",
+				before, e.Operation, stats.MinRequests)
 		case now < stats.MinRequests:
-			l.Why = fmt.Sprintf("since the end of the given baseline there were %.0f requests of %s; %d are needed", now, e.Operation, stats.MinRequests)
+			l.Why = fmt.Sprintf("since the end of the given baseline there were %.0f requests of %s; %d are needed",
+				now, e.Operation, stats.MinRequests)
 		}
 		l.Raised = l.Why == "" && l.Added() > 0 && stats.Matters(l.NowMean(), l.BaselineMean()) && stats.Significant(e.Sum, e.Count, l.Baseline, l.Now)
 		return l
 	}
-	// Leading and trailing silence is no evidence.
+	// Steps before the first and after the last request are left out.
 	sum, count := e.Sum, e.Count
 	if e.LevelCount != nil {
 		sum, count = e.LevelSum, e.LevelCount
@@ -60,8 +63,9 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 	return l
 }
 
-// OfFailures compares the failures of an entry with its baseline and reports
-// whether they rose. The returned change counts failures, not durations.
+// OfFailures compares the failure ratio of an entry with its baseline and reports
+// whether it has risen. Entry.Sum of the returned change counts failures. If b is
+// zero, the levels come from stats.FailureLevels.
 func OfFailures(m evidence.Metrics, e evidence.EntrySeries, b Baseline) (evidence.Change, bool) {
 	served := served(m, e.Service, e.Operation)
 	if served == nil || e.Flow == "async" {
@@ -85,20 +89,21 @@ func OfFailures(m evidence.Metrics, e evidence.EntrySeries, b Baseline) (evidenc
 		}
 		c.Now, c.Baseline = shifted(now, first), shifted(baseline, first)
 	}
-	bursts := 0
+	failingSteps := 0
 	for _, i := range c.Now {
 		if served.Failed[i] > 0 {
-			bursts++
+			failingSteps++
 		}
 	}
 	rose := stats.MoreFail(c.Baseline.Sum(served.Failed), c.Baseline.Sum(served.Count), c.Now.Sum(served.Failed), c.Now.Sum(served.Count))
-	return c, rose && bursts >= minErrorSteps
+	return c, rose && failingSteps >= minErrorSteps
 }
 
-// minErrorSteps is the number of steps with failures that make a level: one burst
-// is none.
+// minErrorSteps is the minimum number of steps with failures in a raised level. A
+// single burst does not raise a level.
 const minErrorSteps = 3
 
+// served returns the requests served by an operation, or nil.
 func served(m evidence.Metrics, service, operation string) *evidence.CallSeries {
 	for i, c := range m.Calls {
 		if c.Dependency == "" && c.Service == service && c.Operation == operation {
@@ -108,8 +113,7 @@ func served(m evidence.Metrics, service, operation string) *evidence.CallSeries 
 	return nil
 }
 
-// given returns the steps of the baseline that the caller chose, and those after
-// it.
+// given returns the steps within the chosen baseline and the steps after it.
 func given(m evidence.Metrics, b Baseline) (baseline, now evidence.Window) {
 	for i := range m.Steps {
 		switch at := m.At(i); {
@@ -122,7 +126,7 @@ func given(m evidence.Metrics, b Baseline) (baseline, now evidence.Window) {
 	return baseline, now
 }
 
-// traffic returns the first step with requests and the one after the last.
+// traffic returns the range [first, last) of steps outside which count is zero.
 func traffic(count []float64) (first, last int) {
 	last = len(count)
 	for first < last && count[first] == 0 {
@@ -134,6 +138,7 @@ func traffic(count []float64) (first, last int) {
 	return first, last
 }
 
+// shifted returns the steps moved by a number of steps.
 func shifted(steps []int, by int) evidence.Window {
 	out := make(evidence.Window, len(steps))
 	for i, s := range steps {
@@ -142,9 +147,9 @@ func shifted(steps []int, by int) evidence.Window {
 	return out
 }
 
-// settled leaves out the first steps of a raised level, in which requests still
-// end that began before it: until as many slow ones are under way at the window's
-// start as at its end, the hops' sums run ahead of the entry's.
+// settled returns a raised level without its first steps, in which requests that
+// began before the onset still end. Until the number of slow requests in flight is
+// constant, the sums of the hops grow faster than those of the entry.
 func settled(c evidence.Change, now evidence.Window) evidence.Window {
 	sum, count := c.Entry.Sum, c.Entry.Count
 	half := now[len(now)/2:].Mean(sum, count)

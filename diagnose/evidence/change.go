@@ -8,8 +8,8 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// Change compares an entry's present level with its baseline. Sum and Count of
-// the entry are durations in seconds and requests, or failures and requests.
+// Change compares an entry's present level with its baseline. Entry.Count holds
+// requests; Entry.Sum holds their durations in seconds, or the number that failed.
 type Change struct {
 	Entry         EntrySeries
 	Now, Baseline Window
@@ -21,33 +21,33 @@ func (c Change) NowMean() float64 { return c.Now.Mean(c.Entry.Sum, c.Entry.Count
 // BaselineMean returns the mean of the baseline.
 func (c Change) BaselineMean() float64 { return c.Baseline.Mean(c.Entry.Sum, c.Entry.Count) }
 
-// Added returns by how much the mean has grown.
+// Added returns the growth of the mean.
 func (c Change) Added() float64 { return c.NowMean() - c.BaselineMean() }
 
-// Lost returns what all requests of the entry lose together, per step.
+// Lost returns the growth of the mean times the requests per step.
 func (c Change) Lost() float64 {
 	return c.Added() * c.Now.Sum(c.Entry.Count) / math.Max(float64(len(c.Now)), 1)
 }
 
-// BaselineLength returns how much time the baseline holds.
+// BaselineLength returns the total length of the baseline's steps.
 func (c Change) BaselineLength(m Metrics) time.Duration {
 	return time.Duration(len(c.Baseline)) * m.Step
 }
 
-// PerRequest returns a series' sum per request of the entry, in the baseline and
-// now.
+// PerRequest returns the sum of v divided by the entry's requests, for the baseline
+// and for now.
 func (c Change) PerRequest(v []float64) (baseline, now float64) {
 	return c.Baseline.Sum(v) / c.Baseline.Sum(c.Entry.Count), c.Now.Sum(v) / c.Now.Sum(c.Entry.Count)
 }
 
-// comparedOver is the stretch of time over which a p95 is measured to compare it
-// with a predicted one.
-const comparedOver = 20 * time.Second
+// meanInterval is the length of the intervals whose means BaselineLogStdDev
+// compares. A drill measures the p95 after recovery over the same length.
+const meanInterval = 20 * time.Second
 
-// BaselineLogStdDev returns the standard deviation of the logarithm of the
-// entry's mean between stretches of the baseline.
+// BaselineLogStdDev returns the standard deviation of log(mean) over the baseline,
+// with one mean per 20 s. It is 0 for fewer than two means.
 func (c Change) BaselineLogStdDev(m Metrics) float64 {
-	length := max(int(comparedOver/m.Step), 1)
+	length := max(int(meanInterval/m.Step), 1)
 	var means []float64
 	for i := 0; i+length <= len(c.Baseline); i += length {
 		means = append(means, c.Baseline[i:i+length].Mean(c.Entry.Sum, c.Entry.Count))
@@ -55,7 +55,7 @@ func (c Change) BaselineLogStdDev(m Metrics) float64 {
 	return stats.LogStdDev(means)
 }
 
-// Describe sets entry, means, windows and numbers of requests of a result.
+// Describe sets the entry, the means, the windows and the numbers of requests of r.
 func (c Change) Describe(m Metrics, r *result.Result) {
 	r.Entry = c.Entry.Entry
 	r.BaselineLogStdDev = c.BaselineLogStdDev(m)

@@ -1,6 +1,6 @@
-// Package evidence holds what metrics tell a diagnosis: series over a stretch of
-// time that is cut into steps of equal length. All slices of a series have one
-// value per step, the growth of a counter in that step, in seconds or requests.
+// Package evidence holds the series that a diagnosis is computed from. A range of
+// time is divided into steps of equal length. Every slice of a series has one value
+// per step: the increase of a counter during that step, in seconds or requests.
 package evidence
 
 import (
@@ -9,71 +9,76 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// Metrics is what the metrics of a stretch of time tell.
+// Metrics holds all series of a range of time.
 type Metrics struct {
-	Start   time.Time
-	Step    time.Duration
-	Steps   int
+	Start   time.Time     // start of the first step
+	Step    time.Duration // length of a step
+	Steps   int           // number of steps
 	Entries []EntrySeries
 	Hops    []HopSeries
 	Waits   []WaitSeries
 	Queues  []QueueSeries
 	Calls   []CallSeries
 
-	// RED reports that the metrics hold requests, errors and durations only, and
-	// no self times: the added time must be split by traces.
+	// RED reports that there are rates, errors and durations but no self times.
+	// The added time must then be split by traces.
 	RED bool
 
-	// Foreign are services that send spans but report no self time.
+	// Foreign is the set of services that send spans but report no self time.
 	Foreign map[string]bool
 }
 
-// EntrySeries is the duration of an edge operation. LevelSum and LevelCount, when
-// set, hold the same growth by the step in which it was scraped; levels are
-// looked for there, since growth that is spread evenly over the time between
-// scrapes makes neighbouring steps alike.
+// EntrySeries holds the requests of an entry and their total duration in seconds.
+//
+// Sum and Count spread each increase evenly over the interval between two scrapes.
+// LevelSum and LevelCount, if set, assign it to the step of the later scrape. The
+// search for levels uses them because spreading correlates neighbouring steps.
 type EntrySeries struct {
 	result.Entry
 	Sum, Count           []float64
 	LevelSum, LevelCount []float64
 }
 
-// HopSeries is a hop's work for an entry.
+// HopSeries holds the self time, duration and number of the messages that a hop
+// handled for an entry. Flow is "request" or "async".
 type HopSeries struct {
 	Service, Operation, Entry, Flow string
 	Self, Duration, Count           []float64
 }
 
-// WaitSeries is the time that a hop waits for a dependency on behalf of an entry.
+// WaitSeries holds the time that a hop waited for a dependency on behalf of an
+// entry. Kind is the kind of dependency, such as "http", "grpc" or "database".
 type WaitSeries struct {
 	Service, Operation, Entry, Flow string
 	Dependency, Kind                string
 	Sum                             []float64
 }
 
-// QueueSeries is the waiting of messages before an operation.
+// QueueSeries holds the queue wait of the records that an operation consumed.
 type QueueSeries struct {
 	Service, Operation, Entry string
 	Sum                       []float64
 }
 
-// CallSeries counts the requests that an operation served or, when Dependency is
-// set, the calls made to it, and how many of them failed.
+// CallSeries counts requests and the failed ones among them. Without a Dependency
+// they are the requests that Service served. With one they are the calls that
+// Service made to Dependency.
 type CallSeries struct {
-	Service, Operation      string // of a call: the operation called
+	Service, Operation      string // Operation is the operation served or called
 	Dependency              string
 	Count, Failed           []float64
-	LevelCount, LevelFailed []float64            // by the step in which they were scraped
-	Types                   map[string][]float64 // failures by error.type
+	LevelCount, LevelFailed []float64            // as in EntrySeries
+	Types                   map[string][]float64 // failed requests by error.type
 }
 
-// At returns the time at which a step starts.
+// At returns the start of a step.
 func (m Metrics) At(step int) time.Time { return m.Start.Add(time.Duration(step) * m.Step) }
 
-// Window is a set of steps.
+// Window is a set of steps in ascending order.
 type Window []int
 
-// Sum adds the values of the window's steps.
+// Sum returns the sum of v over the steps of the window. Steps beyond the end of v
+// count as zero.
 func (w Window) Sum(v []float64) float64 {
 	total := 0.0
 	for _, i := range w {
@@ -84,7 +89,7 @@ func (w Window) Sum(v []float64) float64 {
 	return total
 }
 
-// Steps returns the window from one step to before another.
+// Steps returns the window of the steps from from up to but not including to.
 func Steps(from, to int) Window {
 	w := make(Window, 0, max(to-from, 0))
 	for i := from; i < to; i++ {
@@ -93,7 +98,7 @@ func Steps(from, to int) Window {
 	return w
 }
 
-// Ranges returns the stretches of time that a window consists of.
+// Ranges returns the window as ranges of time. Consecutive steps form one range.
 func (w Window) Ranges(m Metrics) []result.Range {
 	var out []result.Range
 	for i, step := range w {
@@ -105,8 +110,8 @@ func (w Window) Ranges(m Metrics) []result.Range {
 	return out
 }
 
-// Mean returns the mean over the window of a series given as sums and counts; 0
-// without requests.
+// Mean returns the mean over the window of a series of sums and counts. It is 0 if
+// the counts are.
 func (w Window) Mean(sum, count []float64) float64 {
 	if n := w.Sum(count); n > 0 {
 		return w.Sum(sum) / n
@@ -114,7 +119,7 @@ func (w Window) Mean(sum, count []float64) float64 {
 	return 0
 }
 
-// Plus returns the sum of two series as a slice of its own.
+// Plus returns the sum of two series in a new slice, as long as the longer one.
 func Plus(a, b []float64) []float64 {
 	out := make([]float64, max(len(a), len(b)))
 	copy(out, a)

@@ -1,82 +1,86 @@
-// Package result holds what a diagnosis answers. Its JSON is a contract: fields
-// are added, never renamed, and a Result survives its own JSON.
+// Package result defines the result of a diagnosis. Its JSON is stable: fields may
+// be added and are never renamed. A Result that is encoded and decoded is equal to
+// the original.
+//
+// Fields with the suffix MS are milliseconds, means per request of the entry unless
+// stated otherwise. Ratios and shares are fractions: 1 is 100 %.
 package result
 
 import "time"
 
 // Verdicts.
 const (
-	Spike  = "spike"  // an entry's latency has left its baseline
-	Errors = "errors" // more of an entry's requests fail
+	Spike  = "spike"  // the latency of an entry has left its baseline
+	Errors = "errors" // the failure ratio of an entry has left its baseline
 	None   = "none"   // neither
-	Unsure = "unsure" // the evidence does not tell; Result.Why says why
+	Unsure = "unsure" // the evidence does not decide; Result.Why holds the reason
 )
 
 // Kinds of finding.
 const (
-	KindSelf       = "self"       // the hop's own time
-	KindDependency = "dependency" // a dependency that is not a hop itself
-	KindLink       = "link"       // between a caller and its callee
-	KindQueue      = "queue"      // waiting in a topic or an outbox
-	KindErrors     = "errors"     // failures that begin there
-	KindCalls      = "calls"      // more calls between the two than before
-	KindMix        = "mix"        // the entry serves other requests than before; it has no hop
-	KindFlow       = "flow"       // the hop makes other calls or log lines than before, or in another order
+	KindSelf       = "self"       // the hop's self time grew
+	KindDependency = "dependency" // the hop waits longer for a dependency that is not a hop
+	KindLink       = "link"       // the link gap between the hop and the target grew
+	KindQueue      = "queue"      // records wait longer in a topic or an outbox
+	KindErrors     = "errors"     // failures begin at the hop
+	KindCalls      = "calls"      // the number of calls between the hop and the target grew
+	KindMix        = "mix"        // the proportions of the entry's requests changed; the finding has no hop
+	KindFlow       = "flow"       // the calls or log lines of the hop, or their order, changed
 )
 
-// Result is one diagnosis. `tenhop diagnose --json` prints it.
+// Result is the result of one diagnosis, as printed by `tenhop diagnose --json`.
 type Result struct {
 	Verdict      string   `json:"verdict"`
-	Why          string   `json:"why,omitempty"` // one sentence for people
+	Why          string   `json:"why,omitempty"` // reason for the verdict, one sentence
 	Entry        Entry    `json:"entry"`
 	OtherEntries []Entry  `json:"other_entries"`
-	Looked       int      `json:"entries_looked_at"` // those with requests
-	Statistic    string   `json:"statistic"`         // "mean", which splits exactly
+	Looked       int      `json:"entries_looked_at"` // number of entries that had requests
+	Statistic    string   `json:"statistic"`         // always "mean"; the growth of a mean can be split exactly
 	BaselineMS   float64  `json:"baseline_ms"`
 	NowMS        float64  `json:"now_ms"`
 	AddedMS      float64  `json:"added_ms"`
 	P95          P95      `json:"p95"`
-	Quantiles    []Band   `json:"quantiles,omitempty"` // from traces
-	Errors       *Failing `json:"errors,omitempty"`    // of the entry, when more fail
-	Window       Range    `json:"window"`
-	Baseline     Range    `json:"baseline"` // from its first to its last moment
+	Quantiles    []Band   `json:"quantiles,omitempty"` // p50, p95 and p99, from traces
+	Errors       *Failing `json:"errors,omitempty"`    // failure ratio of the entry, if it has risen
+	Window       Range    `json:"window"`              // the present level
+	Baseline     Range    `json:"baseline"`            // includes earlier spikes; see BaselineParts
 
-	// BaselineParts are the stretches of the baseline, when earlier spikes lie
+	// BaselineParts lists the ranges of the baseline if earlier spikes lie
 	// between them.
 	BaselineParts []Range `json:"baseline_parts,omitempty"`
 
 	Requests Requests  `json:"requests"`
 	Findings []Finding `json:"findings"`
-	Deploys  []Deploy  `json:"deploys,omitempty"` // versions that are new since the baseline
+	Deploys  []Deploy  `json:"deploys,omitempty"` // versions first seen after the baseline
 	Sources  []Source  `json:"sources"`
 	Stages   []Stage   `json:"stages,omitempty"`
-	TookMS   float64   `json:"took_ms"`
+	TookMS   float64   `json:"took_ms"` // duration of the diagnosis
 
-	// DecidedBy is the evidence that the verdict rests on: DecidedByMetrics,
+	// DecidedBy names the evidence for the verdict: DecidedByMetrics,
 	// DecidedByTraces or DecidedByBoth.
 	DecidedBy string `json:"decided_by,omitempty"`
 
-	// BaselineLogStdDev is the standard deviation of the logarithm of the entry's
-	// mean between stretches of 20 s of the baseline.
+	// BaselineLogStdDev is the standard deviation of log(mean) over the baseline.
+	// There is one mean of the entry's duration per 20 s.
 	BaselineLogStdDev float64 `json:"baseline_log_stddev,omitempty"`
 }
 
-// Evidence that a verdict rests on.
+// Values of Result.DecidedBy.
 const (
 	DecidedByMetrics = "metrics"
 	DecidedByTraces  = "traces"
 	DecidedByBoth    = "both"
 )
 
-// Renumber sets the ranks of the findings to their order.
+// Renumber sets the rank of each finding to its position, starting at 1.
 func (r *Result) Renumber() {
 	for i := range r.Findings {
 		r.Findings[i].Rank = i + 1
 	}
 }
 
-// BaselineRanges returns the stretches of the baseline, without the earlier
-// spikes between them.
+// BaselineRanges returns the ranges of the baseline. Earlier spikes between them
+// are left out.
 func (r *Result) BaselineRanges() []Range {
 	if len(r.BaselineParts) > 0 {
 		return r.BaselineParts
@@ -84,45 +88,45 @@ func (r *Result) BaselineRanges() []Range {
 	return []Range{r.Baseline}
 }
 
-// SlowBorder returns the duration from which on a request of the entry counts as
-// slow: halfway between the baseline's mean and the present one.
+// SlowBorder returns the duration above which a request of the entry counts as
+// slow. It lies halfway between the mean of the baseline and the present mean.
 func (r *Result) SlowBorder() time.Duration {
 	return time.Duration((r.BaselineMS + r.AddedMS/2) * float64(time.Millisecond))
 }
 
-// Entry is an edge operation; Flow is "async" for the part behind a queue.
+// Entry is an operation at the edge, or the asynchronous flow that it starts.
 type Entry struct {
 	Service   string  `json:"service"`
 	Operation string  `json:"operation"`
-	Flow      string  `json:"flow,omitempty"`
-	AddedMS   float64 `json:"added_ms,omitempty"`
+	Flow      string  `json:"flow,omitempty"`     // "async" for an asynchronous flow
+	AddedMS   float64 `json:"added_ms,omitempty"` // set in Result.OtherEntries only
 
-	// Consumer is the hop whose end completes an asynchronous flow.
+	// Consumer is the hop that completes an asynchronous flow.
 	Consumer *Consumer `json:"consumer,omitempty"`
 }
 
-// Consumer is a hop that takes messages.
+// Consumer identifies a hop that consumes messages.
 type Consumer struct {
 	Service   string `json:"service"`
 	Operation string `json:"operation"`
 }
 
-// P95 is the entry's 95th percentile, from its histogram's buckets.
+// P95 holds the 95th percentile of the entry's duration, interpolated within the
+// buckets of its histogram.
 type P95 struct {
 	BaselineMS float64 `json:"baseline_ms"`
 	NowMS      float64 `json:"now_ms"`
 }
 
-// Failing is the ratio of requests that fail, 0 to 1, and the error.type of most
-// of the added failures.
+// Failing holds the ratio of failed requests, from 0 to 1.
 type Failing struct {
 	Baseline float64 `json:"baseline"`
 	Now      float64 `json:"now"`
-	Type     string  `json:"type,omitempty"`
+	Type     string  `json:"type,omitempty"` // error.type of most added failures
 }
 
-// Band is the time added around a quantile of the entry's duration, and where it
-// was added. Requests counts the sampled requests that it rests on.
+// Band holds the growth of a quantile of the entry's duration and its split.
+// Requests counts the sampled requests around the quantile.
 type Band struct {
 	Quantile   float64    `json:"quantile"`
 	BaselineMS float64    `json:"baseline_ms"`
@@ -132,7 +136,7 @@ type Band struct {
 	Parts      []BandPart `json:"parts"`
 }
 
-// BandPart is the time that one hop, dependency or link added to a band.
+// BandPart holds the time that one hop, dependency or link added to a Band.
 type BandPart struct {
 	Hop       string  `json:"hop"`
 	Operation string  `json:"operation"`
@@ -142,33 +146,36 @@ type BandPart struct {
 	Share     float64 `json:"share"`
 }
 
-// Calls is how often a call is made per request of the entry.
+// Calls holds the number of calls per request of the entry.
 type Calls struct {
 	Baseline float64 `json:"baseline"`
 	Now      float64 `json:"now"`
 }
 
-// Deploy is a version of a service that was not seen before.
+// Deploy records a version of a service (service.version) that the baseline does
+// not have.
 type Deploy struct {
 	Service string    `json:"service"`
 	Version string    `json:"version"`
-	Before  string    `json:"before"`
-	Seen    time.Time `json:"seen"`
+	Before  string    `json:"before"` // a version in the baseline
+	Seen    time.Time `json:"seen"`   // start of the first span with Version
 }
 
-// Range is a span of time.
+// Range is a range of time, from From up to but not including To.
 type Range struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
 }
 
-// Requests counts the requests of the entry that the figures rest on.
+// Requests counts the requests of the entry in the baseline and now.
 type Requests struct {
 	Baseline int `json:"baseline"`
 	Now      int `json:"now"`
 }
 
-// Finding is one ranked suspect: where time was added, or where failures begin.
+// Finding is one ranked row of a diagnosis: a place where time was added, or where
+// failures begin. Times and shares are means per request of the entry, fan-out
+// included.
 type Finding struct {
 	Rank             int        `json:"rank"`
 	Hop              string     `json:"hop"`
@@ -178,58 +185,59 @@ type Finding struct {
 	BaselineMS       float64    `json:"baseline_ms"`
 	NowMS            float64    `json:"now_ms"`
 	AddedMS          float64    `json:"added_ms"`
-	Share            float64    `json:"share"`
-	Interval         [2]float64 `json:"interval"` // 90 %, of the share
-	CounterfactualMS float64    `json:"counterfactual_ms"`
+	Share            float64    `json:"share"`             // of the entry's added time; above 1 if other hops became faster or work in parallel
+	Interval         [2]float64 `json:"interval"`          // 90 % interval of Share
+	CounterfactualMS float64    `json:"counterfactual_ms"` // the entry's present mean minus AddedMS
 
-	// CounterfactualP95 is the 90 % interval of the entry's p95, had the hop's
-	// own time been that of the baseline; from traces.
+	// CounterfactualP95 is the 90 % interval of the entry's p95 if the finding's
+	// time were that of the baseline. It is computed from traces.
 	CounterfactualP95 *[2]float64 `json:"counterfactual_p95_ms,omitempty"`
 
-	Operations []Part      `json:"operations,omitempty"` // when several operations of the hop carry it
-	Errors     *Failing    `json:"errors,omitempty"`     // of the hop, for the kind errors
-	Calls      *Calls      `json:"calls,omitempty"`      // for the kind calls
+	Operations []Part      `json:"operations,omitempty"` // split by operation, if there are several
+	Errors     *Failing    `json:"errors,omitempty"`     // failure ratio of the hop; kind errors only
+	Calls      *Calls      `json:"calls,omitempty"`      // kind calls only
 	Evidence   string      `json:"evidence,omitempty"`   // the difference in one sentence, from a comparison of traces
-	Profile    []Hot       `json:"profile,omitempty"`    // functions that the hop spends more time in, by its pprof endpoint
+	Profile    []Hot       `json:"profile,omitempty"`    // functions in which the hop spends more time
 	Attributes []Attribute `json:"attributes"`
-	Exemplars  []string    `json:"exemplars"`
+	Exemplars  []string    `json:"exemplars"` // trace IDs
 }
 
-// Hot is a function of a service and the time spent in it per second: processor
-// time (cpu), or the waiting of all goroutines together (block, mutex).
+// Hot holds the time spent in a function of a service, in milliseconds per second:
+// processor time (cpu), or the blocked time of all goroutines (block, mutex).
 type Hot struct {
 	Type     string  `json:"type"` // cpu, block or mutex
 	Function string  `json:"function"`
 	BeforeMS float64 `json:"before_ms_per_s"`
 	NowMS    float64 `json:"now_ms_per_s"`
-	Compared bool    `json:"compared"` // a profile of an ordinary time was at hand
+	Compared bool    `json:"compared"` // whether there was a stored profile to compare with
 }
 
-// Part is one operation's share of a hop's finding.
+// Part holds the time that one operation added to a finding of its hop.
 type Part struct {
 	Operation string  `json:"operation"`
 	AddedMS   float64 `json:"added_ms"`
 }
 
-// Attribute is an attribute value that slow requests have more often than others.
+// Attribute is a span attribute value that slow or failed requests have more often
+// than others.
 type Attribute struct {
 	Key   string  `json:"key"`
 	Value string  `json:"value"`
-	Lift  float64 `json:"lift"`
+	Lift  float64 `json:"lift"` // ratio of the two frequencies
 }
 
-// Source is a back end or file that evidence was read from.
+// Source reports what was read from one back end or file.
 type Source struct {
 	Name   string  `json:"name"`
 	URL    string  `json:"url,omitempty"`
 	OK     bool    `json:"ok"`
 	Error  string  `json:"error,omitempty"`
-	Note   string  `json:"note,omitempty"` // what the answer lacks
-	Read   int     `json:"read"`           // series or traces
+	Note   string  `json:"note,omitempty"` // limitation of what was read
+	Read   int     `json:"read"`           // number of series, traces or profiles
 	TookMS float64 `json:"took_ms"`
 }
 
-// Stage is one part of a diagnosis and the time it took.
+// Stage holds the duration of one stage of a diagnosis.
 type Stage struct {
 	Name   string  `json:"name"`
 	TookMS float64 `json:"took_ms"`

@@ -11,18 +11,17 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// ownFailures is the part of a hop's added failures from which on it fails by
-// itself rather than passes on what failed behind it.
+// ownFailures is the fraction of a hop's added failures that its own calls must leave
+// unexplained for the hop to be named.
 const ownFailures = .3
 
-// failures holds what the hops on an entry's path add to its failures, per request
-// of the entry.
+// failures holds the requests and calls of the hops on an entry's path.
 type failures struct {
 	m       evidence.Metrics
 	c       evidence.Change
-	served  map[string]float64 // added, by service
-	byOp    map[string][]*evidence.CallSeries
-	clients map[[2]string][]*evidence.CallSeries // by caller and callee
+	served  map[string]float64                   // added failures per request of the entry, by service
+	byOp    map[string][]*evidence.CallSeries    // requests served, by service
+	clients map[[2]string][]*evidence.CallSeries // calls, by caller and callee
 }
 
 // added returns the growth of a series per request of the entry.
@@ -31,12 +30,15 @@ func (f failures) added(v []float64) float64 {
 	return now - base
 }
 
-// Failures names the hops at which the failures of an entry begin. A hop
-// whose calls fail as often as it does itself passes on what failed behind it;
-// a call that fails while its callee knows nothing of it failed between them, or
-// at a callee that did not answer.
+// Failures returns a finding for each hop at which failures of an entry begin, in
+// descending order of their share. Findings below minShare are left out.
+//
+// A hop whose calls fail as often as the hop itself passes failures on and is not
+// named. If calls fail but their callee served no failures, they failed on the link
+// or the callee did not answer. The finding then names both ends.
 func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.Finding {
-	f := failures{m: m, c: c, served: map[string]float64{}, byOp: map[string][]*evidence.CallSeries{}, clients: map[[2]string][]*evidence.CallSeries{}}
+	f := failures{m: m, c: c, served: map[string]float64{}, byOp: map[string][]*evidence.CallSeries{},
+		clients: map[[2]string][]*evidence.CallSeries{}}
 	path := onPath(m, c.Entry.Entry)
 	for i := range m.Calls {
 		s := &m.Calls[i]
@@ -52,7 +54,7 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 		f.served[s.Service] += math.Max(f.added(s.Failed), 0)
 	}
 	total := f.added(c.Entry.Sum)
-	passed := map[string]float64{} // by caller, what failed behind it
+	passed := map[string]float64{} // added failures of calls, by caller
 	var out []result.Finding
 	for _, k := range slices.SortedFunc(maps.Keys(f.clients), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		calls := f.clients[k]
@@ -62,7 +64,7 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 		}
 		passed[k[0]] += failed
 		known := len(f.byOp[k[1]]) > 0
-		if unseen := failed - f.served[k[1]]; unseen > ownFailures*failed && failed > .05*total {
+		if unserved := failed - f.served[k[1]]; unserved > ownFailures*failed && failed > .05*total {
 			x := result.Finding{Hop: k[0], Target: k[1]}
 			if known || m.Foreign[k[1]] {
 				x.Hop, x.Target = k[1], k[0]
@@ -80,13 +82,13 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 	return out
 }
 
-// finding describes the operation among calls whose failures grew most, if it
-// did for sure.
+// finding completes x with the operation whose failures grew most. It returns x
+// unchanged if the growth is not significant.
 func (f failures) finding(x result.Finding, calls []*evidence.CallSeries, total float64) result.Finding {
 	worst := slices.MaxFunc(calls, func(a, b *evidence.CallSeries) int { return cmp.Compare(f.added(a.Failed), f.added(b.Failed)) })
 	base, now := f.c.Baseline, f.c.Now
 	nb, nn := base.Sum(worst.Count), now.Sum(worst.Count)
-	// An operation that is called since the failures began has no baseline.
+	// An operation that was first called after the onset has no baseline.
 	if nn == 0 || nb >= stats.MinRequests && !stats.MoreFail(base.Sum(worst.Failed), nb, now.Sum(worst.Failed), nn) {
 		return x
 	}
@@ -102,7 +104,7 @@ func (f failures) finding(x result.Finding, calls []*evidence.CallSeries, total 
 	return x
 }
 
-// kind is the type of error that grew most.
+// kind returns the error.type whose failures grew most.
 func (f failures) kind(c *evidence.CallSeries) string {
 	best := ""
 	for _, kind := range slices.Sorted(maps.Keys(c.Types)) {
@@ -113,17 +115,18 @@ func (f failures) kind(c *evidence.CallSeries) string {
 	return best
 }
 
-// onPath returns the services that work for an entry: those that say so, and
-// all that are called by them.
+// onPath returns the services that handle requests of an entry. Services whose
+// self-time metrics carry the entry are taken from those. If there are none, the
+// services are those reached by calls from the entry's service.
 func onPath(m evidence.Metrics, e result.Entry) map[string]bool {
 	path := map[string]bool{e.Service: true}
-	told := false
+	labelled := false // whether a hop reports its entry
 	for _, h := range m.Hops {
 		if h.Entry == e.Operation && h.Flow == "request" {
-			path[h.Service], told = true, true
+			path[h.Service], labelled = true, true
 		}
 	}
-	for grown := !told; grown; {
+	for grown := !labelled; grown; {
 		grown = false
 		for _, c := range m.Calls {
 			if c.Dependency != "" && path[c.Service] && !path[c.Dependency] {

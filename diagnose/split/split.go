@@ -1,10 +1,11 @@
-// Package split cuts an entry's added time, as metrics tell it, into parts that
-// add up to it, and names the hops at which its failures begin. What an entry's
-// requests take together is the sum of what every hop spent on them itself, what
-// they waited for dependencies that are no hops, the gaps of the links between
-// hops and, behind a queue, the waiting there. Divided by the entry's requests,
-// the growth of each part is its share of the added time. Where hops work in
-// parallel, shares may add up to more than one.
+// Package split divides the added time of an entry between hops, dependencies, links
+// and queues, and locates the hops at which its failures begin. It uses metrics only.
+//
+// The total duration of an entry's requests is the sum of the self times of the hops,
+// their waits for dependencies that are not hops, the link gaps and, in an
+// asynchronous flow, the queue waits. Each of these contributions is divided by the
+// number of requests. Its growth over the growth of the entry's mean is its share.
+// If hops work in parallel, the shares may add up to more than 1.
 package split
 
 import (
@@ -18,19 +19,21 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// suspect is one part of an entry's time.
-type suspect struct {
+// contribution is the time that one hop, dependency, link or queue contributes to an
+// entry.
+type contribution struct {
 	key
-	series []float64 // seconds per step
-	parts  map[string][]float64
+	series      []float64 // seconds per step
+	byOperation map[string][]float64
 }
 
-// Latency returns the parts that carry at least minShare of the added time, the
-// largest first.
+// Latency returns a finding for each contribution whose share of the added time is at
+// least minShare, in descending order. A queue follows the work that slows its
+// consumer.
 func Latency(m evidence.Metrics, c evidence.Change, minShare float64) []result.Finding {
 	added := c.Added()
 	var out []result.Finding
-	for _, s := range suspects(m, c) {
+	for _, s := range contributions(m, c) {
 		base, now := c.PerRequest(s.series)
 		f := result.Finding{Hop: s.hop, Kind: s.kind, Target: s.target, Attributes: []result.Attribute{}, Exemplars: []string{}}
 		f.BaselineMS, f.NowMS, f.AddedMS = stats.Round(base*1000), stats.Round(now*1000), stats.Round((now-base)*1000)
@@ -47,9 +50,9 @@ func Latency(m evidence.Metrics, c evidence.Change, minShare float64) []result.F
 	return causesFirst(out)
 }
 
-// causesFirst puts what makes a consumer slow before the queue in front of it:
-// near saturation a little more work makes messages wait much longer than it
-// takes (Kingman 1961).
+// causesFirst moves the findings of a consumer before the finding of its queue. Near
+// saturation, a small increase in service time causes a much larger increase in queue
+// wait (Kingman 1961).
 func causesFirst(found []result.Finding) []result.Finding {
 	var out []result.Finding
 	for len(found) > 0 {
@@ -67,11 +70,11 @@ func causesFirst(found []result.Finding) []result.Finding {
 	return out
 }
 
-// operations returns the operation that grew most and, when several did, the part
-// of each.
-func (s suspect) operations(c evidence.Change) (string, []result.Part) {
+// operations returns the operation that grew most. If there are several, it also
+// returns the growth of each.
+func (s contribution) operations(c evidence.Change) (string, []result.Part) {
 	var parts []result.Part
-	for op, v := range s.parts {
+	for op, v := range s.byOperation {
 		base, now := c.PerRequest(v)
 		parts = append(parts, result.Part{Operation: op, AddedMS: stats.Round((now - base) * 1000)})
 	}
@@ -87,7 +90,8 @@ func (s suspect) operations(c evidence.Change) (string, []result.Part) {
 	return parts[0].Operation, parts
 }
 
-// interval returns the 90 % bootstrap interval of a part's share, over steps.
+// interval returns the 90 % bootstrap interval of a contribution's share, resampling
+// steps.
 func interval(c evidence.Change, series []float64) [2]float64 {
 	resample := func(rng *rand.Rand, w evidence.Window) evidence.Window {
 		out := make(evidence.Window, len(w))
@@ -107,13 +111,13 @@ func interval(c evidence.Change, series []float64) [2]float64 {
 	})
 }
 
-// suspects cuts the time of an entry's requests into parts: self time by hop,
-// waits for what is no hop, link gaps, and queues.
-func suspects(m evidence.Metrics, c evidence.Change) []suspect {
+// contributions returns the contributions to the duration of an entry's requests:
+// self times, waits for dependencies that are not hops, link gaps and queue waits.
+func contributions(m evidence.Metrics, c evidence.Change) []contribution {
 	e := c.Entry.Entry
 	flow := cmp.Or(e.Flow, "request")
-	b := builder{found: map[key]*suspect{}}
-	served := map[string][]float64{} // by service: time its hops took for the entry
+	b := builder{found: map[key]*contribution{}}
+	served := map[string][]float64{} // duration of the hops by service
 	for _, h := range m.Hops {
 		if h.Entry != e.Operation || (flow == "request" && h.Flow != flow) {
 			continue
@@ -133,7 +137,7 @@ func suspects(m evidence.Metrics, c evidence.Change) []suspect {
 		case !isCall(w.Kind):
 			b.add(key{hop: w.Service, kind: result.KindDependency, target: w.Dependency}, w.Operation, w.Sum)
 		case served[w.Dependency] != nil:
-			// The callee is a hop itself: what it does not account for is the link.
+			// The callee is a hop. linkGaps subtracts its duration from the wait.
 			b.add(key{hop: w.Dependency, kind: result.KindLink, target: w.Service}, w.Operation, w.Sum)
 		case m.Foreign[w.Dependency]:
 			b.add(key{hop: w.Dependency, kind: result.KindSelf}, "", w.Sum)
@@ -152,38 +156,40 @@ func suspects(m evidence.Metrics, c evidence.Change) []suspect {
 	keys := slices.SortedFunc(maps.Keys(b.found), func(a, b key) int {
 		return cmp.Or(cmp.Compare(a.hop, b.hop), cmp.Compare(a.kind, b.kind), cmp.Compare(a.target, b.target))
 	})
-	out := make([]suspect, 0, len(keys))
+	out := make([]contribution, 0, len(keys))
 	for _, k := range keys {
 		out = append(out, *b.found[k])
 	}
 	return out
 }
 
+// isCall reports whether a kind of dependency may be a hop.
 func isCall(kind string) bool { return kind == "http" || kind == "grpc" }
 
 type key struct{ hop, kind, target string }
 
-type builder struct{ found map[key]*suspect }
+// builder collects contributions.
+type builder struct{ found map[key]*contribution }
 
 func (b *builder) add(k key, operation string, v []float64) {
 	s := b.found[k]
 	if s == nil {
-		s = &suspect{key: k, parts: map[string][]float64{}}
+		s = &contribution{key: k, byOperation: map[string][]float64{}}
 		b.found[k] = s
 	}
 	s.series = evidence.Plus(s.series, v)
 	if operation != "" {
-		s.parts[operation] = evidence.Plus(s.parts[operation], v)
+		s.byOperation[operation] = evidence.Plus(s.byOperation[operation], v)
 	}
 }
 
-// linkGaps subtracts from the callers' waits what their callees account for. With
-// several callers of one callee, each is given the part that its wait is of all,
-// over a window as a whole: in a single step a caller may report its wait and
-// the callee, scraped at another moment, not yet its work.
+// linkGaps subtracts from the waits of callers the duration of their callees. If a
+// callee has several callers, its duration is divided in proportion to their waits.
+// The proportion is taken over a whole window because caller and callee are scraped
+// at different times, so one step may hold a wait without the work behind it.
 func (b *builder) linkGaps(served map[string][]float64, windows ...evidence.Window) {
 	for callee, took := range served {
-		var callers []*suspect
+		var callers []*contribution
 		var all []float64
 		for k, s := range b.found {
 			if k.kind == result.KindLink && k.hop == callee && k.target != "caller" {
@@ -199,13 +205,13 @@ func (b *builder) linkGaps(served map[string][]float64, windows ...evidence.Wind
 				if total <= 0 {
 					continue
 				}
-				part := w.Sum(wait) / total
+				ratio := w.Sum(wait) / total
 				for _, i := range w {
-					s.series[i] = wait[i] - took[i]*part
+					s.series[i] = wait[i] - took[i]*ratio
 				}
 			}
-			// The gap is the link's, not one operation's.
-			s.parts = map[string][]float64{}
+			// A link gap is not split by operation.
+			s.byOperation = map[string][]float64{}
 		}
 	}
 }

@@ -2,14 +2,16 @@ package stats
 
 import "math"
 
-// A rise of failures counts when the ratio is higher by MinErrorRise and by
-// minErrorZ standard errors (test of two proportions).
+// A failure ratio has risen if it is higher by at least MinErrorRise and by more
+// than minErrorZ standard errors.
 const (
 	MinErrorRise = .02
 	minErrorZ    = 4.0
 )
 
-// MoreFail reports whether y of m requests fail more often than x of n before.
+// MoreFail reports whether y failures of m requests are a higher ratio than x of n,
+// by a pooled z-test of two proportions. It reports false if n or m is below
+// MinRequests.
 func MoreFail(x, n, y, m float64) bool {
 	if n < MinRequests || m < MinRequests || y/m-x/n < MinErrorRise {
 		return false
@@ -18,10 +20,11 @@ func MoreFail(x, n, y, m float64) bool {
 	return y/m-x/n > minErrorZ*math.Sqrt(math.Max(p*(1-p), 1e-9)*(1/n+1/m))
 }
 
-// FailureLevels splits a series of failures and requests, one value per step,
-// into levels of their ratio, as LatencyLevels does, by the deviance of a
-// binomial. It returns the steps of the last level and those of the earlier
-// levels that are not themselves raised; nil when there is one level only.
+// FailureLevels splits a series of failures and requests, one value per step, into
+// levels of their ratio. It uses the same partitioning as LatencyLevels, with the
+// deviance of a binomial as the cost. It returns the steps of the last level and
+// those of the earlier levels that are not raised themselves. Both are nil if there
+// is only one level.
 func FailureLevels(failed, count []float64) (now, baseline []int) {
 	var at []int
 	f, n := []float64{0}, []float64{0}
@@ -57,6 +60,7 @@ func FailureLevels(failed, count []float64) (now, baseline []int) {
 	return span(at[last], len(count)), baseline
 }
 
+// xlogy returns x·log(y), and 0 if x is 0.
 func xlogy(x, y float64) float64 {
 	if x <= 0 {
 		return 0

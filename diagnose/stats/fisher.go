@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Fisher returns the one-sided p of Fisher's exact test that x of n is no more
-// than y of m.
+// Fisher returns the one-sided p of Fisher's exact test. The alternative is that the
+// ratio x/n is higher than y/m.
 func Fisher(x, n, y, m int) float64 {
 	k := x + y
 	p := 0.0
@@ -19,9 +19,8 @@ func Fisher(x, n, y, m int) float64 {
 	return math.Min(p, 1)
 }
 
-// FisherTwoSided returns twice the probability of x of n and y of m, or of
-// something more extreme in the same direction, were there no difference; at
-// most 1.
+// FisherTwoSided returns the two-sided p of Fisher's exact test of x/n against y/m:
+// twice the smaller one-sided p, at most 1.
 func FisherTwoSided(x, n, y, m int) float64 {
 	if x*m < y*n {
 		x, n, y, m = y, m, x, n
@@ -29,20 +28,22 @@ func FisherTwoSided(x, n, y, m int) float64 {
 	return min(2*Fisher(x, n, y, m), 1)
 }
 
-// LeastFisher returns the smallest two-sided p that k of n+m can have.
+// LeastFisher returns the smallest p that FisherTwoSided can have for k successes in
+// two samples of sizes n and m.
 func LeastFisher(k, n, m int) float64 {
-	a, b := min(k, n), min(k, m) // all of them before, or all of them now
+	a, b := min(k, n), min(k, m) // the extreme tables
 	return min(FisherTwoSided(a, n, k-a, m), FisherTwoSided(k-b, n, b, m))
 }
 
-// CountTests returns the number to multiply each p by, of tests whose p cannot
-// be smaller than least, so that one passes maxP by chance no more often than
-// that: Bonferroni's correction without the tests that could not pass it whatever
-// they found (Tarone 1990). It sorts least.
+// CountTests returns the factor by which to multiply the p of each of several tests,
+// so that the probability of any false positive at the level maxP is at most maxP.
+// least holds the smallest p that each test can have. The factor is Bonferroni's
+// without the tests that cannot pass (Tarone 1990), at least 1. CountTests sorts
+// least.
 func CountTests(least []float64, maxP float64) float64 {
 	slices.Sort(least)
 	for k := 1; k < len(least); k++ {
-		if least[k]*float64(k) > maxP { // the first k could pass, no other can
+		if least[k]*float64(k) > maxP { // only the first k tests can pass
 			return float64(k)
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// bootstrapDraws is how often a bootstrap draws.
+// bootstrapDraws is the number of draws of a bootstrap.
 const bootstrapDraws = 200
 
-// Bootstrap returns the 90 % percentile interval (Efron 1979) of what one draw
-// gives. draw is called with a seeded generator, so that the same evidence has
-// the same interval, and reports false for a draw without a value. The interval
-// is zero when no draw has one.
+// Bootstrap returns the 90 % percentile bootstrap interval (Efron 1979) of the
+// values that draw returns. draw reports false if it has no value. The generator has
+// a fixed seed, so equal input gives equal intervals. The interval is zero if there
+// are no values.
 func Bootstrap(draw func(*rand.Rand) (float64, bool)) [2]float64 {
 	rng := rand.New(rand.NewPCG(1, 2))
 	values := make([]float64, 0, bootstrapDraws)
@@ -24,8 +24,8 @@ func Bootstrap(draw func(*rand.Rand) (float64, bool)) [2]float64 {
 	return Middle90(values)
 }
 
-// Middle90 returns the range that holds the middle 90 % of values, which it
-// sorts; zero without values.
+// Middle90 returns the 5th and 95th percentiles of v, rounded. It sorts v. The result
+// is zero if v is empty.
 func Middle90(v []float64) [2]float64 {
 	if len(v) == 0 {
 		return [2]float64{}
@@ -34,7 +34,7 @@ func Middle90(v []float64) [2]float64 {
 	return [2]float64{Round(v[len(v)*5/100]), Round(v[len(v)*95/100])}
 }
 
-// Wilson returns the 90 % score interval of x of n (Wilson 1927).
+// Wilson returns the 90 % score interval of the ratio x/n (Wilson 1927), rounded.
 func Wilson(x, n int) [2]float64 {
 	const z = 1.645
 	p, m := float64(x)/float64(n), float64(n)
@@ -42,20 +42,22 @@ func Wilson(x, n int) [2]float64 {
 	return [2]float64{Round((mid - half) / (1 + z*z/m)), Round((mid + half) / (1 + z*z/m))}
 }
 
-// Quantile returns a quantile of values, which it sorts.
+// Quantile returns the q-quantile of v, 0 < q <= 1, without interpolation. It sorts v
+// and panics if v is empty.
 func Quantile(v []float64, q float64) float64 {
 	slices.Sort(v)
 	return v[min(int(math.Ceil(q*float64(len(v))))-1, len(v)-1)]
 }
 
-// Median returns the middle of values, the lower one of two; it sorts them.
+// Median returns the median of v, the lower one if there are two. It sorts v and
+// panics if v is empty.
 func Median(v []float64) float64 {
 	slices.Sort(v)
 	return v[(len(v)-1)/2]
 }
 
-// LogStdDev returns the standard deviation of the logarithms of positive
-// values; 0 for fewer than two.
+// LogStdDev returns the sample standard deviation of the logarithms of the positive
+// values in v. It is 0 for fewer than two.
 func LogStdDev(v []float64) float64 {
 	var logs []float64
 	mean := 0.0
@@ -77,5 +79,5 @@ func LogStdDev(v []float64) float64 {
 	return math.Sqrt(squares / float64(len(logs)-1))
 }
 
-// Round rounds to thousandths, as results are printed.
+// Round rounds v to three decimal places, the precision of printed results.
 func Round(v float64) float64 { return math.Round(v*1000) / 1000 }

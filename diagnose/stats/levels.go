@@ -1,6 +1,5 @@
-// Package stats holds the statistics that the diagnosis rests on: levels in a
-// series of latencies or failures, tests of two samples, and intervals. It knows
-// numbers only.
+// Package stats implements the statistics used by the diagnosis: change points in
+// series of latencies and failures, two-sample tests, and confidence intervals.
 package stats
 
 import (
@@ -8,27 +7,27 @@ import (
 	"slices"
 )
 
-// segment is a stretch of steps with one level of latency.
+// segment is a range of steps, [from, to), at one level of latency.
 type segment struct {
-	from, to int // steps, to is exclusive
-	mean     float64
-	n        float64
+	from, to int
+	mean     float64 // seconds
+	n        float64 // requests
 }
 
-// Bounds of a level.
+// Minimum size of a level.
 const (
 	MinSegment  = 2 // steps
 	MinRequests = 8 // requests
 )
 
-// segmentize splits a latency series into levels by optimal partitioning
-// (Jackson et al. 2005): of all ways to cut it, the one with the least squared
-// distance of the steps' log means from their level plus a penalty for each
-// level. Logs, since latency varies in proportion; the noise is estimated from
-// the differences of neighbours (Rice 1984, with the median for robustness),
-// so that the levels themselves do not count as noise. Unlike greedy splitting
-// this finds a short calm between two spikes. Neighbours whose levels do not
-// differ by enough to matter are joined afterwards.
+// segmentize splits a latency series into levels by optimal partitioning (Jackson
+// et al. 2005). The partition minimises the squared distance of each step's log mean
+// from its level, plus a penalty per level. Logarithms are used because the spread
+// of latencies is proportional to their mean. The variance of the noise is estimated
+// from differences of neighbouring steps (Rice 1984, with the median for
+// robustness), so a change of level does not increase it. Unlike greedy splitting,
+// this finds a short quiet period between two spikes. Adjacent levels that do not
+// differ according to Matters are merged.
 func segmentize(sum, count []float64) []segment {
 	var at []int // steps with requests
 	var x, w []float64
@@ -63,6 +62,7 @@ func segmentize(sum, count []float64) []segment {
 	return out
 }
 
+// level returns the segment of the steps [from, to).
 func level(sum, count []float64, from, to int) segment {
 	s := segment{from: from, to: to}
 	var total float64
@@ -76,7 +76,7 @@ func level(sum, count []float64, from, to int) segment {
 	return s
 }
 
-// partition returns where the levels of x begin.
+// partition returns the first index of each level of x, whose values have weights w.
 func partition(x, w []float64, penalty float64) []int {
 	n := len(x)
 	sigma2 := noise(x)
@@ -84,7 +84,7 @@ func partition(x, w []float64, penalty float64) []int {
 	for _, v := range w {
 		meanW += v / float64(n)
 	}
-	// Prefix sums make the cost of a level a matter of three subtractions.
+	// With prefix sums, the cost of a level takes constant time.
 	sw, swx, swxx := make([]float64, n+1), make([]float64, n+1), make([]float64, n+1)
 	for i := range x {
 		v := w[i] / meanW
@@ -97,8 +97,8 @@ func partition(x, w []float64, penalty float64) []int {
 	return optimal(n, penalty, cost)
 }
 
-// optimal returns where the levels begin of the partition with the least cost
-// and penalty.
+// optimal returns the first index of each level of the partition of [0, n) with the
+// lowest total of costs and penalties.
 func optimal(n int, penalty float64, cost func(from, to int) float64) []int {
 	best, last := make([]float64, n+1), make([]int, n+1)
 	best[0] = -penalty
@@ -121,7 +121,8 @@ func optimal(n int, penalty float64, cost func(from, to int) float64) []int {
 	return cuts
 }
 
-// noise is the variance of x about its levels; at least that of 5 %.
+// noise returns an estimate of the variance of x around its levels. It is at least
+// that of a standard deviation of 5 %.
 func noise(x []float64) float64 {
 	if len(x) < 3 {
 		return .05 * .05
@@ -135,16 +136,17 @@ func noise(x []float64) float64 {
 	return math.Max(sigma*sigma, .05*.05)
 }
 
-// Matters reports whether two mean latencies, in seconds, differ by enough for
-// somebody to care: by 15 ms and by 30 % of the lower one.
+// Matters reports whether two mean latencies, in seconds, differ by a relevant
+// amount: by at least 15 ms and 30 % of the lower one.
 func Matters(a, b float64) bool {
 	lower, d := math.Min(a, b), math.Abs(a-b)
 	return d >= .015 && d >= .3*lower
 }
 
-// Significant compares two sets of steps by Welch's t over the steps' means,
-// weighted by their requests. The bar is high, since every moment may be the
-// one at which somebody asks; and most steps must be up, not one alone.
+// Significant reports whether the mean of now is higher than that of base, by
+// Welch's t-test of the steps' means, weighted by their requests. The threshold is
+// high because a diagnosis may be run at any time. At least two thirds of the steps
+// of now must be raised, so a single slow step is not enough.
 func Significant(sum, count []float64, base, now []int) bool {
 	m1, v1, n1 := moments(sum, count, base)
 	m2, v2, n2 := moments(sum, count, now)
@@ -160,8 +162,8 @@ func Significant(sum, count []float64, base, now []int) bool {
 	return m2-m1 > 3*math.Sqrt(v1/n1+v2/n2) && 3*up >= 2*all && all >= 3
 }
 
-// moments returns the weighted mean of the steps' means, their weighted
-// variance and the effective number of steps (Kish 1965).
+// moments returns the weighted mean and variance of the steps' means, and the
+// effective number of steps (Kish 1965).
 func moments(sum, count []float64, steps []int) (mean, variance, n float64) {
 	var w, w2, total float64
 	for _, i := range steps {
@@ -188,12 +190,15 @@ func moments(sum, count []float64, steps []int) (mean, variance, n float64) {
 	return mean, variance, n
 }
 
-// LatencyLevels splits a series of sums of durations and counts, one value per
-// step, into levels and returns the steps of the present level and those of the
-// baseline before it: all earlier levels that are not themselves raised. An
-// earlier level counts as raised when its distance from the lowest one matters
-// and is more than a quarter of the present one's: the ordinary ups and downs of
-// a service belong to its baseline, an earlier spike does not.
+// LatencyLevels splits a latency series into levels. sum holds the total duration in
+// seconds and count the number of requests, one value per step. It returns the steps
+// of the present level, those of the baseline, and whether the present level is
+// raised.
+//
+// The baseline consists of all earlier levels that are not spikes themselves. An
+// earlier level is a spike if its distance from the lowest level is relevant
+// according to Matters and more than a quarter of the present level's distance.
+// Ordinary variation thus belongs to the baseline.
 func LatencyLevels(sum, count []float64) (now, baseline []int, raised bool) {
 	segs := segmentize(sum, count)
 	last := segs[len(segs)-1]
@@ -217,7 +222,7 @@ func LatencyLevels(sum, count []float64) (now, baseline []int, raised bool) {
 	return now, baseline, raised
 }
 
-// span returns the steps from one to before another.
+// span returns the steps [from, to).
 func span(from, to int) []int {
 	out := make([]int, 0, max(to-from, 0))
 	for i := from; i < to; i++ {

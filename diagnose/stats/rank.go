@@ -5,9 +5,11 @@ import (
 	"slices"
 )
 
-// MannWhitney returns the one-sided p that now is not larger than base, by the
-// Mann-Whitney U test (1947): exact where one side is small, else by its normal
-// approximation with the correction for ties and continuity.
+// MannWhitney returns the one-sided p of the U test of Mann and Whitney (1947). The
+// alternative is that values of now tend to be larger than those of base. The p is
+// exact if one sample has at most 20 values and the product of the sizes is at most
+// 2000. Otherwise it is the normal approximation with corrections for ties and
+// continuity. It is 1 if a sample is empty.
 func MannWhitney(base, now []float64) float64 {
 	n, m := len(base), len(now)
 	if n == 0 || m == 0 {
@@ -35,14 +37,14 @@ func MannWhitney(base, now []float64) float64 {
 	})
 	ranks, ties := 0.0, 0.0
 	for i := 0; i < len(all); {
-		j, mine := i, 0
+		j, inNow := i, 0
 		for ; j < len(all) && all[j].v == all[i].v; j++ {
 			if all[j].now {
-				mine++
+				inNow++
 			}
 		}
 		t := float64(j - i)
-		ranks += float64(mine) * (float64(i+j+1) / 2)
+		ranks += float64(inNow) * (float64(i+j+1) / 2)
 		ties += t*t*t - t
 		i = j
 	}
@@ -58,12 +60,11 @@ func MannWhitney(base, now []float64) float64 {
 	return math.Erfc((u-float64(n*m)/2-.5)/sd/math.Sqrt2) / 2
 }
 
-// exactU is the probability of a U of at least u among all orders of n and m
-// values, by Mann and Whitney's recurrence in the form of a product of
-// polynomials.
+// exactU returns the probability of a U of at least u if all orders of n and m values
+// are equally likely. Ties are ignored.
 func exactU(n, m, u int) float64 {
-	// The number of orders with each U is the Gaussian binomial coefficient
-	// ∏ (1-q^(n+i)) / (1-q^i), i = 1..m, which is built factor by factor.
+	// c[k] is the number of orders with U = k: the coefficient of q^k in the
+	// Gaussian binomial ∏ (1-q^(n+i)) / (1-q^i), i = 1..m.
 	c := make([]float64, n*m+1)
 	c[0] = 1
 	for i := 1; i <= m; i++ {
@@ -74,7 +75,8 @@ func exactU(n, m, u int) float64 {
 			c[k] += c[k-i]
 		}
 	}
-	// The counts are symmetric, and small where k is: there they are exact.
+	// c is symmetric. Its lower half is summed because small counts are exact in
+	// floating point.
 	low := n*m - u
 	if u <= n*m/2 {
 		low = u - 1
