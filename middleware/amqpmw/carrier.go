@@ -9,12 +9,12 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// carrier reads and writes a message's headers. Ours are lower-case.
+// carrier reads and writes a message's headers. It writes lower-case keys.
 type carrier struct{ headers amqp.Table }
 
 var _ propagation.TextMapCarrier = carrier{}
 
-// Get returns the value of a header that is text.
+// Get returns the value of a header, or "" when it is not text.
 func (c carrier) Get(key string) string {
 	if v, ok := c.headers[key]; ok {
 		return text(v)
@@ -57,25 +57,25 @@ func (c carrier) Keys() []string {
 	return keys
 }
 
-// headerTime carries the time of publication in milliseconds since 1970, which
-// the property timestamp has in seconds only. RabbitMQ's own interceptor
+// headerTime is the header of the time of publication, in milliseconds since 1970.
+// The property timestamp has whole seconds. RabbitMQ's interceptor
 // set_header_timestamp writes the same header.
 const headerTime = "timestamp_in_ms"
 
-// ownHeaders is how many headers a message gets at most: traceparent,
-// tracestate, baggage, x-correlation-id and the time.
+// ownHeaders is the maximum number of headers added to a message: traceparent,
+// tracestate, baggage, x-correlation-id and headerTime.
 const ownHeaders = 5
 
-// copied returns the headers with room for ours. The caller's table stays as it
-// is: several messages may share it.
+// copied returns a copy of the headers, with capacity for further ones. Several
+// messages may share the caller's table.
 func copied(headers amqp.Table) amqp.Table {
 	own := make(amqp.Table, len(headers)+ownHeaders)
 	maps.Copy(own, headers)
 	return own
 }
 
-// published returns when a message was published: by our header if it agrees
-// with the timestamp, to whose second it belongs, or stands alone.
+// published returns when a message was published. It uses headerTime unless that is
+// in another second than the timestamp.
 func published(d *amqp.Delivery) time.Time {
 	ms, ok := d.Headers[headerTime].(int64)
 	if !ok {

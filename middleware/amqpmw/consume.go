@@ -16,9 +16,10 @@ type DeliveryFunc func(context.Context, amqp.Delivery) error
 // BatchFunc handles a batch of deliveries.
 type BatchFunc func(context.Context, []amqp.Delivery) error
 
-// Handler measures fn: one process span per delivery, child of the publisher's.
-// The queue wait is the time from publication to fn's start. A panic is reported
-// in all signals and goes on. To acknowledge is fn's or the caller's.
+// Handler returns a function that measures fn: one process span per delivery, a child
+// of the publisher's. The queue wait runs from publication to the start of fn. A
+// panic of fn is reported in all signals and continues. fn or the caller
+// acknowledges. Handler panics for a nil fn or option.
 func Handler(fn DeliveryFunc, opts ...Option) DeliveryFunc {
 	if fn == nil {
 		panic("amqpmw: Handler: nil function")
@@ -31,10 +32,10 @@ func Handler(fn DeliveryFunc, opts ...Option) DeliveryFunc {
 	}
 }
 
-// BatchHandler measures fn over deliveries that the caller has collected: one
-// span that links to the publishers' spans, since a batch belongs to no single
-// request. The queue wait is that of the message that waited longest. Batches of
-// several exchanges count under _OTHER.
+// BatchHandler returns a function that measures fn over deliveries that the caller
+// has collected. Its one span links to the publishers' spans, since a batch belongs
+// to no single request. The queue wait is the longest one in the batch. Batches of
+// several exchanges are counted under _OTHER.
 func BatchHandler(fn BatchFunc, opts ...Option) BatchFunc {
 	if fn == nil {
 		panic("amqpmw: BatchHandler: nil function")

@@ -31,10 +31,10 @@
 //		if err := ch.Confirm(false); err != nil { // Publish then waits for the broker
 //			log.Fatal(err)
 //		}
-//		if err := ch.Qos(20, 0, false); err != nil { // prefetch: else the broker sends all that it has
+//		if err := ch.Qos(20, 0, false); err != nil { // prefetch: without it the broker sends all messages
 //			log.Fatal(err)
 //		}
-//		// What is rejected waits in shipping.dead for a person to look at it.
+//		// Rejected messages go to shipping.dead.
 //		_, dead := ch.QueueDeclare("shipping.dead", true, false, false, false, nil)
 //		_, live := ch.QueueDeclare("shipping", true, false, false, false,
 //			amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "shipping.dead"})
@@ -47,11 +47,11 @@
 //		}
 //		publisher := amqpmw.NewPublisher(ch)
 //		handle := amqpmw.Handler(func(ctx context.Context, d amqp.Delivery) error {
-//			if !json.Valid(d.Body) { // no attempt will ever succeed
+//			if !json.Valid(d.Body) { // no retry can succeed
 //				return errors.Join(errPoison, d.Nack(false, false))
 //			}
 //			if err := publisher.Publish(ctx, "shipments", "created", false, false, amqp.Publishing{Body: d.Body}); err != nil {
-//				return errors.Join(err, d.Nack(false, !d.Redelivered)) // one more attempt
+//				return errors.Join(err, d.Nack(false, !d.Redelivered)) // retry once
 //			}
 //			return d.Ack(false)
 //		}, amqpmw.WithQueue("shipping"))
@@ -60,8 +60,8 @@
 //		}
 //	}
 //
-// A process span is a child of the publisher's span and keeps its sampling
-// decision. A message belongs to its exchange, or, when that is the default one,
-// to the queue that its routing key names. WithQueue tells the queues of one
-// exchange apart.
+// A process span is a child of the publisher's span and follows its sampling
+// decision. The destination of a message is its exchange. For the default exchange
+// it is the queue that the routing key names. WithQueue distinguishes the queues of
+// an exchange.
 package amqpmw

@@ -12,25 +12,25 @@ import (
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
-// Option sets one thing of a publisher or a handler.
+// Option configures a publisher or a handler.
 type Option = messaging.Option
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default.
 func WithTelemetry(t *hop.Telemetry) Option { return messaging.WithTelemetry(t) }
 
-// WithChaos lets faults be injected into handlers; a nil Injector injects none.
+// WithChaos sets the injector of faults into handlers. A nil one injects none.
 func WithChaos(i *chaos.Injector) Option { return messaging.WithChaos(i) }
 
-// WithQueue names the queue that a handler's deliveries come from. A delivery says
-// only which exchange it was published to; with the queue's name the destination
-// is exchange:queue, so that two queues of one exchange are two operations.
+// WithQueue sets the name of the queue that a handler reads. A delivery names only
+// its exchange. With the queue's name its destination is exchange:queue, so that two
+// queues of an exchange are two operations.
 func WithQueue(name string) Option { return messaging.WithQueue(name) }
 
-// ErrNacked is what Publish returns for a message that the broker did not
-// confirm: it refused the message, or the channel closed before it answered.
+// ErrNacked is the error of a message that the broker did not confirm: it refused
+// the message, or the channel closed before it answered.
 var ErrNacked = errors.New("amqpmw: the broker did not confirm the message")
 
-// A closed channel's or connection's reply code is named as AMQP_404.
+// error.type of a closed channel or connection is its reply code, such as AMQP_404.
 var system = messaging.System{Name: "rabbitmq", ErrorType: func(err error) string {
 	var broker *amqp.Error
 	switch {
@@ -42,13 +42,13 @@ var system = messaging.System{Name: "rabbitmq", ErrorType: func(err error) strin
 	return ""
 }, Temporary: temporary}
 
-// temporary tells queues that the broker named: exclusive ones declared without
-// a name, and the pseudo-queues of direct reply-to.
+// temporary reports whether the broker named the queue: an exclusive one declared
+// without a name, or a pseudo-queue of direct reply-to.
 func temporary(queue string) bool {
 	return strings.HasPrefix(queue, "amq.gen-") || strings.HasPrefix(queue, "amq.rabbitmq.reply-to")
 }
 
-// destination is what a message belongs to in names and labels.
+// destination returns the destination of a message in names and labels.
 func destination(exchange, key string) string {
 	if exchange == "" { // the default exchange: the key is the queue's name
 		return key

@@ -16,7 +16,7 @@ type Publisher struct {
 	measured *messaging.Producer
 }
 
-// NewPublisher measures what is published on ch, which stays the caller's.
+// NewPublisher returns a Publisher on ch. The caller closes ch.
 func NewPublisher(ch *amqp.Channel, opts ...Option) *Publisher {
 	if ch == nil {
 		panic("amqpmw: NewPublisher: nil channel")
@@ -24,12 +24,12 @@ func NewPublisher(ch *amqp.Channel, opts ...Option) *Publisher {
 	return &Publisher{channel: ch, measured: messaging.NewProducer(system, opts...)}
 }
 
-// Publish publishes a message that belongs to the request of ctx, also to one
-// that hop.Restore brought back from an outbox. On a channel in confirm mode it
-// waits until the broker has the message or ctx ends, and returns ErrNacked when
-// the broker refuses it or closes the channel; on any other until the message is
-// written to the connection. The wait counts as the hop's. A message without a timestamp gets
-// one; its table of headers is not written to.
+// Publish publishes a message that belongs to the request in ctx, including one that
+// hop.Restore restored from an outbox. On a channel in confirm mode it waits until
+// the broker confirms the message or ctx ends. It returns ErrNacked when the broker
+// refuses the message or closes the channel. On any other channel it waits until the
+// message is written to the connection. The wait is a wait of the hop. Publish sets a
+// missing timestamp. It does not modify msg.Headers.
 func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory, immediate bool, msg amqp.Publishing) error {
 	name := destination(exchange, key)
 	defer system.Wait(ctx, name).End()

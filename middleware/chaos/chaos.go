@@ -1,9 +1,8 @@
-// Package chaos injects faults into a service that opted in: latency and errors,
-// by operation, share and kind of request, for a bounded time.
+// Package chaos injects faults into a service that opted in: latency and errors, by
+// operation, percentage and kind of request, for a limited time.
 //
-// Nothing that a fault does may name it: no log line, attribute or metric of
-// this package exists, and an injected error reads like any outage. What a
-// fault looks like in telemetry is what a real one of its kind would look like.
+// Telemetry does not reveal a fault. The package has no log line, attribute or metric,
+// and an injected error has the text of an ordinary outage.
 package chaos
 
 import (
@@ -20,7 +19,7 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 )
 
-// Fault is one fault, as the admin endpoint reads and lists it.
+// Fault is a fault, in the form that the admin endpoint reads and lists.
 type Fault struct {
 	ID        string            `json:"id,omitempty"`
 	Kind      string            `json:"kind"` // "latency" or "error"
@@ -34,13 +33,13 @@ type Fault struct {
 	Sealed    bool              `json:"sealed,omitempty"`    // a drill's: hidden from lists
 }
 
-// Duration is a time.Duration written as "500ms" in JSON.
+// Duration is a time.Duration that JSON has as "500ms".
 type Duration time.Duration
 
-// MarshalText writes the duration as time.Duration does.
+// MarshalText returns the duration in the form of time.Duration.String.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
-// UnmarshalText reads what time.ParseDuration reads.
+// UnmarshalText parses the duration with time.ParseDuration.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
 	if err != nil {
@@ -50,14 +49,14 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// maxLatency bounds an injected delay: longer ones only exhaust the service.
+// maxLatency is the maximum injected delay. Longer ones would exhaust the service.
 const maxLatency = 5 * time.Minute
 
-// maxFaults bounds the faults in force at once.
+// maxFaults is the maximum number of faults in force.
 const maxFaults = 100
 
-// Injector holds a service's faults. The zero number of faults costs one
-// atomic load a request.
+// Injector holds the faults of a service. Without faults it costs one atomic load per
+// request.
 type Injector struct {
 	token      string
 	operations []string
@@ -80,19 +79,19 @@ type active struct {
 // FieldsFunc returns the fields of a request that faults may match on.
 type FieldsFunc func(ctx context.Context, operation string, req any) map[string]string
 
-// Option sets one thing of an Injector.
+// Option configures an Injector.
 type Option func(*Injector)
 
-// WithToken opens the admin endpoint to callers that present the token.
+// WithToken sets the bearer token of the admin endpoint, which is disabled without one.
 func WithToken(token string) Option { return func(i *Injector) { i.token = token } }
 
-// WithOperations declares the service's operations; a fault for another is refused.
+// WithOperations declares the service's operations. A fault for any other is refused.
 func WithOperations(ops ...string) Option { return func(i *Injector) { i.operations = ops } }
 
 // WithFields declares the fields that faults may match on.
 func WithFields(f FieldsFunc) Option { return func(i *Injector) { i.fields = f } }
 
-// WithClock sets the clock that ends faults, for tests.
+// WithClock sets the clock that ends faults, in tests.
 func WithClock(now func() time.Time) Option { return func(i *Injector) { i.now = now } }
 
 // WithSeed makes jitter and percentages repeatable.
@@ -100,7 +99,7 @@ func WithSeed(seed uint64) Option {
 	return func(i *Injector) { i.rand = rand.New(rand.NewPCG(seed, seed)) }
 }
 
-// New makes an Injector without faults. A nil option panics here.
+// New returns an Injector without faults. It panics for a nil option.
 func New(opts ...Option) *Injector {
 	i := &Injector{now: time.Now, rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
 	for _, o := range opts {
@@ -112,7 +111,7 @@ func New(opts ...Option) *Injector {
 	return i
 }
 
-// roll returns a number from 0 up to 1.
+// roll returns a random number in [0, 1).
 func (i *Injector) roll() float64 {
 	i.dice.Lock()
 	defer i.dice.Unlock()
@@ -168,8 +167,8 @@ func (i *Injector) check(f *Fault) error {
 	return nil
 }
 
-// Clear lifts one fault, or all of them when id is empty; it reports whether
-// there was one.
+// Clear removes a fault, or all of them when id is empty. It reports whether there was
+// one.
 func (i *Injector) Clear(id string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -178,8 +177,8 @@ func (i *Injector) Clear(id string) bool {
 	return len(i.faults) < before
 }
 
-// List returns the faults in force and whether a sealed one is among them; the
-// sealed ones themselves stay unsaid, and so do the others while one is.
+// List returns the faults in force. While a sealed fault is in force it returns none
+// and reports true.
 func (i *Injector) List() (faults []Fault, sealed bool) {
 	faults = []Fault{}
 	for _, a := range i.snapshot() {
@@ -203,7 +202,8 @@ func (i *Injector) snapshot() []active {
 
 func (i *Injector) over(a active) bool { return !a.until.IsZero() && !i.now().Before(a.until) }
 
-// Apply waits or fails as the faults in force say. A nil Injector does nothing.
+// Apply applies the faults in force: it waits or returns an error. A nil Injector does
+// nothing.
 func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
 	if i == nil {
 		return nil
@@ -244,8 +244,8 @@ func (i *Injector) apply(ctx context.Context, f Fault) error {
 	}
 }
 
-// matches compares with the fields that the service declares, and for a field
-// that it does not, with the member of that name in the request's baggage.
+// matches compares with the fields that the service declares. Other fields are those of
+// the request's baggage.
 func matches(ctx context.Context, want, declared map[string]string) bool {
 	for k, v := range want {
 		have, ok := declared[k]
@@ -259,7 +259,7 @@ func matches(ctx context.Context, want, declared map[string]string) bool {
 	return true
 }
 
-// The kinds of fault; each has a file of its own.
+// Kinds of fault. Each has a file of its own.
 const (
 	kindLatency = "latency"
 	kindError   = "error"

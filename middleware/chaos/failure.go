@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Error is the error fault: the operation fails at once with a code of its
-// transport. Symptom: the hop's error rate rises, its duration falls, callees
-// see fewer calls. Its text is that of an ordinary outage.
+// Error is the error of an error fault: the operation fails at once with a code of its
+// transport. Symptoms: the hop's error rate rises, its duration falls, and its callees
+// get fewer calls. Its text is that of an ordinary outage.
 type Error struct {
 	HTTP int    // status for HTTP servers
 	GRPC uint32 // code for gRPC servers (google.golang.org/grpc/codes)
@@ -17,8 +17,8 @@ type Error struct {
 
 func (*Error) Error() string { return "service unavailable" }
 
-// The names of gRPC's codes, by number (grpc/doc/statuscodes.md), and the HTTP
-// status that stands for each (google.rpc.Code).
+// Names of gRPC's codes by number (grpc/doc/statuscodes.md), and the HTTP status of
+// each (google.rpc.Code).
 var grpcCodes = []struct {
 	name string
 	http int
@@ -37,7 +37,7 @@ func failure(code string) error {
 	return e
 }
 
-// parseCode reads a gRPC code's name or an HTTP status; UNAVAILABLE when empty.
+// parseCode parses the name of a gRPC code or an HTTP status. "" means UNAVAILABLE.
 func parseCode(s string) (*Error, error) {
 	if s == "" {
 		s = "UNAVAILABLE"

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Handler applies the faults before next. Put it inside httpmw.Handler, so
-// that what a fault costs is the hop's self time. The operation is the method
-// and the pattern that next, a *http.ServeMux, finds for the request.
+// Handler returns a handler that applies the faults and then calls next. It belongs
+// inside httpmw.Handler, so that a fault adds to the hop's self time. The operation is
+// the method and the pattern that next, a *http.ServeMux, has for the request.
 //
-// A nil Injector returns next itself; a nil next panics here.
+// With a nil Injector it returns next. It panics for a nil next.
 func (i *Injector) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("chaos: Handler: nil handler")
@@ -47,9 +47,9 @@ func (i *Injector) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// AdminHandler serves GET, POST and DELETE /chaos and DELETE /chaos/{id} to
-// callers with "Authorization: Bearer <token>". Without a token set it answers
-// 404 to everything, as if it were not there.
+// AdminHandler serves GET, POST and DELETE /chaos and DELETE /chaos/{id} to callers
+// with "Authorization: Bearer <token>". Without WithToken it responds with 404 to
+// everything.
 func (i *Injector) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /chaos", func(w http.ResponseWriter, _ *http.Request) {

@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// latency is the latency fault: the operation takes D longer, give or take
-// Jitter (uniform). Symptom: the hop's self time rises by D, its callers' wait
-// with it; nothing else changes. It ends early when the caller goes away, with
-// the error of the context.
+// latency is the latency fault: the operation takes D longer, with uniform jitter.
+// Symptoms: the hop's self time and its callers' wait rise by D, and nothing else
+// changes. It ends early with the error of the context when the caller disconnects.
 type latency struct{ D, Jitter time.Duration }
 
-// apply waits; roll returns a number from 0 up to 1.
+// apply waits. roll returns a random number in [0, 1).
 func (l latency) apply(ctx context.Context, roll func() float64) error {
 	d := l.D
 	if l.Jitter > 0 {

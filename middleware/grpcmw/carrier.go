@@ -16,12 +16,11 @@ var (
 	_ propagation.TextMapCarrier = outgoing(nil)
 )
 
-// incoming reads the metadata of a call key by key: copying the whole map, as
-// metadata.FromIncomingContext does, costs an allocation for every header.
+// incoming reads the metadata of a call key by key. metadata.FromIncomingContext
+// copies the whole map, with an allocation per header.
 type incoming struct{ ctx context.Context }
 
-// Get returns the first value of a key; further traceparents do not count, as
-// W3C asks for.
+// Get returns the first value of a key.
 func (c *incoming) Get(key string) string {
 	if v := metadata.ValueFromIncomingContext(c.ctx, key); len(v) > 0 {
 		return v[0]
@@ -29,7 +28,7 @@ func (c *incoming) Get(key string) string {
 	return ""
 }
 
-// Set does nothing: a call's incoming metadata are the caller's.
+// Set does nothing, since incoming metadata belong to the caller.
 func (c *incoming) Set(string, string) {}
 
 // Keys returns the names of all metadata.
@@ -38,7 +37,7 @@ func (c *incoming) Keys() []string {
 	return outgoing(md).Keys()
 }
 
-// outgoing writes the metadata of a call; keys are lower-case there.
+// outgoing writes the metadata of a call under lower-case keys.
 type outgoing metadata.MD
 
 // Get returns the first value of a key.

@@ -18,12 +18,13 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// DialOptions returns what a grpc.ClientConn needs for its calls to be
-// measured. dependency is the logical name of what it calls, such as "payment".
+// DialOptions returns the options that make the calls of a grpc.ClientConn measured.
+// dependency is the logical name of the called service, such as "payment". It
+// panics for an empty name, a nil option or a registry that refuses its metrics.
 //
-// A unary call is waiting from start to end. Of a stream only the time blocked
-// in a send or a receive is; its span lasts until the stream ends, at the
-// latest until its context or the hop that opened it does.
+// A unary call is a wait from start to end. A stream is a wait only while it blocks
+// in a send or a receive. Its span ends with the stream, at the latest with its
+// context or with the hop that opened it.
 func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
 	if dependency == "" {
 		panic("grpcmw: DialOptions: the dependency needs a name, such as \"payment\"")
@@ -56,17 +57,16 @@ type client struct {
 	dialled    atomic.Pointer[dialled]
 }
 
-// dialled is what a connection was made to.
+// dialled is the target of a connection.
 type dialled struct {
 	target string
 	attrs  []attribute.KeyValue // server.address
 }
 
-// address returns the server.address of a connection: the name that was dialled,
-// without what the resolver and the port add. Options are for one connection as
-// a rule, so that one is remembered.
+// address returns server.address of a connection: the dialled name without resolver
+// scheme and port. It remembers the last target, since a client usually has one.
 func (c *client) address(cc *grpc.ClientConn) []attribute.KeyValue {
-	if cc == nil { // in tests that call the interceptor
+	if cc == nil { // a test calls the interceptor
 		return nil
 	}
 	target := cc.Target()
@@ -90,7 +90,7 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-// clientCall is what one call needs, in one allocation.
+// clientCall holds one call, in one allocation.
 type clientCall struct {
 	client *client
 	method *method
@@ -153,7 +153,7 @@ func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 		return nil, err
 	}
 	s.ClientStream = cs
-	// A stream that nobody drains ends with its hop or its context.
+	// A stream that is never drained ends with its hop or its context.
 	s.hop.Adopt(&s.pending, s.abandoned)
 	if ctx.Done() != nil {
 		s.stop = context.AfterFunc(ctx, s.cancelled)
@@ -162,8 +162,8 @@ func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 	return s, nil
 }
 
-// clientStream counts only the time blocked in a send or a receive as waiting:
-// a stream may live long and do nothing.
+// clientStream is a stream that is a wait only while it blocks in a send or a
+// receive. A stream may be open and idle for long.
 type clientStream struct {
 	grpc.ClientStream
 	call          clientCall
@@ -177,7 +177,7 @@ type clientStream struct {
 	ended         atomic.Bool
 }
 
-// SendMsg sends a message; a failed send's status comes from RecvMsg.
+// SendMsg sends a message. The status of a failed send comes from RecvMsg.
 func (s *clientStream) SendMsg(m any) error {
 	w := s.hop.StartCall(s.call.client.dependency)
 	err := s.ClientStream.SendMsg(m)
@@ -188,7 +188,7 @@ func (s *clientStream) SendMsg(m any) error {
 	return err
 }
 
-// RecvMsg receives a message and ends the call with the stream's end.
+// RecvMsg receives a message and ends the call at the end of the stream.
 func (s *clientStream) RecvMsg(m any) error {
 	w := s.hop.StartCall(s.call.client.dependency)
 	err := s.ClientStream.RecvMsg(m)
@@ -202,14 +202,14 @@ func (s *clientStream) RecvMsg(m any) error {
 	return err
 }
 
-// CloseSend closes the sending side; blocking in it is waiting too.
+// CloseSend closes the sending side.
 func (s *clientStream) CloseSend() error {
 	w := s.hop.StartCall(s.call.client.dependency)
 	defer w.End()
 	return s.ClientStream.CloseSend()
 }
 
-// Header waits for the server's header.
+// Header returns the server's header when it has arrived.
 func (s *clientStream) Header() (metadata.MD, error) {
 	w := s.hop.StartCall(s.call.client.dependency)
 	md, err := s.ClientStream.Header()

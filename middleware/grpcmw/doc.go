@@ -1,8 +1,8 @@
 // Package grpcmw measures gRPC servers and clients: correlation ID, span, RED
 // metrics with exemplars, one log line and self time for every call.
 //
-// A complete program; with no option the global tracer provider, the default
-// Prometheus registry and a logger on standard error are used:
+// A complete program. Without options it uses the global tracer provider, the
+// default Prometheus registry and a log on standard error:
 //
 //	package main
 //
@@ -19,7 +19,7 @@
 //	)
 //
 //	func main() {
-//		// What this service calls.
+//		// A client of another service.
 //		dial := append(grpcmw.DialOptions("payment"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 //		conn, err := grpc.NewClient("payment:8080", dial...)
 //		if err != nil {
@@ -27,7 +27,7 @@
 //		}
 //		defer conn.Close()
 //
-//		// What this service serves.
+//		// This service.
 //		srv := grpc.NewServer(grpcmw.ServerOptions()...)
 //		grpc_health_v1.RegisterHealthServer(srv, health.NewServer())
 //		lis, err := net.Listen("tcp", ":8080")
@@ -37,7 +37,7 @@
 //		log.Fatal(srv.Serve(lis))
 //	}
 //
-// Names follow the semantic conventions for RPC: the span and the operation are
-// "tenhop.v1.Payment/Charge", the families rpc_server_call_duration_seconds and
-// rpc_client_call_duration_seconds, in seconds.
+// Names follow the semantic conventions for RPC. The name of the span and of the
+// operation is "tenhop.v1.Payment/Charge". The families, in seconds, are
+// rpc_server_call_duration_seconds and rpc_client_call_duration_seconds.
 package grpcmw

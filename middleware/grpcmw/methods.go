@@ -9,11 +9,11 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// maxMethods bounds the methods that get names of their own. A program has as
-// many as its contracts say; only a proxy sees names that its callers invent.
+// maxMethods is the maximum number of methods with names of their own. Only a proxy
+// sees more, since its callers may invent names.
 const maxMethods = 1024
 
-// methods resolves what is the same for all calls of a method, once.
+// methods holds what all calls of a method share.
 type methods struct {
 	series func(method, status, errorType string) *adapter.Series
 	attrs  func(method string) *adapter.FixedAttributes
@@ -22,8 +22,8 @@ type methods struct {
 	known map[string]*method
 }
 
-// method is one RPC method: its name without the leading slash, the attributes of
-// its spans and the series of each code that its calls ended with.
+// method holds the name of an RPC method without its leading slash, the attributes
+// of its spans and its series per status code.
 type method struct {
 	name  string
 	owner *methods
@@ -37,7 +37,7 @@ func newMethods(series func(method, status, errorType string) *adapter.Series, a
 	return m
 }
 
-// of returns the method, or the one that stands for all beyond the bound.
+// of returns the method, or _OTHER beyond the bound.
 func (m *methods) of(full string) *method {
 	m.mu.RLock()
 	known := m.known[full]
@@ -62,15 +62,15 @@ func (m *methods) named(name string) *method {
 	return &method{name: name, owner: m, attrs: m.attrs(name)}
 }
 
-// unknown stands for methods that the server does not implement itself.
+// unknown returns the method _OTHER.
 func (m *methods) unknown() *method {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.known[adapter.Overflow]
 }
 
-// seriesOf returns the series of calls that ended with a code. A panic is an
-// error type of its own and rare enough to be resolved each time.
+// seriesOf returns the series of calls that ended with a code. A panic has an error
+// type of its own. It is rare enough to be looked up each time.
 func (m *method) seriesOf(code codes.Code, errorType string) *adapter.Series {
 	name := statusName(code)
 	if int(code) >= len(m.codes) || errorType == adapter.ErrorPanic {

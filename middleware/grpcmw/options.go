@@ -18,10 +18,11 @@ type config struct {
 	exclude func(fullMethod string) hop.Signals
 }
 
-// Option sets one thing of the server's or the client's side.
+// Option configures a server or a client.
 type Option func(*config)
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default. It panics when t is
+// nil.
 func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("grpcmw: WithTelemetry: nil Telemetry")
@@ -29,17 +30,17 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// WithChaos lets faults be injected into the server's handlers; a nil Injector
+// WithChaos sets the injector of faults into the server's handlers. A nil one
 // injects none.
 func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
 
-// WithPublicEdge distrusts callers: their trace becomes a link of a new one,
-// their baggage and entry are dropped. For servers that face the internet.
+// WithPublicEdge marks a server that faces the internet. It starts a new trace that
+// links to the caller's, and ignores the caller's baggage and entry.
 func WithPublicEdge() Option { return func(c *config) { c.public = true } }
 
-// WithExclude leaves methods unmeasured for which f is true. Without it the
-// health and reflection services are. f is asked for every call, with the full
-// method ("/grpc.health.v1.Health/Check").
+// WithExclude leaves the methods for which f returns true unmeasured. The default
+// excludes the health and reflection services. f is called for every call with the
+// full method, such as "/grpc.health.v1.Health/Check".
 func WithExclude(f func(fullMethod string) bool) Option {
 	if f == nil {
 		panic("grpcmw: WithExclude: nil function")
@@ -52,10 +53,9 @@ func WithExclude(f func(fullMethod string) bool) Option {
 	})
 }
 
-// WithExcludeSignals leaves out the signals that f returns for a method, such
-// as the log lines of health checks; 0 leaves out none. It replaces the default
-// exclusions too. A client's calls have no log line, and their span is left out
-// only together with all else: f then returns hop.AllSignals.
+// WithExcludeSignals leaves out the signals that f returns for a method, such as the
+// log lines of health checks. It replaces the default too. Calls of a client have
+// no log line, and their span is left out only when f returns hop.AllSignals.
 func WithExcludeSignals(f func(fullMethod string) hop.Signals) Option {
 	if f == nil {
 		panic("grpcmw: WithExcludeSignals: nil function")
@@ -86,7 +86,7 @@ func configure(opts []Option) config {
 
 func methodName(full string) string { return strings.TrimPrefix(full, "/") }
 
-// rpcAttributes are those of a method's spans.
+// rpcAttributes returns the attributes of the server spans of a method.
 func rpcAttributes(method string) *adapter.FixedAttributes {
 	return adapter.Fix(adapter.AttrRPCSystem.String(systemName), adapter.AttrRPCMethod.String(method))
 }

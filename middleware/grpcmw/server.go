@@ -16,12 +16,13 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
-// ServerOptions returns what a grpc.Server needs to be measured. A handler's
-// panic becomes codes.Internal for the caller, without the panic's text, and an
-// error in all signals; the process goes on.
+// ServerOptions returns the options that make a grpc.Server measured. A panic of a
+// handler becomes codes.Internal for the caller, without the panic's text, and an
+// error in all signals. The process continues.
 //
-// Calls of methods that the server does not know never reach an interceptor;
-// those that a grpc.UnknownServiceHandler takes count under the method _OTHER.
+// Calls of unknown methods do not reach an interceptor. Calls handled by a
+// grpc.UnknownServiceHandler are counted under the method _OTHER. ServerOptions
+// panics for a nil option or a registry that refuses its metrics.
 func ServerOptions(opts ...Option) []grpc.ServerOption {
 	s := newServer(configure(opts))
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary), grpc.ChainStreamInterceptor(s.stream)}
@@ -55,8 +56,8 @@ func newServer(c config) *server {
 	return &server{config: c, methods: newMethods(series, rpcAttributes), active: a.WithLabelValues(systemName)}
 }
 
-// serverCall is what one call needs beyond its hop, in one allocation. It is
-// not pooled: a goroutine that outlives the call may still hold its context.
+// serverCall holds one call, in one allocation. It is not pooled, since a goroutine
+// that outlives the call may still hold its context.
 type serverCall struct {
 	server *server
 	method *method
@@ -80,7 +81,7 @@ func (s *server) begin(ctx context.Context, m *method, skip adapter.Signals) (co
 	return ctx, c
 }
 
-// header is the answer's: the correlation ID, echoed.
+// header returns the response header: the correlation ID.
 func (c *serverCall) header() metadata.MD { return metadata.MD{keyCorrelation: c.echo[:]} }
 
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
@@ -91,7 +92,7 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	stream := grpc.ServerTransportStreamFromContext(ctx)
 	ctx, c := s.begin(ctx, s.methods.of(info.FullMethod), skip)
 	if stream != nil {
-		_ = stream.SetHeader(c.header()) // fails only when the header was sent: then nobody misses it
+		_ = stream.SetHeader(c.header()) // fails only when the header was sent
 	}
 	returned := false
 	defer func() {
@@ -115,7 +116,7 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		return handler(srv, ss)
 	}
 	m := s.methods.unknown()
-	if srv != nil { // grpc-go gives an unknown service's handler none
+	if srv != nil { // nil for the handler of an unknown service
 		m = s.methods.of(info.FullMethod)
 	}
 	ctx, c := s.begin(ss.Context(), m, skip)
@@ -183,7 +184,7 @@ func (c *serverCall) end(err, panicked error) error {
 
 var caller = adapter.Dependency{Name: "caller", Kind: adapter.KindCaller}
 
-// serverStream counts the time blocked on the caller as the link's.
+// serverStream is a stream whose sends and receives are waits for the caller.
 type serverStream struct {
 	grpc.ServerStream
 	ctx context.Context

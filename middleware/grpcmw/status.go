@@ -10,7 +10,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// statusNames are the names of gRPC's codes as the semantic conventions write them.
+// statusNames holds the names of gRPC's codes in the semantic conventions.
 var statusNames = [...]string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
 	"ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
 	"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
@@ -22,8 +22,8 @@ func statusName(c codes.Code) string {
 	return adapter.Overflow
 }
 
-// codeOf is the code that err becomes on the wire: grpc-go maps an error of
-// the context, wrapped or not, to its code and any other one to Unknown.
+// codeOf returns the code that err has on the wire. grpc-go maps an error of the
+// context to its code, even when it is wrapped, and any other error to Unknown.
 func codeOf(err error) codes.Code {
 	if err == nil {
 		return codes.OK
@@ -44,8 +44,8 @@ func contextCode(err error) codes.Code {
 	return codes.Canceled
 }
 
-// serverFault tells whether a code counts as the server's error on a server
-// span (semantic conventions for gRPC, "status").
+// serverFault reports whether a code is an error on a server span (semantic
+// conventions for gRPC, "status").
 func serverFault(c codes.Code) bool {
 	switch c {
 	case codes.Unknown, codes.DeadlineExceeded, codes.Unimplemented, codes.Internal, codes.Unavailable, codes.DataLoss:

@@ -11,15 +11,15 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// maxAttribute bounds what a caller can put into one attribute, in bytes.
+// maxAttribute is the maximum length in bytes of an attribute that a caller sets.
 const maxAttribute = 256
 
-// unmatched is the route of requests that no pattern matched.
+// unmatched is the route of requests that matched no pattern.
 const unmatched = "unmatched"
 
-// startAttributes are those that the semantic conventions ask for at the start
-// of a server span, for samplers; the others follow at its end. Forwarded headers are not trusted: client.address is the
-// peer's.
+// startAttributes appends the attributes that the semantic conventions require at
+// the start of a server span, for samplers. client.address is the peer's, since
+// forwarded headers are not trusted.
 func startAttributes(a []attribute.KeyValue, r *http.Request, m string) []attribute.KeyValue {
 	a = append(a, adapter.AttrHTTPMethod.String(m), adapter.AttrURLScheme.String(scheme(r.TLS != nil)),
 		adapter.AttrURLPath.String(clip(r.URL.Path)))
@@ -42,7 +42,7 @@ func startAttributes(a []attribute.KeyValue, r *http.Request, m string) []attrib
 	return a
 }
 
-// splitHost splits host:port; port is 0 when there is none.
+// splitHost splits host:port. The port is 0 when there is none.
 func splitHost(s string) (host string, port int) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.IndexByte(s, ']') > i || strings.IndexByte(s, ':') != i && s[0] != '[' {
@@ -72,7 +72,7 @@ func version(r *http.Request) string {
 	return strconv.Itoa(r.ProtoMajor) + "." + strconv.Itoa(r.ProtoMinor)
 }
 
-// clip bounds a caller's string and makes it valid UTF-8.
+// clip truncates a caller's string and makes it valid UTF-8.
 func clip(s string) string {
 	if len(s) > maxAttribute {
 		s = s[:maxAttribute]
@@ -83,7 +83,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-// routeOf strips method and host from a ServeMux pattern: http.route is a path.
+// routeOf returns http.route of a ServeMux pattern: its path, without method and host.
 func routeOf(pattern string) string {
 	if i := strings.IndexByte(pattern, '/'); i > 0 {
 		pattern = pattern[i:]
@@ -91,14 +91,14 @@ func routeOf(pattern string) string {
 	return clip(pattern)
 }
 
-// methods are the known set of the semantic conventions and, first, what
-// stands for all others.
+// methods holds the methods that the semantic conventions know. The first stands
+// for all others.
 var methods = [...]string{adapter.Overflow, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY"}
 
 func methodIndex(m string) int {
 	if m == "" {
-		return 1 // net/http: the empty method means GET
+		return 1 // the empty method means GET in net/http
 	}
 	for i := 1; i < len(methods); i++ {
 		if methods[i] == m {
@@ -111,8 +111,8 @@ func methodIndex(m string) int {
 // method returns a method as a label value.
 func method(m string) string { return methods[methodIndex(m)] }
 
-// spanMethod is what a span's name has for a method: the semantic conventions
-// want HTTP for all that are not known.
+// spanMethod returns a method for a span's name. The semantic conventions use HTTP
+// for unknown ones.
 func spanMethod(m string) string {
 	if m == adapter.Overflow {
 		return "HTTP"

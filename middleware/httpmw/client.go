@@ -18,10 +18,12 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// Transport measures calls through base; http.DefaultTransport when base is nil.
+// Transport returns a RoundTripper that measures calls through base. A nil base
+// means http.DefaultTransport. It panics for a nil option or a registry that
+// refuses its metrics.
 //
-// A call lasts until its response's body is read to the end or closed, at the
-// latest until its context or the hop that made it ends.
+// A call ends when its response body has been read to the end or closed, at the
+// latest with its context or with the hop that made it.
 func Transport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
@@ -53,7 +55,7 @@ type callLabels struct {
 	status                        int
 }
 
-// clientCall is one call from the request to the end of the body.
+// clientCall is one call, from the request to the end of the response body.
 type clientCall struct {
 	io.ReadCloser // the response's body
 	pending       adapter.Pending
@@ -68,7 +70,7 @@ type clientCall struct {
 	armed         atomic.Bool // stop and pending are set
 }
 
-// CloseIdleConnections makes http.Client's method of that name reach the base.
+// CloseIdleConnections closes the idle connections of base, for http.Client.
 func (t *transport) CloseIdleConnections() {
 	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
@@ -93,8 +95,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 	attrs.Return()
 	c.call, c.ctx = call, ctx
-	// A RoundTripper may not change the caller's request: the header is a copy
-	// with room for ours, the values stay shared.
+	// A RoundTripper must not modify the request: the header is a copy with shared
+	// values.
 	r2 := r.WithContext(ctx)
 	r2.Header = make(http.Header, len(r.Header)+4)
 	for k, v := range r.Header {
@@ -119,7 +121,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	c.ReadCloser = resp.Body
-	if w, ok := resp.Body.(io.Writer); ok { // a 101's body is the connection
+	if w, ok := resp.Body.(io.Writer); ok { // the body of a 101 is the connection
 		c.end(nil)
 		resp.Body = struct {
 			io.Writer
@@ -128,7 +130,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	resp.Body = c
-	// A body that is never closed must not keep the span open.
+	// A body that is never closed does not keep the span open.
 	c.call.Hop().Adopt(&c.pending, c.abandoned)
 	if ctx.Done() != nil {
 		c.stop = context.AfterFunc(ctx, c.cancelled)
@@ -143,14 +145,14 @@ func (c *clientCall) startAttributes(room []attribute.KeyValue, r *http.Request,
 	if port > 0 {
 		a = append(a, adapter.AttrServerPort.Int(port))
 	}
-	// Under a parent that is not sampled the string would be built for nothing.
+	// The string is not needed under an unsampled parent.
 	if parent := trace.SpanContextFromContext(r.Context()); r.URL != nil && (parent.IsSampled() || !parent.IsValid()) {
 		a = append(a, adapter.AttrURLFull.String(fullURL(r.URL)))
 	}
 	return a
 }
 
-// fullURL is url.full without credentials and query: both hold secrets.
+// fullURL returns url.full without credentials and query, which may hold secrets.
 func fullURL(u *url.URL) string { return clip(u.Scheme + "://" + u.Host + u.EscapedPath()) }
 
 func (c *clientCall) abandoned() { c.end(nil) }
@@ -187,7 +189,7 @@ func (c *clientCall) end(err error) {
 	})
 }
 
-// errorType maps an error to a value of low cardinality for error.type.
+// errorType returns error.type of an error.
 func errorType(err error) string {
 	var dns *net.DNSError
 	var op *net.OpError
@@ -207,11 +209,11 @@ func errorType(err error) string {
 	return fmt.Sprintf("%T", err)
 }
 
-// Read ends the call with the body's end.
+// Read reads the body and ends the call at its end.
 func (c *clientCall) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	switch {
-	case err == io.EOF: // io.Reader's contract: EOF is returned itself
+	case err == io.EOF: // readers return io.EOF itself
 		c.finish(nil)
 	case err != nil:
 		c.finish(err)
@@ -219,7 +221,7 @@ func (c *clientCall) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the call.
+// Close closes the body and ends the call.
 func (c *clientCall) Close() error {
 	err := c.ReadCloser.Close()
 	c.finish(nil)

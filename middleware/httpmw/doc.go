@@ -24,7 +24,7 @@
 //			}
 //			resp, err := client.Do(req)
 //			if err != nil {
-//				http.Error(w, "stock is away", http.StatusBadGateway)
+//				http.Error(w, "stock is unavailable", http.StatusBadGateway)
 //				return
 //			}
 //			defer resp.Body.Close()
@@ -34,10 +34,10 @@
 //		log.Fatal(http.ListenAndServe(":8080", httpmw.Handler(mux)))
 //	}
 //
-// The handler must make its calls with the request's context: that is how a
-// call's time is known not to be the handler's own.
+// A handler must make its calls with the request's context. The time of other calls
+// counts as the handler's self time.
 //
-// Routes: a *http.ServeMux is asked for its pattern, also behind middleware that
-// copies the request (WithMux). Other routers: WithRouteFunc, or SetRoute from
-// a handler.
+// A *http.ServeMux is asked for the pattern of a request. Behind middleware that
+// copies the request, use WithMux. For other routers, use WithRouteFunc, or call
+// SetRoute in a handler.
 package httpmw

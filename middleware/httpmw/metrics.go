@@ -9,8 +9,8 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// serverMetrics are the families of HTTP servers. What is resolved once is
-// kept, under a bound: a series costs several times an observation.
+// serverMetrics holds the families of HTTP servers and a bounded number of their
+// series. Looking up a series costs several times an observation.
 type serverMetrics struct {
 	duration *adapter.Histogram
 	active   *prometheus.GaugeVec
@@ -19,8 +19,7 @@ type serverMetrics struct {
 	names    *resolved[operationKey, string]
 }
 
-// requestLabels are the labels of a request, as they are known without
-// formatting anything.
+// requestLabels holds the labels of a request, unformatted.
 type requestLabels struct {
 	method, route, errorType string
 	status                   int
@@ -29,7 +28,8 @@ type requestLabels struct {
 
 type operationKey struct{ method, route string }
 
-// maxResolved bounds the kept entries; what exceeds it is resolved each time.
+// maxResolved is the maximum number of entries of a resolved map. Others are looked
+// up each time.
 const maxResolved = 4096
 
 func newServerMetrics(t *adapter.Core) (serverMetrics, error) {
@@ -56,7 +56,7 @@ func (m *serverMetrics) inFlight(method int) prometheus.Gauge {
 	return g
 }
 
-// operationOf is "METHOD route" without building it for every request.
+// operationOf returns "METHOD route" without building it for every request.
 func (m *serverMetrics) operationOf(method, route string) string {
 	key := operationKey{method, route}
 	if op, ok := m.names.get(key); ok {
@@ -73,7 +73,7 @@ func (m *serverMetrics) seriesOf(l requestLabels) *adapter.Series {
 	return s
 }
 
-// resolved is a bounded map that is written rarely.
+// resolved is a bounded map for many reads and few writes.
 type resolved[K comparable, V any] struct {
 	mu sync.RWMutex
 	m  map[K]V

@@ -20,10 +20,11 @@ type config struct {
 	trusts     func(host string) bool // nil trusts all
 }
 
-// Option sets one thing of a handler or a transport.
+// Option configures a handler or a transport.
 type Option func(*config)
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default. It panics when t is
+// nil.
 func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("httpmw: WithTelemetry: nil Telemetry")
@@ -31,12 +32,12 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// WithPublicEdge distrusts callers: their trace becomes a link of a new one,
-// their baggage and entry are dropped. For handlers that face the internet.
+// WithPublicEdge marks a handler that faces the internet. It starts a new trace that
+// links to the caller's, and ignores the caller's baggage and entry.
 func WithPublicEdge() Option { return func(c *config) { c.public = true } }
 
-// WithRouteFunc tells how to find a request's route pattern, for routers that
-// do not set http.Request.Pattern on the request that the handler was given.
+// WithRouteFunc sets the function that returns a request's route pattern, for
+// routers that do not set http.Request.Pattern on the request they were given.
 func WithRouteFunc(f func(*http.Request) string) Option {
 	if f == nil {
 		panic("httpmw: WithRouteFunc: nil function")
@@ -44,8 +45,8 @@ func WithRouteFunc(f func(*http.Request) string) Option {
 	return func(c *config) { c.route = f }
 }
 
-// WithMux finds route patterns by asking mux, for a mux that sits behind
-// handlers which copy the request.
+// WithMux finds route patterns in mux, for a mux behind handlers that copy the
+// request.
 func WithMux(mux *http.ServeMux) Option {
 	if mux == nil {
 		panic("httpmw: WithMux: nil mux")
@@ -56,13 +57,13 @@ func WithMux(mux *http.ServeMux) Option {
 	})
 }
 
-// WithExclude leaves requests for the given paths unmeasured, in place of the
-// default /healthz, /readyz, /livez and /metrics. Without a path everything is
+// WithExclude leaves requests for the paths unmeasured. It replaces the default
+// paths /healthz, /readyz, /livez and /metrics. Without paths all requests are
 // measured.
 func WithExclude(paths ...string) Option { return WithExcludeSignals(hop.AllSignals, paths...) }
 
-// WithExcludeSignals leaves only some signals out for the given paths, such as
-// the log lines of health checks. It replaces the default exclusions too.
+// WithExcludeSignals leaves out some signals of requests for the paths, such as the
+// log lines of health checks. It replaces the default paths too.
 func WithExcludeSignals(signals hop.Signals, paths ...string) Option {
 	return func(c *config) {
 		if c.defaults {
@@ -74,12 +75,13 @@ func WithExcludeSignals(signals hop.Signals, paths ...string) Option {
 	}
 }
 
-// WithDependency names what a transport calls ("fraud"); the host without its
-// port otherwise. The name is a metric label: it must be of low cardinality.
+// WithDependency sets the logical name of the called service, such as "fraud". The
+// default is the host without its port. The name is a metric label and must be of
+// low cardinality.
 func WithDependency(name string) Option { return func(c *config) { c.dependency = name } }
 
-// WithPropagation makes a transport emit another form of trace context, such
-// as Jaeger's or B3, for a service that does not read W3C's.
+// WithPropagation sets the format of trace context that a transport sends, for a
+// service that does not read W3C's.
 func WithPropagation(p propagation.TextMapPropagator) Option {
 	if p == nil {
 		panic("httpmw: WithPropagation: nil propagator")
@@ -87,14 +89,14 @@ func WithPropagation(p propagation.TextMapPropagator) Option {
 	return func(c *config) { c.propagator = p }
 }
 
-// WithJaegerPropagation makes a transport emit uber-trace-id as well as W3C
-// trace context, for a service that still uses jaeger-client-go.
+// WithJaegerPropagation makes a transport send uber-trace-id in addition to W3C
+// Trace Context, for a service that uses jaeger-client-go.
 func WithJaegerPropagation() Option {
 	return WithPropagation(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, hop.Jaeger{}))
 }
 
-// WithB3Propagation makes a transport emit the X-B3-* headers as well as W3C
-// trace context.
+// WithB3Propagation makes a transport send the X-B3-* headers in addition to W3C
+// Trace Context.
 func WithB3Propagation() Option {
 	return WithPropagation(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, hop.B3{}))
 }

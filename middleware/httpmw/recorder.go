@@ -9,14 +9,14 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// recorder sees status and size go by. It adds no behaviour: what the inner
-// writer does with a second WriteHeader or a 1xx, it still does.
+// recorder records status and size of a response. It does not change what the inner
+// writer does with a second WriteHeader or a 1xx.
 type recorder struct {
 	http.ResponseWriter
 	hop      *adapter.Hop
 	status   int
 	bytes    int64
-	wrote    bool // the final header is on its way
+	wrote    bool // the final header was written
 	hijacked bool
 	streamed bool // flushed before the end: server-sent events, long polls
 }
@@ -26,7 +26,7 @@ var (
 	_ io.StringWriter     = (*recorder)(nil)
 )
 
-// Unwrap lets http.ResponseController reach the inner writer.
+// Unwrap returns the inner writer, for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 func (r *recorder) code() int {
@@ -37,7 +37,7 @@ func (r *recorder) code() int {
 }
 
 func (r *recorder) WriteHeader(code int) {
-	// 1xx other than 101 are interim: the final status is still to come.
+	// 1xx other than 101 are interim: the final status follows.
 	if !r.wrote && (code >= 200 || code == http.StatusSwitchingProtocols) {
 		r.wrote, r.status = true, code
 	}
@@ -53,7 +53,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteString spares io.WriteString a copy.
+// WriteString writes a string without the copy that io.WriteString would make.
 func (r *recorder) WriteString(s string) (int, error) {
 	r.wrote = true
 	c := r.hop.StartCall(caller)
@@ -70,8 +70,7 @@ func (r *recorder) flush() {
 	c.End()
 }
 
-// flushError keeps the error that Flush cannot return: ResponseController
-// asks for it.
+// flushError is flush with an error, for http.ResponseController.
 func (r *recorder) flushError() error {
 	f, ok := r.ResponseWriter.(interface{ FlushError() error })
 	if !ok {
@@ -99,7 +98,7 @@ func (r *recorder) push(target string, opts *http.PushOptions) error {
 	return r.ResponseWriter.(http.Pusher).Push(target, opts)
 }
 
-// readFrom keeps sendfile: the inner writer gets the source itself.
+// readFrom passes the source to the inner writer, which may use sendfile.
 func (r *recorder) readFrom(src io.Reader) (int64, error) {
 	r.wrote = true
 	c := r.hop.StartCall(caller)

@@ -14,11 +14,12 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// StatusClientClosedRequest is recorded for a request whose client went away
-// before an answer was written (nginx's 499). It is never sent.
+// StatusClientClosedRequest is the recorded status of a request whose client
+// disconnected before a response was written (nginx's 499). It is never sent.
 const StatusClientClosedRequest = 499
 
-// Handler measures next. A nil next or option panics here, not at a request.
+// Handler returns a handler that measures next. It panics for a nil next, a nil
+// option, or a registry that refuses its metrics.
 func Handler(next http.Handler, opts ...Option) http.Handler {
 	if next == nil {
 		panic("httpmw: Handler: nil handler")
@@ -36,13 +37,13 @@ func Handler(next http.Handler, opts ...Option) http.Handler {
 	return h
 }
 
-// Middleware is Handler in the form that routers take.
+// Middleware returns Handler with the options, in the form that routers take.
 func Middleware(opts ...Option) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler { return Handler(next, opts...) }
 }
 
-// SetRoute tells the route pattern of the request that ctx belongs to, for
-// routers whose pattern cannot be seen from outside (gin, echo).
+// SetRoute sets the route pattern of the request in ctx, for routers that do not
+// expose it on the request (gin, echo).
 func SetRoute(ctx context.Context, pattern string) {
 	h := adapter.FromContext(ctx)
 	if st, ok := h.Local().(*state); ok && pattern != "" {
@@ -70,9 +71,9 @@ func newServer(next http.Handler, c config) (*server, error) {
 	return &server{config: c, next: next, metrics: m}, nil
 }
 
-// state is what one request needs beyond its hop. It is found through the
-// context however often the request is copied, and never pooled: a goroutine
-// that outlives the request may still hold it.
+// state holds one request, in one allocation. Its hop leads to it from the context,
+// however often the request is copied. It is not pooled, since a goroutine that
+// outlives the request may still hold it.
 type state struct {
 	recorder
 	hop    adapter.Hop
@@ -82,11 +83,11 @@ type state struct {
 	echo   [1]string // the correlation ID's response header
 
 	mu    sync.Mutex
-	req   *http.Request // the one that next was given
-	route string        // "" until it is known
+	req   *http.Request // the request passed to next
+	route string        // "" while unknown
 }
 
-// setRoute keeps the pattern and returns the operation.
+// setRoute sets the pattern and returns the operation.
 func (s *state) setRoute(pattern string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +95,7 @@ func (s *state) setRoute(pattern string) string {
 	return s.method + " " + s.route
 }
 
-// Operation asks the router; "" as long as it does not know the pattern.
+// Operation returns the operation, or "" while the router has set no pattern.
 func (s *state) Operation() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +134,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := s.core.BeginInto(r.Context(), h, &in)
 	if record {
 		attrs.Return()
-	} else if h.Span().IsRecording() { // a sampler that does not ask the parent
+	} else if h.Span().IsRecording() { // the sampler ignores the parent
 		h.Span().SetAttributes(startAttributes(nil, r, st.method)...)
 	}
 	st.recorder = recorder{ResponseWriter: w, hop: h}
@@ -166,7 +167,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.finish(st, err, skip)
 		dropForm(r, req)
 		if p != nil {
-			panic(p) // the server decides what a panic does
+			panic(p) // the server handles it
 		}
 	}()
 	s.next.ServeHTTP(st.wrap(), req)
@@ -174,11 +175,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	dropForm(r, req)
 }
 
-// dropForm removes the temporary files of a multipart form that was parsed on
-// our copy of the request: the server only knows of its own.
+// dropForm removes the temporary files of a multipart form that was parsed on the
+// copy of the request. The server removes those of the original only.
 func dropForm(original, copied *http.Request) {
 	if copied.MultipartForm != nil && original.MultipartForm == nil {
-		_ = copied.MultipartForm.RemoveAll() // as net/http does after ServeHTTP
+		_ = copied.MultipartForm.RemoveAll() // net/http ignores the error too
 	}
 }
 
@@ -220,7 +221,7 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 	if out.Failed {
 		out.Level = slog.LevelError
 	}
-	// What lives as long as its client likes says nothing about latency.
+	// The client decides how long these last: their duration is no latency.
 	longLived := rec.hijacked || rec.streamed && isEventStream(rec.Header())
 	out.StatusCode, out.Unmetered = code, longLived
 	span := h.Span()
@@ -246,7 +247,7 @@ func isEventStream(h http.Header) bool {
 	return len(v) > 0 && len(v[0]) >= len(eventStream) && v[0][:len(eventStream)] == eventStream
 }
 
-// statusText is a status as a label value, without allocating for known ones.
+// statusText returns a status as a label value, without allocating for known ones.
 func statusText(code int) string {
 	if code >= 100 && code < 600 {
 		return statusTexts[code-100]
@@ -261,7 +262,7 @@ var statusTexts = func() (t [500]string) {
 	return t
 }()
 
-// callerBody counts the time blocked reading the request as the caller's.
+// callerBody is a request body. Reading it is a wait for the caller.
 type callerBody struct {
 	io.ReadCloser
 	hop *adapter.Hop

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// WithTrustedHosts names the hosts that a transport sends correlation ID and
-// baggage to, such as "payment", or ".internal.example" for all below it. Any
-// other host, also one that a redirect leads to, gets traceparent and tracestate
-// alone; with no name at all that is every host. Without the option all hosts
-// are trusted. Ports do not matter.
+// WithTrustedHosts sets the hosts that a transport sends correlation ID and baggage
+// to: "payment", or ".internal.example" for all hosts below it. Other hosts,
+// including those that a redirect leads to, get only traceparent and tracestate.
+// Without names no host is trusted; without the option all are. Ports are ignored.
+// It panics for a name that is not a host.
 func WithTrustedHosts(hosts ...string) Option {
 	names := make([]string, len(hosts))
 	for i, h := range hosts {

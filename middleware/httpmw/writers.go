@@ -124,8 +124,7 @@ func (w withFHPR) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijac
 func (w withFHPR) Push(t string, o *http.PushOptions) error     { return w.push(t, o) }
 func (w withFHPR) ReadFrom(src io.Reader) (int64, error)        { return w.readFrom(src) }
 
-// wrap returns the recorder with exactly the optional interfaces of the inner
-// writer.
+// wrap returns r with exactly the optional interfaces of the inner writer.
 func (r *recorder) wrap() http.ResponseWriter {
 	var has int
 	if _, ok := r.ResponseWriter.(http.Flusher); ok {

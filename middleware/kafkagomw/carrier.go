@@ -7,19 +7,19 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// ownHeaders is how many headers Set adds at most: traceparent, tracestate,
-// baggage and x-correlation-id.
+// ownHeaders is the maximum number of headers that Set adds: traceparent,
+// tracestate, baggage and x-correlation-id.
 const ownHeaders = 4
 
-// carrier reads and writes a message's headers. Ours are lower-case.
+// carrier reads and writes a message's headers. It writes lower-case keys.
 type carrier struct {
 	headers []kafka.Header
-	owned   bool // the slice of headers is ours
+	owned   bool // headers is a copy
 }
 
 var _ propagation.TextMapCarrier = (*carrier)(nil)
 
-// Get returns the last value set of a header.
+// Get returns the last value of a header.
 func (c *carrier) Get(key string) string {
 	for i := len(c.headers) - 1; i >= 0; i-- {
 		if strings.EqualFold(c.headers[i].Key, key) {
@@ -29,8 +29,8 @@ func (c *carrier) Get(key string) string {
 	return ""
 }
 
-// Set replaces a header. The caller's slice stays as it is: several messages
-// may share it.
+// Set replaces a header. It does not modify the caller's slice, which several
+// messages may share.
 func (c *carrier) Set(key, value string) {
 	if !c.owned {
 		headers := make([]kafka.Header, len(c.headers), len(c.headers)+ownHeaders)

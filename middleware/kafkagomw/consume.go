@@ -17,9 +17,10 @@ type MessageFunc func(context.Context, kafka.Message) error
 // BatchFunc handles a batch of messages.
 type BatchFunc func(context.Context, []kafka.Message) error
 
-// Handler measures fn: one process span per message, child of the producer's.
-// The queue wait is the time from the message's time to fn's start. A panic is
-// reported in all signals and goes on. To commit is the caller's.
+// Handler returns a function that measures fn: one process span per message, a child
+// of the producer's. The queue wait runs from the message's time to the start of fn.
+// A panic of fn is reported in all signals and continues. The caller commits.
+// Handler panics for a nil fn or option.
 func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	if fn == nil {
 		panic("kafkagomw: Handler: nil function")
@@ -33,16 +34,16 @@ func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	}
 }
 
-// processing is what one message needs, in one allocation.
+// processing holds one message, in one allocation.
 type processing struct {
 	messaging.Processing
 	carrier carrier
 }
 
-// BatchHandler measures fn over messages that the caller has fetched together:
-// one span that links to the producers' spans, since a batch belongs to no
-// single request. The queue wait is that of the message that waited longest.
-// Batches of several topics count under _OTHER.
+// BatchHandler returns a function that measures fn over messages that the caller has
+// fetched together. Its one span links to the producers' spans, since a batch belongs
+// to no single request. The queue wait is the longest one in the batch. Batches of
+// several topics are counted under _OTHER.
 func BatchHandler(fn BatchFunc, opts ...Option) BatchFunc {
 	if fn == nil {
 		panic("kafkagomw: BatchHandler: nil function")

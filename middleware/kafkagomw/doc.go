@@ -35,6 +35,6 @@
 //		}
 //	}
 //
-// A process span is a child of the producer's span and keeps the producer's
-// sampling decision. The message's key is on no span: it may be personal data.
+// A process span is a child of the producer's span and follows its sampling
+// decision. No signal has the message's key, which may be personal data.
 package kafkagomw

@@ -12,19 +12,19 @@ import (
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
-// Option sets one thing of a writer or a handler.
+// Option configures a writer or a handler.
 type Option = messaging.Option
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default.
 func WithTelemetry(t *hop.Telemetry) Option { return messaging.WithTelemetry(t) }
 
-// WithChaos lets faults be injected into handlers; a nil Injector injects none.
+// WithChaos sets the injector of faults into handlers. A nil one injects none.
 func WithChaos(i *chaos.Injector) Option { return messaging.WithChaos(i) }
 
-// WithConsumerGroup names the consumer group on the process spans.
+// WithConsumerGroup sets the consumer group on the process spans.
 func WithConsumerGroup(name string) Option { return messaging.WithConsumerGroup(name) }
 
-// The broker's error is named after its title, as NOT_LEADER_FOR_PARTITION.
+// error.type is the title of the broker's error, such as NOT_LEADER_FOR_PARTITION.
 var system = messaging.System{Name: "kafka", ErrorType: func(err error) string {
 	var broker kafka.Error
 	switch {

@@ -13,16 +13,16 @@ import (
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
-// Writer sends messages; its other methods are those of the kafka.Writer.
+// Writer sends messages. Its other methods are those of the kafka.Writer.
 type Writer struct {
 	*kafka.Writer
 	measured *messaging.Producer
 }
 
-// NewWriter measures what is sent through w, which must not be in use yet: it
-// sets w.Completion and calls the one that was there. A message belongs to the
-// request of the context that it is written with, also to one that hop.Restore
-// brought back from an outbox.
+// NewWriter returns a Writer that sends through w. It must be called before w is used:
+// it sets w.Completion to a function that calls the former one. A message belongs to
+// the request in the context that it is written with, including one that hop.Restore
+// restored from an outbox. It panics for a nil w or option.
 func NewWriter(w *kafka.Writer, opts ...Option) *Writer {
 	if w == nil {
 		panic("kafkagomw: NewWriter: nil writer")
@@ -43,8 +43,8 @@ func NewWriter(w *kafka.Writer, opts ...Option) *Writer {
 	return &Writer{Writer: w, measured: messaging.NewProducer(system, opts...)}
 }
 
-// sending is a message on its way. It takes the place of the message's
-// WriterData until the broker has answered.
+// sending is a message in flight. It replaces the message's WriterData until the broker
+// has answered.
 type sending struct {
 	messaging.Sending
 	carrier carrier
@@ -52,8 +52,8 @@ type sending struct {
 	ended   atomic.Bool
 }
 
-// end ends the span, once: the broker's answer and the end of the caller's wait
-// may meet.
+// end ends the span once: the broker's answer may race with the end of the caller's
+// context.
 func (s *sending) end(m *kafka.Message, err error) {
 	switch {
 	case s.ended.Swap(true):
@@ -64,9 +64,9 @@ func (s *sending) end(m *kafka.Message, err error) {
 	}
 }
 
-// WriteMessages sends messages: a span and headers for each. Unless the writer
-// is Async it waits until the broker has them, which counts as the hop's wait,
-// under the first one's topic. The caller's messages are not changed.
+// WriteMessages sends messages, each with a span and headers of its own. Unless the
+// writer is Async it waits for their acknowledgement. That is a wait of the hop, for
+// the topic of the first message. WriteMessages does not modify the messages.
 func (w *Writer) WriteMessages(ctx context.Context, messages ...kafka.Message) error {
 	if len(messages) == 0 {
 		return w.Writer.WriteMessages(ctx)
@@ -86,13 +86,13 @@ func (w *Writer) WriteMessages(ctx context.Context, messages ...kafka.Message) e
 		sendings[i] = s
 	}
 	err := w.Writer.WriteMessages(ctx, messages...)
-	if err != nil { // refused, or no longer waited for; otherwise all are, or will be, complete
+	if err != nil { // refused, or ctx ended; otherwise Completion is called for all of them
 		w.failed(sendings, messages, err)
 	}
 	return original(err, sendings)
 }
 
-// failed ends the spans of messages that no Completion has told of.
+// failed ends the spans of messages for which Completion was not called.
 func (w *Writer) failed(sendings []*sending, messages []kafka.Message, err error) {
 	var each kafka.WriteErrors
 	single := errors.As(err, &each) && len(each) == len(sendings)
@@ -106,8 +106,8 @@ func (w *Writer) failed(sendings []*sending, messages []kafka.Message, err error
 	}
 }
 
-// original gives the messages within a MessageTooLargeError the user's
-// WriterData back: the user is to send the remaining ones again.
+// original restores the WriterData of the messages in a MessageTooLargeError, since the
+// user sends the remaining ones again.
 func original(err error, sendings []*sending) error {
 	var large kafka.MessageTooLargeError
 	if !errors.As(err, &large) {

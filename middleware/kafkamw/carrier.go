@@ -7,17 +7,17 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// carrier reads and writes record headers; Kafka's are case-sensitive, ours
-// are lower-case.
+// carrier reads and writes record headers. It writes lower-case keys, since Kafka's
+// are case-sensitive.
 type carrier struct {
 	record *kgo.Record
-	owned  bool   // the slice of headers is ours
-	values []byte // room for the values of ours, made at the first
+	owned  bool   // record.Headers is a copy
+	values []byte // buffer of the values that Set writes
 }
 
 var _ propagation.TextMapCarrier = (*carrier)(nil)
 
-// Get returns the last value set of a header.
+// Get returns the last value of a header.
 func (c *carrier) Get(key string) string {
 	for i := len(c.record.Headers) - 1; i >= 0; i-- {
 		if h := &c.record.Headers[i]; len(h.Key) == len(key) && strings.EqualFold(h.Key, key) {
@@ -27,15 +27,15 @@ func (c *carrier) Get(key string) string {
 	return ""
 }
 
-// ownHeaders is how many headers Set adds at most: traceparent, tracestate,
-// baggage and x-correlation-id.
+// ownHeaders is the maximum number of headers that Set adds: traceparent,
+// tracestate, baggage and x-correlation-id.
 const ownHeaders = 4
 
-// ownBytes is about how long their values are together.
+// ownBytes is about the total length of their values.
 const ownBytes = 320
 
-// Set replaces a header. The caller's slice stays as it is: several records
-// may share it.
+// Set replaces a header. It does not modify the caller's slice, which several
+// records may share.
 func (c *carrier) Set(key, value string) {
 	if !c.owned {
 		headers := make([]kgo.RecordHeader, len(c.record.Headers), len(c.record.Headers)+ownHeaders)

@@ -17,9 +17,10 @@ type RecordFunc func(context.Context, *kgo.Record) error
 // BatchFunc handles a batch of records.
 type BatchFunc func(context.Context, []*kgo.Record) error
 
-// Handler measures fn: one process span per record, child of the producer's.
-// The queue wait is the time from the record's timestamp to fn's start. A panic
-// is reported in all signals and goes on.
+// Handler returns a function that measures fn: one process span per record, a child
+// of the producer's. The queue wait runs from the record's timestamp to the start of
+// fn. A panic of fn is reported in all signals and continues. Handler panics for a
+// nil fn or option.
 func Handler(fn RecordFunc, opts ...Option) RecordFunc {
 	if fn == nil {
 		panic("kafkamw: Handler: nil function")
@@ -33,15 +34,16 @@ func Handler(fn RecordFunc, opts ...Option) RecordFunc {
 	}
 }
 
-// processing is what one record needs, in one allocation.
+// processing holds one record, in one allocation.
 type processing struct {
 	messaging.Processing
 	carrier carrier
 }
 
-// BatchHandler measures fn over a batch: one span that links to the producers'
-// spans, since a batch belongs to no single request. The queue wait is that of
-// the record that waited longest. Batches of several topics count under _OTHER.
+// BatchHandler returns a function that measures fn over a batch. Its one span links
+// to the producers' spans, since a batch belongs to no single request. The queue
+// wait is the longest one in the batch. Batches of several topics are counted under
+// _OTHER.
 func BatchHandler(fn BatchFunc, opts ...Option) BatchFunc {
 	if fn == nil {
 		panic("kafkamw: BatchHandler: nil function")

@@ -11,9 +11,9 @@ import (
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
-// ClientOptions returns the hooks that measure what a client produces: give
-// them to kgo.NewClient. A record belongs to the request in the context that it
-// is produced with, also to one that hop.Restore brought back from an outbox.
+// ClientOptions returns options for kgo.NewClient that measure the records that the
+// client produces. A record belongs to the request in the context that it is produced
+// with, including one that hop.Restore restored from an outbox.
 func ClientOptions(opts ...Option) []kgo.Opt {
 	return []kgo.Opt{kgo.WithHooks(newProducer(opts...))}
 }
@@ -29,8 +29,8 @@ func newProducer(opts ...Option) *producer {
 	return &producer{measured: messaging.NewProducer(system, opts...)}
 }
 
-// sending is a record on its way. It takes the place of the record's context,
-// where it is found again when the record is acknowledged.
+// sending is a record in flight. It replaces the record's context until the record is
+// acknowledged.
 type sending struct {
 	context.Context
 	messaging.Sending
@@ -47,8 +47,7 @@ func (p *producer) OnProduceRecordBuffered(r *kgo.Record) {
 	r.Context = s
 }
 
-// OnProduceRecordUnbuffered ends the record's span and gives the record its
-// own context back.
+// OnProduceRecordUnbuffered ends the record's span and restores the record's context.
 func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 	s, ok := r.Context.(*sending)
 	if !ok || s.Producer() != p.measured {
@@ -62,9 +61,9 @@ func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 	s.End(nil, adapter.AttrMessagingPartition.Int(int(r.Partition)), adapter.AttrKafkaOffset.Int64(r.Offset))
 }
 
-// Produce sends a record and waits until the broker has it. The wait counts as
-// the hop's, under the topic's name. The client needs ClientOptions for the
-// record to have a span.
+// Produce sends a record and waits for its acknowledgement. The wait is a wait of the
+// hop, for the topic. The record has a span only when the client was made with
+// ClientOptions.
 func Produce(ctx context.Context, cl *kgo.Client, r *kgo.Record) error {
 	wait := system.Wait(ctx, r.Topic)
 	defer wait.End()
@@ -74,10 +73,9 @@ func Produce(ctx context.Context, cl *kgo.Client, r *kgo.Record) error {
 	return cl.ProduceSync(ctx, r).FirstErr()
 }
 
-// PublishWait records how long an outbox row waited, from its commit to now:
-// hop_queue_wait_seconds with the operation "publish <topic>". ctx is what
-// hop.Restore made of the row, so that the wait counts for its entry. A nil t
-// means hop.Default.
+// PublishWait records in hop_queue_wait_seconds how long an outbox row waited, from
+// its commit to now, with the operation "publish <topic>". ctx is the result of
+// hop.Restore, which has the row's entry. A nil t means hop.Default.
 func PublishWait(ctx context.Context, t *hop.Telemetry, topic string, committed time.Time) {
 	messaging.PublishWait(ctx, t, topic, committed)
 }

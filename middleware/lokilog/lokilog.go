@@ -1,14 +1,14 @@
-// Package lokilog pushes zerolog lines straight to Loki, for services whose
-// platform collects no logs.
+// Package lokilog pushes zerolog lines to Loki, for services on a platform that collects
+// no logs.
 //
 //	w, err := lokilog.New("http://loki:3100/loki/api/v1/push", "payment", lokilog.WithRegisterer(rt.Registry))
 //	defer w.Close(ctx)
 //	logger := zerolog.New(zerolog.MultiLevelWriter(os.Stdout, w))
 //
-// A write never blocks and never fails: lines wait in a queue that is bounded
-// in lines and in bytes, and what does not fit is dropped and counted in
-// tenhop_loki_lines_dropped_total. The client underneath blocks its caller
-// while Loki is away, for minutes; here only the queue's own goroutine waits.
+// A write never blocks and never fails. Lines are queued, and dropped when the queue has
+// reached its limit of lines or bytes; tenhop_loki_lines_dropped_total counts them. Loki's
+// client blocks its caller for minutes while Loki is unavailable. Only the goroutine of
+// the queue calls it.
 package lokilog
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// The queue's bounds without options.
+// The default limits of the queue.
 const (
 	defaultLines = 8192
 	defaultBytes = 8 << 20
@@ -42,29 +42,29 @@ type config struct {
 	registerer prometheus.Registerer
 }
 
-// Option sets one thing of a Writer.
+// Option configures a Writer.
 type Option func(*config)
 
-// WithQueue bounds what waits: lines and bytes, both positive. The default is
-// 8,192 lines and 8 MiB.
+// WithQueue sets the limits of the queue in lines and bytes, both positive. The default
+// is 8,192 lines and 8 MiB.
 func WithQueue(lines int, bytes int64) Option {
 	return func(c *config) { c.lines, c.bytes = lines, bytes }
 }
 
-// WithTenant sets the X-Scope-OrgID of a Loki with several tenants.
+// WithTenant sets X-Scope-OrgID, for a Loki with several tenants.
 func WithTenant(id string) Option { return func(c *config) { c.tenant = id } }
 
-// WithBatchWait sets how long a batch fills up before it is sent; 1 s otherwise.
+// WithBatchWait sets the time in which a batch fills. The default is 1 s.
 func WithBatchWait(d time.Duration) Option { return func(c *config) { c.batchWait = d } }
 
-// WithLabels adds labels to those of every stream, service and level. Each
-// combination is a stream in Loki: their values must be few.
+// WithLabels adds labels to service and level. Each combination of values is a stream in
+// Loki: there must be few.
 func WithLabels(labels map[string]string) Option { return func(c *config) { c.labels = labels } }
 
 // WithRegisterer registers the counter of dropped lines.
 func WithRegisterer(r prometheus.Registerer) Option { return func(c *config) { c.registerer = r } }
 
-// line is one log line on its way.
+// line is a queued log line.
 type line struct {
 	at    time.Time
 	level zerolog.Level
@@ -86,9 +86,8 @@ type Writer struct {
 	closed bool
 }
 
-// New makes a Writer that pushes to the URL, which ends in /loki/api/v1/push,
-// under the label service. It does not connect: a Loki that is away costs
-// lines, not the start.
+// New returns a Writer that pushes to the URL, which ends in /loki/api/v1/push, with the
+// label service. It does not connect: while Loki is unavailable lines are dropped.
 func New(pushURL, service string, opts ...Option) (*Writer, error) {
 	c := config{lines: defaultLines, bytes: defaultBytes, batchWait: loki.BatchWait}
 	for _, o := range opts {
@@ -143,7 +142,7 @@ func New(pushURL, service string, opts ...Option) (*Writer, error) {
 	return w, nil
 }
 
-// run is the only goroutine that talks to the client.
+// run is the only goroutine that calls the client.
 func (w *Writer) run() {
 	defer close(w.done)
 	for l := range w.queue {
@@ -160,7 +159,7 @@ func (w *Writer) run() {
 // Write queues a line without a level. It always reports success.
 func (w *Writer) Write(p []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, p) }
 
-// WriteLevel queues a line; a full queue or a closed Writer drops and counts it.
+// WriteLevel queues a line. A full queue or a closed Writer drops and counts it.
 func (w *Writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	n := len(p)
 	w.mu.RLock()
@@ -186,8 +185,8 @@ func (w *Writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	return n, nil
 }
 
-// Close sends what is queued and stops. When ctx ends first it returns
-// ctx.Err, and what is still queued counts as dropped.
+// Close pushes what is queued and stops. When ctx ends first it returns ctx.Err and
+// counts the queued lines as dropped.
 func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
 	if !w.closed {
@@ -199,7 +198,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	case <-w.done:
 		return nil
 	case <-ctx.Done():
-		for range w.queue { // the goroutine may be stuck in the client: take its work away
+		for range w.queue { // the goroutine may be blocked in the client
 			w.dropped.Inc()
 		}
 		return fmt.Errorf("lokilog: lines were not sent in time: %w", ctx.Err())

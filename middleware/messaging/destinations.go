@@ -9,11 +9,11 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// temporary stands for all destinations whose names a broker generated, in names
-// and labels: the fallback that the semantic conventions name for them.
+// temporary is the name of all destinations whose names a broker generated. The
+// semantic conventions define it.
 const temporary = "(temporary)"
 
-// destinations resolves what is the same for all messages of one, once.
+// destinations holds what all messages of a destination share.
 type destinations struct {
 	config
 	verb   string // "send" or "process"
@@ -21,20 +21,20 @@ type destinations struct {
 	active *prometheus.GaugeVec // nil for producers
 
 	mu    sync.RWMutex
-	known map[string]*destination // by label value, and by what messages say if it is their own
+	known map[string]*destination // by label value, and by name unless several share the value
 }
 
 type destination struct {
 	name      string // label value
-	shared    bool   // by destinations that are told apart on spans only
+	shared    bool   // several destinations have this label value
 	operation string // "process orders.placed"
 	attrs     *adapter.FixedAttributes
 	active    prometheus.Gauge
 	ok        atomic.Pointer[adapter.Series]
 }
 
-// of returns the destination, or the one that stands for all temporary ones, or
-// for all beyond the bound of names: see hop.Telemetry.Destination.
+// of returns the destination. All temporary ones are one destination, and so are all
+// beyond the bound of names: see adapter.Core.Destination.
 func (ds *destinations) of(name string) *destination {
 	ds.mu.RLock()
 	d := ds.known[name]
@@ -61,11 +61,10 @@ func (ds *destinations) of(name string) *destination {
 	return d
 }
 
-// whole is a destination's name on spans: with the queue that is read, if the
-// Consumer knows one.
+// whole returns a destination's name on spans, which includes the queue of WithQueue.
 func (c *config) whole(name string) string { return joined(name, c.queue) }
 
-// label is a destination's name as a label value.
+// label returns a destination's name as a label value.
 func (c *config) label(name string) string {
 	if c.queue == "" {
 		return c.system.label(c.core, name)
@@ -80,8 +79,8 @@ func (c *config) label(name string) string {
 	return c.core.Destination(joined(name, queue))
 }
 
-// joined is the form that the semantic conventions have for RabbitMQ's consumers,
-// without the routing key, which may be one per user.
+// joined returns exchange:queue, the form of the semantic conventions for consumers of
+// RabbitMQ. It leaves out the routing key, which may be one per user.
 func joined(exchange, queue string) string {
 	switch {
 	case queue == "" || exchange == queue:

@@ -1,7 +1,7 @@
-// Package messaging is what the adapters of message brokers share (kafkamw,
-// saramamw, kafkagomw, amqpmw): the spans, families and log line of a message
-// sent and of one processed, under a bound of destination names. It knows no
-// broker. Import an adapter; this package is for writing another one.
+// Package messaging is shared by the adapters of message brokers (kafkamw, saramamw,
+// kafkagomw, amqpmw): the spans, metrics and log line of a message sent and of one
+// processed, with a bounded number of destination names. It knows no broker. Services
+// import an adapter; this package is for writing another one.
 //
 // A complete program, with a channel for a broker:
 //
@@ -44,7 +44,7 @@
 //			})
 //	}
 //
-// An adapter resolves a Producer or a Consumer once and keeps a Sending or a
-// Processing in its own record of each message. A send that blocks its caller
-// is between System.Wait and the End of what it returns.
+// An adapter makes a Producer or a Consumer once, and has a Sending or a Processing in
+// its own record of each message. When a send blocks its caller, the adapter calls
+// System.Wait before it and End after it.
 package messaging

@@ -10,19 +10,20 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-// System is the broker that an adapter speaks to.
+// System describes the broker of an adapter.
 type System struct {
 	Name string // messaging.system and the label protocol
 
-	// ErrorType names the broker's own errors; "" for any other. It may be nil.
+	// ErrorType returns error.type of the broker's own errors and "" for any other. It
+	// may be nil.
 	ErrorType func(error) string
 
-	// Temporary tells names that the broker generated, such as a reply queue's:
-	// they count together as (temporary); only spans have them. It may be nil.
+	// Temporary reports whether the broker generated a name, such as that of a reply
+	// queue. In labels such names are (temporary). It may be nil.
 	Temporary func(destination string) bool
 }
 
-// label is a destination's name as a label value.
+// label returns a destination's name as a label value.
 func (s *System) label(t *adapter.Core, destination string) string {
 	if s.Temporary != nil && s.Temporary(destination) {
 		return temporary
@@ -30,7 +31,7 @@ func (s *System) label(t *adapter.Core, destination string) string {
 	return t.Destination(destination)
 }
 
-// Option sets one thing of a Producer or a Consumer.
+// Option configures a Producer or a Consumer.
 type Option func(*config)
 
 type config struct {
@@ -41,7 +42,8 @@ type config struct {
 	queue  string
 }
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default. It panics when t is
+// nil.
 func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("messaging: WithTelemetry: nil Telemetry")
@@ -49,15 +51,15 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// WithChaos lets faults be injected into handlers; a nil Injector injects none.
+// WithChaos sets the injector of faults into handlers. A nil one injects none.
 func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
 
-// WithConsumerGroup names the consumer group on the process spans.
+// WithConsumerGroup sets the consumer group on the process spans.
 func WithConsumerGroup(name string) Option { return func(c *config) { c.group = name } }
 
-// WithQueue names the queue that a Consumer reads, for brokers whose messages say
-// only which exchange they were published to: the queues of one exchange are
-// then destinations of their own, named exchange:queue. A Producer ignores it.
+// WithQueue sets the name of the queue that a Consumer reads, for brokers whose messages
+// name only their exchange. The destination is then exchange:queue, so that the queues
+// of an exchange are destinations of their own. A Producer ignores it.
 func WithQueue(name string) Option { return func(c *config) { c.queue = name } }
 
 func configure(system System, opts []Option) config {
@@ -81,8 +83,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// attributes are those of every span; the message's key is left out: it may be
-// personal data.
+// attributes returns the attributes of all spans of a destination. The message's key is
+// none of them: it may be personal data.
 func (c *config) attributes(destination, operation string) *adapter.FixedAttributes {
 	a := []attribute.KeyValue{adapter.AttrMessagingSystem.String(c.system.Name), adapter.AttrMessagingTopic.String(destination),
 		adapter.AttrMessagingOperation.String(operation), adapter.AttrMessagingType.String(operation)}

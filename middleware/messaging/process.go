@@ -18,8 +18,8 @@ const verbProcess = "process"
 // Consumer measures the messages that a service processes.
 type Consumer struct{ destinations destinations }
 
-// NewConsumer resolves the families of a system's consumers. It panics on a nil
-// option and on families that are registered in another form.
+// NewConsumer returns a Consumer for a system. It panics for a nil option and for a
+// registry that refuses its metrics.
 func NewConsumer(system System, opts ...Option) *Consumer {
 	c := configure(system, opts)
 	return &Consumer{destinations: destinations{config: c, verb: verbProcess,
@@ -29,22 +29,22 @@ func NewConsumer(system System, opts ...Option) *Consumer {
 	}}
 }
 
-// Delivery is what a Consumer needs to know of a message.
+// Delivery describes a message to a Consumer.
 type Delivery struct {
 	Destination string
-	Produced    time.Time                  // the queue wait runs from here; at or before 1970 means unknown: then none is reported
+	Produced    time.Time                  // start of the queue wait; unknown at or before 1970, which reports no wait
 	Carrier     propagation.TextMapCarrier // its headers
 
-	// Attributes are two further ones of the span, such as partition and
-	// offset; those without a key are left out.
+	// Attributes are up to two further attributes of the span, such as partition and
+	// offset. Those without a key are ignored.
 	Attributes [2]attribute.KeyValue
 }
 
-// unknown is the queue wait of a message that does not say when it was produced.
+// unknown is the queue wait of a message without a time of production.
 const unknown = time.Duration(-1)
 
-// Processing is what one message, or one batch, needs beyond its Delivery. The
-// zero Processing is for one message.
+// Processing is the processing of one message or of one batch. Its zero value is ready
+// for use, once.
 type Processing struct {
 	consumer    *Consumer
 	destination *destination
@@ -53,10 +53,10 @@ type Processing struct {
 	waited      time.Duration // or unknown
 }
 
-// Process runs fn on a message, within a span that is the child of its
-// producer's. The error is fn's own; a panic is reported in all signals and goes
-// on. An error of fn once ctx was cancelled is no failure of the message: its
-// error.type is consumer_closed, its span's status is unset.
+// Process calls fn with a message, within a span that is a child of the producer's. It
+// returns the error of fn. A panic of fn is reported in all signals and continues. An
+// error of fn after ctx was canceled is not a failure of the message: its error.type is
+// consumer_closed and its span's status is unset.
 func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery, m M, fn func(context.Context, M) error) (err error) {
 	ctx = p.begin(ctx, c, d)
 	returned := false
@@ -68,10 +68,10 @@ func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery
 	return err
 }
 
-// ProcessBatch runs fn on a batch of messages, each as describe has it, within one span that links to the producers'
-// spans: a batch belongs to no single request. The queue wait is that of the
-// message that waited longest of those that say when they were produced; batches of several destinations count under
-// _OTHER.
+// ProcessBatch calls fn with a batch of messages, each of which describe describes. Its
+// one span links to the producers' spans, since a batch belongs to no single request.
+// The queue wait is the longest known one. Batches of several destinations are counted
+// under _OTHER.
 func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe func(*M) Delivery, fn func(context.Context, []M) error) (err error) {
 	if len(batch) == 0 {
 		return fn(ctx, batch)
@@ -108,8 +108,8 @@ func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe f
 	return err
 }
 
-// inject applies the faults in force. Without an Injector the message is not
-// put into an interface, which may allocate.
+// inject applies the faults in force. Without an injector it does not convert m to an
+// interface, which may allocate.
 func inject[M any](ctx context.Context, c *Consumer, p *Processing, m M) error {
 	if c.destinations.chaos == nil {
 		return nil
@@ -117,29 +117,29 @@ func inject[M any](ctx context.Context, c *Consumer, p *Processing, m M) error {
 	return c.destinations.chaos.Apply(ctx, p.destination.operation, m)
 }
 
-// known tells whether a message says when it was produced: brokers write 0 or
-// -1 ms for one that does not.
+// known reports whether a time of production is known. Brokers write 0 or -1 ms for
+// unknown ones.
 func known(produced time.Time) bool { return produced.Unix() > 0 }
 
-// begin starts the hop. The two attributes follow at its end: a slice of
-// attributes that is only doubled once is cheaper.
+// begin starts the hop. It leaves the Delivery's attributes to the span's end, so that
+// the span's slice of attributes grows only once.
 func (p *Processing) begin(ctx context.Context, c *Consumer, d *Delivery) context.Context {
 	p.consumer, p.destination, p.attrs = c, c.destinations.of(d.Destination), d.Attributes
 	in := adapter.Incoming{Protocol: c.destinations.system.Name, Operation: p.destination.operation, SpanKind: trace.SpanKindConsumer,
 		Fixed: p.destination.attrs, Carrier: d.Carrier, Async: true}
-	if p.destination.shared { // spans need no bound of names
+	if p.destination.shared { // names on spans are unbounded
 		in.Attributes = []attribute.KeyValue{adapter.AttrMessagingTopic.String(c.destinations.whole(d.Destination))}
 	}
 	ctx = c.destinations.core.BeginInto(ctx, &p.hop, &in)
 	p.destination.active.Inc()
 	p.waited = unknown
 	if known(d.Produced) {
-		p.waited = max(p.hop.Start().Sub(d.Produced), 0) // clocks of two machines may disagree
+		p.waited = max(p.hop.Start().Sub(d.Produced), 0) // the clocks of two machines may differ
 	}
 	return ctx
 }
 
-// recover reports the outcome, also of a handler that did not return.
+// recover reports the outcome, including that of a handler that did not return.
 func (p *Processing) recover(ctx context.Context, returned *bool, err *error) {
 	if *returned {
 		p.end(ctx, *err, false)
@@ -152,10 +152,10 @@ func (p *Processing) recover(ctx context.Context, returned *bool, err *error) {
 	}
 }
 
-// errorInterrupted is the error.type of a message whose consumer was told to stop
-// while fn ran: a rebalance or a shutdown, after which the message comes again.
-// As with an HTTP client that left, it is no failure. What the error itself says
-// does not matter: every call under a cancelled context fails in its own words.
+// errorInterrupted is the error.type of a message whose consumer was stopped while fn
+// ran, by a rebalance or a shutdown. The message is delivered again, so that it is not a
+// failure. Any error under a canceled context counts, since each call words it its own
+// way.
 const errorInterrupted = "consumer_closed"
 
 func (p *Processing) end(ctx context.Context, err error, panicked bool) {

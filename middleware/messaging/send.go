@@ -17,8 +17,8 @@ const verbSend = "send"
 // Producer measures the messages that a client sends.
 type Producer struct{ destinations destinations }
 
-// NewProducer resolves the families of a system's producers. It panics on a nil
-// option and on families that are registered in another form.
+// NewProducer returns a Producer for a system. It panics for a nil option and for a
+// registry that refuses its metrics.
 func NewProducer(system System, opts ...Option) *Producer {
 	c := configure(system, opts)
 	c.queue = ""
@@ -28,15 +28,16 @@ func NewProducer(system System, opts ...Option) *Producer {
 			"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type"))}}
 }
 
-// Sending is a message on its way. The zero Sending is for one message.
+// Sending is a message in flight. Its zero value is ready for use, once.
 type Sending struct {
 	producer    *Producer
 	destination *destination
 	call        adapter.ClientCall
 }
 
-// Begin starts the message's span and writes the headers. Nobody's wait is
-// counted: see System.Wait. attrs are those known by now, beyond the destination.
+// Begin starts the span of a message and writes its headers to c. It starts no wait: see
+// System.Wait. attrs are further attributes known at the start. Sending.End must be
+// called once.
 func (p *Producer) Begin(ctx context.Context, s *Sending, destination string, c propagation.TextMapCarrier, attrs ...attribute.KeyValue) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -52,11 +53,10 @@ func (p *Producer) Begin(ctx context.Context, s *Sending, destination string, c 
 	s.call.Inject(called, c)
 }
 
-// Producer returns the one that began s, or nil.
+// Producer returns the Producer that began s, or nil.
 func (s *Sending) Producer() *Producer { return s.producer }
 
-// End ends the message's span; attrs are those that the broker's answer told.
-// It must be called once.
+// End ends the message's span. attrs are attributes known from the broker's response.
 func (s *Sending) End(err error, attrs ...attribute.KeyValue) {
 	ds := &s.producer.destinations
 	out := adapter.Outcome{ErrorType: ds.errorType(err), Failed: err != nil}
@@ -68,8 +68,8 @@ func (s *Sending) End(err error, attrs ...attribute.KeyValue) {
 	ds.seriesOf(s.destination, out.ErrorType).Observe(d, start.Add(d), sc)
 }
 
-// Wait counts what follows, until the call's End, as the hop's wait for the
-// destination, under the name that its other signals have.
+// Wait starts a wait of the hop in ctx for a destination. It is for sends that block
+// their caller.
 func (s *System) Wait(ctx context.Context, destination string) adapter.Call {
 	h := adapter.FromContext(ctx)
 	if h == nil {
@@ -78,11 +78,10 @@ func (s *System) Wait(ctx context.Context, destination string) adapter.Call {
 	return h.StartCall(adapter.Dependency{Name: s.label(h.Core(), destination), Kind: adapter.KindProduce})
 }
 
-// PublishWait records how long an outbox row waited, from its commit to now:
-// hop_queue_wait_seconds with the operation "publish <destination>", whose names
-// are bounded. ctx is what hop.Restore made of the row, so that the wait counts
-// for its entry. A commit at or before 1970 is unknown and counts for nothing. A
-// nil t means hop.Default.
+// PublishWait records in hop_queue_wait_seconds how long an outbox row waited, from its
+// commit to now, with the operation "publish <destination>". ctx is the result of
+// hop.Restore, which has the row's entry. A commit at or before 1970 is unknown and not
+// recorded. A nil t means hop.Default.
 func PublishWait(ctx context.Context, t *hop.Telemetry, destination string, committed time.Time) {
 	if t == nil {
 		t = hop.Default()

@@ -1,6 +1,7 @@
-// Package mwtest records what the middleware reports, for tests of services
-// that use it: the log lines, the metrics and, from any OpenTelemetry SDK, the
-// spans of one request.
+// Package mwtest records spans, metrics and log lines of the middleware in tests of
+// services, and has a conformance test for adapters.
+//
+// A test of a service:
 //
 //	func TestCheckout(t *testing.T) {
 //		rec := mwtest.New(t)
@@ -13,6 +14,7 @@
 //		rec.Span("POST /checkout").Want("http.response.status_code", "200")
 //	}
 //
-// The spans are recorded by a small tracer provider of its own, so that a
-// test needs no SDK.
+// Spans are recorded by a tracer provider of this package, so that a test needs no SDK.
+//
+// The author of an adapter calls TestServer and TestClient.
 package mwtest

@@ -15,7 +15,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-// Recorder holds what was reported to its Telemetry.
+// Recorder records what is reported to its Telemetry.
 type Recorder struct {
 	*hop.Telemetry
 	Registry *prometheus.Registry
@@ -26,8 +26,8 @@ type Recorder struct {
 	log   bytes.Buffer
 }
 
-// New makes a recorder for a test. Options come after its own: a test may set
-// a name, a clock or a limit.
+// New returns a Recorder. opts override its own options, so that a test may set a name,
+// a clock or a limit. It fails the test for an invalid option.
 func New(t testing.TB, opts ...hop.Option) *Recorder {
 	t.Helper()
 	r := &Recorder{t: t, Registry: prometheus.NewRegistry(), spans: &provider{}}
@@ -40,7 +40,7 @@ func New(t testing.TB, opts ...hop.Option) *Recorder {
 	return r
 }
 
-// lockedLog takes the log lines of concurrent requests.
+// lockedLog is a writer for the log lines of concurrent requests.
 type lockedLog struct{ r *Recorder }
 
 func (l lockedLog) Write(p []byte) (int, error) {
@@ -66,8 +66,8 @@ func (r *Recorder) Lines() []map[string]any {
 	return lines
 }
 
-// Line returns the one line of the message with the correlation ID that has a
-// duration; it fails the test when there is none or more than one.
+// Line returns the line of the message with the correlation ID: the one that has a
+// duration. It fails the test unless there is exactly one.
 func (r *Recorder) Line(correlationID string) map[string]any {
 	r.t.Helper()
 	var found []map[string]any
@@ -82,21 +82,21 @@ func (r *Recorder) Line(correlationID string) map[string]any {
 	return found[0]
 }
 
-// Spans returns the spans that have ended, in that order.
+// Spans returns the ended spans in the order of their ends.
 func (r *Recorder) Spans() []Span {
 	r.spans.mu.Lock()
 	defer r.spans.mu.Unlock()
 	return slices.Clone(r.spans.ended)
 }
 
-// OpenSpans returns how many spans have started and not ended.
+// OpenSpans returns the number of spans that have not ended.
 func (r *Recorder) OpenSpans() int {
 	r.spans.mu.Lock()
 	defer r.spans.mu.Unlock()
 	return r.spans.open
 }
 
-// Span returns the one span of the name; it fails the test otherwise.
+// Span returns the span with the name. It fails the test unless there is exactly one.
 func (r *Recorder) Span(name string) Check {
 	r.t.Helper()
 	var found []Span
@@ -128,8 +128,8 @@ func (c Check) Want(key, value string) Check {
 	return c
 }
 
-// Count returns the number of observations (or the value of a counter or
-// gauge) over the family's series that have the labels, given in pairs.
+// Count returns the number of observations in the series of a family that have the
+// labels, or their sum for a counter or a gauge. labels are pairs of name and value.
 func (r *Recorder) Count(family string, labels ...string) int {
 	r.t.Helper()
 	n := 0.0
@@ -139,7 +139,8 @@ func (r *Recorder) Count(family string, labels ...string) int {
 	return int(n)
 }
 
-// Sum returns the sum of a histogram's observations, in the family's unit.
+// Sum returns the sum of the observations in the series of a histogram that have the
+// labels, in the family's unit.
 func (r *Recorder) Sum(family string, labels ...string) float64 {
 	r.t.Helper()
 	sum := 0.0
@@ -149,7 +150,7 @@ func (r *Recorder) Sum(family string, labels ...string) float64 {
 	return sum
 }
 
-// Series returns the number of the family's series that have the labels.
+// Series returns the number of series of a family that have the labels.
 func (r *Recorder) Series(family string, labels ...string) int {
 	r.t.Helper()
 	return len(r.series(family, labels))

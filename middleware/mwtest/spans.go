@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace/embedded"
 )
 
-// Span is one span that has ended.
+// Span is an ended span.
 type Span struct {
 	Name        string
 	Kind        trace.SpanKind
@@ -26,8 +26,8 @@ type Span struct {
 	Start, End  time.Time
 }
 
-// provider is a trace.TracerProvider that keeps what ends. It follows the
-// parent's sampling decision and samples every root.
+// provider is a trace.TracerProvider that keeps ended spans. It follows the parent's
+// sampling decision and samples all roots.
 type provider struct {
 	embedded.TracerProvider
 	mu    sync.Mutex
@@ -107,7 +107,7 @@ func (s *span) End(opts ...trace.SpanEndOption) {
 	s.p.ended = append(s.p.ended, s.data)
 }
 
-// change edits the span unless it has ended.
+// change modifies the span unless it has ended.
 func (s *span) change(f func(*Span)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

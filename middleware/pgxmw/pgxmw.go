@@ -1,13 +1,12 @@
-// Package pgxmw measures pgx: a span and RED metrics per statement, and both
-// the statement's time and the wait for a connection of a pgxpool count as the
-// hop's waiting.
+// Package pgxmw measures pgx: a span and RED metrics per statement. The time of a
+// statement and the wait for a connection of a pgxpool are waits of the hop.
 //
 //	cfg, err := pgxpool.ParseConfig(dsn)
 //	cfg.ConnConfig.Tracer = pgxmw.Tracer("orders-db")
 //	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 //
-// pgxpool finds the pool's part in the same value. For database/sql over pgx
-// use sqlmw. No statement's text, argument or error text is in any signal.
+// The same tracer measures the pool. For database/sql over pgx use sqlmw. No signal
+// has the text of a statement, its arguments or the text of an error.
 package pgxmw
 
 import (
@@ -28,10 +27,11 @@ const systemName = "postgresql"
 
 type config struct{ core *adapter.Core }
 
-// Option sets one thing of a tracer.
+// Option configures a tracer.
 type Option func(*config)
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default. It panics when t is
+// nil.
 func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("pgxmw: WithTelemetry: nil Telemetry")
@@ -55,9 +55,9 @@ var (
 	_ pgxpool.AcquireTracer = (*QueryTracer)(nil)
 )
 
-// Tracer makes a tracer for pgx.ConnConfig.Tracer. dependency is the database's
-// logical name in metrics and findings, such as "orders-db". Wrong use panics
-// here, not at a statement.
+// Tracer returns a tracer for pgx.ConnConfig.Tracer. dependency is the database's
+// logical name in metrics, such as "orders-db". It panics for an empty name, a nil
+// option or a registry that refuses its metrics.
 func Tracer(dependency string, opts ...Option) *QueryTracer {
 	if dependency == "" {
 		panic(`pgxmw: Tracer: the dependency needs a name, such as "orders-db"`)
@@ -147,7 +147,7 @@ func (t *QueryTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectS
 	return t.start(ctx, "CONNECT")
 }
 
-// TraceConnectEnd ends the start of a connection.
+// TraceConnectEnd ends a new connection's start.
 func (t *QueryTracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
 	t.end(ctx, data.Err)
 }

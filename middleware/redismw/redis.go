@@ -1,6 +1,6 @@
-// Package redismw measures go-redis: a span and RED metrics per command, and
-// the wait for it counts as the hop's waiting for a cache. That includes the
-// wait for a connection of an exhausted pool, which go-redis shows nobody apart.
+// Package redismw measures go-redis: a span and RED metrics per command. The time of a
+// command is a wait of the hop for a cache. It includes the wait for a connection of an
+// exhausted pool, which go-redis does not report separately.
 //
 // A complete program:
 //
@@ -26,7 +26,7 @@
 //		}
 //	}
 //
-// Keys and values are on no span and in no label.
+// No signal has a key or a value.
 package redismw
 
 import (
@@ -45,10 +45,11 @@ import (
 
 type config struct{ core *adapter.Core }
 
-// Option sets one thing of a client's measurement.
+// Option configures the measurement of a client.
 type Option func(*config)
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default. It panics when t is
+// nil.
 func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("redismw: WithTelemetry: nil Telemetry")
@@ -56,8 +57,9 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// Instrument measures the client's commands. dependency is the store's logical
-// name in metrics and findings, such as "carts".
+// Instrument measures the commands of client. dependency is the store's logical name
+// in metrics, such as "carts". It returns an error for a nil client, an empty name, a
+// nil option or a registry that refuses its metrics.
 func Instrument(client redis.UniversalClient, dependency string, opts ...Option) error {
 	if client == nil {
 		return errors.New("redismw: nil client")
@@ -110,8 +112,8 @@ func (h *hook) measure(ctx context.Context, name string, do func(context.Context
 	return err
 }
 
-// operation is the command's name. A program that passes on command names of
-// its callers (Do) must not make labels of them: what is no plain word is _OTHER.
+// operation returns the command's name, or _OTHER when it is not a plain word. A
+// program may pass on names from its callers with Do, which must not become labels.
 func operation(cmd redis.Cmder) string {
 	name := cmd.Name()
 	if len(name) > 24 {

@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// ownHeaders is how many headers Set adds at most: traceparent, tracestate,
-// baggage and x-correlation-id.
+// ownHeaders is the maximum number of headers that Set adds: traceparent,
+// tracestate, baggage and x-correlation-id.
 const ownHeaders = 4
 
 var (
@@ -16,13 +16,13 @@ var (
 	_ propagation.TextMapCarrier = (*consumed)(nil)
 )
 
-// produced writes the headers of a message to send. Ours are lower-case.
+// produced writes the headers of a message to send, under lower-case keys.
 type produced struct {
 	message *sarama.ProducerMessage
-	owned   bool // the slice of headers is ours
+	owned   bool // message.Headers is a copy
 }
 
-// Get returns the last value set of a header.
+// Get returns the last value of a header.
 func (c *produced) Get(key string) string {
 	for i := len(c.message.Headers) - 1; i >= 0; i-- {
 		if is(&c.message.Headers[i], key) {
@@ -32,8 +32,8 @@ func (c *produced) Get(key string) string {
 	return ""
 }
 
-// Set replaces a header. The caller's slice stays as it is: several messages
-// may share it.
+// Set replaces a header. It does not modify the caller's slice, which several
+// messages may share.
 func (c *produced) Set(key, value string) {
 	if !c.owned {
 		headers := make([]sarama.RecordHeader, len(c.message.Headers), len(c.message.Headers)+ownHeaders)
@@ -59,10 +59,10 @@ func (c *produced) Keys() []string {
 	return keys
 }
 
-// consumed reads the headers of a message received; it is never written to.
+// consumed reads the headers of a received message.
 type consumed struct{ message *sarama.ConsumerMessage }
 
-// Get returns the last value set of a header.
+// Get returns the last value of a header.
 func (c *consumed) Get(key string) string {
 	for i := len(c.message.Headers) - 1; i >= 0; i-- {
 		if h := c.message.Headers[i]; h != nil && is(h, key) {
@@ -72,7 +72,7 @@ func (c *consumed) Get(key string) string {
 	return ""
 }
 
-// Set does nothing.
+// Set does nothing, since the headers belong to the sender.
 func (c *consumed) Set(string, string) {}
 
 // Keys returns the names of all headers.

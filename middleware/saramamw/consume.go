@@ -17,9 +17,10 @@ type MessageFunc func(context.Context, *sarama.ConsumerMessage) error
 // BatchFunc handles a batch of messages.
 type BatchFunc func(context.Context, []*sarama.ConsumerMessage) error
 
-// Handler measures fn: one process span per message, child of the producer's.
-// The queue wait is the time from the message's timestamp to fn's start. A panic
-// is reported in all signals and goes on.
+// Handler returns a function that measures fn: one process span per message, a child
+// of the producer's. The queue wait runs from the message's timestamp to the start of
+// fn. A panic of fn is reported in all signals and continues. Handler panics for a
+// nil fn or option.
 func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	if fn == nil {
 		panic("saramamw: Handler: nil function")
@@ -33,15 +34,16 @@ func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	}
 }
 
-// processing is what one message needs, in one allocation.
+// processing holds one message, in one allocation.
 type processing struct {
 	messaging.Processing
 	carrier consumed
 }
 
-// BatchHandler measures fn over a batch: one span that links to the producers'
-// spans, since a batch belongs to no single request. The queue wait is that of
-// the message that waited longest. Batches of several topics count under _OTHER.
+// BatchHandler returns a function that measures fn over a batch. Its one span links
+// to the producers' spans, since a batch belongs to no single request. The queue
+// wait is the longest one in the batch. Batches of several topics are counted under
+// _OTHER.
 func BatchHandler(fn BatchFunc, opts ...Option) BatchFunc {
 	if fn == nil {
 		panic("saramamw: BatchHandler: nil function")
@@ -56,12 +58,11 @@ func describe(m **sarama.ConsumerMessage) messaging.Delivery {
 	return messaging.Delivery{Destination: (*m).Topic, Produced: (*m).Timestamp, Carrier: &consumed{*m}}
 }
 
-// GroupHandler makes a consumer group's handler of fn. What fn has handled is
-// marked. An error of fn ends the claim before its message is marked, so that
-// Consume returns and the message comes again with the next one; to skip a
-// message or to send it elsewhere, return nil. An error while the session ends,
-// as a rebalance does, ends the claim too but is no failure: the message comes
-// again, to whoever then has the partition.
+// GroupHandler returns a consumer group's handler that calls fn and marks each
+// message that fn has handled. An error of fn ends the claim before its message is
+// marked, so that Consume returns and the message is delivered again. To skip a
+// message, return nil. An error while the session ends, as in a rebalance, is not
+// reported as a failure: the next owner of the partition gets the message.
 func GroupHandler(fn MessageFunc, opts ...Option) sarama.ConsumerGroupHandler {
 	if fn == nil {
 		panic("saramamw: GroupHandler: nil function")
@@ -79,8 +80,7 @@ func (groupHandler) Setup(sarama.ConsumerGroupSession) error { return nil }
 // Cleanup does nothing.
 func (groupHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
-// ConsumeClaim handles the claim's messages one after the other until the
-// session ends.
+// ConsumeClaim handles the messages of the claim in order until the session ends.
 func (g groupHandler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	for {
 		select {

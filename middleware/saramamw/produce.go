@@ -12,14 +12,14 @@ import (
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
-// sending is a message on its way. It takes the place of the message's
-// Metadata until the broker has answered.
+// sending is a message in flight. It replaces the message's Metadata until the broker
+// has answered.
 type sending struct {
 	messaging.Sending
 	carrier  produced
-	metadata any // the user's, as are the headers
+	metadata any // the user's, as are headers
 	headers  []sarama.RecordHeader
-	stamped  time.Time // the timestamp that we set; zero if the user did
+	stamped  time.Time // the timestamp set by begin; zero when the user set one
 }
 
 func begin(ctx context.Context, p *messaging.Producer, m *sarama.ProducerMessage) *sending {
@@ -33,8 +33,8 @@ func begin(ctx context.Context, p *messaging.Producer, m *sarama.ProducerMessage
 	return s
 }
 
-// end gives the message back as it came: the user may send it again, in another
-// trace and at another time. A timestamp that the broker set stays.
+// end restores the message, since the user may send it again in another trace. It
+// keeps a timestamp set by the broker.
 func (s *sending) end(m *sarama.ProducerMessage, err error) {
 	m.Metadata, m.Headers = s.metadata, s.headers
 	if !s.stamped.IsZero() && m.Timestamp.Equal(s.stamped) {
@@ -47,15 +47,15 @@ func (s *sending) end(m *sarama.ProducerMessage, err error) {
 	s.End(nil, adapter.AttrMessagingPartition.Int(int(m.Partition)), adapter.AttrKafkaOffset.Int64(m.Offset))
 }
 
-// SyncProducer sends messages and waits until the broker has them.
+// SyncProducer sends messages and waits for their acknowledgement.
 type SyncProducer struct {
 	producer sarama.SyncProducer
 	measured *messaging.Producer
 }
 
-// NewSyncProducer measures what is sent through p, which stays the caller's to
-// close. A sarama.Config with a Version below V0_11_0_0 cannot send headers:
-// sarama refuses the messages.
+// NewSyncProducer returns a SyncProducer that sends through p. The caller closes p. The
+// Version of its sarama.Config must be at least V0_11_0_0, which has headers. It panics
+// for a nil p or option.
 func NewSyncProducer(p sarama.SyncProducer, opts ...Option) *SyncProducer {
 	if p == nil {
 		panic("saramamw: NewSyncProducer: nil producer")
@@ -63,11 +63,10 @@ func NewSyncProducer(p sarama.SyncProducer, opts ...Option) *SyncProducer {
 	return &SyncProducer{producer: p, measured: messaging.NewProducer(system, opts...)}
 }
 
-// SendMessage sends a message that belongs to the request of ctx, also to one
-// that hop.Restore brought back from an outbox. The wait counts as the hop's,
-// under the topic's name. Sarama cannot be interrupted: the end of ctx does not
-// end the wait. The message comes back without our headers and timestamp, to be
-// sent again at will.
+// SendMessage sends a message that belongs to the request in ctx, including one that
+// hop.Restore restored from an outbox. The wait is a wait of the hop, for the topic.
+// The end of ctx does not end it, since sarama cannot be interrupted. SendMessage
+// removes the headers and the timestamp that it adds, so that m can be sent again.
 func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessage) (partition int32, offset int64, err error) {
 	defer system.Wait(ctx, m.Topic).End()
 	s := begin(ctx, p.measured, m)
@@ -76,8 +75,8 @@ func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessag
 	return partition, offset, err
 }
 
-// SendMessages sends messages together: a span and headers for each. The error
-// is sarama.ProducerErrors when single ones failed.
+// SendMessages sends messages together, each with a span and headers of its own. The
+// error is sarama.ProducerErrors when some of them failed.
 func (p *SyncProducer) SendMessages(ctx context.Context, messages []*sarama.ProducerMessage) error {
 	if len(messages) == 0 {
 		return nil
@@ -104,8 +103,8 @@ func (p *SyncProducer) SendMessages(ctx context.Context, messages []*sarama.Prod
 	return err
 }
 
-// AsyncProducer sends messages and tells later what became of them. Its
-// Successes and Errors must be read, as those of the producer that it took over.
+// AsyncProducer sends messages without waiting. Its Successes and Errors must be read,
+// as those of a sarama.AsyncProducer.
 type AsyncProducer struct {
 	producer  sarama.AsyncProducer
 	measured  *messaging.Producer
@@ -113,9 +112,9 @@ type AsyncProducer struct {
 	errors    chan *sarama.ProducerError
 }
 
-// NewAsyncProducer takes p over: from now on only the result sends, is read from
-// and is closed. It panics unless cfg, with which p was made, returns successes
-// and errors: without them no span would end.
+// NewAsyncProducer returns an AsyncProducer that takes over p: p must not be used any
+// more. cfg is the configuration of p. It must return successes and errors, which end
+// the spans, and have at least Version V0_11_0_0. Otherwise NewAsyncProducer panics.
 func NewAsyncProducer(p sarama.AsyncProducer, cfg *sarama.Config, opts ...Option) *AsyncProducer {
 	switch {
 	case p == nil || cfg == nil:
@@ -158,8 +157,8 @@ func (a *AsyncProducer) forwardErrors() {
 	}
 }
 
-// Send hands a message over. It waits while the producer's buffer is full, which
-// counts as the hop's wait, until ctx ends.
+// Send enqueues a message. While the producer's buffer is full it waits until ctx ends;
+// that is a wait of the hop.
 func (a *AsyncProducer) Send(ctx context.Context, m *sarama.ProducerMessage) error {
 	s := begin(ctx, a.measured, m)
 	select {
@@ -177,18 +176,18 @@ func (a *AsyncProducer) Send(ctx context.Context, m *sarama.ProducerMessage) err
 	}
 }
 
-// Successes returns the messages that the broker has.
+// Successes returns the channel of acknowledged messages.
 func (a *AsyncProducer) Successes() <-chan *sarama.ProducerMessage { return a.successes }
 
-// Errors returns the messages that it has not, and why.
+// Errors returns the channel of failed messages.
 func (a *AsyncProducer) Errors() <-chan *sarama.ProducerError { return a.errors }
 
-// AsyncClose ends the producer: Successes and Errors are closed once all that
-// was sent is in one of them.
+// AsyncClose closes the producer. Successes and Errors are closed when each message is
+// in one of them.
 func (a *AsyncProducer) AsyncClose() { a.producer.AsyncClose() }
 
-// Close is AsyncClose that reads on until all is told, throws the successes away
-// and returns the errors as sarama.ProducerErrors.
+// Close closes the producer, discards the remaining successes and returns the remaining
+// errors as sarama.ProducerErrors.
 func (a *AsyncProducer) Close() error {
 	a.AsyncClose()
 	drained := make(chan struct{})

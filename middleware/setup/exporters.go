@@ -20,8 +20,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// otlpTraces makes the exporter that OTEL_EXPORTER_OTLP_PROTOCOL asks for. The
-// exporters read endpoint, headers, timeout and certificates themselves.
+// otlpTraces returns the exporter for OTEL_EXPORTER_OTLP_PROTOCOL. The exporters read
+// endpoint, headers, timeout and certificates from the environment.
 func otlpTraces(ctx context.Context) (*otlptrace.Exporter, error) {
 	http, err := overHTTP("TRACES")
 	switch {
@@ -33,8 +33,8 @@ func otlpTraces(ctx context.Context) (*otlptrace.Exporter, error) {
 	return otlptracegrpc.New(ctx)
 }
 
-// overHTTP tells whether a signal goes out as http/protobuf instead of grpc, the
-// default. All signals share it, as they share the endpoint.
+// overHTTP reports whether the protocol is http/protobuf instead of grpc, the default.
+// All signals share the protocol, as they share the endpoint.
 func overHTTP(signal string) (bool, error) {
 	switch p := envOr("OTEL_EXPORTER_OTLP_"+signal+"_PROTOCOL", envOr("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")); p {
 	case "grpc":
@@ -68,7 +68,7 @@ func otlpMetrics(ctx context.Context) (metric.Exporter, error) {
 	return otlpmetricgrpc.New(ctx)
 }
 
-// startLogs ships the log lines over OTLP as well when OTEL_LOGS_EXPORTER=otlp.
+// startLogs also exports the log lines over OTLP when OTEL_LOGS_EXPORTER=otlp.
 func (rt *Runtime) startLogs(ctx context.Context, res *resource.Resource, to io.Writer, reg prometheus.Registerer) (io.Writer, error) {
 	switch kind := envOr("OTEL_LOGS_EXPORTER", "none"); kind {
 	case "none":
@@ -86,8 +86,8 @@ func (rt *Runtime) startLogs(ctx context.Context, res *resource.Resource, to io.
 	}
 }
 
-// startMetrics pushes the Prometheus registry over OTLP as well when
-// OTEL_METRICS_EXPORTER=otlp; /metrics goes on being served.
+// startMetrics also exports the Prometheus registry over OTLP when
+// OTEL_METRICS_EXPORTER=otlp. /metrics is served all the same.
 func (rt *Runtime) startMetrics(ctx context.Context, res *resource.Resource) error {
 	switch kind := os.Getenv("OTEL_METRICS_EXPORTER"); kind {
 	case "", "none", "prometheus":

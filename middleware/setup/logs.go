@@ -17,8 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// logBridge turns zerolog's JSON lines into OTLP log records, so that both
-// ways out carry the same fields.
+// logBridge converts zerolog's JSON lines to OTLP log records with the same fields.
 type logBridge struct{ logger log.Logger }
 
 func newLogBridge(p *sdklog.LoggerProvider) *logBridge {
@@ -30,7 +29,7 @@ var severities = map[string]log.Severity{
 	"error": log.SeverityError, "fatal": log.SeverityFatal, "panic": log.SeverityFatal4,
 }
 
-// Write takes one line; it never fails, since the line itself was written.
+// Write converts one line. It never fails, since the line itself was written.
 func (b *logBridge) Write(line []byte) (int, error) {
 	var fields map[string]any
 	dec := json.NewDecoder(bytes.NewReader(line))
@@ -70,7 +69,7 @@ func (b *logBridge) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// attributeOf is a field that is no string; lists and objects stay JSON.
+// attributeOf returns a field that is not a string. Lists and objects stay JSON.
 func attributeOf(k string, v any) attribute.KeyValue {
 	switch v := v.(type) {
 	case bool:
@@ -91,9 +90,9 @@ func attributeOf(k string, v any) attribute.KeyValue {
 	return attribute.String(k, string(b))
 }
 
-// logQueue is the SDK's batch processor with its silent drops counted: records
-// that were written minus records that reached the exporter is what waits, and
-// beyond the queue's size the SDK would overwrite it.
+// logQueue is the SDK's batch processor with a count of its dropped records. Records
+// written minus records exported are queued. Beyond the queue's size the SDK overwrites
+// them silently.
 type logQueue struct {
 	sdklog.Processor
 	queued  *atomic.Int64
@@ -110,7 +109,7 @@ func newLogQueue(exp sdklog.Exporter, reg prometheus.Registerer) *logQueue {
 	return q
 }
 
-// OnEmit hands the record to the batch processor unless its queue is full.
+// OnEmit passes the record to the batch processor unless its queue is full.
 func (q *logQueue) OnEmit(ctx context.Context, r *sdklog.Record) error {
 	if q.queued.Add(1) > q.size {
 		q.queued.Add(-1)
@@ -135,9 +134,9 @@ func (c *countedLogs) Export(ctx context.Context, records []sdklog.Record) error
 	return err
 }
 
-// timestamp writes the time in microseconds: the lines of one request are
-// milliseconds apart. zerolog's own has seconds, or a global setting that is the
-// program's to choose.
+// timestamp writes the time in microseconds, since the lines of a request are
+// milliseconds apart. zerolog's own hook writes seconds, or what a global variable says,
+// which belongs to the program.
 type timestamp struct{}
 
 const microseconds = "2006-01-02T15:04:05.000000Z07:00"

@@ -11,10 +11,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// spanQueue is the SDK's batch processor with its silent drops counted
-// (open-telemetry/opentelemetry-go#5557): spans that ended minus spans that
-// reached the exporter is what waits or was lost, and beyond the queue's size
-// it can only be lost.
+// spanQueue is the SDK's batch processor with a count of its dropped spans
+// (open-telemetry/opentelemetry-go#5557). Spans ended minus spans exported are queued or
+// lost. Beyond the queue's size they are lost.
 type spanQueue struct {
 	sdktrace.SpanProcessor
 	queued  *atomic.Int64
@@ -22,7 +21,7 @@ type spanQueue struct {
 	dropped prometheus.Counter
 }
 
-func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *complaints) *spanQueue {
+func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *exportWarnings) *spanQueue {
 	size := queueSize("OTEL_BSP_MAX_QUEUE_SIZE")
 	dropped := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_spans_dropped_total", Help: "Spans that were not exported: the queue was full or the exporter failed.",
@@ -33,14 +32,14 @@ func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *compl
 	queued := &atomic.Int64{}
 	_ = reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tenhop_spans_queued", Help: "Spans that wait for export.",
-	}, func() float64 { return float64(queued.Load()) })) // a second set-up on one registry keeps the first's
-	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed, complaints: c},
+	}, func() float64 { return float64(queued.Load()) })) // a second Start with the registry keeps the first one's
+	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed, exportWarnings: c},
 		sdktrace.WithMaxQueueSize(int(size)))
 	return &spanQueue{SpanProcessor: inner, queued: queued, size: size, dropped: dropped}
 }
 
-// queueSize is the SDK's queue size, by its environment variable or its default,
-// which spans and log records share.
+// queueSize returns the size of an SDK queue, from its environment variable or the
+// default that spans and log records share.
 func queueSize(variable string) int64 {
 	if n, err := strconv.ParseInt(os.Getenv(variable), 10, 64); err == nil && n > 0 {
 		return n
@@ -48,8 +47,8 @@ func queueSize(variable string) int64 {
 	return sdktrace.DefaultMaxQueueSize
 }
 
-// registered registers c, or returns the counter that an earlier set-up
-// registered under its name: drops of both are seen there.
+// registered registers c, or returns the counter that an earlier Start registered under
+// its name. It then counts the drops of both.
 func registered(reg prometheus.Registerer, c prometheus.Counter) prometheus.Counter {
 	var again prometheus.AlreadyRegisteredError
 	if errors.As(reg.Register(c), &again) {
@@ -60,7 +59,7 @@ func registered(reg prometheus.Registerer, c prometheus.Counter) prometheus.Coun
 	return c
 }
 
-// OnEnd hands the span to the batch processor unless its queue is full.
+// OnEnd passes the span to the batch processor unless its queue is full.
 func (q *spanQueue) OnEnd(s sdktrace.ReadOnlySpan) {
 	if !s.SpanContext().IsSampled() {
 		return
@@ -77,7 +76,7 @@ type countedSpans struct {
 	sdktrace.SpanExporter
 	queued          *atomic.Int64
 	dropped, failed prometheus.Counter
-	complaints      *complaints
+	exportWarnings  *exportWarnings
 }
 
 func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
@@ -86,7 +85,7 @@ func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnl
 	if err != nil {
 		e.failed.Inc()
 		e.dropped.Add(float64(len(spans)))
-		return e.complaints.failed(len(spans), err)
+		return e.exportWarnings.failed(len(spans), err)
 	}
 	return nil
 }

@@ -1,14 +1,14 @@
-// Package setup starts OpenTelemetry for a service that has no set-up of its
-// own: tracer provider and OTLP exporters from the standard OTEL_* variables,
-// Prometheus registry, logger, and one Shutdown that flushes.
+// Package setup starts OpenTelemetry for a service that does not configure it itself:
+// tracer provider and OTLP exporters from the standard OTEL_* variables, a Prometheus
+// registry, a logger, and a Shutdown that flushes.
 //
 //	rt, err := setup.Start(ctx, "payment")
 //	defer rt.Shutdown(context.WithoutCancel(ctx))
 //	handler := httpmw.Handler(mux, httpmw.WithTelemetry(rt.Telemetry))
 //
-// A collector that is down, slow or refusing never blocks a request: spans and
-// log lines wait in bounded queues, and what does not fit is dropped and
-// counted in tenhop_spans_dropped_total and tenhop_log_records_dropped_total.
+// A collector that is down, slow or refuses data never blocks a request. Spans and log
+// lines are queued, and dropped when the queue is full. tenhop_spans_dropped_total and
+// tenhop_log_records_dropped_total count the dropped ones.
 package setup
 
 import (
@@ -42,48 +42,49 @@ type config struct {
 	noTraces  bool
 }
 
-// Option sets one thing of the set-up.
+// Option configures Start.
 type Option func(*config)
 
 // WithVersion sets service.version.
 func WithVersion(v string) Option { return func(c *config) { c.version = v } }
 
-// WithLogWriter sets where log lines go; standard output otherwise.
+// WithLogWriter sets the destination of log lines. The default is standard output.
 func WithLogWriter(w io.Writer) Option { return func(c *config) { c.logs = w } }
 
-// WithRegistry sets the Prometheus registry; a new one with Go and process
-// collectors otherwise.
+// WithRegistry sets the Prometheus registry. The default is a new one. Start adds the Go
+// and process collectors.
 func WithRegistry(r *prometheus.Registry) Option { return func(c *config) { c.registry = r } }
 
-// WithHopOptions passes options on to hop.New.
+// WithHopOptions passes options to hop.New.
 func WithHopOptions(opts ...hop.Option) Option {
 	return func(c *config) { c.hop = append(c.hop, opts...) }
 }
 
-// WithGlobal also sets OpenTelemetry's global tracer provider and propagator,
-// for libraries that look there. Without it the globals stay as they are.
+// WithGlobal also sets OpenTelemetry's global tracer provider and propagator, for
+// libraries that use them.
 func WithGlobal() Option { return func(c *config) { c.setGlobal = true } }
 
-// WithInstance sets service.instance.id: which of several replicas this is.
+// WithInstance sets service.instance.id, which identifies a replica.
 func WithInstance(id string) Option { return func(c *config) { c.instance = id } }
 
-// WithoutTraces starts metrics and logs alone, for a service whose spans are
-// somebody else's business.
+// WithoutTraces starts metrics and logs only, for a service that is traced by other
+// means.
 func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
 
-// Runtime is a service's telemetry, started.
+// Runtime is the started telemetry of a service.
 type Runtime struct {
 	Telemetry      *hop.Telemetry
 	TracerProvider *sdktrace.TracerProvider
 	Registry       *prometheus.Registry
 	Logger         zerolog.Logger
 
-	shutdown   []func(context.Context) error
-	complaints complaints
+	shutdown []func(context.Context) error
+	warnings exportWarnings
 }
 
-// Start sets telemetry up for a service. OTEL_SERVICE_NAME, when it is set,
-// replaces the name. OTEL_SDK_DISABLED=true leaves spans out.
+// Start starts the telemetry of a service. OTEL_SERVICE_NAME overrides the name.
+// OTEL_SDK_DISABLED=true disables spans. It returns an error for an invalid option or
+// environment variable.
 func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error) {
 	c := config{logs: os.Stdout}
 	for _, o := range opts {
@@ -96,7 +97,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		service = name
 	}
 	if service == "" {
-		return nil, errors.New("setup: the service needs a name: pass one or set OTEL_SERVICE_NAME")
+		return nil, errors.New("setup: no service name: pass one or set OTEL_SERVICE_NAME")
 	}
 	if c.registry == nil {
 		c.registry = prometheus.NewRegistry()
@@ -131,7 +132,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
 	}
 	rt.Logger = *rt.Telemetry.Zerolog()
-	rt.complaints.logger.Store(&rt.Logger)
+	rt.warnings.logger.Store(&rt.Logger)
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
 		otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
@@ -166,7 +167,7 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 		if err != nil {
 			return fmt.Errorf("setup: OTLP trace exporter: %w", err)
 		}
-		q := newSpanQueue(exp, reg, &rt.complaints)
+		q := newSpanQueue(exp, reg, &rt.warnings)
 		options = append(options, sdktrace.WithSpanProcessor(q))
 	default:
 		return fmt.Errorf("setup: OTEL_TRACES_EXPORTER=%s is not supported; use otlp or none", kind)
@@ -176,17 +177,17 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 	return nil
 }
 
-// flushWithin bounds a shutdown whose context has no deadline of its own.
+// flushWithin is the time limit of a shutdown whose context has no deadline.
 const flushWithin = 5 * time.Second
 
-// Shutdown sends what is queued and stops the exporters.
+// Shutdown exports what is queued and stops the exporters.
 func (rt *Runtime) Shutdown(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, flushWithin)
 		defer cancel()
 	}
-	rt.complaints.closing.Store(true)
+	rt.warnings.closing.Store(true)
 	var errs []error
 	for i := len(rt.shutdown) - 1; i >= 0; i-- {
 		errs = append(errs, rt.shutdown[i](ctx))

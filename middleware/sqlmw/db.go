@@ -1,7 +1,7 @@
-// Package sqlmw measures database/sql: a span and RED metrics per driver call,
-// and both the driver's time and the wait for a connection of the pool count
-// as the hop's waiting, not as its self time. Of rows that is the time in which
-// the driver fetches them: what a service does between two of them is its own.
+// Package sqlmw measures database/sql: a span and RED metrics per driver call. The
+// driver's time and the wait for a connection of the pool are waits of the hop and
+// no part of its self time. Of rows, the time in which the driver fetches them is a
+// wait; the time between two rows is the service's.
 //
 // A complete program:
 //
@@ -28,8 +28,8 @@
 //		}
 //	}
 //
-// The statement's text is on no span and in no label: it may hold values. The
-// operation is its first keyword, from a closed set.
+// No signal has the text of a statement, which may hold values. The operation is its
+// first keyword, from a closed set.
 package sqlmw
 
 import (
@@ -51,10 +51,11 @@ type config struct {
 	system string
 }
 
-// Option sets one thing of a database.
+// Option configures a database.
 type Option func(*config)
 
-// WithTelemetry sets what to report to; hop.Default otherwise.
+// WithTelemetry sets the telemetry. The default is hop.Default. It panics when t is
+// nil.
 func WithTelemetry(t *hop.Telemetry) Option {
 	if t == nil {
 		panic("sqlmw: WithTelemetry: nil Telemetry")
@@ -62,21 +63,20 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// WithSystem sets db.system.name, such as "postgresql"; the driver's name
-// otherwise.
+// WithSystem sets db.system.name, such as "postgresql". The default is the driver's
+// name.
 func WithSystem(name string) Option { return func(c *config) { c.system = name } }
 
-// DB is a *sql.DB whose calls with a context also measure the wait for a
-// connection. The driver never sees that wait, so it has to start here. What a
-// *sql.Stmt waits for when it needs a connection of its own is not measured;
-// statements of a transaction or of a *sql.Conn have theirs already.
+// DB is a *sql.DB whose calls with a context also measure the wait for a connection,
+// which a driver cannot see. The wait of a *sql.Stmt for a connection of its own is not
+// measured. Statements of a transaction or of a *sql.Conn have their connection.
 type DB struct {
 	*sql.DB
 	dependency string
 }
 
-// Open opens a database through the named driver. dependency is its logical
-// name in metrics and findings, such as "orders-db".
+// Open opens a database through the named driver. dependency is its logical name in
+// metrics, such as "orders-db".
 func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if dependency == "" {
 		return nil, errors.New(`sqlmw: the dependency needs a name, such as "orders-db"`)
@@ -108,8 +108,7 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	return &DB{DB: db, dependency: dependency}, nil
 }
 
-// acquisition is the wait for a connection, from the call to the driver's
-// first sign of life.
+// acquisition is the wait for a connection, from the call to the first driver call.
 type acquisition struct {
 	wait adapter.Call
 	done atomic.Bool
@@ -132,49 +131,49 @@ func (db *DB) acquire(ctx context.Context) (context.Context, *acquisition) {
 	return context.WithValue(ctx, acquisitionKey{}, a), a
 }
 
-// QueryContext is sql.DB's, with the wait for a connection measured.
+// QueryContext calls sql.DB's method and measures the wait for a connection.
 func (db *DB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	ctx, a := db.acquire(ctx)
 	defer a.end()
 	return db.DB.QueryContext(ctx, query, args...)
 }
 
-// QueryRowContext is sql.DB's, with the wait for a connection measured.
+// QueryRowContext calls sql.DB's method and measures the wait for a connection.
 func (db *DB) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	ctx, a := db.acquire(ctx)
 	defer a.end()
 	return db.DB.QueryRowContext(ctx, query, args...)
 }
 
-// ExecContext is sql.DB's, with the wait for a connection measured.
+// ExecContext calls sql.DB's method and measures the wait for a connection.
 func (db *DB) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	ctx, a := db.acquire(ctx)
 	defer a.end()
 	return db.DB.ExecContext(ctx, query, args...)
 }
 
-// PrepareContext is sql.DB's, with the wait for a connection measured.
+// PrepareContext calls sql.DB's method and measures the wait for a connection.
 func (db *DB) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
 	ctx, a := db.acquire(ctx)
 	defer a.end()
 	return db.DB.PrepareContext(ctx, query)
 }
 
-// BeginTx is sql.DB's, with the wait for a connection measured.
+// BeginTx calls sql.DB's method and measures the wait for a connection.
 func (db *DB) BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error) {
 	ctx, a := db.acquire(ctx)
 	defer a.end()
 	return db.DB.BeginTx(ctx, opts)
 }
 
-// Conn is sql.DB's, with the wait for a connection measured.
+// Conn calls sql.DB's method and measures the wait for a connection.
 func (db *DB) Conn(ctx context.Context) (*sql.Conn, error) {
 	ctx, a := db.acquire(ctx)
 	defer a.end()
 	return db.DB.Conn(ctx)
 }
 
-// PingContext is sql.DB's, with the wait for a connection measured.
+// PingContext calls sql.DB's method and measures the wait for a connection.
 func (db *DB) PingContext(ctx context.Context) error {
 	ctx, a := db.acquire(ctx)
 	defer a.end()

@@ -13,7 +13,7 @@ import (
 // open is sql.Open with otelsql around the driver, and with the wait for rows
 // measured around otelsql.
 func open(driverName, dsn string, dep adapter.Dependency, opts ...otelsql.Option) (*sql.DB, error) {
-	db, err := sql.Open(driverName, dsn) // the way to a registered driver
+	db, err := sql.Open(driverName, dsn) // to get the registered driver
 	if err != nil {
 		return nil, err
 	}
@@ -30,13 +30,13 @@ func open(driverName, dsn string, dep adapter.Dependency, opts ...otelsql.Option
 	return sql.OpenDB(connector{inner, dep}), nil
 }
 
-// dsnConnector connects through a driver that makes no connectors.
+// dsnConnector is the connector of a driver that has none of its own.
 type dsnConnector struct {
 	driver driver.Driver
 	dsn    string
 }
 
-// Connect opens a connection; such a driver takes no context.
+// Connect opens a connection. Such a driver takes no context.
 func (c dsnConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
 
 // Driver returns the driver.
@@ -59,8 +59,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return inner, nil
 }
 
-// otelConn is what every connection of otelsql has: whatever the driver's own
-// lacks, otelsql falls back from as database/sql would.
+// otelConn lists the interfaces of all connections of otelsql. Where the driver's
+// connection lacks one, otelsql falls back as database/sql does.
 type otelConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -102,7 +102,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	return s, err
 }
 
-// otelStmt is what every statement of otelsql has.
+// otelStmt lists the interfaces of all statements of otelsql.
 type otelStmt interface {
 	driver.Stmt
 	driver.NamedValueChecker
@@ -121,7 +121,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 	return measured(ctx, r, err, s.dep)
 }
 
-// otelRows is what all rows of otelsql have.
+// otelRows lists the interfaces of all rows of otelsql.
 type otelRows interface {
 	driver.Rows
 	driver.RowsNextResultSet
@@ -131,8 +131,7 @@ type otelRows interface {
 	driver.RowsColumnTypePrecisionScale
 }
 
-// rows counts what the driver does between rows as the hop's wait: what the
-// service does with a row is its own.
+// rows measures the time in which the driver fetches rows as a wait of the hop.
 type rows struct {
 	otelRows
 	hop *adapter.Hop
@@ -144,8 +143,8 @@ func measured(ctx context.Context, r driver.Rows, err error, dep adapter.Depende
 	if err != nil || h == nil {
 		return r, err
 	}
-	// Rows with NextRow are driver.RowsColumnScanner of a later Go, which a
-	// wrapper would hide.
+	// Rows with NextRow implement driver.RowsColumnScanner of a later Go version, which
+	// a wrapper would hide.
 	if _, later := r.(interface{ NextRow() error }); later {
 		return r, nil
 	}
@@ -163,7 +162,7 @@ func (r *rows) Next(dest []driver.Value) error {
 	return err
 }
 
-// NextResultSet goes on to another result.
+// NextResultSet advances to the next result set.
 func (r *rows) NextResultSet() error {
 	call := r.hop.StartCall(r.dep)
 	err := r.otelRows.NextResultSet()
@@ -171,7 +170,7 @@ func (r *rows) NextResultSet() error {
 	return err
 }
 
-// Close reads, or has the database throw away, what is left.
+// Close closes the rows, for which a driver may read the remaining ones.
 func (r *rows) Close() error {
 	call := r.hop.StartCall(r.dep)
 	err := r.otelRows.Close()

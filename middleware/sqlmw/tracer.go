@@ -48,7 +48,7 @@ type span struct {
 	failed    bool
 }
 
-// RecordError keeps the error's type; its text may hold values of the query.
+// RecordError keeps the error's type. Its text may hold values of the query.
 func (s *span) RecordError(err error, _ ...trace.EventOption) {
 	if err != nil {
 		s.err = adapter.ErrorType(err)

@@ -58,7 +58,7 @@ func TestExportErrorsAreSaidInTheLog(t *testing.T) {
 	_ = closed.Close()
 	for _, c := range []struct{ name, endpoint, hint string }{
 		{"TLS to a plaintext collector", "https://" + plain.Addr().String(), "speaks plaintext"},
-		{"nobody listens", "http://" + closed.Addr().String(), "nothing listens there"},
+		{"nothing listens", "http://" + closed.Addr().String(), "nothing listens on the endpoint"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.endpoint)
@@ -74,8 +74,8 @@ func TestExportErrorsAreSaidInTheLog(t *testing.T) {
 				_, h := rt.Telemetry.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /x"})
 				h.End(adapter.Outcome{Message: "request"})
 			}
-			const complaint = "spans are not exported"
-			for deadline := time.Now().Add(time.Minute); len(log.with(complaint)) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			const warning = "spans are not exported"
+			for deadline := time.Now().Add(time.Minute); len(log.with(warning)) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 				request()
 			}
 			failed := counter(t, rt.Registry, "tenhop_span_exports_failed_total")
@@ -83,9 +83,9 @@ func TestExportErrorsAreSaidInTheLog(t *testing.T) {
 				request()
 				time.Sleep(10 * time.Millisecond)
 			}
-			said := log.with(complaint)
+			said := log.with(warning)
 			if len(said) != 1 {
-				t.Fatalf("%d complaints after several failures, want 1", len(said))
+				t.Fatalf("%d warnings after several failures, want 1", len(said))
 			}
 			if got := said[0]; got["endpoint"] != c.endpoint || !strings.Contains(got["hint"].(string), c.hint) || got["level"] != "warn" || got["spans_lost"].(float64) < 1 {
 				t.Errorf("%v", got)

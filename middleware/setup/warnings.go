@@ -12,22 +12,21 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// complaints tells people, through the service's own logger, that spans do not
-// arrive: where they should, why not and what to do, at most once a minute.
-type complaints struct {
-	logger  atomic.Pointer[zerolog.Logger] // nil until there is one
-	closing atomic.Bool                    // whoever shuts down is given the errors
+// exportWarnings logs, through the service's own logger and at most once a minute, that
+// spans are not exported: the endpoint, the error and a hint.
+type exportWarnings struct {
+	logger  atomic.Pointer[zerolog.Logger] // nil until it is made
+	closing atomic.Bool                    // Shutdown returns the errors
 
 	mu   sync.Mutex
 	last time.Time
 	lost int // spans since the last line
 }
 
-const complainEvery = time.Minute
+const warnInterval = time.Minute
 
-// failed notes spans that were lost, and returns the error for those that wait
-// for one.
-func (c *complaints) failed(spans int, err error) error {
+// failed records lost spans. It returns err unless it was logged.
+func (c *exportWarnings) failed(spans int, err error) error {
 	logger := c.logger.Load()
 	if logger == nil || c.closing.Load() {
 		return err
@@ -35,7 +34,7 @@ func (c *complaints) failed(spans int, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lost += spans
-	if !c.last.IsZero() && time.Since(c.last) < complainEvery {
+	if !c.last.IsZero() && time.Since(c.last) < warnInterval {
 		return nil
 	}
 	logger.Warn().Err(err).Str("endpoint", endpoint()).Int("spans_lost", c.lost).Str("hint", hint(err)).Msg("spans are not exported")
@@ -43,7 +42,7 @@ func (c *complaints) failed(spans int, err error) error {
 	return nil
 }
 
-// endpoint is what the exporter was told, or its default.
+// endpoint returns the exporter's endpoint.
 func endpoint() string {
 	e := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "https://localhost (OTEL_EXPORTER_OTLP_ENDPOINT is not set)")
 	if u, err := url.Parse(e); err == nil {
@@ -52,23 +51,23 @@ func endpoint() string {
 	return e
 }
 
-// hint says what usually helps.
+// hint returns the usual remedy for an error.
 func hint(err error) string {
 	for _, h := range []struct{ sign, say string }{
 		{"first record does not look like a TLS handshake", "the collector speaks plaintext: give an endpoint with http://, or set OTEL_EXPORTER_OTLP_INSECURE=true"},
 		{"server gave HTTP response to HTTPS client", "the collector speaks plaintext: give an endpoint with http://, or set OTEL_EXPORTER_OTLP_INSECURE=true"},
 		{"certificate", "the collector's certificate is not trusted: set OTEL_EXPORTER_OTLP_CERTIFICATE"},
-		{"error reading server preface", "something else than OTLP over gRPC answers there, or it speaks TLS: check port and scheme"},
-		{"connection refused", "nothing listens there: is the collector up, and the port right?"},
+		{"error reading server preface", "the endpoint does not speak OTLP over gRPC, or it speaks TLS: check port and scheme"},
+		{"connection refused", "nothing listens on the endpoint: check that the collector runs and the port is right"},
 		{"no such host", "the name cannot be resolved"},
-		{"404", "the path is not OTLP's: set OTEL_EXPORTER_OTLP_PROTOCOL to what the port speaks"},
-		{"Unauthenticated", "the collector wants credentials: set OTEL_EXPORTER_OTLP_HEADERS"},
-		{"401", "the collector wants credentials: set OTEL_EXPORTER_OTLP_HEADERS"},
-		{"eadline", "no answer in time: is the collector overloaded, or OTEL_EXPORTER_OTLP_TIMEOUT too short?"},
+		{"404", "the path is not OTLP's: set OTEL_EXPORTER_OTLP_PROTOCOL to the protocol of the port"},
+		{"Unauthenticated", "the collector requires credentials: set OTEL_EXPORTER_OTLP_HEADERS"},
+		{"401", "the collector requires credentials: set OTEL_EXPORTER_OTLP_HEADERS"},
+		{"eadline", "no response in time: the collector may be overloaded, or OTEL_EXPORTER_OTLP_TIMEOUT too short"},
 	} {
 		if strings.Contains(err.Error(), h.sign) {
 			return h.say
 		}
 	}
-	return "see tenhop_spans_dropped_total for what is lost"
+	return "tenhop_spans_dropped_total counts the lost spans"
 }
