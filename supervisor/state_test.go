@@ -97,7 +97,8 @@ func stranger(t *testing.T) *os.Process {
 // Announce would look it up.
 func announcedWith(t *testing.T, d Dir, pid int, start uint64) {
 	t.Helper()
-	b, err := json.Marshal(State{PIDs: map[string]int{"payment": pid}, Starts: map[string]uint64{"payment": start}})
+	b, err := json.Marshal(State{PIDs: map[string]int{"payment": pid}, Starts: map[string]uint64{"payment": start},
+		Endpoints: map[string]string{"jaeger": "https://me:secret@jaeger:16686"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +140,9 @@ func TestStatusSparesAnotherProgram(t *testing.T) {
 	got, err := d.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Contains(fmt.Sprint(got), "secret") {
+		t.Errorf("the status has a password: %v", got.Endpoints)
 	}
 	if len(got.Parts) != 1 || got.Parts[0].PID != 0 || got.RSSBytes != 0 || got.Ready {
 		t.Errorf("another program counts as payment: %+v", got)

@@ -102,7 +102,7 @@ func (f *stackFlags) complete(parts []string) (err error) {
 	for flag, value := range map[string]string{"webhook": f.webhook, "jaeger": f.Console.Jaeger, "prometheus": f.Console.Prometheus, "loki": f.Console.Loki} {
 		u, err := url.Parse(value)
 		if value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-			return usagef("--%s %q: must be a URL such as http://localhost:9090", flag, value)
+			return usagef("--%s: must be a URL such as http://localhost:9090", flag) // the value may contain a password
 		}
 		if value != "" && flag == "webhook" {
 			f.Stack.WebhookURL = u
