@@ -50,7 +50,7 @@ Without arguments all of them run.`,
 			if err != nil {
 				return advise(err)
 			}
-			if _, supervised := f.Inherited.Listeners["admin"]; !supervised {
+			if !s.Supervised() {
 				err = writeStack(cmd.OutOrStdout(), s)
 			}
 			if err == nil {
@@ -120,7 +120,6 @@ func (f *stackFlags) complete(parts []string) (err error) {
 		f.Console.Dashboards = os.DirFS(f.dashboards)
 	}
 	f.Console.Token = os.Getenv("TENHOP_CHAOS_TOKEN")
-	f.Stack.Topics = []string{"orders.placed", "shipments.created"}
 	f.Stack.Logger = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	f.Inherited, err = supervisor.Inherited()
 	return err

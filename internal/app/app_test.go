@@ -199,6 +199,9 @@ func TestSupervised(t *testing.T) {
 		c.Inherited.Listeners[name] = l
 	}
 	s := start(t, c)
+	if !s.Supervised() {
+		t.Error("Supervised reports false")
+	}
 	if got, want := s.Endpoints()[endpoint.Kafka], c.Inherited.Listeners[endpoint.Kafka].Addr().String(); got != want {
 		t.Errorf("Kafka is at %s, not at %s", got, want)
 	}
