@@ -18,7 +18,7 @@ func testDir(t *testing.T) Dir {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -188,7 +188,7 @@ func TestSymlinksAreNotFollowed(t *testing.T) {
 		{"up.json.next", func(d Dir) error { return d.write(State{}) }, true},
 		{"targets.json.next", func(d Dir) error { return replaceFile(d.Path("targets.json"), nil) }, true},
 		{"payment.jsonl", func(d Dir) error { _, err := openLog(d.Path("payment.jsonl"), 100); return err }, false},
-		{"logs", func(d Dir) error { return d.make("logs") }, false},
+		{"logs", func(d Dir) error { return d.Make("logs") }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			write(t, precious, "precious")

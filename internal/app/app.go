@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,12 +191,12 @@ func split(names []string) (parts []stack.Part, withConsole bool, err error) {
 func stackConfig(c Config, d supervisor.Dir, parts []stack.Part) (stack.Config, error) {
 	cfg := c.Stack
 	cfg.Parts = parts
-	for _, path := range []struct {
-		value *string
-		name  string
-	}{{&cfg.DataDir, "data"}, {&cfg.LogsDir, "logs"}, {&cfg.TargetsFile, "targets.json"}} {
-		if *path.value == "" {
-			*path.value = d.Path(path.name)
+	cfg.TargetsFile = cmp.Or(cfg.TargetsFile, d.Path("targets.json"))
+	var own []string // directories in .tenhop
+	for name, path := range map[string]*string{"data": &cfg.DataDir, "logs": &cfg.LogsDir} {
+		if *path == "" {
+			*path = d.Path(name)
+			own = append(own, name)
 		}
 	}
 	if cfg.Rules == nil {
@@ -212,6 +213,9 @@ func stackConfig(c Config, d supervisor.Dir, parts []stack.Part) (stack.Config, 
 	cfg.PacketConns = c.Inherited.PacketConns
 	if len(parts) == 0 {
 		return cfg, nil
+	}
+	if err := d.Make(own...); err != nil {
+		return cfg, err
 	}
 	if err := os.MkdirAll(cfg.LogsDir, 0o700); err != nil {
 		return cfg, err

@@ -231,6 +231,21 @@ func TestConsoleAlone(t *testing.T) {
 	}
 }
 
+// A link in the state directory would have the stack write elsewhere.
+func TestLinkedDirectory(t *testing.T) {
+	c := config(t, "otlp", "loki")
+	if err := os.Mkdir(filepath.Join(c.WorkDir, supervisor.StateDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(c.WorkDir, supervisor.StateDir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	var dir *supervisor.DirError
+	if _, err := app.Start(t.Context(), c); !errors.As(err, &dir) {
+		t.Errorf("Start: %v", err)
+	}
+}
+
 func TestUnknownPart(t *testing.T) {
 	if _, err := app.Start(t.Context(), config(t, "zipkin")); err == nil || !strings.Contains(err.Error(), `part "zipkin" is not known`) {
 		t.Error(err)
