@@ -21,8 +21,8 @@ const (
 
 var contractID = pcommon.TraceID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 
-// contractBatches holds what OTLP can express and what goes wrong in practice,
-// as several processes send it.
+// contractBatches returns the exports of several processes. They have every OTLP
+// field, and the defects that spans have in practice.
 func contractBatches(now time.Time) []ptrace.Traces {
 	at := func(ms int) pcommon.Timestamp {
 		return pcommon.NewTimestampFromTime(now.Add(time.Duration(ms)*time.Millisecond - time.Minute).Add(123 * time.Nanosecond))
@@ -78,7 +78,7 @@ func contractBatches(now time.Time) []ptrace.Traces {
 	event.Attributes().PutInt("attempt", 1)
 	span(g, 2, 1, "payment.Charge", ptrace.SpanKindClient, 100, 400)
 
-	// The callee's spans, in an export of its own.
+	// The callee's spans, in a separate export.
 	payment, p := resource("payment")
 	charge := span(p, 3, 2, "Charge", ptrace.SpanKindServer, 110, 390)
 	charge.Status().SetCode(ptrace.StatusCodeError)
@@ -87,11 +87,11 @@ func contractBatches(now time.Time) []ptrace.Traces {
 	link.SetTraceID(pcommon.TraceID{15: 9})
 	link.SetSpanID(pcommon.SpanID{7: 9})
 	span(p, 4, 3, "", ptrace.SpanKindInternal, 120, 130)
-	// A parent that nobody sent, and a child that outlives its parent.
+	// A missing parent, and a child that ends after its parent.
 	span(p, 5, 99, "orphan", ptrace.SpanKindInternal, 140, 150)
 	span(p, 6, 3, "slow child", ptrace.SpanKindInternal, 380, 420)
 
-	// A Kafka consumer: starts when its parent is over.
+	// A Kafka consumer, which starts after its parent has ended.
 	shipping, s := resource("shipping")
 	span(s, 7, 3, "process orders.placed", ptrace.SpanKindConsumer, 900, 950)
 	span(s, 8, 0, "sent twice", ptrace.SpanKindInternal, 960, 970)
@@ -102,7 +102,7 @@ func contractBatches(now time.Time) []ptrace.Traces {
 	span(a, 8, 0, "sent twice", ptrace.SpanKindInternal, 960, 970)
 
 	// Another trace with a 64-bit ID, a service without a name, a span that ends
-	// before it starts, parents in a circle.
+	// before it starts, a cycle of parents.
 	odd, o := resource("")
 	for i, parent := range []byte{2, 1, 0} {
 		sp := span(o, byte(i+1), parent, fmt.Sprint("odd ", i), ptrace.SpanKindUnspecified, 10, 5)
@@ -111,7 +111,7 @@ func contractBatches(now time.Time) []ptrace.Traces {
 	return []ptrace.Traces{payment, gateway, shipping, again, odd}
 }
 
-// legacyBatch is what jaeger-client-go sends.
+// legacyBatch returns a batch in the form that jaeger-client-go sends.
 func legacyBatch(t *testing.T, now time.Time) []byte {
 	t.Helper()
 	str := func(k, v string) *jaeger.Tag { return &jaeger.Tag{Key: k, VType: jaeger.TagType_STRING, VStr: &v} }
@@ -143,7 +143,7 @@ func legacyBatch(t *testing.T, now time.Time) []byte {
 	return buf.Bytes()
 }
 
-// sortSets puts lists whose order means nothing into one.
+// sortSets sorts lists whose order has no meaning.
 func sortSets(key string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -175,8 +175,8 @@ func sortSets(key string, v any) any {
 	return v
 }
 
-// onlyOnce removes the copies of warnings that Jaeger's memory store piles up
-// with every call.
+// onlyOnce removes the copies of warnings that Jaeger's memory store adds with every
+// call.
 func onlyOnce(attribute map[string]any) {
 	values, _ := attribute["value"].(map[string]any)
 	array, _ := values["arrayValue"].(map[string]any)
@@ -185,8 +185,8 @@ func onlyOnce(attribute map[string]any) {
 	array["values"] = slices.CompactFunc(warnings, func(a, b any) bool { return text(a) == text(b) })
 }
 
-// flatten gives each span its resource and scope: how spans are grouped by them
-// is up to the server.
+// flatten adds resource and scope to each span, since servers may group spans
+// differently.
 func flatten(resourceSpans []any) []any {
 	var out []any
 	for _, rs := range resourceSpans {
@@ -201,7 +201,7 @@ func flatten(resourceSpans []any) []any {
 	return out
 }
 
-// list is empty for a field that JSON left out.
+// list returns the list in a JSON field, or nil if the field is missing.
 func list(v any) []any {
 	l, _ := v.([]any)
 	return l

@@ -24,7 +24,7 @@ import (
 	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// jaegerBinary returns the real Jaeger v1.76.0, or skips the test loudly.
+// jaegerBinary returns the path of Jaeger v1.76.0, or skips the test.
 func jaegerBinary(t *testing.T) string {
 	t.Helper()
 	if bin := os.Getenv("TENHOP_JAEGER_BIN"); bin != "" {
@@ -76,7 +76,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// startJaeger runs the real thing and returns its endpoints under our names.
+// startJaeger runs Jaeger and returns its endpoints by their names in package
+// endpoint.
 func startJaeger(t *testing.T) map[string]string {
 	t.Helper()
 	at := map[string]string{"query": freeAddress(t), "grpc": freeAddress(t), "thrift": freeAddress(t)}
@@ -166,8 +167,8 @@ func contractCalls(now time.Time) []contractCall {
 	span := "&start=" + micros(-time.Hour) + "&end=" + micros(time.Hour)
 	v3 := "/api/v3/traces?query.start_time_min=" + nanos(-time.Hour) + "&query.start_time_max=" + nanos(time.Hour) + "&query.num_traces=20"
 	return []contractCall{
-		// First, because Jaeger's memory store lets each later call of version 3
-		// change what it holds (sorted attributes, another copy of each warning).
+		// First, because later calls of version 3 change the content of Jaeger's memory
+		// store: they sort attributes and add another copy of each warning.
 		{"v3 raw trace", "/api/v3/traces/" + contractTrace + "?raw_traces=true"},
 		// Jaeger's web UI, packages/jaeger-ui/src/api/jaeger.tsx.
 		{"services", "/api/services"},
@@ -245,8 +246,8 @@ func sendThrift(t *testing.T, endpoint string, now time.Time) {
 	}
 }
 
-// normalize parses an answer and removes what may differ: the order of lists
-// that stand for sets, and the names of processes.
+// normalize parses an answer and removes differences without meaning: the order of
+// lists that represent sets, and the names of processes.
 func normalize(body string) (any, error) {
 	var v any
 	if err := json.Unmarshal([]byte(strings.TrimSpace(body)), &v); err != nil {

@@ -32,7 +32,7 @@ import (
 
 const patience = 20 * time.Second
 
-// start boots parts on free ports.
+// start starts parts on free ports.
 func start(t *testing.T, c stack.Config) *stack.Stack {
 	t.Helper()
 	c.Addresses = map[string]string{}
@@ -108,7 +108,7 @@ func get(t *testing.T, u string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// eventually repeats get until the body holds want.
+// eventually repeats get until the body contains want.
 func eventually(t *testing.T, u, want string) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -312,7 +312,7 @@ func TestLogsOverOTLPAreFoundByTrace(t *testing.T) {
 	eventually(t, s.Endpoints()[endpoint.Loki]+"/loki/api/v1/query_range?query="+query, "card declined")
 }
 
-// A part that cannot start takes those before it down with it.
+// If a part fails to start, those before it are stopped.
 func TestFailedStartLeavesNothingRunning(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -335,7 +335,7 @@ func TestFailedStartLeavesNothingRunning(t *testing.T) {
 	l.Close()
 }
 
-// Start owns the sockets it is given, those of parts that it never reached included.
+// Start owns the sockets it is given, also those of parts that it does not reach.
 func TestFailedStartClosesAllSockets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -382,7 +382,7 @@ func TestFailedStartClosesAllSockets(t *testing.T) {
 	}
 }
 
-// The table of endpoints and the list of parts are two lists of one thing.
+// The table of endpoints and the list of parts must agree.
 func TestEveryEndpointBelongsToAPart(t *testing.T) {
 	for _, e := range endpoint.All() {
 		ofStack := e.Part != "" && e.Name != endpoint.Console

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenhop/tenhop/load"
@@ -68,6 +69,14 @@ func (e *ConfigError) Error() string {
 	return strings.TrimSpace("invalid "+e.Field+" "+e.Value) + ": " + e.Reason
 }
 
+// harmless returns a value in quotes, or nothing if it may contain a password.
+func harmless(value string) string {
+	if strings.Contains(value, "@") {
+		return ""
+	}
+	return strconv.Quote(value)
+}
+
 // Check returns a *ConfigError for the first invalid value in c, or nil.
 func (c Config) Check() error {
 	for name, n := range c.Replicas {
@@ -90,7 +99,7 @@ func (c Config) Check() error {
 	}
 	for _, f := range []struct{ field, value string }{{"Jaeger", c.Jaeger}, {"OTLP", c.OTLP}, {"Prometheus", c.Prometheus}, {"Webhook", c.Webhook}} {
 		if u, err := url.Parse(f.value); f.value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-			return &ConfigError{f.field, fmt.Sprintf("%q", f.value), "must be a URL such as http://localhost:16686"}
+			return &ConfigError{f.field, harmless(f.value), "must be a URL such as http://localhost:16686"}
 		}
 	}
 	for _, f := range []struct{ field, value string }{{"Kafka", c.Kafka}, {"Redis", c.Redis}} {

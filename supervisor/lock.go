@@ -21,7 +21,7 @@ type Hold struct {
 // Hold reserves the directory for this process, before it starts anything. It
 // fails with a *HeldError if another process holds it.
 func (d Dir) Hold() (*Hold, error) {
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		return nil, err
 	}
 	unlock, err := d.lock()

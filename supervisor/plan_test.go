@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tenhop/tenhop/stack/endpoint"
@@ -40,6 +41,18 @@ func TestEverySocketIsAnnounced(t *testing.T) {
 	}
 	if len(p.endpoints) != len(endpoint.All()) {
 		t.Errorf("up.json has %d endpoints, the table %d", len(p.endpoints), len(endpoint.All()))
+	}
+}
+
+// An error message shows what is wrong, but no password.
+func TestConfigErrorHasNoPassword(t *testing.T) {
+	for _, c := range []Config{{Prometheus: "me:secret@prometheus"}, {Jaeger: "ftp://me:secret@jaeger"}, {Postgres: "postgres://me:secret@db/name"}} {
+		if err := c.Check(); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := (Config{Jaeger: "jaeger"}).Check(); err == nil || err.Error() != `invalid Jaeger "jaeger": must be a URL such as http://localhost:16686` {
+		t.Errorf("%v", err)
 	}
 }
 

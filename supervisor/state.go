@@ -132,8 +132,9 @@ func (d Dir) read() (State, error) {
 	return s, nil
 }
 
-// make creates the directory and its subdirectories subs.
-func (d Dir) make(subs ...string) error {
+// Make creates the directory and its subdirectories subs, for their owner only. It
+// fails with a *DirError if one of subs is a symbolic link or a file.
+func (d Dir) Make(subs ...string) error {
 	for _, sub := range append([]string{""}, subs...) {
 		if err := os.MkdirAll(d.Path(sub), 0o700); err != nil {
 			return &DirError{d.path, err}

@@ -18,7 +18,7 @@ func testDir(t *testing.T) Dir {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -97,7 +97,8 @@ func stranger(t *testing.T) *os.Process {
 // Announce would look it up.
 func announcedWith(t *testing.T, d Dir, pid int, start uint64) {
 	t.Helper()
-	b, err := json.Marshal(State{PIDs: map[string]int{"payment": pid}, Starts: map[string]uint64{"payment": start}})
+	b, err := json.Marshal(State{PIDs: map[string]int{"payment": pid}, Starts: map[string]uint64{"payment": start},
+		Endpoints: map[string]string{"jaeger": "https://me:secret@jaeger:16686"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +140,9 @@ func TestStatusSparesAnotherProgram(t *testing.T) {
 	got, err := d.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if strings.Contains(fmt.Sprint(got), "secret") {
+		t.Errorf("the status has a password: %v", got.Endpoints)
 	}
 	if len(got.Parts) != 1 || got.Parts[0].PID != 0 || got.RSSBytes != 0 || got.Ready {
 		t.Errorf("another program counts as payment: %+v", got)
@@ -184,7 +188,7 @@ func TestSymlinksAreNotFollowed(t *testing.T) {
 		{"up.json.next", func(d Dir) error { return d.write(State{}) }, true},
 		{"targets.json.next", func(d Dir) error { return replaceFile(d.Path("targets.json"), nil) }, true},
 		{"payment.jsonl", func(d Dir) error { _, err := openLog(d.Path("payment.jsonl"), 100); return err }, false},
-		{"logs", func(d Dir) error { return d.make("logs") }, false},
+		{"logs", func(d Dir) error { return d.Make("logs") }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			write(t, precious, "precious")

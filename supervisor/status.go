@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v4/process"
+
+	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
 // Status describes the processes of a working directory. Its JSON form is stable.
@@ -16,8 +18,8 @@ type Status struct {
 	Ready     bool              `json:"ready"`     // all processes are healthy
 	RSSBytes  uint64            `json:"rss_bytes"` // sum over Services and Parts
 	Services  []ProcessStatus   `json:"services"`
-	Parts     []ProcessStatus   `json:"parts"` // stack, shoppers and supervisor
-	Endpoints map[string]string `json:"endpoints"`
+	Parts     []ProcessStatus   `json:"parts"`     // stack, shoppers and supervisor
+	Endpoints map[string]string `json:"endpoints"` // without passwords
 }
 
 // ProcessStatus describes one process.
@@ -52,7 +54,10 @@ func (d Dir) Status(ctx context.Context) (Status, error) {
 		names[name] = true
 	}
 	client := &http.Client{Timeout: statusTimeout}
-	out := Status{Ready: state.ReadyAt != nil, Endpoints: state.Endpoints, Services: []ProcessStatus{}, Parts: []ProcessStatus{}}
+	out := Status{Ready: state.ReadyAt != nil, Endpoints: map[string]string{}, Services: []ProcessStatus{}, Parts: []ProcessStatus{}}
+	for name, address := range state.Endpoints {
+		out.Endpoints[name] = endpoint.Redacted(address)
+	}
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for name := range names {

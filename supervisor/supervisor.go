@@ -65,7 +65,7 @@ func Up(ctx context.Context, cfg Config) (*Supervisor, error) {
 	if s.dir, err = In(cfg.WorkDir); err != nil {
 		return nil, err
 	}
-	if err := s.dir.make("data", "logs"); err != nil {
+	if err := s.dir.Make("data", "logs"); err != nil {
 		return nil, err
 	}
 	if s.hold, err = s.dir.Hold(); err != nil {

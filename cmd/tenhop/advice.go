@@ -19,7 +19,7 @@ func advise(err error) error {
 	var inUse *app.AddressInUseError
 	switch {
 	case errors.As(err, &config):
-		return &usageError{fmt.Errorf("--%s %s: %s", strings.ToLower(config.Field), config.Value, config.Reason)}
+		return &usageError{errors.New(strings.TrimSpace("--"+strings.ToLower(config.Field)+" "+config.Value) + ": " + config.Reason)}
 	case errors.As(err, &inUse):
 		return fmt.Errorf("--listen %s=%s: another program listens there; end it, or name another port", inUse.Endpoint, inUse.Address)
 	case errors.Is(err, app.ErrNoStorefront):

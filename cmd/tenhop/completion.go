@@ -103,9 +103,9 @@ func addCompletions(root *cobra.Command) {
 	completeFlag(at("stack"), "listen", assignments(append(stack.Endpoints(), endpoint.Console)))
 	forAll(root, func(cmd *cobra.Command) {
 		for _, name := range []string{"dir", "data", "logs", "rules", "dashboards", "corpus"} {
-			if cmd.Flag(name) != nil && cmd.LocalFlags().Lookup(name) != nil {
-				_ = cmd.MarkFlagDirname(name) // it fails only for a flag that does not exist
-			}
+			// These fail only for flags that the command does not have.
+			_ = cmd.MarkFlagDirname(name)
+			_ = cmd.MarkPersistentFlagDirname(name)
 		}
 		if cmd.ValidArgsFunction == nil && len(cmd.ValidArgs) == 0 && cmd.Name() != "generate" {
 			cmd.ValidArgsFunction = cobra.NoFileCompletions

@@ -50,7 +50,7 @@ Without arguments all of them run.`,
 			if err != nil {
 				return advise(err)
 			}
-			if _, supervised := f.Inherited.Listeners["admin"]; !supervised {
+			if !s.Supervised() {
 				err = writeStack(cmd.OutOrStdout(), s)
 			}
 			if err == nil {
@@ -102,7 +102,7 @@ func (f *stackFlags) complete(parts []string) (err error) {
 	for flag, value := range map[string]string{"webhook": f.webhook, "jaeger": f.Console.Jaeger, "prometheus": f.Console.Prometheus, "loki": f.Console.Loki} {
 		u, err := url.Parse(value)
 		if value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-			return usagef("--%s %q: must be a URL such as http://localhost:9090", flag, value)
+			return usagef("--%s: must be a URL such as http://localhost:9090", flag) // the value may contain a password
 		}
 		if value != "" && flag == "webhook" {
 			f.Stack.WebhookURL = u
@@ -120,7 +120,6 @@ func (f *stackFlags) complete(parts []string) (err error) {
 		f.Console.Dashboards = os.DirFS(f.dashboards)
 	}
 	f.Console.Token = os.Getenv("TENHOP_CHAOS_TOKEN")
-	f.Stack.Topics = []string{"orders.placed", "shipments.created"}
 	f.Stack.Logger = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	f.Inherited, err = supervisor.Inherited()
 	return err

@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/tenhop/tenhop/alerts"
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/stack"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
@@ -42,8 +44,8 @@ type Config struct {
 	Parts   []string // all if empty
 
 	// Stack configures the stack. Its Parts are ignored. Empty paths are in
-	// .tenhop, no rules are the built-in rules, and Addresses may also have the
-	// console's address.
+	// .tenhop, nil Rules are the built-in ones, nil Topics those of the storefront,
+	// and Addresses may also have the console's address.
 	Stack   stack.Config
 	Console Console
 
@@ -76,10 +78,11 @@ func (e *AddressInUseError) Error() string {
 // Server runs parts of the stack and the console. Create it with Start and end it
 // with Close.
 type Server struct {
-	targets   string
-	endpoints map[string]string
-	moved     map[string]string
-	closers   []func(context.Context) error
+	supervised bool
+	targets    string
+	endpoints  map[string]string
+	moved      map[string]string
+	closers    []func(context.Context) error
 }
 
 // Start starts the parts and returns when all of them serve. Unless a supervisor
@@ -121,9 +124,10 @@ func (s *Server) start(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	admin, supervised := c.Inherited.Listeners[adminSocket]
+	admin := c.Inherited.Listeners[adminSocket]
+	s.supervised = admin != nil
 	var hold *supervisor.Hold
-	if len(parts) > 0 && !supervised {
+	if len(parts) > 0 && !s.supervised {
 		if hold, err = d.Hold(); err != nil {
 			return err
 		}
@@ -153,7 +157,7 @@ func (s *Server) start(ctx context.Context, c Config) error {
 			return err
 		}
 	}
-	if supervised {
+	if s.supervised {
 		srv := &http.Server{Handler: http.HandlerFunc(health), ReadHeaderTimeout: 5 * time.Second}
 		go func() { _ = srv.Serve(admin) }() // Close ends it
 		s.onClose(func(context.Context) error { return srv.Close() })
@@ -187,16 +191,19 @@ func split(names []string) (parts []stack.Part, withConsole bool, err error) {
 func stackConfig(c Config, d supervisor.Dir, parts []stack.Part) (stack.Config, error) {
 	cfg := c.Stack
 	cfg.Parts = parts
-	for _, path := range []struct {
-		value *string
-		name  string
-	}{{&cfg.DataDir, "data"}, {&cfg.LogsDir, "logs"}, {&cfg.TargetsFile, "targets.json"}} {
-		if *path.value == "" {
-			*path.value = d.Path(path.name)
+	cfg.TargetsFile = cmp.Or(cfg.TargetsFile, d.Path("targets.json"))
+	var own []string // directories in .tenhop
+	for name, path := range map[string]*string{"data": &cfg.DataDir, "logs": &cfg.LogsDir} {
+		if *path == "" {
+			*path = d.Path(name)
+			own = append(own, name)
 		}
 	}
 	if cfg.Rules == nil {
 		cfg.Rules = alerts.FS
+	}
+	if cfg.Topics == nil {
+		cfg.Topics = []string{contracts.TopicOrdersPlaced, contracts.TopicShipmentsCreated}
 	}
 	cfg.Addresses = maps.Clone(cfg.Addresses)
 	delete(cfg.Addresses, endpoint.Console)
@@ -206,6 +213,9 @@ func stackConfig(c Config, d supervisor.Dir, parts []stack.Part) (stack.Config, 
 	cfg.PacketConns = c.Inherited.PacketConns
 	if len(parts) == 0 {
 		return cfg, nil
+	}
+	if err := d.Make(own...); err != nil {
+		return cfg, err
 	}
 	if err := os.MkdirAll(cfg.LogsDir, 0o700); err != nil {
 		return cfg, err
@@ -250,6 +260,10 @@ func (s *Server) Endpoints() map[string]string { return s.endpoints }
 
 // Moved returns the endpoints whose default address was in use, with that address.
 func (s *Server) Moved() map[string]string { return s.moved }
+
+// Supervised reports whether a supervisor holds the state directory and has passed
+// on the sockets.
+func (s *Server) Supervised() bool { return s.supervised }
 
 // TargetsFile returns the path of the list of scrape targets.
 func (s *Server) TargetsFile() string { return s.targets }

@@ -199,6 +199,9 @@ func TestSupervised(t *testing.T) {
 		c.Inherited.Listeners[name] = l
 	}
 	s := start(t, c)
+	if !s.Supervised() {
+		t.Error("Supervised reports false")
+	}
 	if got, want := s.Endpoints()[endpoint.Kafka], c.Inherited.Listeners[endpoint.Kafka].Addr().String(); got != want {
 		t.Errorf("Kafka is at %s, not at %s", got, want)
 	}
@@ -225,6 +228,21 @@ func TestConsoleAlone(t *testing.T) {
 	}
 	if got := files(t, c.WorkDir); got != c.WorkDir {
 		t.Errorf("it made files: %s", got)
+	}
+}
+
+// A link in the state directory would have the stack write elsewhere.
+func TestLinkedDirectory(t *testing.T) {
+	c := config(t, "otlp", "loki")
+	if err := os.Mkdir(filepath.Join(c.WorkDir, supervisor.StateDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(c.WorkDir, supervisor.StateDir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	var dir *supervisor.DirError
+	if _, err := app.Start(t.Context(), c); !errors.As(err, &dir) {
+		t.Errorf("Start: %v", err)
 	}
 }
 

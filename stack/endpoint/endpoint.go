@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strconv"
 	"text/tabwriter"
 )
@@ -91,9 +92,19 @@ func (e Endpoint) Announced(hostport string) string {
 	return e.scheme + "://" + hostport + e.path
 }
 
+// Redacted returns an announced address without the password that the URL of a
+// replaced part may have.
+func Redacted(announced string) string {
+	u, err := url.Parse(announced)
+	if err != nil || u.User == nil {
+		return announced
+	}
+	return u.Redacted()
+}
+
 // WriteTable writes the announced addresses, keyed by endpoint name, one per
-// line in the order of All. An endpoint in moved did not get the address it
-// wanted, which is noted.
+// line in the order of All and without passwords. An endpoint in moved did not get
+// the address it wanted, which is noted.
 func WriteTable(w io.Writer, announced, moved map[string]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, e := range table {
@@ -105,7 +116,7 @@ func WriteTable(w io.Writer, announced, moved map[string]string) error {
 		if wanted := moved[e.Name]; wanted != "" {
 			note = "  (" + wanted + " is in use)"
 		}
-		fmt.Fprintf(t, "  %s\t%s%s\n", e.Label, address, note)
+		fmt.Fprintf(t, "  %s\t%s%s\n", e.Label, Redacted(address), note)
 	}
 	return t.Flush()
 }

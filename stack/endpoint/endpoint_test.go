@@ -25,9 +25,10 @@ func TestTableIsUnambiguous(t *testing.T) {
 
 func ExampleWriteTable() {
 	_ = endpoint.WriteTable(os.Stdout,
-		map[string]string{"kafka": "127.0.0.1:9092", "jaeger": "http://127.0.0.1:41234"},
+		map[string]string{"kafka": "127.0.0.1:9092", "jaeger": "http://127.0.0.1:41234", "prometheus": "https://me:secret@prometheus:9090"},
 		map[string]string{"jaeger": "127.0.0.1:16686"})
 	// Output:
 	//   Jaeger API  http://127.0.0.1:41234  (127.0.0.1:16686 is in use)
+	//   Prometheus  https://me:xxxxx@prometheus:9090
 	//   Kafka       127.0.0.1:9092
 }
