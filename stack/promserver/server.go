@@ -39,8 +39,8 @@ const (
 	blockDuration = 15 * time.Minute
 	maxExemplars  = 20_000 // about 100 bytes each; the oldest are overwritten
 	queryTimeout  = 30 * time.Second
-	maxSamples    = 5_000_000 // per query, 16 bytes each; a query that needs more fails
-	maxQueries    = 4         // running at the same time
+	maxSamples    = 10_000_000 // per query, 16 bytes each; a query that needs more fails
+	maxQueries    = 3          // running at the same time
 )
 
 // Server is a running Prometheus. Create it with Open and end it with Close.
@@ -241,7 +241,7 @@ func (s *Server) Close() error {
 }
 
 // Handler returns a handler of Prometheus's HTTP API under /api/v1, /metrics,
-// /-/healthy and /-/ready. At most four queries run at a time; further ones wait.
+// /-/healthy and /-/ready. At most three queries run at a time; further ones wait.
 func (s *Server) Handler() http.Handler { return s.routes() }
 
 const configTemplate = `
