@@ -167,7 +167,7 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 			return Service{}, ctx.Err()
 		}
 		if logged.due() {
-			e.Telemetry.Logger().Warn().Err(err).Msg("service is not ready, trying again")
+			e.Telemetry.Logger().Warn().Err(err).Msg("not ready, trying again")
 		}
 		select {
 		case <-ctx.Done():
