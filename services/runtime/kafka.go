@@ -60,7 +60,7 @@ const maxRecords = 32
 // Consume calls handle for each record until it succeeds, and then commits the
 // offsets: records are handled at least once. It returns when ctx ends.
 func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordFunc) error {
-	var fetch, commit minuteLimiter
+	var fetch, commit seldom
 	for {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
@@ -92,7 +92,7 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 			return err
 		}
 		if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil && commit.due() {
-			e.Telemetry.Logger().Warn().Err(err).Msg("offsets were not committed, records may be delivered again")
+			e.Telemetry.Logger().Warn().Err(err).Msg("offsets were not committed; records may come again")
 		}
 	}
 }

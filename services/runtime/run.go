@@ -135,7 +135,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	})
 	err = g.Wait()
 	if cerr := e.Close(); cerr != nil {
-		rt.Logger.Warn().Err(cerr).Msg("closing the service failed")
+		rt.Logger.Warn().Err(cerr).Msg("not everything was closed in order")
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
@@ -151,7 +151,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 // build builds the service and retries with backoff. It closes what a failed
 // attempt has opened.
 func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
-	var logged minuteLimiter
+	var said seldom
 	always := len(e.checks)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		s, err := d.Build(ctx, e)
@@ -166,7 +166,7 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 		if ctx.Err() != nil {
 			return Service{}, ctx.Err()
 		}
-		if logged.due() {
+		if said.due() {
 			e.Telemetry.Logger().Warn().Err(err).Msg("not ready, trying again")
 		}
 		select {
@@ -177,10 +177,10 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 	}
 }
 
-// minuteLimiter allows one log line per minute, the first one at once.
-type minuteLimiter struct{ last time.Time }
+// seldom lets one log line a minute through: the first at once.
+type seldom struct{ last time.Time }
 
-func (s *minuteLimiter) due() bool {
+func (s *seldom) due() bool {
 	if !s.last.IsZero() && time.Since(s.last) < time.Minute {
 		return false
 	}
