@@ -12,9 +12,8 @@ import (
 	"time"
 )
 
-// adminHandler serves what operators and scrapers ask for: /metrics, /healthz
-// (the process lives), /readyz (it can do its work), /chaos (404 without a
-// token) and, behind the same token, /debug/pprof.
+// adminHandler serves /metrics, /healthz (liveness), /readyz (readiness), and
+// /chaos and /debug/pprof, which need the token.
 func (e *Env) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { e.Metrics.ServeHTTP(w, r) })
@@ -41,18 +40,18 @@ func untimed(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// waitSampler has the runtime sample what goroutines wait for while somebody
-// asks: all the time it would cost memory that nobody looks at.
+// waitSampler enables the block and mutex profiles during requests for them, since
+// they cost memory.
 type waitSampler struct {
-	mu     sync.Mutex
-	asking int
+	mu       sync.Mutex
+	requests int
 }
 
 func (s *waitSampler) during(next http.HandlerFunc) http.HandlerFunc {
 	add := func(n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.asking += n; s.asking == 0 {
+		if s.requests += n; s.requests == 0 {
 			goruntime.SetBlockProfileRate(0)
 			goruntime.SetMutexProfileFraction(0)
 			return
@@ -67,8 +66,7 @@ func (s *waitSampler) during(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// withToken answers those who present the token; without one in the
-// configuration the page does not exist.
+// withToken requires the token. If none is configured, it answers 404.
 func (e *Env) withToken(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -83,8 +81,8 @@ func (e *Env) withToken(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// readyz answers 200 when every check passes, 503 with the failures otherwise.
-// Peers are no check: their outage must not take this service down too.
+// readyz answers 200 if every check passes, else 503 with the failures. Peers are
+// not checked, since their outage must not take this service out of rotation.
 func (e *Env) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()

@@ -1,6 +1,6 @@
-// Package runtime is what the storefront's services share besides their
-// contracts: configuration from the environment, finding each other by name,
-// the admin port, stores with migrations, and an orderly end.
+// Package runtime runs a service of the storefront: configuration from the
+// environment, name resolution, the admin port, stores with migrations, and
+// graceful shutdown.
 package runtime
 
 import (
@@ -14,29 +14,30 @@ import (
 	"syscall"
 )
 
-// Config is one service process. Nothing in it has an address built in.
+// Config configures a service process.
 type Config struct {
 	Instance   string       // service.instance.id
-	Listener   net.Listener // where the service speaks; nil for Kafka-only services
+	Listener   net.Listener // of the service's API; nil for Kafka-only services
 	Admin      net.Listener // /metrics, /healthz, /readyz, /chaos
 	Resolver   Resolver
 	Store      string // sqlite:///path or postgres://…
 	Redis      string // host:port
 	Kafka      Brokers
-	ChaosToken string // empty: no chaos endpoint
+	ChaosToken string // of the chaos and pprof endpoints, which are off without it
 	JaegerURL  string // thrift over HTTP, for the legacy service
 	Version    string
 	LogWriter  io.Writer
 }
 
-// ConfigFromEnv reads the configuration of `tenhop service NAME`:
+// ConfigFromEnv reads the configuration of `tenhop service NAME` and opens its
+// listeners:
 //
 //	TENHOP_LISTEN, TENHOP_ADMIN_LISTEN   host:port; :8080 and :9464 otherwise
-//	LISTEN_FDS, LISTEN_FDNAMES           sockets that are open already (main, admin)
+//	LISTEN_FDS, LISTEN_FDNAMES           inherited sockets (main, admin)
 //	TENHOP_RESOLVE                       payment=host:port,host:port;fraud=host:port
-//	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  when TENHOP_RESOLVE does not name a service
+//	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  for services that TENHOP_RESOLVE does not list
 //	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
-//	JAEGER_ENDPOINT                      where the legacy service sends its spans
+//	JAEGER_ENDPOINT                      collector of the legacy service's spans
 func ConfigFromEnv() (Config, error) {
 	c := Config{
 		Instance:   os.Getenv("TENHOP_INSTANCE"),

@@ -11,12 +11,12 @@ import (
 	"github.com/tenhop/tenhop/middleware/kafkamw"
 )
 
-// Brokers are the seed brokers of a Kafka cluster.
+// Brokers holds the seed brokers of a Kafka cluster, host:port each.
 type Brokers []string
 
 func (b Brokers) client(e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
 	if len(b) == 0 {
-		return nil, errors.New("no Kafka broker is known; set TENHOP_KAFKA=host:port")
+		return nil, errors.New("no Kafka broker is configured; set TENHOP_KAFKA=host:port")
 	}
 	opts = append(opts, kgo.SeedBrokers(b...), kgo.ClientID(e.Name), kgo.AllowAutoTopicCreation(),
 		kgo.RetryTimeout(10*time.Second), kgo.MetadataMinAge(250*time.Millisecond))
@@ -30,14 +30,13 @@ func (b Brokers) client(e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
 	return cl, nil
 }
 
-// Producer returns a measured client that produces at once: events are rare
-// and somebody waits for them, so nothing lingers. The broker may be away: an
-// outbox keeps what it cannot send.
+// Producer returns an instrumented client that sends records without lingering.
+// The broker need not be available; an outbox keeps the events meanwhile.
 func (b Brokers) Producer(e *Env) (*kgo.Client, error) { return b.client(e) }
 
-// Consumer returns a measured client in the service's consumer group that
-// commits what was handled and produces like Producer's. Without a broker there
-// is nothing to do: it is an error, and later a failed readiness check.
+// Consumer returns an instrumented client in the service's consumer group, which
+// can also produce. Offsets are committed by Consume. It fails if the broker is
+// not available, and adds a readiness check for the broker.
 func (b Brokers) Consumer(ctx context.Context, e *Env, topic string) (*kgo.Client, error) {
 	cl, err := b.client(e, kgo.ConsumerGroup(e.Name), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(time.Second),
@@ -54,12 +53,12 @@ func (b Brokers) Consumer(ctx context.Context, e *Env, topic string) (*kgo.Clien
 	return cl, nil
 }
 
-// atOnce is how many records of a fetch are handled at a time. Records of one
-// fetch are different orders: nothing relies on the order among them.
-const atOnce = 32
+// maxRecords is the number of records of a fetch that are handled concurrently.
+// They belong to different orders, so their sequence does not matter.
+const maxRecords = 32
 
-// Consume hands records to handle, each until it succeeds, and commits behind
-// them: at least once. It returns when ctx ends.
+// Consume calls handle for each record until it succeeds, and then commits the
+// offsets: records are handled at least once. It returns when ctx ends.
 func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordFunc) error {
 	var fetch, commit seldom
 	for {
@@ -77,7 +76,7 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 			continue
 		}
 		var g errgroup.Group
-		g.SetLimit(atOnce)
+		g.SetLimit(maxRecords)
 		for iter := fetches.RecordIter(); !iter.Done(); {
 			rec := iter.Next()
 			g.Go(func() error {

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc/tap"
 )
 
-// Limits of the servers, so that slow or idle clients cannot hold connections
-// and streams for good. Callers give up earlier, after callWithin.
+// Limits of the servers. They end the connections and streams of slow and idle
+// clients. Calls between services end earlier, after callTimeout.
 const (
 	requestTimeout   = time.Minute // until the request is read; of a gRPC call as a whole
 	headerTimeout    = 5 * time.Second

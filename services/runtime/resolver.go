@@ -19,14 +19,15 @@ import (
 	"github.com/tenhop/tenhop/middleware/httpmw"
 )
 
-// Resolver finds services by name: a static list first, then the environment
-// (TENHOP_ADDR_<NAME>), then DNS (<name><suffix>:8080), as in Kubernetes.
+// Resolver resolves service names: from a static list, else from the environment
+// (TENHOP_ADDR_<NAME>), else with DNS (<name><suffix>:8080), as in Kubernetes.
 type Resolver struct {
 	static map[string][]string
 	suffix string
 }
 
-// ParseResolver reads "payment=host:port,host:port;fraud=host:port".
+// ParseResolver parses a list such as
+// "payment=host:port,host:port;fraud=host:port".
 func ParseResolver(list, dnsSuffix string) (Resolver, error) {
 	r := Resolver{static: map[string][]string{}, suffix: dnsSuffix}
 	for _, entry := range strings.Split(list, ";") {
@@ -47,8 +48,8 @@ func ParseResolver(list, dnsSuffix string) (Resolver, error) {
 	return r, nil
 }
 
-// Addresses returns the known addresses of a service and whether they are
-// complete; otherwise the single one is a name for DNS.
+// Addresses returns the addresses of a service. If static is false, the only one
+// has a DNS name.
 func (r Resolver) Addresses(name string) (addrs []string, static bool) {
 	if a := r.static[name]; len(a) > 0 {
 		return a, true
@@ -59,22 +60,22 @@ func (r Resolver) Addresses(name string) (addrs []string, static bool) {
 	return []string{name + r.suffix + ":8080"}, false
 }
 
-// callWithin bounds every call between services that has no nearer deadline.
-const callWithin = 10 * time.Second
+// callTimeout is the timeout of calls between services without an earlier deadline.
+const callTimeout = 10 * time.Second
 
-// serviceConfig spreads calls over all instances of a service and gives each
-// its deadline (callWithin).
+// serviceConfig balances calls over the instances of a service and sets
+// callTimeout.
 const serviceConfig = `{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{}],"timeout":"10s"}]}`
 
-// reconnect tries again soon: a peer that is back must not be missed for the
-// two minutes to which gRPC's own backoff grows.
+// reconnect bounds the backoff of connections. gRPC's default of up to two minutes
+// would delay calls to a peer that is available again.
 var reconnect = grpc.ConnectParams{
 	Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 	MinConnectTimeout: 5 * time.Second,
 }
 
-// Dial returns a measured connection to a service. It connects when it is
-// needed and again after every loss.
+// Dial returns an instrumented connection to a service. It connects on first use
+// and reconnects when the connection is lost.
 func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	opts := append(grpcmw.DialOptions(name, grpcmw.WithTelemetry(e.Telemetry)),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -101,18 +102,18 @@ func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	return conn, nil
 }
 
-// BaseURL returns a function that picks an instance of an HTTP service, one
-// after the other.
+// BaseURL returns a function that returns the base URLs of an HTTP service's
+// instances in turn.
 func (e *Env) BaseURL(name string) func() string {
 	addrs, _ := e.Resolver.Addresses(name)
 	var next atomic.Uint64
 	return func() string { return "http://" + addrs[int(next.Add(1)-1)%len(addrs)] }
 }
 
-// HTTPClient returns a measured client for an HTTP service.
+// HTTPClient returns an instrumented client for an HTTP service.
 func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
 	opts = append([]httpmw.Option{httpmw.WithTelemetry(e.Telemetry), httpmw.WithDependency(name)}, opts...)
 	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.MaxIdleConnsPerHost = base.MaxIdleConns // all go to few hosts; 2 would reconnect under load
-	return &http.Client{Timeout: callWithin, Transport: httpmw.Transport(base, opts...)}
+	base.MaxIdleConnsPerHost = base.MaxIdleConns // the default of 2 reconnects under load
+	return &http.Client{Timeout: callTimeout, Transport: httpmw.Transport(base, opts...)}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/setup"
 )
 
-// Env is what a service is given to work with.
+// Env is the environment of a service: its configuration, telemetry and resources.
 type Env struct {
 	Config
 	Name      string
@@ -32,7 +32,7 @@ type Env struct {
 	mu      sync.Mutex
 	checks  []check
 	closer  []func() error
-	waiting error // why the service has not started yet
+	waiting error // error of the last attempt to build the service
 }
 
 type check struct {
@@ -40,21 +40,21 @@ type check struct {
 	ok   func(context.Context) error
 }
 
-// AddCheck adds a condition of readiness.
+// AddCheck adds a readiness check.
 func (e *Env) AddCheck(name string, ok func(context.Context) error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.checks = append(e.checks, check{name, ok})
 }
 
-// OnClose adds what has to happen at the end, in reverse order.
+// OnClose adds a function that Close calls, the last added first.
 func (e *Env) OnClose(f func() error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closer = append(e.closer, f)
 }
 
-// Close undoes, in reverse order, what was opened.
+// Close calls the functions of OnClose, the last added first.
 func (e *Env) Close() error {
 	e.mu.Lock()
 	closer := e.closer
@@ -67,27 +67,29 @@ func (e *Env) Close() error {
 	return errors.Join(errs...)
 }
 
-// Service is a service that is built: what it serves and what it does besides.
+// Service is a service ready to run: the API that it serves, over gRPC or HTTP, and
+// its background jobs.
 type Service struct {
 	GRPC       func(grpc.ServiceRegistrar)
-	HTTP       http.Handler // complete, measured
+	HTTP       http.Handler // with its middleware
 	Background []func(context.Context) error
 }
 
-// Definition is a service as its package declares it.
+// Definition declares a service.
 type Definition struct {
 	Name       string
-	Operations []string         // what faults may name
-	Fields     chaos.FieldsFunc // what faults may match on
-	Legacy     bool             // brings telemetry of its own
+	Operations []string         // targets of faults
+	Fields     chaos.FieldsFunc // request fields that faults may match
+	Legacy     bool             // has its own telemetry
 	Build      func(context.Context, *Env) (Service, error)
 }
 
-// drainWithin bounds how long requests under way may take after a stop.
-const drainWithin = 3 * time.Second
+// drainTimeout bounds the requests in flight after a stop.
+const drainTimeout = 3 * time.Second
 
-// Run runs a service until ctx ends. A store, broker or peer that is not there
-// yet is waited for: the service reports not ready and says why once a minute.
+// Run runs a service until ctx ends. It waits for a store, broker or peer that is
+// not available: the service reports that it is not ready, and logs the reason
+// once a minute.
 func Run(ctx context.Context, d Definition, cfg Config) error {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(50) // thirteen small heaps side by side
@@ -135,7 +137,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	if cerr := e.Close(); cerr != nil {
 		rt.Logger.Warn().Err(cerr).Msg("not everything was closed in order")
 	}
-	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if ferr := rt.Shutdown(flush); ferr != nil {
 		rt.Logger.Warn().Err(ferr).Msg("telemetry was not flushed")
@@ -146,8 +148,8 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	return err
 }
 
-// build retries with backoff until the service's needs are met. What a failed
-// try has opened is closed again.
+// build builds the service and retries with backoff. It closes what a failed
+// attempt has opened.
 func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 	var said seldom
 	always := len(e.checks)
@@ -204,7 +206,7 @@ func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar
 	srv := grpc.NewServer(opts...)
 	register(srv)
 	stopped := context.AfterFunc(ctx, func() {
-		hard := time.AfterFunc(drainWithin, srv.Stop)
+		hard := time.AfterFunc(drainTimeout, srv.Stop)
 		defer hard.Stop()
 		srv.GracefulStop()
 	})
@@ -217,12 +219,12 @@ func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar
 
 func serveHTTP(ctx context.Context, srv *http.Server, l net.Listener) error {
 	if l == nil {
-		return errors.New("no socket to serve on")
+		return errors.New("no listener to serve on")
 	}
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
 		if srv.Shutdown(drain) != nil {
 			srv.Close()

@@ -16,15 +16,15 @@ import (
 	"github.com/tenhop/tenhop/middleware/sqlmw"
 )
 
-// Store is a service's private database, SQLite or PostgreSQL. Statements are
-// written with ? and rewritten where the database wants $1.
+// Store is the database of a service, SQLite or PostgreSQL. Statements have ? as
+// placeholders, which are rewritten to $1 for PostgreSQL.
 type Store struct {
 	db       *sqlmw.DB
 	postgres bool
 }
 
-// OpenStore opens the store that the configuration names and brings its schema
-// up to date with the migrations (goose, SQL, in the folder migrations).
+// OpenStore opens the configured store and applies the SQL migrations (goose) in
+// the directory migrations.
 func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	driver, dsn, err := dataSource(e.Store)
 	if err != nil {
@@ -76,8 +76,8 @@ func dataSource(store string) (driver, dsn string, err error) {
 	return "", "", fmt.Errorf("TENHOP_STORE=%q: use sqlite:///path/to/file.db or postgres://…", store)
 }
 
-// rebind numbers the placeholders for PostgreSQL. No statement of ours holds a
-// question mark inside a literal.
+// rebind numbers the placeholders for PostgreSQL. Statements must not contain
+// question marks in literals.
 func (s *Store) rebind(q string) string {
 	if !s.postgres {
 		return q
@@ -144,7 +144,7 @@ func (s *Store) InTx(ctx context.Context, f func(Tx) error) error {
 	return tx.Commit()
 }
 
-// Empty tells whether a table has no rows: whether to seed it.
+// Empty reports whether a table has no rows.
 func (s *Store) Empty(ctx context.Context, table string) (bool, error) {
 	var n int
 	err := s.QueryRow(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM "+table+" LIMIT 1) AS t").Scan(&n)

@@ -1,6 +1,6 @@
-// Package broker is a Kafka broker in this process: franz-go's kfake speaks the
-// real protocol over TCP, with consumer groups and transactions, and keeps
-// topics, records and committed offsets in a directory.
+// Package broker embeds a Kafka broker: franz-go's kfake, which implements the
+// Kafka protocol over TCP with consumer groups and transactions. Topics, records
+// and committed offsets are stored in a directory.
 package broker
 
 import (
@@ -48,23 +48,25 @@ type Broker struct {
 // Option configures a Broker.
 type Option func(*Broker)
 
-// WithTopics creates these topics unless they exist.
+// WithTopics sets the topics that Open creates unless they exist.
 func WithTopics(names ...string) Option { return func(b *Broker) { b.topics = names } }
 
-// WithPartitions sets the number of partitions of topics that are created.
+// WithPartitions sets the number of partitions of new topics. The default is
+// DefaultPartitions.
 func WithPartitions(n int32) Option { return func(b *Broker) { b.partitions = n } }
 
-// WithRetention drops records older than d and, beyond bytes in a partition,
-// the oldest.
+// WithRetention sets the age at which records are removed, and the size of a
+// partition beyond which its oldest records are. The defaults are
+// DefaultRetention and DefaultRetentionBytes.
 func WithRetention(d time.Duration, bytes int64) Option {
 	return func(b *Broker) { b.retention, b.retentionBytes = d, bytes }
 }
 
-// WithLogger replaces slog.Default.
+// WithLogger sets the logger. The default is slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(b *Broker) { b.log = l } }
 
-// Open starts a broker that listens on l and keeps its state in dir, which is
-// created if needed. It owns l from then on, also when it fails.
+// Open starts a broker that listens on l and stores its state in dir, which is
+// created if needed. The broker owns l, also if Open fails.
 func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Broker, error) {
 	b := &Broker{
 		partitions:     DefaultPartitions,
@@ -82,7 +84,7 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ClusterID(clusterID),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return guarding{l}, nil }),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return guardedListener{l}, nil }),
 		kfake.DataDir(dir),
 		kfake.DefaultNumPartitions(int(b.partitions)),
 		kfake.AllowAutoTopicCreation(),
@@ -105,8 +107,8 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 	return b, nil
 }
 
-// createTopics asks the broker itself, since kfake seeds topics only into an
-// empty directory.
+// createTopics creates topics through the protocol, since kfake's seeding requires
+// an empty directory.
 func (b *Broker) createTopics(ctx context.Context, address string) error {
 	if len(b.topics) == 0 {
 		return nil
@@ -143,7 +145,7 @@ func (b *Broker) applyRetention() {
 	}
 }
 
-// Close saves the state and stops. Clients see their connections end.
+// Close stores the state and closes all connections.
 func (b *Broker) Close() {
 	b.once.Do(func() {
 		close(b.stop)
@@ -152,7 +154,7 @@ func (b *Broker) Close() {
 	})
 }
 
-// logger passes kfake's errors and warnings on; it is chatty below that.
+// logger logs kfake's errors and warnings and drops lower levels.
 type logger struct{ *slog.Logger }
 
 // Logf implements kfake.Logger.

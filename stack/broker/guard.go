@@ -8,17 +8,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// maxRequest bounds a request, in bytes: Kafka's own default of
+// maxRequest is the maximum size of a request in bytes, Kafka's default of
 // socket.request.max.bytes.
 const maxRequest = 100 << 20
 
-var errRequest = errors.New("broker: the client does not speak the protocol, or sends more than is allowed")
+var errRequest = errors.New("broker: the request is malformed or exceeds the maximum size")
 
-// guarding is a listener whose connections are guarded.
-type guarding struct{ net.Listener }
+// guardedListener returns guarded connections.
+type guardedListener struct{ net.Listener }
 
-// Accept returns the next connection.
-func (g guarding) Accept() (net.Conn, error) {
+// Accept implements net.Listener.
+func (g guardedListener) Accept() (net.Conn, error) {
 	conn, err := g.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -26,19 +26,20 @@ func (g guarding) Accept() (net.Conn, error) {
 	return &guarded{Conn: conn}, nil
 }
 
-// guarded is a connection whose requests' headers are checked before kfake reads
-// them: made for tests, it ends the process on a kind of request that it does
-// not know or a size below that of a header, and reserves whatever size it is told.
+// guarded is a connection that checks the headers of requests before kfake reads
+// them. kfake is made for tests: it panics on an unknown API key or a size below
+// that of a header, and allocates any size that a client announces.
 type guarded struct {
 	net.Conn
-	header []byte // size, kind and version, so far
-	data   int    // bytes of the request still to come
+	header []byte // checked header, not yet returned
+	data   int    // bytes left to read of the request
 }
 
-const headerSize = 4 + 2 + 2 // size, kind (API key), version
+const headerSize = 4 + 2 + 2 // size, API key, version
 
-// Read fails at the first header that is none. It returns no more than a header
-// at a time, so that kfake sees a size only once it is checked.
+// Read implements net.Conn. It fails at the first invalid header. It returns the
+// header of a request apart from its data, so that kfake reads a size only after
+// it was checked.
 func (g *guarded) Read(p []byte) (int, error) {
 	if len(g.header) == 0 && g.data == 0 {
 		if err := g.fill(); err != nil {
@@ -55,7 +56,7 @@ func (g *guarded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fill reads a header and checks it.
+// fill reads and checks a header.
 func (g *guarded) fill() error {
 	header := make([]byte, 0, headerSize)
 	for len(header) < headerSize {

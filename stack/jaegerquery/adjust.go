@@ -11,33 +11,33 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// warningsAttribute carries what the query side noticed about a span, in the
-// place where Jaeger puts it.
+// warningsAttribute is the attribute in which Jaeger returns warnings about a
+// span.
 const warningsAttribute = "@jaeger@warnings"
 
-// texts are the warnings of one of Jaeger's two query APIs, and how it tells
-// that two spans were made on the same host.
-type texts struct {
+// dialect holds the differences of Jaeger's two query APIs: the text of a warning
+// and the key that identifies the host of a span.
+type dialect struct {
 	missingParent string
 	hostKey       func(pcommon.Resource) string
 }
 
 var (
-	otlpTexts = texts{
+	otlpDialect = dialect{
 		missingParent: "parent span ID=%s is not in the trace; skipping clock skew adjustment",
 		hostKey:       otlpHostKey,
 	}
-	legacyTexts = texts{
+	legacyDialect = dialect{
 		missingParent: "invalid parent span IDs=%s; skipping clock skew adjustment",
 		hostKey:       legacyHostKey,
 	}
 )
 
-// adjust does to a trace what Jaeger does before it answers: sorted
-// attributes, no span twice, warnings on spans whose parent is not there or
-// whose clock disagrees with the parent's. As in Jaeger's default
-// configuration, timestamps are left as they are.
-func adjust(td ptrace.Traces, t texts) {
+// adjust applies Jaeger's adjusters to a trace: it sorts attributes, removes
+// copies of spans, and adds warnings to spans whose parent is missing or whose
+// clock differs from the parent's. As in Jaeger's default configuration, it does
+// not change timestamps.
+func adjust(td ptrace.Traces, t dialect) {
 	for _, rs := range td.ResourceSpans().All() {
 		sortMap(rs.Resource().Attributes())
 		for _, ss := range rs.ScopeSpans().All() {
@@ -94,8 +94,8 @@ func sortMap(m pcommon.Map) {
 	out.MoveTo(m)
 }
 
-// removeDuplicates drops the copies that an exporter makes when it sends a
-// batch again whose answer it missed. Spans of equal ID that differ stay.
+// removeDuplicates removes copies of spans, as exporters create them by sending a
+// batch again. Spans with equal IDs that differ stay.
 func removeDuplicates(td ptrace.Traces) {
 	type hash struct {
 		id  pcommon.SpanID
@@ -144,9 +144,8 @@ type node struct {
 	host string
 }
 
-// checkParents compares each span with its parent only, so a cycle of parents
-// is no danger to it.
-func checkParents(td ptrace.Traces, t texts) {
+// checkParents compares each span with its parent. Parents may form a cycle.
+func checkParents(td ptrace.Traces, t dialect) {
 	nodes := map[pcommon.SpanID]node{}
 	var order []node
 	for _, rs := range td.ResourceSpans().All() {
@@ -178,8 +177,8 @@ func checkParents(td ptrace.Traces, t texts) {
 	}
 }
 
-// skewOf is how far n's clock seems to be off its parent's. Spans of one host
-// share the skew of the first of them on the way from the root.
+// skewOf returns the estimated clock skew between n and its parent. Spans of a
+// host have the skew of the first of them on the path from the root.
 func skewOf(n, parent node, nodes map[pcommon.SpanID]node) time.Duration {
 	for range len(nodes) { // bounded: parents may form a cycle
 		if n.host == "" || n.host != parent.host {
@@ -220,8 +219,8 @@ func removeEmptyLinks(span ptrace.Span) {
 	})
 }
 
-// libraryAttributes describe the SDK and belong to the resource; some SDKs put
-// them on spans.
+// libraryAttributes holds the attributes that describe the SDK. They belong to the
+// resource; some SDKs set them on spans.
 var libraryAttributes = map[string]bool{
 	"telemetry.sdk.language":   true,
 	"telemetry.sdk.name":       true,
@@ -255,7 +254,7 @@ func moveLibraryAttributes(td ptrace.Traces) {
 	}
 }
 
-// Warn notes something about a span where Jaeger's APIs show it.
+// Warn adds a warning to a span, which Jaeger's APIs return.
 func Warn(span ptrace.Span, text string) {
 	if v, ok := span.Attributes().Get(warningsAttribute); ok && v.Type() == pcommon.ValueTypeSlice {
 		v.Slice().AppendEmpty().SetStr(text)

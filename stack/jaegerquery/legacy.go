@@ -14,7 +14,7 @@ import (
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
-// envelope wraps every answer of the older API.
+// envelope is the body of every response of the legacy API.
 type envelope struct {
 	Data   any             `json:"data"`
 	Total  int             `json:"total"`
@@ -159,7 +159,7 @@ func uiTraces(found []ptrace.Traces, raw bool) []uiTrace {
 	out := make([]uiTrace, len(found))
 	for i, td := range found {
 		if !raw {
-			adjust(td, legacyTexts)
+			adjust(td, legacyDialect)
 		}
 		out[i] = toUITrace(td, raw)
 	}

@@ -20,15 +20,15 @@ import (
 // Jaeger's defaults.
 const (
 	defaultSearchLimit         = 100
-	maxSearchLimit             = 5000 // whole traces are held in memory for an answer
+	maxSearchLimit             = 5000 // the traces of a response are held in memory
 	defaultSearchLookback      = 48 * time.Hour
 	defaultDependencyLookback  = 24 * time.Hour
 	maxTraceIDLength           = 32
 	minLengthWithHighTraceBits = 17
 )
 
-// parseTraceID reads up to 32 hexadecimal digits; leading zeroes may be left
-// out, as 64-bit clients do.
+// parseTraceID parses up to 32 hexadecimal digits. Leading zeroes may be missing,
+// as in 64-bit IDs.
 func parseTraceID(s string) (pcommon.TraceID, error) {
 	var id pcommon.TraceID
 	if s == "" {
@@ -53,7 +53,7 @@ func parseTraceID(s string) (pcommon.TraceID, error) {
 	return id, nil
 }
 
-// search is a parsed query of the older API.
+// search is a parsed query of the legacy API.
 type search struct {
 	query tracestore.Query
 	ids   []pcommon.TraceID
@@ -121,7 +121,7 @@ var errTooManyIDs = fmt.Errorf("more than %d different traceID parameters", maxS
 
 var errServiceRequired = errors.New("parameter 'service' is required")
 
-// parseEpoch reads an integer of the unit since the Unix epoch.
+// parseEpoch parses a number of units since the Unix epoch.
 func (s *server) parseEpoch(r *http.Request, name string, unit time.Duration, fallback time.Time) (time.Time, error) {
 	v := r.FormValue(name)
 	if v == "" {
@@ -161,7 +161,7 @@ func parseBool(r *http.Request, name string) (bool, error) {
 	return b, nil
 }
 
-// parseTags reads "key:value" pairs and JSON objects of strings.
+// parseTags parses "key:value" pairs and JSON objects of strings.
 func parseTags(simple, objects []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, tag := range simple {

@@ -1,14 +1,11 @@
-// Package jaegerquery answers Jaeger's query API from a trace store: version 3
+// Package jaegerquery serves Jaeger's query APIs from a trace store: version 3
 // (/api/v3/services, /operations, /traces, /traces/{id}, /dependencies), whose
-// traces are OTLP JSON, and the older one that Jaeger's web UI and Grafana's
-// data source use (/api/services, /api/operations, /api/traces,
-// /api/dependencies).
+// traces are OTLP JSON, and the legacy API of Jaeger's web UI and Grafana's data
+// source (/api/services, /api/operations, /api/traces, /api/dependencies).
 //
-// Shapes, parameters, defaults and error texts follow Jaeger v1.76.0
-// (cmd/query/app and internal/uimodel there), and a contract test holds the
-// two against each other. Where this server is more generous, it is said at
-// the place: it reads v3's parameters in both spellings, snake_case as Jaeger
-// does and camelCase as its OpenAPI says, and it lets v3 search by attributes.
+// Responses, parameters, defaults and error texts are those of Jaeger v1.76.0; a
+// contract test compares both. In addition, version 3 accepts parameters in
+// camelCase, as in Jaeger's OpenAPI document, and searches by attributes.
 package jaegerquery
 
 import (
@@ -24,7 +21,7 @@ import (
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
-// Source is where the traces come from; *tracestore.Store is one.
+// Source is a source of traces. *tracestore.Store implements it.
 type Source interface {
 	Services() []string
 	Operations(service, kind string) []tracestore.Operation
@@ -42,15 +39,15 @@ type server struct {
 // Option configures a handler.
 type Option func(*server)
 
-// WithUI sends the web paths that Jaeger's links use (/, /search,
-// /trace/{id}) to the same paths below base. Without it they answer 404 with
-// a text that says what this port is.
+// WithUI redirects the paths of Jaeger's web UI (/, /search, /trace/{id},
+// /dependencies) to the same paths below base. The default is 404 with a text
+// that explains the port.
 func WithUI(base *url.URL) Option { return func(s *server) { s.ui = base } }
 
-// WithClock replaces the wall clock for the default time range.
+// WithClock sets the clock for default time ranges. The default is time.Now.
 func WithClock(now func() time.Time) Option { return func(s *server) { s.now = now } }
 
-// Handler serves the query API of source.
+// Handler returns a handler of both query APIs that reads from source.
 func Handler(source Source, opts ...Option) http.Handler {
 	s := &server{source: source, now: time.Now}
 	for _, o := range opts {
@@ -79,7 +76,7 @@ func Handler(source Source, opts ...Option) http.Handler {
 
 func (s *server) web(w http.ResponseWriter, r *http.Request) {
 	if s.ui == nil {
-		http.Error(w, "This port answers Jaeger's query API (/api/v3/services, /api/traces, …); it has no pages of its own.", http.StatusNotFound)
+		http.Error(w, "This port answers Jaeger's query API (/api/v3/services, /api/traces, …); it has no web pages.", http.StatusNotFound)
 		return
 	}
 	to := s.ui.JoinPath(r.URL.Path)
@@ -87,8 +84,8 @@ func (s *server) web(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to.String(), http.StatusFound)
 }
 
-// first returns the first value of a parameter that is given in either
-// spelling of v3: names are written in snake_case.
+// first returns the first value of a parameter of version 3. The name is in
+// snake_case; the camelCase form is accepted as well.
 func first(q url.Values, name string) string {
 	if v := q.Get(name); v != "" {
 		return v

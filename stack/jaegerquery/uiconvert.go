@@ -13,13 +13,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// The largest integer that JavaScript keeps exact; beyond it a string is sent.
+// The largest integer that is exact in JavaScript. Larger ones are sent as strings.
 const maxSafeInteger = int64(1)<<53 - 1
 
-// toUITrace converts OTLP as the collector's translator in Jaeger v1.76.0 does:
-// what OTLP has fields for becomes tags (span.kind, error, otel.status_code,
-// otel.scope.name, w3c.tracestate), and span events become logs. Unless raw,
-// tags are sorted and what describes the SDK moves to the process.
+// toUITrace converts OTLP like the translator of Jaeger v1.76.0. Fields become
+// tags (span.kind, error, otel.status_code, otel.scope.name, w3c.tracestate), and
+// span events become logs. Unless raw, tags are sorted and those that describe
+// the SDK move to the process.
 func toUITrace(td ptrace.Traces, raw bool) uiTrace {
 	out := uiTrace{Spans: []uiSpan{}, Processes: map[string]uiProcess{}}
 	keys := map[string]string{}
@@ -47,7 +47,7 @@ func toUITrace(td ptrace.Traces, raw bool) uiTrace {
 func identityOf(p uiProcess) string {
 	b, err := json.Marshal(p)
 	if err != nil {
-		return fmt.Sprint(p) // a number that JSON cannot hold
+		return fmt.Sprint(p) // a number that JSON does not have
 	}
 	return string(b)
 }
@@ -129,8 +129,8 @@ func toUITags(scope pcommon.InstrumentationScope, span ptrace.Span, raw bool) []
 	return tags
 }
 
-// toUIReferences puts the parent first. A link to the parent changes only the
-// kind of that reference.
+// toUIReferences returns the references of a span, the parent first. A link to the
+// parent sets the kind of that reference.
 func toUIReferences(span ptrace.Span) []uiReference {
 	refs := make([]uiReference, 0, span.Links().Len()+1)
 	if !span.ParentSpanID().IsEmpty() {
@@ -150,8 +150,8 @@ func toUIReferences(span ptrace.Span) []uiReference {
 	return refs
 }
 
-// toUILog puts the event's name first and, unless raw, the rest in order of
-// keys.
+// toUILog returns the log of an event, the name first. Unless raw, the other
+// fields are sorted by key.
 func toUILog(ev ptrace.SpanEvent, raw bool) uiLog {
 	out := uiLog{Timestamp: uint64(ev.Timestamp()) / 1000, Fields: make([]uiKeyValue, 0, ev.Attributes().Len()+1)}
 	if _, named := ev.Attributes().Get("event"); ev.Name() != "" && !named {
@@ -194,7 +194,7 @@ func toUIKeyValue(key string, v pcommon.Value) uiKeyValue {
 	}
 }
 
-// jsonFloat sends what JSON has no number for as a string, where Jaeger fails.
+// jsonFloat returns infinities and NaN as strings. Jaeger fails on them.
 func jsonFloat(f float64) any {
 	if f-f != 0 { // infinite or not a number
 		return strconv.FormatFloat(f, 'g', -1, 64)
@@ -206,7 +206,7 @@ func sortKeyValues(kvs []uiKeyValue) {
 	slices.SortStableFunc(kvs, func(a, b uiKeyValue) int { return cmp.Compare(a.Key, b.Key) })
 }
 
-// uiTraceID leaves out the high 64 bits if they are zero, as Jaeger does.
+// uiTraceID formats a trace ID, without the high 64 bits if they are zero.
 func uiTraceID(id pcommon.TraceID) string {
 	high, low := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])
 	if high == 0 {

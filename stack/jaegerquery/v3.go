@@ -216,7 +216,7 @@ func v3Respond(w http.ResponseWriter, raw bool, traces ...ptrace.Traces) {
 	all := ptrace.NewTraces()
 	for _, td := range traces {
 		if !raw {
-			adjust(td, otlpTexts)
+			adjust(td, otlpDialect)
 			moveLibraryAttributes(td)
 		}
 		td.ResourceSpans().MoveAndAppendTo(all.ResourceSpans())

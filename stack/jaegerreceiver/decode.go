@@ -12,14 +12,14 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// thriftLimits stops a few bytes that claim a huge list or string from making
-// the decoder allocate for it.
+// thriftLimits bounds the lists and strings of a message by its size, so that the
+// decoder does not allocate a length that is only announced.
 func thriftLimits(size int) *thrift.TConfiguration {
 	return &thrift.TConfiguration{MaxMessageSize: int32(min(size, 1<<30)), MaxFrameSize: int32(min(size, 1<<30))}
 }
 
-// DecodeBinary decodes a jaeger.thrift Batch in Thrift's binary protocol, as
-// Jaeger's clients POST it. Trace IDs keep their 128 bits.
+// DecodeBinary decodes a jaeger.thrift Batch in Thrift's binary protocol, the body
+// of a POST by Jaeger's clients. Trace IDs keep 128 bits.
 func DecodeBinary(ctx context.Context, body []byte) (ptrace.Traces, error) {
 	buf := thrift.NewTMemoryBufferLen(0)
 	buf.Write(body)
@@ -30,8 +30,8 @@ func DecodeBinary(ctx context.Context, body []byte) (ptrace.Traces, error) {
 	return fromBatch(batch)
 }
 
-// DecodeCompactCall decodes the agent's emitBatch call in Thrift's compact
-// protocol, one call a datagram.
+// DecodeCompactCall decodes an emitBatch call in Thrift's compact protocol, the
+// content of a datagram to Jaeger's agent.
 func DecodeCompactCall(ctx context.Context, packet []byte) (ptrace.Traces, error) {
 	buf := thrift.NewTMemoryBufferLen(0)
 	buf.Write(packet)
@@ -55,7 +55,7 @@ func DecodeCompactCall(ctx context.Context, packet []byte) (ptrace.Traces, error
 
 func fromBatch(b *jaeger.Batch) (ptrace.Traces, error) {
 	if len(b.GetSpans()) > 0 && b.GetProcess() == nil {
-		return ptrace.Traces{}, errors.New("batch names no process")
+		return ptrace.Traces{}, errors.New("batch has no process")
 	}
 	return jaegertranslator.ThriftToTraces(b)
 }

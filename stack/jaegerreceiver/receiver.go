@@ -1,7 +1,7 @@
-// Package jaegerreceiver receives spans from Jaeger's own clients: Thrift over
-// HTTP (the collector's /api/traces, port 14268) and Thrift compact over UDP
-// (the agent's port 6831), and converts them to OTLP with the translator of
-// the OpenTelemetry Collector.
+// Package jaegerreceiver receives spans from Jaeger's clients: Thrift over HTTP
+// (the collector's /api/traces, port 14268) and Thrift compact over UDP (the
+// agent's port 6831). It converts them to OTLP with the translator of the
+// OpenTelemetry Collector.
 package jaegerreceiver
 
 import (
@@ -21,14 +21,15 @@ import (
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
-// DefaultMaxBodyBytes bounds one HTTP request.
+// DefaultMaxBodyBytes is the default maximum size of an HTTP request.
 const DefaultMaxBodyBytes = 20 << 20
 
-// maxPacketBytes is the largest UDP datagram; Jaeger's clients send up to 65000.
+// maxPacketBytes is the maximum size of a UDP datagram. Jaeger's clients send up
+// to 65000 bytes.
 const maxPacketBytes = 65535
 
 // Receiver is a server for Jaeger's clients. Create it with New, then call
-// ServeHTTP and ServeUDP in goroutines of their own.
+// ServeHTTP and ServeUDP in separate goroutines.
 type Receiver struct {
 	consume  func(context.Context, ptrace.Traces) error
 	maxBytes int64
@@ -42,14 +43,14 @@ type Receiver struct {
 // Option configures a Receiver.
 type Option func(*Receiver)
 
-// WithMaxBodyBytes bounds one HTTP request.
+// WithMaxBodyBytes sets the maximum size of an HTTP request.
 func WithMaxBodyBytes(n int64) Option { return func(r *Receiver) { r.maxBytes = n } }
 
-// WithLogger replaces slog.Default.
+// WithLogger sets the logger for lost spans. The default is slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(r *Receiver) { r.log = l } }
 
-// New returns a receiver that hands what it decodes to consume, which owns it,
-// and counts in m.
+// New returns a receiver that passes decoded spans to consume, which owns them,
+// and counts them in m.
 func New(consume func(context.Context, ptrace.Traces) error, m *otelcol.Metrics, opts ...Option) *Receiver {
 	r := &Receiver{
 		consume:  consume,
@@ -82,8 +83,8 @@ func (r *Receiver) ServeHTTP(l net.Listener) error {
 	return nil
 }
 
-// Close stops the HTTP side, letting requests in flight finish until ctx ends,
-// and makes ServeUDP return once its connection is closed.
+// Close stops the HTTP server; requests in flight may finish until ctx ends.
+// ServeUDP returns nil when its connection is closed after that.
 func (r *Receiver) Close(ctx context.Context) error {
 	close(r.done)
 	if err := r.http.Shutdown(ctx); err != nil {
@@ -92,7 +93,8 @@ func (r *Receiver) Close(ctx context.Context) error {
 	return nil
 }
 
-// Handler returns the HTTP side alone: POST /api/traces.
+// Handler returns the handler of POST /api/traces, to be served by another server
+// than the receiver's. It does not check the Host header.
 func (r *Receiver) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/traces", r.traces)
@@ -141,8 +143,8 @@ func (r *Receiver) traces(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// ServeUDP reads batches from conn until it is closed, and returns nil if that
-// was after Close.
+// ServeUDP reads batches from conn until conn is closed. It returns nil if Close
+// was called before.
 func (r *Receiver) ServeUDP(conn net.PacketConn) error {
 	buf := make([]byte, maxPacketBytes)
 	for {
@@ -164,7 +166,7 @@ func (r *Receiver) ServeUDP(conn net.PacketConn) error {
 		err = r.consume(context.Background(), td)
 		r.viaUDP.Spans(spans, err)
 		if err != nil {
-			r.log.Warn("spans lost: datagrams are not sent again", "spans", spans, "error", err)
+			r.log.Warn("spans lost, datagrams are not sent again", "spans", spans, "error", err)
 		}
 	}
 }

@@ -11,8 +11,7 @@
 //	sum_over_time(… | unwrap duration_ms [1m])      also avg, min, max of a label
 //	sum by (service_name) (…)                       and their aggregation
 //
-// Anything else is an error that names what is not supported, never a wrong
-// answer.
+// Anything else is an error that names the unsupported element.
 package logql
 
 import (
@@ -21,13 +20,13 @@ import (
 	"time"
 )
 
-// Query is a parsed query: either of lines or of a metric.
+// Query is a parsed query. Exactly one field is set.
 type Query struct {
 	Log    *LogQuery
 	Metric *MetricQuery
 }
 
-// LogQuery selects lines.
+// LogQuery is a query for log lines.
 type LogQuery struct {
 	Matchers []Matcher
 	Stages   []Stage
@@ -35,10 +34,10 @@ type LogQuery struct {
 	traceID string
 }
 
-// MatchOp is how a label's value is compared.
+// MatchOp is a comparison of a label's value.
 type MatchOp string
 
-// The comparisons of a stream selector.
+// The operators of a stream selector.
 const (
 	Equal    MatchOp = "="
 	NotEqual MatchOp = "!="
@@ -46,8 +45,8 @@ const (
 	NotMatch MatchOp = "!~"
 )
 
-// Matcher is one condition on a stream's labels. A label that is not there
-// counts as empty.
+// Matcher is a condition on a label of a stream. A missing label has the empty
+// value.
 type Matcher struct {
 	Name  string
 	Op    MatchOp
@@ -55,8 +54,8 @@ type Matcher struct {
 	re    *regexp.Regexp
 }
 
-// NewMatcher returns an error when the pattern of a regular expression does not
-// compile. Patterns match the whole value.
+// NewMatcher returns a matcher. It fails if op is Match or NotMatch and value is
+// not a regular expression. Expressions match the complete value.
 func NewMatcher(name string, op MatchOp, value string) (Matcher, error) {
 	m := Matcher{Name: name, Op: op, Value: value}
 	if op == Match || op == NotMatch {
@@ -69,7 +68,7 @@ func NewMatcher(name string, op MatchOp, value string) (Matcher, error) {
 	return m, nil
 }
 
-// Matches reports whether a value fulfils the condition.
+// Matches reports whether a value meets the condition.
 func (m Matcher) Matches(value string) bool {
 	switch m.Op {
 	case Equal:
@@ -83,7 +82,8 @@ func (m Matcher) Matches(value string) bool {
 	}
 }
 
-// MetricQuery is an aggregation over time, with at most one over series.
+// MetricQuery is an aggregation of log lines over time, optionally aggregated over
+// series.
 type MetricQuery struct {
 	Log      LogQuery
 	Function string // rate, count_over_time, …
@@ -91,16 +91,16 @@ type MetricQuery struct {
 	Range    time.Duration
 
 	Aggregate string // sum, avg, min, max, count, topk, bottomk; empty for none
-	Top       int    // of topk and bottomk
+	Top       int    // number of series of topk and bottomk
 	By        []string
-	Without   bool // By are the labels to leave out
-	Grouped   bool // by or without was written
+	Without   bool // By lists the labels to remove
+	Grouped   bool // the query has by or without
 
-	Factor float64 // the result is multiplied by it; 1 for none
+	Factor float64 // factor of the result
 }
 
-// Selective reports whether the query has a matcher that leaves something out.
-// Loki refuses a query without.
+// Selective reports whether the query has a matcher that excludes the empty value.
+// Loki refuses other queries.
 func (q LogQuery) Selective() bool {
 	for _, m := range q.Matchers {
 		if !m.Matches("") {
@@ -110,7 +110,7 @@ func (q LogQuery) Selective() bool {
 	return false
 }
 
-// TraceID returns the trace ID that every line of the answer must hold, if the
-// query asks for one: as a line filter |= "<32 hex digits>" or as a label filter
-// trace_id="…". It lets the reader skip what cannot hold it.
+// TraceID returns the trace ID that each line of the result contains, or an empty
+// string. It is set by a line filter |= "<32 hex digits>" or a label filter
+// trace_id="…". A reader can skip blocks that do not contain it.
 func (q LogQuery) TraceID() string { return q.traceID }

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// parseJSON makes a label of every field: nested ones are joined by _, arrays
-// are left out, and a name that a stream label has gets _extracted, as in Loki.
+// parseJSON sets a label for each field, as Loki does. Names of nested fields are
+// joined by _, arrays are skipped, and names of stream labels get the suffix
+// _extracted.
 func parseJSON(e *Entry) bool {
 	var object map[string]any
 	dec := json.NewDecoder(bytes.NewReader([]byte(e.Line)))
@@ -51,14 +52,14 @@ func addFields(labels map[string]string, stream map[string]bool, prefix string, 
 func addLabel(labels map[string]string, stream map[string]bool, name, value string) {
 	if stream[name] {
 		if labels[name] == value {
-			return // the same fact twice
+			return // the field repeats the label
 		}
 		name += "_extracted"
 	}
 	labels[name] = value
 }
 
-// parseLogfmt reads key=value pairs; values may be quoted.
+// parseLogfmt sets a label for each key=value pair. Values may be quoted.
 func parseLogfmt(e *Entry) bool {
 	stream := make(map[string]bool, len(e.Labels))
 	for k := range e.Labels {
@@ -103,7 +104,7 @@ func quotedValue(s string) (value, rest string) {
 	return strings.TrimPrefix(s, `"`), ""
 }
 
-// labelName replaces what a label name must not hold.
+// labelName replaces the characters that are invalid in a label name by _.
 func labelName(s string) string {
 	return strings.Map(func(r rune) rune {
 		if isWord(r) {

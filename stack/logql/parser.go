@@ -15,11 +15,11 @@ const maxQueryBytes = 16 << 10
 type parser struct {
 	tokens  []token
 	pos     int
-	traceID string // that every line must hold, if the pipeline says so
-	rewrote bool   // a line_format was read: filters no longer see the line
+	traceID string // contained in each line of the result; empty for none
+	rewrote bool   // after line_format, filters apply to the new line
 }
 
-// Parse parses a query. Errors say where and what.
+// Parse parses a query. Errors contain the position and the unexpected token.
 func Parse(s string) (Query, error) {
 	if len(s) > maxQueryBytes {
 		return Query{}, fmt.Errorf("query is longer than %d bytes", maxQueryBytes)
@@ -56,7 +56,7 @@ func Parse(s string) (Query, error) {
 	return q, nil
 }
 
-// ParseSelector parses a stream selector alone.
+// ParseSelector parses a stream selector.
 func ParseSelector(s string) ([]Matcher, error) {
 	tokens, err := lex(s)
 	if err != nil {
@@ -180,8 +180,8 @@ func (p *parser) metricQuery() (MetricQuery, error) {
 	return q, err
 }
 
-// factor reads the scalar that a result is multiplied with or divided by, as
-// in … * 60.
+// factor parses the scalars that the result is multiplied or divided by, as in
+// … * 60.
 func (p *parser) factor() (float64, error) {
 	factor := 1.0
 	for {
@@ -300,7 +300,7 @@ func (p *parser) overTime(function string) (MetricQuery, error) {
 		return q, err
 	}
 	if len(log.Stages) == 0 {
-		// {…}[5m] |= "x" is also allowed by Loki.
+		// Loki also accepts {…}[5m] |= "x".
 		if log.Stages, err = p.stages(); err != nil {
 			return q, err
 		}

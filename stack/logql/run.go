@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Run sends an entry through the pipeline and reports whether it stays.
+// Run applies the pipeline to an entry and reports whether the entry passes.
 func (q LogQuery) Run(e *Entry) bool {
 	for _, stage := range q.Stages {
 		if !stage(e) {
@@ -21,7 +21,7 @@ func (q LogQuery) Run(e *Entry) bool {
 	return true
 }
 
-// Series is one result of a metric query. Points are in order of time.
+// Series is a series in the result of a metric query. Points are ordered by time.
 type Series struct {
 	Labels map[string]string
 	Points []Point
@@ -33,7 +33,7 @@ type Point struct {
 	Value float64
 }
 
-// sample is what one line adds.
+// sample is the value of a line.
 type sample struct {
 	at    int64 // Unix nanoseconds
 	value float64
@@ -44,16 +44,16 @@ type bucket struct {
 	samples []sample
 }
 
-// Evaluator collects the lines of a metric query; feed it in any order with
-// Add, then ask Result.
+// Evaluator evaluates a metric query. Call Add for each line, in any order, then
+// Result.
 type Evaluator struct {
 	query   MetricQuery
 	buckets map[string]*bucket
 	lines   int
 }
 
-// Bounds of what one metric query keeps in memory: 16 bytes a line, some hundred
-// a series, some hundred a point of the answer.
+// Limits of a metric query. It takes 16 bytes per line, and some hundred bytes per
+// series and per point of the result.
 const (
 	MaxLines  = 2_000_000
 	MaxSeries = 500 // as in Loki
@@ -65,15 +65,14 @@ func NewEvaluator(q MetricQuery) *Evaluator {
 	return &Evaluator{query: q, buckets: map[string]*bucket{}}
 }
 
-// Add takes a line that the pipeline let through. It fails when there are too
-// many lines, or series.
+// Add adds a line that passed the pipeline. It fails beyond MaxLines or MaxSeries.
 func (v *Evaluator) Add(at time.Time, e *Entry) error {
 	value := 1.0
 	switch {
 	case v.query.Unwrap != "":
 		var err error
 		if value, err = strconv.ParseFloat(e.Labels[v.query.Unwrap], 64); err != nil {
-			return nil // not a number: Loki marks and leaves out such lines
+			return nil // not a number: Loki skips such lines
 		}
 		delete(e.Labels, v.query.Unwrap)
 	case strings.HasPrefix(v.query.Function, "bytes"):
@@ -96,8 +95,8 @@ func (v *Evaluator) Add(at time.Time, e *Entry) error {
 	return nil
 }
 
-// group keeps the labels by which the query aggregates. topk and bottomk keep
-// all, they choose later. avg, min and max of series need the series apart.
+// group returns the labels of the series that a line belongs to. Only a sum can
+// be grouped while lines are added; other aggregations need the series apart.
 func (v *Evaluator) group(labels map[string]string) map[string]string {
 	if v.query.Aggregate != "sum" {
 		return labels
@@ -115,8 +114,8 @@ func (q MetricQuery) project(labels map[string]string) map[string]string {
 	return out
 }
 
-// Result computes the points from start to end, step apart. It fails when there
-// are too many, or ctx ends.
+// Result returns the points from start to end at intervals of step. It fails
+// beyond MaxPoints, or if ctx ends.
 func (v *Evaluator) Result(ctx context.Context, start, end time.Time, step time.Duration) ([]Series, error) {
 	var out []Series
 	points := 0
@@ -148,7 +147,7 @@ func (v *Evaluator) Result(ctx context.Context, start, end time.Time, step time.
 	return out, ctx.Err()
 }
 
-// at is the value over (at-range, at].
+// at returns the value over (at-q.Range, at], and false if it has no samples.
 func (q MetricQuery) at(samples []sample, at time.Time) (float64, bool) {
 	after := func(s sample, t int64) int {
 		if s.at > t {
@@ -180,10 +179,10 @@ func (q MetricQuery) at(samples []sample, at time.Time) (float64, bool) {
 	}
 }
 
-// aggregate combines series at each time.
+// aggregate combines the series at each time.
 func (q MetricQuery) aggregate(in []Series) []Series {
 	switch q.Aggregate {
-	case "", "sum": // sum: Add put the lines of a group together
+	case "", "sum": // Add has grouped the lines of a sum
 		return in
 	case "topk", "bottomk":
 		return q.top(in)
@@ -220,7 +219,7 @@ func (q MetricQuery) aggregate(in []Series) []Series {
 	return out
 }
 
-// top keeps the k largest or smallest series at each time.
+// top returns the largest or smallest series at each time.
 func (q MetricQuery) top(in []Series) []Series {
 	type ranked struct {
 		series int
@@ -252,7 +251,7 @@ func (q MetricQuery) top(in []Series) []Series {
 	return out
 }
 
-// Key identifies a set of labels.
+// Key returns a string that identifies a set of labels.
 func Key(labels map[string]string) string {
 	keys := make([]string, 0, len(labels))
 	for k := range labels {

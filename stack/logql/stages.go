@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Stage is one step of a pipeline. It changes the entry, or returns false to
-// leave it out.
+// Stage is a stage of a pipeline. It may change the entry, and returns false to
+// drop it.
 type Stage func(*Entry) bool
 
-// Entry is a line on its way through a pipeline.
+// Entry is a line and its labels in a pipeline.
 type Entry struct {
 	Line   string
 	Labels map[string]string
@@ -79,7 +79,7 @@ func (p *parser) lineFilter() (Stage, error) {
 	}, nil
 }
 
-// pipe parses what follows a single bar.
+// pipe parses the stage after a single bar.
 func (p *parser) pipe() (Stage, error) {
 	t := p.peek()
 	if t.kind == word {
@@ -105,7 +105,8 @@ func (p *parser) pipe() (Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	// trace_id="…" alone; joined with another condition by or it would not bind.
+	// Only trace_id="…" alone: joined with another condition by or, it does not
+	// apply to every line.
 	if t := p.tokens[first:p.pos]; len(t) == 3 && t[0].text == "trace_id" && t[1].text == "=" && isTraceID.MatchString(t[2].text) {
 		p.traceID = t[2].text
 	}
@@ -162,7 +163,7 @@ func (p *parser) labelsOf(keep bool) (Stage, error) {
 
 type labelTest func(map[string]string) bool
 
-// labelFilter parses conditions joined by and, or, a comma or nothing.
+// labelFilter parses conditions that are joined by and, or or a comma.
 func (p *parser) labelFilter() (labelTest, error) {
 	left, err := p.labelTerm()
 	if err != nil {
@@ -243,7 +244,7 @@ var comparisons = map[string]func(a, b float64) bool{
 	"<=": func(a, b float64) bool { return a <= b },
 }
 
-// parseNumber reads a plain number, or a duration, which is seconds then.
+// parseNumber parses a number, or a duration into seconds.
 func parseNumber(s string) (v float64, isDuration bool, err error) {
 	if v, err = strconv.ParseFloat(s, 64); err == nil {
 		return v, false, nil

@@ -10,9 +10,8 @@ import (
 const maxFormattedBytes = 1 << 20
 
 // loopIn returns the name of the first action in a template that can repeat
-// ("range", "template"), or an empty string. Labels are strings, so a format has
-// nothing to iterate over but a number, and a count of a billion would block the
-// query.
+// ("range", "template"), or an empty string. Labels are strings, so a format can
+// iterate over numbers only, and a large one would block the query.
 func loopIn(n parse.Node) string {
 	switch n := n.(type) {
 	case *parse.ListNode:

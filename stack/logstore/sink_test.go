@@ -131,6 +131,39 @@ func TestServiceNamesAreBounded(t *testing.T) {
 	}
 }
 
+// The disk that received records take does not follow the number of services.
+func TestFilesOfManyServicesAreSmaller(t *testing.T) {
+	k := &sink{names: map[string]bool{}}
+	if got := k.shareBytes(); got != maxShareBytes {
+		t.Errorf("alone, a file has %d bytes", got)
+	}
+	for i := range MaxServices {
+		k.names[fmt.Sprint(i)] = true
+	}
+	if got := k.shareBytes(); got != minShareBytes {
+		t.Errorf("beside %d services, a file has %d bytes", MaxServices, got)
+	}
+
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	s.sink.names = k.names
+	for range 3 {
+		ld := plog.NewLogs()
+		for range 9 {
+			received(ld, "1", strings.Repeat("x", 128<<10))
+		}
+		if err := s.Append(ld); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, suffix := range []string{currentSuffix, rotatedSuffix} {
+		info, err := os.Stat(filepath.Join(dir, "1"+suffix))
+		if err != nil || info.Size() > 2*minShareBytes {
+			t.Errorf("%v, %v", info, err)
+		}
+	}
+}
+
 // Names that clean to the same file name are different services.
 func TestServicesDoNotShareFiles(t *testing.T) {
 	s := openStore(t, t.TempDir())

@@ -21,9 +21,11 @@ const (
 	MaxServices = 1000
 	// maxOpenFiles is the maximum number of files that are open for writing.
 	maxOpenFiles = 64
-	// maxSinkBytes is the size at which a file is rotated. One rotated file per
-	// service is kept.
-	maxSinkBytes = 32 << 20
+	// A file is rotated when it exceeds its service's share of sinkBytes, within
+	// these limits. One rotated file per service is kept.
+	sinkBytes     = 1 << 30
+	minShareBytes = 1 << 20
+	maxShareBytes = 32 << 20
 
 	currentSuffix = ".otlp.jsonl"
 	rotatedSuffix = ".otlp-old.jsonl"
@@ -104,7 +106,7 @@ func (k *sink) admit(service string) string {
 // write appends lines to the file of a service.
 func (k *sink) write(service string, lines []byte) error {
 	name := fileName(service)
-	if e, ok := k.open[name]; ok && e.Value.(*sinkFile).size >= maxSinkBytes {
+	if e, ok := k.open[name]; ok && e.Value.(*sinkFile).size >= k.shareBytes() {
 		if err := k.rotate(e); err != nil {
 			return err
 		}
@@ -122,6 +124,12 @@ func (k *sink) write(service string, lines []byte) error {
 		}
 	}
 	return err
+}
+
+// shareBytes returns the size at which a file is rotated.
+func (k *sink) shareBytes() int64 {
+	const filesPerService = 2
+	return min(max(sinkBytes/filesPerService/int64(len(k.names)+1), minShareBytes), maxShareBytes)
 }
 
 func (k *sink) rotate(e *list.Element) error {

@@ -11,19 +11,19 @@ import (
 const (
 	// maxNesting is the maximum depth of messages in a request.
 	maxNesting = 500
-	// harmlessBytes is the size up to which a request cannot nest deep enough to
-	// be dangerous. Most requests are smaller.
+	// harmlessBytes is the size up to which a request cannot exhaust the stack,
+	// whatever its nesting. Most requests are smaller.
 	harmlessBytes = 64 << 10
 )
 
 var errNesting = fmt.Errorf("messages are nested deeper than %d levels", maxNesting)
 
-// message is a node of OTLP's schema: the fields that hold messages.
+// message describes a protobuf message: its fields that hold messages.
 type message map[protowire.Number]message
 
-// request is the schema of trace and log export requests, reduced to what leads
-// to values. Where the two differ, a field is in it if it is a message in
-// either: text that is taken for a message does not parse, or ends soon.
+// request describes trace and log export requests, as far as they lead to nested
+// values. A field that is a message in only one of them is included: the text or
+// ID of the other does not parse as a deep message.
 var request = func() message {
 	value, keyValue := message{}, message{}
 	value[5] = message{1: value}    // AnyValue.array_value, ArrayValue.values
@@ -40,8 +40,8 @@ var request = func() message {
 }()
 
 // checkNesting returns errNesting for a request in protobuf's encoding that
-// nests too deep. The decoder is recursive and has no limit: a request of 20 MB
-// would exhaust the goroutine's stack, which ends the process.
+// exceeds maxNesting. The decoder is recursive without a limit: a request of
+// 20 MB would exhaust the goroutine's stack, which ends the process.
 func checkNesting(b []byte) error {
 	if len(b) > harmlessBytes && !nests(b, request, 0) {
 		return errNesting
@@ -57,7 +57,7 @@ func nests(b []byte, m message, depth int) bool {
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return true // malformed: the decoder says so
+			return true // malformed, which the decoder reports
 		}
 		b = b[n:]
 		if kind != protowire.BytesType {
@@ -104,8 +104,8 @@ func checkJSONNesting(b []byte) error {
 	return nil
 }
 
-// nestingCodec is the codec that package pdata registers, with a limit on the
-// depth of what it decodes.
+// nestingCodec adds the limit on nesting to the codec that package pdata
+// registers.
 type nestingCodec struct{ encoding.CodecV2 }
 
 // Unmarshal implements encoding.CodecV2.

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/gzip" // exporters compress with it by default in most languages
+	_ "google.golang.org/grpc/encoding/gzip" // the default compression of most exporters
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
@@ -20,8 +20,7 @@ import (
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
-// Limits of the gRPC server. An exporter has a few requests in flight and sends
-// each at once.
+// Limits of the gRPC server. An exporter has a few requests in flight.
 const (
 	maxStreams       = 100 // per connection
 	handshakeTimeout = 10 * time.Second
@@ -53,8 +52,8 @@ func (r *Receiver) grpcServer() *grpc.Server {
 	return s
 }
 
-// withTimeout bounds a call from its headers on, so that one whose message never
-// comes ends, too.
+// withTimeout bounds the duration of a call from its headers on, so that a call
+// whose message does not arrive ends as well.
 func (r *Receiver) withTimeout(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= r.requestTimeout {
 		return ctx, nil
@@ -95,8 +94,8 @@ func unavailable(err error) error {
 	return status.Error(codes.Unavailable, err.Error())
 }
 
-// undecoded counts the calls that ended before a message was decoded; neither
-// handler nor interceptor sees those.
+// undecoded counts the calls that end before their message is decoded. Neither
+// handlers nor interceptors are called for them.
 type undecoded struct{ count *otelcol.Receiver }
 
 type decodedKey struct{}

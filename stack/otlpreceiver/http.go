@@ -108,7 +108,7 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		return
 	}
 	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(out) // the client is gone; its spans are stored
+	_, _ = w.Write(out) // the client is gone, its data is stored
 }
 
 func (r *Receiver) body(w http.ResponseWriter, req *http.Request) ([]byte, error) {
@@ -121,7 +121,7 @@ func (r *Receiver) body(w http.ResponseWriter, req *http.Request) ([]byte, error
 		if err != nil {
 			return nil, fmt.Errorf("gzip body: %w", err)
 		}
-		// The limit holds for what comes out, too: a bomb is small going in.
+		// The decompressed body has the same limit.
 		body, err := io.ReadAll(http.MaxBytesReader(w, zr, int64(r.maxBytes)))
 		return body, errors.Join(err, zr.Close())
 	default:

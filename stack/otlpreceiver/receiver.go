@@ -1,11 +1,11 @@
 // Package otlpreceiver receives traces and logs over OTLP: gRPC, and HTTP with
 // protobuf or JSON bodies, each plain or gzip.
 //
-// It answers as the OpenTelemetry Collector's otlp receiver does: a request
-// that cannot be decoded fails for good (HTTP 400, 413, 415; gRPC
-// InvalidArgument or Internal), one that the consumer cannot take now may be
-// sent again (HTTP 503, gRPC Unavailable), and one of which the consumer rejects
-// a part succeeds with partial_success set.
+// Responses are those of the OpenTelemetry Collector's otlp receiver. A request
+// that cannot be decoded fails permanently: HTTP 400, 413 or 415, gRPC
+// InvalidArgument or Internal. One that the consumer cannot store now may be sent
+// again: HTTP 503, gRPC Unavailable. One of which the consumer rejects a part
+// succeeds with partial_success set.
 package otlpreceiver
 
 import (
@@ -42,7 +42,7 @@ type Consumer struct {
 }
 
 // Receiver is an OTLP server. Create it with New, then call ServeGRPC and
-// ServeHTTP, each with a listener, in goroutines of their own.
+// ServeHTTP in separate goroutines.
 type Receiver struct {
 	consumer Consumer
 	maxBytes int
@@ -65,7 +65,7 @@ func WithMaxBodyBytes(n int) Option { return func(r *Receiver) { r.maxBytes = n 
 // on. A request whose body takes longer to arrive is cut off.
 func WithRequestTimeout(d time.Duration) Option { return func(r *Receiver) { r.requestTimeout = d } }
 
-// New returns a receiver that hands what it decodes to c and counts in m.
+// New returns a receiver that passes decoded data to c and counts it in m.
 func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 	r := &Receiver{
 		consumer: c,
@@ -91,7 +91,7 @@ func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 
 // ServeGRPC serves until Close and then returns nil.
 func (r *Receiver) ServeGRPC(l net.Listener) error {
-	if err := r.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) { // closed before it came to serve
+	if err := r.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) { // Close was called before
 		return err
 	}
 	return nil
@@ -107,7 +107,7 @@ func (r *Receiver) ServeHTTP(l net.Listener) error {
 	return nil
 }
 
-// Close lets requests in flight finish until ctx ends, then cuts them off.
+// Close stops both servers. Requests in flight may finish until ctx ends.
 func (r *Receiver) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {

@@ -19,8 +19,8 @@ import (
 	v1 "github.com/prometheus/prometheus/web/api/v1"
 )
 
-// corsOrigin matches no origin, other than Prometheus's default: pages of other
-// sites must not read the metrics.
+// corsOrigin matches no origin, so that pages of other sites cannot read the
+// metrics. Prometheus's default allows all.
 var corsOrigin = regexp.MustCompile("^$")
 
 func (s *Server) routes() http.Handler {
@@ -31,9 +31,9 @@ func (s *Server) routes() http.Handler {
 		func(context.Context) v1.TargetRetriever { return s.scraper },
 		func(context.Context) v1.AlertmanagerRetriever { return noAlertmanagers{} },
 		func() config.Config { return *s.config },
-		map[string]string{}, // no flags of its own
+		map[string]string{}, // no flags
 		v1.GlobalURLOptions{ListenAddress: s.external.Host, Host: s.external.Host, Scheme: s.external.Scheme},
-		func(h http.HandlerFunc) http.HandlerFunc { return h }, // Open returns once it is ready
+		func(h http.HandlerFunc) http.HandlerFunc { return h }, // always ready: Open has returned
 		adminStats{s.db}, s.dir,
 		false,    // no admin API
 		false, 0, // no search API
@@ -61,7 +61,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}))
 	mux.HandleFunc("GET /-/healthy", plain("Prometheus Server is Healthy.\n"))
 	mux.HandleFunc("GET /-/ready", plain("Prometheus Server is Ready.\n"))
-	mux.HandleFunc("GET /{$}", plain("This port answers Prometheus's HTTP API (/api/v1/query, …) and /metrics; it has no pages of its own.\n"))
+	mux.HandleFunc("GET /{$}", plain("This port answers Prometheus's HTTP API (/api/v1/query, …) and /metrics; it has no web pages.\n"))
 	return mux
 }
 
@@ -90,7 +90,7 @@ func (s *Server) runtimeInfo() (v1.RuntimeInfo, error) {
 	}, nil
 }
 
-// libraryVersion is the version of the prometheus module in this binary.
+// libraryVersion returns the version of the prometheus module in this binary.
 func libraryVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
@@ -110,7 +110,7 @@ func (noAlertmanagers) Alertmanagers() []*url.URL { return nil }
 // DroppedAlertmanagers implements v1.AlertmanagerRetriever.
 func (noAlertmanagers) DroppedAlertmanagers() []*url.URL { return nil }
 
-// adminStats gives the API the read-only part of the database's administration.
+// adminStats implements the read-only part of v1.TSDBAdminStats.
 type adminStats struct{ *tsdb.DB }
 
 // Stats implements v1.TSDBAdminStats.

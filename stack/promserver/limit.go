@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// limiter bounds the queries that run at the same time, since each may hold as
-// much memory as maxSamples allows. Rules are not queries: they are evaluated
-// beside it.
+// limiter bounds the number of running queries, since each may use the memory of
+// maxSamples. The evaluation of rules is not limited.
 type limiter struct {
 	running chan struct{}
 	timeout time.Duration
@@ -20,8 +19,8 @@ func newLimiter(queries int, timeout time.Duration) *limiter {
 	return &limiter{running: make(chan struct{}, queries), timeout: timeout}
 }
 
-// limit lets the requests of next that read series wait for their turn. One that
-// waits longer than the timeout gets 503 in Prometheus's error format.
+// limit makes requests to next that read series wait for a slot. One that waits
+// longer than the timeout gets 503 in Prometheus's error format.
 func (l *limiter) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !readsSeries(r.URL.Path) {
@@ -37,7 +36,7 @@ func (l *limiter) limit(next http.Handler) http.Handler {
 			refuse(w)
 			return
 		}
-		// The engine has a timeout of its own; the other calls have this one.
+		// For calls that do not use the engine, which has its own timeout.
 		ctx, cancel := context.WithTimeout(r.Context(), l.timeout+time.Second)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))

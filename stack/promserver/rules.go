@@ -18,8 +18,7 @@ import (
 
 const watchRulesEvery = 5 * time.Second
 
-// ruleLoader reads rule files from a file system, which Prometheus's own
-// loader cannot.
+// ruleLoader loads rule files from an fs.FS, which Prometheus's loader cannot.
 type ruleLoader struct {
 	fsys   fs.FS
 	parser parser.Parser
@@ -43,7 +42,7 @@ func (l *ruleLoader) Load(name string, ignoreUnknownFields bool, scheme model.Va
 // Parse implements rules.GroupLoader.
 func (l *ruleLoader) Parse(query string) (parser.Expr, error) { return l.parser.ParseExpr(query) }
 
-// files lists the rule files with a sum over their contents.
+// files returns the names of the rule files and a hash of their contents.
 func (l *ruleLoader) files() ([]string, uint64, error) {
 	if l.fsys == nil {
 		return nil, 0, nil
@@ -69,8 +68,8 @@ func (l *ruleLoader) files() ([]string, uint64, error) {
 	return names, h.Sum64(), err
 }
 
-// updateRules loads the rule files if they changed. A file that does not parse
-// is an error, and the rules stay as they were.
+// updateRules loads the rule files if they have changed. If a file does not
+// parse, it returns an error and keeps the current rules.
 func (s *Server) updateRules() error {
 	names, sum, err := s.ruleSrc.files()
 	if err != nil {
@@ -94,7 +93,7 @@ func (s *Server) updateRules() error {
 func (s *Server) watchRules(ctx context.Context) {
 	tick := time.NewTicker(watchRulesEvery)
 	defer tick.Stop()
-	var complained string
+	var lastError string
 	for {
 		select {
 		case <-ctx.Done():
@@ -102,12 +101,12 @@ func (s *Server) watchRules(ctx context.Context) {
 		case <-tick.C:
 		}
 		err := s.updateRules()
-		if err != nil && err.Error() != complained {
-			s.log.Warn("rules stay as they were", "error", err)
-			complained = err.Error()
+		if err != nil && err.Error() != lastError {
+			s.log.Warn("rule files not loaded, the previous rules stay active", "error", err)
+			lastError = err.Error()
 		}
 		if err == nil {
-			complained = ""
+			lastError = ""
 		}
 	}
 }

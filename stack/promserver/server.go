@@ -1,9 +1,9 @@
-// Package promserver is a Prometheus server as a value: Prometheus's own
-// storage, scraper, query engine and rules, and its HTTP API under /api/v1.
+// Package promserver embeds a Prometheus server: its storage, scraper, query
+// engine and rules, and its HTTP API under /api/v1.
 //
-// It differs from the prometheus binary in where its configuration comes from:
-// targets from one JSON file in file_sd's format, read again when it changes;
-// rules from a file system; alerts go to a webhook in Alertmanager's payload.
+// Unlike the prometheus binary, it reads targets from one JSON file in the format
+// of file_sd and rules from an fs.FS, and it sends alerts to a webhook in the
+// format of Alertmanager's webhook receiver. Changed files are read again.
 package promserver
 
 import (
@@ -33,14 +33,14 @@ const (
 	DefaultInterval  = 2 * time.Second
 	DefaultRetention = 24 * time.Hour
 	DefaultDiskBytes = 1 << 30
-	// blockDuration is how long samples stay in the head before they are
-	// written as a block; Prometheus's two hours would cost memory and, after
-	// a crash, minutes of replay at a 2-second interval.
+	// blockDuration is the time after which samples in the head are written as a
+	// block. With Prometheus's two hours and a scrape interval of 2 s, the head
+	// takes more memory and its replay after a crash takes minutes.
 	blockDuration = 15 * time.Minute
-	maxExemplars  = 20_000 // 100 bytes or so each, the oldest are overwritten
+	maxExemplars  = 20_000 // about 100 bytes each; the oldest are overwritten
 	queryTimeout  = 30 * time.Second
-	maxSamples    = 5_000_000 // of a query, 16 bytes each; one that needs more fails
-	maxQueries    = 4         // at the same time
+	maxSamples    = 10_000_000 // per query, 16 bytes each; a query that needs more fails
+	maxQueries    = 3          // running at the same time
 )
 
 // Server is a running Prometheus. Create it with Open and end it with Close.
@@ -72,7 +72,7 @@ type Server struct {
 	group  *errgroup.Group
 }
 
-// StaticTarget is scraped beside what the targets file names.
+// StaticTarget is a scrape target in addition to those of the targets file.
 type StaticTarget struct {
 	Address string // host:port
 	Labels  map[string]string
@@ -81,45 +81,50 @@ type StaticTarget struct {
 // Option configures a Server.
 type Option func(*Server)
 
-// WithScrapeInterval sets how often targets are scraped. It is the timeout, too.
+// WithScrapeInterval sets the scrape interval and timeout. The default is
+// DefaultInterval.
 func WithScrapeInterval(d time.Duration) Option { return func(s *Server) { s.scrapeEvery = d } }
 
-// WithEvaluationInterval sets how often rule groups without an interval of
-// their own are evaluated.
+// WithEvaluationInterval sets the evaluation interval of rule groups that do not
+// define one. The default is DefaultInterval.
 func WithEvaluationInterval(d time.Duration) Option { return func(s *Server) { s.evalEvery = d } }
 
-// WithRetention drops blocks older than d.
+// WithRetention sets the age at which blocks are removed. The default is
+// DefaultRetention.
 func WithRetention(d time.Duration) Option { return func(s *Server) { s.retention = d } }
 
-// WithDiskBytes bounds the blocks on disk.
+// WithDiskBytes sets the maximum size of the blocks on disk. The default is
+// DefaultDiskBytes.
 func WithDiskBytes(n int64) Option { return func(s *Server) { s.diskBytes = n } }
 
-// WithTargetsFile names a JSON file in file_sd's format. It need not exist yet.
+// WithTargetsFile sets the targets file, JSON in the format of file_sd. The file
+// may be created later.
 func WithTargetsFile(path string) Option { return func(s *Server) { s.targetsFile = path } }
 
-// WithStaticTargets adds targets that no file names.
+// WithStaticTargets adds scrape targets.
 func WithStaticTargets(t ...StaticTarget) Option {
 	return func(s *Server) { s.static = append(s.static, t...) }
 }
 
-// WithRules evaluates every *.yaml and *.yml file of fsys.
+// WithRules sets the rule files: all *.yaml and *.yml files of fsys.
 func WithRules(fsys fs.FS) Option { return func(s *Server) { s.rulesFS = fsys } }
 
-// WithWebhook sends alerts to u as Alertmanager's webhook receiver does.
+// WithWebhook sets the URL that alerts are posted to, in the format of
+// Alertmanager's webhook receiver.
 func WithWebhook(u *url.URL) Option { return func(s *Server) { s.webhook = u } }
 
-// WithExternalURL is where this server is reached, for links in alerts.
+// WithExternalURL sets the base URL of links in alerts.
 func WithExternalURL(u *url.URL) Option { return func(s *Server) { s.external = u } }
 
-// WithRegistry registers Prometheus's own metrics there and serves the registry
-// at /metrics. Without it a new one is made.
+// WithRegistry sets the registry for Prometheus's own metrics, which is served at
+// /metrics. The default is a new registry.
 func WithRegistry(r *prometheus.Registry) Option { return func(s *Server) { s.registry = r } }
 
-// WithLogger replaces slog.Default.
+// WithLogger sets the logger. The default is slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
 
 // Open opens the database in dir, which is created if needed, and starts
-// scraping and evaluating. It fails when dir cannot be used or rules do not
+// scraping and evaluating. It fails if dir cannot be used or a rule file does not
 // parse.
 func Open(dir string, opts ...Option) (*Server, error) {
 	s := &Server{
@@ -165,7 +170,7 @@ func (s *Server) tsdbOptions() *tsdb.Options {
 	o.EnableExemplarStorage = true
 	o.MaxExemplars = maxExemplars
 	o.EnableMemorySnapshotOnShutdown = true
-	// One writer a directory; the stack's own lock says so in better words.
+	// The stack locks the data directory itself.
 	o.NoLockfile = true
 	return o
 }
@@ -206,7 +211,7 @@ func (s *Server) start() error {
 		Registerer:  s.registry,
 		GroupLoader: s.ruleSrc,
 		ResendDelay: time.Minute,
-		// A restart shorter than this keeps the "for" clock of pending alerts.
+		// Pending alerts keep their start over a restart shorter than this.
 		OutageTolerance: time.Hour,
 		ForGracePeriod:  10 * s.evalEvery,
 		Parser:          s.parser,
@@ -225,8 +230,8 @@ func (s *Server) start() error {
 	return nil
 }
 
-// Close stops scraping and evaluating, writes what is in memory and closes the
-// database. Alerts still queued for the webhook are dropped.
+// Close stops scraping and evaluating, flushes the head and closes the database.
+// Alerts in the queue of the webhook are dropped.
 func (s *Server) Close() error {
 	s.rules.Stop()
 	s.scraper.Stop()
@@ -235,7 +240,8 @@ func (s *Server) Close() error {
 	return errors.Join(err, s.engine.Close(), s.db.Close())
 }
 
-// Handler serves Prometheus's HTTP API, /metrics, /-/healthy and /-/ready.
+// Handler returns a handler of Prometheus's HTTP API under /api/v1, /metrics,
+// /-/healthy and /-/ready. At most three queries run at a time; further ones wait.
 func (s *Server) Handler() http.Handler { return s.routes() }
 
 const configTemplate = `
@@ -251,7 +257,7 @@ scrape_configs:
     enable_compression: false
 `
 
-// loadConfig lets Prometheus's own loader fill in the defaults.
+// loadConfig returns the configuration with Prometheus's defaults.
 func (s *Server) loadConfig() (*config.Config, error) {
 	c, err := config.Load(fmt.Sprintf(configTemplate, model.Duration(s.scrapeEvery), model.Duration(s.evalEvery), scrapePool), s.log)
 	if err != nil {

@@ -247,14 +247,14 @@ func TestExpensiveQueriesFail(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	many := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "many", Help: "Many."}, []string{"n"})
 	reg.MustRegister(many)
-	for i := range 500 {
+	for i := range 1000 {
 		many.WithLabelValues(strconv.Itoa(i)).Set(1)
 	}
 	srv := httptest.NewServer(promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	defer srv.Close()
 	s, base := open(t, t.TempDir(), promserver.WithStaticTargets(promserver.StaticTarget{Address: strings.TrimPrefix(srv.URL, "http://")}))
 	defer closeServer(t, s)
-	eventually(t, base+query(`count(many)`), `,"500"]`)
+	eventually(t, base+query(`count(many)`), `,"1000"]`)
 	now := float64(time.Now().UnixMilli()) / 1000
 	got := body(t, base+fmt.Sprintf("/api/v1/query_range?query=many&start=%f&end=%f&step=0.001", now, now+10.9))
 	if !strings.Contains(got, "query processing would load too many samples into memory") {

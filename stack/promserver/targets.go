@@ -20,7 +20,7 @@ const (
 	watchTargets = 500 * time.Millisecond
 )
 
-// targetFile turns a file in file_sd's JSON format into target groups.
+// targetFile reads target groups from a JSON file in the format of file_sd.
 type targetFile struct {
 	path    string
 	static  []*targetgroup.Group
@@ -44,12 +44,12 @@ func newTargetFile(path string, static []StaticTarget, log *slog.Logger) *target
 	return t
 }
 
-// watch publishes the targets, then again whenever the file's content changes.
-// A file that does not parse leaves the targets as they were.
+// watch publishes the targets, and again when the content of the file changes. If
+// the file does not parse, the current targets stay.
 func (t *targetFile) watch(ctx context.Context) {
 	defer close(t.updates)
 	var last []byte
-	var complained string
+	var lastError string
 	first := true
 	tick := time.NewTicker(watchTargets)
 	defer tick.Stop()
@@ -57,12 +57,12 @@ func (t *targetFile) watch(ctx context.Context) {
 		content, groups, err := t.read()
 		switch {
 		case err != nil:
-			if err.Error() != complained {
-				complained = err.Error()
-				t.log.Warn("targets file", "path", t.path, "error", err)
+			if err.Error() != lastError {
+				lastError = err.Error()
+				t.log.Warn("targets file not loaded, the previous targets stay active", "path", t.path, "error", err)
 			}
 		case first || !bytes.Equal(content, last):
-			first, last, complained = false, content, ""
+			first, last, lastError = false, content, ""
 			select {
 			case t.updates <- map[string][]*targetgroup.Group{scrapePool: append(groups, t.static...)}:
 			case <-ctx.Done():
@@ -77,7 +77,8 @@ func (t *targetFile) watch(ctx context.Context) {
 	}
 }
 
-// read returns no group while the file does not exist.
+// read returns the content of the file and its groups, or nil if it does not
+// exist.
 func (t *targetFile) read() ([]byte, []*targetgroup.Group, error) {
 	if t.path == "" {
 		return nil, nil, nil

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/prometheus/util/strutil"
 )
 
-// Alertmanager's webhook payload, version 4. Alerts of one rule that change
-// together are one group, as with group_by: [alertname].
+// payload is Alertmanager's webhook payload, version 4. Alerts of a rule that
+// change at the same time form a group, as with group_by: [alertname].
 type (
 	payload struct {
 		Version           string            `json:"version"`
@@ -50,9 +50,8 @@ const (
 	webhookBackoff = 500 * time.Millisecond
 )
 
-// webhook posts alerts from a goroutine of its own, so that a slow receiver
-// never delays an evaluation. What does not fit its queue is dropped and
-// counted.
+// webhook posts alerts from its own goroutine, so that a slow receiver does not
+// delay evaluations. Alerts that exceed the queue are dropped and counted.
 type webhook struct {
 	target   *url.URL
 	external *url.URL
@@ -69,10 +68,10 @@ func newWebhook(target, external *url.URL, log *slog.Logger, reg prometheus.Regi
 		queue:  make(chan payload, webhookQueue),
 		client: &http.Client{Timeout: webhookTimeout, Transport: &http.Transport{MaxIdleConns: 2, IdleConnTimeout: time.Minute}},
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tenhop_alert_webhook_sent_total", Help: "Groups of alerts that the webhook took.",
+			Name: "tenhop_alert_webhook_sent_total", Help: "Alert groups delivered to the webhook.",
 		}),
 		failed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tenhop_alert_webhook_failed_total", Help: "Groups of alerts given up: the webhook did not take them, or not fast enough.",
+			Name: "tenhop_alert_webhook_failed_total", Help: "Alert groups not delivered: the webhook failed or was too slow.",
 		}),
 	}
 	reg.MustRegister(w.sent, w.failed)
@@ -88,7 +87,7 @@ func (w *webhook) notify(_ context.Context, expr string, alerts ...*rules.Alert)
 	case w.queue <- w.payload(expr, alerts):
 	default:
 		w.failed.Inc()
-		w.log.Warn("alert webhook is too slow; alerts dropped", "alerts", len(alerts))
+		w.log.Warn("alert webhook is too slow, alerts dropped", "alerts", len(alerts))
 	}
 }
 
@@ -139,7 +138,7 @@ func (w *webhook) run(ctx context.Context) {
 		case p := <-w.queue:
 			if err := w.deliver(ctx, p); err != nil {
 				w.failed.Inc()
-				w.log.Warn("alert webhook", "url", w.target.Redacted(), "error", err)
+				w.log.Warn("alert webhook failed", "url", w.target.Redacted(), "error", err)
 				continue
 			}
 			w.sent.Inc()
@@ -147,8 +146,8 @@ func (w *webhook) run(ctx context.Context) {
 	}
 }
 
-// deliver tries a few times, with growing pauses, and gives up on an answer
-// that says the request is wrong.
+// deliver posts a payload. It retries with exponential backoff, except after a
+// response that reports a bad request.
 func (w *webhook) deliver(ctx context.Context, p payload) error {
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -181,7 +180,7 @@ func (w *webhook) post(ctx context.Context, body []byte) (again bool, err error)
 		return true, err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // lets the connection be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // allows the connection to be reused
 	if resp.StatusCode/100 == 2 {
 		return false, nil
 	}
