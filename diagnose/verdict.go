@@ -47,7 +47,7 @@ func (g grounds) decide() (verdict, why string) {
 	case g.comparison != nil && g.comparison.Doubtful():
 		return result.Unsure, "chance may explain what differs, or there are too few traces to tell"
 	case g.comparison != nil && g.raised:
-		return result.Unsure, "requests take longer, but no operation or link does by itself: calls that used to overlap may follow each other"
+		return result.Unsure, "requests take longer, but no single operation or link does for sure: calls that used to overlap may follow each other, or each of many is slower by little"
 	case g.comparison != nil:
 		return result.None, ""
 	case g.failing:

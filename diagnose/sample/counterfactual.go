@@ -14,7 +14,9 @@ import (
 // and how often their p95 is drawn.
 const (
 	replayed   = 200
-	replays    = 20
+	maxReplays = 20
+	minReplay  = 3         // times; a request that cannot be replayed so often is no basis for an interval
+	spanBudget = 2_000_000 // spans that all replays together may visit
 	p95Draws   = 300
 	minReplays = 20 // requests, for a p95
 )
@@ -41,6 +43,14 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 	var took [][]float64
 	var weights []float64
 	stride := max(len(now.requests)/replayed, 1)
+	spans := 0
+	for i := 0; i < len(now.requests); i += stride {
+		spans += len(now.requests[i].trace.Spans)
+	}
+	replays := min(spanBudget/max(spans, 1), maxReplays)
+	if replays < minReplay {
+		return [2]float64{}
+	}
 	for i := 0; i < len(now.requests); i += stride {
 		r := now.requests[i]
 		if r.trace.Spans == nil || s.measure.load(&r.trace) == trace.None {
