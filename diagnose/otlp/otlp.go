@@ -1,7 +1,12 @@
-// Package otlp reads traces from files: OTLP as JSON (one message, one a line as
-// the collector's file exporter writes it, or an array of them), OTLP as
-// protobuf (one message, or each behind its length in four bytes), either of
-// them compressed with gzip, and what Jaeger's pages save as JSON.
+// Package otlp reads traces from files. The format is one of
+//
+//   - OTLP as JSON: one message, one message per line as the collector's file exporter
+//     writes it, or an array of messages,
+//   - OTLP as protobuf: one message, or messages each preceded by its length in four bytes,
+//     big-endian,
+//   - JSON saved from Jaeger's UI.
+//
+// Files may be compressed with gzip.
 package otlp
 
 import (
@@ -27,28 +32,29 @@ import (
 // maxMessage bounds one message, in bytes.
 const maxMessage = 256 << 20
 
-// Stats is what was read.
+// Stats counts the spans that were read.
 type Stats struct {
-	Spans    int
-	Timeless int // spans without a start, which are left out
+	Spans    int // passed to add
+	Timeless int // skipped because they have no start time
 }
 
-// ReadFile reads a file and hands its spans to add by their trace. An error
-// names the file and the line or, in protobuf, the byte; what was read before
-// has been handed over. It ends with its context, too.
+// ReadFile reads a file and calls add for each span with its trace ID. An error names the
+// file and the line or, in protobuf, the byte. Spans before the error have been passed to
+// add. ReadFile returns the error of ctx when that is done, even if the file is a named
+// pipe without a writer.
 func ReadFile(ctx context.Context, path string, add func(trace string, s trace.Span)) (Stats, error) {
 	f, err := open(ctx, path)
 	if err != nil {
 		return Stats{}, err
 	}
 	defer f.Close()
-	// A pipe that stays silent is closed under its reader.
+	// Closing the file interrupts a read from a pipe.
 	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
 	return Read(until{ctx, f}, path, add)
 }
 
-// open is os.Open that ends with its context: a named pipe without a writer
-// keeps its reader waiting.
+// open is like os.Open but returns when ctx is done. Opening a named pipe blocks until it
+// has a writer.
 func open(ctx context.Context, path string) (*os.File, error) {
 	type opened struct {
 		f   *os.File
@@ -73,7 +79,7 @@ func open(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// until reads until its context ends.
+// until is a reader that fails when its context is done.
 type until struct {
 	ctx context.Context
 	r   io.Reader
@@ -86,12 +92,12 @@ func (u until) Read(p []byte) (int, error) {
 	}
 	n, err := u.r.Read(p)
 	if err != nil && u.ctx.Err() != nil {
-		err = u.ctx.Err() // the file was closed for that
+		err = u.ctx.Err() // the context closed the file
 	}
 	return n, err
 }
 
-// Read reads what ReadFile reads; name is what errors call it.
+// Read is like ReadFile for a reader. name is the name of the file in errors.
 func Read(r io.Reader, name string, add func(trace string, s trace.Span)) (Stats, error) {
 	d := decoder{name: name, add: add}
 	in := bufio.NewReaderSize(r, 1<<16)
@@ -116,8 +122,8 @@ func Read(r io.Reader, name string, add func(trace string, s trace.Span)) (Stats
 	return d.stats, err
 }
 
-// firstByte is the first one that is no white space; a newline is the tag of a
-// protobuf message, too, and stays.
+// firstByte returns the first byte that is not white space, without consuming any. A newline
+// may also be the tag of a protobuf message; it is returned if no JSON follows.
 func firstByte(in *bufio.Reader) (byte, error) {
 	for n := 1; ; n++ {
 		b, err := in.Peek(n)
@@ -211,7 +217,7 @@ func (d *decoder) value(raw json.RawMessage) error {
 	return errors.New("neither OTLP (resourceSpans) nor Jaeger (data)")
 }
 
-// kindOf names a JSON value that is no object.
+// kindOf returns the kind of a JSON value, for errors.
 func kindOf(raw json.RawMessage) string {
 	switch raw[0] {
 	case '"':
@@ -226,8 +232,8 @@ func kindOf(raw json.RawMessage) string {
 	return "a number"
 }
 
-// protobuf reads one message, or several behind their lengths. A message begins
-// with the tag of its first field, 0x0a, a length below 16 MiB with zero.
+// protobuf reads one message, or several preceded by their lengths. A message begins with
+// the tag of its first field, 0x0a. A length below 16 MiB begins with 0.
 func (d *decoder) protobuf(in *bufio.Reader) error {
 	if first, err := in.Peek(1); err == nil && first[0] == 0x0a {
 		b, err := io.ReadAll(io.LimitReader(in, maxMessage+1))
@@ -250,7 +256,7 @@ func (d *decoder) protobuf(in *bufio.Reader) error {
 		if n == 0 || n > maxMessage {
 			return fmt.Errorf("%s: byte %d: neither OTLP nor Jaeger, in JSON or in protobuf", d.name, at)
 		}
-		// Not by its word: a wrong length must not allocate what is not there.
+		// A wrong length must not cause a large allocation.
 		b, err := io.ReadAll(io.LimitReader(in, int64(n)))
 		if err == nil && len(b) < int(n) {
 			err = io.ErrUnexpectedEOF
@@ -287,7 +293,7 @@ func (d *decoder) span(trace string, s trace.Span) {
 	d.add(trace, s)
 }
 
-// Spans hands the spans of OTLP traces to add.
+// Spans calls add for each span of td with its trace ID.
 func Spans(td ptrace.Traces, add func(trace string, s trace.Span)) {
 	for _, rs := range td.ResourceSpans().All() {
 		resource := rs.Resource().Attributes()
@@ -322,17 +328,17 @@ func text(m pcommon.Map, key string) string {
 	return ""
 }
 
-// lineReader remembers where lines end, from the value on that is read, and
-// bounds that value.
+// lineReader records the offsets of line ends since the start of the current JSON value, and
+// bounds the size of that value.
 type lineReader struct {
 	r     io.Reader
 	at    int64
-	from  int64 // offset of the value
-	lines int   // that ended before it
-	ends  []int64
+	from  int64   // offset of the value
+	lines int     // line ends before from
+	ends  []int64 // offsets of line ends after from
 }
 
-// begin says where the next value begins.
+// begin sets the offset of the next value.
 func (l *lineReader) begin(offset int64) {
 	over := sort.Search(len(l.ends), func(i int) bool { return l.ends[i] >= offset })
 	l.from, l.lines, l.ends = offset, l.lines+over, l.ends[over:]
@@ -353,7 +359,7 @@ func (l *lineReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// line is the number of the line that holds an offset.
+// line returns the number of the line that contains an offset.
 func (l *lineReader) line(offset int64) int {
 	return 1 + l.lines + sort.Search(len(l.ends), func(i int) bool { return l.ends[i] >= offset })
 }

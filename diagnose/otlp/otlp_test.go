@@ -23,7 +23,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// message is one OTLP message with a gateway's and a payment's span.
+// message returns an OTLP message with a span of gateway and one of payment.
 func message(number byte) ptrace.Traces {
 	td := ptrace.NewTraces()
 	at := time.Unix(1_700_000_000, int64(number))
@@ -85,7 +85,7 @@ func zipped(t testing.TB, b []byte) []byte {
 	return out.Bytes()
 }
 
-// forms are two messages in every form that is read.
+// forms returns two messages in each format.
 func forms(t testing.TB) map[string][]byte {
 	a, b := message(1), message(2)
 	both := ptrace.NewTraces()
@@ -143,8 +143,7 @@ func TestJaegerPage(t *testing.T) {
 	}
 }
 
-// An error says where: the line, or the byte where there are no lines. What was
-// read before is not lost.
+// Errors name the line or the byte. Spans before the error are read.
 func TestBadFiles(t *testing.T) {
 	good := string(asJSON(t, message(1))) + "\n"
 	proto := asProto(t, message(1))
@@ -161,7 +160,8 @@ func TestBadFiles(t *testing.T) {
 		{"zeros without end", strings.Repeat("\x00", 1<<20), "f: byte 0: neither OTLP nor Jaeger, in JSON or in protobuf", 0},
 		{"bad OTLP", `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}`, "f:1: not OTLP", 0},
 		{"text", "traces, they said", "f: byte 0: neither OTLP nor Jaeger", 0},
-		{"a message cut short", string(framed(proto, proto)[:len(proto)+20]), fmt.Sprintf("f: byte %d: a message of %d bytes: unexpected EOF", len(proto)+4, len(proto)), 2},
+		{"a message cut short", string(framed(proto, proto)[:len(proto)+20]),
+			fmt.Sprintf("f: byte %d: a message of %d bytes: unexpected EOF", len(proto)+4, len(proto)), 2},
 		{"a length cut short", string(framed(proto)) + "\x00\x00", fmt.Sprintf("f: byte %d: a length is cut short", len(proto)+4), 2},
 		{"protobuf cut short", string(proto[:len(proto)-3]), "f: byte 0: not OTLP", 0},
 		{"gzip cut short", string(zipped(t, []byte(good))[:40]), "f: unexpected EOF", 0},
@@ -177,7 +177,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// Whoever no longer wants the answer need not wait for the file's end.
+// Reading ends when the context is done.
 func TestReadingEndsWithItsContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "traces.json")
 	if err := os.WriteFile(path, asJSON(t, message(1)), 0o600); err != nil {
@@ -190,7 +190,8 @@ func TestReadingEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A named pipe keeps its reader waiting: for a writer, then for what it writes.
+// Opening a named pipe without a writer, and reading from one that writes nothing, end with
+// the context.
 func TestSilentPipe(t *testing.T) {
 	for _, written := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "pipe")
@@ -213,7 +214,7 @@ func TestSilentPipe(t *testing.T) {
 	}
 }
 
-// A span without a start is nowhere in time.
+// Spans without a start time are skipped.
 func TestTimeless(t *testing.T) {
 	td := message(1)
 	td.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).SetStartTimestamp(0)
@@ -223,8 +224,8 @@ func TestTimeless(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, it is read, refused with its name, and what was read of
-// it can be diagnosed.
+// Any file is read or refused with an error that names it. The spans that were read can be
+// diagnosed.
 func FuzzRead(f *testing.F) {
 	for _, b := range forms(f) {
 		f.Add(b)
