@@ -13,30 +13,31 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Case is one incident: files of an ordinary time and of the time under the
-// fault, and the service that is at fault.
+// Case is one incident: the files of an ordinary window and of the window with the
+// fault. Fault is the type of fault and Service the service at which it was injected.
 type Case struct {
 	ID, System, Fault, Service string
 	Normal, Faulty             Files
 }
 
-// Files name what was recorded in one window; Logs is "" without logs.
+// Files names the files of one window, relative to the corpus and separated by slashes.
+// Logs is empty if there are no logs.
 type Files struct{ Spans, Logs string }
 
-// Window is what was recorded in a time: traces, and what was logged during
-// each, by trace ID.
+// Window holds the traces of a window and their log lines by trace ID.
 type Window struct {
 	Traces []trace.Trace
 	Lines  map[string][]compare.LogLine
 }
 
-// Nezha is a folder of incidents with spans and logs in Nezha's form.
+// Nezha is a corpus of incidents with spans and logs, converted from the Nezha dataset
+// (Yu et al. 2023).
 type Nezha struct {
 	dir   string
 	Cases []Case
 }
 
-// OpenNezha reads the list of incidents of a folder with cases.json.
+// OpenNezha opens a corpus: a directory with a cases.json, which lists the incidents.
 func OpenNezha(dir string) (*Nezha, error) {
 	var list struct {
 		Cases []struct {
@@ -59,7 +60,7 @@ func OpenNezha(dir string) (*Nezha, error) {
 	return n, nil
 }
 
-// Window reads what was recorded in a window.
+// Window reads the files of a window. An error names the file and the line.
 func (n *Nezha) Window(f Files) (Window, error) {
 	var w Window
 	err := readGzip(filepath.Join(n.dir, filepath.FromSlash(f.Spans)), func(r io.Reader) (err error) {
@@ -81,7 +82,8 @@ func (n *Nezha) Window(f Files) (Window, error) {
 func ReadSpans(r io.Reader) ([]trace.Trace, error) {
 	index := map[string]int{}
 	var out []trace.Trace
-	err := readCSV(r, []string{"trace_id", "span_id", "parent_id", "service", "pod", "operation", "start_unix_ns", "duration_ns"}, func(rec []string) error {
+	columns := []string{"trace_id", "span_id", "parent_id", "service", "pod", "operation", "start_unix_ns", "duration_ns"}
+	err := readCSV(r, columns, func(rec []string) error {
 		start, err := strconv.ParseInt(rec[6], 10, 64)
 		if err != nil {
 			return fmt.Errorf("start_unix_ns %q is not a number", rec[6])
@@ -104,7 +106,7 @@ func ReadSpans(r io.Reader) ([]trace.Trace, error) {
 }
 
 // ReadLogs reads CSV with the columns unix_ns, trace_id, service, pod and
-// message, and returns the lines by trace. An error names the line.
+// message. It returns the log lines by trace ID. An error names the line.
 func ReadLogs(r io.Reader) (map[string][]compare.LogLine, error) {
 	out := map[string][]compare.LogLine{}
 	err := readCSV(r, []string{"unix_ns", "trace_id", "service", "pod", "message"}, func(rec []string) error {
@@ -118,7 +120,7 @@ func ReadLogs(r io.Reader) (map[string][]compare.LogLine, error) {
 	return out, err
 }
 
-// Exists says whether a folder holds incidents in a known form.
+// Exists reports whether a directory holds a corpus.
 func Exists(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "cases.json"))
 	return err == nil

@@ -33,7 +33,7 @@ func TestReadLogs(t *testing.T) {
 	}
 }
 
-// What is wrong with a file is said with its line.
+// Errors name the line.
 func TestBadLines(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"empty", "", "line 1"},

@@ -15,14 +15,16 @@ import (
 	"github.com/tenhop/tenhop/diagnose/compare"
 )
 
-// PetShop is a folder of incidents with metrics and a call graph, in the form
-// of the PetShop dataset.
+// PetShop is a corpus of incidents with metrics and call graphs, converted from the
+// PetShop dataset (Hardt et al. 2024).
 type PetShop struct {
 	dir   string
 	Cases []Issue
 }
 
-// Issue is one incident: what was noticed where and when, and the node at fault.
+// Issue is one incident. RootCause is the node at fault and Metrics the name of the file
+// with its series. Target is the node and the metric (latency or Availability) that
+// raised the alarm, and its Unix time in seconds.
 type Issue struct {
 	ID, Scenario, RootCause, Fault, Metrics string
 	Target                                  struct {
@@ -31,7 +33,7 @@ type Issue struct {
 	}
 }
 
-// OpenPetShop reads the list of incidents of a folder with cases.json.
+// OpenPetShop opens a corpus: a directory with a cases.json, which lists the incidents.
 func OpenPetShop(dir string) (*PetShop, error) {
 	var list struct {
 		Cases []struct {
@@ -50,21 +52,21 @@ func OpenPetShop(dir string) (*PetShop, error) {
 	return p, nil
 }
 
-// Metrics are the series of a file by node, metric and statistic, and the times
-// of their values.
+// Metrics holds the series of a file by node, metric and statistic. A series has one
+// value per time; NaN stands for a missing value.
 type Metrics struct {
-	Times  []int64 // seconds
+	Times  []int64 // Unix time in seconds
 	Series map[[3]string][]float64
 }
 
-// Graph reads the calls of a scenario.
+// Graph reads the call graph of a scenario as pairs of caller and callee.
 func (p *PetShop) Graph(scenario string) ([][2]string, error) {
 	var g struct{ Calls [][2]string }
 	err := readJSON(filepath.Join(p.dir, scenario, "graph.json"), &g)
 	return g.Calls, err
 }
 
-// Metrics reads a file of the corpus.
+// Metrics reads a file of the corpus, such as Issue.Metrics or Baseline.
 func (p *PetShop) Metrics(name string) (m Metrics, err error) {
 	err = readGzip(filepath.Join(p.dir, filepath.FromSlash(name)), func(r io.Reader) (err error) {
 		m, err = ReadMetrics(r)
@@ -73,11 +75,11 @@ func (p *PetShop) Metrics(name string) (m Metrics, err error) {
 	return m, err
 }
 
-// Baseline names the file of a scenario's ordinary time.
+// Baseline returns the name of the file with the ordinary window of a scenario.
 func Baseline(scenario string) string { return path.Join(scenario, "noissue.csv.gz") }
 
-// ReadMetrics reads CSV with the columns unix_s and node|metric|statistic; an
-// empty field is no value. An error names the line.
+// ReadMetrics reads CSV with the column unix_s and one column per series, named
+// node|metric|statistic. An empty field is a missing value. An error names the line.
 func ReadMetrics(r io.Reader) (Metrics, error) {
 	in := csv.NewReader(r)
 	in.ReuseRecord = true
@@ -124,8 +126,8 @@ func ReadMetrics(r io.Reader) (Metrics, error) {
 	}
 }
 
-// Nodes returns latency in seconds, or the share of requests that failed when
-// availability is asked for, of every node.
+// Nodes returns the averages of a metric for every node. Availability, in percent, is
+// converted to the ratio of failed requests; latency is in seconds.
 func (m Metrics) Nodes(metric string) map[string]compare.Node {
 	out := map[string]compare.Node{}
 	for k, v := range m.Series {
@@ -143,6 +145,6 @@ func (m Metrics) Nodes(metric string) map[string]compare.Node {
 	return out
 }
 
-// Availability is the metric of a target that counts failures; latency, in
-// seconds, is the other.
+// Availability is the metric of successful requests, in percent. The other metric of a
+// target is latency, in seconds.
 const Availability = "availability"

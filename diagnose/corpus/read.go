@@ -11,6 +11,7 @@ import (
 	"slices"
 )
 
+// readJSON decodes a file into a value. An error names the file.
 func readJSON(path string, into any) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -22,7 +23,7 @@ func readJSON(path string, into any) error {
 	return nil
 }
 
-// readGzip opens a compressed file; errors of read name it.
+// readGzip calls read with the uncompressed contents of a file. An error names the file.
 func readGzip(path string, read func(io.Reader) error) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -39,8 +40,8 @@ func readGzip(path string, read func(io.Reader) error) error {
 	return nil
 }
 
-// readCSV calls row for every record after the header, which must name the
-// columns. The record is only valid during the call. An error names the line.
+// readCSV calls row for each record after the header, which must equal columns. The
+// record is valid during the call only. An error names the line.
 func readCSV(r io.Reader, columns []string, row func([]string) error) error {
 	in := csv.NewReader(r)
 	in.ReuseRecord = true

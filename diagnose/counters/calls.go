@@ -12,7 +12,7 @@ import (
 	"github.com/tenhop/tenhop/signals"
 )
 
-// callSelector selects the families' counters with a suffix such as _count.
+// callSelector returns a selector of families with a suffix such as _count.
 func callSelector(suffix string, families []signals.Family) string {
 	names := make([]string, len(families))
 	for i, f := range families {
@@ -21,8 +21,8 @@ func callSelector(suffix string, families []signals.Family) string {
 	return fmt.Sprintf(`{__name__=~%q}`, strings.Join(names, "|"))
 }
 
-// operation returns the operation that a call's labels name, as the middleware
-// spells it.
+// operation returns the operation in the labels of a series, in the form that the
+// middleware uses.
 func operation(f signals.Family, l map[string]string) string {
 	switch {
 	case strings.HasPrefix(f.Name, "http_"):
@@ -38,8 +38,7 @@ func operation(f signals.Family, l map[string]string) string {
 	return cmp.Or(l["db_operation_name"], l["db_operation"])
 }
 
-// calls turns the counts of what was served and called into a series each
-// service, operation and dependency.
+// calls returns the series of requests and calls by service, operation and dependency.
 func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 	index := map[[4]string]*evidence.CallSeries{}
 	for _, s := range found {
@@ -71,6 +70,7 @@ func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 	return out
 }
 
+// familyOf returns the family of a metric with a suffix such as _count.
 func familyOf(name, suffix string) (signals.Family, bool) {
 	for _, f := range signals.Calls() {
 		if name == f.Name+suffix {
@@ -80,7 +80,7 @@ func familyOf(name, suffix string) (signals.Family, bool) {
 	return signals.Family{}, false
 }
 
-// readCalls reads the counts of what was served and called.
+// readCalls reads the counts of requests served and calls made.
 func readCalls(ctx context.Context, c *prometheus.Client, start, end time.Time, every time.Duration) ([]prometheus.Series, error) {
 	found, err := samples(ctx, c, callSelector("_count", signals.Calls()), start, end, every)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package counters reads the evidence of a diagnosis from the counters that a
-// Prometheus scrapes: the middleware's families or, without them, those of the
-// semantic conventions.
+// Package counters reads the evidence of a diagnosis from counters in Prometheus: the
+// hop_* families of the middleware or, if there are none, the families of the
+// OpenTelemetry semantic conventions.
 package counters
 
 import (
@@ -20,9 +20,9 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// The families of the middleware that are read, each series by itself: a
-// counter's growth has to be taken before the sum, or one replica's restart
-// counts the lifetime of all the others as growth.
+// Families of the middleware. They are read without aggregation. Increases must be
+// taken before sums, since the restart of one replica would otherwise count the
+// lifetime of all others as an increase.
 const (
 	selfSum         = "hop_self_duration_seconds_sum"
 	durationSum     = "hop_duration_seconds_sum"
@@ -35,22 +35,22 @@ const (
 
 var families = []string{selfSum, durationSum, durationCount, waitSum, queueSum, completionSum, completionCount}
 
-// Steps of the evidence: fine enough to see a change within seconds, but not
-// finer than the scrapes, and no more than a few hundred of them.
+// Bounds of the steps. A step is never shorter than the scrape interval.
 const (
-	finestStep = 2 * time.Second
-	maxSteps   = 300
+	minStep  = 2 * time.Second
+	maxSteps = 300
 )
 
-// overflow is the label value of what exceeds a family's limit of series: many
-// operations in one, which is no entry of anybody's.
+// overflow is the label value for series beyond the limit of a family. It stands for
+// many operations, so it is not an entry.
 const overflow = "_OTHER"
 
-// Read reads the evidence from start to end and returns the number of series read.
+// Read reads the evidence from start to end. It also returns the number of series
+// read.
 func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evidence.Metrics, int, error) {
 	var every time.Duration
 	if end.Sub(start) > rawSpan {
-		every = max(end.Sub(start)/maxSteps, finestStep).Round(time.Second)
+		every = max(end.Sub(start)/maxSteps, minStep).Round(time.Second)
 	}
 	var calls []prometheus.Series
 	found := make([][]prometheus.Series, len(families))
@@ -96,10 +96,10 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evid
 	return ev, read, nil
 }
 
-// gridOf cuts the time up to the last moment that all targets have been scraped
-// at.
+// gridOf divides the time up to the last moment at which all targets have been scraped
+// into steps.
 func gridOf(start, end time.Time, s scrapes) grid {
-	step := max(finestStep, s.every.Round(time.Second))
+	step := max(minStep, s.every.Round(time.Second))
 	for end.Sub(start)/step > maxSteps {
 		step *= 2
 	}
@@ -108,14 +108,15 @@ func gridOf(start, end time.Time, s scrapes) grid {
 	return grid{start: until.Add(-time.Duration(steps) * step), step: step, steps: steps}
 }
 
-// table is what was read.
+// table holds the series that were read, by family.
 type table struct {
 	scrapes
 	grid
 	family map[string][]prometheus.Series
 }
 
-// add adds a series' growth to a value a step.
+// add adds the increases of a series to to, one value per step, and returns to. It
+// spreads them as grid.spread does.
 func (t table) add(to []float64, f prometheus.Series) []float64 {
 	if to == nil {
 		to = make([]float64, t.steps)
@@ -124,7 +125,8 @@ func (t table) add(to []float64, f prometheus.Series) []float64 {
 	return to
 }
 
-// scraped is the same by the steps in which it was scraped.
+// scraped is like add but assigns each increase to the step of its scrape, as
+// grid.place does.
 func (t table) scraped(to []float64, f prometheus.Series) []float64 {
 	if to == nil {
 		to = make([]float64, t.steps)
@@ -133,14 +135,14 @@ func (t table) scraped(to []float64, f prometheus.Series) []float64 {
 	return to
 }
 
-// service is the name of a series' service: what OpenTelemetry calls it, or the
-// job, which an OTLP receiver makes of it.
+// service returns the name of a series' service: service_name, or the job, to which
+// an OTLP receiver maps service.name.
 func service(labels map[string]string) string {
 	return cmp.Or(labels["service_name"], labels["job"])
 }
 
-// hopTable holds the hops by service, operation, entry and flow, and what those
-// that may be an entry's own have reported at each scrape.
+// hopTable holds the hops by service, operation, entry and flow. scraped holds the
+// LevelSum and LevelCount of each, which are used if the hop is an entry.
 type hopTable struct {
 	hops    map[[4]string]*evidence.HopSeries
 	scraped map[[4]string]*evidence.EntrySeries
@@ -153,8 +155,9 @@ func (t table) hops() hopTable {
 			k := [4]string{service(f.Labels), f.Labels["operation"], f.Labels["entry"], f.Labels["flow"]}
 			hop, own := h.hops[k], h.scraped[k]
 			if hop == nil {
-				hop, own = &evidence.HopSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3],
-					Self: make([]float64, t.steps), Duration: make([]float64, t.steps), Count: make([]float64, t.steps)}, &evidence.EntrySeries{}
+				hop = &evidence.HopSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3],
+					Self: make([]float64, t.steps), Duration: make([]float64, t.steps), Count: make([]float64, t.steps)}
+				own = &evidence.EntrySeries{}
 				h.hops[k], h.scraped[k] = hop, own
 			}
 			switch family {
@@ -180,10 +183,11 @@ func (h hopTable) all() []evidence.HopSeries {
 	return out
 }
 
-// entries are the edge operations: those of hops that work for themselves and
-// that no other hop of the same entry calls, since two services may well have an
-// operation of the same name. Several edges of one name are one entry, as the
-// hops behind them cannot tell them apart; the busiest gives it its name.
+// entries returns the entries. The hop of an entry has its operation as its entry, and
+// no other hop of the same entry calls it; the second condition excludes services that
+// have an operation of the same name. Edges with the same operation form one entry,
+// because the hops behind them do not distinguish them. Its service is the one with the
+// most requests.
 func (h hopTable) entries(waits []evidence.WaitSeries) []evidence.EntrySeries {
 	type called struct{ service, entry string }
 	inner := map[called]bool{}
@@ -196,7 +200,8 @@ func (h hopTable) entries(waits []evidence.WaitSeries) []evidence.EntrySeries {
 	var out []evidence.EntrySeries
 	for _, k := range sortedKeys(h.hops) {
 		hop, own := h.hops[k], h.scraped[k]
-		if hop.Operation != hop.Entry || hop.Entry == "" || hop.Entry == overflow || hop.Flow != "request" || inner[called{hop.Service, hop.Entry}] || own.LevelCount == nil || own.LevelSum == nil {
+		if hop.Operation != hop.Entry || hop.Entry == "" || hop.Entry == overflow || hop.Flow != "request" ||
+			inner[called{hop.Service, hop.Entry}] || own.LevelCount == nil || own.LevelSum == nil {
 			continue
 		}
 		i, ok := index[hop.Operation]
@@ -248,8 +253,8 @@ func (t table) queues() []evidence.QueueSeries {
 	return out
 }
 
-// asyncEntries are the flows behind queues: of each entry, the completion at
-// the consumer that ends last.
+// asyncEntries returns the asynchronous flows of entries. The duration of a flow is the
+// time to completion at the consumer for which it is longest.
 func (t table) asyncEntries(sync []evidence.EntrySeries) []evidence.EntrySeries {
 	flows := map[[4]string]*evidence.EntrySeries{}
 	for _, family := range []string{completionSum, completionCount} {
@@ -272,7 +277,7 @@ func (t table) asyncEntries(sync []evidence.EntrySeries) []evidence.EntrySeries 
 	longest := map[string]float64{}
 	for _, k := range sortedKeys(flows) {
 		f := flows[k]
-		// A sum without a count: its first scrape came between the two questions.
+		// A series may be scraped for the first time between the two queries.
 		if f.Sum == nil || total(f.Count) == 0 {
 			continue
 		}
@@ -302,14 +307,14 @@ func total(v []float64) float64 {
 	return t
 }
 
-// P95 returns the 95th percentile, in seconds, of an entry over the given
-// times together, estimated within a bucket as histogram_quantile does; NaN
-// when there were no requests. red says that the entry's service reports by the
-// semantic conventions alone.
+// P95 returns the 95th percentile, in seconds, of an entry's duration over all given
+// ranges. It interpolates linearly within a bucket, as histogram_quantile does. The
+// result is NaN if there were no requests. red selects the families of the semantic
+// conventions instead of hop_*.
 func P95(ctx context.Context, c *prometheus.Client, e result.Entry, red bool, during []result.Range) (float64, error) {
 	below := map[string]float64{}
 	for _, r := range during {
-		length := max(r.To.Sub(r.From), 2*finestStep)
+		length := max(r.To.Sub(r.From), 2*minStep)
 		for _, series := range bucketsOf(e, red) {
 			found, err := c.Instant(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
 			if err != nil {
@@ -323,8 +328,8 @@ func P95(ctx context.Context, c *prometheus.Client, e result.Entry, red bool, du
 	return quantile(.95, below)
 }
 
-// quantile interpolates linearly within the bucket that holds it; below maps
-// each bucket's upper bound to the number of observations up to it.
+// quantile returns a quantile by linear interpolation within its bucket. below maps the
+// upper bound of each bucket to the number of observations up to it.
 func quantile(q float64, below map[string]float64) (float64, error) {
 	bounds := make([]float64, 0, len(below))
 	at := map[float64]float64{}
@@ -357,7 +362,7 @@ func quantile(q float64, below map[string]float64) (float64, error) {
 func parseBound(le string) (float64, error) {
 	v, err := strconv.ParseFloat(le, 64)
 	if err != nil {
-		return 0, fmt.Errorf("bucket bound le=%q is no number", le)
+		return 0, fmt.Errorf("bucket bound le=%q is not a number", le)
 	}
 	return v, nil
 }

@@ -21,8 +21,8 @@ func clientOf(t *testing.T, srv *httptest.Server) *prometheus.Client {
 	return c
 }
 
-// steps returns a counter with the given values, one every two seconds; NaN
-// where it is not there.
+// steps returns a counter with one value every two seconds. NaN stands for a missing
+// sample.
 func steps(values ...float64) func(time.Time) float64 {
 	return func(at time.Time) float64 {
 		if i := int(at.Sub(began) / (2 * time.Second)); i < len(values) {
@@ -32,7 +32,7 @@ func steps(values ...float64) func(time.Time) float64 {
 	}
 }
 
-// hopCounters are a hop's three families with the same values.
+// hopCounters returns three families of a hop with the same values.
 func hopCounters(service, operation, entry string, at func(time.Time) float64) []promtest.Counter {
 	l := map[string]string{"service_name": service, "operation": operation, "entry": entry, "flow": "request", "protocol": "http"}
 	return []promtest.Counter{{Name: "hop_self_duration_seconds_sum", Labels: l, At: at},
@@ -95,7 +95,7 @@ func TestGrowthOfCounters(t *testing.T) {
 	}
 }
 
-// An entry is an edge operation, not whatever has its name.
+// An operation behind the edge is not an entry, even if it has the name of one.
 func TestEntries(t *testing.T) {
 	at := steps(0, 1, 2, 3, 4)
 	wait := promtest.Counter{Name: "hop_wait_duration_seconds_sum", At: at, Labels: map[string]string{"service_name": "gateway",
@@ -115,8 +115,8 @@ func TestEntries(t *testing.T) {
 	}
 }
 
-// The 95th percentile is that of one service's entry and of the baseline's
-// stretches, without the earlier spike between them.
+// The 95th percentile covers one service's entry, over the ranges of the baseline
+// without the earlier spike between them.
 func TestP95(t *testing.T) {
 	bucket := func(service, le string, at func(time.Time) float64) promtest.Counter {
 		return promtest.Counter{Name: "hop_duration_seconds_bucket", At: at, Labels: map[string]string{
@@ -126,7 +126,7 @@ func TestP95(t *testing.T) {
 		return func(at time.Time) float64 { return max(at.Sub(began).Seconds()-second, 0) * perSecond }
 	}
 	end := began.Add(300 * time.Second)
-	spike := func(at time.Time) float64 { // the fast requests stand still between 100 and 200 s
+	spike := func(at time.Time) float64 { // no fast requests between 100 and 200 s
 		s := at.Sub(began).Seconds()
 		return 10 * (min(s, 100) + max(s-200, 0))
 	}

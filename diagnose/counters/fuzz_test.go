@@ -14,15 +14,15 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// answer is a transport that answers everything alike.
+// answer is a transport with the same response to every request.
 type answer []byte
 
 func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(a))}, nil
 }
 
-// Whatever a server answers, it is refused or becomes evidence that can be
-// diagnosed: no growth is negative or no number.
+// Any response is an error or evidence that can be diagnosed, without an increase that
+// is negative or not a number.
 func FuzzCollect(f *testing.F) {
 	f.Add([]byte(`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"http_server_request_duration_seconds_count","service_name":"a",
 		"operation":"GET /","entry":"GET /","flow":"request","http_request_method":"GET","http_route":"/"},"values":[[1700000000,"1"],[1700000002,"NaN"],[1700000004,"5"],[1700000006,"2"]]}]}}`))

@@ -14,9 +14,9 @@ import (
 
 var began = time.Unix(1_700_000_000, 0)
 
-// Caller and callee are scraped at different moments, at intervals longer than
-// a step: what each reports in a step is not the same time. The callee must be
-// blamed all the same, not the link to it; and a link that is slow must be.
+// Caller and callee are scraped at different moments, so their samples of one step stand
+// for different times. A slow callee is named and not the link to it. A slow link is
+// named and not the callee.
 func TestScrapesOutOfPhase(t *testing.T) {
 	onset := began.Add(200 * time.Second)
 	for _, c := range []struct {
@@ -27,7 +27,7 @@ func TestScrapesOutOfPhase(t *testing.T) {
 			for _, phase := range []float64{0, .1, .5, .9} {
 				for _, after := range []time.Duration{30 * time.Second, 40 * time.Second, 80 * time.Second} {
 					if after < 5*every {
-						continue // nobody can tell yet
+						continue // too few scrapes
 					}
 					t.Run(fmt.Sprintf("%s/%s/%.1f/%s", c.kind, every, phase, after), func(t *testing.T) {
 						now := onset.Add(after)
@@ -53,7 +53,7 @@ func TestScrapesOutOfPhase(t *testing.T) {
 						}
 						for _, f := range res.Findings[1:] {
 							if f.Share > .2 {
-								t.Errorf("%s %s is blamed with %.2f beside it", f.Hop, f.Kind, f.Share)
+								t.Errorf("%s %s is also named, with %.2f", f.Hop, f.Kind, f.Share)
 							}
 						}
 					})
@@ -63,8 +63,7 @@ func TestScrapesOutOfPhase(t *testing.T) {
 	}
 }
 
-// A callee that is scraped seldom reports late what its caller reported long
-// ago: the newest time is left out rather than the callee.
+// If a callee is scraped rarely, the time since its last scrape is left out.
 func TestOneTargetIsScrapedSeldom(t *testing.T) {
 	onset := began.Add(200 * time.Second)
 	now := onset.Add(80 * time.Second)

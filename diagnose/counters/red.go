@@ -12,10 +12,10 @@ import (
 	"github.com/tenhop/tenhop/signals"
 )
 
-// red makes entries of what services without our middleware serve: their
-// operations' durations by the semantic conventions, which say nothing of self
-// time. Operations of services that others call by the same name are no entries;
-// where clients name only hosts, traces have to tell.
+// red returns the entries of services without the middleware, from the durations of
+// the semantic conventions. A service that other services call is not an entry. Clients
+// that name hosts instead of services do not reveal this; the edge then comes from
+// traces.
 func (t table) red(sums []prometheus.Series, calls []evidence.CallSeries) []evidence.EntrySeries {
 	called := map[string]bool{}
 	for _, c := range calls {
@@ -50,7 +50,7 @@ func (t table) red(sums []prometheus.Series, calls []evidence.CallSeries) []evid
 	return out
 }
 
-// serverFamilies are those whose durations are an operation's.
+// serverFamilies returns the families of requests served.
 func serverFamilies() []signals.Family {
 	var out []signals.Family
 	for _, f := range signals.Calls() {
@@ -61,7 +61,7 @@ func serverFamilies() []signals.Family {
 	return out
 }
 
-// readDurations reads the sums of what was served.
+// readDurations reads the sums of the durations of requests served.
 func readDurations(ctx context.Context, c *prometheus.Client, start, end time.Time, every time.Duration) ([]prometheus.Series, error) {
 	found, err := samples(ctx, c, callSelector("_sum", serverFamilies()), start, end, every)
 	if err != nil {
@@ -70,20 +70,23 @@ func readDurations(ctx context.Context, c *prometheus.Client, start, end time.Ti
 	return found, nil
 }
 
-// bucketsOf selects the histograms of an entry: those of its hop or of its
-// flow's completion, else, for a service without our middleware, those of the
-// semantic conventions.
+// bucketsOf returns selectors of the buckets of an entry's duration: those of the flow's
+// completion, of the hop or, if red is set, of the semantic conventions.
 func bucketsOf(e result.Entry, red bool) []string {
 	switch {
 	case e.Consumer != nil:
-		return []string{fmt.Sprintf(`hop_completion_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q}`, e.Consumer.Service, e.Consumer.Operation, e.Operation)}
+		return []string{fmt.Sprintf(`hop_completion_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q}`,
+			e.Consumer.Service, e.Consumer.Operation, e.Operation)}
 	case !red:
-		return []string{fmt.Sprintf(`hop_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q, flow="request"}`, e.Service, e.Operation, e.Operation)}
+		return []string{fmt.Sprintf(`hop_duration_seconds_bucket{service_name=%q, operation=%q, entry=%q, flow="request"}`,
+			e.Service, e.Operation, e.Operation)}
 	}
 	labels := fmt.Sprintf(`rpc_method=%q`, e.Operation)
 	family := "rpc_server_call_duration_seconds_bucket"
 	if method, route, ok := strings.Cut(e.Operation, " "); ok {
-		family, labels = "http_server_request_duration_seconds_bucket", fmt.Sprintf(`http_request_method=%q, http_route=%q`, method, route)
+		family = "http_server_request_duration_seconds_bucket"
+		labels = fmt.Sprintf(`http_request_method=%q, http_route=%q`, method, route)
 	}
-	return []string{fmt.Sprintf(`%s{service_name=%q, %s}`, family, e.Service, labels), fmt.Sprintf(`%s{service_name="", job=%q, %s}`, family, e.Service, labels)}
+	return []string{fmt.Sprintf(`%s{service_name=%q, %s}`, family, e.Service, labels),
+		fmt.Sprintf(`%s{service_name="", job=%q, %s}`, family, e.Service, labels)}
 }

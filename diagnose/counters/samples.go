@@ -10,35 +10,36 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// rawSpan is the longest time of which samples are read as they were scraped.
-// Beyond it they are read at the steps of a range query.
+// rawSpan is the longest range of which every sample is read. Longer ranges are read by
+// a range query.
 const rawSpan = 20 * time.Minute
 
-// samples reads the series of a selector from start to end: every sample when
-// grid is zero, one each grid otherwise. The moments of scrapes matter: targets
-// are scraped one after the other, and in one step of the evidence one may
-// report what another only reports in the next.
-func samples(ctx context.Context, c *prometheus.Client, selector string, start, end time.Time, grid time.Duration) ([]prometheus.Series, error) {
-	if grid > 0 {
-		return c.Range(ctx, selector, start, end, grid)
+// samples reads the series of a selector from start to end: every sample if resolution
+// is zero, else one per resolution. Times of scrapes matter, because targets are
+// scraped one after another. A callee may report one step later what its caller has
+// already reported.
+func samples(ctx context.Context, c *prometheus.Client, selector string, start, end time.Time, resolution time.Duration) ([]prometheus.Series, error) {
+	if resolution > 0 {
+		return c.Range(ctx, selector, start, end, resolution)
 	}
 	return c.Matrix(ctx, fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds()), end)
 }
 
-// instance is one target: all its series are scraped together.
+// instance identifies a target, whose series are scraped together.
 type instance struct{ job, instance string }
 
 func instanceOf(labels map[string]string) instance {
 	return instance{labels["job"], labels["instance"]}
 }
 
-// scrapes is what is known of when targets were scraped.
+// scrapes holds the times at which targets were scraped.
 type scrapes struct {
 	first, last map[instance]time.Time
-	interval    map[instance]time.Duration // median distance of two scrapes
-	every       time.Duration              // median over all series
+	interval    map[instance]time.Duration // median scrape interval
+	every       time.Duration              // median scrape interval of all series
 }
 
+// scrapesOf returns the scrapes of all series.
 func scrapesOf(all ...[]prometheus.Series) scrapes {
 	s := scrapes{first: map[instance]time.Time{}, last: map[instance]time.Time{}, interval: map[instance]time.Duration{}}
 	gaps := map[instance][]time.Duration{}
@@ -75,32 +76,32 @@ func median(v []time.Duration) time.Duration {
 	return v[len(v)/2]
 }
 
-// longestWait bounds how much of the newest time is given up for the sake of a
-// target that is scraped seldom.
-const longestWait = 30 * time.Second
+// maxLag bounds the time that is left out at the end because a target is scraped
+// rarely.
+const maxLag = 30 * time.Second
 
-// until is up to when every target that still answers has been scraped: what
-// comes later is known of some and not of others.
+// until returns the last moment by which every target has been scraped. Later samples
+// exist for some targets only. Targets that no longer answer are ignored.
 func (s scrapes) until(end time.Time) time.Time {
 	common := end
 	for k, at := range s.last {
-		if at.Before(common) && end.Sub(at) <= min(2*s.interval[k]+time.Second, longestWait) {
+		if at.Before(common) && end.Sub(at) <= min(2*s.interval[k]+time.Second, maxLag) {
 			common = at
 		}
 	}
 	return common
 }
 
-// increment is what was added to a counter between two scrapes.
+// increment is the increase of a counter between two scrapes.
 type increment struct {
 	from, to time.Time
 	amount   float64
 }
 
-// increments turns a counter's samples into what was added between them. A gap
-// is bridged, and a counter that fell has started again from zero. One that
-// appears has been counting from zero only if its target was scraped before;
-// else its value is the work of a lifetime, and no growth.
+// increments returns the increases between the samples of a counter. A counter that
+// fell has restarted at zero. The first sample of a series is an increase from zero if
+// its target was scraped before. Otherwise it covers the lifetime of the process and is
+// left out.
 func (s scrapes) increments(f prometheus.Series) []increment {
 	out := make([]increment, 0, len(f.Samples))
 	for i, p := range f.Samples {
@@ -116,16 +117,16 @@ func (s scrapes) increments(f prometheus.Series) []increment {
 	return out
 }
 
-// grid cuts time into steps.
+// grid divides a range of time into steps.
 type grid struct {
 	start time.Time
 	step  time.Duration
 	steps int
 }
 
-// spread adds increments to steps, each evenly over the time since the scrape
-// before, as Prometheus's own rate does. So two targets' steps are the same time
-// although they are scraped at different moments.
+// spread adds each increment to the steps between its two scrapes, in proportion to
+// their overlap. A step then stands for the same time in all targets, although they are
+// scraped at different moments.
 func (g grid) spread(to []float64, increments []increment) {
 	for _, x := range increments {
 		from, until := float64(x.from.Sub(g.start))/float64(g.step), float64(x.to.Sub(g.start))/float64(g.step)
@@ -139,8 +140,8 @@ func (g grid) spread(to []float64, increments []increment) {
 	}
 }
 
-// place adds each increment to the step in which it was scraped: neighbouring
-// steps stay independent of each other, which the search for levels relies on.
+// place adds each increment to the step of its second scrape. Neighbouring steps stay
+// independent, as the search for levels requires.
 func (g grid) place(to []float64, increments []increment) {
 	for _, x := range increments {
 		i := int(math.Ceil(float64(x.to.Sub(g.start))/float64(g.step))) - 1

@@ -8,7 +8,8 @@ import (
 	"github.com/tenhop/tenhop/diagnose/corpus"
 )
 
-// anonymise replaces every name by a hash: the ranking must not change.
+// anonymise replaces the names of services and operations by hashes. This must not change
+// the ranking.
 func anonymise(w corpus.Window) {
 	hashed := map[string]string{}
 	hide := func(name *string) {

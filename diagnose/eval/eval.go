@@ -1,5 +1,5 @@
-// Package eval measures the diagnosis on recorded incidents, beside rankers
-// that know less.
+// Package eval measures the accuracy of the diagnosis, and of simple baseline methods, on
+// recorded incidents.
 package eval
 
 import (
@@ -13,23 +13,24 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Options of an evaluation.
+// Options configures an evaluation.
 type Options struct {
-	Traces    int    // fault traces a case, drawn with Seed; all when 0
-	Draws     int    // of fault traces, with Seed and the numbers after it; once when 0
-	Seed      uint64 // of the first draw and of the random ranker
-	Anonymise bool   // hash services and operations first
-	NoLogs    bool   // leave the log lines out
+	Traces    int    // fault traces per case, drawn at random; all if 0
+	Draws     int    // draws per case, with consecutive seeds; 1 if 0
+	Seed      uint64 // seed of the first draw and of the random ranker
+	Anonymise bool   // replace names of services and operations by hashes
+	NoLogs    bool   // ignore log lines
 }
 
-// Report is what `tenhop eval --json` prints. Fields are only ever added.
+// Report is the result of an evaluation, as printed by `tenhop eval --json`. Fields may be
+// added and are never renamed.
 type Report struct {
 	Rows     []Row        `json:"rows"`
 	Verdicts []VerdictRow `json:"verdicts"`
 	Misses   []Miss       `json:"misses"`
 }
 
-// VerdictRow counts what tenhop said of a group of cases, each draw by itself.
+// VerdictRow counts the verdicts on a group of cases. Each draw counts.
 type VerdictRow struct {
 	System string `json:"system"`
 	Group  string `json:"group"`
@@ -39,8 +40,8 @@ type VerdictRow struct {
 	Unsure int    `json:"unsure"`
 }
 
-// Row is one ranker's accuracy on a group of cases: the share in which the
-// labelled service is among the first 1, 3 and 5.
+// Row holds the accuracy of one ranker on a group of cases: the ratio, from 0 to 1, of
+// cases whose labelled service is among the first 1, 3 and 5.
 type Row struct {
 	System string  `json:"system"`
 	Group  string  `json:"group"` // latency, code, all, or a type of fault
@@ -51,24 +52,24 @@ type Row struct {
 	Ranker string  `json:"ranker"`
 }
 
-// Miss is a case whose label tenhop did not rank first, in Times of its draws;
-// Ranked is the first of them.
+// Miss is a case in which tenhop did not rank the labelled service first.
 type Miss struct {
 	ID     string   `json:"id"`
 	Label  string   `json:"label"`
-	Times  int      `json:"times"`
-	Ranked []string `json:"ranked"`
+	Times  int      `json:"times"`  // number of draws that missed
+	Ranked []string `json:"ranked"` // first five of the first such draw
 }
 
-const ours = "tenhop"
+const tenhop = "tenhop"
 
-// rivals know less.
-var rivals = []struct {
+// baselines lists the simple methods that tenhop is compared with.
+var baselines = []struct {
 	name string
 	rank func(base, now []trace.Trace, seed uint64) []string
 }{{"largest p99 change", byP99}, {"max |z|", byZ}, {"random", random}}
 
-// Run evaluates all rankers on all incidents. One incident at a time is held.
+// Run evaluates all rankers on all incidents of a corpus. It holds one incident in memory
+// at a time. It calls progress, if not nil, after each. An error names the incident.
 func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, error) {
 	var t table
 	var verdicts verdictTable
@@ -91,17 +92,17 @@ func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, 
 		miss := Miss{ID: c.ID, Label: label}
 		for draw := range uint64(max(opt.Draws, 1)) {
 			now := fault.draw(opt.Traces, rand.New(rand.NewPCG(opt.Seed+draw, hash64(c.ID))))
-			said := compare.Profiles(base.profile, fault.of(now))
-			ranked := services(said.Suspects)
+			comparison := compare.Profiles(base.profile, fault.profileOf(now))
+			ranked := services(comparison.Suspects)
 			at := slices.Index(ranked, label)
 			if at != 0 {
 				if miss.Times++; miss.Times == 1 {
 					miss.Ranked = append([]string{}, ranked[:min(len(ranked), 5)]...)
 				}
 			}
-			verdicts.add(c.System, groups, verdict(said), at == 0)
-			t.add(c.System, groups, ours, at)
-			for _, r := range rivals {
+			verdicts.add(c.System, groups, verdict(comparison), at == 0)
+			t.add(c.System, groups, tenhop, at)
+			for _, r := range baselines {
 				t.add(c.System, groups, r.name, slices.Index(r.rank(base.Traces, now, opt.Seed+draw+uint64(i)), label))
 			}
 		}
@@ -116,7 +117,7 @@ func Run(n *corpus.Nezha, opt Options, progress func(done, total int)) (Report, 
 	return rep, nil
 }
 
-// verdict returns what a diagnosis says of a comparison alone.
+// verdict returns the verdict of a diagnosis whose only evidence is a comparison.
 func verdict(c compare.Comparison) string {
 	return diagnose.Diagnose(diagnose.Evidence{Comparison: &c}, diagnose.Options{}).Result().Verdict
 }
@@ -129,7 +130,8 @@ func services(suspects []compare.Suspect) []string {
 	return out
 }
 
-// group tells faults that slow things down from those that change what is done.
+// group returns "code" for faults that change the control flow and "latency" for all
+// others.
 func group(fault string) string {
 	switch fault {
 	case "return", "exception":
@@ -138,14 +140,14 @@ func group(fault string) string {
 	return "latency"
 }
 
-// loaded is a window that was read, and what Compare keeps of it.
+// loaded is a window that was read, and its profile.
 type loaded struct {
 	corpus.Window
 	files   corpus.Files
 	profile *compare.Profile
 }
 
-// load reads a window unless it is the one at hand.
+// load reads a window unless it is already loaded.
 func (l *loaded) load(n *corpus.Nezha, files corpus.Files, opt Options) error {
 	if opt.NoLogs {
 		files.Logs = ""
@@ -161,12 +163,12 @@ func (l *loaded) load(n *corpus.Nezha, files corpus.Files, opt Options) error {
 		anonymise(w)
 	}
 	*l = loaded{Window: w, files: files}
-	l.profile = l.of(w.Traces)
+	l.profile = l.profileOf(w.Traces)
 	return nil
 }
 
-// of profiles some of the window's traces.
-func (l *loaded) of(traces []trace.Trace) *compare.Profile {
+// profileOf returns the profile of some traces of the window.
+func (l *loaded) profileOf(traces []trace.Trace) *compare.Profile {
 	if l.profile != nil && len(traces) == len(l.Traces) {
 		return l.profile
 	}
@@ -177,7 +179,7 @@ func (l *loaded) of(traces []trace.Trace) *compare.Profile {
 	return p
 }
 
-// draw returns n of the window's traces, all when n is 0.
+// draw returns n random traces of the window, or all if n is 0.
 func (l *loaded) draw(n int, rng *rand.Rand) []trace.Trace {
 	if n == 0 || n >= len(l.Traces) {
 		return l.Traces

@@ -10,7 +10,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/eval"
 )
 
-// The figures reached on the recorded incidents: they may rise, not fall.
+// reached holds the minimum accuracy on the recorded incidents.
 var reached = []struct {
 	name string
 	opt  eval.Options
@@ -30,10 +30,10 @@ var reached = []struct {
 }
 
 const (
-	spikes      = 48 // of 52 faults with a verdict, at least
+	spikes      = 48 // minimum, of 52 faults
 	rightSpikes = 47
-	alarms      = 1 // of 21 ordinary windows halved by time, at most
-	drawnAlarms = 1 // of 105 halves at random
+	alarms      = 1 // maximum, of 21 ordinary windows halved by time
+	drawnAlarms = 1 // maximum, of 105 random halves
 )
 
 func folder(t *testing.T) string {
@@ -95,7 +95,7 @@ func TestRecordedIncidents(t *testing.T) {
 	}
 }
 
-// A diagnosis that knew a name would not stand this.
+// The ranking does not depend on names.
 func TestAnonymised(t *testing.T) {
 	plain, hidden := run(t, eval.Options{}), run(t, eval.Options{Anonymise: true})
 	for i, r := range hidden.Rows {

@@ -11,14 +11,13 @@ import (
 	"github.com/tenhop/tenhop/diagnose/corpus"
 )
 
-// Resolutions below which a change of a node's metric means nothing: 0.3 ms, and
-// one request in two hundred.
+// Lower bounds of the noise of a node's metric.
 const (
-	latencyResolution = .0003
-	failureResolution = .005
+	latencyResolution = .0003 // seconds
+	failureResolution = .005  // ratio of requests
 )
 
-// nodes are the metrics of a case, as each ranker of nodes wants them.
+// nodes is the input of the rankers of nodes.
 type nodes struct {
 	graph        compare.CallGraph
 	base, around map[string]compare.Node
@@ -29,14 +28,14 @@ type nodes struct {
 var nodeRankers = []struct {
 	name string
 	rank func(nodes) []string
-}{{ours, tenhopNodes}, {"largest change", byChange}, {"max |z|", byNodeZ}, {"random", randomNodes}}
+}{{tenhop, tenhopNodes}, {"largest change", byChange}, {"max |z|", byNodeZ}, {"random", randomNodes}}
 
 func tenhopNodes(n nodes) []string {
 	return services(compare.Nodes(n.graph, n.base, n.around, n.alarm))
 }
 
-// RunPetShop evaluates all rankers of nodes on all incidents and adds the rows
-// and misses to the report.
+// RunPetShop evaluates all rankers of nodes on all incidents of a corpus and adds the rows
+// and misses to the report. An error names the incident.
 func (rep *Report) RunPetShop(p *corpus.PetShop, opt Options) error {
 	var t table
 	baselines := map[string]corpus.Metrics{}
@@ -74,8 +73,9 @@ func (rep *Report) RunPetShop(p *corpus.PetShop, opt Options) error {
 			ranked := r.rank(n)
 			at := slices.Index(ranked, label)
 			t.add("petshop", []string{c.Target.Metric}, r.name, at)
-			if r.name == ours && at != 0 {
-				rep.Misses = append(rep.Misses, Miss{ID: c.ID, Label: label, Times: 1, Ranked: append([]string{}, ranked[:min(len(ranked), 5)]...)})
+			if r.name == tenhop && at != 0 {
+				rep.Misses = append(rep.Misses, Miss{ID: c.ID, Label: label, Times: 1,
+					Ranked: append([]string{}, ranked[:min(len(ranked), 5)]...)})
 			}
 		}
 	}
@@ -83,6 +83,7 @@ func (rep *Report) RunPetShop(p *corpus.PetShop, opt Options) error {
 	return nil
 }
 
+// anonymise replaces the names of nodes by hashes.
 func (n *nodes) anonymise() {
 	for _, m := range []*map[string]compare.Node{&n.base, &n.around} {
 		hidden := map[string]compare.Node{}
@@ -98,8 +99,8 @@ func (n *nodes) anonymise() {
 	}
 }
 
-// change is how far a node's level lies from its mean before the alarm, in
-// standard deviations of an ordinary time too.
+// change returns the growth of a node's mean since the alarm, and the absolute z-score of
+// its mean since the alarm in the ordinary window.
 func (n nodes) change(name string) (change, z float64) {
 	if n.alarm == 0 || n.alarm >= len(n.around[name].Level) {
 		return math.Inf(-1), 0
@@ -110,6 +111,7 @@ func (n nodes) change(name string) (change, z float64) {
 	return now - before, math.Abs(now-mean) / (sd + 1e-9)
 }
 
+// present returns v without missing values.
 func present(v []float64) []float64 { return slices.DeleteFunc(slices.Clone(v), math.IsNaN) }
 
 func byChange(n nodes) []string {

@@ -13,20 +13,21 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// QuietReport counts the verdicts on halves of ordinary windows, compared with
-// each other: every spike is a false alarm.
+// QuietReport counts the verdicts of comparing the two halves of ordinary windows. Every
+// spike is a false alarm.
 type QuietReport struct {
 	Split    string   `json:"split"` // time or random
 	Windows  int      `json:"windows"`
-	Compared int      `json:"compared"` // windows times draws
+	Compared int      `json:"compared"` // number of comparisons: windows × draws
 	Alarms   int      `json:"alarms"`
 	Unsure   int      `json:"unsure"`
-	Which    []string `json:"which"` // the false alarms
+	Which    []string `json:"which"` // case and first suspect of each false alarm
 }
 
-// Quiet halves each distinct ordinary window, by time or at random (opt.Draws
-// times, from opt.Seed on), and compares the halves. Windows are distinct when
-// they hold other traces.
+// Quiet divides each distinct ordinary window into halves, by time or at random, and
+// compares them. Random halves are drawn opt.Draws times with consecutive seeds from
+// opt.Seed. Windows are distinct if their sets of trace IDs differ. An error names the
+// incident.
 func Quiet(n *corpus.Nezha, opt Options, random bool) (QuietReport, error) {
 	rep := QuietReport{Split: "time", Which: []string{}}
 	draws := 1
@@ -57,7 +58,7 @@ func Quiet(n *corpus.Nezha, opt Options, random bool) (QuietReport, error) {
 				rng.Shuffle(len(traces), func(i, j int) { traces[i], traces[j] = traces[j], traces[i] })
 			}
 			half := len(traces) / 2
-			got := compare.Profiles(w.of(traces[:half]), w.of(traces[half:]))
+			got := compare.Profiles(w.profileOf(traces[:half]), w.profileOf(traces[half:]))
 			rep.Compared++
 			switch verdict(got) {
 			case result.Spike:
@@ -72,7 +73,7 @@ func Quiet(n *corpus.Nezha, opt Options, random bool) (QuietReport, error) {
 	return rep, nil
 }
 
-// key tells windows with the same traces.
+// key returns a hash of the window's trace IDs.
 func (l *loaded) key() uint64 {
 	var ids []string
 	for _, t := range l.Traces {
@@ -82,6 +83,7 @@ func (l *loaded) key() uint64 {
 	return hash64(strings.Join(ids, " "))
 }
 
+// started returns the start of a trace.
 func started(t trace.Trace) time.Time {
 	first := t.Spans[0].Start
 	for _, s := range t.Spans {

@@ -9,8 +9,8 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// table counts, by system, group and ranker, how often the label came 1st, in
-// the first 3 and in the first 5.
+// table counts, by system, group and ranker, all draws and those with the label among the
+// first 1, 3 and 5.
 type table map[[3]string]*[4]int
 
 func (t *table) add(system string, groups []string, ranker string, at int) {

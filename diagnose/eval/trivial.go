@@ -11,7 +11,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// byService collects the durations of each service's spans, in milliseconds.
+// byService returns the durations of each service's spans, in milliseconds.
 func byService(traces []trace.Trace) map[string][]float64 {
 	out := map[string][]float64{}
 	for _, t := range traces {
@@ -22,6 +22,7 @@ func byService(traces []trace.Trace) map[string][]float64 {
 	return out
 }
 
+// ranked returns names in descending order of score.
 func ranked(score map[string]float64) []string {
 	names := slices.Collect(maps.Keys(score))
 	slices.SortFunc(names, func(a, b string) int {
@@ -47,7 +48,7 @@ func byP99(base, now []trace.Trace, _ uint64) []string {
 	return ranked(score)
 }
 
-// byZ ranks services by |z| of their spans' mean duration.
+// byZ ranks services by the absolute z-score of their spans' mean duration.
 func byZ(base, now []trace.Trace, _ uint64) []string {
 	b, n := byService(base), byService(now)
 	score := map[string]float64{}
@@ -62,6 +63,7 @@ func byZ(base, now []trace.Trace, _ uint64) []string {
 	return ranked(score)
 }
 
+// moments returns the mean and the standard deviation of v.
 func moments(v []float64) (mean, sd float64) {
 	for _, x := range v {
 		mean += x / float64(len(v))
@@ -72,7 +74,7 @@ func moments(v []float64) (mean, sd float64) {
 	return mean, math.Sqrt(sd)
 }
 
-// random ranks services by chance.
+// random ranks services in random order.
 func random(_, now []trace.Trace, seed uint64) []string {
 	names := slices.Sorted(maps.Keys(byService(now)))
 	rand.New(rand.NewPCG(seed, 3)).Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })

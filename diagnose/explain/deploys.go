@@ -9,8 +9,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Deploys adds to a result the versions of services that are new since the
-// baseline. now and before are traces of the entry from either time.
+// Deploys adds the versions of services (service.version) that occur in the traces of
+// now and not in those of before. Services without a version in before are skipped.
 func Deploys(res *result.Result, now, before []trace.Trace) {
 	old := map[string]map[string]bool{}
 	for _, t := range before {

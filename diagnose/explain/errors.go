@@ -10,11 +10,11 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Errors adds to a result what traces tell of its failures: the requests that show
-// each finding, what they have in common and, where the metrics named no hop,
-// where they begin. failed are traces of the entry that failed, normal are others.
+// Errors adds exemplars and attributes to each finding of failures. If the verdict is
+// errors but no finding locates them, it adds the findings of Beginnings. failed and
+// normal are traces of the entry that failed and that did not.
 func Errors(res *result.Result, failed, normal []trace.Trace) {
-	begins := map[string][]string{} // traces by hop
+	begins := map[string][]string{} // trace IDs by hop at which the failure begins
 	for _, t := range failed {
 		if i := trace.FirstFailing(&t); i != trace.None {
 			hop := trace.Blame(&t, i).Service
@@ -35,8 +35,9 @@ func Errors(res *result.Result, failed, normal []trace.Trace) {
 	}
 }
 
-// Beginnings returns a finding for each place at which traces begin to fail, the
-// most frequent first. entry is the ratio of the entry's failures; may be nil.
+// Beginnings returns a finding for each hop at which failures begin, the most frequent
+// first. Its share is the fraction of failed traces, with a Wilson interval. entry holds
+// the failure ratio of the entry and may be nil.
 func Beginnings(failed []trace.Trace, entry *result.Failing) []result.Finding {
 	found, kinds := map[trace.Culprit]int{}, map[trace.Culprit]string{}
 	for _, t := range failed {
@@ -52,9 +53,11 @@ func Beginnings(failed []trace.Trace, entry *result.Failing) []result.Finding {
 	}
 	out := []result.Finding{}
 	for _, c := range slices.SortedFunc(maps.Keys(found), func(a, b trace.Culprit) int {
-		return cmp.Or(cmp.Compare(found[b], found[a]), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Target, b.Target))
+		return cmp.Or(cmp.Compare(found[b], found[a]), cmp.Compare(a.Service, b.Service),
+			cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Target, b.Target))
 	}) {
-		f := result.Finding{Hop: c.Service, Operation: c.Operation, Kind: result.KindErrors, Target: c.Target, Share: stats.Round(float64(found[c]) / float64(total)),
+		f := result.Finding{Hop: c.Service, Operation: c.Operation, Kind: result.KindErrors, Target: c.Target,
+			Share:  stats.Round(float64(found[c]) / float64(total)),
 			Errors: &result.Failing{Type: kinds[c]}, Attributes: []result.Attribute{}, Exemplars: []string{}}
 		f.Interval = stats.Wilson(found[c], total)
 		if entry != nil {

@@ -1,5 +1,6 @@
-// Package explain adds to a result what only traces tell: exemplars, what slow or
-// failed requests have in common, where failures begin, and new versions.
+// Package explain adds details from individual traces to a result: exemplars,
+// attributes that slow or failed requests have in common, the origin of failures, and
+// new versions.
 package explain
 
 import (
@@ -13,9 +14,9 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Latency adds to each finding the slow requests that show it, the operation of a
-// hop that reports no self time, and the kind of request that is slow. slow and
-// normal are traces of the entry.
+// Latency adds exemplars and attributes to each finding of added time. It also sets the
+// operation of a hop that reports no self time. slow and normal are traces of the
+// entry.
 func Latency(res *result.Result, slow, normal []trace.Trace) {
 	for i := range res.Findings {
 		f := &res.Findings[i]
@@ -24,14 +25,15 @@ func Latency(res *result.Result, slow, normal []trace.Trace) {
 		}
 		f.Exemplars = exemplars(f, slow)
 		if f.Operation == "" && f.Kind == result.KindSelf {
-			// Few are sampled: what ordinary requests call there is the next best.
+			// If no slow trace has the hop, the operation comes from ordinary ones.
 			f.Operation = cmp.Or(busiest(f.Hop, slow), busiest(f.Hop, normal))
 		}
 		f.Attributes = attributes(f, slow, normal)
 	}
 }
 
-// exemplars returns the slow traces in which the hop takes the most time itself.
+// exemplars returns the IDs of the three traces in which the self time of the hop is
+// highest.
 func exemplars(f *result.Finding, slow []trace.Trace) []string {
 	type scored struct {
 		id   string
@@ -61,11 +63,11 @@ func exemplars(f *result.Finding, slow []trace.Trace) []string {
 	return out
 }
 
-// busiest returns the operation of a service that takes the most time itself.
-func busiest(service string, slow []trace.Trace) string {
+// busiest returns the operation of a service with the highest total self time, or "".
+func busiest(service string, traces []trace.Trace) string {
 	total := map[string]time.Duration{}
 	var tree trace.Tree
-	for _, t := range slow {
+	for _, t := range traces {
 		tree.Load(&t)
 		for _, i := range tree.Order() {
 			if s := &t.Spans[i]; s.Service == service && !s.Kind.Calls() {
@@ -82,9 +84,10 @@ func busiest(service string, slow []trace.Trace) string {
 	return best
 }
 
-// attributes returns the values that slow requests have more often at the suspect
-// than others do, by Fisher's exact test, one-sided, with Bonferroni's
-// correction for the number of values tried.
+// attributes returns up to five attribute values that the finding's hop has more often
+// in slow traces than in normal ones. The test is Fisher's exact test, one-sided, with
+// Bonferroni's correction for the number of values. The result is empty if the hop is
+// in fewer than five traces of either kind.
 func attributes(f *result.Finding, slow, normal []trace.Trace) []result.Attribute {
 	a, na := valuesAt(f.Hop, slow)
 	b, nb := valuesAt(f.Hop, normal)
@@ -110,7 +113,7 @@ func attributes(f *result.Finding, slow, normal []trace.Trace) []result.Attribut
 		if p := stats.Fisher(x, na, y, nb); p*float64(tried) > .01 {
 			continue
 		}
-		// Half a request added to each side keeps the ratio finite.
+		// Half a request is added to each count to keep the ratio finite.
 		lift := ((float64(x) + .5) / (float64(na) + 1)) / ((float64(y) + .5) / (float64(nb) + 1))
 		if lift >= 1.5 {
 			out = append(out, result.Attribute{Key: kv[0], Value: kv[1], Lift: stats.Round(lift)})
@@ -122,7 +125,8 @@ func attributes(f *result.Finding, slow, normal []trace.Trace) []result.Attribut
 	return out[:min(len(out), 5)]
 }
 
-// valuesAt counts the traces in which the hop's spans have an attribute value.
+// valuesAt counts the traces in which spans of the hop have an attribute value. It also
+// returns the number of traces with spans of the hop.
 func valuesAt(hop string, traces []trace.Trace) (map[[2]string]int, int) {
 	counts, n := map[[2]string]int{}, 0
 	for _, t := range traces {

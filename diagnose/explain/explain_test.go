@@ -8,8 +8,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// A hop that reports no metrics of ours has its operation from traces: from slow
-// ones, or from ordinary ones where none of the slow was sampled.
+// The operation of a hop without hop_* metrics comes from slow traces, or from ordinary
+// ones if no slow one was sampled.
 func TestTheOperationComesFromTraces(t *testing.T) {
 	of := func(operation string) trace.Trace {
 		at := time.Unix(0, 0)

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// TestLiveCells injects some of the recorded faults again, in a storefront that
-// runs now, and lets `tenhop diagnose` answer within the time that a recording
-// gives it. TENHOP_SEED repeats a choice.
+// TestLiveCells injects some of the recorded faults into a running storefront and diagnoses
+// them within the same times. TENHOP_SEED selects the faults.
 func TestLiveCells(t *testing.T) {
 	var cells int
 	switch mode := os.Getenv("TENHOP_ACCEPTANCE"); mode {
@@ -35,14 +34,14 @@ func TestLiveCells(t *testing.T) {
 	t.Logf("TENHOP_SEED=%d: %g %% of traces", seed, 100*sampling)
 	s := start(ctx, t, sampling)
 	for range cells {
-		h, latency := hops[rng.IntN(len(hops))], latencies[rng.IntN(3)] // 100 ms at least
+		h, latency := hops[rng.IntN(len(hops))], latencies[rng.IntN(3)] // at least 100 ms
 		t.Run(fmt.Sprintf("%s/%s", h.service, latency), func(t *testing.T) {
 			c := record(ctx, t, s, Cell{Hop: h.service, Operation: h.operation, Latency: latency, Sampling: sampling})
 			t.Logf("after %.1f s: %s", c.Seconds, c.Answer)
 			if !c.Named {
-				t.Errorf("%v at %s %s is answered with: %s", latency, h.service, h.operation, c.Answer)
+				t.Errorf("%v at %s %s is not named: %s", latency, h.service, h.operation, c.Answer)
 			}
 		})
-		sleep(ctx, calm)
+		sleep(ctx, pauseBetween)
 	}
 }

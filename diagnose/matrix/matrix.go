@@ -1,7 +1,7 @@
-// Package matrix holds what the storefront's metrics said under known faults:
-// every hop that an entry waits for, made slower by several amounts, at several
-// shares of sampled traces. Its tests replay the evidence and print how often the
-// diagnosis names hop and operation; `make matrix` records it again.
+// Package matrix holds recorded metrics of the storefront under known faults: added
+// latency at each hop of POST /checkout, by latency and by sampling ratio. Its tests
+// diagnose the recorded evidence and print how often the hop and the operation are named.
+// `make matrix` records it again.
 package matrix
 
 import (
@@ -18,22 +18,22 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// Cell is one fault and the evidence of the minutes before the answer.
+// Cell is one fault and the evidence of the five minutes before the diagnosis.
 type Cell struct {
 	Hop       string        `json:"hop"`
 	Operation string        `json:"operation"`
-	Latency   time.Duration `json:"latency_ns"`
-	Sampling  float64       `json:"sampling"` // share of traces kept
-	Seconds   float64       `json:"seconds"`  // from the injection to the evidence
-	Named     bool          `json:"named"`    // `tenhop diagnose`, with traces, named hop and operation then
-	Answer    string        `json:"answer"`   // its first finding
+	Latency   time.Duration `json:"latency_ns"` // injected
+	Sampling  float64       `json:"sampling"`   // sampling ratio of traces
+	Seconds   float64       `json:"seconds"`    // from the injection to the end of the evidence
+	Named     bool          `json:"named"`      // whether the recorded diagnosis, with traces, named hop and operation
+	Answer    string        `json:"answer"`     // its verdict and first finding
 
 	Evidence evidence.Metrics `json:"evidence"`
 }
 
-// First reports whether a diagnosis names the hop first, and its operation. A
-// hop that does not measure itself has its operation from traces, or is named by
-// its caller's wait for it.
+// First reports whether the first finding of a diagnosis is the hop and the operation of
+// the fault. A hop without self-time metrics may also be named without an operation, or
+// as the target of its caller's wait.
 func (c Cell) First(r result.Result) bool {
 	if r.Verdict != result.Spike || len(r.Findings) == 0 {
 		return false
@@ -45,12 +45,12 @@ func (c Cell) First(r result.Result) bool {
 	return f.Hop == c.Hop && f.Kind == result.KindSelf && (f.Operation == c.Operation || f.Operation == "" && c.Evidence.Foreign[c.Hop])
 }
 
-// window is that of the compression: what follows has most of its evidence in
-// common with what was before.
+// window is the window size of the compression, in bytes. It spans several cells, since
+// consecutive cells have most of their evidence in common.
 const window = 32 << 20
 
-// Write writes cells as lines of JSON, compressed by Zstandard, their values
-// rounded.
+// Write writes cells as JSON lines, compressed with Zstandard. It rounds the values of
+// their evidence in place: times to 10 µs, numbers of requests to hundredths.
 func Write(w io.Writer, cells []Cell) error {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(window))
 	if err != nil {
@@ -66,7 +66,7 @@ func Write(w io.Writer, cells []Cell) error {
 	return z.Close()
 }
 
-// Read is the reverse of Write.
+// Read reads the cells that Write wrote. An error names the number of the cell.
 func Read(r io.Reader) ([]Cell, error) {
 	z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(window))
 	if err != nil {
@@ -87,7 +87,7 @@ func Read(r io.Reader) ([]Cell, error) {
 	}
 }
 
-// rounded leaves 10 µs of times and hundredths of requests.
+// rounded rounds the values of ev in place and returns it.
 func rounded(ev evidence.Metrics) evidence.Metrics {
 	round := func(to float64, series ...[]float64) {
 		for _, v := range series {

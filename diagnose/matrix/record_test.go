@@ -22,8 +22,8 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// hops are those that POST /checkout waits for, and those that complete it. The
-// operation is one that each checkout makes.
+// hops lists the hops of POST /checkout and of its asynchronous flow, each with an
+// operation that every checkout calls.
 var hops = []struct{ service, operation string }{
 	{"gateway", "POST /checkout"}, {"identity", "tenhop.v1.Identity/GetUser"}, {"catalog", "tenhop.v1.Catalog/GetProducts"},
 	{"cart", "tenhop.v1.Cart/GetCart"}, {"checkout", "tenhop.v1.Checkout/PlaceOrder"}, {"pricing", "tenhop.v1.Pricing/Quote"},
@@ -36,25 +36,24 @@ var latencies = []time.Duration{500 * time.Millisecond, 250 * time.Millisecond, 
 
 // Times of a cell.
 const (
-	patience = 8 * time.Second  // from the injection to the first question: a spike before is not its doing
-	within   = 30 * time.Second // of the injection, for a spike to be seen
-	settles  = 6 * time.Second  // for the window to hold only slow requests
-	calm     = 25 * time.Second // between two faults, at least
-	recovers = time.Minute      // for the last fault to be over
-	quiet    = 100 * time.Second
-	looks    = 5 * time.Minute // of evidence
+	onsetDelay      = 8 * time.Second   // from the injection to the first diagnosis; an earlier spike has another cause
+	maxOnset        = 30 * time.Second  // from the injection to the spike
+	settleTime      = 6 * time.Second   // until the window holds slow requests only
+	pauseBetween    = 25 * time.Second  // between two faults
+	maxRecovery     = time.Minute       // until the previous fault no longer shows
+	initialBaseline = 100 * time.Second // before the first fault
+	evidenceLength  = 5 * time.Minute
 )
 
-// TestRecord records the matrix at one share of sampled traces, in about forty
-// minutes:
+// TestRecord records the matrix at one sampling ratio, in about forty minutes:
 //
 //	TENHOP_MATRIX=1 go test -run TestRecord -timeout 2h -v ./diagnose/matrix
 //
-// TENHOP_CELL="cart 100ms" records that fault again and keeps the others.
+// TENHOP_CELL="cart 100ms" records that fault only and keeps the other cells.
 func TestRecord(t *testing.T) {
 	sampling, err := strconv.ParseFloat(os.Getenv("TENHOP_MATRIX"), 64)
 	if err != nil {
-		t.Skip("records for forty minutes; set TENHOP_MATRIX to the share of sampled traces: 1, 0.1 or 0.01")
+		t.Skip("records for forty minutes; set TENHOP_MATRIX to the sampling ratio: 1, 0.1 or 0.01")
 	}
 	ctx := t.Context()
 	s := start(ctx, t, sampling)
@@ -71,7 +70,7 @@ func TestRecord(t *testing.T) {
 			c := record(ctx, t, s, Cell{Hop: h.service, Operation: h.operation, Latency: latency, Sampling: sampling})
 			t.Logf("%-12s %-6s after %4.1f s, named %v: %s", c.Hop, c.Latency, c.Seconds, c.Named, c.Answer)
 			cells = replace(cells, c)
-			sleep(ctx, calm)
+			sleep(ctx, pauseBetween)
 		}
 		if err := save(sampling, cells); err != nil {
 			t.Fatal(err)
@@ -83,7 +82,7 @@ func file(sampling float64) string {
 	return filepath.Join("testdata", fmt.Sprintf("sampling-%v.jsonl.zst", sampling))
 }
 
-// replace puts a cell where the one of its fault was, or at the end.
+// replace replaces the cell of the same fault, or appends c.
 func replace(cells []Cell, c Cell) []Cell {
 	for i, o := range cells {
 		if o.Hop == c.Hop && o.Latency == c.Latency {
@@ -94,7 +93,7 @@ func replace(cells []Cell, c Cell) []Cell {
 	return append(cells, c)
 }
 
-// save keeps what there is so far: a run that is cut short is not lost.
+// save writes the cells recorded so far, so that an interrupted run loses only the last.
 func save(sampling float64, cells []Cell) error {
 	f, err := os.Create(file(sampling))
 	if err != nil {
@@ -103,7 +102,7 @@ func save(sampling float64, cells []Cell) error {
 	return errors.Join(Write(f, cells), f.Close())
 }
 
-// storefront is one that runs, and the services that have sent spans.
+// storefront is a running storefront and its services, as reported by Jaeger.
 type storefront struct {
 	*uptest.Storefront
 	services []string
@@ -113,25 +112,27 @@ func start(ctx context.Context, t *testing.T, sampling float64) storefront {
 	t.Helper()
 	s := uptest.Start(t, "--sampling", fmt.Sprint(sampling))
 	services := jaegerServices(ctx, t, s)
-	sleep(ctx, quiet)
+	sleep(ctx, initialBaseline)
 	return storefront{s, services}
 }
 
-// record injects the cell's fault, waits for an answer and keeps the evidence.
+// record injects the fault of a cell, waits for a spike, and returns the cell with the
+// evidence and the answer.
 func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 	t.Helper()
 	ask := func() result.Result {
-		res, err := collect.Run(ctx, collect.Config{Prometheus: s.Endpoints["prometheus"], Jaeger: s.Endpoints["jaeger"], Since: looks})
+		res, err := collect.Run(ctx, collect.Config{Prometheus: s.Endpoints["prometheus"], Jaeger: s.Endpoints["jaeger"], Since: evidenceLength})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return res
 	}
-	for lifted := time.Now(); time.Since(lifted) < recovers && ask().Verdict != result.None; {
+	for lifted := time.Now(); time.Since(lifted) < maxRecovery && ask().Verdict != result.None; {
 		sleep(ctx, 2*time.Second)
 	}
 	began := time.Now()
-	if _, err := s.Inject(ctx, c.Hop, map[string]any{"kind": "latency", "latency": c.Latency.String(), "operation": c.Operation, "percent": 100, "for": "2m"}); err != nil {
+	fault := map[string]any{"kind": "latency", "latency": c.Latency.String(), "operation": c.Operation, "percent": 100, "for": "2m"}
+	if _, err := s.Inject(ctx, c.Hop, fault); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
@@ -139,17 +140,17 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 			t.Error(err)
 		}
 	}()
-	sleep(ctx, patience)
-	for time.Since(began) < within && ask().Verdict != result.Spike {
+	sleep(ctx, onsetDelay)
+	for time.Since(began) < maxOnset && ask().Verdict != result.Spike {
 		sleep(ctx, time.Second)
 	}
-	sleep(ctx, settles)
+	sleep(ctx, settleTime)
 	prom, err := prometheus.New(s.Endpoints["prometheus"], http.DefaultClient)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	if c.Evidence, _, err = counters.Read(ctx, prom, now.Add(-looks), now); err != nil {
+	if c.Evidence, _, err = counters.Read(ctx, prom, now.Add(-evidenceLength), now); err != nil {
 		t.Fatal(err)
 	}
 	c.Seconds = time.Since(began).Seconds()
@@ -163,7 +164,7 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 	return c
 }
 
-// jaegerServices waits until the whole storefront has sent spans.
+// jaegerServices waits until all hops have sent spans and returns the services.
 func jaegerServices(ctx context.Context, t *testing.T, s *uptest.Storefront) []string {
 	t.Helper()
 	var answer struct{ Data []string }
@@ -173,7 +174,7 @@ func jaegerServices(ctx context.Context, t *testing.T, s *uptest.Storefront) []s
 			return answer.Data
 		}
 	}
-	t.Fatalf("Jaeger knows %v after two minutes, want %d services", answer.Data, len(hops))
+	t.Fatalf("Jaeger has services %v after two minutes, want %d", answer.Data, len(hops))
 	return nil
 }
 

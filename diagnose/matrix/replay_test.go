@@ -21,8 +21,8 @@ const page = "../../docs/matrix.md"
 
 type tally struct{ cells, metrics, traces int }
 
-// TestReplay diagnoses all recorded evidence again, with the defaults of
-// `tenhop diagnose`, and compares what comes of it with docs/matrix.md.
+// TestReplay diagnoses all recorded evidence with the defaults of `tenhop diagnose` and
+// compares the results with docs/matrix.md.
 func TestReplay(t *testing.T) {
 	files, err := filepath.Glob("testdata/sampling-*.jsonl.zst")
 	if err != nil || len(files) == 0 {
@@ -44,7 +44,8 @@ func TestReplay(t *testing.T) {
 			first := c.First(res)
 			tallies[k].add(first, c.Named)
 			if !first || !c.Named {
-				misses = append(misses, fmt.Sprintf("%s %s at %v, %g %% of traces: %s; with traces: %s", c.Hop, c.Operation, c.Latency, 100*c.Sampling, said(res), c.Answer))
+				misses = append(misses, fmt.Sprintf("%s %s at %v, %g %% of traces: %s; with traces: %s",
+					c.Hop, c.Operation, c.Latency, 100*c.Sampling, said(res), c.Answer))
 			}
 		}
 	}
@@ -71,7 +72,7 @@ func TestReplay(t *testing.T) {
 	compare(t, out.String())
 }
 
-// least is how many must be named: all from 100 ms on, 95 % below.
+// least returns the minimum number of faults to name: all from 100 ms on, 95 % below.
 func least(latency time.Duration, cells int) int {
 	if latency >= 100*time.Millisecond {
 		return cells
@@ -89,6 +90,7 @@ func (n *tally) add(metrics, traces bool) {
 	}
 }
 
+// said returns the verdict and the first finding in one line.
 func said(r result.Result) string {
 	if len(r.Findings) == 0 {
 		return r.Verdict + ", " + r.Why
@@ -111,7 +113,7 @@ func read(t *testing.T, file string) []Cell {
 	return cells
 }
 
-// compare holds the page to what the replay gave.
+// compare compares the table in the page with the results.
 func compare(t *testing.T, table string) {
 	t.Helper()
 	const begin, end = "<!-- replay -->\n", "<!-- /replay -->"

@@ -12,12 +12,13 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// Length is how long services are profiled.
+// Length is the duration of a profile.
 const Length = 2 * time.Second
 
-// Explain adds to the first finding what its service spends more on now. Quiet
-// services are profiled all and kept in dir, to compare later profiles with.
-// What cannot be had is said in the result's sources.
+// Explain profiles the service of the first finding, compares the profiles with those
+// stored in dir, and adds the difference to the finding. If the verdict is none, it
+// profiles all services and stores the profiles in dir instead. It appends a source
+// named "pprof" to the result; an error is reported there.
 func Explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *result.Result) {
 	began := time.Now()
 	src := result.Source{Name: "pprof", OK: true}
@@ -29,7 +30,9 @@ func Explain(ctx context.Context, client *http.Client, services map[string]Servi
 	res.Sources = append(res.Sources, src)
 }
 
-func explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *result.Result, src *result.Source) (read int, err error) {
+// explain does what Explain says and returns the number of profiles read.
+func explain(ctx context.Context, client *http.Client, services map[string]Service, dir string,
+	res *result.Result, src *result.Source) (read int, err error) {
 	if res.Verdict == result.None {
 		src.Note = "profiles of quiet times were kept in " + dir
 		return keep(ctx, client, services, dir)
@@ -55,6 +58,7 @@ func explain(ctx context.Context, client *http.Client, services map[string]Servi
 	return len(now), err
 }
 
+// keep profiles all services and stores the profiles in dir.
 func keep(ctx context.Context, client *http.Client, services map[string]Service, dir string) (read int, err error) {
 	taken := make(map[string]*Profiles, len(services))
 	var g errgroup.Group
@@ -66,7 +70,7 @@ func keep(ctx context.Context, client *http.Client, services map[string]Service,
 			return err
 		})
 	}
-	err = g.Wait() // the others' are kept
+	err = g.Wait() // profiles of other services are stored anyway
 	for name, p := range taken {
 		if len(*p) > 0 {
 			err = errors.Join(err, p.Save(filepath.Join(dir, name)))

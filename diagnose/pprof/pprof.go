@@ -1,5 +1,5 @@
-// Package pprof asks a service's /debug/pprof what it does, and compares that
-// with what it did in quiet times.
+// Package pprof reads profiles from the /debug/pprof endpoints of services and compares
+// them with profiles that were stored without a spike.
 package pprof
 
 import (
@@ -24,27 +24,29 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// Types of profile: net/http/pprof's path, and the sample value in nanoseconds.
+// types lists the types of profile: the name in result.Hot, the path of net/http/pprof,
+// and the type of the sample value, which is in nanoseconds.
 var types = []struct{ name, path, value string }{
 	{"cpu", "profile", "cpu"},
 	{"block", "block", "delay"},
 	{"mutex", "mutex", "delay"},
 }
 
-// maxProfile bounds a profile, unpacked, in bytes.
+// maxProfile bounds the size of an uncompressed profile, in bytes.
 const maxProfile = 64 << 20
 
-// Service is where a service is asked.
+// Service identifies the pprof endpoint of a service.
 type Service struct {
-	URL   string // that /debug/pprof follows
-	Token string // sent as a bearer token; may be empty
+	URL   string // base URL, without /debug/pprof
+	Token string // bearer token; none if empty
 }
 
-// Profiles are one service's, by type.
+// Profiles holds the profiles of one service by type: cpu, block, mutex.
 type Profiles map[string]*profile.Profile
 
-// Take profiles a service for a time, all types at once. A type that cannot be
-// had is missing from the result; the error is that of the CPU's.
+// Take profiles a service for length, rounded to seconds, at least 1 s. It reads all
+// types concurrently. A type that fails is missing from the result. The error is that of
+// the CPU profile.
 func (s Service) Take(ctx context.Context, client *http.Client, length time.Duration) (Profiles, error) {
 	out := make([]*profile.Profile, len(types))
 	errs := make([]error, len(types))
@@ -55,7 +57,7 @@ func (s Service) Take(ctx context.Context, client *http.Client, length time.Dura
 			return nil
 		})
 	}
-	_ = g.Wait() // each has its own
+	_ = g.Wait() // errors are in errs
 	p := Profiles{}
 	for i, t := range types {
 		if errs[i] == nil {
@@ -80,7 +82,7 @@ func (s Service) get(ctx context.Context, client *http.Client, path string, leng
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) // what there is of it
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) // best effort
 		return nil, fmt.Errorf("%s: %s: %s", url, resp.Status, strings.TrimSpace(string(why)))
 	}
 	p, err := parse(resp.Body)
@@ -90,7 +92,8 @@ func (s Service) get(ctx context.Context, client *http.Client, path string, leng
 	return p, nil
 }
 
-// parse bounds what it reads, and what that is unpacked.
+// parse parses a profile, which may be compressed with gzip. It fails if the profile is
+// larger than maxProfile.
 func parse(r io.Reader) (*profile.Profile, error) {
 	in := bufio.NewReader(r)
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -110,7 +113,7 @@ func parse(r io.Reader) (*profile.Profile, error) {
 	return profile.ParseData(b)
 }
 
-// Save keeps profiles in a directory, to compare later ones with.
+// Save writes the profiles to a directory, which it creates if necessary.
 func (p Profiles) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -131,7 +134,8 @@ func (p Profiles) Save(dir string) error {
 	return nil
 }
 
-// Load reads what Save kept; types that are not there are left out.
+// Load reads the profiles that Save wrote. Types without a file are missing from the
+// result.
 func Load(dir string) (Profiles, error) {
 	p := Profiles{}
 	for _, t := range types {
@@ -152,16 +156,16 @@ func Load(dir string) (Profiles, error) {
 	return p, nil
 }
 
-// Bounds of Compare's answer.
+// Bounds of the result of Compare.
 const (
-	mostFunctions = 5  // of a type
-	leastGrowth   = 10 // milliseconds a second, about a hundredth of a processor
+	maxFunctions = 5  // per type
+	minGrowth    = 10 // ms/s; 10 ms/s of CPU is a hundredth of a processor
 )
 
-// Compare returns the functions on which a service spends more than before, in
-// milliseconds a second of time: the processor's, or goroutines' that wait.
-// Without a type's before, its greatest are returned; not those of block, which
-// are what goroutines that have nothing to do wait for.
+// Compare returns the functions in which a service spends at least 10 ms/s more than
+// before, at most five per type, in descending order of growth. A type that is missing
+// from before counts as zero, with one exception: block is then left out, because its
+// largest values are idle goroutines.
 func Compare(before, now Profiles) []result.Hot {
 	var out []result.Hot
 	for _, t := range types {
@@ -171,20 +175,20 @@ func Compare(before, now Profiles) []result.Hot {
 		was, is := spent(before[t.name], t.value), spent(now[t.name], t.value)
 		var grown []result.Hot
 		for function, ms := range is {
-			if ms-was[function] >= leastGrowth {
-				grown = append(grown, result.Hot{Type: t.name, Function: function, BeforeMS: round(was[function]), NowMS: round(ms), Compared: before[t.name] != nil})
+			if ms-was[function] >= minGrowth {
+				grown = append(grown, result.Hot{Type: t.name, Function: function,
+					BeforeMS: round(was[function]), NowMS: round(ms), Compared: before[t.name] != nil})
 			}
 		}
 		slices.SortFunc(grown, func(a, b result.Hot) int {
 			return cmp.Or(cmp.Compare(b.NowMS-b.BeforeMS, a.NowMS-a.BeforeMS), cmp.Compare(a.Function, b.Function))
 		})
-		out = append(out, grown[:min(len(grown), mostFunctions)]...)
+		out = append(out, grown[:min(len(grown), maxFunctions)]...)
 	}
 	return out
 }
 
-// spent adds a profile's samples up by function: the one nearest to the leaf that
-// is not of the Go runtime or of package sync, which only say how it waits.
+// spent returns the milliseconds per second of a profile by function.
 func spent(p *profile.Profile, value string) map[string]float64 {
 	out := map[string]float64{}
 	if p == nil || p.DurationNanos <= 0 {
@@ -200,6 +204,9 @@ func spent(p *profile.Profile, value string) map[string]float64 {
 	return out
 }
 
+// function returns the function to which a sample belongs: the one nearest to the leaf
+// that is neither in the Go runtime nor in package sync or an internal package. Those
+// show how a goroutine waits, not why.
 func function(s *profile.Sample) string {
 	leaf := ""
 	for _, l := range s.Location {

@@ -51,9 +51,9 @@ func service(t *testing.T) pprof.Service {
 	return pprof.Service{URL: srv.URL, Token: "secret"}
 }
 
-// Quiet profiles are kept; in a spike the suspect's are compared with them, and
-// name the functions that burn and wait.
-func TestTheSuspectsFunctionsAreNamed(t *testing.T) {
+// Profiles without a spike are stored. Those of a spike are compared with them and show
+// the functions that use CPU and that wait.
+func TestExplainNamesFunctions(t *testing.T) {
 	payment, dir := service(t), t.TempDir()
 	services := map[string]pprof.Service{"payment": payment}
 	quiet := result.Result{Verdict: result.None}
@@ -84,7 +84,7 @@ func TestTheSuspectsFunctionsAreNamed(t *testing.T) {
 		for _, h := range slow.Findings[0].Profile {
 			if h.Type == kind {
 				found = strings.HasSuffix(h.Function, want) && h.Compared && h.NowMS > h.BeforeMS
-				break // the first of its type
+				break // the functions are in order
 			}
 		}
 		if !found {
@@ -93,7 +93,7 @@ func TestTheSuspectsFunctionsAreNamed(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeHadIsSaid(t *testing.T) {
+func TestErrorsAreInSources(t *testing.T) {
 	s := service(t)
 	s.Token = "wrong"
 	bomb := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -101,7 +101,7 @@ func TestWhatCannotBeHadIsSaid(t *testing.T) {
 		defer z.Close()
 		for zeros := make([]byte, 1<<20); ; {
 			if _, err := z.Write(zeros); err != nil {
-				return // whoever asked has seen enough
+				return // the client has closed the connection
 			}
 		}
 	}))
@@ -111,7 +111,7 @@ func TestWhatCannotBeHadIsSaid(t *testing.T) {
 		services  map[string]pprof.Service
 	}{
 		{"the token is refused", "401 Unauthorized: send the token", map[string]pprof.Service{"payment": s}},
-		{"nobody knows where", "--pprof payment=URL", nil},
+		{"no endpoint is known", "--pprof payment=URL", nil},
 		{"it never ends", "longer than", map[string]pprof.Service{"payment": {URL: bomb.URL}}},
 		{"nothing listens", "connection refused", map[string]pprof.Service{"payment": {URL: "http://127.0.0.1:1"}}},
 	} {

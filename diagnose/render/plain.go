@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// plain returns a copy of v in which every text can be printed: names come from
-// whoever sent the spans, and a terminal obeys control characters.
+// plain returns a copy of v in which unprintable characters of all strings are replaced
+// by "?". Names come from spans, and control characters would reach the terminal.
 func plain[T any](v T) T {
 	out := reflect.New(reflect.TypeFor[T]()).Elem()
 	out.Set(reflect.ValueOf(v))
@@ -15,7 +15,8 @@ func plain[T any](v T) T {
 	return out.Interface().(T)
 }
 
-// clean works on v in place; what v shares with others is copied first.
+// clean replaces unprintable characters in v. It copies pointers and slices before it
+// changes what they refer to.
 func clean(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:

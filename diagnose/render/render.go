@@ -1,5 +1,5 @@
-// Package render writes a diagnosis for people: verdict first, then the ranked
-// hops with a bar each for before and now.
+// Package render writes the result of a diagnosis as text for a terminal and as
+// Markdown. Control characters in names are replaced.
 package render
 
 import (
@@ -13,14 +13,15 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// Links are where a reader can look further; empty ones are left out. Jaeger is
-// the one that the terminal's hint has to name, when it was given by hand.
+// Links holds the addresses for references to traces. Without either, a reference is
+// the command `tenhop trace ID`.
 type Links struct {
-	Traces string // base URL of Jaeger or the console
-	Jaeger string
+	Traces string // base URL of a web page with traces: Jaeger or the console
+	Jaeger string // value of --jaeger in a command, if Traces is empty
 }
 
-// Text writes for a terminal.
+// Text writes r as text for a terminal: the verdict, then a table of findings with
+// bars, then details and sources. An error is that of w.
 func Text(w io.Writer, r result.Result, l Links) error {
 	r = plain(r)
 	var b strings.Builder
@@ -33,7 +34,7 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	}
 	if r.Entry.Operation != "" && r.Verdict != result.None {
 		fmt.Fprintf(&b, "\n%s   mean %s -> %s", r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS))
-		if r.P95 != (result.P95{}) { // traces alone have it below
+		if r.P95 != (result.P95{}) { // without metrics, quantiles has it
 			fmt.Fprintf(&b, "   p95 %s -> %s", ms(r.P95.BaselineMS), ms(r.P95.NowMS))
 		}
 		fmt.Fprintf(&b, "   (%d requests before, %d now)\n", r.Requests.Baseline, r.Requests.Now)
@@ -58,7 +59,7 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	}
 	for _, s := range r.Sources {
 		if !s.OK {
-			fmt.Fprintf(&b, "\n%s could not be asked, the answer rests on the rest: %s\n", s.Name, s.Error)
+			fmt.Fprintf(&b, "\n%s failed, the result rests on the other sources: %s\n", s.Name, s.Error)
 		}
 	}
 	for _, s := range r.Sources {
@@ -75,7 +76,7 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	return err
 }
 
-// read says what a source was asked for.
+// read returns the unit of Source.Read.
 func read(s result.Source) string {
 	switch s.Name {
 	case "prometheus":
@@ -86,7 +87,7 @@ func read(s result.Source) string {
 	return "traces"
 }
 
-// Verdict is the answer in one line.
+// Verdict returns the verdict and the first finding in one line.
 func Verdict(r result.Result) string {
 	switch {
 	case r.Verdict == result.None:
@@ -104,8 +105,8 @@ func Verdict(r result.Result) string {
 		if r.Verdict == result.Unsure {
 			why = "not sure (" + r.Why + "), but "
 		}
-		return fmt.Sprintf("%serrors begin at %s: %s of its requests fail%s, %.0f %% of what fails more at %s", why, Name(f), percent(f.Errors.Now),
-			of(f.Errors.Type), 100*f.Share, r.Entry.Operation)
+		return fmt.Sprintf("%serrors begin at %s: %s of its requests fail%s, %.0f %% of the added failures at %s", why, Name(f), percent(f.Errors.Now),
+			withType(f.Errors.Type), 100*f.Share, r.Entry.Operation)
 	}
 	sure := ""
 	if r.Verdict == result.Unsure {
@@ -117,11 +118,11 @@ func Verdict(r result.Result) string {
 	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry))
 }
 
-// timed reports whether a finding has times: one of a comparison that the time
-// on critical paths does not show has none.
+// timed reports whether a finding has times. A finding of a comparison has none if it
+// is not on a critical path.
 func timed(f result.Finding) bool { return f.BaselineMS != 0 || f.NowMS != 0 }
 
-// Name says what a finding is about.
+// Name returns a phrase that names a finding, such as "gateway waits for redis".
 func Name(f result.Finding) string {
 	switch f.Kind {
 	case result.KindDependency:
@@ -133,7 +134,7 @@ func Name(f result.Finding) string {
 	case result.KindCalls:
 		name := "more calls between " + f.Target + " and " + f.Hop
 		if f.Calls != nil {
-			name += fmt.Sprintf(" (%.1f a request, %.1f before)", f.Calls.Now, f.Calls.Baseline)
+			name += fmt.Sprintf(" (%.1f per request, %.1f before)", f.Calls.Now, f.Calls.Baseline)
 		}
 		return name
 	case result.KindFlow:
@@ -146,8 +147,8 @@ func Name(f result.Finding) string {
 
 func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
 
-// of names a type of error.
-func of(kind string) string {
+// withType returns " with" and a type of error, or "".
+func withType(kind string) string {
 	if kind == "" {
 		return ""
 	}
@@ -193,9 +194,9 @@ func table(b *strings.Builder, r result.Result) {
 		for _, h := range f.Profile {
 			before := ""
 			if h.Compared {
-				before = fmt.Sprintf(", %s before", ms(h.BeforeMS))
+				before = fmt.Sprintf(", %s/s before", ms(h.BeforeMS))
 			}
-			fmt.Fprintf(b, "   %s: %s %s %s a second%s\n", f.Hop, h.Function, h.Type, ms(h.NowMS), before)
+			fmt.Fprintf(b, "   %s: %s %s %s/s%s\n", f.Hop, h.Function, h.Type, ms(h.NowMS), before)
 		}
 		for _, a := range f.Attributes {
 			which := "slow"
@@ -207,11 +208,11 @@ func table(b *strings.Builder, r result.Result) {
 	}
 }
 
-// minBand is how many traces a quantile rests on at least, to be printed.
+// minBand is the minimum number of traces of a quantile that is printed.
 const minBand = 5
 
-// quantiles says where p50, p95 and p99 went, and where they would be without the
-// first findings.
+// quantiles writes the split of p50, p95 and p99, and the p95 without the first
+// findings.
 func quantiles(b *strings.Builder, r result.Result) {
 	begun := false
 	begin := func() {
@@ -222,7 +223,7 @@ func quantiles(b *strings.Builder, r result.Result) {
 	}
 	for _, q := range r.Quantiles {
 		if min(q.Requests.Baseline, q.Requests.Now) < minBand {
-			continue // too few to show people; --json has it
+			continue // --json has it
 		}
 		begin()
 		fmt.Fprintf(b, "p%.0f  %s -> %s", 100*q.Quantile, ms(q.BaselineMS), ms(q.NowMS))
@@ -243,10 +244,12 @@ func quantiles(b *strings.Builder, r result.Result) {
 	}
 }
 
-// barWidth is the longest bar, in characters.
+// barWidth is the length of the longest bar, in characters.
 const barWidth = 24
 
-// Bar draws before as solid and what was added as shaded.
+// Bar returns a bar of at most 24 characters: a solid part for before and a shaded part
+// for the growth from before to now. longest is the value of the longest bar. All three
+// have the same unit.
 func Bar(before, now, longest float64) string {
 	if longest <= 0 {
 		return ""
@@ -280,13 +283,14 @@ func exemplar(id string, l Links) string {
 	return strings.TrimSuffix(l.Traces, "/") + "/trace/" + id
 }
 
-// Markdown writes for an incident channel.
+// Markdown writes r as Markdown for an incident channel. An error is that of w.
 func Markdown(w io.Writer, r result.Result, l Links) error {
 	r = plain(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n", escape(Verdict(r)))
 	if len(r.Findings) > 0 {
-		fmt.Fprintf(&b, "\n`%s` mean %s → %s, p95 %s → %s\n\n", r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS))
+		fmt.Fprintf(&b, "\n`%s` mean %s → %s, p95 %s → %s\n\n",
+			r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS))
 		fmt.Fprint(&b, "| # | hop | operation | kind | added | share | exemplar |\n|--:|---|---|---|--:|--:|---|\n")
 		for _, f := range r.Findings {
 			link := ""
@@ -306,11 +310,12 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 		}
 	}
 	for _, d := range r.Deploys {
-		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before.\n", escape(d.Service), escape(d.Version), d.Seen.Format("15:04:05"), escape(d.Before))
+		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before.\n",
+			escape(d.Service), escape(d.Version), d.Seen.Format("15:04:05"), escape(d.Before))
 	}
 	for _, s := range r.Sources {
 		if !s.OK {
-			fmt.Fprintf(&b, "\n%s could not be asked: %s\n", s.Name, escape(s.Error))
+			fmt.Fprintf(&b, "\n%s failed: %s\n", s.Name, escape(s.Error))
 		}
 	}
 	fmt.Fprintf(&b, "\nWindow %s – %s, baseline %s – %s.\n", r.Window.From.Format("15:04:05"), r.Window.To.Format("15:04:05"),

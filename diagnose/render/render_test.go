@@ -48,15 +48,15 @@ func results() map[string]result.Result {
 		{Rank: 2, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindCalls, Target: "checkout", NowMS: 220, BaselineMS: 20, AddedMS: 200, Share: .4,
 			Calls: &result.Calls{Baseline: 1, Now: 3}}}
 	other.Deploys = []result.Deploy{{Service: "payment", Version: "2.0", Before: "1.9", Seen: at.Add(55 * time.Second)}}
-	small := spike                        // what a share rounds to nothing of is still so many milliseconds
-	small.Quantiles = spike.Quantiles[1:] // of too few traces to show
+	small := spike                        // shares round to 0 %, added times do not
+	small.Quantiles = spike.Quantiles[1:] // has too few traces to be printed
 	small.Findings = []result.Finding{
 		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindSelf, BaselineMS: 10, NowMS: 10.2, AddedMS: .2},
 		{Rank: 2, Hop: "order", Kind: result.KindFlow, Evidence: "in 9 of 10 traces it asks stock twice"}}
 	return map[string]result.Result{"small": small, "mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
 }
 
-// What people read is held as it is printed; -update rewrites it.
+// The output equals the files in testdata; -update rewrites them.
 func TestGolden(t *testing.T) {
 	for name, r := range results() {
 		for kind, write := range map[string]func(*strings.Builder) error{
@@ -102,7 +102,7 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// Whoever sends spans must not write into the reader's terminal, or change the result.
+// Names in spans cannot control the terminal, and rendering does not modify the result.
 func TestNamesCannotCommandTheTerminal(t *testing.T) {
 	const evil = "pay\x1b[31m\x1b]0;pwn\x07\r\n\u202eop"
 	r := result.Result{Verdict: result.Spike, Entry: result.Entry{Operation: evil}, BaselineMS: 1, NowMS: 501,

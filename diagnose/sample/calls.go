@@ -11,16 +11,17 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// calls finds parts that grew because a call is made more often, not because it
-// takes longer, and puts what is behind one call together: retries are the
-// callee's, which fails; other repetition is the caller's.
+// calls replaces findings that grew because a call is made more often, not because it
+// takes longer, by one finding of the kind calls. It includes the growth behind the
+// call. Its hop is the callee if more than a fifth of its spans fail (retries), and
+// the caller otherwise.
 func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Finding {
-	before, after := base.profile(len(s.parts)), now.profile(len(s.parts))
-	more := map[suspect]float64{} // times as often
+	before, after := base.profile(len(s.places)), now.profile(len(s.places))
+	more := map[suspect]float64{} // ratio of the number of calls
 	edges := map[string]map[string]bool{}
 	type count struct{ was, is float64 }
 	counts, times := map[suspect]count{}, map[suspect]count{}
-	for i, p := range s.parts {
+	for i, p := range s.places {
 		k := s.suspectOf(p)
 		c, t := counts[k], times[k]
 		counts[k] = count{c.was + before.n[i], c.is + after.n[i]}
@@ -37,11 +38,12 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 		if c.was < .2 || c.is < 1.5*c.was || t.is <= t.was {
 			continue
 		}
-		// Growth by number, at the mean of the times a piece took.
+		// Growth due to the number of calls, at the mean time per call.
 		if byNumber := (c.is - c.was) * (t.was/c.was + t.is/c.is) / 2; byNumber > .6*(t.is-t.was) {
 			more[k] = c.is / c.was
 		}
 	}
+	// behind returns a service and the services it calls, directly or indirectly.
 	behind := func(service string) map[string]bool {
 		seen := map[string]bool{service: true}
 		for todo := []string{service}; len(todo) > 0; todo = todo[1:] {
@@ -74,14 +76,16 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 		if k.kind == result.KindDependency {
 			inside = map[string]bool{}
 		}
-		whole := result.Finding{Hop: caller, Kind: result.KindCalls, Target: callee, Attributes: []result.Attribute{}, Exemplars: []string{}, Calls: &result.Calls{Baseline: stats.Round(counts[k].was), Now: stats.Round(counts[k].is)}}
-		if now.failing(callee) > .2 {
+		whole := result.Finding{Hop: caller, Kind: result.KindCalls, Target: callee,
+			Attributes: []result.Attribute{}, Exemplars: []string{},
+			Calls: &result.Calls{Baseline: stats.Round(counts[k].was), Now: stats.Round(counts[k].is)}}
+		if now.failureRatio(callee) > .2 {
 			whole.Hop, whole.Target = callee, caller
 		}
 		var rest []result.Finding
 		for _, f := range found {
-			mine := suspect{f.Hop, f.Kind, f.Target}
-			if mine != k && (!inside[f.Hop] || more[mine] == 0) {
+			own := suspect{f.Hop, f.Kind, f.Target}
+			if own != k && (!inside[f.Hop] || more[own] == 0) {
 				rest = append(rest, f)
 				continue
 			}
@@ -99,8 +103,8 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 	return found
 }
 
-// failing is the part of a service's spans, or of the calls to it, that failed.
-func (s Requests) failing(service string) float64 {
+// failureRatio returns the ratio of a service's spans, and of calls to it, that failed.
+func (s Requests) failureRatio(service string) float64 {
 	failed, all := 0.0, 0.0
 	for _, r := range s.requests {
 		for _, x := range r.trace.Spans {

@@ -10,24 +10,24 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Size of the counterfactual: how many requests are replayed, how often each,
-// and how often their p95 is drawn.
+// Size of a counterfactual.
 const (
-	replayed   = 200
-	maxReplays = 20
-	minReplay  = 3         // times; a request that cannot be replayed so often is no basis for an interval
+	replayed   = 200       // requests to replay, about
+	maxReplays = 20        // replays per request
+	leastPlays = 3         // replays per request below which there is no interval
 	spanBudget = 2_000_000 // spans that all replays together may visit
-	p95Draws   = 300
-	minReplays = 20 // requests, for a p95
+	p95Draws   = 300       // draws of the p95
+	minReplays = 20        // minimum requests for a p95
 )
 
-// counterfactual returns the 90 % interval of the entry's p95, in milliseconds,
-// had a suspect's own time been that of the baseline: in each request of now it
-// is replaced by draws from the baseline, and the request is replayed. Requests
-// are drawn as well (bootstrap), so that the interval is wide where they are few.
-// It is the interval of a p95 that will be measured, over as many requests again,
-// in another stretch of time: logStdDev is the standard deviation of the logarithm
-// of the entry's level between such stretches.
+// counterfactual returns the 90 % prediction interval of the entry's p95, in
+// milliseconds, if a suspect's self time were that of the baseline. The self times in
+// each request of now are replaced by draws from the baseline, and the request is
+// replayed. A bootstrap over requests and draws gives the uncertainty of the p95.
+//
+// The interval predicts a new measurement of as many requests at another time.
+// logStdDev is the standard deviation of log(mean) between such times. The interval is
+// zero if there are too few requests.
 func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64) [2]float64 {
 	before := map[string][]time.Duration{} // by operation
 	var all []time.Duration
@@ -35,7 +35,7 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 		if r.trace.Spans == nil || s.measure.load(&r.trace) == trace.None {
 			continue
 		}
-		for _, x := range s.owned(k, r.root) {
+		for _, x := range s.suspectSpans(k, r.root) {
 			before[x.operation], all = append(before[x.operation], x.self), append(all, x.self)
 		}
 	}
@@ -48,7 +48,7 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 		spans += len(now.requests[i].trace.Spans)
 	}
 	replays := min(spanBudget/max(spans, 1), maxReplays)
-	if replays < minReplay {
+	if replays < leastPlays {
 		return [2]float64{}
 	}
 	for i := 0; i < len(now.requests); i += stride {
@@ -56,20 +56,20 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 		if r.trace.Spans == nil || s.measure.load(&r.trace) == trace.None {
 			continue
 		}
-		mine := map[int][]time.Duration{}
-		for _, x := range s.owned(k, r.root) {
-			if mine[x.span] = before[x.operation]; mine[x.span] == nil {
-				mine[x.span] = all // its span is lost, and with it the operation
+		draws := map[int][]time.Duration{}
+		for _, x := range s.suspectSpans(k, r.root) {
+			if draws[x.span] = before[x.operation]; draws[x.span] == nil {
+				draws[x.span] = all // no baseline of the operation, for instance because its span is lost
 			}
 		}
 		plays := make([]float64, replays)
 		for j := range plays {
 			plays[j] = s.measure.tree.Replay(r.root, func(span int, self time.Duration) float64 {
-				draws := mine[span]
-				if len(draws) == 0 || self <= 0 {
+				d := draws[span]
+				if len(d) == 0 || self <= 0 {
 					return 1 // not the suspect's
 				}
-				return float64(draws[rng.IntN(len(draws))]) / float64(self)
+				return float64(d[rng.IntN(len(d))]) / float64(self)
 			}).Seconds()
 		}
 		took, weights = append(took, plays), append(weights, now.weights[i])
@@ -90,17 +90,20 @@ func (s *Sample) counterfactual(k suspect, base, now Requests, logStdDev float64
 	return predicted(stats.Middle90(p95), stats.Median(p95), logStdDev)
 }
 
-// predicted widens the 90 % interval of an estimate to one of a measurement:
-// variances of logarithms add up, the estimate's twice.
+// predicted widens the 90 % interval of an estimate to that of a new measurement. It
+// adds the variances of the logarithms. The estimate's counts twice, because the new
+// measurement has the same uncertainty.
 func predicted(of [2]float64, middle, logStdDev float64) [2]float64 {
 	const z90 = 1.645
 	if middle <= 0 || of[0] <= 0 {
 		return of
 	}
 	more := func(half float64) float64 { return math.Sqrt(2*half*half + z90*z90*logStdDev*logStdDev) }
-	return [2]float64{stats.Round(middle * math.Exp(-more(math.Log(middle/of[0])))), stats.Round(middle * math.Exp(more(math.Log(of[1]/middle))))}
+	return [2]float64{stats.Round(middle * math.Exp(-more(math.Log(middle/of[0])))),
+		stats.Round(middle * math.Exp(more(math.Log(of[1]/middle))))}
 }
 
+// cumulative returns the running totals of v.
 func cumulative(v []float64) []float64 {
 	out := make([]float64, len(v))
 	total := 0.0
@@ -111,22 +114,23 @@ func cumulative(v []float64) []float64 {
 	return out
 }
 
-type owned struct {
+// suspectSpan is a span whose self time belongs to a suspect.
+type suspectSpan struct {
 	span      int
 	operation string
 	self      time.Duration
 }
 
-// owned returns the suspect's spans among a span of the loaded trace and those
-// below it.
-func (s *Sample) owned(k suspect, root int) []owned {
+// suspectSpans returns the spans of a suspect among a span of the loaded trace and its
+// descendants.
+func (s *Sample) suspectSpans(k suspect, root int) []suspectSpan {
 	tree := &s.measure.tree
-	var out []owned
+	var out []suspectSpan
 	for todo := []int{root}; len(todo) > 0; {
 		i := todo[len(todo)-1]
 		todo = append(todo[:len(todo)-1], tree.Children(i)...)
-		if p := s.measure.partOf(i); s.suspectOf(p) == k {
-			out = append(out, owned{i, p.operation, tree.Self(i)})
+		if p := s.measure.placeOf(i); s.suspectOf(p) == k {
+			out = append(out, suspectSpan{i, p.operation, tree.Self(i)})
 		}
 	}
 	return out

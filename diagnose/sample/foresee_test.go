@@ -12,8 +12,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// checkout is a request with payment and pricing in parallel, then a shipment;
-// payment takes slow longer.
+// checkout returns the trace of a request that calls payment and pricing in parallel,
+// then shipping. Payment takes longer by slow.
 func checkout(rng *rand.Rand, id string, at time.Time, slow time.Duration) trace.Trace {
 	ms := func(v float64) time.Duration { return time.Duration(v * float64(time.Millisecond)) }
 	vary := func(mean float64) time.Duration { return ms(mean * math.Exp(.3*rng.NormFloat64())) }
@@ -31,8 +31,8 @@ func checkout(rng *rand.Rand, id string, at time.Time, slow time.Duration) trace
 	}}
 }
 
-// drill is n requests before and n while payment is slow, and what the p95 of
-// others is once that is lifted.
+// drill diagnoses n requests before and n requests while payment is slow. It also
+// returns the p95, in milliseconds, of 400 requests after the fault is lifted.
 func drill(seed uint64, n int, slow func(*rand.Rand) time.Duration) (result.Result, float64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	at := time.Unix(1_700_000_000, 0)
@@ -54,8 +54,8 @@ func drill(seed uint64, n int, slow func(*rand.Rand) time.Duration) (result.Resu
 	return res, took[int(.95*float64(len(took)))]
 }
 
-// After a fault is lifted, the p95 lies where it was said to: in at least four of
-// five drills, though pricing in parallel hides a part of what payment takes.
+// After a fault is lifted, the p95 lies in the counterfactual interval in at least four
+// of five drills. Pricing, which runs in parallel, hides some of payment's time.
 func TestCounterfactualHoldsTheLiftedP95(t *testing.T) {
 	const drills = 40
 	hits, width := 0, 0.0
@@ -78,7 +78,7 @@ func TestCounterfactualHoldsTheLiftedP95(t *testing.T) {
 	}
 }
 
-// One request in twenty is slow: the median knows nothing of it, the tail does.
+// One slow request in twenty changes the tail and not the median.
 func TestQuantilesShowATail(t *testing.T) {
 	res, _ := drill(3, 400, func(rng *rand.Rand) time.Duration {
 		if rng.IntN(20) == 0 {

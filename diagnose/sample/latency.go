@@ -11,9 +11,10 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Latency splits what requests of now take longer than those of base: first what
-// only another mix of requests adds, then what hops and calls add. Findings that
-// carry less than minShare of the added time are left out.
+// Latency splits the growth of the mean duration from base to now. The effect of a
+// change in the mix of requests is taken out first. The rest is split between hops,
+// dependencies, links and additional calls. Findings with a share below minShare are
+// left out. The result is nil if the mean did not grow.
 func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding {
 	mix, weights, attribute := mixShift(base, now)
 	added := now.mean(seconds) - base.mean(seconds)
@@ -28,7 +29,7 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 	if mix == nil {
 		return found
 	}
-	// Shares are of the whole, not of what the mix leaves.
+	// Shares refer to the whole growth, not to the rest.
 	left := (even.mean(seconds) - base.mean(seconds)) / added
 	var out []result.Finding
 	for _, f := range found {
@@ -43,18 +44,17 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 	return out
 }
 
-// foreseen is the number of findings without which the p95 is predicted.
-const foreseen = 3
+// maxCounterfactuals is the number of findings that get a CounterfactualP95.
+const maxCounterfactuals = 3
 
-// Foresee adds to a result what only requests as a whole tell: the split of the
-// quantiles, and the p95 that the entry would have without each of the first
-// findings.
+// Foresee adds the split of the quantiles to a result and, to each of its first three
+// findings, the interval of the p95 that the entry would have without it.
 func (s *Sample) Foresee(res *result.Result, base, now Requests) {
 	res.Quantiles = s.bands(base, now)
 	if len(base.requests) < stats.MinRequests {
 		return
 	}
-	for i := range res.Findings[:min(len(res.Findings), foreseen)] {
+	for i := range res.Findings[:min(len(res.Findings), maxCounterfactuals)] {
 		f := &res.Findings[i]
 		if f.Kind != result.KindSelf && f.Kind != result.KindDependency && f.Kind != result.KindLink {
 			continue
@@ -65,13 +65,13 @@ func (s *Sample) Foresee(res *result.Result, base, now Requests) {
 	}
 }
 
-// Of measures an entry's requests from the traces that hold its span. Where
-// enough traces are complete, the others are left out: spans of the newest
-// requests are still on their way to the store.
+// Of returns the entry's requests measured from traces; those without a span of the
+// entry are skipped. If at least 20 of them are complete, the incomplete ones are left
+// out, since spans of the newest requests may not have been stored yet.
 func (s *Sample) Of(e result.Entry, traces []trace.Trace) Requests {
 	var whole, all Requests
 	for _, t := range traces {
-		s.know(t)
+		s.noteServices(t)
 	}
 	for i := range traces {
 		own, ok := SpanOf(traces[i], e)
@@ -90,7 +90,8 @@ func (s *Sample) Of(e result.Entry, traces []trace.Trace) Requests {
 	return all
 }
 
-// SpanOf returns the index of an entry's own span in a trace.
+// SpanOf returns the index of the first span of an entry in a trace. Client spans do
+// not count.
 func SpanOf(t trace.Trace, e result.Entry) (int, bool) {
 	i := slices.IndexFunc(t.Spans, func(s trace.Span) bool {
 		return s.Service == e.Service && s.Operation == e.Operation && s.Kind != trace.Client
@@ -98,7 +99,7 @@ func SpanOf(t trace.Trace, e result.Entry) (int, bool) {
 	return i, i >= 0
 }
 
-// Edges returns the entries that traces begin with, the most frequent first.
+// Edges returns the entries of traces, the most frequent first.
 func Edges(traces []trace.Trace) []result.Entry {
 	m := newMeasurer()
 	count := map[entryKey]int{}
@@ -117,8 +118,8 @@ func Edges(traces []trace.Trace) []result.Entry {
 	return out
 }
 
-// Failures returns a finding for each place at which failed requests begin to
-// fail. entry is the ratio of the entry's failures.
+// Failures returns a finding for each hop at which failures of the requests begin.
+// entry holds the failure ratio of the entry.
 func (s *Sample) Failures(now Requests, entry *result.Failing) []result.Finding {
 	failed, _, _ := now.Traces(0)
 	return explain.Beginnings(failed, entry)

@@ -11,28 +11,28 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// What a shift of the traffic's mix must be to count: a part of the added time,
-// and so many standard errors of one value's part of the requests.
+// Thresholds of a change in the mix of requests.
 const (
-	minMixShare = .2
-	minMixZ     = 4.0
-	minMixSeen  = 5 // requests of a value before, to know what it usually takes
+	minMixShare = .2  // minimum share of the added time
+	minMixZ     = 4.0 // minimum z-score of the frequency of a value
+	minMixSeen  = 5   // minimum requests of a value in the baseline
 )
 
-// deployed are attributes that say what runs, not what is asked for: another
-// value is a change of the system, not of its traffic.
-var deployed = []string{"service.", "host.", "k8s.", "container.", "process.", "telemetry.", "deployment.", "net.", "network.", "server."}
+// deploymentPrefixes are the prefixes of attributes that describe the deployment, not
+// the request.
+var deploymentPrefixes = []string{"service.", "host.", "k8s.", "container.", "process.", "telemetry.", "deployment.", "net.", "network.", "server."}
 
-// mixShift finds the attribute of the entry's span whose values' parts of the
-// requests explain most of the added mean: growth of a mean is what its classes
-// grew by plus what moved between them (Kitagawa 1955). It returns a finding
-// and what each value of now has to weigh for the mix to be that of before.
+// mixShift finds the attribute of the entry's span whose change in proportions explains
+// most of the growth of the mean. The growth is the sum of the growth within classes
+// and of the change in their proportions (Kitagawa 1955). mixShift returns the finding,
+// the weight of each value that restores the proportions of base, and the attribute. The
+// finding is nil if no change in proportions is large enough.
 func mixShift(base, now Requests) (*result.Finding, map[string]float64, string) {
 	added := now.mean(seconds) - base.mean(seconds)
 	keys := map[string]bool{}
 	for _, r := range now.requests {
 		for k := range r.attributes() {
-			if explain.Describes(k) && !explain.Outcome(k) && !slices.ContainsFunc(deployed, func(p string) bool { return strings.HasPrefix(k, p) }) {
+			if explain.Describes(k) && !explain.Outcome(k) && !hasPrefix(k, deploymentPrefixes) {
 				keys[k] = true
 			}
 		}
@@ -49,13 +49,21 @@ func mixShift(base, now Requests) (*result.Finding, map[string]float64, string) 
 	return best, weights, chosen
 }
 
+// hasPrefix reports whether key begins with one of prefixes.
+func hasPrefix(key string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(key, p) })
+}
+
+// class holds the weighted number of requests with an attribute value and their total
+// duration in seconds.
 type class struct{ n, took float64 }
 
+// classes returns the classes of an attribute and their total number of requests.
 func classes(s Requests, attribute string) (map[string]class, float64) {
 	out, seen := map[string]class{}, 0.0
 	for i, r := range s.requests {
 		if r.trace.Spans == nil {
-			continue // only a few keep them
+			continue // attributes are in the spans
 		}
 		v := r.attributes()[attribute]
 		c := out[v]
@@ -65,6 +73,8 @@ func classes(s Requests, attribute string) (map[string]class, float64) {
 	return out, seen
 }
 
+// mixOf returns the finding and the weights for one attribute; tried is the number of
+// attributes tested.
 func mixOf(base, now Requests, attribute string, added float64, tried int) (*result.Finding, map[string]float64) {
 	before, n := classes(base, attribute)
 	after, m := classes(now, attribute)
@@ -77,8 +87,7 @@ func mixOf(base, now Requests, attribute string, added float64, tried int) (*res
 	for _, v := range slices.Sorted(maps.Keys(after)) {
 		a, b := after[v], before[v]
 		if b.n < minMixSeen {
-			// Nobody knows what such requests took before: what they add is
-			// left to the hops.
+			// The baseline duration of these requests is not known.
 			continue
 		}
 		p, q := b.n/n, a.n/m
@@ -92,19 +101,21 @@ func mixOf(base, now Requests, attribute string, added float64, tried int) (*res
 	}
 	for v, b := range before {
 		if after[v].n == 0 && b.n >= minMixSeen {
-			moved -= b.n / n * b.took / b.n // they have stopped coming
+			moved -= b.n / n * b.took / b.n // none of these requests now
 		}
 	}
 	if !sure || moved < minMixShare*added {
 		return nil, nil
 	}
 	lift := (after[value].n / m) / (before[value].n / n)
-	return &result.Finding{Kind: result.KindMix, Target: attribute + "=" + value, AddedMS: stats.Round(moved * 1000), Share: stats.Round(moved / added),
-		BaselineMS: stats.Round(1000 * before[value].n / n * before[value].took / before[value].n), NowMS: stats.Round(1000 * after[value].n / m * after[value].took / after[value].n),
+	return &result.Finding{Kind: result.KindMix, Target: attribute + "=" + value,
+		AddedMS: stats.Round(moved * 1000), Share: stats.Round(moved / added),
+		BaselineMS: stats.Round(1000 * before[value].n / n * before[value].took / before[value].n),
+		NowMS:      stats.Round(1000 * after[value].n / m * after[value].took / after[value].n),
 		Attributes: []result.Attribute{{Key: attribute, Value: value, Lift: stats.Round(lift)}}, Exemplars: []string{}}, weights
 }
 
-// attributes returns those of the entry's own span.
+// attributes returns the attributes of the entry's span.
 func (r request) attributes() map[string]string {
 	if r.trace.Spans == nil {
 		return nil
@@ -112,7 +123,7 @@ func (r request) attributes() map[string]string {
 	return r.trace.Spans[r.root].Attributes
 }
 
-// reweighted gives the sample the mix of before.
+// reweighted returns the requests with the weights of their class applied.
 func (s Requests) reweighted(attribute string, weights map[string]float64) Requests {
 	out := Requests{}
 	for i, r := range s.requests {

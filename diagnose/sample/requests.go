@@ -12,8 +12,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Requests are requests of one entry, each weighted by the number of requests that
-// it stands for.
+// Requests holds requests of one entry. Each is weighted by the number of requests it
+// represents.
 type Requests struct {
 	requests []request
 	weights  []float64
@@ -40,11 +40,11 @@ func (s Requests) mean(f func(request) float64) float64 {
 
 func seconds(r request) float64 { return r.took.Seconds() }
 
-// Len returns the number of requests.
+// Len returns the number of requests, not weighted.
 func (s Requests) Len() int { return len(s.requests) }
 
-// Traces returns the requests whose spans are kept, told apart: those that
-// failed, those that took longer than border, and the others.
+// Traces returns the traces of the requests whose spans are kept: those that failed,
+// of the others those that took longer than border, and the rest.
 func (s Requests) Traces(border time.Duration) (failed, slow, normal []trace.Trace) {
 	for _, r := range s.requests {
 		switch {
@@ -60,68 +60,69 @@ func (s Requests) Traces(border time.Duration) (failed, slow, normal []trace.Tra
 	return failed, slow, normal
 }
 
-// profile holds the mean time, in seconds, and the mean number of pieces of each
-// part of the requests.
+// profile holds, for each place, the mean time per request in seconds and the mean
+// number of spans per request.
 type profile struct{ time, n []float64 }
 
-func (s Requests) profile(parts int) profile {
-	p := profile{make([]float64, parts), make([]float64, parts)}
+// profile returns the profile of the requests; places is the number of places.
+func (s Requests) profile(places int) profile {
+	p := profile{make([]float64, places), make([]float64, places)}
 	if s.total == 0 {
 		return p
 	}
 	for i, r := range s.requests {
 		w := s.weights[i] / s.total
 		for _, c := range r.costs {
-			p.time[c.part] += w * c.time.Seconds()
-			p.n[c.part] += w * float64(c.n)
+			p.time[c.place] += w * c.time.Seconds()
+			p.n[c.place] += w * float64(c.n)
 		}
 	}
 	return p
 }
 
-// suspectOf returns the suspect that a part counts for. A dependency that has
-// spans of its own elsewhere is a hop whose span is missing here.
-func (s *Sample) suspectOf(p part) suspect {
+// suspectOf returns the suspect to which a place belongs. A dependency that sends spans
+// in other traces is a hop whose span is missing in this one.
+func (s *Sample) suspectOf(p place) suspect {
 	if p.kind == result.KindDependency && s.known[p.target] && p.target != p.hop {
 		return suspect{hop: p.target, kind: result.KindSelf}
 	}
 	return suspect{p.hop, p.kind, p.target}
 }
 
-// split compares two samples of an entry's requests part by part. Every moment
-// of a request is one part's, so the growth of all parts adds up to the mean's.
+// split splits the growth of the mean from base to now by suspect. The growth of all
+// suspects adds up to that of the mean.
 func (s *Sample) split(base, now Requests, minShare float64) []result.Finding {
 	out := s.shares(base, now, minShare)
 	for i := range out {
 		f := &out[i]
-		var parts []int
-		for j, p := range s.parts {
+		var places []int
+		for j, p := range s.places {
 			if s.suspectOf(p) == (suspect{f.Hop, f.Kind, f.Target}) {
-				parts = append(parts, j)
+				places = append(places, j)
 			}
 		}
-		f.Interval = s.interval(base, now, parts)
+		f.Interval = s.interval(base, now, places)
 		f.CounterfactualMS = stats.Round(now.mean(seconds)*1000 - f.AddedMS)
 	}
 	return out
 }
 
-// shares returns the split without its intervals.
+// shares returns the findings of split without intervals and counterfactuals.
 func (s *Sample) shares(base, now Requests, minShare float64) []result.Finding {
 	added := now.mean(seconds) - base.mean(seconds)
-	before, after := base.profile(len(s.parts)), now.profile(len(s.parts))
+	before, after := base.profile(len(s.places)), now.profile(len(s.places))
 	groups := map[suspect][]int{}
-	for i, p := range s.parts {
+	for i, p := range s.places {
 		if before.n[i]+after.n[i] > 0 {
 			k := s.suspectOf(p)
 			groups[k] = append(groups[k], i)
 		}
 	}
 	var out []result.Finding
-	for k, parts := range groups {
+	for k, places := range groups {
 		f := result.Finding{Hop: k.hop, Kind: k.kind, Target: k.target, Attributes: []result.Attribute{}, Exemplars: []string{}}
 		was, is := 0.0, 0.0
-		for _, i := range parts {
+		for _, i := range places {
 			was, is = was+before.time[i], is+after.time[i]
 		}
 		f.BaselineMS, f.NowMS, f.AddedMS = stats.Round(was*1000), stats.Round(is*1000), stats.Round((is-was)*1000)
@@ -129,8 +130,8 @@ func (s *Sample) shares(base, now Requests, minShare float64) []result.Finding {
 			continue
 		}
 		operations := map[string]float64{}
-		for _, i := range parts {
-			operations[s.parts[i].operation] += (after.time[i] - before.time[i]) * 1000
+		for _, i := range places {
+			operations[s.places[i].operation] += (after.time[i] - before.time[i]) * 1000
 		}
 		for _, op := range slices.SortedFunc(maps.Keys(operations), func(x, y string) int {
 			return cmp.Or(cmp.Compare(operations[y], operations[x]), cmp.Compare(x, y))
@@ -149,32 +150,33 @@ func (s *Sample) shares(base, now Requests, minShare float64) []result.Finding {
 	return out
 }
 
-// interval returns the 90 % bootstrap interval of a share, over requests.
-func (s *Sample) interval(base, now Requests, parts []int) [2]float64 {
-	wanted := make([]bool, len(s.parts))
-	for _, i := range parts {
+// interval returns the 90 % bootstrap interval of the share of places, resampling
+// requests.
+func (s *Sample) interval(base, now Requests, places []int) [2]float64 {
+	wanted := make([]bool, len(s.places))
+	for _, i := range places {
 		wanted[i] = true
 	}
-	type point struct{ weight, part, took float64 }
+	type point struct{ weight, cost, took float64 }
 	points := func(of Requests) []point {
 		out := make([]point, len(of.requests))
 		for i, r := range of.requests {
 			out[i] = point{weight: of.weights[i], took: of.weights[i] * r.took.Seconds()}
 			for _, c := range r.costs {
-				if wanted[c.part] {
-					out[i].part += of.weights[i] * c.time.Seconds()
+				if wanted[c.place] {
+					out[i].cost += of.weights[i] * c.time.Seconds()
 				}
 			}
 		}
 		return out
 	}
-	draw := func(rng *rand.Rand, of []point) (part, took float64) {
+	draw := func(rng *rand.Rand, of []point) (cost, took float64) {
 		var sum point
 		for range of {
 			p := of[rng.IntN(len(of))]
-			sum.weight, sum.part, sum.took = sum.weight+p.weight, sum.part+p.part, sum.took+p.took
+			sum.weight, sum.cost, sum.took = sum.weight+p.weight, sum.cost+p.cost, sum.took+p.took
 		}
-		return sum.part / sum.weight, sum.took / sum.weight
+		return sum.cost / sum.weight, sum.took / sum.weight
 	}
 	x, y := points(base), points(now)
 	return stats.Bootstrap(func(rng *rand.Rand) (float64, bool) {

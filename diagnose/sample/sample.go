@@ -1,7 +1,6 @@
-// Package sample keeps a bounded sample of requests, measured from their traces,
-// and splits what requests of one time take longer than those of another: over
-// the parts that their answers waited for, over quantiles, and over the mix of
-// requests.
+// Package sample keeps a bounded sample of requests, measured from their traces. It
+// splits the difference in duration between the requests of two windows by the
+// contributions on their critical paths, by quantile, and by the mix of requests.
 package sample
 
 import (
@@ -17,15 +16,16 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Sample holds requests measured from their traces. It grows with the entries and
-// the time that they span, not with the number of traces: of each step it keeps
-// the sums of all requests and a random few of them.
+// Sample holds requests measured from their traces. For each entry and step of 2 s it
+// keeps the sums of all requests and a random sample of them. Its size grows with the
+// number of entries and steps, not with the number of traces. It is not safe for
+// concurrent use.
 type Sample struct {
 	step    time.Duration
 	measure *measurer
 	rng     *rand.Rand
-	parts   []part
-	number  map[part]int32
+	places  []place
+	number  map[place]int32
 	entries map[entryKey]steps
 	known   map[string]bool    // services that have spans
 	before  map[entryKey]steps // of the baseline that EndBaseline set aside
@@ -35,12 +35,13 @@ type Sample struct {
 
 type entryKey struct{ service, operation string }
 
-// steps are those of an entry, by their number since 1970.
+// steps holds the steps of an entry by their number since 1970.
 type steps map[int64]*step
 
+// step holds the requests that ended in a step.
 type step struct {
 	count, failed int
-	took          time.Duration
+	took          time.Duration // total of all requests
 	kept          []request
 }
 
@@ -48,38 +49,38 @@ type step struct {
 type request struct {
 	took   time.Duration
 	failed bool
-	costs  []partCost
-	trace  trace.Trace // without spans when enough others of the step have theirs
+	costs  []placeCost
+	trace  trace.Trace // without spans if the step keeps enough of them
 	root   int         // index of its entry's span
 }
 
-// partCost is the time that a request's answer waited for a part, by number.
-type partCost struct {
-	part int32
-	n    int32
-	time time.Duration
+// placeCost is a cost whose place is given by its index in Sample.places.
+type placeCost struct {
+	place int32
+	n     int32
+	time  time.Duration
 }
 
-// Requests that are kept of a step with their costs, and of those with their spans.
+// Bounds of a step.
 const (
-	keptRequests = 32
-	keptTraces   = 8
+	keptRequests = 32 // requests with their costs
+	keptTraces   = 8  // those of them that keep their spans
 )
 
-// stepLength is as fine as the steps of metrics.
+// stepLength equals the finest step of series read from metrics.
 const stepLength = 2 * time.Second
 
 // New returns an empty sample.
 func New() *Sample {
-	return &Sample{step: stepLength, measure: newMeasurer(), rng: rand.New(rand.NewPCG(3, 4)), number: map[part]int32{},
+	return &Sample{step: stepLength, measure: newMeasurer(), rng: rand.New(rand.NewPCG(3, 4)), number: map[place]int32{},
 		entries: map[entryKey]steps{}, known: map[string]bool{}}
 }
 
-// Size returns how many traces and spans have been added.
+// Size returns the number of traces and spans added.
 func (s *Sample) Size() (traces, spans int) { return s.traces, s.spans }
 
-// Add adds a trace. One without spans, or with nothing but a cycle of spans, is
-// left out.
+// Add adds the request of a trace. A trace without a root span is ignored. The spans
+// must not be modified afterwards.
 func (s *Sample) Add(t trace.Trace) {
 	root := s.measure.load(&t)
 	if root == trace.None {
@@ -87,7 +88,7 @@ func (s *Sample) Add(t trace.Trace) {
 	}
 	s.traces++
 	s.spans += len(t.Spans)
-	s.know(t)
+	s.noteServices(t)
 	span, took := &t.Spans[root], s.measure.took(root)
 	k := entryKey{span.Service, span.Operation}
 	p := s.entries[k]
@@ -95,7 +96,7 @@ func (s *Sample) Add(t trace.Trace) {
 		p = steps{}
 		s.entries[k] = p
 	}
-	// As metrics do, a request counts when it ends.
+	// As in metrics, a request belongs to the step in which it ends.
 	at := span.Start.Add(took).UnixNano() / int64(s.step)
 	c := p[at]
 	if c == nil {
@@ -107,19 +108,19 @@ func (s *Sample) Add(t trace.Trace) {
 	if span.Failed {
 		c.failed++
 	}
-	// Algorithm R (Vitter 1985): every request is as likely to be kept.
-	place := len(c.kept)
-	if place == keptRequests {
-		if place = s.rng.IntN(c.count); place >= keptRequests {
+	// Algorithm R (Vitter 1985) keeps each request with equal probability.
+	slot := len(c.kept)
+	if slot == keptRequests {
+		if slot = s.rng.IntN(c.count); slot >= keptRequests {
 			return
 		}
 	} else {
 		c.kept = append(c.kept, request{})
 	}
-	c.kept[place] = s.request(root, place < keptTraces)
+	c.kept[slot] = s.request(root, slot < keptTraces)
 }
 
-// request measures what the loaded trace's request waited for from a span on.
+// request measures the request of the loaded trace that begins at a span.
 func (s *Sample) request(root int, keep bool) request {
 	t := s.measure.trace
 	r := request{took: s.measure.took(root), failed: t.Spans[root].Failed, trace: trace.Trace{ID: t.ID}, root: root}
@@ -127,15 +128,15 @@ func (s *Sample) request(root int, keep bool) request {
 		r.trace.Spans = t.Spans
 	}
 	path := s.measure.path(root)
-	r.costs = make([]partCost, len(path))
+	r.costs = make([]placeCost, len(path))
 	for i, c := range path {
-		r.costs[i] = partCost{part: s.numberOf(c.part), n: int32(c.n), time: c.time}
+		r.costs[i] = placeCost{place: s.numberOf(c.place), n: int32(c.n), time: c.time}
 	}
 	return r
 }
 
-// know notes which services have spans.
-func (s *Sample) know(t trace.Trace) {
+// noteServices records the services that have spans.
+func (s *Sample) noteServices(t trace.Trace) {
 	for i := range t.Spans {
 		if name := t.Spans[i].Service; !s.known[name] {
 			s.known[strings.Clone(name)] = true
@@ -143,18 +144,19 @@ func (s *Sample) know(t trace.Trace) {
 	}
 }
 
-func (s *Sample) numberOf(p part) int32 {
+// numberOf returns the index of a place in s.places.
+func (s *Sample) numberOf(p place) int32 {
 	n, ok := s.number[p]
 	if !ok {
-		n = int32(len(s.parts))
-		s.parts = append(s.parts, p)
+		n = int32(len(s.places))
+		s.places = append(s.places, p)
 		s.number[p] = n
 	}
 	return n
 }
 
-// Series returns the series of the sample's entries: durations, requests and
-// failures.
+// Series returns the durations, requests and failures of the sample's entries. Steps
+// are merged so that there are at most 600.
 func (s *Sample) Series() evidence.Metrics {
 	first, last := bounds(s.entries)
 	m := evidence.Metrics{Start: time.Unix(0, first*int64(s.step)).UTC(), Step: s.step, Steps: int(last - first + 1), Foreign: map[string]bool{}}
@@ -167,7 +169,8 @@ func (s *Sample) Series() evidence.Metrics {
 	for _, k := range slices.SortedFunc(maps.Keys(s.entries), func(x, y entryKey) int {
 		return cmp.Or(strings.Compare(x.service, y.service), strings.Compare(x.operation, y.operation))
 	}) {
-		e := evidence.EntrySeries{Entry: result.Entry{Service: k.service, Operation: k.operation}, Sum: make([]float64, m.Steps), Count: make([]float64, m.Steps)}
+		e := evidence.EntrySeries{Entry: result.Entry{Service: k.service, Operation: k.operation},
+			Sum: make([]float64, m.Steps), Count: make([]float64, m.Steps)}
 		failed := make([]float64, m.Steps)
 		for at, c := range s.entries[k] {
 			i := int(at-first) / merge
@@ -181,12 +184,12 @@ func (s *Sample) Series() evidence.Metrics {
 	return m
 }
 
-// maxSteps bounds the search for levels, which is quadratic.
+// maxSteps bounds the search for levels, whose time is quadratic in the steps.
 const maxSteps = 600
 
-// During returns the kept requests of an entry in the given times, each weighted
-// by the number of requests that it stands for.
-func (s *Sample) During(e result.Entry, times []result.Range) Requests {
+// During returns the sampled requests of an entry whose steps begin in the given
+// ranges. Each is weighted by the number of requests it represents.
+func (s *Sample) During(e result.Entry, ranges []result.Range) Requests {
 	p := s.entries[entryKey{e.Service, e.Operation}]
 	if p == nil {
 		return Requests{}
@@ -194,7 +197,7 @@ func (s *Sample) During(e result.Entry, times []result.Range) Requests {
 	var out Requests
 	for _, at := range slices.Sorted(maps.Keys(p)) {
 		when := time.Unix(0, at*int64(s.step))
-		if slices.ContainsFunc(times, func(r result.Range) bool { return !when.Before(r.From) && when.Before(r.To) }) {
+		if slices.ContainsFunc(ranges, func(r result.Range) bool { return !when.Before(r.From) && when.Before(r.To) }) {
 			c := p[at]
 			for _, r := range c.kept {
 				out.add(r, float64(c.count)/float64(len(c.kept)))

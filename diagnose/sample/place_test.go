@@ -9,9 +9,9 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// tangle is a trace of random spans: parents anywhere, some missing, some in
-// cycles, times that stick out.
-func tangle(rng *rand.Rand, n int) trace.Trace {
+// randomTrace returns a trace of random spans. Parents are arbitrary: some are missing,
+// some form cycles. Spans may lie outside their parents.
+func randomTrace(rng *rand.Rand, n int) trace.Trace {
 	t := trace.Trace{ID: "t"}
 	for i := range n {
 		s := trace.Span{ID: fmt.Sprint(i), Service: string(rune('a' + rng.IntN(4))), Operation: fmt.Sprint("op", rng.IntN(3)),
@@ -25,13 +25,12 @@ func tangle(rng *rand.Rand, n int) trace.Trace {
 	return t
 }
 
-// Whatever the trace, the parts of its entry add up to the entry's duration, and
-// none is negative.
+// The costs of a trace add up to the duration of its entry, and none is negative.
 func TestPathAddsUp(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	m := newMeasurer()
 	for range 20_000 {
-		tr := tangle(rng, 1+rng.IntN(12))
+		tr := randomTrace(rng, 1+rng.IntN(12))
 		root := m.load(&tr)
 		if root == trace.None {
 			continue
@@ -39,12 +38,12 @@ func TestPathAddsUp(t *testing.T) {
 		total := time.Duration(0)
 		for _, c := range m.path(root) {
 			if c.time < 0 {
-				t.Fatalf("%v of %v in %+v", c.time, c.part, tr)
+				t.Fatalf("%v of %v in %+v", c.time, c.place, tr)
 			}
 			total += c.time
 		}
 		if total != m.took(root) {
-			t.Fatalf("parts add up to %v of %v: %+v", total, m.took(root), tr)
+			t.Fatalf("costs add up to %v of %v: %+v", total, m.took(root), tr)
 		}
 	}
 }
