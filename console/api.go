@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/tenhop/tenhop/console/traceview"
+	"github.com/tenhop/tenhop/query"
 )
 
 // endpoint is an endpoint of the JSON API. The page's types are generated from
@@ -25,12 +25,12 @@ type endpoint struct {
 func endpoints() []endpoint {
 	return []endpoint{
 		answers("GET /api/config", (*Console).config),
-		answersAs[[]string]("GET /api/services", (*Console).services),
-		answersAs[[]string]("GET /api/services/{name}/operations", (*Console).operations),
-		answersAs[[]Found]("GET /api/traces", (*Console).search),
-		answersAs[*traceview.View]("GET /api/traces/{id}", (*Console).trace),
+		answers("GET /api/services", (*Console).services),
+		answers("GET /api/services/{name}/operations", (*Console).operations),
+		answers("GET /api/traces", (*Console).search),
+		answers("GET /api/traces/{id}", (*Console).trace),
 		answers("GET /api/traces/{id}/logs", (*Console).traceLogs),
-		answersAs[Comparison]("GET /api/compare", (*Console).compare),
+		answers("GET /api/compare", (*Console).compare),
 		answers("GET /api/diagnose", (*Console).diagnose),
 		answers("GET /api/dashboards", (*Console).dashboards),
 		answers("GET /api/dashboards/{uid}", (*Console).dashboard),
@@ -52,18 +52,6 @@ func answers[T any](pattern string, h func(*Console, *http.Request) (T, error)) 
 		fillLists(reflect.ValueOf(&v))
 		return v, err
 	}}
-}
-
-// answersAs is answers for a handler that returns a T as any.
-func answersAs[T any](pattern string, h func(*Console, *http.Request) (any, error)) endpoint {
-	return answers(pattern, func(c *Console, r *http.Request) (T, error) {
-		v, err := h(c, r)
-		t, ok := v.(T)
-		if !ok && err == nil {
-			err = fmt.Errorf("%s answers %T instead of %T", pattern, v, t)
-		}
-		return t, err
-	})
 }
 
 // takes is answers for a handler with a JSON body.
@@ -166,7 +154,11 @@ func writeError(w http.ResponseWriter, err error) {
 	if errors.As(err, &e) {
 		status = e.status
 	}
-	writeJSON(w, status, APIError{err.Error()})
+	text := err.Error()
+	if gone := (*query.UnreachableError)(nil); errors.As(err, &gone) {
+		text += "; `tenhop status` shows what runs"
+	}
+	writeJSON(w, status, APIError{text})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -3,13 +3,12 @@ package console
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/console/traceview"
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/trace"
 )
 
@@ -39,30 +38,30 @@ const fromSlice = 8 // traces
 
 // compare answers ?a=ID&b=ID, or ?b=ID alone, whose a is the mean of other
 // traces of the same operation.
-func (c *Console) compare(r *http.Request) (any, error) {
+func (c *Console) compare(r *http.Request) (Comparison, error) {
 	in := r.URL.Query()
 	if in.Get("b") == "" {
-		return nil, badRequest("say which trace: b, and a to compare it with another one")
+		return Comparison{}, badRequest("say which trace: b, and a to compare it with another one")
 	}
 	b, err := c.view(r.Context(), in.Get("b"))
 	if err != nil {
-		return nil, err
+		return Comparison{}, err
 	}
 	if id := in.Get("a"); id != "" {
 		a, err := c.view(r.Context(), id)
 		if err != nil {
-			return nil, err
+			return Comparison{}, err
 		}
 		return Comparison{side(a), side(b), traceview.Compare(a.Places(), b.Places())}, nil
 	}
 	root := b.Spans[0]
 	views, err := c.others(r.Context(), b)
 	if err != nil {
-		return nil, err
+		return Comparison{}, err
 	}
 	views = traceview.Usual(views)
 	if len(views) == 0 {
-		return nil, &apiError{http.StatusNotFound, "Jaeger has no other trace of " + root.Service + " " + root.Operation + " to compare with"}
+		return Comparison{}, &apiError{http.StatusNotFound, "Jaeger has no other trace of " + root.Service + " " + root.Operation + " to compare with"}
 	}
 	a := Side{Service: root.Service, Operation: root.Operation, Traces: len(views)}
 	for _, v := range views {
@@ -73,16 +72,19 @@ func (c *Console) compare(r *http.Request) (any, error) {
 
 // others returns traces of the same operation from before b.
 func (c *Console) others(ctx context.Context, b *traceview.View) ([]*traceview.View, error) {
+	j, err := c.jaeger.jaeger()
+	if err != nil {
+		return nil, err
+	}
 	root := b.Spans[0]
 	found := make([][]trace.Trace, len(ages)-1)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(asked)
 	for i := range found {
-		q := url.Values{"operation": {root.Operation}, "limit": {strconv.Itoa(fromSlice)},
-			"start": {strconv.FormatInt(b.Start-ages[i+1].Microseconds(), 10)},
-			"end":   {strconv.FormatInt(b.Start-ages[i].Microseconds(), 10)}}
+		start := time.UnixMicro(b.Start)
+		q := query.Search{Service: root.Service, Operation: root.Operation, Limit: fromSlice, From: start.Add(-ages[i+1]), To: start.Add(-ages[i])}
 		g.Go(func() (err error) {
-			found[i], err = c.find(ctx, q, root.Service)
+			found[i], err = j.Traces(ctx, q)
 			return err
 		})
 	}

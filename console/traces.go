@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/console/traceview"
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/trace"
-	"github.com/tenhop/tenhop/trace/jaeger"
 )
 
 // Found is a trace in a list.
@@ -43,41 +43,33 @@ const (
 	oneService      = 4 // services asked at once for a correlation ID
 )
 
-func (c *Console) services(r *http.Request) (any, error) {
-	var answer struct {
-		Data []string `json:"data"`
-	}
-	if err := c.jaeger.get(r.Context(), &answer, nil, "api", "services"); err != nil {
+func (c *Console) services(r *http.Request) ([]string, error) {
+	j, err := c.jaeger.jaeger()
+	if err != nil {
 		return nil, err
 	}
-	slices.Sort(answer.Data)
-	return nonNil(answer.Data), nil
+	names, err := j.Services(r.Context())
+	slices.Sort(names)
+	return names, err
 }
 
-func (c *Console) operations(r *http.Request) (any, error) {
-	var answer struct {
-		Data []string `json:"data"`
-	}
-	if err := c.jaeger.get(r.Context(), &answer, nil, "api", "services", r.PathValue("name"), "operations"); err != nil {
+func (c *Console) operations(r *http.Request) ([]string, error) {
+	j, err := c.jaeger.jaeger()
+	if err != nil {
 		return nil, err
 	}
-	slices.Sort(answer.Data)
-	return nonNil(answer.Data), nil
+	names, err := j.Operations(r.Context(), r.PathValue("name"))
+	slices.Sort(names)
+	return names, err
 }
 
-func nonNil[T any](s []T) []T {
-	if s == nil {
-		return []T{}
-	}
-	return s
-}
-
-// search answers the form: service, operation, tags as JSON or logfmt, min and
-// max duration, start and end in microseconds or a lookback, limit, and
-// correlation, which needs no service.
-func (c *Console) search(r *http.Request) (any, error) {
+func (c *Console) search(r *http.Request) ([]Found, error) {
 	in := r.URL.Query()
 	q, err := searchQuery(in, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	j, err := c.jaeger.jaeger()
 	if err != nil {
 		return nil, err
 	}
@@ -86,20 +78,18 @@ func (c *Console) search(r *http.Request) (any, error) {
 		if in.Get("correlation") == "" {
 			return nil, badRequest("choose a service, or give a correlation ID")
 		}
-		var answer struct {
-			Data []string `json:"data"`
-		}
-		if err := c.jaeger.get(r.Context(), &answer, nil, "api", "services"); err != nil {
+		if services, err = j.Services(r.Context()); err != nil {
 			return nil, err
 		}
-		services = answer.Data
 	}
 	found := make([][]trace.Trace, len(services))
 	g, ctx := errgroup.WithContext(r.Context())
 	g.SetLimit(oneService)
 	for i, service := range services {
+		q := q
+		q.Service = service
 		g.Go(func() (err error) {
-			found[i], err = c.find(ctx, q, service)
+			found[i], err = j.Traces(ctx, q)
 			return err
 		})
 	}
@@ -118,81 +108,50 @@ func (c *Console) search(r *http.Request) (any, error) {
 	return out, nil
 }
 
-// find asks Jaeger. A service that it does not know has no traces.
-func (c *Console) find(ctx context.Context, q url.Values, service string) ([]trace.Trace, error) {
-	with := url.Values{}
-	for k, v := range q {
-		with[k] = v
-	}
-	with.Set("service", service)
-	found, err := c.traces(ctx, with)
-	if errors.Is(err, errNotFound) {
-		return nil, nil
-	}
-	return found, err
-}
-
-// traces reads an answer of Jaeger's that holds traces.
-func (c *Console) traces(ctx context.Context, q url.Values, id ...string) ([]trace.Trace, error) {
-	var answer json.RawMessage
-	if err := c.jaeger.get(ctx, &answer, q, append([]string{"api", "traces"}, id...)...); err != nil {
-		return nil, err
-	}
-	found, err := jaeger.Unmarshal(answer)
-	if err != nil {
-		return nil, fmt.Errorf("%s answers in another form than expected: %w", c.jaeger.name, err)
-	}
-	return found, nil
-}
-
-func searchQuery(in url.Values, now time.Time) (url.Values, error) {
-	q := url.Values{}
-	limit := defaultTraces
+// searchQuery reads what the page's form asks for; the service is left empty.
+func searchQuery(in url.Values, now time.Time) (query.Search, error) {
+	q := query.Search{Limit: defaultTraces, To: now, From: now.Add(-defaultLookback)}
 	if v := in.Get("limit"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > maxTraces {
-			return nil, badRequest("limit %q: must be from 1 to %d", v, maxTraces)
+			return q, badRequest("limit %q: must be from 1 to %d", v, maxTraces)
 		}
-		limit = n
+		q.Limit = n
 	}
-	q.Set("limit", strconv.Itoa(limit))
-	for ours, jaegers := range map[string]string{"minDuration": "minDuration", "maxDuration": "maxDuration"} {
-		v := in.Get(ours)
+	for name, to := range map[string]*time.Duration{"minDuration": &q.Min, "maxDuration": &q.Max} {
+		v := in.Get(name)
 		if v == "" {
 			continue
 		}
-		if d, err := time.ParseDuration(v); err != nil || d < 0 {
-			return nil, badRequest("duration %q: must look like 250ms or 1.5s", v)
+		d, err := time.ParseDuration(v)
+		if err != nil || d < 0 {
+			return q, badRequest("duration %q: must look like 250ms or 1.5s", v)
 		}
-		q.Set(jaegers, v)
+		*to = d
 	}
-	if op := in.Get("operation"); op != "" && op != "all" {
-		q.Set("operation", op)
+	if op := in.Get("operation"); op != "all" {
+		q.Operation = op
 	}
-	tags, err := parseTags(in.Get("tags"))
-	if err != nil {
-		return nil, err
+	var err error
+	if q.Tags, err = parseTags(in.Get("tags")); err != nil {
+		return q, err
 	}
 	if id := in.Get("correlation"); id != "" {
-		tags["correlation_id"] = id
-	}
-	if len(tags) > 0 {
-		b, err := json.Marshal(tags)
-		if err != nil {
-			return nil, err
-		}
-		q.Set("tags", string(b))
+		q.Tags["correlation_id"] = id
 	}
 	start, end := in.Get("start"), in.Get("end")
 	if start == "" || end == "" {
 		lookback, err := parseLookback(cmp.Or(in.Get("lookback"), "1h"))
-		if err != nil {
-			return nil, err
-		}
-		start, end = strconv.FormatInt(now.Add(-lookback).UnixMicro(), 10), strconv.FormatInt(now.UnixMicro(), 10)
+		q.From = now.Add(-lookback)
+		return q, err
 	}
-	q.Set("start", start)
-	q.Set("end", end)
+	for v, to := range map[string]*time.Time{start: &q.From, end: &q.To} {
+		us, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return q, badRequest("time %q: must be in microseconds since 1970", v)
+		}
+		*to = time.UnixMicro(us)
+	}
 	return q, nil
 }
 
@@ -273,14 +232,20 @@ func (c *Console) view(ctx context.Context, id string) (*traceview.View, error) 
 	if !traceID.MatchString(id) {
 		return nil, badRequest("%q is no trace ID: those have up to 32 hexadecimal digits", id)
 	}
-	found, err := c.traces(ctx, nil, id)
-	if errors.Is(err, errNotFound) || err == nil && (len(found) == 0 || len(found[0].Spans) == 0) {
+	j, err := c.jaeger.jaeger()
+	if err != nil {
+		return nil, err
+	}
+	found, err := j.Trace(ctx, id)
+	if errors.Is(err, query.ErrNotFound) {
 		return nil, &apiError{http.StatusNotFound, fmt.Sprintf("Jaeger has no trace %s; it may be older than what is kept, or its last spans are still on their way", id)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return traceview.New(&found[0]), nil
+	return traceview.New(&found), nil
 }
 
-func (c *Console) trace(r *http.Request) (any, error) { return c.view(r.Context(), r.PathValue("id")) }
+func (c *Console) trace(r *http.Request) (*traceview.View, error) {
+	return c.view(r.Context(), r.PathValue("id"))
+}

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
@@ -55,6 +55,14 @@ func (u *upstream) prometheus() (*prometheus.Client, error) {
 	return prometheus.New(u.base.String(), u.client)
 }
 
+// jaeger returns a client of the source.
+func (u *upstream) jaeger() (*jaeger.Client, error) {
+	if u.base == nil {
+		return nil, u.missing()
+	}
+	return jaeger.New(u.base.String(), u.client)
+}
+
 // address returns the URL of a path with escaped segments.
 func (u *upstream) address(query url.Values, segments ...string) string {
 	escaped := make([]string, len(segments))
@@ -88,31 +96,6 @@ func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string
 		return nil, fmt.Errorf("%s at %s does not answer: %w; `tenhop status` shows what runs", u.name, u.base.Host, err)
 	}
 	return resp, nil
-}
-
-// errNotFound reports a 404 of a source.
-var errNotFound = errors.New("not found")
-
-// get decodes a JSON answer. For a status other than 200 the error contains the
-// source's message, or wraps errNotFound.
-func (u *upstream) get(ctx context.Context, into any, query url.Values, segments ...string) error {
-	resp, err := u.ask(ctx, query, segments...)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body := io.LimitReader(resp.Body, maxAnswer)
-	if resp.StatusCode == http.StatusNotFound {
-		return fmt.Errorf("%s: %w", u.name, errNotFound)
-	}
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(body, 1000))
-		return fmt.Errorf("%s: %s: %s", u.name, resp.Status, strings.TrimSpace(string(text)))
-	}
-	if err := json.NewDecoder(body).Decode(into); err != nil {
-		return fmt.Errorf("unexpected answer of %s: %w", u.name, err)
-	}
-	return nil
 }
 
 // pass copies an answer to the browser. Its content type is always JSON, so that

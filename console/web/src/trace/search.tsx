@@ -152,7 +152,7 @@ function Row({ t, longest, picked, toggle }: RowProps) {
       <b class="num">{micros(t.root)}</b>
       <span class="meta" title={clock(t.start / 1000, true)}>{ago(t.start / 1000)}</span>
       <span />
-      <span class="len" title={`${micros(self)} of it in ${t.slowest} itself`}>
+      <span class="len" title={`${micros(self)} of its critical path in ${t.slowest}`}>
         <i ref={(e) => { if (e) e.style.width = `${(100 * self) / longest}%`; }} />
         <i ref={(e) => { if (e) e.style.width = `${(100 * (t.root - self)) / longest}%`; }} />
       </span>

@@ -39,7 +39,7 @@ function Loaded({ trace, span }: { trace: Trace; span: string }) {
           <span>{clock(trace.start / 1000, true)}</span>
           <span>{trace.spans.length} spans, {trace.services.length} services</span>
           {failed > 0 && <span class="bad">{failed} failed</span>}
-          {trace.roots > 1 && <span class="bad" title="Spans whose parent is not stored are shown at the top level">{trace.roots - 1} parents missing</span>}
+          {trace.roots > 1 && <span class="bad" title="Spans whose parent is not stored are shown below the span that ran around them">{trace.roots - 1} parents missing</span>}
           {trace.correlation_id && <a href={`/search?correlation=${encodeURIComponent(trace.correlation_id)}`} title="Everything with this correlation ID">correlation {trace.correlation_id}</a>}
         </div>
         <Actions id={trace.trace_id} />
@@ -80,16 +80,17 @@ function Actions({ id }: { id: string }) {
   );
 }
 
-// Where shows the self time by service as one bar.
+// Where shows each service's part of the critical path as one bar: its own work, its
+// waits for stores and queues, and its links.
 function Where({ trace }: { trace: Trace }) {
   const shown = trace.services.filter((s) => s.self > 0).sort((a, b) => b.self - a.self);
   const sum = shown.reduce((n, s) => n + s.self, 0);
   if (sum === 0) return null;
   const most = shown[0]!.self / sum > 0.5;
   return (
-    <div class="whole" role="img" aria-label={`Self time by service: ${shown.map((s) => `${s.name} ${micros(s.self)}`).join(", ")}`}>
+    <div class="whole" role="img" aria-label={`Critical path by service: ${shown.map((s) => `${s.name} ${micros(s.self)}`).join(", ")}`}>
       {shown.map((s, i) => (
-        <span key={s.name} class={i === 0 && most ? "most" : ""} title={`${s.name}: ${micros(s.self)} self time, ${percent(s.self / sum)}`}
+        <span key={s.name} class={i === 0 && most ? "most" : ""} title={`${s.name}: ${micros(s.self)} of the critical path, ${percent(s.self / sum)}`}
           ref={(e) => { if (e) e.style.flex = `${s.self / sum} 1 0`; }}>{s.name} {micros(s.self)}</span>
       ))}
     </div>
