@@ -10,7 +10,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// world is a checkout over three hops and a database, a value a step.
+// world makes the evidence of a checkout with three hops and a database.
 type world struct {
 	ev  evidence.Metrics
 	rng *rand.Rand
@@ -100,7 +100,7 @@ func TestDiagnose(t *testing.T) {
 		hop, kind string
 		entry     string
 	}{
-		{name: "quiet", why: "noise alone is no spike", rate: steady, verdict: result.None, entry: "POST /checkout"},
+		{name: "quiet", why: "noise alone is not a spike", rate: steady, verdict: result.None, entry: "POST /checkout"},
 		{name: "twice the traffic", why: "more requests are not slower ones", rate: func(i int) float64 {
 			if i > 100 {
 				return 20
