@@ -211,7 +211,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		return round, err
 	}
 	if !ok {
-		return round, fmt.Errorf("%s has no requests; start shoppers with `tenhop load`", r.Entry.Operation)
+		return round, fmt.Errorf("nobody asks for %s; start shoppers with `tenhop load`", r.Entry.Operation)
 	}
 	quiet, err := r.metrics.firing(ctx)
 	if err != nil {
