@@ -67,8 +67,11 @@ type Diagnosis struct {
 
 // Diagnose finds the entry that has left its baseline and divides its added time
 // between hops, dependencies, links and queues. Of several entries it chooses the one
-// whose requests lost the most time in total. Asynchronous flows come after all
-// entries that a caller waits for.
+// whose requests lost the most time in total and whose added time is located.
+// Asynchronous flows come after all entries that a caller waits for.
+//
+// It also locates the failures of the entry with the most added failures. They decide
+// the verdict unless the requests time out at a slow hop.
 func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	opt.MinBaseline = cmp.Or(opt.MinBaseline, defaultMinBaseline)
 	opt.MinShare = cmp.Or(opt.MinShare, defaultMinShare)

@@ -10,13 +10,13 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// world is a checkout over three hops and a database, a value a step.
+// world makes the evidence of a checkout with three hops and a database.
 type world struct {
 	ev  evidence.Metrics
 	rng *rand.Rand
 }
 
-const steps = 150 // five minutes of two seconds
+const steps = 150 // five minutes in steps of 2 s
 
 func newWorld() *world {
 	return &world{rng: rand.New(rand.NewPCG(7, 7)), ev: evidence.Metrics{
@@ -31,12 +31,12 @@ func (w *world) series(f func(step int) float64) []float64 {
 	return v
 }
 
-// build makes the evidence of a checkout of 40 ms with the given additions, in
-// seconds, by part; rate is requests a step.
+// build returns the evidence of a checkout of 40 ms. add holds added seconds per request, by
+// hop or dependency; rate returns the number of requests per step.
 func (w *world) build(rate func(int) float64, add map[string]func(int) float64) evidence.Metrics {
 	count := w.series(rate)
 	noise := func(mean float64) float64 { return mean * (.85 + .3*w.rng.Float64()) }
-	part := func(name string, mean float64) []float64 {
+	contribution := func(name string, mean float64) []float64 {
 		return w.series(func(i int) float64 {
 			extra := 0.0
 			if f := add[name]; f != nil {
@@ -45,8 +45,8 @@ func (w *world) build(rate func(int) float64, add map[string]func(int) float64) 
 			return (noise(mean) + extra) * count[i]
 		})
 	}
-	gateway, checkout, payment, db := part("gateway", .005), part("checkout", .01), part("payment", .02), part("db", .005)
-	search := part("search", .005)
+	gateway, checkout, payment, db := contribution("gateway", .005), contribution("checkout", .01), contribution("payment", .02), contribution("db", .005)
+	search := contribution("search", .005)
 	sum := func(vs ...[]float64) []float64 {
 		return w.series(func(i int) (t float64) {
 			for _, v := range vs {
@@ -100,7 +100,7 @@ func TestDiagnose(t *testing.T) {
 		hop, kind string
 		entry     string
 	}{
-		{name: "quiet", why: "noise alone is no spike", rate: steady, verdict: result.None, entry: "POST /checkout"},
+		{name: "quiet", why: "noise alone is not a spike", rate: steady, verdict: result.None, entry: "POST /checkout"},
 		{name: "twice the traffic", why: "more requests are not slower ones", rate: func(i int) float64 {
 			if i > 100 {
 				return 20
@@ -160,10 +160,10 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
-// An entry that nothing explains does not hide another whose spike is located.
-func TestTheLocatedSpikeIsTold(t *testing.T) {
+// An entry whose added time is not explained does not hide another one whose is.
+func TestLocatedSpikeComesFirst(t *testing.T) {
 	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"payment": from(130, .5), "search": from(130, .2)})
-	ev.Hops, ev.Waits = ev.Hops[3:], nil // of the checkout, nothing is known but how long it takes
+	ev.Hops, ev.Waits = ev.Hops[3:], nil // the checkout has no contributions
 	res := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
 	if res.Verdict != result.Spike || res.Entry.Operation != "GET /search" || len(res.Findings) != 1 || res.Why != "" {
 		t.Errorf("%s (%s) at %s: %+v", res.Verdict, res.Why, res.Entry.Operation, res.Findings)
@@ -173,9 +173,9 @@ func TestTheLocatedSpikeIsTold(t *testing.T) {
 	}
 }
 
-// What a caller waits for a callee that reports no self time but has spans is
-// the callee's.
-func TestForeignHopIsTheCallee(t *testing.T) {
+// The wait for a callee with spans but without self-time metrics counts as the callee's self
+// time.
+func TestCalleeWithoutSelfTime(t *testing.T) {
 	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"db": from(130, .5)})
 	ev.Waits[2].Dependency, ev.Waits[2].Kind = "legacy", "http"
 	ev.Foreign["legacy"] = true

@@ -11,8 +11,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// calls adds to a checkout what its hops serve and call: rate a step, of which
-// the given parts fail from step 130 on.
+// calls adds the requests and calls of the hops to a checkout. From step 130 on, the given
+// ratios fail.
 func (w *world) calls(ev *evidence.Metrics, kind string, serve map[string]float64, call map[[2]string]float64) {
 	const rate = 10
 	add := func(service, operation, dependency string, ratio float64) {
@@ -56,21 +56,21 @@ func TestErrors(t *testing.T) {
 		short        bool // the evidence begins shortly before
 	}{
 		{name: "quiet", why: "one in a thousand always fails", kind: "INTERNAL", verdict: result.None},
-		{name: "deep", why: "those that pass the failure on are not to blame", kind: "INTERNAL",
+		{name: "deep", why: "hops that pass the failure on are not named", kind: "INTERNAL",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
 			verdict: result.Errors, hop: "payment", findingsKind: result.KindErrors},
-		{name: "middle", why: "what it calls is well", kind: "INTERNAL", serve: map[string]float64{"gateway": .2, "checkout": .2},
+		{name: "middle", why: "its calls do not fail", kind: "INTERNAL", serve: map[string]float64{"gateway": .2, "checkout": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2},
 			verdict: result.Errors, hop: "checkout", findingsKind: result.KindErrors},
-		{name: "store", why: "a store is no hop: its caller is named, and it as the target", kind: "INTERNAL",
+		{name: "store", why: "a store is not a hop: its caller is named, with the store as target", kind: "INTERNAL",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2, {"payment", "payment-db"}: .2},
 			verdict: result.Errors, hop: "payment", target: "payment-db", findingsKind: result.KindErrors},
-		{name: "callee gone", why: "it does not report what it never saw", kind: "UNAVAILABLE", serve: map[string]float64{"gateway": .5, "checkout": .5},
+		{name: "callee gone", why: "a callee that does not answer reports nothing", kind: "UNAVAILABLE", serve: map[string]float64{"gateway": .5, "checkout": .5},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .5, {"checkout", "payment"}: .5},
 			verdict: result.Errors, hop: "payment", target: "checkout", findingsKind: result.KindErrors},
-		{name: "caught", why: "a failure that the customer does not see is no verdict", kind: "INTERNAL", serve: map[string]float64{"payment": .5},
+		{name: "caught", why: "a failure that does not reach the entry is not reported", kind: "INTERNAL", serve: map[string]float64{"payment": .5},
 			call: map[[2]string]float64{{"checkout", "payment"}: .5}, verdict: result.None},
 		{name: "timeouts of a slow hop", why: "requests fail because they are slow: the slow hop is the cause", kind: "DEADLINE_EXCEEDED",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2},
@@ -82,7 +82,7 @@ func TestErrors(t *testing.T) {
 			call:  map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
 			slow:  map[string]func(int) float64{"payment": from(130, .9)}, short: true,
 			verdict: result.Unsure, hop: "payment", findingsKind: result.KindSelf},
-		{name: "slow and broken", why: "what breaks comes first", kind: "INTERNAL",
+		{name: "slow and broken", why: "failures come first", kind: "INTERNAL",
 			serve:   map[string]float64{"gateway": .2, "checkout": .2, "payment": .2},
 			call:    map[[2]string]float64{{"gateway", "checkout"}: .2, {"checkout", "payment"}: .2},
 			slow:    map[string]func(int) float64{"checkout": from(130, .9)},
@@ -125,7 +125,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Without metrics of failing hops, failed traces say where failures begin.
+// Without metrics of the hops, failed traces locate the failures.
 func TestErrorsFromTraces(t *testing.T) {
 	var failed []trace.Trace
 	for i := range 10 {

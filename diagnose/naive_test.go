@@ -18,10 +18,10 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// naive is the critical path as CRISP (Zhang et al., USENIX ATC 2022) has it:
-// from the end of a span back along the child that finished last, what no child
-// covers is the span's own; clocks, lost spans, kinds of span and of request are
-// taken as they are. It returns each service's time on the path of a trace.
+// naive returns each service's time on the critical path of a trace, as published by CRISP
+// (Zhang et al., USENIX ATC 2022). The path goes from the end of a span back along the
+// child that finished last; time without a child is the span's. There is no repair of
+// clock skew or of missing spans, and no distinction of kinds of span.
 func naive(t trace.Trace) map[string]time.Duration {
 	children := map[string][]trace.Span{}
 	ids := map[string]bool{}
@@ -44,7 +44,7 @@ func naive(t trace.Trace) map[string]time.Duration {
 		at := until
 		for _, k := range kids {
 			end := k.Start.Add(k.Duration)
-			if end.After(at) || k.Start.Before(from) { // it does not fit: it was not waited for
+			if end.After(at) || k.Start.Before(from) { // overlaps the next one or the parent's start
 				continue
 			}
 			out[s.Service] += at.Sub(end)
@@ -59,8 +59,8 @@ func naive(t trace.Trace) map[string]time.Duration {
 	return out
 }
 
-// suspect returns the service whose mean time on the path grew most from the
-// traces before a moment to those after it.
+// suspect returns the service whose mean time on the path grew most from the traces before
+// onset to those after it.
 func suspect(traces []trace.Trace, onset time.Time) string {
 	growth := map[string]float64{}
 	var n [2]float64
@@ -83,8 +83,8 @@ func phaseOf(t trace.Trace, onset time.Time) int {
 	return 1
 }
 
-// TestNaive asks both methods whom to blame in every script. The naive one is
-// told when the incident began, which the diagnosis has to find.
+// TestNaive compares the hops that both methods name in every script. The naive method gets
+// the onset of the incident, which the diagnosis has to find.
 func TestNaive(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
 	if err != nil || len(files) == 0 {
@@ -125,8 +125,7 @@ func TestNaive(t *testing.T) {
 
 func none(hop string) string { return cmp.Or(hop, "nobody") }
 
-// blamed is the hop that a script expects from traces, first or at all; empty
-// for nobody.
+// blamed returns the hop that a script expects from traces, first or at any rank, or "".
 func blamed(s script) string {
 	for _, how := range []string{"first", "named"} {
 		for _, e := range s.expect {
@@ -156,7 +155,7 @@ func BenchmarkNaive(b *testing.B) {
 	b.ReportMetric(float64(spans)/(processor(b)-began), "spans/cpu-s")
 }
 
-// processor is the processor time used, in seconds.
+// processor returns the CPU time of the process, in seconds.
 func processor(b testing.TB) float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -18,19 +18,20 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// A script in testdata describes requests before and during an incident, and
-// what the diagnosis has to say of it:
+// A script in testdata describes requests before and during an incident, and the expected
+// diagnosis:
 //
 //	# why this case is hard
-//	before 90s 4/s                 length and rate of a phase; now is the second
-//	request 100%                   a kind of request and its part of the phase
+//	before 90s 4/s                 length and rate of a phase; the second phase is "now"
+//	request 100%                   a kind of request and its fraction of the phase
 //	  gateway "POST /pay" server 0-50 region=eu
 //	    gateway "Charge" client 5-45 peer.service=payment
 //
-// Indentation is parentage; times are milliseconds since the request began, the
-// same factor of 0.8 to 1.2 on all of a request's. Words after them: failed,
-// missing=RATIO of the spans lost, skew=MS that the service's clock is ahead,
-// otherwise attributes. Expectations, of both ways to diagnose or of one:
+// Indented spans are children. Times are milliseconds since the start of the request; all
+// times of a request are multiplied by one random factor from 0.8 to 1.2. The words after
+// them are: failed, missing=RATIO (of spans lost), skew=MS (by which the service's clock is
+// ahead), and attributes. Expectations apply to the diagnosis from metrics and from traces,
+// or to one of them:
 //
 //	expect spike                   the verdict
 //	expect[traces] first payment self Charge >= 0.8
@@ -125,7 +126,7 @@ func readScript(t testing.TB, file string) script {
 	return s
 }
 
-// split cuts a line into words; quotes keep spaces.
+// split splits a line into words. Spaces within quotes do not separate words.
 func split(line string) []string {
 	var words []string
 	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
@@ -140,7 +141,7 @@ func split(line string) []string {
 	return words
 }
 
-// traces plays the script.
+// traces returns the traces of a script.
 func (s script) traces() []trace.Trace {
 	rng := rand.New(rand.NewPCG(11, 12))
 	var out []trace.Trace
@@ -195,7 +196,8 @@ func TestScripts(t *testing.T) {
 		}
 		fromTraces := diagnose.Diagnose(diagnose.Evidence{Sample: requests}, diagnose.Options{})
 		fromTraces.ExplainSample()
-		results := map[string]result.Result{"traces": fromTraces.Result(), "metrics": diagnose.Diagnose(diagnose.Evidence{Metrics: metricsOf(traces)}, diagnose.Options{}).Result()}
+		fromMetrics := diagnose.Diagnose(diagnose.Evidence{Metrics: metricsOf(traces)}, diagnose.Options{})
+		results := map[string]result.Result{"traces": fromTraces.Result(), "metrics": fromMetrics.Result()}
 		for _, way := range []string{"traces", "metrics"} {
 			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+way, func(t *testing.T) {
 				judge(t, s, way, results[way])
@@ -242,7 +244,8 @@ func judge(t *testing.T, s script, way string, r result.Result) {
 	}
 }
 
-// fits compares a finding with: hop kind [target] [>= share]. A dot is any.
+// fits reports whether a finding matches: hop kind [target] [>= share]. A dot matches any
+// word.
 func fits(f result.Finding, words []string) bool {
 	least := 0.0
 	if n := len(words); n > 2 && words[n-2] == ">=" {

@@ -10,8 +10,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// metricsOf is what the middleware would have counted of the traces: self time,
-// waits, queues and completion by entry, served and called by status.
+// metricsOf returns the evidence that the middleware would have counted for the traces: self
+// times, waits, queue waits and completion by entry, requests and calls by status.
 func metricsOf(traces []trace.Trace) evidence.Metrics {
 	const step = 2 * time.Second
 	first, last := traces[0].Spans[0].Start, traces[0].Spans[0].Start
@@ -57,7 +57,7 @@ func (m *metered) trace(t trace.Trace) {
 	}
 	root := t.Spans[0]
 	if root.Parent != "" {
-		return // the entry's own span is lost, and with it all that says so
+		return // the entry's span is lost
 	}
 	flow := func(s trace.Span) string {
 		for ok := true; ok; s, ok = byID[s.Parent] {
@@ -86,7 +86,7 @@ func (m *metered) trace(t trace.Trace) {
 			continue
 		}
 		if s.Kind == "internal" {
-			continue // no hop
+			continue // not a hop
 		}
 		var waits []trace.Span
 		for _, c := range t.Spans {

@@ -15,10 +15,9 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// TestStream streams ever more spans of the same ten minutes, one by one, into a
-// requests: what is held grows with what is distinct, the open traces and the steps,
-// not with the spans. TENHOP_SPANS is how many millions at most; 100 take
-// minutes.
+// TestStream adds increasing numbers of spans of the same ten minutes to a sample, one by
+// one. The memory held grows with the number of operations, open traces and steps, not with
+// the number of spans. TENHOP_SPANS is the maximum in millions; 100 take minutes.
 func TestStream(t *testing.T) {
 	most := 1
 	if s := os.Getenv("TENHOP_SPANS"); s != "" {
@@ -60,15 +59,16 @@ func TestStream(t *testing.T) {
 		fmt.Fprintf(&table, "| %d million | %.0f MB | %.0f MB | %.0f s | %.2f million |\n", millions, peak, held[millions], took, float64(spans)/1e6/took)
 		runtime.KeepAlive(requests)
 	}
-	t.Logf("\n| spans | held while streaming | held by the sample | processor time, with making the spans | spans a second of it |\n|--:|--:|--:|--:|--:|\n%s", table.String())
+	t.Logf("\n| spans | held while streaming | held by the sample | CPU time, including making the spans | spans per CPU second |\n"+
+		"|--:|--:|--:|--:|--:|\n%s", table.String())
 	for millions, mb := range held {
 		if mb > 1.5*held[1]+16 {
-			t.Errorf("the requests holds %.0f MB after %d million spans, %.0f after one", mb, millions, held[1])
+			t.Errorf("the sample holds %.0f MB after %d million spans, %.0f after one", mb, millions, held[1])
 		}
 	}
 }
 
-// heap is what lives, in MB.
+// heap returns the size of live objects, in MB.
 func heap() float64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -76,7 +76,7 @@ func heap() float64 {
 	return float64(m.HeapAlloc) / 1e6
 }
 
-// Spans of a million in traces of twenty, from decoded spans to findings.
+// BenchmarkSample diagnoses a million decoded spans in traces of twenty.
 func BenchmarkSample(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	var traces []trace.Trace
@@ -103,7 +103,7 @@ func BenchmarkSample(b *testing.B) {
 	b.ReportMetric(float64(spans)/(processor(b)-began), "spans/cpu-s")
 }
 
-// chain is ten services that call one another, the eighth slow.
+// chain returns a trace of ten services that call one another; the eighth is slow.
 func chain(rng *rand.Rand, number int, at time.Time, slow time.Duration) trace.Trace {
 	t := trace.Trace{ID: fmt.Sprint(number)}
 	length := 200*time.Millisecond + slow + time.Duration(rng.IntN(20))*time.Millisecond
@@ -128,8 +128,8 @@ func chain(rng *rand.Rand, number int, at time.Time, slow time.Duration) trace.T
 	return t
 }
 
-// BenchmarkSampleStream adds ever more traces to one sample: what it holds depends
-// on the time and the operations, not on the number of traces.
+// BenchmarkSampleStream adds traces to one sample, whose size depends on the time and the
+// operations, not on the number of traces.
 func BenchmarkSampleStream(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	at := time.Unix(1_700_000_000, 0)

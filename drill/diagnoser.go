@@ -11,22 +11,23 @@ import (
 	"time"
 )
 
-// diagnoser runs the side that knows nothing: a process of its own with two
+// diagnoser runs `tenhop diagnose` in a process that cannot see the fault: it gets two
 // URLs, an empty directory and an environment without a token.
 type diagnoser struct {
 	program, jaeger, prometheus string
 	entry                       Entry
 }
 
-const diagnoseWithin = 30 * time.Second
+const diagnoseTimeout = 30 * time.Second
 
+// ask returns the output of one diagnosis, compacted and decoded.
 func (d diagnoser) ask(ctx context.Context) (json.RawMessage, answer, error) {
 	dir, err := os.MkdirTemp("", "tenhop-diagnose-")
 	if err != nil {
 		return nil, answer{}, err
 	}
 	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(ctx, diagnoseWithin)
+	ctx, cancel := context.WithTimeout(ctx, diagnoseTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, d.program, "diagnose", "--json", "--jaeger", d.jaeger, "--prometheus", d.prometheus,
 		"--entry", d.entry.Operation)
@@ -39,7 +40,7 @@ func (d diagnoser) ask(ctx context.Context) (json.RawMessage, answer, error) {
 	}
 	var a answer
 	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
-		return nil, answer{}, fmt.Errorf("tenhop diagnose --json printed something else: %w", err)
+		return nil, answer{}, fmt.Errorf("decode the output of tenhop diagnose --json: %w", err)
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, out.Bytes()); err != nil {

@@ -1,7 +1,7 @@
-// Package drill rehearses the search for a slow hop: it injects a fault that
-// nobody is told about, times when customers, alerts and the diagnosis notice
-// it, checks the answer, lifts the fault and waits until the storefront is well.
+// Package drill runs drills. A drill injects a hidden fault into a running storefront and
+// measures how long it takes until the latency rises, an alert fires and a hop is named. It
+// scores the answer, lifts the fault and measures the recovery.
 //
-// The side that diagnoses is kept blind: it is a process of its own that is
-// given two URLs, no token, and an empty directory.
+// The diagnosis cannot see the fault. It runs in a separate process, which gets the URLs
+// of two back ends, an empty directory and no token.
 package drill

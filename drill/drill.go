@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -15,27 +16,27 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Entry is the operation whose customers wait.
+// Entry identifies the entry whose latency a drill raises.
 type Entry struct{ Service, Operation string }
 
-// Config says what to rehearse and where.
+// Config configures drills.
 type Config struct {
 	Faults     Faults
-	Jaeger     string // URL
-	Prometheus string // URL
-	Program    string // tenhop, which is run to diagnose
+	Jaeger     string // base URL
+	Prometheus string // base URL
+	Program    string // path of the tenhop binary that diagnoses
 	Entry      Entry
 	Rounds     int
-	Seed       uint64
-	Latency    time.Duration // injected; 500 ms if zero
-	Baseline   time.Duration // quiet time before a fault; 75 s if zero
-	Up         time.Time     // since when the storefront has run
+	Seed       uint64        // selects the hops
+	Latency    time.Duration // latency to inject; 500 ms if zero
+	Baseline   time.Duration // minimum time without a fault before each round; 75 s if zero
+	Up         time.Time     // start of the storefront
 
-	// Human, if set, is asked for the answer instead of `tenhop diagnose`.
+	// Human, if set, returns a person's answer. It replaces `tenhop diagnose`.
 	Human func(ctx context.Context, hops []string) (Guess, error)
-	// Say is told what happens, without saying where the fault is; nil for nobody.
+	// Say, if set, reports progress. It does not reveal the fault.
 	Say func(format string, args ...any)
-	// Done is given each round when it is over; nil for nobody.
+	// Done, if set, is called with each round when it is over.
 	Done func(Round)
 }
 
@@ -44,25 +45,26 @@ type Guess struct{ Hop, Operation, Kind string }
 
 // Times of a drill.
 const (
-	pollEvery      = 500 * time.Millisecond
-	meanOver       = 6 * time.Second
-	answerWithin   = 60 * time.Second
-	humanWithin    = 15 * time.Minute
-	recoverWithin  = 60 * time.Second
-	faultMargin    = 30 * time.Second // a fault lifts itself this long after its round is over
-	liftWithin     = 5 * time.Second
-	baselineLength = 75 * time.Second
+	pollInterval    = 500 * time.Millisecond
+	meanWindow      = 6 * time.Second  // window of the entry's mean
+	answerTimeout   = 60 * time.Second // for `tenhop diagnose`
+	humanTimeout    = 15 * time.Minute // for a person
+	recoveryTimeout = 60 * time.Second
+	faultMargin     = 30 * time.Second // time from the end of the timeout until the fault expires
+	liftTimeout     = 5 * time.Second
+	defaultBaseline = 75 * time.Second
 )
 
-// ErrNotLifted says that the fault of a drill may still be in force; it ends by
-// itself when its time is over.
-var ErrNotLifted = errors.New("the fault was not lifted; `tenhop chaos clear` does it")
+// ErrNotLifted reports that the fault of a drill may still be active. The fault expires by
+// itself.
+var ErrNotLifted = errors.New("the fault was not lifted; lift it with `tenhop chaos clear`")
 
-// ErrRunning says that another drill hides a fault already.
-var ErrRunning = errors.New("another drill runs already: a fault is hidden; wait until it is over")
+// ErrRunning reports that another drill is running.
+var ErrRunning = errors.New("another drill is running; wait until it is over")
 
-// Run rehearses rounds. Whatever ends it, no fault of its own stays: each is
-// lifted, and lifts itself should this process die.
+// Run runs the rounds and returns those that were answered. It lifts its faults in any
+// case; if the process dies, they expire. Errors of Run include ErrRunning and
+// ErrNotLifted.
 func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if cfg.Say == nil {
 		cfg.Say = func(string, ...any) {}
@@ -71,7 +73,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 		cfg.Latency = 500 * time.Millisecond
 	}
 	if cfg.Baseline == 0 {
-		cfg.Baseline = baselineLength
+		cfg.Baseline = defaultBaseline
 	}
 	prom, err := prometheus.New(cfg.Prometheus, nil)
 	if err != nil {
@@ -91,13 +93,13 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	var rounds []Round
 	for n := range cfg.Rounds {
 		if wait := cfg.Baseline - time.Since(quiet); wait > 0 {
-			cfg.Say("round %d: %d s of quiet first", n+1, int(wait.Seconds())+1)
+			cfg.Say("round %d: waiting %d s for a baseline", n+1, int(wait.Seconds())+1)
 			if err := pause(ctx, wait); err != nil {
 				return rounds, err
 			}
 		}
 		round, err := r.round(ctx, n+1)
-		// An answer that was given counts, whatever interrupted the recovery.
+		// A round with an answer counts even if its recovery was interrupted.
 		if err == nil || round.Seconds.Answered != nil {
 			rounds = append(rounds, round)
 			if cfg.Done != nil {
@@ -112,6 +114,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	return rounds, nil
 }
 
+// runner holds the state of Run.
 type runner struct {
 	Config
 	metrics metrics
@@ -120,11 +123,11 @@ type runner struct {
 	hops    []Hop
 }
 
-// Hop is a service and its operation that an entry's customers wait for.
+// Hop is an operation of a service that requests of an entry wait for.
 type Hop struct{ Service, Operation string }
 
-// Hops returns what requests of the entry waited for, as recent traces show,
-// services in a stable order.
+// Hops returns the hops that at least half of the entry's 20 latest traces of the last ten
+// minutes waited for, sorted by service and operation. It is an error if there are none.
 func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
 	traces, err := recent(ctx, jaeger, entry, 10*time.Minute, 20)
 	if err != nil {
@@ -144,7 +147,7 @@ func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
 	}
 	var out []Hop
 	for h, n := range seen {
-		if 2*n >= len(traces) { // what only some requests do is no place for a drill
+		if 2*n >= len(traces) { // most requests must show the fault
 			out = append(out, h)
 		}
 	}
@@ -153,14 +156,14 @@ func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
 	}
 	slices.SortFunc(out, func(a, b Hop) int {
 		if a.Service != b.Service {
-			return compare(a.Service, b.Service)
+			return strings.Compare(a.Service, b.Service)
 		}
-		return compare(a.Operation, b.Operation)
+		return strings.Compare(a.Operation, b.Operation)
 	})
 	return out, nil
 }
 
-// recent returns traces of the entry that began in the time since.
+// recent returns at most limit traces of the entry that began within the last since.
 func recent(ctx context.Context, url string, entry Entry, since time.Duration, limit int) ([]trace.Trace, error) {
 	c, err := jaeger.New(url, nil)
 	if err != nil {
@@ -170,8 +173,7 @@ func recent(ctx context.Context, url string, entry Entry, since time.Duration, l
 	return c.Traces(ctx, query.Search{Service: entry.Service, Operation: entry.Operation, From: now.Add(-since), To: now, Limit: limit})
 }
 
-// span returns the entry's own span of a trace, the first of several; nil when
-// it is not there.
+// span returns the entry's span in a trace, the earliest if there are several, or nil.
 func (e Entry) span(t trace.Trace) *trace.Span {
 	var first *trace.Span
 	for i := range t.Spans {
@@ -183,17 +185,8 @@ func (e Entry) span(t trace.Trace) *trace.Span {
 	return first
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// pick chooses a service first, so that one with many operations is no likelier.
+// pick returns a random hop. It chooses the service first, so that all services have the
+// same probability.
 func (r *runner) pick() Hop {
 	var services []string
 	for _, h := range r.hops {
@@ -205,11 +198,12 @@ func (r *runner) pick() Hop {
 	return of[r.rng.IntN(len(of))]
 }
 
+// round runs one round.
 func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	hop := r.pick()
-	within := answerWithin
+	timeout := answerTimeout
 	if r.Human != nil {
-		within = humanWithin
+		timeout = humanTimeout
 	}
 	round = Round{Round: n, Fault: Fault{Kind: "latency", Hop: hop.Service, Operation: hop.Operation, Latency: chaos.Duration(r.Latency)}}
 	before, ok, err := r.metrics.mean(ctx, r.Entry, 30*time.Second)
@@ -224,25 +218,25 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		return round, err
 	}
 	injected, err := r.Faults.Inject(ctx, hop.Service, chaos.Fault{Kind: "latency", Latency: chaos.Duration(r.Latency),
-		Operation: hop.Operation, For: chaos.Duration(within + faultMargin), Sealed: true})
+		Operation: hop.Operation, For: chaos.Duration(timeout + faultMargin), Sealed: true})
 	if err != nil {
 		return round, fmt.Errorf("inject: %w", err)
 	}
 	began := time.Now()
 	lift := func() error {
-		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), liftWithin)
+		liftCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liftTimeout)
 		defer cancel()
-		return r.Faults.Remove(free, injected)
+		return r.Faults.Remove(liftCtx, injected)
 	}
 	defer func() {
 		if round.Seconds.Lifted == nil {
-			if stays := lift(); stays != nil {
-				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, stays))
+			if liftErr := lift(); liftErr != nil {
+				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, liftErr))
 			}
 		}
 	}()
-	r.Say("round %d: one hop is slower now", n)
-	if err := r.search(ctx, &round, began, before, quiet, within); err != nil {
+	r.Say("round %d: a hop is slower now", n)
+	if err := r.search(ctx, &round, began, before, quiet, timeout); err != nil {
 		return round, err
 	}
 	if err := lift(); err != nil {
@@ -256,19 +250,21 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		if ctx.Err() != nil {
 			return round, err
 		}
-		r.Say("round %d: %v", n, err) // the round itself is over and counts
+		r.Say("round %d: %v", n, err) // the round counts without the measurement
 	}
 	return round, nil
 }
 
-// search watches the clock's events until there is an answer or time is up.
-func (r *runner) search(ctx context.Context, round *Round, began time.Time, before time.Duration, quiet map[string]bool, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+// search records when the latency rises and an alert fires, until there is an answer or
+// the timeout.
+func (r *runner) search(ctx context.Context, round *Round, began time.Time, before time.Duration,
+	quiet map[string]bool, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answers := make(chan error, 1)
 	go func() { answers <- r.answer(ctx, round, began) }()
 	for {
-		now, ok, err := r.metrics.mean(ctx, r.Entry, meanOver)
+		now, ok, err := r.metrics.mean(ctx, r.Entry, meanWindow)
 		if err == nil && ok && round.Seconds.Moved == nil && now > before+r.Latency/2 {
 			round.Seconds.Moved = since(began)
 		}
@@ -282,16 +278,16 @@ func (r *runner) search(ctx context.Context, round *Round, began time.Time, befo
 		select {
 		case err := <-answers:
 			if errors.Is(err, context.DeadlineExceeded) {
-				round.Error = fmt.Sprintf("no answer within %s", within)
+				round.Error = fmt.Sprintf("no answer within %s", timeout)
 				return nil
 			}
 			return err
-		case <-time.After(pollEvery):
+		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// answer waits for the blind side to name a hop.
+// answer asks until a hop is named, and scores it.
 func (r *runner) answer(ctx context.Context, round *Round, began time.Time) error {
 	if r.Human != nil {
 		return r.human(ctx, round, began)
@@ -310,27 +306,30 @@ func (r *runner) answer(ctx context.Context, round *Round, began time.Time) erro
 			round.score(a)
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := pause(ctx, pollInterval); err != nil {
 			return err
 		}
 	}
 }
 
+// recovery waits until the entry's mean is within a tenth of the injected latency of its
+// value before the fault, for at most recoveryTimeout.
 func (r *runner) recovery(ctx context.Context, round *Round, before time.Duration) error {
 	lifted := time.Now()
-	for time.Since(lifted) < recoverWithin {
-		now, ok, err := r.metrics.mean(ctx, r.Entry, meanOver)
+	for time.Since(lifted) < recoveryTimeout {
+		now, ok, err := r.metrics.mean(ctx, r.Entry, meanWindow)
 		if err == nil && ok && now < before+r.Latency/10 {
 			round.Seconds.Recovered = since(lifted)
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := pause(ctx, pollInterval); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// pause waits for d or until ctx is done.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

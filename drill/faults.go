@@ -16,25 +16,26 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
-// adminWithin bounds one call of an admin endpoint.
-const adminWithin = 3 * time.Second
+// adminTimeout bounds one request to an admin endpoint.
+const adminTimeout = 3 * time.Second
 
 // Faults injects faults into running services through their admin endpoints.
 type Faults struct {
-	Services map[string][]string // service to its processes
-	Admin    map[string]string   // process to the base URL of its admin port
-	Token    string
+	Services map[string][]string // processes by service
+	Admin    map[string]string   // base URL of the admin endpoint by process
+	Token    string              // bearer token of the admin endpoints
 }
 
-// Injected is a fault in force at one service.
+// Injected is an active fault in one process of a service.
 type Injected struct {
 	Service string `json:"service"`
 	Process string `json:"process"`
 	chaos.Fault
 }
 
-// Inject puts a fault into every instance of a service. If one refuses, those
-// before it are freed again.
+// Inject injects a fault into every process of a service. If one fails, Inject removes the
+// fault from the others and returns the error. The error is ErrUnknownService if there is
+// no such service.
 func (f Faults) Inject(ctx context.Context, service string, fault chaos.Fault) ([]Injected, error) {
 	if err := f.known(service); err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (f Faults) Inject(ctx context.Context, service string, fault chaos.Fault) (
 	return done, nil
 }
 
-// Remove lifts these faults. One that is over already is no error.
+// Remove lifts faults. A fault that is already gone is not an error.
 func (f Faults) Remove(ctx context.Context, faults []Injected) error {
 	var errs []error
 	for _, in := range faults {
@@ -72,7 +73,8 @@ func (f Faults) Remove(ctx context.Context, faults []Injected) error {
 	return errors.Join(errs...)
 }
 
-// List returns all faults in force, or, while a sealed one is, only that fact.
+// List returns all active faults. If one of them is sealed, it returns none and reports
+// true.
 func (f Faults) List(ctx context.Context) (faults []Injected, sealed bool, err error) {
 	faults = []Injected{}
 	for _, service := range slices.Sorted(maps.Keys(f.Services)) {
@@ -96,7 +98,7 @@ func (f Faults) List(ctx context.Context) (faults []Injected, sealed bool, err e
 	return faults, false, nil
 }
 
-// Clear lifts every fault of the services named, of all when none is.
+// Clear lifts all faults of the named services, or of all services if there are no names.
 func (f Faults) Clear(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(f.Services))
@@ -113,9 +115,10 @@ func (f Faults) Clear(ctx context.Context, names ...string) error {
 	return errors.Join(errs...)
 }
 
-// ErrUnknownService says that there is no service of a name.
+// ErrUnknownService reports that there is no service with a name.
 var ErrUnknownService = errors.New("there is no service")
 
+// known returns an error if there is no such service.
 func (f Faults) known(service string) error {
 	if len(f.Services[service]) == 0 {
 		return fmt.Errorf("%w %q; the services are %s", ErrUnknownService, service, strings.Join(slices.Sorted(maps.Keys(f.Services)), ", "))
@@ -123,24 +126,26 @@ func (f Faults) known(service string) error {
 	return nil
 }
 
-// statusError is a refusal by an admin endpoint, in its own words.
+// statusError is an error response of an admin endpoint.
 type statusError struct {
 	process string
 	code    int
 	message string
 }
 
-// Error says who refused what.
+// Error implements error.
 func (e *statusError) Error() string { return e.process + ": " + e.message }
 
-// Refused reports whether an admin endpoint found the fault itself wrong.
+// Refused reports whether err is the response of an admin endpoint to an invalid fault.
 func Refused(err error) bool {
 	var e *statusError
 	return errors.As(err, &e) && (e.code == http.StatusUnprocessableEntity || e.code == http.StatusBadRequest)
 }
 
+// call sends a request to the admin endpoint of a process and decodes the response into
+// into, if not nil.
 func (f Faults) call(ctx context.Context, method, process, path string, body []byte, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, adminWithin)
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, f.Admin[process]+path, bytes.NewReader(body))
 	if err != nil {

@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// Foreseen compares what the answer said that the entry's p95 would be without
-// the fault with what it was once the fault was lifted.
+// Foreseen compares the p95 that the answer predicted for the entry without the fault
+// with the p95 after recovery.
 type Foreseen struct {
-	LowMS      float64 `json:"low_ms"` // 90 % interval
-	HighMS     float64 `json:"high_ms"`
-	MeasuredMS float64 `json:"measured_ms"`
-	Requests   int     `json:"requests"` // that the measured p95 is of
-	Inside     bool    `json:"inside"`
+	LowMS      float64 `json:"low_ms"`      // lower bound of the predicted 90 % interval
+	HighMS     float64 `json:"high_ms"`     // upper bound
+	MeasuredMS float64 `json:"measured_ms"` // p95 after recovery
+	Requests   int     `json:"requests"`    // number of requests measured
+	Inside     bool    `json:"inside"`      // whether the measured p95 lies in the interval
 }
 
-// Measurement of the p95 after a recovery, by the entry's spans: buckets of
-// histograms are too coarse to be compared with an interval.
+// The p95 after recovery is measured from spans, because histogram buckets are too coarse
+// for a comparison with an interval.
 const (
-	measureOver = 20 * time.Second
-	measureMost = 1000 // requests
-	measureMin  = 40
+	measureLength      = 20 * time.Second
+	maxMeasureRequests = 1000
+	minMeasureRequests = 40
 )
 
-// foreseen measures, when the answer was right and said what to expect.
+// foreseen sets round.Foreseen if the hop was right and its p95 was predicted.
 func (r *runner) foreseen(ctx context.Context, round *Round) error {
 	var a answer
 	if !round.RightHop || round.Seconds.Recovered == nil || json.Unmarshal(round.Answer, &a) != nil || a.Findings[0].CounterfactualP95 == nil {
 		return nil
 	}
-	if err := pause(ctx, measureOver); err != nil {
+	if err := pause(ctx, measureLength); err != nil {
 		return err
 	}
 	var err error
@@ -40,9 +40,9 @@ func (r *runner) foreseen(ctx context.Context, round *Round) error {
 	return err
 }
 
-// compare measures the p95 of the last requests; nil of too few.
+// compare measures the p95 of the latest requests. It returns nil if there are too few.
 func (r *runner) compare(ctx context.Context, within [2]float64) (*Foreseen, error) {
-	traces, err := recent(ctx, r.Jaeger, r.Entry, measureOver, measureMost)
+	traces, err := recent(ctx, r.Jaeger, r.Entry, measureLength, maxMeasureRequests)
 	if err != nil {
 		return nil, fmt.Errorf("measure the recovered p95: %w", err)
 	}
@@ -52,10 +52,11 @@ func (r *runner) compare(ctx context.Context, within [2]float64) (*Foreseen, err
 			took = append(took, s.Duration)
 		}
 	}
-	if len(took) < measureMin {
+	if len(took) < minMeasureRequests {
 		return nil, nil
 	}
 	slices.Sort(took)
 	p95 := float64(took[(95*len(took)+99)/100-1].Microseconds()) / 1000
-	return &Foreseen{LowMS: within[0], HighMS: within[1], MeasuredMS: p95, Requests: len(took), Inside: p95 >= within[0] && p95 <= within[1]}, nil
+	return &Foreseen{LowMS: within[0], HighMS: within[1], MeasuredMS: p95, Requests: len(took),
+		Inside: p95 >= within[0] && p95 <= within[1]}, nil
 }

@@ -13,32 +13,32 @@ import (
 	"time"
 )
 
-// Record is a round that is over, as a History keeps it.
+// Record is a finished round in a History.
 type Record struct {
 	At    time.Time       `json:"at"`
 	Round Round           `json:"round"`
-	Proof json.RawMessage `json:"proof,omitempty"` // what `tenhop diagnose --json` says while a person's answer is judged
+	Proof json.RawMessage `json:"proof,omitempty"` // output of `tenhop diagnose --json` for a person's round
 }
 
-// maxRecord bounds one line of a history, bytes.
+// maxRecord bounds the length of a line, in bytes. Longer lines are skipped.
 const maxRecord = 4 << 20
 
-// History keeps rounds in a file, one JSON object a line, that several
-// processes may append to. It is safe for concurrent use.
+// History stores rounds in a file of JSON lines, to which several processes may append. It
+// is safe for concurrent use.
 type History struct {
 	path string
 
 	mu      sync.Mutex
-	file    os.FileInfo // what was read
-	read    int64       // bytes of it that records holds
+	file    os.FileInfo // the file that was read
+	read    int64       // number of its bytes that were read
 	records []Record
 }
 
-// NewHistory keeps rounds in the file at path, which need not exist yet, or in
-// memory when path is empty.
+// NewHistory returns a History of the file at path, which need not exist. If path is empty,
+// the rounds are stored in memory.
 func NewHistory(path string) *History { return &History{path: path} }
 
-// Append keeps a round.
+// Append appends a record.
 func (h *History) Append(r Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -48,23 +48,24 @@ func (h *History) Append(r Record) error {
 	}
 	b, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("keep a drill: %w", err)
+		return fmt.Errorf("append to the history of drills: %w", err)
 	}
 	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("keep a drill: %w", err)
+		return fmt.Errorf("append to the history of drills: %w", err)
 	}
 	b = append(b, '\n')
-	if cut(f) {
+	if truncated(f) {
 		b = append([]byte{'\n'}, b...)
 	}
-	// One write, so that lines of two processes do not mix.
+	// A single write does not interleave with those of other processes.
 	_, err = f.Write(b)
 	return errors.Join(err, f.Close())
 }
 
-// cut reports whether the file ends in half a line, which a crash has left.
-func cut(f *os.File) bool {
+// truncated reports whether the last line of the file is incomplete, for instance after a
+// crash.
+func truncated(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {
 		return false
@@ -74,9 +75,8 @@ func cut(f *os.File) bool {
 	return err == nil && last[0] != '\n'
 }
 
-// Records returns all rounds, oldest first, those of other processes too. A
-// line that is damaged, by a crash, is left out; one still being written comes
-// with the next call.
+// Records returns all records, oldest first, including those of other processes. It skips
+// damaged lines. An incomplete last line is read by a later call.
 func (h *History) Records() ([]Record, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -89,19 +89,19 @@ func (h *History) Records() ([]Record, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the drills: %w", err)
+		return nil, fmt.Errorf("read the history of drills: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("read the drills: %w", err)
+		return nil, fmt.Errorf("read the history of drills: %w", err)
 	}
-	if h.file == nil || !os.SameFile(h.file, info) || info.Size() < h.read { // another file, or cut
+	if h.file == nil || !os.SameFile(h.file, info) || info.Size() < h.read { // another file, or truncated
 		h.read, h.records = 0, nil
 	}
 	h.file = info
 	if _, err := f.Seek(h.read, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("read the drills: %w", err)
+		return nil, fmt.Errorf("read the history of drills: %w", err)
 	}
 	lines := bufio.NewReader(f)
 	for {
@@ -110,7 +110,7 @@ func (h *History) Records() ([]Record, error) {
 			return slices.Clone(h.records), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the drills: %w", err)
+			return nil, fmt.Errorf("read the history of drills: %w", err)
 		}
 		h.read += n
 		var r Record
@@ -120,14 +120,14 @@ func (h *History) Records() ([]Record, error) {
 	}
 }
 
-// readLine returns the next whole line and its length in bytes; of one longer
-// than maxRecord it keeps nothing.
+// readLine returns the next complete line and its length in bytes. The line is nil if it is
+// longer than maxRecord.
 func readLine(r *bufio.Reader) (line []byte, n int64, err error) {
 	for {
-		part, err := r.ReadSlice('\n')
-		n += int64(len(part))
+		fragment, err := r.ReadSlice('\n')
+		n += int64(len(fragment))
 		if n <= maxRecord {
-			line = append(line, part...)
+			line = append(line, fragment...)
 		} else {
 			line = nil
 		}

@@ -66,7 +66,7 @@ func TestHistoryIsReplaced(t *testing.T) {
 	if _, err := h.Records(); err != nil {
 		t.Fatal(err)
 	}
-	// Another file under its name, and a longer one, with a line beyond the bound.
+	// The file is replaced by a longer one, with a line above maxRecord.
 	other := NewHistory(path + ".next")
 	if err := os.WriteFile(path+".next", []byte(`{"proof":"`+strings.Repeat("x", maxRecord)+"\"}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestHistoryIsReplaced(t *testing.T) {
 }
 
 func TestUnreadableHistory(t *testing.T) {
-	c := NewCollector(NewHistory(t.TempDir())) // a folder
+	c := NewCollector(NewHistory(t.TempDir())) // a directory
 	if err := testutil.CollectAndCompare(c, strings.NewReader(`
 # HELP tenhop_drill_history_unreadable 1 while the history of drills cannot be read.
 # TYPE tenhop_drill_history_unreadable gauge
@@ -113,7 +113,7 @@ func TestCollector(t *testing.T) {
 		}
 	}
 	const want = `
-# HELP tenhop_drill_rounds_total Drills that are over, by whether the answer named the right hop.
+# HELP tenhop_drill_rounds_total Finished drills, by whether the answer named the right hop.
 # TYPE tenhop_drill_rounds_total counter
 tenhop_drill_rounds_total{right_hop="false"} 1
 tenhop_drill_rounds_total{right_hop="true"} 1

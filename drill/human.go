@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// human asks the person and scores what they say as a diagnosis is scored.
+// human asks the person and scores the answer like that of a diagnosis.
 func (r *runner) human(ctx context.Context, round *Round, began time.Time) error {
 	var hops []string
 	for _, h := range r.hops {

@@ -6,20 +6,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// phaseBuckets are the bounds of tenhop_drill_phase_seconds: a scrape to the
-// longest that a person is given.
+// phaseBuckets holds the bucket bounds of tenhop_drill_phase_seconds, from about a scrape
+// interval to humanTimeout.
 var phaseBuckets = []float64{1, 2.5, 5, 7.5, 10, 15, 20, 30, 45, 60, 120, 300, 900}
 
 var (
-	roundsDesc = prometheus.NewDesc("tenhop_drill_rounds_total", "Drills that are over, by whether the answer named the right hop.", []string{"right_hop"}, nil)
-	phaseDesc  = prometheus.NewDesc("tenhop_drill_phase_seconds",
-		"Seconds from the injection until customers saw it (moved), an alert fired (alerted) and a hop was named (answered), and from the lifting until the entry was well (recovered).",
+	roundsDesc = prometheus.NewDesc("tenhop_drill_rounds_total", "Finished drills, by whether the answer named the right hop.",
+		[]string{"right_hop"}, nil)
+	phaseDesc = prometheus.NewDesc("tenhop_drill_phase_seconds",
+		"Seconds from the injection until the latency rose (moved), an alert fired (alerted) and a hop was named (answered), "+
+			"and from lifting the fault until the latency recovered (recovered).",
 		[]string{"phase"}, nil)
 	unreadDesc = prometheus.NewDesc("tenhop_drill_history_unreadable", "1 while the history of drills cannot be read.", nil, nil)
 )
 
-// Collector exports a history as metrics. They count from the history's
-// beginning, so that a restart resets nothing, and are 0 before the first drill.
+// Collector exports a History as Prometheus metrics. They cover the whole history, so a
+// restart does not reset them. All series exist before the first drill.
 type Collector struct{ history *History }
 
 // NewCollector returns a collector of h.
@@ -35,7 +37,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	records, err := c.history.Records()
-	if err != nil { // an error here would take all other metrics of the process along
+	if err != nil { // an invalid metric would fail the whole scrape
 		ch <- prometheus.MustNewConstMetric(unreadDesc, prometheus.GaugeValue, 1)
 		return
 	}
@@ -58,6 +60,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// phases returns the times by value of the label phase.
 func (s Seconds) phases() map[string]*float64 {
 	return map[string]*float64{"moved": s.Moved, "alerted": s.Alerted, "answered": s.Answered, "recovered": s.Recovered}
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// metrics asks Prometheus the two things that a drill's clock needs.
+// metrics queries Prometheus.
 type metrics struct{ api *prometheus.Client }
 
-const queryWithin = 5 * time.Second
+const queryTimeout = 5 * time.Second
 
-// mean returns an entry's mean duration over the last window; false when
-// nobody asked for it.
+// mean returns an entry's mean duration over the last window. It reports false if there
+// were no requests.
 func (m metrics) mean(ctx context.Context, e Entry, window time.Duration) (time.Duration, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryWithin)
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	series := func(suffix string) string {
 		return fmt.Sprintf("sum(rate(hop_duration_seconds_%s{service_name=%q,operation=%q}[%s]))", suffix, e.Service, e.Operation, window)
@@ -28,9 +28,9 @@ func (m metrics) mean(ctx context.Context, e Entry, window time.Duration) (time.
 	return time.Duration(found[0].Value * float64(time.Second)), true, nil
 }
 
-// firing returns the alerts that fire, by their labels.
+// firing returns the set of firing alerts by their labels.
 func (m metrics) firing(ctx context.Context) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryWithin)
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	alerts, err := m.api.Alerts(ctx)
 	if err != nil {

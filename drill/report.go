@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTable writes rounds for a terminal.
+// WriteTable writes rounds as a text table with a summary. An error is that of w.
 func WriteTable(w io.Writer, rounds []Round) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(header, "\t"))
@@ -23,7 +23,7 @@ func WriteTable(w io.Writer, rounds []Round) error {
 	return err
 }
 
-// WriteMarkdown writes rounds as a report to keep.
+// WriteMarkdown writes rounds as a Markdown report. An error is that of w.
 func WriteMarkdown(w io.Writer, rounds []Round) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Drill report\n\n%s\n\n| %s |\n|%s\n", Summary(rounds), strings.Join(header, " | "), strings.Repeat("---|", len(header)))
@@ -47,9 +47,9 @@ func (r Round) cells() []string {
 		said = a.Verdict
 	}
 	var wrong []string
-	for part, right := range map[string]bool{"hop": r.RightHop, "operation": r.RightOperation, "kind": r.RightKind} {
+	for field, right := range map[string]bool{"hop": r.RightHop, "operation": r.RightOperation, "kind": r.RightKind} {
 		if !right {
-			wrong = append(wrong, part)
+			wrong = append(wrong, field)
 		}
 	}
 	slices.Sort(wrong)
@@ -61,7 +61,8 @@ func (r Round) cells() []string {
 		seconds(r.Seconds.Moved), seconds(r.Seconds.Alerted), seconds(r.Seconds.Answered), seconds(r.Seconds.Lifted), seconds(r.Seconds.Recovered)}
 }
 
-// Summary is one line about all rounds.
+// Summary returns one line about all rounds: right answers, median time to the answer, and
+// how often the predicted interval held the p95.
 func Summary(rounds []Round) string {
 	right, foreseen, inside := 0, 0, 0
 	var answered []float64
@@ -85,7 +86,7 @@ func Summary(rounds []Round) string {
 		line += fmt.Sprintf("; median time to the answer %.1f s", answered[len(answered)/2])
 	}
 	if foreseen > 0 {
-		line += fmt.Sprintf("; p95 after lifting lay in the foreseen interval in %d of %d", inside, foreseen)
+		line += fmt.Sprintf("; the p95 after recovery was in the predicted interval in %d of %d", inside, foreseen)
 	}
 	return line
 }

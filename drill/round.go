@@ -7,21 +7,21 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
-// Round is one drill, as `tenhop drill --json` prints it. Fields may be added,
-// never renamed.
+// Round is the result of one drill, as printed by `tenhop drill --json`. Fields may be
+// added and are never renamed.
 type Round struct {
 	Round          int             `json:"round"`
 	Fault          Fault           `json:"fault"`
-	Answer         json.RawMessage `json:"answer"` // what `tenhop diagnose --json` said, or the person's answer
+	Answer         json.RawMessage `json:"answer"` // output of `tenhop diagnose --json`, or the person's answer in the same form
 	RightHop       bool            `json:"right_hop"`
 	RightOperation bool            `json:"right_operation"`
 	RightKind      bool            `json:"right_kind"`
 	Seconds        Seconds         `json:"seconds"`
-	Foreseen       *Foreseen       `json:"foreseen,omitempty"` // of a right answer that said what the p95 would be
-	Error          string          `json:"error,omitempty"`    // why the round did not come to an answer
+	Foreseen       *Foreseen       `json:"foreseen,omitempty"` // set if the answer named the right hop and predicted a p95
+	Error          string          `json:"error,omitempty"`    // reason why there is no answer
 }
 
-// Fault is what was injected.
+// Fault is the injected fault.
 type Fault struct {
 	Kind      string         `json:"kind"`
 	Hop       string         `json:"hop"`
@@ -29,17 +29,17 @@ type Fault struct {
 	Latency   chaos.Duration `json:"latency,omitempty"`
 }
 
-// Seconds are the times of a round since the injection; null for what did not
-// happen. Recovered counts from the lifting.
+// Seconds holds the times of events in seconds since the injection. Recovered counts from
+// Lifted. A field is nil if the event did not happen.
 type Seconds struct {
-	Moved     *float64 `json:"moved"`     // the entry's mean has left its baseline: customers see it
-	Alerted   *float64 `json:"alerted"`   // the first alert fires that did not before
-	Answered  *float64 `json:"answered"`  // the diagnosis has named a hop
-	Lifted    *float64 `json:"lifted"`    // the fault is gone
-	Recovered *float64 `json:"recovered"` // the entry's mean is back, since lifted
+	Moved     *float64 `json:"moved"`     // the entry's mean has risen by half the injected latency
+	Alerted   *float64 `json:"alerted"`   // an alert fires that did not fire before
+	Answered  *float64 `json:"answered"`  // a hop was named
+	Lifted    *float64 `json:"lifted"`    // the fault was lifted
+	Recovered *float64 `json:"recovered"` // the entry's mean is back at its baseline
 }
 
-// Right reports whether the whole answer is.
+// Right reports whether hop, operation and kind are right.
 func (r Round) Right() bool { return r.RightHop && r.RightOperation && r.RightKind }
 
 // answer is the part of a diagnosis that is scored.
@@ -58,9 +58,8 @@ type answer struct {
 
 func (a answer) found() bool { return a.Verdict == "spike" && len(a.Findings) > 0 }
 
-// score compares an answer with what was injected. A delay inside a hop is self
-// time; a hop that does not measure its own self time (legacy) is named by its
-// caller's wait for it, which is as right.
+// score compares an answer with the injected fault. The right kind is self. A hop without
+// self-time metrics may instead be the target of its caller's wait.
 func (r *Round) score(a answer) {
 	if !a.found() {
 		return
@@ -73,6 +72,7 @@ func (r *Round) score(a answer) {
 	r.RightKind = (own && top.Kind == "self") || waited
 }
 
+// since returns the seconds since t.
 func since(t time.Time) *float64 {
 	s := float64(time.Since(t).Milliseconds()) / 1000
 	return &s

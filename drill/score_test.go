@@ -42,7 +42,7 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// What the answer foresaw is compared with the requests after the recovery.
+// The predicted interval is compared with the p95 of requests after recovery.
 func TestForeseen(t *testing.T) {
 	var traces []trace.Trace
 	for i := range 100 {
@@ -57,7 +57,7 @@ func TestForeseen(t *testing.T) {
 	}{
 		{"inside", traces, [2]float64{80, 120}, &Foreseen{80, 120, 95, 100, true}},
 		{"outside", traces, [2]float64{20, 60}, &Foreseen{20, 60, 95, 100, false}},
-		{"too few to know", traces[:39], [2]float64{80, 120}, nil},
+		{"too few requests", traces[:39], [2]float64{80, 120}, nil},
 	} {
 		r := runner{Config: Config{Jaeger: jaegertest.Serve(t, c.traces...).URL, Entry: Entry{"gateway", "POST /pay"}}}
 		got, err := r.compare(t.Context(), c.within)
@@ -67,7 +67,7 @@ func TestForeseen(t *testing.T) {
 	}
 }
 
-// TestFaults puts faults into real injectors behind their admin endpoints.
+// TestFaults injects faults through admin endpoints.
 func TestFaults(t *testing.T) {
 	f := Faults{Services: map[string][]string{"payment": {"payment-1", "payment-2"}}, Admin: map[string]string{}, Token: "secret"}
 	for _, process := range f.Services["payment"] {

@@ -1,4 +1,4 @@
-// Package waterfall draws one request for a terminal: every span as a bar in
-// which its own work is told apart from its waiting, queue waits as segments of
-// their own, and the critical path, which follows Kafka edges, marked.
+// Package waterfall draws a trace as text for a terminal. Each span is a bar that shows its
+// self time and its waits for calls. Queue waits have rows of their own. Spans on the
+// critical path, which continues through queues, are marked.
 package waterfall

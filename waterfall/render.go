@@ -14,13 +14,14 @@ import (
 const (
 	nameWidth  = 46
 	self       = '█'
-	waiting    = '░'
+	waiting    = '░' // for a call
 	queue      = '·'
 	critical   = '▸'
 	barDefault = 60
 )
 
-// Render draws a trace. Bars are width columns wide; 60 when width is 0.
+// Render writes a trace to w. width is the width of the bars in columns; it is 60 if width
+// is not positive. An error is that of w.
 func Render(w io.Writer, tr *trace.Trace, width int) error {
 	if width <= 0 {
 		width = barDefault
@@ -53,10 +54,11 @@ func Render(w io.Writer, tr *trace.Trace, width int) error {
 	return err
 }
 
+// name returns the label of a span.
 func name(s *trace.Span) string {
 	name := s.Service + " " + s.Operation
 	if peer := s.Peer(); s.Kind == trace.Client && peer != "" && !strings.ContainsAny(s.Operation, " /") {
-		name += " > " + peer // HTTP clients' spans are named by the method alone
+		name += " > " + peer // spans of HTTP clients are named after the method only
 	}
 	if s.Failed {
 		name += " (failed)"
@@ -64,7 +66,7 @@ func name(s *trace.Span) string {
 	return name
 }
 
-// fit makes a name printable and exactly nameWidth columns wide.
+// fit truncates or pads a name to nameWidth columns and replaces unprintable characters.
 func fit(name string) string {
 	r := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -82,14 +84,15 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 }
 
-// chart is what bars are drawn on.
+// chart draws the bars of a trace.
 type chart struct {
 	*trace.Tree
-	total time.Duration
-	width int
+	total time.Duration // duration of the trace, at least 1 ns
+	width int           // columns
 }
 
-// bar draws a span: each column is its own work unless it waited for a child then.
+// bar returns the bar of a span. A column shows self time unless the span waited for a
+// child during all of it.
 func (c chart) bar(i int) string {
 	cells := blank(c.width)
 	fill(cells, c.Start(i), c.End(i), c.total, self)
@@ -101,6 +104,7 @@ func (c chart) bar(i int) string {
 	return strings.TrimRight(string(cells), " ")
 }
 
+// gap returns the bar of a queue wait.
 func (c chart) gap(q trace.Queue) string {
 	cells := blank(c.width)
 	fill(cells, q.From, q.To, c.total, queue)
@@ -109,7 +113,7 @@ func (c chart) gap(q trace.Queue) string {
 
 func blank(width int) []rune { return []rune(strings.Repeat(" ", width)) }
 
-// fill marks every column that [from, to) touches, at least one.
+// fill sets every column that overlaps [from, to), at least one.
 func fill(cells []rune, from, to, total time.Duration, with rune) {
 	first := min(column(from, total, len(cells)), len(cells)-1)
 	last := max(column(to-1, total, len(cells)), first)
@@ -118,7 +122,7 @@ func fill(cells []rune, from, to, total time.Duration, with rune) {
 	}
 }
 
-// fillWhole marks the columns that [from, to) covers as a whole.
+// fillWhole sets every column that lies entirely within [from, to).
 func fillWhole(cells []rune, from, to, total time.Duration, with rune) {
 	first := column(from+total/time.Duration(len(cells))-1, total, len(cells))
 	for i := max(first, 0); i < min(column(to, total, len(cells)), len(cells)); i++ {
@@ -126,6 +130,7 @@ func fillWhole(cells []rune, from, to, total time.Duration, with rune) {
 	}
 }
 
+// column returns the column that contains a time.
 func column(at, total time.Duration, width int) int {
 	return int(float64(at) / float64(total) * float64(width))
 }

@@ -25,8 +25,8 @@ func render(t *testing.T, width int, spans ...trace.Span) string {
 	return b.String()
 }
 
-// find returns the words of a span's line, without its mark, and whether it is
-// marked.
+// find returns the words of a span's line, without the mark of the critical path, and
+// whether it has the mark.
 func find(t *testing.T, drawn, id string) (words []string, marked bool) {
 	t.Helper()
 	for line := range strings.Lines(drawn) {
@@ -45,11 +45,16 @@ func TestSelfTime(t *testing.T) {
 		want  int // ms of the span "root"
 	}{
 		{"no call", []trace.Span{span("root", "", "server", 0, 100)}, 100},
-		{"parallel calls count once", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 70)}, 40},
-		{"a call within a call adds nothing", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 30)}, 50},
-		{"a child that outlives its parent counts as far as the parent goes", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", 90, 300)}, 90},
-		{"a child after the end counts nothing", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "consumer", 150, 300)}, 100},
-		{"a child that another clock puts before its parent counts as long as it took", []trace.Span{span("root", "", "server", 0, 100), span("a", "root", "client", -50, 10)}, 40},
+		{"parallel calls count once", []trace.Span{span("root", "", "server", 0, 100),
+			span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 70)}, 40},
+		{"a call during another call adds nothing", []trace.Span{span("root", "", "server", 0, 100),
+			span("a", "root", "client", 10, 60), span("b", "root", "client", 20, 30)}, 50},
+		{"a child that outlives its parent counts up to the parent's end", []trace.Span{span("root", "", "server", 0, 100),
+			span("a", "root", "client", 90, 300)}, 90},
+		{"a child after its parent's end does not count", []trace.Span{span("root", "", "server", 0, 100),
+			span("a", "root", "consumer", 150, 300)}, 100},
+		{"a child that starts before its parent by clock skew counts in full", []trace.Span{span("root", "", "server", 0, 100),
+			span("a", "root", "client", -50, 10)}, 40},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			words, _ := find(t, render(t, 10, c.spans...), "root")
@@ -64,7 +69,7 @@ func TestCriticalPath(t *testing.T) {
 	drawn := render(t, 0,
 		span("root", "", "server", 0, 100),
 		span("fast", "root", "client", 10, 30),
-		span("slow", "root", "client", 10, 60), // fast's sibling, waited for longer
+		span("slow", "root", "client", 10, 60), // overlaps fast and finishes later
 		span("last", "root", "client", 60, 90),
 		span("send", "root", "producer", 92, 95),
 		span("consumer", "send", "consumer", 145, 200),
@@ -79,8 +84,8 @@ func TestCriticalPath(t *testing.T) {
 	}
 }
 
-// A callee whose clock differs from its caller's, by a microsecond or by more than
-// it took, does not fall off the path.
+// A callee with clock skew stays on the critical path, whether the skew is a microsecond or
+// longer than its duration.
 func TestSkewedCallee(t *testing.T) {
 	for _, skew := range []time.Duration{0, time.Microsecond, 2 * time.Millisecond, time.Hour, -time.Hour} {
 		callee := span("payment", "call", "server", 1, 100)

@@ -34,16 +34,19 @@ func New(tr *trace.Trace) *View {
 	return v
 }
 
-// builder turns the spans of a tree into rows.
+// builder converts the spans of a tree to rows.
 type builder struct {
 	*trace.Tree
 	view *View
-	row  []int // of each span
+	row  []int // index of the row by index of the span
 }
+
+// add appends the row of a span.
 
 func (b *builder) add(i int) {
 	in := b.Span(i)
-	s := &Span{ID: in.ID, Parent: -1, Depth: b.Depth(i), Service: in.Service, Operation: in.Operation, Kind: string(cmp.Or(in.Kind, trace.Internal)),
+	s := &Span{ID: in.ID, Parent: -1, Depth: b.Depth(i), Service: in.Service, Operation: in.Operation,
+		Kind:  string(cmp.Or(in.Kind, trace.Internal)),
 		Start: b.Start(i).Microseconds(), Duration: b.Took(i).Microseconds(), Failed: in.Failed,
 		Tags: fields(in.Attributes), Resource: fields(in.Resource), Busy: []Segment{}}
 	if p := b.Parent(i); p != trace.None {
@@ -74,7 +77,8 @@ func (b *builder) add(i int) {
 	b.view.Spans = append(b.view.Spans, s)
 }
 
-// event moves an event with its span, where the repair of clock skew moved it.
+// event converts an event. If the repair of clock skew has moved the span, the event moves
+// with it.
 func (b *builder) event(i int, e trace.Event) Event {
 	at := e.Time.Add(b.Shift(i)).Sub(b.Origin())
 	out := Event{At: at.Microseconds(), Fields: []Field{}}
@@ -85,6 +89,7 @@ func (b *builder) event(i int, e trace.Event) Event {
 	return out
 }
 
+// fields returns attributes sorted by key.
 func fields(of map[string]string) []Field {
 	out := make([]Field, 0, len(of))
 	for k, v := range of {
@@ -94,7 +99,7 @@ func fields(of map[string]string) []Field {
 	return out
 }
 
-// appendSegment leaves out what is less than the unit of the view.
+// appendSegment appends a segment in microseconds, unless it is empty after rounding.
 func appendSegment(to []Segment, s trace.Segment) []Segment {
 	from, end := s.From.Microseconds(), s.To.Microseconds()
 	if from < end {
@@ -103,7 +108,7 @@ func appendSegment(to []Segment, s trace.Segment) []Segment {
 	return to
 }
 
-// services adds up the rows, and the root's critical path, by service.
+// services sums the rows and the root's critical path by service.
 func (v *View) services(t *trace.Tree) {
 	index := map[string]int{}
 	for _, s := range v.Spans {

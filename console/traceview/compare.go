@@ -6,15 +6,16 @@ import (
 	"slices"
 )
 
-// Kinds of time.
+// Kinds of place.
 const (
-	Self       = "self"       // a hop's own
-	Dependency = "dependency" // waiting for what sends no spans
-	Link       = "link"       // between a caller and its callee
-	QueueWait  = "queue"      // in a topic or an outbox
+	Self       = "self"       // self time of a hop
+	Dependency = "dependency" // wait for a dependency without spans
+	Link       = "link"       // link gap between a caller and its callee
+	QueueWait  = "queue"      // queue wait in a topic or an outbox
 )
 
-// Place is where time of a trace goes.
+// Place identifies where a trace spends time. Service and Operation are those of the hop;
+// Target is the dependency, the callee, or the kind of queue.
 type Place struct {
 	Service   string `json:"service"`
 	Operation string `json:"operation"`
@@ -22,13 +23,13 @@ type Place struct {
 	Target    string `json:"target,omitempty"`
 }
 
-// Spent is time and how often it was spent.
+// Spent holds the time at a place and the number of spans or queue waits.
 type Spent struct {
 	Time  float64 `json:"time"` // microseconds
 	Count float64 `json:"count"`
 }
 
-// Row compares a place in two traces, or in one and the mean of others.
+// Row compares the time at a place between two traces or means of traces.
 type Row struct {
 	Place
 	A     Spent   `json:"a"`
@@ -36,8 +37,8 @@ type Row struct {
 	Delta float64 `json:"delta"` // B - A, microseconds
 }
 
-// Places sums the time of a trace by place. Where calls ran in parallel the sum
-// of all places is more than the trace's duration.
+// Places returns the time of a trace by place. If calls ran in parallel, the sum is greater
+// than the duration of the trace.
 func (v *View) Places() map[Place]Spent {
 	out := map[Place]Spent{}
 	add := func(p Place, us int64) {
@@ -64,8 +65,8 @@ func (v *View) Places() map[Place]Spent {
 	return out
 }
 
-// Mean is the mean of several traces by place; a place that a trace lacks
-// counts as nothing spent.
+// Mean returns the mean of several traces by place. A place that is missing from a trace
+// counts as 0.
 func Mean(views []*View) map[Place]Spent {
 	out := map[Place]Spent{}
 	for _, v := range views {
@@ -81,7 +82,7 @@ func Mean(views []*View) map[Place]Spent {
 	return out
 }
 
-// Compare lists all places of a and b, those that differ most first.
+// Compare returns all places of a and b in descending order of the absolute difference.
 func Compare(a, b map[Place]Spent) []Row {
 	places := map[Place]bool{}
 	for p := range a {
@@ -101,8 +102,9 @@ func Compare(a, b map[Place]Spent) []Row {
 	return out
 }
 
-// Usual is the second quarter of views by the duration of their first span:
-// neither the fastest nor, while fewer than half are slow, any slow one.
+// Usual returns the second quarter of views in ascending order of the duration of their
+// first span, or all if there are fewer than four. As long as fewer than half are slow, it
+// contains no slow one.
 func Usual(views []*View) []*View {
 	sorted := slices.Clone(views)
 	slices.SortFunc(sorted, func(a, b *View) int {

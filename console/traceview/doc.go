@@ -1,5 +1,5 @@
-// Package traceview turns a trace into what the console shows of it: rows in the
-// order of the tree, each with its self time, its part of a critical path and the
-// wait in a topic or an outbox before it. It computes nothing of a single trace
-// itself; package trace does.
+// Package traceview converts a trace to the view that the console shows, and compares
+// traces. A view has one row per span in the order of the tree. Each row has the self time
+// of the span, its segments of a critical path, and its queue wait. The analysis of a trace
+// is that of package trace.
 package traceview

@@ -12,7 +12,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// parse reads a trace, one span a line, in microseconds:
+// parse parses a trace with one span per line and times in microseconds:
 //
 //	id parent service operation kind start duration [tag=value ...]
 func parse(t *testing.T, text string) *View {
@@ -168,8 +168,8 @@ func TestAnalysis(t *testing.T) {
 	}
 }
 
-// The critical path of a request without queues covers exactly its duration,
-// and every span is listed once, after its parent.
+// The critical path of a request without queues covers exactly its duration. Every span is
+// listed once, after its parent.
 func TestProperties(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -272,8 +272,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// The bar of a trace shows where its time went: what a service waited for a store
-// without spans, and the way to its callee, are the caller's part.
+// The time of a service on the critical path includes its waits for dependencies without
+// spans and its link gaps.
 func TestServices(t *testing.T) {
 	v := parse(t, `
 		a - gateway  checkout server 0 100
@@ -315,7 +315,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// An event moves with the span that the repair of clock skew moves.
+// The repair of clock skew moves the events of a span with it.
 func TestSkewedEvent(t *testing.T) {
 	start := time.UnixMicro(1000)
 	v := New(&trace.Trace{ID: "t", Spans: []trace.Span{
@@ -328,7 +328,7 @@ func TestSkewedEvent(t *testing.T) {
 	}
 }
 
-// A span whose parent is missing is shown below the one that adopted it, and counted.
+// A span whose parent is missing is shown below its new parent, and counted in Roots.
 func TestMissingParent(t *testing.T) {
 	v := parse(t, `
 		a - gateway get server 0 100
@@ -338,7 +338,7 @@ func TestMissingParent(t *testing.T) {
 	}
 }
 
-// A trace of 20,000 spans, as a runaway loop makes, is analysed in one go.
+// BenchmarkLarge analyses a trace of 20,000 spans, as made by an endless loop.
 func BenchmarkLarge(b *testing.B) {
 	tr := &trace.Trace{ID: "t"}
 	for i := range 20_000 {
@@ -353,13 +353,14 @@ func BenchmarkLarge(b *testing.B) {
 	}
 }
 
-// A context that leaks from one turn of a loop into the next makes a chain. Work
-// that grew with its square would take minutes.
+// A context that leaks from one iteration of a loop to the next makes a deep chain. In
+// quadratic time its analysis would take minutes.
 func TestDeepChain(t *testing.T) {
 	const depth = 50_000
 	tr := &trace.Trace{ID: "t"}
 	for i := range depth {
-		tr.Spans = append(tr.Spans, trace.Span{ID: strconv.Itoa(i), Parent: strconv.Itoa(i - 1), Service: "a", Operation: "b", Start: time.UnixMicro(int64(i)), Duration: depth * time.Microsecond})
+		tr.Spans = append(tr.Spans, trace.Span{ID: strconv.Itoa(i), Parent: strconv.Itoa(i - 1), Service: "a", Operation: "b",
+			Start: time.UnixMicro(int64(i)), Duration: depth * time.Microsecond})
 	}
 	if v := New(tr); v.Roots != 1 || v.Spans[0].ID != "0" || v.Spans[depth-1].Depth != depth-1 {
 		t.Errorf("%d roots, want the first span", v.Roots)

@@ -54,7 +54,8 @@ const (
 	Flow Kind = "flow" // calls, log lines, or their order
 )
 
-// Thresholds of Profiles.
+// Thresholds of Profiles. docs/accuracy.md lists how the results on recorded incidents
+// depend on them.
 const (
 	maxP        = .005 // corrected p of a sure suspect; durations and transitions together stay below 1 %
 	doubtP      = .05  // corrected p of a likely suspect

@@ -37,7 +37,8 @@ const (
 // with a z-score below 2 counts as 0.
 //
 // The score of a suspect is its change times its requests, minus the same of the
-// nodes it calls, divided by the requests of the target.
+// nodes it calls, divided by the requests of the target. P is not set: there is no test
+// of significance.
 func Nodes(g CallGraph, base, around map[string]Node, alarm int) []Suspect {
 	callees := map[string][]string{}
 	for _, c := range g.Calls {

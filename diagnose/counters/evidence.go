@@ -45,8 +45,8 @@ const (
 // many operations, so it is not an entry.
 const overflow = "_OTHER"
 
-// Read reads the evidence from start to end. It also returns the number of series
-// read.
+// Read reads the evidence from start to end. It also returns the number of series read.
+// An error names what could not be read.
 func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evidence.Metrics, int, error) {
 	var every time.Duration
 	if end.Sub(start) > rawSpan {

@@ -15,13 +15,13 @@ type Change struct {
 	Now, Baseline Window
 }
 
-// NowMean returns the mean of the present level.
+// NowMean returns the mean of the present level: seconds per request, or a failure ratio.
 func (c Change) NowMean() float64 { return c.Now.Mean(c.Entry.Sum, c.Entry.Count) }
 
-// BaselineMean returns the mean of the baseline.
+// BaselineMean returns the mean of the baseline, in the unit of NowMean.
 func (c Change) BaselineMean() float64 { return c.Baseline.Mean(c.Entry.Sum, c.Entry.Count) }
 
-// Added returns the growth of the mean.
+// Added returns the growth of the mean, in the unit of NowMean.
 func (c Change) Added() float64 { return c.NowMean() - c.BaselineMean() }
 
 // Lost returns the growth of the mean times the requests per step.

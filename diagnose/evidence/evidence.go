@@ -89,7 +89,7 @@ func (w Window) Sum(v []float64) float64 {
 	return total
 }
 
-// Steps returns the window of the steps from from up to but not including to.
+// Steps returns the window of the steps [from, to).
 func Steps(from, to int) Window {
 	w := make(Window, 0, max(to-from, 0))
 	for i := from; i < to; i++ {

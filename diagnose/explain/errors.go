@@ -10,7 +10,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Errors adds exemplars and attributes to each finding of failures. If the verdict is
+// Errors adds exemplars and attributes to each finding of failures. If res.Verdict is
 // errors but no finding locates them, it adds the findings of Beginnings. failed and
 // normal are traces of the entry that failed and that did not.
 func Errors(res *result.Result, failed, normal []trace.Trace) {

@@ -30,7 +30,7 @@ func Explain(ctx context.Context, client *http.Client, services map[string]Servi
 	res.Sources = append(res.Sources, src)
 }
 
-// explain does what Explain says and returns the number of profiles read.
+// explain implements Explain and returns the number of profiles read.
 func explain(ctx context.Context, client *http.Client, services map[string]Service, dir string,
 	res *result.Result, src *result.Source) (read int, err error) {
 	if res.Verdict == result.None {

@@ -1,6 +1,5 @@
 // Package result defines the result of a diagnosis. Its JSON is stable: fields may
-// be added and are never renamed. A Result that is encoded and decoded is equal to
-// the original.
+// be added and are never renamed. A Result can be decoded from its JSON.
 //
 // Fields with the suffix MS are milliseconds, means per request of the entry unless
 // stated otherwise. Ratios and shares are fractions: 1 is 100 %.
@@ -203,7 +202,7 @@ type Finding struct {
 }
 
 // Hot holds the time spent in a function of a service, in milliseconds per second:
-// processor time (cpu), or the blocked time of all goroutines (block, mutex).
+// CPU time (cpu), or the blocked time of all goroutines (block, mutex).
 type Hot struct {
 	Type     string  `json:"type"` // cpu, block or mutex
 	Function string  `json:"function"`

@@ -3,7 +3,7 @@ package stats
 import "math"
 
 // A failure ratio has risen if it is higher by at least MinErrorRise and by more
-// than minErrorZ standard errors.
+// than 4 standard errors.
 const (
 	MinErrorRise = .02
 	minErrorZ    = 4.0
