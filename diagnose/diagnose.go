@@ -94,7 +94,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 // Result returns the result of all evidence added so far.
 func (d *Diagnosis) Result() result.Result {
 	r := d.result
-	r.Findings = slices.Clone(r.Findings)
+	r.Findings = append([]result.Finding{}, r.Findings...) // never nil
 	r.Verdict, r.Why = d.grounds.with(r.Findings).decide()
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {

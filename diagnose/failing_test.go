@@ -1,0 +1,38 @@
+package diagnose_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+)
+
+// failingEntry returns the metrics of a gateway of whose requests the last quarter
+// of steps fails, at hops whose calls of each other explain all failures.
+func failingEntry(steps int) evidence.Metrics {
+	sum, count, failed := make([]float64, steps), make([]float64, steps), make([]float64, steps)
+	for i := range steps {
+		sum[i], count[i] = 2, 20
+		if i >= steps*3/4 {
+			failed[i] = 10
+		}
+	}
+	e := result.Entry{Service: "gateway", Operation: "POST /checkout"}
+	return evidence.Metrics{Start: time.Unix(1e9, 0).UTC(), Step: 2 * time.Second, Steps: steps,
+		Entries: []evidence.EntrySeries{{Entry: e, Sum: sum, Count: count}},
+		Calls: []evidence.CallSeries{
+			{Service: e.Service, Operation: e.Operation, Count: count, Failed: failed},
+			{Service: e.Service, Operation: "Charge", Dependency: "payment", Count: count, Failed: failed},
+			{Service: "payment", Operation: "Charge", Count: count, Failed: failed},
+			{Service: "payment", Operation: e.Operation, Dependency: e.Service, Count: count, Failed: failed},
+		}}
+}
+
+func TestFindingsAreNeverNil(t *testing.T) {
+	r := diagnose.Diagnose(diagnose.Evidence{Metrics: failingEntry(200)}, diagnose.Options{}).Result()
+	if r.Verdict != result.Errors || r.Findings == nil || len(r.Findings) != 0 {
+		t.Errorf("verdict %s with findings %#v, want errors with none", r.Verdict, r.Findings)
+	}
+}
