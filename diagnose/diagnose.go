@@ -237,7 +237,7 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 		d.result.Findings = nil
 	}
 	d.result.Findings = append(found, d.result.Findings...)
-	d.grounds.failing, d.grounds.failuresLocated, d.grounds.baseline = true, len(found) > 0, c.BaselineLength(m)
+	d.grounds.failing, d.grounds.baseline = true, c.BaselineLength(m)
 	for _, e := range m.Entries {
 		if e.Operation == c.Entry.Operation && e.Flow == "" {
 			evidence.Change{Entry: e, Now: c.Now, Baseline: c.Baseline}.Describe(m, &d.result)

@@ -7,6 +7,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // failingEntry returns the metrics of a gateway of whose requests the last quarter
@@ -34,5 +35,23 @@ func TestFindingsAreNeverNil(t *testing.T) {
 	r := diagnose.Diagnose(diagnose.Evidence{Metrics: failingEntry(200)}, diagnose.Options{}).Result()
 	if r.Verdict != result.Errors || r.Findings == nil || len(r.Findings) != 0 {
 		t.Errorf("verdict %s with findings %#v, want errors with none", r.Verdict, r.Findings)
+	}
+}
+
+// Traces may locate failures that metrics do not. The reason for the verdict must
+// not say then that no hop explains them.
+func TestTracesLocateFailures(t *testing.T) {
+	d := diagnose.Diagnose(diagnose.Evidence{Metrics: failingEntry(200)}, diagnose.Options{})
+	if r := d.Result(); r.Why == "" {
+		t.Error("failures without a hop have no reason")
+	}
+	at := d.Result().Window.From
+	d.AddTraces(diagnose.Traces{Failed: []trace.Trace{{ID: "1", Spans: []trace.Span{
+		{ID: "1", Service: "gateway", Operation: "POST /checkout", Kind: trace.Server, Start: at, Duration: time.Second, Failed: true},
+		{ID: "2", Parent: "1", Service: "payment", Operation: "Charge", Kind: trace.Server, Start: at, Duration: time.Millisecond, Failed: true},
+	}}}})
+	r := d.Result()
+	if r.Verdict != result.Errors || len(r.Findings) != 1 || r.Findings[0].Hop != "payment" || r.Why != "" {
+		t.Errorf("verdict %s, why %q, findings %+v; want errors at payment", r.Verdict, r.Why, r.Findings)
 	}
 }

@@ -93,13 +93,18 @@ func (g grounds) short() string {
 
 // with returns g with the fields that depend on the findings set.
 func (g grounds) with(found []result.Finding) grounds {
-	g.located, g.spread = located(found), spread(found)
+	g.located, g.failuresLocated, g.spread = located(found), failuresLocated(found), spread(found)
 	return g
 }
 
 // located reports whether there is a finding of added time.
 func located(found []result.Finding) bool {
 	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind != result.KindErrors })
+}
+
+// failuresLocated reports whether there is a finding of failures.
+func failuresLocated(found []result.Finding) bool {
+	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind == result.KindErrors })
 }
 
 // Added time that is spread over at least minSpread findings, none with a share above
