@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/trace"
@@ -53,5 +54,25 @@ func TestTracesLocateFailures(t *testing.T) {
 	r := d.Result()
 	if r.Verdict != result.Errors || len(r.Findings) != 1 || r.Findings[0].Hop != "payment" || r.Why != "" {
 		t.Errorf("verdict %s, why %q, findings %+v; want errors at payment", r.Verdict, r.Why, r.Findings)
+	}
+}
+
+// A comparison without suspects excludes neither failures, which it does not test,
+// nor anything about an entry that has no requests.
+func TestComparisonWithoutSuspects(t *testing.T) {
+	for _, c := range []struct {
+		why, entry string
+		steps      int
+		verdict    string
+	}{
+		{"failures after a short baseline", "", 32, result.Unsure},
+		{"failures after a long baseline", "", 200, result.Errors},
+		{"an entry that is not there", "POST /chekout", 200, result.Unsure},
+		{"a step of traffic", "", 1, result.None},
+	} {
+		ev := diagnose.Evidence{Metrics: failingEntry(c.steps), Comparison: &compare.Comparison{Traces: [2]int{100, 100}}}
+		if r := diagnose.Diagnose(ev, diagnose.Options{Entry: c.entry}).Result(); r.Verdict != c.verdict || r.Verdict == result.Unsure && r.Why == "" {
+			t.Errorf("%s: %s, why %q; want %s", c.why, r.Verdict, r.Why, c.verdict)
+		}
 	}
 }

@@ -48,12 +48,12 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Unsure, "chance may explain what differs, or there are too few traces to tell"
 	case g.comparison != nil && g.raised:
 		return result.Unsure, "requests take longer, but no operation or link does by itself: calls that used to overlap may follow each other"
-	case g.comparison != nil:
-		return result.None, ""
 	case g.failing:
 		return result.Unsure, short
 	case g.raised:
 		return g.decideRaised()
+	case g.comparison != nil && (g.known || g.entry == ""):
+		return result.None, ""
 	case !g.known && g.entry != "":
 		return result.Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", g.entry)
 	case g.requests <= 0:
