@@ -116,10 +116,15 @@ const (
 
 // spread returns the reason why the findings name no hop, or "".
 func spread(found []result.Finding) string {
-	found = slices.DeleteFunc(slices.Clone(found), func(f result.Finding) bool { return f.Kind == result.KindErrors })
-	if len(found) < minSpread || slices.ContainsFunc(found, func(f result.Finding) bool { return f.Share > maxSpreadShare }) {
+	parts, most := 0, 0.0
+	for _, f := range found {
+		if f.Kind != result.KindErrors {
+			parts, most = parts+1, max(most, f.Share)
+		}
+	}
+	if parts < minSpread || most > maxSpreadShare {
 		return ""
 	}
 	return fmt.Sprintf("the added time is spread over %d parts, none with more than %.0f %%: look first at what they share, such as a machine or a network",
-		len(found), 100*found[0].Share)
+		parts, 100*most)
 }
