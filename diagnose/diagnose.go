@@ -97,7 +97,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 // Result returns the result of all evidence added so far.
 func (d *Diagnosis) Result() result.Result {
 	r := d.result
-	r.Findings = slices.Clone(r.Findings)
+	r.Findings = append([]result.Finding{}, r.Findings...) // never nil
 	r.Verdict, r.Why = d.grounds.with(r.Findings).decide()
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
@@ -240,7 +240,7 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 		d.result.Findings = nil
 	}
 	d.result.Findings = append(found, d.result.Findings...)
-	d.grounds.failing, d.grounds.failuresLocated, d.grounds.baseline = true, len(found) > 0, c.BaselineLength(m)
+	d.grounds.failing, d.grounds.baseline = true, c.BaselineLength(m)
 	for _, e := range m.Entries {
 		if e.Operation == c.Entry.Operation && e.Flow == "" {
 			evidence.Change{Entry: e, Now: c.Now, Baseline: c.Baseline}.Describe(m, &d.result)

@@ -48,12 +48,12 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Unsure, "chance may explain what differs, or there are too few traces to tell"
 	case g.comparison != nil && g.raised:
 		return result.Unsure, "requests take longer, but no single operation or link does for sure: calls that used to overlap may follow each other, or each of many is slower by little"
-	case g.comparison != nil:
-		return result.None, ""
 	case g.failing:
 		return result.Unsure, short
 	case g.raised:
 		return g.decideRaised()
+	case g.comparison != nil && (g.known || g.entry == ""):
+		return result.None, ""
 	case !g.known && g.entry != "":
 		return result.Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", g.entry)
 	case g.requests <= 0:
@@ -93,13 +93,18 @@ func (g grounds) short() string {
 
 // with returns g with the fields that depend on the findings set.
 func (g grounds) with(found []result.Finding) grounds {
-	g.located, g.spread = located(found), spread(found)
+	g.located, g.failuresLocated, g.spread = located(found), failuresLocated(found), spread(found)
 	return g
 }
 
 // located reports whether there is a finding of added time.
 func located(found []result.Finding) bool {
 	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind != result.KindErrors })
+}
+
+// failuresLocated reports whether there is a finding of failures.
+func failuresLocated(found []result.Finding) bool {
+	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind == result.KindErrors })
 }
 
 // Added time that is spread over at least minSpread findings, none with a share above
@@ -111,10 +116,15 @@ const (
 
 // spread returns the reason why the findings name no hop, or "".
 func spread(found []result.Finding) string {
-	found = slices.DeleteFunc(slices.Clone(found), func(f result.Finding) bool { return f.Kind == result.KindErrors })
-	if len(found) < minSpread || slices.ContainsFunc(found, func(f result.Finding) bool { return f.Share > maxSpreadShare }) {
+	parts, most := 0, 0.0
+	for _, f := range found {
+		if f.Kind != result.KindErrors {
+			parts, most = parts+1, max(most, f.Share)
+		}
+	}
+	if parts < minSpread || most > maxSpreadShare {
 		return ""
 	}
 	return fmt.Sprintf("the added time is spread over %d parts, none with more than %.0f %%: look first at what they share, such as a machine or a network",
-		len(found), 100*found[0].Share)
+		parts, 100*most)
 }

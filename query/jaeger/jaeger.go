@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,8 +52,8 @@ func (c *Client) names(ctx context.Context, segments ...string) ([]string, error
 	return a.Data, err
 }
 
-// Traces returns the traces that a search selects, the newest first. A service
-// that Jaeger does not know has none.
+// Traces returns the traces that a search selects, the newest first. Each has
+// spans. A service that Jaeger does not know has none.
 func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
 	q := url.Values{"service": {s.Service}, "limit": {strconv.Itoa(s.Limit)},
 		"start": {strconv.FormatInt(s.From.UnixMicro(), 10)}, "end": {strconv.FormatInt(s.To.UnixMicro(), 10)}}
@@ -83,7 +84,7 @@ func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, err
 	if errors.Is(err, query.ErrNotFound) {
 		return nil, nil
 	}
-	return found, err
+	return slices.DeleteFunc(found, func(t trace.Trace) bool { return len(t.Spans) == 0 }), err
 }
 
 // Trace returns one trace. The error is query.ErrNotFound when Jaeger has none

@@ -56,6 +56,18 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// A trace may have lost its spans between Jaeger's index and its store.
+func TestTracesWithoutSpans(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"data":[{"traceID":"a","spans":[],"processes":{}},
+			{"traceID":"b","spans":[{"traceID":"b","spanID":"1","operationName":"GET /","startTime":1,"duration":1,"processID":"p1"}],"processes":{"p1":{"serviceName":"gateway"}}}]}`))
+	}))
+	defer srv.Close()
+	if found, err := client(t, srv).Traces(t.Context(), query.Search{Service: "gateway", Limit: 2}); err != nil || len(found) != 1 || found[0].ID != "b" {
+		t.Errorf("%+v, %v; want b alone", found, err)
+	}
+}
+
 // What is no Jaeger must not look like a Jaeger without traces.
 func TestWhatIsNoJaeger(t *testing.T) {
 	for _, c := range []struct {

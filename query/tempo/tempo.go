@@ -47,7 +47,8 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 	return a.Values, err
 }
 
-// Traces searches, then fetches each trace that was found.
+// Traces searches, then fetches each trace that was found. Those that are gone
+// since, or have no spans, are left out.
 func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
 	var a struct {
 		Traces []struct {
@@ -75,7 +76,7 @@ func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, err
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(found, func(t trace.Trace) bool { return t.ID == "" }), nil
+	return slices.DeleteFunc(found, func(t trace.Trace) bool { return len(t.Spans) == 0 }), nil
 }
 
 // TraceQL returns the query of a search.

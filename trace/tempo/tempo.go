@@ -48,12 +48,8 @@ func (d *Decoder) Decode(b []byte, add func(traceID string, s trace.Span)) error
 	sc := jsonscan.New(b)
 	var bad error
 	known := false
-	var field func(key []byte)
-	field = func(key []byte) {
+	list := func(key []byte) {
 		switch string(key) {
-		case "trace":
-			known = true
-			sc.Object(field)
 		case "batches", "resourceSpans", "resource_spans":
 			known = true
 			if err := d.otlp.DecodeList(sc.Raw(), add); err != nil && bad == nil {
@@ -61,7 +57,14 @@ func (d *Decoder) Decode(b []byte, add func(traceID string, s trace.Span)) error
 			}
 		}
 	}
-	sc.Object(field)
+	sc.Object(func(key []byte) {
+		if string(key) == "trace" {
+			known = true
+			sc.Object(list)
+			return
+		}
+		list(key)
+	})
 	if err := sc.Err(); err != nil {
 		return fmt.Errorf("not Tempo's JSON: %w", err)
 	}

@@ -56,3 +56,13 @@ func TestUnmarshal(t *testing.T) {
 		}
 	}
 }
+
+// An answer whose field trace is nested millions of times must not overflow the
+// stack: only the outer two levels are read.
+func TestNestedTrace(t *testing.T) {
+	const depth = 5 << 20
+	body := `{"trace":{"batches":[],` + strings.Repeat(`"trace":{`, depth) + strings.Repeat("}", depth) + "}}"
+	if err := tempo.Unmarshal([]byte(body), func(string, trace.Span) { t.Error("a span") }); err != nil {
+		t.Error(err)
+	}
+}
