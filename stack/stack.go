@@ -163,7 +163,7 @@ func (s *Stack) serve(name string, run func() error) {
 // serveHTTP serves h on l until Close.
 func (s *Stack) serveHTTP(name string, l net.Listener, h http.Handler) {
 	srv := &http.Server{
-		Handler:           hostcheck.Handler(l.Addr(), []string{hostOf(s.config.Addresses[name])}, h),
+		Handler:           hostcheck.Handler(l.Addr(), s.hosts(name), h),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute,
@@ -184,10 +184,13 @@ func (s *Stack) serveHTTP(name string, l net.Listener, h http.Handler) {
 	})
 }
 
-// hostOf returns the host of a configured address, or an empty string.
-func hostOf(address string) string {
-	host, _, _ := net.SplitHostPort(address)
-	return host
+// hosts returns the host names of an endpoint: that of its configured address.
+func (s *Stack) hosts(name string) []string {
+	host, _, err := net.SplitHostPort(s.config.Addresses[name])
+	if err != nil || host == "" {
+		return nil
+	}
+	return []string{host}
 }
 
 func (s *Stack) dir(name string) string { return filepath.Join(s.config.DataDir, name) }

@@ -87,7 +87,8 @@ func (s *Stack) startJaeger(context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := jaegerreceiver.New(s.storeTraces, s.pipeline, jaegerreceiver.WithLogger(s.log.With("part", Jaeger)))
+	r := jaegerreceiver.New(s.storeTraces, s.pipeline, jaegerreceiver.WithLogger(s.log.With("part", Jaeger)),
+		jaegerreceiver.WithHosts(s.hosts(endpoint.JaegerThrift)...))
 	s.serve(endpoint.JaegerThrift, func() error { return r.ServeHTTP(thrift) })
 	s.serve(endpoint.JaegerUDP, func() error { return r.ServeUDP(udp) })
 	s.onClose("jaeger receiver", func(ctx context.Context) error {
@@ -109,7 +110,7 @@ func (s *Stack) startOTLP(context.Context) error {
 	if s.logs != nil {
 		consumer.Logs = s.storeLogs
 	}
-	r := otlpreceiver.New(consumer, s.pipeline)
+	r := otlpreceiver.New(consumer, s.pipeline, otlpreceiver.WithHosts(s.hosts(endpoint.OTLPHTTP)...))
 	s.serve(endpoint.OTLPGRPC, func() error { return r.ServeGRPC(viaGRPC) })
 	s.serve(endpoint.OTLPHTTP, func() error { return r.ServeHTTP(viaHTTP) })
 	s.onClose("otlp receiver", r.Close)

@@ -13,11 +13,11 @@ import (
 
 // Handler serves next for a server that listens on addr.
 //
-// A server on a loopback address answers requests to IP addresses, to localhost
-// and to names, the server's further host names; others get 421 Misdirected
-// Request. A server that listens on a network answers to every name. Requests
-// from pages of other origins that may change something, such as forms, get
-// 403 Forbidden in either case.
+// A server on a loopback address answers requests that Allowed accepts, where
+// names are the server's further host names; others get 421 Misdirected Request.
+// A server that listens on a network answers to every name. Requests from pages
+// of other origins that may change something, such as forms, get 403 Forbidden
+// in either case.
 func Handler(addr net.Addr, names []string, next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection().Handler(next)
 	if !loopback(addr) {
@@ -32,9 +32,11 @@ func Handler(addr net.Addr, names []string, next http.Handler) http.Handler {
 	})
 }
 
-// Allowed reports whether a Host header holds an IP address, a loopback name or
-// one of names. The port is ignored. An IP address cannot be rebound, a name
-// can.
+// Allowed reports whether a Host header holds an IP address, a loopback name, a
+// name below internal or one of names. The port is ignored. An IP address cannot
+// be rebound, a name can, unless no public DNS server answers for it. The domain
+// internal is reserved for private use; containers reach the loopback addresses
+// of their host as host.docker.internal.
 func Allowed(host string, names []string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -44,7 +46,7 @@ func Allowed(host string, names []string) bool {
 		return true
 	}
 	name = canonical(name)
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || strings.HasSuffix(name, ".internal") ||
 		slices.ContainsFunc(names, func(n string) bool { return n != "" && canonical(n) == name })
 }
 

@@ -64,7 +64,8 @@ func (h *Hop) log(out *Outcome, tm Timing, op string) {
 	fieldPool.Put(buf)
 }
 
-// fields appends the line's fields to buf. The IDs of the trace precede them.
+// fields appends the line's fields to buf. The IDs of the trace precede them, and
+// the error follows.
 func (h *Hop) fields(buf []slog.Attr, out *Outcome, tm Timing, op string) []slog.Attr {
 	a := append(buf, slog.String(CorrelationKey, h.metadata.Correlation), slog.String("operation", op),
 		slog.Duration("duration_ms", tm.Duration), slog.Duration("self_ms", tm.Self))
@@ -80,9 +81,6 @@ func (h *Hop) fields(buf []slog.Attr, out *Outcome, tm Timing, op string) []slog
 	a = append(a, out.Fields...)
 	if out.ErrorType != "" {
 		a = append(a, slog.String("error_type", out.ErrorType))
-	}
-	if out.Err != nil {
-		a = append(a, slog.Any("error", out.Err))
 	}
 	return a
 }
@@ -103,6 +101,9 @@ func (h *Hop) logZerolog(out *Outcome, fields []slog.Attr) {
 			e = zlog.Append(e, a)
 		}
 	}
+	if out.Err != nil {
+		e = e.Err(out.Err) // with the stack and under the name that zerolog is set to
+	}
 	e.Msg(out.Message)
 }
 
@@ -117,6 +118,9 @@ func (h *Hop) logSlog(out *Outcome, fields []slog.Attr) {
 		}
 	}
 	r.AddAttrs(fields...)
+	if out.Err != nil {
+		r.AddAttrs(slog.Any("error", out.Err))
+	}
 	_ = h.core.slog.Handler().Handle(&h.ctx, r) // as slog.Logger does
 }
 

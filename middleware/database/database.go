@@ -35,6 +35,7 @@ package database
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ type Statement struct {
 func (c *Client) Begin(ctx context.Context, operation string, attrs ...attribute.KeyValue) (context.Context, Statement) {
 	ctx, call := c.core.BeginCall(ctx, adapter.Outgoing{
 		Dependency: c.dependency, SpanName: operation, SpanKind: trace.SpanKindClient,
-		Attributes: append(attrs, adapter.AttrDBSystem.String(c.system), adapter.AttrDBOperation.String(operation),
+		Attributes: append(slices.Clip(attrs), adapter.AttrDBSystem.String(c.system), adapter.AttrDBOperation.String(operation),
 			adapter.AttrPeerService.String(c.dependency.Name)),
 	})
 	return ctx, Statement{client: c, call: call, operation: operation}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -66,5 +68,21 @@ func TestStatement(t *testing.T) {
 	}
 	if failed != 1 {
 		t.Errorf("%d failed spans", failed)
+	}
+}
+
+// Statements may share a slice of attributes: Begin does not write to it.
+func TestSharedAttributes(t *testing.T) {
+	rec := mwtest.New(t)
+	client, err := database.NewClient(rec.Core(), "mystore", adapter.Dependency{Name: "ledger", Kind: adapter.KindDatabase})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := make([]attribute.KeyValue, 1, 8)
+	shared[0] = attribute.String("shard", "7")
+	_, s := client.Begin(t.Context(), "SELECT", shared...)
+	s.End("")
+	if beyond := shared[:2][1]; beyond.Valid() {
+		t.Errorf("Begin has written %v behind its argument", beyond)
 	}
 }

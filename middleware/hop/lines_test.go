@@ -50,6 +50,20 @@ func TestLinesByteForByte(t *testing.T) {
 	}
 }
 
+// The error of a hop's line follows zerolog's settings, as Err of an event does.
+func TestErrorAsZerologIsSet(t *testing.T) {
+	name, stack := zerolog.ErrorFieldName, zerolog.ErrorStackMarshaler
+	zerolog.ErrorFieldName, zerolog.ErrorStackMarshaler = "err", func(error) any { return "main.go:7" }
+	t.Cleanup(func() { zerolog.ErrorFieldName, zerolog.ErrorStackMarshaler = name, stack })
+	var out bytes.Buffer
+	rec := mwtest.New(t, hop.WithZerolog(zerolog.New(&out).With().Stack().Logger()))
+	_, h := rec.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /"})
+	h.End(adapter.Outcome{Level: slog.LevelError, Err: errors.New("full"), ErrorType: "disk", Failed: true})
+	if want := `"error_type":"disk","stack":"main.go:7","err":"full"}`; !bytes.Contains(out.Bytes(), []byte(want)) {
+		t.Errorf("%s is not in %s", want, out.Bytes())
+	}
+}
+
 // userLines writes the lines of a service through one of the two interfaces.
 type userLines struct {
 	all     func(context.Context, time.Time)

@@ -38,6 +38,7 @@ type Receiver struct {
 	http     *http.Server
 	log      *slog.Logger
 	done     chan struct{}
+	hosts    []string
 }
 
 // Option configures a Receiver.
@@ -48,6 +49,10 @@ func WithMaxBodyBytes(n int64) Option { return func(r *Receiver) { r.maxBytes = 
 
 // WithLogger sets the logger for lost spans. The default is slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(r *Receiver) { r.log = l } }
+
+// WithHosts adds names to which ServeHTTP answers on a loopback address, beside
+// localhost and IP addresses.
+func WithHosts(names ...string) Option { return func(r *Receiver) { r.hosts = names } }
 
 // New returns a receiver that passes decoded spans to consume, which owns them,
 // and counts them in m.
@@ -74,9 +79,10 @@ func New(consume func(context.Context, ptrace.Traces) error, m *otelcol.Metrics,
 }
 
 // ServeHTTP serves until Close and then returns nil. On a loopback address it
-// refuses requests to host names that are not loopback names.
+// refuses requests to host names that are neither loopback names nor those of
+// WithHosts.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
-	r.http.Handler = hostcheck.Handler(l.Addr(), nil, r.Handler())
+	r.http.Handler = hostcheck.Handler(l.Addr(), r.hosts, r.Handler())
 	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

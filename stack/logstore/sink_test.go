@@ -164,6 +164,35 @@ func TestFilesOfManyServicesAreSmaller(t *testing.T) {
 	}
 }
 
+// A file that was closed for others is rotated like one that stayed open.
+func TestFilesThatWereClosedAreRotated(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	for i := range MaxServices {
+		s.sink.names[fmt.Sprint(i)] = true
+	}
+	for range 3 {
+		ld := plog.NewLogs()
+		first := received(ld, "1", strings.Repeat("x", 128<<10))
+		records := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords()
+		for range 8 {
+			first.CopyTo(records.AppendEmpty())
+		}
+		for i := range maxOpenFiles {
+			received(ld, fmt.Sprint(i+2), "short")
+		}
+		if err := s.Append(ld); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, suffix := range []string{currentSuffix, rotatedSuffix} {
+		info, err := os.Stat(filepath.Join(dir, "1"+suffix))
+		if err != nil || info.Size() > 2*minShareBytes {
+			t.Errorf("%v, %v", info, err)
+		}
+	}
+}
+
 // Names that clean to the same file name are different services.
 func TestServicesDoNotShareFiles(t *testing.T) {
 	s := openStore(t, t.TempDir())

@@ -106,12 +106,12 @@ func (k *sink) admit(service string) string {
 // write appends lines to the file of a service.
 func (k *sink) write(service string, lines []byte) error {
 	name := fileName(service)
-	if e, ok := k.open[name]; ok && e.Value.(*sinkFile).size >= k.shareBytes() {
-		if err := k.rotate(e); err != nil {
-			return err
+	f, err := k.file(name)
+	if err == nil && f.size >= k.shareBytes() {
+		if err = k.rotate(name); err == nil {
+			f, err = k.file(name)
 		}
 	}
-	f, err := k.file(name)
 	if err != nil {
 		return err
 	}
@@ -132,10 +132,10 @@ func (k *sink) shareBytes() int64 {
 	return min(max(sinkBytes/filesPerService/int64(len(k.names)+1), minShareBytes), maxShareBytes)
 }
 
-func (k *sink) rotate(e *list.Element) error {
-	name := e.Value.(*sinkFile).name
+// rotate replaces the rotated file of a name with its open file.
+func (k *sink) rotate(name string) error {
 	path := filepath.Join(k.dir, name)
-	return errors.Join(k.close(e), os.Rename(path+currentSuffix, path+rotatedSuffix))
+	return errors.Join(k.close(k.open[name]), os.Rename(path+currentSuffix, path+rotatedSuffix))
 }
 
 // file returns the open file of a name. It closes the least recently written

@@ -52,6 +52,7 @@ type Receiver struct {
 	http     *http.Server
 
 	requestTimeout time.Duration
+	hosts          []string
 }
 
 // Option configures a Receiver.
@@ -64,6 +65,10 @@ func WithMaxBodyBytes(n int) Option { return func(r *Receiver) { r.maxBytes = n 
 // WithRequestTimeout sets the maximum duration of a request, from its headers
 // on. A request whose body takes longer to arrive is cut off.
 func WithRequestTimeout(d time.Duration) Option { return func(r *Receiver) { r.requestTimeout = d } }
+
+// WithHosts adds names to which ServeHTTP answers on a loopback address, beside
+// localhost and IP addresses.
+func WithHosts(names ...string) Option { return func(r *Receiver) { r.hosts = names } }
 
 // New returns a receiver that passes decoded data to c and counts it in m.
 func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
@@ -98,9 +103,10 @@ func (r *Receiver) ServeGRPC(l net.Listener) error {
 }
 
 // ServeHTTP serves until Close and then returns nil. On a loopback address it
-// refuses requests to host names that are not loopback names.
+// refuses requests to host names that are neither loopback names nor those of
+// WithHosts.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
-	r.http.Handler = hostcheck.Handler(l.Addr(), nil, r.Handler())
+	r.http.Handler = hostcheck.Handler(l.Addr(), r.hosts, r.Handler())
 	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
