@@ -2,7 +2,7 @@ package adapter
 
 import (
 	"go.opentelemetry.io/otel/attribute"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	semconv "go.opentelemetry.io/otel/semconv/v1.39.0"
 )
 
 // SchemaURL is the schema URL of the semantic conventions in use. Only this file

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -104,7 +105,7 @@ func (s *side) gauge(t *testing.T, family string) (value float64) {
 func attr(span sdktrace.ReadOnlySpan, key attribute.Key) string {
 	for _, a := range span.Attributes() {
 		if a.Key == key {
-			return a.Value.String()
+			return fmt.Sprint(a.Value.AsInterface())
 		}
 	}
 	return ""

@@ -3,6 +3,8 @@ package mwtest
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -119,7 +121,7 @@ func (s *span) change(f func(*Span)) {
 func (s *span) SetAttributes(kv ...attribute.KeyValue) {
 	s.change(func(d *Span) {
 		for _, a := range kv {
-			d.Attributes[string(a.Key)] = a.Value.String()
+			d.Attributes[string(a.Key)] = text(a.Value)
 		}
 	})
 }
@@ -147,3 +149,16 @@ func (s *span) IsRecording() bool {
 
 func (s *span) SpanContext() trace.SpanContext       { return s.data.SpanContext }
 func (s *span) TracerProvider() trace.TracerProvider { return s.p }
+
+// text returns an attribute's value as text: a string as it is, any other value as
+// JSON. attribute.Value.String does so in later versions of OpenTelemetry.
+func text(v attribute.Value) string {
+	if v.Type() == attribute.STRING {
+		return v.AsString()
+	}
+	b, err := json.Marshal(v.AsInterface())
+	if err != nil { // such as NaN
+		return fmt.Sprint(v.AsInterface())
+	}
+	return string(b)
+}

@@ -18,6 +18,10 @@ const (
 // specification asks vendors to propagate at least 512.
 const maxTracestate = 4096
 
+// flagRandom is the random-trace-id flag of W3C Trace Context, level 2. It is
+// trace.FlagsRandom of OpenTelemetry v1.43 and later.
+const flagRandom = trace.TraceFlags(0x02)
+
 // ParseTraceparent parses version-traceid-parentid-flags (W3C Trace Context,
 // section 3.2). It returns an invalid span context for a malformed header. It
 // allocates only when there is a tracestate.
@@ -33,7 +37,7 @@ func ParseTraceparent(header, state string) trace.SpanContext {
 		version[0] == 0 && flags[0] > 3 {
 		return trace.SpanContext{}
 	}
-	c.TraceFlags = trace.TraceFlags(flags[0]) & (trace.FlagsSampled | trace.FlagsRandom)
+	c.TraceFlags = trace.TraceFlags(flags[0]) & (trace.FlagsSampled | flagRandom)
 	c.Remote = true
 	if state != "" && len(state) <= maxTracestate {
 		c.TraceState, _ = trace.ParseTraceState(state) // the specification drops an invalid one
@@ -71,7 +75,7 @@ func nibble(c byte) byte {
 // Traceparent formats sc as a traceparent header.
 func Traceparent(sc trace.SpanContext) string {
 	var b [55]byte
-	tid, sid, flags := sc.TraceID(), sc.SpanID(), [1]byte{byte(sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}
+	tid, sid, flags := sc.TraceID(), sc.SpanID(), [1]byte{byte(sc.TraceFlags() & (trace.FlagsSampled | flagRandom))}
 	b[0], b[1], b[2], b[35], b[52] = '0', '0', '-', '-', '-'
 	hex.Encode(b[3:35], tid[:])
 	hex.Encode(b[36:52], sid[:])
