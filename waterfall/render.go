@@ -33,7 +33,7 @@ func Render(w io.Writer, tr *trace.Trace, width int) error {
 	}
 	c := chart{Tree: t, total: max(t.Duration(), 1), width: width}
 	var b strings.Builder
-	fmt.Fprintf(&b, "trace %s: %d spans, %d services, %s\n", tr.ID, t.Len(), len(tr.Services()), milliseconds(c.total))
+	fmt.Fprintf(&b, "trace %s: %d spans, %d services, %s\n", printable(tr.ID), t.Len(), len(tr.Services()), milliseconds(c.total))
 	if n := len(t.Missing()); n > 0 {
 		fmt.Fprintf(&b, "%d spans have no parent here: the trace is not complete\n", n)
 	}
@@ -44,7 +44,7 @@ func Render(w io.Writer, tr *trace.Trace, width int) error {
 		if onPath[i] {
 			mark = critical
 		}
-		indent := strings.Repeat(" ", t.Depth(i))
+		indent := strings.Repeat(" ", min(t.Depth(i), nameWidth)) // fit cuts the rest
 		if q, ok := t.Queue(i); ok {
 			fmt.Fprintf(&b, "%c %s %9s %9s %s\n", mark, fit(indent+"(queue wait)"), milliseconds(q.Took()), "", c.gap(q))
 		}
@@ -66,14 +66,19 @@ func name(s *trace.Span) string {
 	return name
 }
 
-// fit truncates or pads a name to nameWidth columns and replaces unprintable characters.
-func fit(name string) string {
-	r := []rune(strings.Map(func(r rune) rune {
+// printable replaces what is not printable, which a terminal might obey.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return '?'
-	}, name))
+	}, s)
+}
+
+// fit makes a name printable and exactly nameWidth columns wide.
+func fit(name string) string {
+	r := []rune(printable(name))
 	if len(r) > nameWidth {
 		r = append(r[:nameWidth-1], '…')
 	}

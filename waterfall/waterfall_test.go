@@ -2,6 +2,8 @@ package waterfall
 
 import (
 	"fmt"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +121,30 @@ func TestRender(t *testing.T) {
 	}
 	if empty := render(t, 10); !strings.Contains(empty, "0 spans") {
 		t.Errorf("a trace without spans is drawn as\n%s", empty)
+	}
+}
+
+// What a back end sends must neither reach the terminal as commands nor take time
+// that grows with the square of a trace's depth.
+func TestHostileTrace(t *testing.T) {
+	var b strings.Builder
+	if err := Render(&b, &trace.Trace{ID: "\x1b[2J", Spans: []trace.Span{span("1", "", trace.Server, 0, 1)}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "\x1b") {
+		t.Errorf("the trace's ID reaches the terminal: %q", b.String())
+	}
+	const depth = 20_000
+	spans := make([]trace.Span, depth)
+	for i := range spans {
+		spans[i] = span(strconv.Itoa(i+1), strconv.Itoa(i), trace.Internal, 0, depth-i)
+	}
+	spans[0].Parent = ""
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	render(t, 1, spans...)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 256<<20 {
+		t.Errorf("a trace of %d spans took %d MB", depth, took>>20)
 	}
 }

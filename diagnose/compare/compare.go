@@ -129,9 +129,12 @@ func (s Suspect) compare(o Suspect) int {
 	return cmp.Or(cmp.Compare(s.Score, o.Score), cmp.Compare(o.P, s.P))
 }
 
-// putStronger stores s under k unless a stronger suspect is there.
+// putStronger stores s under k unless a stronger suspect is there. Of equally strong
+// ones it keeps the first by name, in whatever order they come.
 func putStronger[K comparable](best map[K]Suspect, k K, s Suspect) {
-	if have, ok := best[k]; !ok || s.compare(have) > 0 {
+	have, ok := best[k]
+	if !ok || cmp.Or(s.compare(have), strings.Compare(have.Operation, s.Operation), cmp.Compare(have.Kind, s.Kind),
+		strings.Compare(have.Target, s.Target), strings.Compare(have.Evidence, s.Evidence)) > 0 {
 		best[k] = s
 	}
 }

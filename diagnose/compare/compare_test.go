@@ -207,3 +207,26 @@ func BenchmarkCompare(b *testing.B) {
 		})
 	}
 }
+
+// Operations of a service that differ equally must not take turns.
+func TestTiesHaveAnOrder(t *testing.T) {
+	for range 50 {
+		base, now := NewProfile(), NewProfile()
+		for i := range 100 {
+			at, noise := time.Unix(int64(i), 0), time.Duration(i%7)*time.Millisecond
+			add := func(p *Profile, d time.Duration) {
+				p.Add(trace.Trace{ID: fmt.Sprint(i), Spans: []trace.Span{
+					{ID: "1", Service: "gateway", Operation: "GET /", Start: at, Duration: 2 * d},
+					{ID: "2", Parent: "1", Service: "payment", Operation: "Authorize", Start: at, Duration: d},
+					{ID: "3", Parent: "1", Service: "payment", Operation: "Charge", Start: at.Add(d), Duration: d},
+				}}, nil)
+			}
+			add(base, 10*time.Millisecond+noise)
+			add(now, 90*time.Millisecond+noise)
+		}
+		s := Profiles(base, now).Suspects
+		if len(s) == 0 || s[0].Service != "payment" || s[0].Operation != "Authorize" {
+			t.Fatalf("suspects %+v, want payment Authorize first", s)
+		}
+	}
+}

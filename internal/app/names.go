@@ -2,16 +2,14 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/jaeger"
+	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
 	"github.com/tenhop/tenhop/trace"
@@ -41,11 +39,14 @@ func (n Names) Operations(ctx context.Context, service string) []string {
 	if service == "" {
 		services = n.Services(ctx)
 	}
+	client, err := jaeger.New(n.State.Endpoints[endpoint.Jaeger], nil)
+	if err != nil {
+		return nil // the stack has no Jaeger
+	}
 	var all []string
 	for _, service := range services {
-		var answer struct{ Data []string }
-		_ = n.get(ctx, endpoint.Jaeger, "/api/services/"+url.PathEscape(service)+"/operations", nil, &answer)
-		all = append(all, answer.Data...)
+		found, _ := client.Operations(ctx, service) // completion shows what there is
+		all = append(all, found...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -53,9 +54,12 @@ func (n Names) Operations(ctx context.Context, service string) []string {
 
 // Entries returns the entries of the requests that the services have measured.
 func (n Names) Entries(ctx context.Context) []string {
-	var answer struct{ Data []string }
-	_ = n.get(ctx, endpoint.Prometheus, "/api/v1/label/entry/values", url.Values{"match[]": {"hop_self_duration_seconds_count"}}, &answer)
-	return answer.Data
+	client, err := prometheus.New(n.State.Endpoints[endpoint.Prometheus], nil)
+	if err != nil {
+		return nil // the stack has no Prometheus
+	}
+	entries, _ := client.LabelValues(ctx, "entry", "hop_self_duration_seconds_count") // completion shows what there is
+	return entries
 }
 
 // Traces returned per service, and how old they may be.
@@ -94,21 +98,4 @@ func (n Names) TraceIDs(ctx context.Context) []string {
 			root.Duration.Round(100*time.Microsecond), root.Start.Local().Format(time.TimeOnly)))
 	}
 	return ids
-}
-
-// get decodes the JSON that an endpoint answers.
-func (n Names) get(ctx context.Context, name, path string, query url.Values, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.State.Endpoints[name]+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", req.URL, resp.Status)
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
 }

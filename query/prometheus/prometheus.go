@@ -87,6 +87,14 @@ func (c *Client) Range(ctx context.Context, expr string, start, end time.Time, s
 		"step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)}}, "query_range")
 }
 
+// LabelValues returns the values that a label has among the series that a selector
+// matches, sorted.
+func (c *Client) LabelValues(ctx context.Context, label, selector string) ([]string, error) {
+	var values []string
+	err := c.get(ctx, &values, url.Values{"match[]": {selector}}, "label", label, "values")
+	return values, err
+}
+
 // Alert is an alert that is pending or firing.
 type Alert struct {
 	Labels      map[string]string `json:"labels"`
@@ -172,8 +180,8 @@ func (c *Client) result(ctx context.Context, q url.Values, path string) ([]found
 
 // get decodes the data of an answer. Prometheus explains a refusal in the
 // answer's body, whatever its status.
-func (c *Client) get(ctx context.Context, data any, q url.Values, path string) error {
-	a, err := c.backend.Get(ctx, "", q, "api", "v1", path)
+func (c *Client) get(ctx context.Context, data any, q url.Values, path ...string) error {
+	a, err := c.backend.Get(ctx, "", q, append([]string{"api", "v1"}, path...)...)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,19 @@ func TestQueries(t *testing.T) {
 	}
 	if _, err := c.Instant(t.Context(), "sum(", end); err == nil || !strings.Contains(err.Error(), "refuses the query: ") {
 		t.Errorf("error %v, want Prometheus's own words", err)
+	}
+}
+
+func TestLabelValues(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/label/entry/values" || r.FormValue("match[]") != "requests_total" {
+			t.Errorf("asked %s", r.URL)
+		}
+		_, _ = io.WriteString(w, `{"status":"success","data":["GET /","POST /pay"]}`)
+	}))
+	defer srv.Close()
+	if got, err := client(t, srv).LabelValues(t.Context(), "entry", "requests_total"); err != nil || !slices.Equal(got, []string{"GET /", "POST /pay"}) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

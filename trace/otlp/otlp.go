@@ -10,6 +10,7 @@ package otlp
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -83,11 +84,15 @@ func kind(n int64) trace.Kind {
 
 var kinds = [...]trace.Kind{1: trace.Internal, 2: trace.Server, 3: trace.Client, 4: trace.Producer, 5: trace.Consumer}
 
-// duration returns the time between two moments in nanoseconds; a span that has
-// not ended has none.
+// duration returns the time between two moments in nanoseconds. It is 0 for a span
+// that has not ended, and at most the longest Duration.
 func duration(start, end int64) time.Duration {
-	if end < start {
+	switch d := end - start; {
+	case end < start:
 		return 0
+	case d < 0: // overflow
+		return math.MaxInt64
+	default:
+		return time.Duration(d)
 	}
-	return time.Duration(end - start)
 }

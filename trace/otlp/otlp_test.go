@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"strings"
@@ -275,4 +276,25 @@ func FuzzUnmarshalJSON(f *testing.F) {
 			t.Errorf("%d spans, pdata reads %d", len(ours), n)
 		}
 	})
+}
+
+// Times that are too far apart for a Duration must not make it negative.
+func TestDistantEnd(t *testing.T) {
+	td := ptrace.NewTraces()
+	s := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+	s.SetStartTimestamp(1 << 63) // before 1970 as an int64
+	s.SetEndTimestamp(1<<63 - 1)
+	otlp.Spans(td, func(_ string, s trace.Span) {
+		if s.Duration != math.MaxInt64 {
+			t.Errorf("duration %d", s.Duration)
+		}
+	})
+	body := `{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":"-9000000000000000000","endTimeUnixNano":"9000000000000000000"}]}]}]}`
+	if err := otlp.UnmarshalJSON([]byte(body), func(_ string, s trace.Span) {
+		if s.Duration != math.MaxInt64 {
+			t.Errorf("JSON: duration %d", s.Duration)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
 }
