@@ -313,6 +313,8 @@ func (s *server) recoverSagas(ctx context.Context) error {
 	}
 }
 
+// recoverOnce concludes the open sagas of at least an age. One that cannot be
+// concluded does not keep the others open.
 func (s *server) recoverOnce(ctx context.Context, olderThan time.Duration) error {
 	rows, err := s.store.Query(ctx, "SELECT order_id, user_id FROM sagas WHERE state = ? AND updated_unix_ms <= ? LIMIT 50",
 		started, time.Now().Add(-olderThan).UnixMilli())
@@ -332,10 +334,11 @@ func (s *server) recoverOnce(ctx context.Context, olderThan time.Duration) error
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
+	var errs []error
 	for _, sg := range open {
 		if _, err := s.conclude(ctx, sg.id, sg.user); err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("saga %s: %w", sg.id, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

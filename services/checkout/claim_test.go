@@ -32,6 +32,7 @@ type mall struct {
 	orders  map[string]*pb.OrderRecord  // by ID
 	quote   func(user string) error     // runs while a quote is made; nil for nothing
 	reserve error
+	stuck   string // ID of an order that cannot be cancelled
 }
 
 func newMall() *mall {
@@ -119,6 +120,9 @@ func (m *mall) CreateOrder(_ context.Context, req *pb.CreateOrderRequest, _ ...g
 func (m *mall) CancelOrder(_ context.Context, req *pb.CancelOrderRequest, _ ...grpc.CallOption) (*pb.CancelOrderResponse, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if req.GetOrderId() == m.stuck {
+		return nil, down
+	}
 	return &pb.CancelOrderResponse{Placed: m.orders[req.GetOrderId()]}, nil
 }
 
@@ -226,6 +230,31 @@ func TestTheRecoveryPutsTheItemsBack(t *testing.T) {
 		}
 		if got := m.cart("ada"); got["p-001"] != 2 || state(t, s) != failed {
 			t.Errorf("the cart holds %v, the saga is %s", got, state(t, s))
+		}
+	})
+}
+
+// A saga that cannot be taken back does not hold up the others.
+func TestAStuckSagaIsAlone(t *testing.T) {
+	inMall(t, func(t *testing.T, m *mall, s *server) {
+		m.stuck = "o-1"
+		for user, id := range map[string]string{"ada": "o-1", "grace": "o-2", "edsger": "o-0"} {
+			m.add(user, "p-001", 2)
+			req := &pb.PlaceOrderRequest{UserId: user, PaymentMethod: "card"}
+			if err := s.begin(t.Context(), id, "k", req); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, _, err := s.claim(t.Context(), id, req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.recoverOnce(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "o-1") {
+			t.Errorf("the recovery says %v", err)
+		}
+		for _, user := range []string{"grace", "edsger"} {
+			if got := m.cart(user); got["p-001"] != 2 {
+				t.Errorf("the cart of %s holds %v", user, got)
+			}
 		}
 	})
 }
