@@ -21,7 +21,7 @@ type Round struct {
 	Error          string          `json:"error,omitempty"`    // why the round did not come to an answer
 }
 
-// Fault is what was injected.
+// Fault describes an injected fault.
 type Fault struct {
 	Kind      string         `json:"kind"`
 	Hop       string         `json:"hop"`

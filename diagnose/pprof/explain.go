@@ -12,7 +12,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// Length is how long services are profiled.
+// Length is the duration of a profile.
 const Length = 2 * time.Second
 
 // Explain adds to the first finding what its service spends more on now. Quiet
