@@ -210,6 +210,9 @@ func TestSourcesMissing(t *testing.T) {
 	if _, err := New(Config{Jaeger: "localhost:16686"}); err == nil {
 		t.Error("a URL without a scheme was taken")
 	}
+	if _, err := New(Config{Jaeger: "jaeger://user:secret@host:16686"}); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a URL with a password in the wrong scheme: %v", err)
+	}
 }
 
 // TestDiagnosisIsShared: pages that ask the same at the same time make the

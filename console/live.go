@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// liveEvery is how often the map is computed while somebody looks at it.
+// liveEvery is the interval between computations of the map while a page is open.
 const liveEvery = 2 * time.Second
 
 // hub computes what is live once and sends it to every open page. It works

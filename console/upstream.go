@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/query/prometheus"
 )
@@ -34,7 +35,7 @@ func newUpstream(name, base string, client *http.Client) (*upstream, error) {
 	}
 	parsed, err := url.Parse(base)
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
-		return nil, fmt.Errorf("URL of %s %q: must look like http://127.0.0.1:9090", name, base)
+		return nil, fmt.Errorf("URL of %s %q: must look like http://127.0.0.1:9090", name, query.Redact(base))
 	}
 	u.base = parsed
 	return u, nil

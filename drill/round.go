@@ -21,7 +21,7 @@ type Round struct {
 	Error          string          `json:"error,omitempty"`    // reason why there is no answer
 }
 
-// Fault is the injected fault.
+// Fault describes an injected fault.
 type Fault struct {
 	Kind      string         `json:"kind"`
 	Hop       string         `json:"hop"`

@@ -66,7 +66,7 @@ func (p Product) At(base string, client *http.Client) (*Backend, error) {
 // takes text that is no URL, too: what is before the last "@" is left out.
 func Redact(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "//")
-	if ok {
+	if ok && !strings.Contains(scheme, "@") {
 		scheme += "//"
 	} else {
 		scheme, rest = "", raw

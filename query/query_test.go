@@ -53,6 +53,7 @@ func TestRedact(t *testing.T) {
 		{"http://user:sec%ret@jaeger?token=secret", "http://jaeger"},
 		{"user:secret@jaeger:16686", "jaeger:16686"},
 		{"user:secret@jaeger?secret", "jaeger"},
+		{"http:user:secret@jaeger//base", "jaeger//base"}, // without slashes where they belong
 	} {
 		if got := query.Redact(c.url); strings.Contains(got, "secret") || got != c.want {
 			t.Errorf("%q is shown as %q, want %q", c.url, got, c.want)

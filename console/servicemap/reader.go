@@ -46,8 +46,11 @@ func (r *Reader) ScrapeInterval(ctx context.Context) time.Duration {
 	if time.Since(r.asked) < intervalTTL {
 		return r.interval
 	}
-	r.asked = time.Now()
 	found, err := r.prom.query(ctx, scrapes)
+	if err != nil && ctx.Err() != nil {
+		return r.interval // the caller is gone, Prometheus may be well
+	}
+	r.asked = time.Now()
 	if err == nil && len(found) == 1 && found[0].Value > 0 {
 		r.interval = time.Duration(math.Round(1/found[0].Value)) * time.Second
 	}

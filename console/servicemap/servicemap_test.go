@@ -2,6 +2,7 @@ package servicemap
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tenhop/tenhop/query/prometheus"
 )
@@ -196,5 +198,18 @@ func TestRateWindow(t *testing.T) {
 		if !slices.ContainsFunc(p.asked, func(q string) bool { return strings.Contains(q, "hop_duration_seconds_count"+c.asked) }) {
 			t.Errorf("%s: no rate over %s among %q", c.why, c.asked, p.asked)
 		}
+	}
+}
+
+// A page that is closed while the interval is measured must not leave it unknown to
+// the next one.
+func TestScrapeIntervalAfterCancellation(t *testing.T) {
+	f := &fake{vectors: map[string]string{scrapes: series(.5)}}
+	r := f.reader(t)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.ScrapeInterval(gone)
+	if got := r.ScrapeInterval(t.Context()); got != 2*time.Second {
+		t.Errorf("scrape interval %s, want 2s", got)
 	}
 }

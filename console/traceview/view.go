@@ -68,5 +68,5 @@ type Queue struct {
 	To   int64  `json:"to"`
 }
 
-// call reports whether a span is that of a caller.
+// call reports whether the span is a call to another service or to a queue.
 func (s *Span) call() bool { return trace.Kind(s.Kind).Calls() }

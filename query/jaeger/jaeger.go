@@ -132,7 +132,7 @@ func notFound(body []byte) bool {
 	return json.Unmarshal(body, &a) == nil && len(a.Errors) > 0 && a.Errors[0].Code == http.StatusNotFound
 }
 
-// Dependency is how often one service called another.
+// Dependency counts the calls from one service to another.
 type Dependency struct {
 	Parent string `json:"parent"`
 	Child  string `json:"child"`

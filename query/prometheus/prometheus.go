@@ -45,7 +45,7 @@ type Sample struct {
 	Value float64
 }
 
-// Value is what a series of an instant vector has at its moment.
+// Value is a series of an instant vector with its value.
 type Value struct {
 	Labels map[string]string
 	Value  float64
