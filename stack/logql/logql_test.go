@@ -82,9 +82,34 @@ func TestFormatsDoNotRepeat(t *testing.T) {
 			t.Errorf("%s: %v", format, err)
 		}
 	}
-	e, _ := runOn(t, `{service_name="payment"} | line_format "`+strings.Repeat(`{{printf \"%900000d\" 1}}`, 3)+`"`, "short")
-	if e.Line != "short" || e.Labels["__error__"] != "TemplateFormatErr" {
-		t.Errorf("a line of %d bytes, %v", len(e.Line), e.Labels)
+	if _, err := Parse(`{a="b"} | line_format "` + strings.Repeat("x", maxTemplateBytes+1) + `"`); err == nil {
+		t.Error("a long template is accepted")
+	}
+}
+
+// No function of a format fills the memory, whether its result is long or not.
+func TestFormatsAreBounded(t *testing.T) {
+	long := strings.Repeat("x", 100<<10)
+	for why, format := range map[string]string{
+		"the line":                  strings.Repeat(`{{.long}}`, 20),
+		"a wide verb":               `{{printf "%900000d" 1}}`,
+		"many wide verbs":           `{{len (printf "` + strings.Repeat("%999999d", 200) + `"` + strings.Repeat(" 1", 200) + `)}}`,
+		"a width from an argument":  `{{len (printf "%*d" 999999 1)}}`,
+		"a precise verb":            `{{len (printf "%.999999f" 1.0)}}`,
+		"an argument used often":    `{{len (printf "` + strings.Repeat("%[1]s", 20) + `" .long)}}`,
+		"arguments side by side":    `{{len (print` + strings.Repeat(" .long", 20) + `)}}`,
+		"a string that is doubled":  `{{$a := print .long .long}}` + strings.Repeat(`{{$a = print $a $a}}`, 40),
+		"an escaped one":            `{{len (urlquery` + strings.Repeat(" .long", 20) + `)}}`,
+		"all labels, several times": `{{len (println` + strings.Repeat(" .", 20) + `)}}`,
+	} {
+		e, _ := runOn(t, `{service_name="payment"} | json | line_format `+strconv.Quote(format), `{"long":"`+long+`"}`)
+		if e.Labels["__error__"] != "TemplateFormatErr" {
+			t.Errorf("%s: a line of %d bytes, %v", why, len(e.Line), e.Labels["__error__"])
+		}
+	}
+	e, _ := runOn(t, `{service_name="payment"} | json | line_format `+strconv.Quote(`{{printf "%-8s|%5.1f%%|%03d" .long 99.5 7}} {{print .long 1}}`), `{"long":"short"}`)
+	if e.Line != "short   | 99.5%|007 short1" {
+		t.Errorf("%q, %v", e.Line, e.Labels)
 	}
 }
 

@@ -121,7 +121,10 @@ func (p *parser) lineFormat() (Stage, error) {
 	if t.kind != text {
 		return nil, p.unexpected(t, "a template")
 	}
-	tmpl, err := template.New("line_format").Option("missingkey=zero").Parse(t.text)
+	if len(t.text) > maxTemplateBytes {
+		return nil, fmt.Errorf("line_format: the template is longer than %d bytes", maxTemplateBytes)
+	}
+	tmpl, err := template.New("line_format").Funcs(functions).Option("missingkey=zero").Parse(t.text)
 	if err != nil {
 		return nil, fmt.Errorf("line_format: %w", err)
 	}
