@@ -223,7 +223,8 @@ func order(c evidence.Change) int {
 }
 
 // failing adds the failures of an entry to the result. They decide the verdict unless
-// the requests time out at a slow hop.
+// the requests time out at a slow hop, or their baseline is too short and a located
+// spike has a long one.
 func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) {
 	found := by.failures(c)
 	f := result.Failing{Baseline: stats.Round(c.BaselineMean()), Now: stats.Round(c.NowMean())}
@@ -231,7 +232,16 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 		f.Type = found[0].Errors.Type
 	}
 	d.result.Errors = &f
-	slow := d.grounds.raised && d.result.Entry.Operation == c.Entry.Operation && (len(d.result.Findings) > 0 || d.grounds.red)
+	same := d.result.Entry.Operation == c.Entry.Operation
+	if verdict, _ := d.grounds.with(d.result.Findings).decideRaised(); d.grounds.raised && verdict == result.Spike && c.BaselineLength(m) < d.grounds.needed {
+		if same {
+			d.result.Findings = append(d.result.Findings, found...)
+		} else {
+			d.result.Errors = nil
+		}
+		return
+	}
+	slow := d.grounds.raised && same && (len(d.result.Findings) > 0 || d.grounds.red)
 	if slow && (len(found) == 0 || timedOut(f.Type)) {
 		d.result.Findings = append(d.result.Findings, found...)
 		return

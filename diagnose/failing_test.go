@@ -76,3 +76,27 @@ func TestComparisonWithoutSuspects(t *testing.T) {
 		}
 	}
 }
+
+// A located spike with a long baseline is not withdrawn because failures of the same
+// entry have a short one.
+func TestShortFailuresDoNotHideASpike(t *testing.T) {
+	const steps = 100
+	sum, self, count, failed := make([]float64, steps), make([]float64, steps), make([]float64, steps), make([]float64, steps)
+	for i := range steps {
+		sum[i], self[i], count[i] = 2, 1, 20
+		if i >= 60 {
+			sum[i], self[i] = 12, 11
+		}
+		if i < 45 || i >= 70 {
+			failed[i] = 10 // an earlier rise leaves a short baseline
+		}
+	}
+	e := result.Entry{Service: "gateway", Operation: "POST /checkout"}
+	m := evidence.Metrics{Start: time.Unix(1e9, 0).UTC(), Step: 2 * time.Second, Steps: steps,
+		Entries: []evidence.EntrySeries{{Entry: e, Sum: sum, Count: count}},
+		Hops:    []evidence.HopSeries{{Service: e.Service, Operation: e.Operation, Entry: e.Operation, Flow: "request", Self: self, Duration: sum, Count: count}},
+		Calls:   []evidence.CallSeries{{Service: e.Service, Operation: e.Operation, Count: count, Failed: failed}}}
+	if r := diagnose.Diagnose(diagnose.Evidence{Metrics: m}, diagnose.Options{}).Result(); r.Verdict != result.Spike || r.Errors == nil {
+		t.Errorf("verdict %s (%s), errors %+v; want a spike that also tells the failures", r.Verdict, r.Why, r.Errors)
+	}
+}

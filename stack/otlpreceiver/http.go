@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/tenhop/tenhop/trace/otlp"
 )
 
 const (
@@ -80,7 +82,7 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		respondError(w, contentType, code, codes.InvalidArgument, err)
 		return
 	}
-	check, decode := checkNesting, msg.UnmarshalProto
+	check, decode := otlp.CheckNesting, msg.UnmarshalProto
 	if contentType == typeJSON {
 		check, decode = checkJSONNesting, msg.UnmarshalJSON
 	}

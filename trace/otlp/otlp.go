@@ -19,8 +19,12 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Unmarshal hands the spans of a TracesData message in protobuf to add.
+// Unmarshal hands the spans of a TracesData message in protobuf to add. A message
+// that is nested too deeply is refused with ErrNesting.
 func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
+	if err := CheckNesting(b); err != nil {
+		return fmt.Errorf("not OTLP: %w", err)
+	}
 	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(b)
 	if err != nil {
 		return fmt.Errorf("not OTLP: %w", err)

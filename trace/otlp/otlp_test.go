@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -14,6 +15,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/trace/otlp"
@@ -296,5 +298,21 @@ func TestDistantEnd(t *testing.T) {
 		}
 	}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A message that is nested all the way would exhaust the decoder's stack.
+func TestNestedMessage(t *testing.T) {
+	value := []byte{}
+	for range 10_000 {
+		list := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), value)
+		value = protowire.AppendBytes(protowire.AppendTag(nil, 5, protowire.BytesType), list)
+	}
+	message := value
+	for _, field := range []protowire.Number{2, 9, 2, 2, 1} { // KeyValue.value up to TracesData.resource_spans
+		message = protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), message)
+	}
+	if err := otlp.Unmarshal(message, func(string, trace.Span) {}); !errors.Is(err, otlp.ErrNesting) {
+		t.Errorf("error %v of %d bytes, want %v", err, len(message), otlp.ErrNesting)
 	}
 }
