@@ -3,11 +3,10 @@ package console
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
 	"net/http"
-	"net/netip"
-	"slices"
 	"strings"
+
+	"github.com/tenhop/tenhop/internal/hostcheck"
 )
 
 // contentPolicy allows the page's own script and style only. Positions of charts
@@ -24,7 +23,7 @@ func guard(hosts []string, next http.Handler) http.Handler {
 	}
 	crossOrigin := http.NewCrossOriginProtection()
 	return crossOrigin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !knownHost(r.Host, allowed) {
+		if !hostcheck.Allowed(r.Host, allowed) {
 			writeError(w, &apiError{http.StatusMisdirectedRequest,
 				"the console does not accept the host name " + r.Host + "; use its address, or add the name to the console's hosts"})
 			return
@@ -37,20 +36,6 @@ func guard(hosts []string, next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	}))
-}
-
-// knownHost reports whether a Host header names this console. IP addresses are
-// accepted, because DNS rebinding needs a name.
-func knownHost(host string, allowed []string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return true
-	}
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(allowed, name)
 }
 
 // withToken passes on requests that carry the token.
