@@ -36,8 +36,8 @@ func Render(w io.Writer, tr *trace.Trace, width int) error {
 	if n := len(t.Missing()); n > 0 {
 		fmt.Fprintf(&b, "%d spans have no parent here: the trace is not complete\n", n)
 	}
-	fmt.Fprintf(&b, "%c own work  %c waiting for a call  %c in a queue  %c critical path\n\n", self, waiting, queue, critical)
-	fmt.Fprintf(&b, "  %-*s %9s %9s\n", nameWidth, "", "total", "own")
+	fmt.Fprintf(&b, "%c self time  %c wait time  %c queue wait  %c critical path\n\n", self, waiting, queue, critical)
+	fmt.Fprintf(&b, "  %-*s %9s %9s\n", nameWidth, "", "total", "self")
 	for _, i := range slices.Concat(t.Order(), t.Duplicates()) {
 		mark := ' '
 		if onPath[i] {
@@ -89,7 +89,7 @@ type chart struct {
 	width int
 }
 
-// bar draws a span: each column is its own work unless it waited for a child then.
+// bar draws a span: each column is self time unless it waited for a child then.
 func (c chart) bar(i int) string {
 	cells := blank(c.width)
 	fill(cells, c.Start(i), c.End(i), c.total, self)
