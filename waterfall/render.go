@@ -37,7 +37,7 @@ func Render(w io.Writer, tr *trace.Trace, width int) error {
 	if n := len(t.Missing()); n > 0 {
 		fmt.Fprintf(&b, "%d spans have no parent here: the trace is not complete\n", n)
 	}
-	fmt.Fprintf(&b, "%c self time  %c waiting for a call  %c in a queue  %c critical path\n\n", self, waiting, queue, critical)
+	fmt.Fprintf(&b, "%c self time  %c wait time  %c queue wait  %c critical path\n\n", self, waiting, queue, critical)
 	fmt.Fprintf(&b, "  %-*s %9s %9s\n", nameWidth, "", "total", "self")
 	for _, i := range slices.Concat(t.Order(), t.Duplicates()) {
 		mark := ' '

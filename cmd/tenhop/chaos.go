@@ -93,7 +93,8 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	f.DurationVar(&jitter, "jitter", 0, "maximum deviation from --latency, in both directions")
 	f.StringVar(&code, "error", "", "gRPC code or HTTP status to fail with, such as UNAVAILABLE or 503")
 	f.StringVar(&operation, "operation", "", "affect only this operation (default: all operations)")
-	f.StringToStringVar(&match, "match", nil, "affect only requests with these attributes, such as region=eu")
+	f.StringToStringVar(&match, "match", nil, "affect only requests with this attribute, `KEY=VALUE`; may be given again")
+	f.Lookup("match").DefValue = "" // not [] in the help
 	f.Float64Var(&percent, "percent", 100, "percentage of matching requests to affect")
 	f.DurationVar(&lasting, "for", 2*time.Minute, "duration after which the fault is removed")
 	return cmd
@@ -166,6 +167,7 @@ func newChaosListCmd(dir *string) *cobra.Command {
 				return nil
 			}
 			t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "PROCESS\tFAULT\tEFFECT")
 			for _, in := range list {
 				fmt.Fprintf(t, "%s\t%s\t%s\n", in.Process, in.ID, describeFault(in.Fault))
 			}

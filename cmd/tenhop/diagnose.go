@@ -93,8 +93,9 @@ spike or not.`,
 	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
 	fl.DurationVar(&cfg.Timeout, "timeout", 0, "time limit (default 10s for back ends, none for files)")
-	fl.BoolVar(&profiled, "profile", false, "profile the suspect for 2s; without a spike, keep profiles of all to compare with later")
-	fl.StringToStringVar(&endpoints, "pprof", nil, "profile, and ask a service here: SERVICE=URL that /debug/pprof follows")
+	fl.BoolVar(&profiled, "profile", false, "profile the service found for 2s; without a spike, store profiles of all services for comparison")
+	fl.StringToStringVar(&endpoints, "pprof", nil, "base URL of a service's /debug/pprof, `SERVICE=URL`; implies --profile")
+	fl.Lookup("pprof").DefValue = "" // not [] in the help
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
 	fl.BoolVar(&asMarkdown, "markdown", false, "print Markdown for an incident channel")
 	return cmd

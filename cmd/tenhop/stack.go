@@ -70,7 +70,8 @@ Without arguments all of them run.`,
 	fl.StringVar(&f.Stack.LogsDir, "logs", "", "directory with the *.jsonl files that log queries read (default .tenhop/logs)")
 	fl.StringVar(&f.Stack.TargetsFile, "targets", "", "scrape targets in Prometheus's file_sd format, JSON (default .tenhop/targets.json)")
 	fl.StringVar(&f.rules, "rules", "", "directory with rule files that replace the built-in ones")
-	fl.StringToStringVar(&f.Stack.Addresses, "listen", nil, "address of an endpoint, such as jaeger=127.0.0.1:26686")
+	fl.StringToStringVar(&f.Stack.Addresses, "listen", nil, "address of an endpoint, `ENDPOINT=ADDRESS`; may be given again")
+	fl.Lookup("listen").DefValue = "" // not [] in the help
 	fl.StringVar(&f.Console.Jaeger, "jaeger", "", "URL of the Jaeger that the console queries (default: the embedded one)")
 	fl.StringVar(&f.Console.Prometheus, "prometheus", "", "URL of the Prometheus that the console queries (default: the embedded one)")
 	fl.StringVar(&f.Console.Loki, "loki", "", "URL of the Loki that the console queries (default: the embedded one)")

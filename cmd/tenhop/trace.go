@@ -30,8 +30,8 @@ func newTraceCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trace {ID | --correlation ID | --slowest}",
 		Short: "Draw one request as a waterfall",
-		Long: `Draw one request as a waterfall: each hop's own work told apart from its waiting,
-time in queues as segments of their own, the critical path marked.
+		Long: `Draw one request as a waterfall: each hop's self time and wait time, queue waits, and
+the critical path.
 
 Without --jaeger the traces are those of what runs in this directory,
 ` + "`tenhop up` or `tenhop stack`" + `.`,

@@ -1,8 +1,8 @@
 // The yourservice program is two small services, to see the middleware and
 // `tenhop stack` with code of one's own: shop asks stock over HTTP.
 //
-//	go run ./docs/yourservice stock 127.0.0.1:9002
-//	go run ./docs/yourservice shop 127.0.0.1:9001 http://127.0.0.1:9002
+//	go run ./docs/yourservice stock 127.0.0.1:9102
+//	go run ./docs/yourservice shop 127.0.0.1:9101 http://127.0.0.1:9102
 package main
 
 import (
