@@ -9,20 +9,20 @@ import (
 )
 
 // Attributes is a pooled buffer for the attributes of one span. Spans copy their
-// attributes, so that the buffer can be reused at once.
+// attributes, so the buffer can be reused immediately.
 type Attributes [12]attribute.KeyValue
 
 var attributePool = sync.Pool{New: func() any { return new(Attributes) }}
 
-// BorrowAttributes returns a pooled buffer with unspecified contents. The function
-// that borrows it must call Return before it returns.
+// BorrowAttributes returns a pooled buffer with unspecified contents. The calling
+// function must call Attributes.Return before it returns.
 func BorrowAttributes() *Attributes { return attributePool.Get().(*Attributes) }
 
 // Return puts the buffer back into the pool. It does not clear it.
 func (a *Attributes) Return() { attributePool.Put(a) }
 
 // FixedAttributes holds the attributes that all spans of an operation share. An
-// adapter makes them once per operation.
+// adapter creates them once per operation.
 type FixedAttributes struct {
 	attrs  []attribute.KeyValue
 	option trace.SpanStartOption

@@ -20,9 +20,8 @@ type Outgoing struct {
 	Fixed      *FixedAttributes
 	Attributes []attribute.KeyValue
 
-	// NoWait leaves the call out of the hop's wait. It is for calls that nobody
-	// waits for, and for streams, whose blocked sends and receives are separate
-	// calls.
+	// NoWait excludes the call from the hop's wait. It is for background calls, and
+	// for streams, whose blocked sends and receives are separate calls.
 	NoWait bool
 
 	// Async marks a message sent to a queue, which starts an asynchronous flow.
@@ -66,7 +65,7 @@ func (c *ClientCall) Span() trace.Span { return c.span }
 // Hop returns the hop that makes the call, or nil.
 func (c *ClientCall) Hop() *Hop { return c.hop }
 
-// Start returns when the call began.
+// Start returns the start time of the call.
 func (c *ClientCall) Start() time.Time { return c.start }
 
 // End ends the wait and the span. It returns the call's duration.
@@ -92,15 +91,15 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 
 // Pending is a call that ends at the latest with its hop, such as an HTTP call
 // whose response body is never closed. An adapter embeds it in its record of the
-// call, so that it does not allocate.
+// call to save an allocation.
 type Pending struct {
 	hop        *Hop
 	end        func()
 	next, prev *Pending
 }
 
-// Adopt makes the hop call end when the hop ends, unless p is released before. It
-// reports false for a nil Hop and for one that has ended.
+// Adopt registers end, which the hop calls when it ends unless p is released first.
+// It returns false for a nil Hop and for a hop that has ended.
 func (h *Hop) Adopt(p *Pending, end func()) bool {
 	if h == nil {
 		return false

@@ -24,9 +24,9 @@ import (
 // path of the module that owns them.
 const scope = "github.com/tenhop/tenhop/middleware"
 
-// Core records what the adapters of one process report. It is immutable after
-// NewCore and safe for concurrent use. A service holds it within a
-// hop.Telemetry, whose method Core returns it.
+// Core records the reports of the adapters in a process. It is immutable after
+// NewCore and safe for concurrent use. Telemetry.Core in package hop returns the
+// Core of a service.
 type Core struct {
 	tracer      trace.Tracer
 	propagator  propagation.TextMapPropagator
@@ -45,8 +45,8 @@ type Core struct {
 	queues      nameSet // see Destination
 }
 
-// Config configures a Core. The zero Config is valid: each field says what its
-// zero value means. Services set it through the options of package hop.
+// Config configures a Core. The zero Config is valid. Each field documents its zero
+// value. Services set it through the options of package hop.
 type Config struct {
 	// ServiceName is the label service_name and the log field service.
 	ServiceName string
@@ -55,23 +55,23 @@ type Config struct {
 	TracerProvider trace.TracerProvider
 
 	// Propagator reads and writes trace context; nil means W3C Trace Context.
-	// Accept lists further formats, which are read from messages that carry none
-	// of Propagator's.
+	// Accept lists further formats. They are read from messages without trace
+	// context in Propagator's format.
 	Propagator propagation.TextMapPropagator
 	Accept     []propagation.TextMapPropagator
 
-	// Registerer takes the metric families; nil means client_golang's default.
+	// Registerer registers the metric families; nil means client_golang's default.
 	Registerer prometheus.Registerer
 
-	// Slog receives the log lines. When it is nil they go to Zerolog; when that is
-	// nil too, as JSON to standard error.
+	// Slog receives the log lines. When it is nil, Zerolog receives them. When both
+	// are nil, they are written as JSON to standard error.
 	Slog    *slog.Logger
 	Zerolog *zerolog.Logger
 
 	// LogSampling drops a share of the log lines; nil keeps all of them.
 	LogSampling *LogSampling
 
-	// SeriesLimit caps the series of each metric family; 0 means 2,000.
+	// SeriesLimit limits the number of series in each metric family; 0 means 2,000.
 	SeriesLimit int
 
 	// Clock replaces time.Now in tests; nil means the real clock.
@@ -152,11 +152,11 @@ func (t *Core) Registerer() prometheus.Registerer { return t.registerer }
 // Tracer returns the tracer of the library's instrumentation scope.
 func (t *Core) Tracer() trace.Tracer { return t.tracer }
 
-// Logger returns the logger for lines that belong to no hop.
+// Logger returns the logger for lines outside hops.
 func (t *Core) Logger() *slog.Logger { return t.slog }
 
-// Zerolog returns the zerolog logger for lines that belong to no hop. When the
-// Core was given a slog logger, it writes JSON to standard error.
+// Zerolog returns the zerolog logger for lines outside hops. When the Core has a
+// slog logger, the zerolog logger writes JSON to standard error.
 func (t *Core) Zerolog() *zerolog.Logger { return &t.zerolog }
 
 // Now returns the time of the Core's clock.
@@ -175,9 +175,9 @@ func (t *Core) since(start time.Time) time.Duration {
 	return t.clock().Sub(start)
 }
 
-// Destination returns the name of a queue, topic or exchange as a label value:
-// name itself for the first 512 of a process, then Overflow. Adapters of message
-// brokers share these names, so that their labels agree.
+// Destination returns the label value for the name of a queue, topic or exchange.
+// It returns name for the first 512 names in a process and Overflow for further
+// ones. Adapters of message brokers share this limit, so that their labels agree.
 func (t *Core) Destination(name string) string { return t.queues.intern(name) }
 
 // RegisterGauge registers a family of in-flight gauges. A family that is already

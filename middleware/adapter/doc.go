@@ -1,7 +1,7 @@
-// Package adapter is for writing an adapter: it reports the messages that a
-// transport delivers and the calls that a client makes in spans, metrics and log
-// lines. Services use package hop instead, and adapters for message brokers and
-// databases are shorter with packages messaging and database.
+// Package adapter is the API for authors of adapters. An adapter reports the
+// messages that a transport delivers, and the calls that a client makes, in spans,
+// metrics and log lines. Services use package hop instead. Packages messaging and
+// database simplify adapters for message brokers and databases.
 //
 // A complete adapter, for the handlers and the client of a job queue:
 //
@@ -93,14 +93,14 @@
 //
 // # Cost
 //
-// The example allocates more than it must. An adapter for many messages a second
-// resolves what is the same for all of them once (Fix, Histogram.With), keeps its
-// Hop in its own record of the message (Core.BeginInto) and borrows the buffer of
-// a span's attributes (BorrowAttributes).
+// The example favors brevity over performance. An adapter for high message rates
+// resolves shared attributes and series once, with Fix and Histogram.With. It
+// embeds the Hop in its own record of the message and calls Core.BeginInto. It
+// borrows the buffer for a span's attributes with BorrowAttributes.
 //
 // # Bounds
 //
-// Label values must come from a closed set, or from Core.Destination. Text of
-// errors, keys, queries and payloads may hold personal data: it must not become a
-// label or an attribute.
+// Label values must come from a closed set or from Core.Destination. The texts of
+// errors, keys, queries and payloads may contain personal data. They must not
+// become labels or attributes.
 package adapter

@@ -11,8 +11,8 @@ const ErrorPanic = "panic"
 
 // ErrorType returns the error.type of an error that the transport has no code for:
 // "canceled" and "timeout" for errors of a context, otherwise the type of the
-// innermost error. It returns "" for nil. The text of an error is unbounded and
-// may hold personal data, so that it is no value for error.type.
+// innermost error. It returns "" for nil. It never returns the text of an error,
+// which is unbounded and may contain personal data.
 func ErrorType(err error) string {
 	switch {
 	case err == nil:
@@ -28,8 +28,8 @@ func ErrorType(err error) string {
 	return fmt.Sprintf("%T", err)
 }
 
-// PanicError returns the Outcome.Err of a handler that did not return. recovered is
-// what recover returned, which is nil when the handler called runtime.Goexit.
+// PanicError returns the Outcome.Err for a handler that did not return. recovered
+// is the result of recover. It is nil when the handler called runtime.Goexit.
 func PanicError(recovered any) error {
 	if recovered == nil {
 		recovered = "the handler's goroutine exited"

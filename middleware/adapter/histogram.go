@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Overflow is the label value that stands for all values beyond a family's series
-// limit or outside a closed set, such as unknown methods.
+// Overflow is the label value for series beyond a family's limit and for values
+// outside a closed set, such as unknown methods.
 const Overflow = "_OTHER"
 
 // maxLabels is the maximum number of labels of a Histogram.
@@ -32,8 +32,8 @@ var (
 
 type labelValues [maxLabels]string
 
-// Histogram is a family of duration histograms in seconds, with classic buckets
-// and native ones. The number of its series is capped.
+// Histogram is a family of duration histograms in seconds, with classic buckets and
+// native ones. The number of its series is limited.
 type Histogram struct {
 	vec     *prometheus.HistogramVec
 	labels  int
@@ -44,8 +44,8 @@ type Histogram struct {
 	series map[labelValues]*Series
 }
 
-// Series is one series of a Histogram. Observing into a Series that an adapter
-// keeps saves the lookup of its labels.
+// Series is one series of a Histogram. An adapter can keep a Series to avoid
+// looking up its labels for each observation.
 type Series struct {
 	buckets  []float64
 	observer prometheus.Observer

@@ -89,7 +89,7 @@ func (h *Hop) SetOperation(op string) {
 	}
 }
 
-// Operation returns the operation. It asks Incoming.Route when none is set.
+// Operation returns the operation. When none is set, it calls Incoming.Route.
 func (h *Hop) Operation() string {
 	if h == nil {
 		return ""
@@ -138,7 +138,7 @@ const (
 	flowAsync   = "async"
 )
 
-// EntryStart returns when the entry began, by the clock of the edge.
+// EntryStart returns the start time of the entry, by the clock of the edge.
 func (h *Hop) EntryStart() time.Time {
 	if h == nil {
 		return time.Time{}
@@ -146,7 +146,7 @@ func (h *Hop) EntryStart() time.Time {
 	return h.metadata.EntryStart
 }
 
-// Start returns when the hop began.
+// Start returns the start time of the hop.
 func (h *Hop) Start() time.Time {
 	if h == nil {
 		return time.Time{}
@@ -208,8 +208,8 @@ func (h *Hop) Logger() *slog.Logger {
 	return &h.slog
 }
 
-// Zerolog is Logger with zerolog's interface. When the Core was given a slog
-// logger, its lines go to standard error as JSON.
+// Zerolog is like Logger but returns a zerolog.Logger. When the Core has a slog
+// logger, the zerolog logger writes JSON to standard error.
 func (h *Hop) Zerolog() *zerolog.Logger {
 	if h == nil {
 		return nil

@@ -14,7 +14,7 @@ import (
 // Signals is a set of the signals of one message.
 type Signals uint8
 
-// The signals of a message. An adapter can leave out each without the others.
+// The signals of a message. An adapter can omit each of them independently.
 const (
 	Traces     Signals = 1 << iota // the span
 	Metrics                        // the hop_* families, the transport's histogram and its gauge
@@ -30,19 +30,19 @@ type Incoming struct {
 	SpanKind  trace.SpanKind
 
 	// Header or Carrier holds the message's headers. Both may be nil. Header is
-	// the faster one; its keys must be in canonical form.
+	// faster. Its keys must be in canonical form.
 	Header  http.Header
 	Carrier propagation.TextMapCarrier
 
-	// Public marks a caller that is not trusted. The hop ignores its baggage and
-	// entry, and starts a new trace that links to the caller's.
+	// Public marks an untrusted caller. The hop ignores its baggage and entry, and
+	// starts a new trace that links to the caller's.
 	Public bool
 
 	// Async marks a message that no caller waits for, such as a Kafka record.
 	Async bool
 
-	// Skip leaves signals out. The context carries trace and correlation ID all
-	// the same.
+	// Skip omits signals. The context still carries the trace and the correlation
+	// ID.
 	Skip Signals
 
 	// Fixed and Attributes are the span attributes known at its start. The slice
@@ -62,16 +62,16 @@ type Incoming struct {
 type Router interface{ Operation() string }
 
 // Begin starts a hop. It reads trace context, correlation ID and entry from the
-// message's headers and starts the span. The message is to be handled with the
-// returned context, and Hop.End must be called once.
+// message's headers and starts the span. Handle the message with the returned
+// context. Hop.End must be called once.
 func (t *Core) Begin(ctx context.Context, in Incoming) (context.Context, *Hop) {
 	h := &Hop{}
 	return t.BeginInto(ctx, h, &in), h
 }
 
-// BeginInto is Begin for a Hop that is part of the adapter's own record of the
-// message, which saves an allocation. h must be the zero Hop. It cannot be reused:
-// goroutines that outlive the message may still reach it.
+// BeginInto is like Begin but uses h, which an adapter can embed in its own record
+// of the message to save an allocation. h must be the zero Hop. It must not be
+// reused, since goroutines that outlive the message may still refer to it.
 func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Context {
 	h.core, h.protocol, h.operation, h.route, h.skip, h.local = t, in.Protocol, in.Operation, in.Route, in.Skip, in.Local
 	h.start = t.Now()
@@ -95,8 +95,8 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	return &h.ctx
 }
 
-// MayRecord reports, before Begin, whether the span of a message may be recorded.
-// When it reports false, building attributes is wasted work.
+// MayRecord reports whether the span of a message may be recorded. It is called
+// before Begin. When it returns false, the adapter need not build attributes.
 func (t *Core) MayRecord(in *Incoming) bool {
 	switch {
 	case !t.w3c, in.Public:

@@ -30,8 +30,8 @@ type Outcome struct {
 	// milliseconds. The slice may be reused once End has returned.
 	Fields []slog.Attr
 
-	// Attrs are the span attributes known only at the end. A capacity for four more
-	// saves an allocation.
+	// Attrs are the span attributes known only at the end. Spare capacity for four
+	// more saves an allocation.
 	Attrs []attribute.KeyValue
 
 	Queued    bool          // the message came from a queue
@@ -41,8 +41,8 @@ type Outcome struct {
 // Timing holds the duration of a hop and its self time.
 type Timing struct{ Duration, Self time.Duration }
 
-// End ends the hop: it observes its metrics, ends its span and writes its log
-// line. It ends the calls in flight. Only the first End counts.
+// End ends the hop: it observes its metrics, ends its span and writes its log line.
+// It ends the calls in flight. Only the first End has an effect.
 func (h *Hop) End(out Outcome) Timing {
 	if h == nil {
 		return Timing{}

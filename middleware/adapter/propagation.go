@@ -23,14 +23,15 @@ func (c *ClientCall) Inject(ctx context.Context, carrier propagation.TextMapCarr
 	injectMetadata(ctx, carrier, c.async)
 }
 
-// InjectWith is Inject with another format of trace context, such as B3.
+// InjectWith is like Inject but uses another format of trace context, such as B3.
 func (c *ClientCall) InjectWith(ctx context.Context, p propagation.TextMapPropagator, carrier propagation.TextMapCarrier) {
 	p.Inject(ctx, carrier)
 	injectMetadata(ctx, carrier, c.async)
 }
 
-// InjectHeader is Inject for HTTP headers with canonical keys. It allocates once
-// for all values and once for each value it makes. It modifies the map.
+// InjectHeader is like Inject but writes HTTP headers with canonical keys. It
+// modifies h. It makes one allocation for all values and one per value that it
+// formats.
 func (c *ClientCall) InjectHeader(ctx context.Context, h http.Header) {
 	if !c.core.w3c {
 		c.Inject(ctx, propagation.HeaderCarrier(h))

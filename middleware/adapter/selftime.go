@@ -16,7 +16,7 @@ const (
 	KindCaller   = "caller"  // reading from or writing to the hop's own caller
 )
 
-// Dependency identifies what a hop waits for.
+// Dependency identifies a service or resource that a hop waits for.
 type Dependency struct {
 	Name string // logical and of low cardinality: "payment", never host:port
 	Kind string // one of the Kind constants
@@ -29,7 +29,7 @@ type Call struct {
 	serial uint32
 }
 
-// End marks the end of the wait. Only the first End of a call counts. A wait that
+// End marks the end of the wait. Only the first End has an effect. A wait that
 // outlives its hop ends with the hop.
 func (c Call) End() {
 	if c.hop != nil {

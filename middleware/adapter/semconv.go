@@ -5,8 +5,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.39.0"
 )
 
-// SchemaURL is the schema URL of the semantic conventions in use. Only this file
-// imports them, so that all adapters use one version.
+// SchemaURL is the schema URL of the semantic conventions in use. All adapters use
+// this version.
 const SchemaURL = semconv.SchemaURL
 
 // Attribute keys of the semantic conventions that the adapters set.
@@ -48,8 +48,8 @@ const (
 	AttrDBOperation        = semconv.DBOperationNameKey
 )
 
-// AttrPeerService is the logical name of the called service. Trace stores draw
-// dependency graphs from it; they do not read its successor service.peer.name yet.
+// AttrPeerService is the logical name of the called service. Trace stores build
+// dependency graphs from it. They do not read its successor service.peer.name yet.
 const AttrPeerService = attribute.Key("peer.service")
 
 // CorrelationKey is the span attribute and the log field of the correlation ID.

@@ -36,8 +36,8 @@ func EntryOf(ctx context.Context) string {
 	return r.Entry
 }
 
-// Snapshot returns the headers of a message that is sent later but belongs to the
-// request in ctx, such as a row of an outbox.
+// Snapshot returns the headers for a message that belongs to the request in ctx and
+// is sent later, such as an outbox row.
 func Snapshot(ctx context.Context) map[string]string {
 	m := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, m)
@@ -45,8 +45,8 @@ func Snapshot(ctx context.Context) map[string]string {
 	return m
 }
 
-// Restore returns a context whose calls belong to the request that Snapshot was
-// taken of. Malformed headers are ignored.
+// Restore returns a context derived from ctx that belongs to the request recorded
+// in snapshot. Malformed headers are ignored.
 func Restore(ctx context.Context, snapshot map[string]string) context.Context {
 	m := propagation.MapCarrier(snapshot)
 	ctx = propagation.TraceContext{}.Extract(ctx, m)
@@ -57,14 +57,15 @@ func Restore(ctx context.Context, snapshot map[string]string) context.Context {
 	return context.WithValue(withForeign(ctx, r.Foreign), restoredKey{}, r)
 }
 
-// QueueWait records in hop_queue_wait_seconds that a message of the request in ctx
-// waited outside any hop, such as an outbox row between commit and publication.
+// QueueWait records in hop_queue_wait_seconds the time that a message of the
+// request in ctx waited outside a hop. For example, an outbox row waits between
+// commit and publication.
 func (t *Core) QueueWait(ctx context.Context, operation string, waited time.Duration) {
 	t.families.queue.Observe(waited, t.Now(), trace.SpanContextFromContext(ctx), operation, t.entries.intern(EntryOf(ctx)))
 }
 
-// SpanContextOf returns the span context in a message's headers. It is invalid
-// when they have none.
+// SpanContextOf returns the span context in a message's headers. It is invalid when
+// the headers have none.
 func (t *Core) SpanContextOf(carrier propagation.TextMapCarrier) trace.SpanContext {
 	return t.receive(&Incoming{Carrier: carrier}).remote
 }

@@ -16,10 +16,11 @@ type DeliveryFunc func(context.Context, amqp.Delivery) error
 // BatchFunc handles a batch of deliveries.
 type BatchFunc func(context.Context, []amqp.Delivery) error
 
-// Handler returns a function that measures fn: one process span per delivery, a child
-// of the publisher's. The queue wait runs from publication to the start of fn. A
-// panic of fn is reported in all signals and continues. fn or the caller
-// acknowledges. Handler panics for a nil fn or option.
+// Handler returns a function that calls fn and measures it. Each delivery has a
+// process span, which is a child of the publisher's span. The queue wait runs from
+// publication to the start of fn. A panic of fn is reported in all signals and
+// continues. fn or the caller must acknowledge the delivery. Handler panics for a
+// nil fn or option.
 func Handler(fn DeliveryFunc, opts ...Option) DeliveryFunc {
 	if fn == nil {
 		panic("amqpmw: Handler: nil function")
@@ -32,10 +33,10 @@ func Handler(fn DeliveryFunc, opts ...Option) DeliveryFunc {
 	}
 }
 
-// BatchHandler returns a function that measures fn over deliveries that the caller
-// has collected. Its one span links to the publishers' spans, since a batch belongs
-// to no single request. The queue wait is the longest one in the batch. Batches of
-// several exchanges are counted under _OTHER.
+// BatchHandler returns a function that calls fn with deliveries that the caller has
+// collected, and measures it. A batch has one span with links to the publishers'
+// spans, since it belongs to no single request. The queue wait is the longest one
+// in the batch. Batches of several exchanges are recorded under _OTHER.
 func BatchHandler(fn BatchFunc, opts ...Option) BatchFunc {
 	if fn == nil {
 		panic("amqpmw: BatchHandler: nil function")

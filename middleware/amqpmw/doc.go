@@ -1,6 +1,6 @@
 // Package amqpmw measures RabbitMQ publishers and consumers that use
-// rabbitmq/amqp091-go: one span per message in the publisher's trace, queue
-// wait, RED metrics with exemplars, one log line and self time.
+// rabbitmq/amqp091-go. Each message has a span in the publisher's trace, a queue
+// wait, RED metrics with exemplars, a log line and a self time.
 //
 // A complete program that handles one queue and publishes to an exchange:
 //

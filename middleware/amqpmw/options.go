@@ -18,16 +18,16 @@ type Option = messaging.Option
 // WithTelemetry sets the telemetry. The default is hop.Default.
 func WithTelemetry(t *hop.Telemetry) Option { return messaging.WithTelemetry(t) }
 
-// WithChaos sets the injector of faults into handlers. A nil one injects none.
+// WithChaos sets the fault injector for handlers. A nil Injector injects nothing.
 func WithChaos(i *chaos.Injector) Option { return messaging.WithChaos(i) }
 
 // WithQueue sets the name of the queue that a handler reads. A delivery names only
-// its exchange. With the queue's name its destination is exchange:queue, so that two
-// queues of an exchange are two operations.
+// its exchange. With the option, its destination is exchange:queue, so that two
+// queues of an exchange are separate operations.
 func WithQueue(name string) Option { return messaging.WithQueue(name) }
 
-// ErrNacked is the error of a message that the broker did not confirm: it refused
-// the message, or the channel closed before it answered.
+// ErrNacked is returned for a message that the broker did not confirm. The broker
+// refused the message, or the channel closed before the response.
 var ErrNacked = errors.New("amqpmw: the broker did not confirm the message")
 
 // error.type of a closed channel or connection is its reply code, such as AMQP_404.

@@ -24,12 +24,12 @@ func NewPublisher(ch *amqp.Channel, opts ...Option) *Publisher {
 	return &Publisher{channel: ch, measured: messaging.NewProducer(system, opts...)}
 }
 
-// Publish publishes a message that belongs to the request in ctx, including one that
-// hop.Restore restored from an outbox. On a channel in confirm mode it waits until
-// the broker confirms the message or ctx ends. It returns ErrNacked when the broker
-// refuses the message or closes the channel. On any other channel it waits until the
-// message is written to the connection. The wait is a wait of the hop. Publish sets a
-// missing timestamp. It does not modify msg.Headers.
+// Publish publishes a message that belongs to the request in ctx. For an outbox
+// row, hop.Restore returns that context. On a channel in confirm mode it waits
+// until the broker confirms the message or ctx ends. It returns ErrNacked when the
+// broker refuses the message or closes the channel. On any other channel it waits
+// until the message is written to the connection. The time counts as a wait of the
+// hop. Publish sets the timestamp if there is none. It does not modify msg.Headers.
 func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory, immediate bool, msg amqp.Publishing) error {
 	name := destination(exchange, key)
 	defer system.Wait(ctx, name).End()

@@ -1,8 +1,9 @@
-// Package chaos injects faults into a service that opted in: latency and errors, by
-// operation, percentage and kind of request, for a limited time.
+// Package chaos injects faults into a service that opts in. A fault adds latency or
+// returns an error. It can be limited in time, and to an operation, a kind of
+// request or a percentage of the requests.
 //
-// Telemetry does not reveal a fault. The package has no log line, attribute or metric,
-// and an injected error has the text of an ordinary outage.
+// Faults are not visible in telemetry. The package emits no log lines, attributes
+// or metrics. The text of an injected error is that of an ordinary outage.
 package chaos
 
 import (
@@ -19,7 +20,7 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 )
 
-// Fault is a fault, in the form that the admin endpoint reads and lists.
+// Fault describes a fault. The admin endpoint reads and lists it as JSON.
 type Fault struct {
 	ID        string            `json:"id,omitempty"`
 	Kind      string            `json:"kind"` // "latency" or "error"
@@ -29,11 +30,11 @@ type Fault struct {
 	Operation string            `json:"operation,omitempty"` // every operation when empty
 	Match     map[string]string `json:"match,omitempty"`     // fields that the service declares
 	Percent   float64           `json:"percent,omitempty"`   // of the matching requests; 0 means 100
-	For       Duration          `json:"for,omitempty"`       // lifts itself afterwards; 0 means until cleared
-	Sealed    bool              `json:"sealed,omitempty"`    // a drill's: hidden from lists
+	For       Duration          `json:"for,omitempty"`       // removed afterwards; 0 means until cleared
+	Sealed    bool              `json:"sealed,omitempty"`    // set by a drill; hidden from lists
 }
 
-// Duration is a time.Duration that JSON has as "500ms".
+// Duration is a time.Duration encoded as text, such as "500ms".
 type Duration time.Duration
 
 // MarshalText returns the duration in the form of time.Duration.String.
@@ -85,16 +86,17 @@ type Option func(*Injector)
 // WithToken sets the bearer token of the admin endpoint, which is disabled without one.
 func WithToken(token string) Option { return func(i *Injector) { i.token = token } }
 
-// WithOperations declares the service's operations. A fault for any other is refused.
+// WithOperations declares the service's operations. Inject refuses a fault for any
+// other operation.
 func WithOperations(ops ...string) Option { return func(i *Injector) { i.operations = ops } }
 
 // WithFields declares the fields that faults may match on.
 func WithFields(f FieldsFunc) Option { return func(i *Injector) { i.fields = f } }
 
-// WithClock sets the clock that ends faults, in tests.
+// WithClock sets the clock that determines when faults end, for tests.
 func WithClock(now func() time.Time) Option { return func(i *Injector) { i.now = now } }
 
-// WithSeed makes jitter and percentages repeatable.
+// WithSeed sets the seed of the random numbers for jitter and percentages.
 func WithSeed(seed uint64) Option {
 	return func(i *Injector) { i.rand = rand.New(rand.NewPCG(seed, seed)) }
 }
@@ -167,8 +169,8 @@ func (i *Injector) check(f *Fault) error {
 	return nil
 }
 
-// Clear removes a fault, or all of them when id is empty. It reports whether there was
-// one.
+// Clear removes a fault, or all of them when id is empty. It reports whether it
+// removed any.
 func (i *Injector) Clear(id string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Error is the error of an error fault: the operation fails at once with a code of its
-// transport. Symptoms: the hop's error rate rises, its duration falls, and its callees
-// get fewer calls. Its text is that of an ordinary outage.
+// Error is returned by an error fault. The operation fails immediately with a code
+// of its transport. Symptoms: the hop's error rate rises, its duration falls, and
+// its callees get fewer calls. The text of an Error is that of an ordinary outage.
 type Error struct {
 	HTTP int    // status for HTTP servers
 	GRPC uint32 // code for gRPC servers (google.golang.org/grpc/codes)

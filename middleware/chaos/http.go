@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Handler returns a handler that applies the faults and then calls next. It belongs
-// inside httpmw.Handler, so that a fault adds to the hop's self time. The operation is
-// the method and the pattern that next, a *http.ServeMux, has for the request.
+// Handler returns a handler that applies the faults and then calls next. Wrap it in
+// httpmw.Handler, so that a fault adds to the hop's self time. The operation is the
+// method and the pattern that next, a *http.ServeMux, has for the request.
 //
 // With a nil Injector it returns next. It panics for a nil next.
 func (i *Injector) Handler(next http.Handler) http.Handler {

@@ -1,7 +1,7 @@
-// Package database is shared by the adapters of databases and caches (sqlmw,
-// pgxmw, redismw): the span and the metrics of a statement, and the wait for it.
-// It knows no driver. Services import an adapter; this package is for writing
-// another one.
+// Package database is shared by the adapters of databases and caches (sqlmw, pgxmw,
+// redismw). It records the span and the metrics of a statement, and the wait for
+// it. It does not depend on a driver. Services import an adapter. This package is
+// for authors of adapters.
 //
 // A complete adapter, for a store whose client is a function:
 //
@@ -87,8 +87,8 @@ func (c *Client) Begin(ctx context.Context, operation string, attrs ...attribute
 // Span returns the statement's span.
 func (s *Statement) Span() trace.Span { return s.call.Span() }
 
-// End ends the statement and returns its duration. errorType is "" on success;
-// adapter.ErrorType returns it for errors that the database has no code for.
+// End ends the statement and returns its duration. errorType is "" on success. For
+// errors without a code of the database, adapter.ErrorType returns it.
 func (s *Statement) End(errorType string) time.Duration {
 	start, sc := s.call.Start(), s.call.Span().SpanContext()
 	d := s.call.End(adapter.Outcome{ErrorType: errorType, Failed: errorType != ""})
@@ -98,7 +98,7 @@ func (s *Statement) End(errorType string) time.Duration {
 
 // Operation returns db.operation.name of an SQL statement: its first keyword in
 // capitals, or adapter.Overflow when that is not in a closed set. The text of a
-// statement may hold anything.
+// statement must not be recorded, since it may contain values.
 func Operation(statement string) string {
 	statement = strings.TrimSpace(statement)
 	if i := strings.IndexAny(statement, " \t\r\n(;"); i > 0 {

@@ -18,13 +18,13 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// DialOptions returns the options that make the calls of a grpc.ClientConn measured.
+// DialOptions returns dial options that measure the calls of a grpc.ClientConn.
 // dependency is the logical name of the called service, such as "payment". It
 // panics for an empty name, a nil option or a registry that refuses its metrics.
 //
 // A unary call is a wait from start to end. A stream is a wait only while it blocks
-// in a send or a receive. Its span ends with the stream, at the latest with its
-// context or with the hop that opened it.
+// in a send or a receive. The span of a stream ends with the stream. It ends at the
+// latest with the stream's context or with the hop that opened it.
 func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
 	if dependency == "" {
 		panic("grpcmw: DialOptions: the dependency needs a name, such as \"payment\"")

@@ -1,5 +1,6 @@
-// Package grpcmw measures gRPC servers and clients: correlation ID, span, RED
-// metrics with exemplars, one log line and self time for every call.
+// Package grpcmw measures gRPC servers and clients. Each call has a correlation ID,
+// a span and RED metrics with exemplars. At the server it also has a log line and a
+// self time.
 //
 // A complete program. Without options it uses the global tracer provider, the
 // default Prometheus registry and a log on standard error:

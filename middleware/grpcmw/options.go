@@ -30,17 +30,17 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// WithChaos sets the injector of faults into the server's handlers. A nil one
-// injects none.
+// WithChaos sets the fault injector for the server's handlers. A nil Injector
+// injects nothing.
 func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
 
 // WithPublicEdge marks a server that faces the internet. It starts a new trace that
 // links to the caller's, and ignores the caller's baggage and entry.
 func WithPublicEdge() Option { return func(c *config) { c.public = true } }
 
-// WithExclude leaves the methods for which f returns true unmeasured. The default
-// excludes the health and reflection services. f is called for every call with the
-// full method, such as "/grpc.health.v1.Health/Check".
+// WithExclude excludes the methods for which f returns true from all signals. The
+// default excludes the health and reflection services. f is called for every call
+// with the full method, such as "/grpc.health.v1.Health/Check".
 func WithExclude(f func(fullMethod string) bool) Option {
 	if f == nil {
 		panic("grpcmw: WithExclude: nil function")
@@ -53,9 +53,9 @@ func WithExclude(f func(fullMethod string) bool) Option {
 	})
 }
 
-// WithExcludeSignals leaves out the signals that f returns for a method, such as the
-// log lines of health checks. It replaces the default too. Calls of a client have
-// no log line, and their span is left out only when f returns hop.AllSignals.
+// WithExcludeSignals omits the signals that f returns for a method, such as the log
+// lines of health checks. It also replaces the default exclusions. Client calls
+// have no log line. Their span is omitted only when f returns hop.AllSignals.
 func WithExcludeSignals(f func(fullMethod string) hop.Signals) Option {
 	if f == nil {
 		panic("grpcmw: WithExcludeSignals: nil function")

@@ -16,12 +16,12 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
-// ServerOptions returns the options that make a grpc.Server measured. A panic of a
-// handler becomes codes.Internal for the caller, without the panic's text, and an
-// error in all signals. The process continues.
+// ServerOptions returns options that measure the calls of a grpc.Server. When a
+// handler panics, the caller gets codes.Internal without the panic's text. All
+// signals report the panic as an error, and the process continues.
 //
 // Calls of unknown methods do not reach an interceptor. Calls handled by a
-// grpc.UnknownServiceHandler are counted under the method _OTHER. ServerOptions
+// grpc.UnknownServiceHandler are recorded under the method _OTHER. ServerOptions
 // panics for a nil option or a registry that refuses its metrics.
 func ServerOptions(opts ...Option) []grpc.ServerOption {
 	s := newServer(configure(opts))

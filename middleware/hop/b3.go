@@ -10,8 +10,8 @@ import (
 	"github.com/tenhop/tenhop/middleware/internal/wire"
 )
 
-// B3 is the propagator of Zipkin's trace context. It reads the single header b3
-// and the X-B3-* headers, and writes the latter
+// B3 is the propagator of Zipkin's trace context. It reads the single header b3 and
+// the X-B3-* headers. It writes only the X-B3-* headers
 // (https://github.com/openzipkin/b3-propagation).
 type B3 struct{}
 
@@ -43,7 +43,8 @@ func (B3) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	carrier.Set(b3Sampled, sampled)
 }
 
-// Extract reads the single header, or else the others. It ignores malformed ones.
+// Extract reads the header b3, or the X-B3-* headers when it is absent. It ignores
+// malformed headers.
 func (B3) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	tid, sid, sampled := carrier.Get(b3Trace), carrier.Get(b3Span), carrier.Get(b3Sampled)
 	if carrier.Get(b3Flags) == "1" {

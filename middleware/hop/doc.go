@@ -1,5 +1,5 @@
-// Package hop is the part of the middleware that a service calls: its telemetry,
-// and what a handler can ask of the request in its context. The adapters (httpmw,
+// Package hop is the middleware's API for services. It configures their telemetry,
+// and gives handlers access to the request in their context. The adapters (httpmw,
 // grpcmw, kafkamw, …) measure the requests themselves. To write another adapter,
 // see package adapter.
 //
@@ -34,9 +34,9 @@
 //
 // A hop is one service handling one message. Its self time is its duration minus
 // the union of the intervals in which at least one of its calls was in flight.
-// Adapters mark their calls; StartCall marks any other wait.
+// Adapters mark the calls that they measure. StartCall marks any other wait.
 //
-// Metrics, in seconds: hop_self_duration_seconds, hop_duration_seconds,
+// The metrics, in seconds, are hop_self_duration_seconds, hop_duration_seconds,
 // hop_wait_duration_seconds, hop_queue_wait_seconds and
 // hop_completion_duration_seconds. Each has the label entry, the edge operation
 // that the request belongs to.

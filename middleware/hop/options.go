@@ -53,9 +53,9 @@ func WithPropagator(p propagation.TextMapPropagator) Option {
 	}
 }
 
-// WithAccept adds formats of trace context that are read from messages without
-// the propagator's own, in this order: Jaeger{} for services on jaeger-client-go,
-// B3{} for Zipkin's.
+// WithAccept adds formats of trace context. They are tried in order for messages
+// without trace context in the propagator's format. Jaeger{} is for callers that
+// use jaeger-client-go, and B3{} for callers that use Zipkin.
 func WithAccept(formats ...propagation.TextMapPropagator) Option {
 	return func(c *config) {
 		for _, f := range formats {
@@ -80,7 +80,7 @@ func WithRegistry(r *prometheus.Registry) Option {
 }
 
 // WithLogger sets the logger of all lines. The default writes JSON to standard
-// error through zerolog. The last of WithLogger and WithZerolog counts.
+// error through zerolog. The last of WithLogger and WithZerolog applies.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) {
 		if l == nil {
@@ -94,8 +94,8 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithZerolog sets a zerolog logger for all lines, also for those of Logger. It
-// writes a line in fewer allocations than WithLogger.
+// WithZerolog sets a zerolog logger for all lines, including those of Logger. It
+// allocates less per line than WithLogger.
 func WithZerolog(l zerolog.Logger) Option {
 	return func(c *config) { c.Zerolog, c.Slog = &l, nil }
 }
@@ -103,8 +103,8 @@ func WithZerolog(l zerolog.Logger) Option {
 // LogSampling is the share of log lines that WithLogSampling keeps.
 type LogSampling = adapter.LogSampling
 
-// WithLogSampling keeps only a share of the log lines of successful, fast
-// messages. By default each message has its line.
+// WithLogSampling keeps only a share of the log lines of successful, fast messages.
+// By default every message is logged.
 func WithLogSampling(s LogSampling) Option {
 	return func(c *config) {
 		for _, rate := range s.Operations {
@@ -119,8 +119,8 @@ func WithLogSampling(s LogSampling) Option {
 	}
 }
 
-// WithSeriesLimit caps the series of each metric family. Further series are
-// counted under the label value _OTHER. The default is 2,000.
+// WithSeriesLimit limits the number of series in each metric family. Further series
+// share the label value _OTHER. The default is 2,000.
 func WithSeriesLimit(n int) Option {
 	return func(c *config) {
 		if n < 1 {

@@ -12,7 +12,8 @@ import (
 	"github.com/tenhop/tenhop/middleware/internal/wire"
 )
 
-// Header names of the correlation ID. The second is read when the first is absent.
+// Header names of the correlation ID. RequestIDHeader is read when
+// CorrelationHeader is absent.
 const (
 	CorrelationHeader = "X-Correlation-ID"
 	RequestIDHeader   = "X-Request-ID"
@@ -42,29 +43,30 @@ const (
 // Signals is a set of the signals of one request.
 type Signals = adapter.Signals
 
-// Dependency identifies what a request waits for: its logical Name, such as
-// "payment" (never host:port), and its Kind, one of the Kind constants.
+// Dependency identifies a service or resource that a request waits for. Name is its
+// logical name, such as "payment", and never host:port. Kind is one of the Kind
+// constants.
 type Dependency = adapter.Dependency
 
-// Call is a wait that StartCall began. Its method End ends it; only the first End
-// counts.
+// Call is a wait started by StartCall. End ends it. Only the first End has an
+// effect.
 type Call = adapter.Call
 
 // StartCall marks the start of a wait for dep by the request in ctx. The wait is
-// no part of the request's self time. Outside a request it does nothing. It does
-// not allocate.
+// excluded from the request's self time. Outside a request StartCall does nothing.
+// It does not allocate.
 func StartCall(ctx context.Context, dep Dependency) Call {
 	return adapter.FromContext(ctx).StartCall(dep)
 }
 
-// SetAttributes sets attributes on the span of the request in ctx. Attributes that
-// tell kinds of requests apart, such as customer.tier, are what diagnose compares.
+// SetAttributes sets attributes on the span of the request in ctx. tenhop diagnose
+// compares requests by attributes that distinguish them, such as customer.tier.
 func SetAttributes(ctx context.Context, attrs ...attribute.KeyValue) {
 	adapter.FromContext(ctx).SetAttributes(attrs...)
 }
 
-// Logger returns a logger whose lines have trace_id, span_id and correlation_id of
-// the request in ctx. Outside a request it returns the logger of Default.
+// Logger returns a logger that adds trace_id, span_id and correlation_id of the
+// request in ctx. Outside a request it returns the logger of Default.
 func Logger(ctx context.Context) *slog.Logger {
 	if h := adapter.FromContext(ctx); h != nil {
 		return h.Logger()
@@ -72,8 +74,8 @@ func Logger(ctx context.Context) *slog.Logger {
 	return Default().Logger()
 }
 
-// Zerolog is Logger with zerolog's interface. After WithLogger its lines go to
-// standard error as JSON.
+// Zerolog is like Logger but returns a zerolog.Logger. After WithLogger it writes
+// JSON to standard error.
 func Zerolog(ctx context.Context) *zerolog.Logger {
 	if h := adapter.FromContext(ctx); h != nil {
 		return h.Zerolog()
@@ -92,12 +94,12 @@ func EntryOf(ctx context.Context) string { return adapter.EntryOf(ctx) }
 // "GET /items/{id}", or "".
 func Operation(ctx context.Context) string { return adapter.FromContext(ctx).Operation() }
 
-// Snapshot returns the headers of a message that is sent later but belongs to the
-// request in ctx, such as a row of an outbox.
+// Snapshot returns the headers for a message that belongs to the request in ctx and
+// is sent later, such as an outbox row.
 func Snapshot(ctx context.Context) map[string]string { return adapter.Snapshot(ctx) }
 
-// Restore returns a context whose calls belong to the request that Snapshot was
-// taken of. Malformed headers are ignored.
+// Restore returns a context derived from ctx that belongs to the request recorded
+// in snapshot. Malformed headers are ignored.
 func Restore(ctx context.Context, snapshot map[string]string) context.Context {
 	return adapter.Restore(ctx, snapshot)
 }

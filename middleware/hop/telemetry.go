@@ -18,8 +18,8 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 )
 
-// Telemetry is the telemetry of a service. Its adapters share one. It is immutable
-// after New and safe for concurrent use.
+// Telemetry is the telemetry of a service. All adapters of the service share it. It
+// is immutable after New and safe for concurrent use.
 type Telemetry struct {
 	core     *adapter.Core
 	service  string
@@ -53,10 +53,10 @@ func New(opts ...Option) (*Telemetry, error) {
 	return &Telemetry{core: core, service: c.ServiceName, gatherer: c.gatherer}, nil
 }
 
-// Default returns the Telemetry that adapters use when they are given none. It is
-// made on first use, with no options. When the default Prometheus registry refuses
-// the metrics, Default logs the reason and keeps them in a registry of its own,
-// which only MetricsHandler serves.
+// Default returns the Telemetry that adapters use by default. It is created on
+// first use, without options. When the default Prometheus registry refuses the
+// metrics, Default logs the error and uses a separate registry, which only
+// MetricsHandler serves.
 func Default() *Telemetry { return defaultTelemetry() }
 
 var defaultTelemetry = sync.OnceValue(func() *Telemetry {
@@ -72,7 +72,7 @@ var defaultTelemetry = sync.OnceValue(func() *Telemetry {
 	return t
 })
 
-// Core returns the part of the Telemetry that adapters report to.
+// Core returns the Core that adapters report to.
 func (t *Telemetry) Core() *adapter.Core { return t.core }
 
 // ServiceName returns the service's name.
@@ -82,22 +82,23 @@ func (t *Telemetry) ServiceName() string { return t.service }
 // service_name.
 func (t *Telemetry) Registerer() prometheus.Registerer { return t.core.Registerer() }
 
-// Logger returns the logger for lines that belong to no request.
+// Logger returns the logger for lines outside requests.
 func (t *Telemetry) Logger() *slog.Logger { return t.core.Logger() }
 
-// Zerolog is Logger with zerolog's interface. After WithLogger its lines go to
-// standard error as JSON.
+// Zerolog is like Logger but returns a zerolog.Logger. After WithLogger it writes
+// JSON to standard error.
 func (t *Telemetry) Zerolog() *zerolog.Logger { return t.core.Zerolog() }
 
-// QueueWait records in hop_queue_wait_seconds that a message of the request in ctx
-// waited outside any hop, such as an outbox row between commit and publication.
-// operation must be of low cardinality: "publish orders.placed".
+// QueueWait records in hop_queue_wait_seconds the time that a message of the
+// request in ctx waited outside a hop. For example, an outbox row waits between
+// commit and publication. operation must have low cardinality, such as "publish
+// orders.placed".
 func (t *Telemetry) QueueWait(ctx context.Context, operation string, waited time.Duration) {
 	t.core.QueueWait(ctx, operation, waited)
 }
 
-// MetricsHandler serves the metrics. Scrapers that ask for OpenMetrics or protobuf
-// also get exemplars.
+// MetricsHandler returns a handler that serves the metrics. Scrapers that ask for
+// OpenMetrics or protobuf also get exemplars.
 func (t *Telemetry) MetricsHandler() http.Handler {
 	return promhttp.HandlerFor(t.gatherer, promhttp.HandlerOpts{
 		EnableOpenMetrics: true,

@@ -22,8 +22,8 @@ import (
 // means http.DefaultTransport. It panics for a nil option or a registry that
 // refuses its metrics.
 //
-// A call ends when its response body has been read to the end or closed, at the
-// latest with its context or with the hop that made it.
+// A call ends when its response body has been read to the end or closed. It ends at
+// the latest with its context or with the hop that made it.
 func Transport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport

@@ -1,5 +1,6 @@
-// Package httpmw measures HTTP servers and clients: correlation ID, span, RED
-// metrics with exemplars, one log line and self time for every request.
+// Package httpmw measures HTTP servers and clients. Each request has a correlation
+// ID, a span and RED metrics with exemplars. At the server it also has a log line
+// and a self time.
 //
 // A complete program:
 //
@@ -37,7 +38,7 @@
 // A handler must make its calls with the request's context. The time of other calls
 // counts as the handler's self time.
 //
-// A *http.ServeMux is asked for the pattern of a request. Behind middleware that
-// copies the request, use WithMux. For other routers, use WithRouteFunc, or call
-// SetRoute in a handler.
+// With a *http.ServeMux, the route is the pattern that matches the request. For a
+// mux behind middleware that copies the request, use WithMux. For other routers,
+// use WithRouteFunc, or call SetRoute in a handler.
 package httpmw

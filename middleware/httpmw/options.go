@@ -45,8 +45,8 @@ func WithRouteFunc(f func(*http.Request) string) Option {
 	return func(c *config) { c.route = f }
 }
 
-// WithMux finds route patterns in mux, for a mux behind handlers that copy the
-// request.
+// WithMux sets the mux that determines route patterns. It is for a mux behind
+// handlers that copy the request.
 func WithMux(mux *http.ServeMux) Option {
 	if mux == nil {
 		panic("httpmw: WithMux: nil mux")
@@ -57,13 +57,13 @@ func WithMux(mux *http.ServeMux) Option {
 	})
 }
 
-// WithExclude leaves requests for the paths unmeasured. It replaces the default
-// paths /healthz, /readyz, /livez and /metrics. Without paths all requests are
-// measured.
+// WithExclude excludes requests for the paths from all signals. It replaces the
+// default paths /healthz, /readyz, /livez and /metrics. Without paths all requests
+// are measured.
 func WithExclude(paths ...string) Option { return WithExcludeSignals(hop.AllSignals, paths...) }
 
-// WithExcludeSignals leaves out some signals of requests for the paths, such as the
-// log lines of health checks. It replaces the default paths too.
+// WithExcludeSignals omits some signals of requests for the paths, such as the log
+// lines of health checks. It also replaces the default paths.
 func WithExcludeSignals(signals hop.Signals, paths ...string) Option {
 	return func(c *config) {
 		if c.defaults {

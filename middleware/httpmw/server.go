@@ -37,7 +37,8 @@ func Handler(next http.Handler, opts ...Option) http.Handler {
 	return h
 }
 
-// Middleware returns Handler with the options, in the form that routers take.
+// Middleware returns a function that wraps a handler as Handler does, for routers
+// that accept middleware.
 func Middleware(opts ...Option) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler { return Handler(next, opts...) }
 }

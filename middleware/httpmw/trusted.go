@@ -8,8 +8,8 @@ import (
 // WithTrustedHosts sets the hosts that a transport sends correlation ID and baggage
 // to: "payment", or ".internal.example" for all hosts below it. Other hosts,
 // including those that a redirect leads to, get only traceparent and tracestate.
-// Without names no host is trusted; without the option all are. Ports are ignored.
-// It panics for a name that is not a host.
+// Without names no host is trusted. Without the option all hosts are. Ports are
+// ignored. It panics for a name that is not a host.
 func WithTrustedHosts(hosts ...string) Option {
 	names := make([]string, len(hosts))
 	for i, h := range hosts {

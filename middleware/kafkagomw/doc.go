@@ -1,6 +1,6 @@
 // Package kafkagomw measures Kafka producers and consumers that use
-// segmentio/kafka-go: one span per message in the producer's trace, queue wait,
-// RED metrics with exemplars, one log line and self time.
+// segmentio/kafka-go. Each message has a span in the producer's trace, a queue
+// wait, RED metrics with exemplars, a log line and a self time.
 //
 // A complete program that handles one topic and sends to another:
 //
@@ -27,7 +27,7 @@
 //				log.Fatal(err)
 //			}
 //			if err := handle(context.Background(), m); err != nil {
-//				log.Fatal(err) // not committed: it comes again
+//				log.Fatal(err) // not committed, so it is delivered again
 //			}
 //			if err := reader.CommitMessages(context.Background(), m); err != nil {
 //				log.Fatal(err)

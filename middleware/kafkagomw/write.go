@@ -13,16 +13,16 @@ import (
 	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
-// Writer sends messages. Its other methods are those of the kafka.Writer.
+// Writer sends messages. Its other methods are those of the embedded kafka.Writer.
 type Writer struct {
 	*kafka.Writer
 	measured *messaging.Producer
 }
 
-// NewWriter returns a Writer that sends through w. It must be called before w is used:
-// it sets w.Completion to a function that calls the former one. A message belongs to
-// the request in the context that it is written with, including one that hop.Restore
-// restored from an outbox. It panics for a nil w or option.
+// NewWriter returns a Writer that sends through w. It must be called before w is
+// used. It replaces w.Completion by a function that calls the previous one. A
+// message belongs to the request in the context that it is written with. For an
+// outbox row, hop.Restore returns that context. It panics for a nil w or option.
 func NewWriter(w *kafka.Writer, opts ...Option) *Writer {
 	if w == nil {
 		panic("kafkagomw: NewWriter: nil writer")
@@ -64,9 +64,10 @@ func (s *sending) end(m *kafka.Message, err error) {
 	}
 }
 
-// WriteMessages sends messages, each with a span and headers of its own. Unless the
-// writer is Async it waits for their acknowledgement. That is a wait of the hop, for
-// the topic of the first message. WriteMessages does not modify the messages.
+// WriteMessages sends messages. Each message has its own span and headers. Unless
+// the writer is Async, WriteMessages waits for their acknowledgement. The time
+// counts as a wait of the hop for the topic of the first message. WriteMessages
+// does not modify the messages.
 func (w *Writer) WriteMessages(ctx context.Context, messages ...kafka.Message) error {
 	if len(messages) == 0 {
 		return w.Writer.WriteMessages(ctx)

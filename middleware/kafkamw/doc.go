@@ -1,6 +1,6 @@
-// Package kafkamw measures Kafka producers and consumers that use franz-go:
-// one span per record in the producer's trace, queue wait, RED metrics with
-// exemplars, one log line and self time.
+// Package kafkamw measures Kafka producers and consumers that use franz-go. Each
+// record has a span in the producer's trace, a queue wait, RED metrics with
+// exemplars, a log line and a self time.
 //
 // A complete program that handles one topic and sends to another:
 //

@@ -16,7 +16,7 @@ type Option = messaging.Option
 // WithTelemetry sets the telemetry. The default is hop.Default.
 func WithTelemetry(t *hop.Telemetry) Option { return messaging.WithTelemetry(t) }
 
-// WithChaos sets the injector of faults into handlers. A nil one injects none.
+// WithChaos sets the fault injector for handlers. A nil Injector injects nothing.
 func WithChaos(i *chaos.Injector) Option { return messaging.WithChaos(i) }
 
 // WithConsumerGroup sets the consumer group on the process spans.

@@ -12,8 +12,8 @@ import (
 )
 
 // ClientOptions returns options for kgo.NewClient that measure the records that the
-// client produces. A record belongs to the request in the context that it is produced
-// with, including one that hop.Restore restored from an outbox.
+// client produces. A record belongs to the request in the context that it is
+// produced with. For an outbox row, hop.Restore returns that context.
 func ClientOptions(opts ...Option) []kgo.Opt {
 	return []kgo.Opt{kgo.WithHooks(newProducer(opts...))}
 }
@@ -61,9 +61,9 @@ func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 	s.End(nil, adapter.AttrMessagingPartition.Int(int(r.Partition)), adapter.AttrKafkaOffset.Int64(r.Offset))
 }
 
-// Produce sends a record and waits for its acknowledgement. The wait is a wait of the
-// hop, for the topic. The record has a span only when the client was made with
-// ClientOptions.
+// Produce sends a record and waits for its acknowledgement. The time counts as a
+// wait of the hop for the topic. The record has a span only when the client was
+// created with ClientOptions.
 func Produce(ctx context.Context, cl *kgo.Client, r *kgo.Record) error {
 	wait := system.Wait(ctx, r.Topic)
 	defer wait.End()
@@ -73,8 +73,8 @@ func Produce(ctx context.Context, cl *kgo.Client, r *kgo.Record) error {
 	return cl.ProduceSync(ctx, r).FirstErr()
 }
 
-// PublishWait records in hop_queue_wait_seconds how long an outbox row waited, from
-// its commit to now, with the operation "publish <topic>". ctx is the result of
+// PublishWait records in hop_queue_wait_seconds the wait of an outbox row from its
+// commit until now, with the operation "publish <topic>". ctx is the result of
 // hop.Restore, which has the row's entry. A nil t means hop.Default.
 func PublishWait(ctx context.Context, t *hop.Telemetry, topic string, committed time.Time) {
 	messaging.PublishWait(ctx, t, topic, committed)

@@ -5,10 +5,10 @@
 //	defer w.Close(ctx)
 //	logger := zerolog.New(zerolog.MultiLevelWriter(os.Stdout, w))
 //
-// A write never blocks and never fails. Lines are queued, and dropped when the queue has
-// reached its limit of lines or bytes; tenhop_loki_lines_dropped_total counts them. Loki's
-// client blocks its caller for minutes while Loki is unavailable. Only the goroutine of
-// the queue calls it.
+// A write never blocks and never fails. Lines are queued. They are dropped when the
+// queue has reached its limit of lines or bytes, and counted in
+// tenhop_loki_lines_dropped_total. Loki's client can block its caller for minutes
+// while Loki is unavailable, so only the queue's goroutine calls it.
 package lokilog
 
 import (
@@ -54,11 +54,11 @@ func WithQueue(lines int, bytes int64) Option {
 // WithTenant sets X-Scope-OrgID, for a Loki with several tenants.
 func WithTenant(id string) Option { return func(c *config) { c.tenant = id } }
 
-// WithBatchWait sets the time in which a batch fills. The default is 1 s.
+// WithBatchWait sets the maximum time before a batch is sent. The default is 1 s.
 func WithBatchWait(d time.Duration) Option { return func(c *config) { c.batchWait = d } }
 
-// WithLabels adds labels to service and level. Each combination of values is a stream in
-// Loki: there must be few.
+// WithLabels adds labels to service and level. Each combination of values is a
+// stream in Loki. Keep their number small.
 func WithLabels(labels map[string]string) Option { return func(c *config) { c.labels = labels } }
 
 // WithRegisterer registers the counter of dropped lines.
@@ -86,8 +86,9 @@ type Writer struct {
 	closed bool
 }
 
-// New returns a Writer that pushes to the URL, which ends in /loki/api/v1/push, with the
-// label service. It does not connect: while Loki is unavailable lines are dropped.
+// New returns a Writer that pushes to the URL, which ends in /loki/api/v1/push,
+// with the label service. It does not connect, and it succeeds while Loki is
+// unavailable.
 func New(pushURL, service string, opts ...Option) (*Writer, error) {
 	c := config{lines: defaultLines, bytes: defaultBytes, batchWait: loki.BatchWait}
 	for _, o := range opts {
@@ -159,7 +160,8 @@ func (w *Writer) run() {
 // Write queues a line without a level. It always reports success.
 func (w *Writer) Write(p []byte) (int, error) { return w.WriteLevel(zerolog.NoLevel, p) }
 
-// WriteLevel queues a line. A full queue or a closed Writer drops and counts it.
+// WriteLevel queues a line. When the queue is full or the Writer is closed, the
+// line is dropped and counted.
 func (w *Writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	n := len(p)
 	w.mu.RLock()
@@ -185,8 +187,8 @@ func (w *Writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	return n, nil
 }
 
-// Close pushes what is queued and stops. When ctx ends first it returns ctx.Err and
-// counts the queued lines as dropped.
+// Close pushes the queued lines and stops the Writer. When ctx ends first it
+// returns ctx.Err and counts the queued lines as dropped.
 func (w *Writer) Close(ctx context.Context) error {
 	w.mu.Lock()
 	if !w.closed {

@@ -1,7 +1,8 @@
-// Package messaging is shared by the adapters of message brokers (kafkamw, saramamw,
-// kafkagomw, amqpmw): the spans, metrics and log line of a message sent and of one
-// processed, with a bounded number of destination names. It knows no broker. Services
-// import an adapter; this package is for writing another one.
+// Package messaging is shared by the adapters of message brokers (kafkamw,
+// saramamw, kafkagomw, amqpmw). It records the spans, metrics and log lines of sent
+// and processed messages, and limits the number of destination names. It does not
+// depend on a broker. Services import an adapter. This package is for authors of
+// adapters.
 //
 // A complete program, with a channel for a broker:
 //
@@ -44,7 +45,7 @@
 //			})
 //	}
 //
-// An adapter makes a Producer or a Consumer once, and has a Sending or a Processing in
-// its own record of each message. When a send blocks its caller, the adapter calls
-// System.Wait before it and End after it.
+// An adapter creates a Producer or a Consumer once. It embeds a Sending or a
+// Processing in its own record of each message. When a send blocks its caller, the
+// adapter calls System.Wait before it and End after it.
 package messaging

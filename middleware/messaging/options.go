@@ -14,12 +14,12 @@ import (
 type System struct {
 	Name string // messaging.system and the label protocol
 
-	// ErrorType returns error.type of the broker's own errors and "" for any other. It
-	// may be nil.
+	// ErrorType returns the error.type of errors that the broker reports, and ""
+	// for others. It may be nil.
 	ErrorType func(error) string
 
-	// Temporary reports whether the broker generated a name, such as that of a reply
-	// queue. In labels such names are (temporary). It may be nil.
+	// Temporary reports whether the broker generated a name, such as that of a
+	// reply queue. Labels have the value (temporary) for such names. It may be nil.
 	Temporary func(destination string) bool
 }
 
@@ -51,15 +51,15 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// WithChaos sets the injector of faults into handlers. A nil one injects none.
+// WithChaos sets the fault injector for handlers. A nil Injector injects nothing.
 func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
 
 // WithConsumerGroup sets the consumer group on the process spans.
 func WithConsumerGroup(name string) Option { return func(c *config) { c.group = name } }
 
-// WithQueue sets the name of the queue that a Consumer reads, for brokers whose messages
-// name only their exchange. The destination is then exchange:queue, so that the queues
-// of an exchange are destinations of their own. A Producer ignores it.
+// WithQueue sets the name of the queue that a Consumer reads, for brokers whose
+// messages name only their exchange. The destination is then exchange:queue, so
+// that the queues of an exchange are separate destinations. A Producer ignores it.
 func WithQueue(name string) Option { return func(c *config) { c.queue = name } }
 
 func configure(system System, opts []Option) config {

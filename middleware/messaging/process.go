@@ -43,8 +43,8 @@ type Delivery struct {
 // unknown is the queue wait of a message without a time of production.
 const unknown = time.Duration(-1)
 
-// Processing is the processing of one message or of one batch. Its zero value is ready
-// for use, once.
+// Processing is the processing of one message or of one batch. Its zero value is
+// ready to use. It must not be reused.
 type Processing struct {
 	consumer    *Consumer
 	destination *destination
@@ -53,10 +53,10 @@ type Processing struct {
 	waited      time.Duration // or unknown
 }
 
-// Process calls fn with a message, within a span that is a child of the producer's. It
-// returns the error of fn. A panic of fn is reported in all signals and continues. An
-// error of fn after ctx was canceled is not a failure of the message: its error.type is
-// consumer_closed and its span's status is unset.
+// Process calls fn with a message, in a span that is a child of the producer's
+// span. It returns the error of fn. A panic of fn is reported in all signals and
+// continues. An error of fn after ctx was canceled is not a failure of the message:
+// its error.type is consumer_closed and its span's status is unset.
 func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery, m M, fn func(context.Context, M) error) (err error) {
 	ctx = p.begin(ctx, c, d)
 	returned := false
@@ -68,10 +68,10 @@ func Process[M any](ctx context.Context, c *Consumer, p *Processing, d *Delivery
 	return err
 }
 
-// ProcessBatch calls fn with a batch of messages, each of which describe describes. Its
-// one span links to the producers' spans, since a batch belongs to no single request.
-// The queue wait is the longest known one. Batches of several destinations are counted
-// under _OTHER.
+// ProcessBatch calls fn with a batch of messages. describe returns the Delivery of
+// a message. The batch has one span with links to the producers' spans, since it
+// belongs to no single request. The queue wait is the longest known one in the
+// batch. Batches of several destinations are recorded under _OTHER.
 func ProcessBatch[M any](ctx context.Context, c *Consumer, batch []M, describe func(*M) Delivery, fn func(context.Context, []M) error) (err error) {
 	if len(batch) == 0 {
 		return fn(ctx, batch)

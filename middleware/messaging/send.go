@@ -28,16 +28,17 @@ func NewProducer(system System, opts ...Option) *Producer {
 			"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type"))}}
 }
 
-// Sending is a message in flight. Its zero value is ready for use, once.
+// Sending is a message in flight. Its zero value is ready to use. It must not be
+// reused.
 type Sending struct {
 	producer    *Producer
 	destination *destination
 	call        adapter.ClientCall
 }
 
-// Begin starts the span of a message and writes its headers to c. It starts no wait: see
-// System.Wait. attrs are further attributes known at the start. Sending.End must be
-// called once.
+// Begin starts the span of a message and writes its headers to c. It does not start
+// a wait; see System.Wait. attrs are further attributes known at the start.
+// Sending.End must be called once.
 func (p *Producer) Begin(ctx context.Context, s *Sending, destination string, c propagation.TextMapCarrier, attrs ...attribute.KeyValue) {
 	if ctx == nil {
 		ctx = context.Background()
@@ -78,10 +79,10 @@ func (s *System) Wait(ctx context.Context, destination string) adapter.Call {
 	return h.StartCall(adapter.Dependency{Name: s.label(h.Core(), destination), Kind: adapter.KindProduce})
 }
 
-// PublishWait records in hop_queue_wait_seconds how long an outbox row waited, from its
-// commit to now, with the operation "publish <destination>". ctx is the result of
-// hop.Restore, which has the row's entry. A commit at or before 1970 is unknown and not
-// recorded. A nil t means hop.Default.
+// PublishWait records in hop_queue_wait_seconds the wait of an outbox row from its
+// commit until now, with the operation "publish <destination>". ctx is the result
+// of hop.Restore, which has the row's entry. A commit time at or before 1970 means
+// unknown and is not recorded. A nil t means hop.Default.
 func PublishWait(ctx context.Context, t *hop.Telemetry, destination string, committed time.Time) {
 	if t == nil {
 		t = hop.Default()

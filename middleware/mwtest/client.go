@@ -18,9 +18,9 @@ import (
 
 // Client describes the side of an adapter that makes calls, for TestClient.
 type Client struct {
-	// Call makes one call through the adapter. c.Remote is to be called with the
-	// headers that arrive at the other side, with lower-case names, or nil when the
-	// transport has none. When Remote returns an error the call must fail. Call
+	// Call makes one call through the adapter. The remote side calls c.Remote with
+	// the headers that it receives, with lower-case names, or with nil when the
+	// transport has none. When Remote returns an error, the call must fail. Call
 	// returns after the adapter has reported the call.
 	Call func(t *testing.T, ctx context.Context, c Outbound)
 

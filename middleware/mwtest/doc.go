@@ -14,7 +14,7 @@
 //		rec.Span("POST /checkout").Want("http.response.status_code", "200")
 //	}
 //
-// Spans are recorded by a tracer provider of this package, so that a test needs no SDK.
+// The package has its own tracer provider. Tests need no OpenTelemetry SDK.
 //
-// The author of an adapter calls TestServer and TestClient.
+// Authors of adapters call TestServer and TestClient.
 package mwtest

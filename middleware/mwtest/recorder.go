@@ -15,7 +15,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-// Recorder records what is reported to its Telemetry.
+// Recorder records the signals that are reported to its Telemetry.
 type Recorder struct {
 	*hop.Telemetry
 	Registry *prometheus.Registry
@@ -26,8 +26,8 @@ type Recorder struct {
 	log   bytes.Buffer
 }
 
-// New returns a Recorder. opts override its own options, so that a test may set a name,
-// a clock or a limit. It fails the test for an invalid option.
+// New returns a Recorder. opts override the Recorder's options, such as the name,
+// the clock or a limit. It fails the test for an invalid option.
 func New(t testing.TB, opts ...hop.Option) *Recorder {
 	t.Helper()
 	r := &Recorder{t: t, Registry: prometheus.NewRegistry(), spans: &provider{}}
@@ -66,8 +66,8 @@ func (r *Recorder) Lines() []map[string]any {
 	return lines
 }
 
-// Line returns the line of the message with the correlation ID: the one that has a
-// duration. It fails the test unless there is exactly one.
+// Line returns the log line that has the correlation ID and a duration, which is
+// the line of the message. It fails the test unless there is exactly one.
 func (r *Recorder) Line(correlationID string) map[string]any {
 	r.t.Helper()
 	var found []map[string]any
@@ -82,7 +82,7 @@ func (r *Recorder) Line(correlationID string) map[string]any {
 	return found[0]
 }
 
-// Spans returns the ended spans in the order of their ends.
+// Spans returns the ended spans in the order in which they ended.
 func (r *Recorder) Spans() []Span {
 	r.spans.mu.Lock()
 	defer r.spans.mu.Unlock()

@@ -19,16 +19,16 @@ type Server struct {
 	// Deliver delivers one message to d.Handle through the adapter. It returns the
 	// headers of the response, with lower-case names, or nil when the transport has
 	// no response. It returns after the adapter has reported the message. When
-	// d.Handle returns an error, the message must fail as the transport's messages
-	// do. A panic of d.Handle may reach the caller of Deliver.
+	// d.Handle returns an error, the message must fail in the usual way of the
+	// transport. A panic of d.Handle may reach the caller of Deliver.
 	Deliver func(t *testing.T, d Delivery) (response map[string]string)
 
 	Operation string         // of the delivered message
 	Kind      trace.SpanKind // trace.SpanKindServer or trace.SpanKindConsumer
 	Family    string         // the transport's duration histogram; it has a label error_type
 
-	Skips  bool // the adapter can leave out signals: Deliver obeys Delivery.Skip
-	Public bool // the adapter can distrust its callers: Deliver obeys Delivery.Public
+	Skips  bool // the adapter can omit signals; Deliver honors Delivery.Skip
+	Public bool // the adapter supports untrusted callers; Deliver honors Delivery.Public
 }
 
 // Delivery is one message for Server.Deliver.

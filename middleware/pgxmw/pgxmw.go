@@ -1,5 +1,6 @@
-// Package pgxmw measures pgx: a span and RED metrics per statement. The time of a
-// statement and the wait for a connection of a pgxpool are waits of the hop.
+// Package pgxmw measures pgx. Each statement has a span and RED metrics. The time
+// of a statement and the wait for a connection of a pgxpool count as waits of the
+// hop.
 //
 //	cfg, err := pgxpool.ParseConfig(dsn)
 //	cfg.ConnConfig.Tracer = pgxmw.Tracer("orders-db")
@@ -39,8 +40,8 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// QueryTracer is pgx's tracer for statements, batches, COPY, PREPARE, new
-// connections and the wait for one of a pool.
+// QueryTracer implements pgx's tracers for statements, batches, COPY, PREPARE, new
+// connections and waits for pooled connections.
 type QueryTracer struct {
 	client *database.Client
 	pool   adapter.Dependency
@@ -95,17 +96,19 @@ func (t *QueryTracer) end(ctx context.Context, err error) {
 	}
 }
 
-// TraceQueryStart starts a statement.
+// TraceQueryStart starts the measurement of a statement.
 func (t *QueryTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	return t.start(ctx, database.Operation(data.SQL))
 }
 
-// TraceQueryEnd ends a statement. pgx calls it when the rows are closed.
+// TraceQueryEnd ends the measurement of a statement. pgx calls it when the rows are
+// closed.
 func (t *QueryTracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
 	t.end(ctx, data.Err)
 }
 
-// TraceBatchStart starts a batch: one span for all of its statements.
+// TraceBatchStart starts the measurement of a batch, which has one span for all its
+// statements.
 func (t *QueryTracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	size := 0
 	if data.Batch != nil {
@@ -117,37 +120,37 @@ func (t *QueryTracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx
 // TraceBatchQuery does nothing: a batch is measured as a whole.
 func (t *QueryTracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 
-// TraceBatchEnd ends a batch.
+// TraceBatchEnd ends the measurement of a batch.
 func (t *QueryTracer) TraceBatchEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
 	t.end(ctx, data.Err)
 }
 
-// TraceCopyFromStart starts a COPY.
+// TraceCopyFromStart starts the measurement of a COPY.
 func (t *QueryTracer) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
 	return t.start(ctx, "COPY")
 }
 
-// TraceCopyFromEnd ends a COPY.
+// TraceCopyFromEnd ends the measurement of a COPY.
 func (t *QueryTracer) TraceCopyFromEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceCopyFromEndData) {
 	t.end(ctx, data.Err)
 }
 
-// TracePrepareStart starts a PREPARE.
+// TracePrepareStart starts the measurement of a PREPARE.
 func (t *QueryTracer) TracePrepareStart(ctx context.Context, _ *pgx.Conn, _ pgx.TracePrepareStartData) context.Context {
 	return t.start(ctx, "PREPARE")
 }
 
-// TracePrepareEnd ends a PREPARE.
+// TracePrepareEnd ends the measurement of a PREPARE.
 func (t *QueryTracer) TracePrepareEnd(ctx context.Context, _ *pgx.Conn, data pgx.TracePrepareEndData) {
 	t.end(ctx, data.Err)
 }
 
-// TraceConnectStart starts a new connection.
+// TraceConnectStart starts the measurement of a new connection.
 func (t *QueryTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
 	return t.start(ctx, "CONNECT")
 }
 
-// TraceConnectEnd ends a new connection's start.
+// TraceConnectEnd ends the measurement of a new connection.
 func (t *QueryTracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
 	t.end(ctx, data.Err)
 }

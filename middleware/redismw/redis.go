@@ -1,6 +1,6 @@
-// Package redismw measures go-redis: a span and RED metrics per command. The time of a
-// command is a wait of the hop for a cache. It includes the wait for a connection of an
-// exhausted pool, which go-redis does not report separately.
+// Package redismw measures go-redis. Each command has a span and RED metrics. The
+// time of a command counts as a wait of the hop for a cache. It includes the wait
+// for a connection of an exhausted pool, which go-redis does not report separately.
 //
 // A complete program:
 //
@@ -45,7 +45,7 @@ import (
 
 type config struct{ core *adapter.Core }
 
-// Option configures the measurement of a client.
+// Option configures Instrument.
 type Option func(*config)
 
 // WithTelemetry sets the telemetry. The default is hop.Default. It panics when t is

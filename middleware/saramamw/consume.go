@@ -17,10 +17,10 @@ type MessageFunc func(context.Context, *sarama.ConsumerMessage) error
 // BatchFunc handles a batch of messages.
 type BatchFunc func(context.Context, []*sarama.ConsumerMessage) error
 
-// Handler returns a function that measures fn: one process span per message, a child
-// of the producer's. The queue wait runs from the message's timestamp to the start of
-// fn. A panic of fn is reported in all signals and continues. Handler panics for a
-// nil fn or option.
+// Handler returns a function that calls fn and measures it. Each message has a
+// process span, which is a child of the producer's span. The queue wait runs from
+// the message's timestamp to the start of fn. A panic of fn is reported in all
+// signals and continues. Handler panics for a nil fn or option.
 func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	if fn == nil {
 		panic("saramamw: Handler: nil function")
@@ -40,10 +40,10 @@ type processing struct {
 	carrier consumed
 }
 
-// BatchHandler returns a function that measures fn over a batch. Its one span links
-// to the producers' spans, since a batch belongs to no single request. The queue
-// wait is the longest one in the batch. Batches of several topics are counted under
-// _OTHER.
+// BatchHandler returns a function that calls fn with a batch and measures it. A
+// batch has one span with links to the producers' spans, since it belongs to no
+// single request. The queue wait is the longest one in the batch. Batches of
+// several topics are recorded under _OTHER.
 func BatchHandler(fn BatchFunc, opts ...Option) BatchFunc {
 	if fn == nil {
 		panic("saramamw: BatchHandler: nil function")

@@ -1,6 +1,6 @@
-// Package saramamw measures Kafka producers and consumers that use IBM/sarama:
-// one span per message in the producer's trace, queue wait, RED metrics with
-// exemplars, one log line and self time.
+// Package saramamw measures Kafka producers and consumers that use IBM/sarama. Each
+// message has a span in the producer's trace, a queue wait, RED metrics with
+// exemplars, a log line and a self time.
 //
 // A complete program that handles one topic and sends to another:
 //

@@ -63,10 +63,11 @@ func NewSyncProducer(p sarama.SyncProducer, opts ...Option) *SyncProducer {
 	return &SyncProducer{producer: p, measured: messaging.NewProducer(system, opts...)}
 }
 
-// SendMessage sends a message that belongs to the request in ctx, including one that
-// hop.Restore restored from an outbox. The wait is a wait of the hop, for the topic.
-// The end of ctx does not end it, since sarama cannot be interrupted. SendMessage
-// removes the headers and the timestamp that it adds, so that m can be sent again.
+// SendMessage sends a message that belongs to the request in ctx. For an outbox
+// row, hop.Restore returns that context. The time counts as a wait of the hop for
+// the topic. The end of ctx does not interrupt the call, since sarama does not
+// support it. SendMessage removes the headers and the timestamp that it adds, so
+// that m can be sent again.
 func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessage) (partition int32, offset int64, err error) {
 	defer system.Wait(ctx, m.Topic).End()
 	s := begin(ctx, p.measured, m)
@@ -75,8 +76,8 @@ func (p *SyncProducer) SendMessage(ctx context.Context, m *sarama.ProducerMessag
 	return partition, offset, err
 }
 
-// SendMessages sends messages together, each with a span and headers of its own. The
-// error is sarama.ProducerErrors when some of them failed.
+// SendMessages sends messages together. Each message has its own span and headers.
+// The error is sarama.ProducerErrors when some of them failed.
 func (p *SyncProducer) SendMessages(ctx context.Context, messages []*sarama.ProducerMessage) error {
 	if len(messages) == 0 {
 		return nil
@@ -103,8 +104,8 @@ func (p *SyncProducer) SendMessages(ctx context.Context, messages []*sarama.Prod
 	return err
 }
 
-// AsyncProducer sends messages without waiting. Its Successes and Errors must be read,
-// as those of a sarama.AsyncProducer.
+// AsyncProducer sends messages without waiting. Its Successes and Errors must be
+// read, as with a sarama.AsyncProducer.
 type AsyncProducer struct {
 	producer  sarama.AsyncProducer
 	measured  *messaging.Producer
@@ -112,9 +113,10 @@ type AsyncProducer struct {
 	errors    chan *sarama.ProducerError
 }
 
-// NewAsyncProducer returns an AsyncProducer that takes over p: p must not be used any
-// more. cfg is the configuration of p. It must return successes and errors, which end
-// the spans, and have at least Version V0_11_0_0. Otherwise NewAsyncProducer panics.
+// NewAsyncProducer returns an AsyncProducer that takes over p. The caller must not
+// use p afterwards. cfg is the configuration of p. It must return successes and
+// errors, which end the spans, and have at least Version V0_11_0_0. Otherwise
+// NewAsyncProducer panics.
 func NewAsyncProducer(p sarama.AsyncProducer, cfg *sarama.Config, opts ...Option) *AsyncProducer {
 	switch {
 	case p == nil || cfg == nil:
@@ -157,8 +159,8 @@ func (a *AsyncProducer) forwardErrors() {
 	}
 }
 
-// Send enqueues a message. While the producer's buffer is full it waits until ctx ends;
-// that is a wait of the hop.
+// Send enqueues a message. While the producer's buffer is full it waits, at most
+// until ctx ends. The time counts as a wait of the hop.
 func (a *AsyncProducer) Send(ctx context.Context, m *sarama.ProducerMessage) error {
 	s := begin(ctx, a.measured, m)
 	select {
@@ -182,8 +184,8 @@ func (a *AsyncProducer) Successes() <-chan *sarama.ProducerMessage { return a.su
 // Errors returns the channel of failed messages.
 func (a *AsyncProducer) Errors() <-chan *sarama.ProducerError { return a.errors }
 
-// AsyncClose closes the producer. Successes and Errors are closed when each message is
-// in one of them.
+// AsyncClose closes the producer. Successes and Errors are closed when each message
+// has been delivered to one of them.
 func (a *AsyncProducer) AsyncClose() { a.producer.AsyncClose() }
 
 // Close closes the producer, discards the remaining successes and returns the remaining

@@ -1,14 +1,15 @@
-// Package setup starts OpenTelemetry for a service that does not configure it itself:
-// tracer provider and OTLP exporters from the standard OTEL_* variables, a Prometheus
-// registry, a logger, and a Shutdown that flushes.
+// Package setup starts OpenTelemetry for a service that does not configure it
+// itself. Start reads the standard OTEL_* variables and returns a tracer provider
+// with OTLP exporters, a Prometheus registry and a logger. Shutdown exports the
+// remaining data.
 //
 //	rt, err := setup.Start(ctx, "payment")
 //	defer rt.Shutdown(context.WithoutCancel(ctx))
 //	handler := httpmw.Handler(mux, httpmw.WithTelemetry(rt.Telemetry))
 //
-// A collector that is down, slow or refuses data never blocks a request. Spans and log
-// lines are queued, and dropped when the queue is full. tenhop_spans_dropped_total and
-// tenhop_log_records_dropped_total count the dropped ones.
+// A collector that is down, slow or refuses data never blocks a request. Spans and
+// log lines are queued. They are dropped when the queue is full, and counted in
+// tenhop_spans_dropped_total and tenhop_log_records_dropped_total.
 package setup
 
 import (
@@ -180,7 +181,7 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 // flushWithin is the time limit of a shutdown whose context has no deadline.
 const flushWithin = 5 * time.Second
 
-// Shutdown exports what is queued and stops the exporters.
+// Shutdown exports the queued data and stops the exporters.
 func (rt *Runtime) Shutdown(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

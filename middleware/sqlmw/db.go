@@ -1,7 +1,7 @@
-// Package sqlmw measures database/sql: a span and RED metrics per driver call. The
-// driver's time and the wait for a connection of the pool are waits of the hop and
-// no part of its self time. Of rows, the time in which the driver fetches them is a
-// wait; the time between two rows is the service's.
+// Package sqlmw measures database/sql. Each driver call has a span and RED metrics.
+// The driver's time and the wait for a pooled connection count as waits of the hop
+// and not as self time. While rows are read, the driver's time is a wait, and the
+// service's time between rows is self time.
 //
 // A complete program:
 //
@@ -69,9 +69,10 @@ func WithTelemetry(t *hop.Telemetry) Option {
 // name.
 func WithSystem(name string) Option { return func(c *config) { c.system = name } }
 
-// DB is a *sql.DB whose calls with a context also measure the wait for a connection,
-// which a driver cannot see. The wait of a *sql.Stmt for a connection of its own is not
-// measured. Statements of a transaction or of a *sql.Conn have their connection.
+// DB embeds a *sql.DB. Its methods with a context also measure the wait for a
+// connection, which drivers cannot measure. The wait of a *sql.Stmt for a
+// connection is not measured. Statements of a transaction or of a *sql.Conn already
+// have a connection.
 type DB struct {
 	*sql.DB
 	dependency string
