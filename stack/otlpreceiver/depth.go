@@ -18,7 +18,7 @@ const (
 
 var errNesting = fmt.Errorf("messages are nested deeper than %d levels", maxNesting)
 
-// message describes a protobuf message: its fields that hold messages.
+// message describes a protobuf message by its fields that are messages.
 type message map[protowire.Number]message
 
 // request describes trace and log export requests, as far as they lead to nested
