@@ -1,11 +1,11 @@
-// Package query holds what the clients of the telemetry back ends share: the
-// HTTP exchange, its errors and its time budget. The clients are in the
-// packages beside it, one for each of Prometheus, Jaeger, Tempo and Loki.
+// Package query is the common part of the clients of the telemetry back ends: HTTP
+// requests, errors and time budgets. The subpackages are the clients of Prometheus,
+// Jaeger, Tempo and Loki.
 //
-// A client takes an *http.Client. Credentials, TLS settings and tenant headers
-// belong into its Transport, such as the one that NewClientFromConfig of
-// prometheus/common makes of an HTTPClientConfig. Errors name the back end by
-// its address and never repeat the user information or the query of a URL.
+// A client takes an *http.Client. Its Transport adds credentials, TLS settings and
+// tenant headers. NewClientFromConfig of prometheus/common creates one from an
+// HTTPClientConfig. Errors name the back end by its address and never repeat the user
+// information or the query of a URL.
 package query
 
 import (
@@ -22,11 +22,10 @@ import (
 	"unicode/utf8"
 )
 
-// ErrNotFound is returned when a back end does not have what was asked for.
+// ErrNotFound is returned if a back end does not have the requested object.
 var ErrNotFound = errors.New("not found")
 
-// Search selects traces by one of their spans, of which all that is given must
-// be true.
+// Search selects traces with at least one span that meets all conditions.
 type Search struct {
 	Service, Operation string
 	Tags               map[string]string
@@ -39,8 +38,8 @@ type Search struct {
 // Product is a kind of back end.
 type Product struct {
 	Name      string // "Jaeger"
-	Example   string // of a URL, for the error about one that is none
-	MaxAnswer int64  // bytes; a longer answer is an error
+	Example   string // example URL, for the error about an invalid one
+	MaxAnswer int64  // maximum size of a response in bytes; a longer one is an error
 }
 
 // Backend is the HTTP API of one server.
@@ -62,8 +61,8 @@ func (p Product) At(base string, client *http.Client) (*Backend, error) {
 	return &Backend{p, u, client}, nil
 }
 
-// Redact returns a URL without its user information, query and fragment. It
-// takes text that is no URL, too: what is before the last "@" is left out.
+// Redact returns a URL without its user information, query and fragment. In text that
+// is not a URL, it removes everything before the last "@".
 func Redact(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "//")
 	if ok && !strings.Contains(scheme, "@") {
@@ -81,11 +80,11 @@ func Redact(raw string) string {
 // URL returns the base URL, redacted.
 func (b *Backend) URL() string { return Redact(b.base.String()) }
 
-// StatusError is an answer with a status that the caller did not expect.
+// StatusError is returned for a response with an unexpected status.
 type StatusError struct {
 	Backend string // its name and address
 	Code    int    // HTTP status
-	Body    string // its beginning, printable characters only
+	Body    string // beginning of the body, printable characters only
 }
 
 // Error implements error.
@@ -97,7 +96,7 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// UnreachableError is returned when a back end does not answer.
+// UnreachableError is returned if a back end does not respond.
 type UnreachableError struct {
 	Backend string // its name and address
 	Err     error
@@ -108,17 +107,17 @@ func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("%s does not answer: %v", e.Backend, e.Err)
 }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Answer is a whole answer.
+// Answer is a complete response.
 type Answer struct {
 	Code int // HTTP status
 	Body []byte
 }
 
-// Get asks for a path, whose segments are escaped, and returns the answer
-// whatever its status. An empty accept asks for JSON.
+// Get sends a GET request and returns the response, whatever its status. It escapes the
+// segments of the path. If accept is empty, the Accept header asks for JSON.
 func (b *Backend) Get(ctx context.Context, accept string, q url.Values, segments ...string) (Answer, error) {
 	resp, err := b.Do(ctx, accept, q, segments...)
 	if err != nil {
@@ -135,7 +134,7 @@ func (b *Backend) Get(ctx context.Context, accept string, q url.Values, segments
 	return Answer{resp.StatusCode, body}, nil
 }
 
-// Do sends the question and returns the answer unread. The caller closes its
+// Do sends a GET request and returns the response unread. The caller must close its
 // body.
 func (b *Backend) Do(ctx context.Context, accept string, q url.Values, segments ...string) (*http.Response, error) {
 	escaped := make([]string, len(segments))
@@ -162,11 +161,11 @@ func (b *Backend) Do(ctx context.Context, accept string, q url.Values, segments 
 	return resp, nil
 }
 
-// String returns the back end's name and address, as errors tell it.
+// String returns the back end's name and address, in the form that errors use.
 func (b *Backend) String() string { return b.product.Name + " at " + b.URL() }
 
-// JSON decodes the answer to a question. A status other than 200 is a
-// *StatusError.
+// JSON sends a GET request and decodes the response. It returns a *StatusError for a
+// status other than 200.
 func (b *Backend) JSON(ctx context.Context, into any, q url.Values, segments ...string) error {
 	a, err := b.Get(ctx, "", q, segments...)
 	if err != nil {
@@ -175,7 +174,7 @@ func (b *Backend) JSON(ctx context.Context, into any, q url.Values, segments ...
 	return b.Decode(a, into)
 }
 
-// Decode decodes an answer as JSON does.
+// Decode decodes a response as JSON does.
 func (b *Backend) Decode(a Answer, into any) error {
 	if a.Code != http.StatusOK {
 		return b.Status(a)
@@ -186,12 +185,12 @@ func (b *Backend) Decode(a Answer, into any) error {
 	return nil
 }
 
-// Status returns the error for an answer of another status than expected.
+// Status returns the error for a response with an unexpected status.
 func (b *Backend) Status(a Answer) error {
 	return &StatusError{Backend: b.String(), Code: a.Code, Body: excerpt(a.Body)}
 }
 
-// Unlike returns the error for an answer that the product does not give.
+// Unlike returns the error for a response that does not conform to the product's API.
 func (b *Backend) Unlike(a Answer, err error) error {
 	if isHTML(a.Body) {
 		err = errors.New("it is an HTML page")
@@ -199,7 +198,7 @@ func (b *Backend) Unlike(a Answer, err error) error {
 	return fmt.Errorf("%s does not answer like %s: %w", b.URL(), b.product.Name, err)
 }
 
-// cause unwraps the error of an HTTP client, whose text holds the whole URL.
+// cause unwraps the error of an HTTP client, since its text contains the complete URL.
 func cause(err error) error {
 	var u *url.Error
 	for errors.As(err, &u) {
@@ -213,7 +212,7 @@ func isHTML(body []byte) bool {
 	return strings.HasPrefix(head, "<!doctype html") || strings.HasPrefix(head, "<html")
 }
 
-// excerpt returns the beginning of a body without what a terminal would obey.
+// excerpt returns the beginning of a body without control characters.
 func excerpt(body []byte) string {
 	if isHTML(body) {
 		return "an HTML page"
@@ -222,7 +221,7 @@ func excerpt(body []byte) string {
 	return Printable(strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), most)]), "")))
 }
 
-// Printable replaces what is not printable by a space.
+// Printable replaces characters that are not printable by spaces.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) && r != utf8.RuneError {

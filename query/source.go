@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// LateError is returned for a question that was not answered within its budget.
-// It is a context.DeadlineExceeded.
+// LateError is returned for a query that exceeded its time budget. It matches
+// context.DeadlineExceeded.
 type LateError struct{ Budget time.Duration }
 
 // Error implements error.
@@ -16,24 +16,22 @@ func (e *LateError) Error() string { return fmt.Sprintf("no answer within %s", e
 // Unwrap returns context.DeadlineExceeded.
 func (e *LateError) Unwrap() error { return context.DeadlineExceeded }
 
-// Source accounts for the questions that one back end is asked. It is not safe
-// for concurrent use.
+// Source records the queries to one back end. It is not safe for concurrent use.
 type Source struct {
 	Name, URL string // URL is redacted
-	Err       error  // of the last question that failed
-	Read      int    // what the answers held: series, traces
+	Err       error  // of the last query that failed
+	Read      int    // number of series or traces in the responses
 	Took      time.Duration
 }
 
-// NewSource returns the account of a back end at a URL.
+// NewSource returns a Source for a back end at a URL.
 func NewSource(name, base string) *Source { return &Source{Name: name, URL: Redact(base)} }
 
-// OK reports whether every question was answered.
+// OK reports whether every query succeeded.
 func (s *Source) OK() bool { return s.Err == nil }
 
-// Ask puts a question that must be answered within its own time budget. A
-// question that exceeds it fails with a *LateError, unless the context of the
-// caller ended.
+// Ask runs a query with a time budget of its own. A query that exceeds the budget fails
+// with a *LateError, unless the caller's context ended.
 func (s *Source) Ask(ctx context.Context, within time.Duration, question func(context.Context) (read int, err error)) error {
 	began := time.Now()
 	asked, cancel := context.WithTimeout(ctx, within)

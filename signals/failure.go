@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// notFailed lists the values of error_type that are no failure: an HTTP client
-// or a gRPC caller went away before the answer, a consumer was stopped while it
+// notFailed lists the values of error_type that do not count as failures. The HTTP
+// client or gRPC caller cancelled the request, or the consumer was stopped while it
 // handled a message.
 var notFailed = [...]string{"client_closed_request", "CANCELLED", "consumer_closed"}
 
@@ -17,17 +17,17 @@ func Failed() string {
 	return `error_type!~"|` + strings.Join(notFailed[:], "|") + `"`
 }
 
-// FailedHTTP is the PromQL label matcher that selects failed calls of
-// HTTPServer. It needs no error_type, so that it holds for other libraries too.
+// FailedHTTP is the PromQL label matcher that selects failed calls in HTTPServer. It
+// does not use error_type, so it also applies to other instrumentation libraries.
 const FailedHTTP = `http_response_status_code=~"5.."`
 
-// serverErrors lists the gRPC status codes that are the server's fault, by name
-// and by number (semantic conventions for gRPC).
+// serverErrors lists the gRPC status codes that count as server errors, by name and by
+// number, as in the semantic conventions for gRPC.
 var serverErrors = [...]string{"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "2", "4", "12", "13", "14", "15"}
 
-// Failure returns the error type of the failed calls that a series counts, or
-// "" if it counts calls that did not fail. labels are the series' labels. A
-// series without error_type is judged by its status code.
+// Failure returns the error type of a series that counts failed calls, or "" if the
+// calls did not fail. labels are the series' labels. Without error_type, the status
+// code decides.
 func Failure(labels map[string]string) string {
 	if t, ok := labels["error_type"]; ok {
 		if slices.Contains(notFailed[:], t) {

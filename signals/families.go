@@ -1,6 +1,6 @@
-// Package signals names the metric families that instrumented services export,
-// in Prometheus form, and decides which of the calls they count have failed.
-// Alerts, SLOs, the console's map and the diagnosis share this rule.
+// Package signals defines the Prometheus names of the metric families that instrumented
+// services export. It also defines which of the counted calls have failed. Alerts,
+// SLOs, the console's map and the diagnosis share this definition.
 package signals
 
 // Families of OpenTelemetry's semantic conventions, as Prometheus stores them.
@@ -15,7 +15,7 @@ const (
 	DatabaseClient  = "db_client_operation_duration_seconds"
 )
 
-// Families of otelgrpc before its version 0.64.
+// Families of otelgrpc before version 0.64.
 const (
 	OldRPCServer = "rpc_server_duration_milliseconds"
 	OldRPCClient = "rpc_client_duration_milliseconds"
@@ -28,7 +28,7 @@ const HopCompletion = "hop_completion_duration_seconds"
 // Family is a histogram of call durations.
 type Family struct {
 	Name   string
-	Client bool    // counts calls that a service makes, not those it serves
+	Client bool    // counts calls made, not calls served
 	Unit   float64 // of the observed durations, in seconds
 }
 

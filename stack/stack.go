@@ -10,9 +10,9 @@
 //	defer s.Close(ctx)
 //	fmt.Println(s.Endpoints()[endpoint.Jaeger]) // http://127.0.0.1:16686
 //
-// Each part speaks the protocol of the program it stands for, so that the same
-// services, dashboards and tools run against either. Package endpoint has the
-// names and the default ports.
+// Each part implements the protocol of the program that it replaces, so services,
+// dashboards and tools work with either. Package endpoint defines the names and the
+// default ports.
 package stack
 
 import (

@@ -1,26 +1,25 @@
 package trace
 
-// Assembler puts traces together from spans that come one by one. It holds a
-// bounded number of unfinished traces: the oldest is handed on when there are
-// more, as it is.
+// Assembler groups a stream of spans into traces. The number of unfinished traces it
+// holds is bounded. Beyond it, the oldest trace is passed on incomplete.
 type Assembler struct {
 	add   func(Trace)
 	open  map[string]*Trace
-	order []string // by their first span, from head on
+	order []string // in the order of their first spans, from head on
 	head  int
 	most  int
 }
 
-// openTraces is how many unfinished traces are held: at a thousand requests a
-// second, those of more than half a minute.
+// openTraces is the maximum number of unfinished traces: more than half a minute of
+// them at 1000 requests/s.
 const openTraces = 50_000
 
-// NewAssembler hands complete traces to add.
+// NewAssembler returns an Assembler that passes complete traces to add.
 func NewAssembler(add func(Trace)) *Assembler {
 	return &Assembler{add: add, open: map[string]*Trace{}, most: openTraces}
 }
 
-// Add takes a span of a trace.
+// Add adds a span to the trace with the given ID.
 func (a *Assembler) Add(id string, s Span) {
 	t := a.open[id]
 	if t == nil {
@@ -45,7 +44,7 @@ func (a *Assembler) oldest() {
 	a.add(*t)
 }
 
-// Flush hands on what is left.
+// Flush passes on the unfinished traces.
 func (a *Assembler) Flush() {
 	for len(a.open) > 0 {
 		a.oldest()

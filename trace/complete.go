@@ -8,8 +8,8 @@ func (t *Tree) Missing() []int { return t.missing }
 // Complete reports whether all spans except the root have their parent in the trace.
 func (t *Tree) Complete() bool { return len(t.missing) == 0 }
 
-// CalleeMissing reports whether a span is a client's call without children although
-// the service that it calls is known to send spans.
+// CalleeMissing reports whether a client span has no children although the service that
+// it calls is known to send spans.
 func (t *Tree) CalleeMissing(i int, known map[string]bool) bool {
 	s := &t.trace.Spans[i]
 	return s.Kind == Client && t.nodes[i].kids == 0 && known[s.Peer()]

@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// pathWalk is the memory of a walk along a critical path.
+// pathWalk holds the buffers of a walk along a critical path, for reuse.
 type pathWalk struct {
 	frames []pathFrame
 	byEnd  []int // the waited children of the spans that are being walked
 }
 
-// pathFrame is a span on the path whose time from lower to cursor is not yet charged.
+// pathFrame is a span on the path whose time from lower to cursor is not attributed
+// yet.
 type pathFrame struct {
 	span          int
 	lower, cursor time.Duration
@@ -22,16 +23,16 @@ type pathFrame struct {
 }
 
 // CriticalPath returns the critical path of a span: segments from the span's start to
-// its end, without gap or overlap, each charged to the span that the end of the
-// request was waiting for at that time. It follows CRISP (Zhang et al., USENIX ATC
+// its end, without gap or overlap. Each segment is attributed to the span on which the
+// end of the request depended at that time. It follows CRISP (Zhang et al., USENIX ATC
 // 2022), as Jaeger's UI does:
 //
-//   - Going back from the end of a span, the last child to finish is on the path, then
+//   - Backwards from the end of a span, the last child to finish is on the path, then
 //     the last of those that finished before that child started, and so on. The
-//     remaining time is the span's own.
+//     remaining time is attributed to the span itself.
 //   - A child that was still running when the next one on the path started did not
-//     happen before it and is not on the path. An overlap of up to a fiftieth of the
-//     parent's duration, or 2 µs, is attributed to clocks and tolerated.
+//     happen before it and is not on the path. An overlap of up to 2% of the parent's
+//     duration, or 2 µs, is attributed to clocks and tolerated.
 //   - Time of a child outside its parent does not count.
 //   - Of children that finish at the same time, the longest is on the path.
 //   - Asynchronous children are not on the path; see Async and CriticalPaths.
@@ -49,7 +50,7 @@ func (t *Tree) AppendCriticalPath(dst []Segment, i int) []Segment {
 	return dst
 }
 
-// Share is the time of a critical path that is charged to one span.
+// Share is the time on a critical path that is attributed to one span.
 type Share struct {
 	Span int // index
 	Time time.Duration
@@ -64,8 +65,9 @@ func (t *Tree) AppendShares(dst []Share, i int) []Share {
 	return dst
 }
 
-// walkPath walks back along a critical path. It calls segment for each interval that
-// is charged to a span, possibly empty, and leave when a span is done.
+// walkPath walks back along a critical path. It calls segment for each interval,
+// possibly empty, that is attributed to a span, and leave after the last interval of a
+// span.
 func (t *Tree) walkPath(i int, segment func(f *pathFrame, start, end time.Duration), leave func(f *pathFrame)) {
 	w := &t.walk
 	t.enter(i, t.nodes[i].start, t.nodes[i].end)
@@ -121,8 +123,8 @@ func (t *Tree) lastBefore(f *pathFrame) (child int, start, end time.Duration) {
 	return None, 0, 0
 }
 
-// CriticalPaths returns the critical paths of all roots and of all asynchronous
-// spans, one after another: the request's own and those that continue behind queues.
+// CriticalPaths returns the critical paths of all roots and of all asynchronous spans,
+// one after another: first that of the request, then those that continue behind queues.
 // No two segments of a span overlap.
 func (t *Tree) CriticalPaths() []Segment {
 	var out []Segment

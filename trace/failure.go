@@ -2,10 +2,10 @@ package trace
 
 import "strings"
 
-// Failed reports whether a span's status is an error. statusCode is its status
+// Failed reports whether a span's status is an error. statusCode is the span's status
 // code: "ERROR" in Jaeger's tag otel.status_code, "2" or "STATUS_CODE_ERROR" in OTLP.
 // errorTag is the value of OpenTracing's tag error, "true" for a failure. Case is
-// ignored. Either is empty if the span does not have it.
+// ignored. Either is empty if the span lacks it.
 func Failed(statusCode, errorTag string) bool {
 	return statusCode == "2" || strings.EqualFold(statusCode, "ERROR") || strings.EqualFold(statusCode, "STATUS_CODE_ERROR") ||
 		strings.EqualFold(errorTag, "true")
@@ -57,16 +57,17 @@ func anyFailed(spans []Span) bool {
 	return false
 }
 
-// Culprit is the service, or the call between two services, at which a failure began.
+// Culprit identifies the service, or the call between two services, at which a failure
+// began.
 type Culprit struct {
 	Service   string
 	Operation string
-	Target    string // the other end of a failed call; empty for a failure of the service itself
+	Target    string // peer of a failed call; empty for a failure of the service itself
 }
 
-// Blame attributes the failure of a span, normally that of FirstFailing. A failure of
-// a span that is not a call is its service's. A failed call is attributed to the
-// callee if the callee has spans in the trace; Target is then the caller. Otherwise
+// Blame attributes the failure of a span, normally that of FirstFailing. If the span is
+// not a call, the failure is attributed to its service. A failed call is attributed to
+// the callee if the callee has spans in the trace; Target is then the caller. Otherwise
 // it is attributed to the caller, with the callee as Target.
 func Blame(tr *Trace, i int) Culprit {
 	s := &tr.Spans[i]

@@ -11,8 +11,8 @@ func (t *Tree) Len() int { return len(t.nodes) }
 // Span returns a span of the trace, with its times as they were recorded.
 func (t *Tree) Span(i int) *Span { return &t.trace.Spans[i] }
 
-// Origin returns the time of offset 0: the start of the first span, after the repair
-// of clock skew.
+// Origin returns the time of offset 0: the start of the first span, after clock skew
+// correction.
 func (t *Tree) Origin() time.Time { return t.origin }
 
 // Duration returns the offset at which the last span ended.
@@ -24,8 +24,9 @@ func (t *Tree) Duration() time.Duration { return t.duration }
 // of them are in cycles.
 func (t *Tree) Root() int { return t.root }
 
-// Entry returns the span that serves the request: the root or, if the root is the
-// client's span of a caller that sends spans, the first server's span below it.
+// Entry returns the span that serves the request. It is the root, unless that is the
+// client span of a caller that sends spans. Then it is the first server span below the
+// root.
 func (t *Tree) Entry() int {
 	if t.root != None && t.trace.Spans[t.root].Kind == Client {
 		for _, c := range t.Children(t.root) {
@@ -72,16 +73,16 @@ func (t *Tree) End(i int) time.Duration { return t.nodes[i].end }
 // Took returns a span's duration. It is 0 if the recorded one is negative.
 func (t *Tree) Took(i int) time.Duration { return t.nodes[i].end - t.nodes[i].start }
 
-// Shift returns by how much the repair of clock skew moved a span.
+// Shift returns the offset by which clock skew correction moved a span.
 func (t *Tree) Shift(i int) time.Duration { return t.nodes[i].shift }
 
-// Hop returns the span that stands for the hop which a span belongs to: the nearest
-// of the span and its ancestors that is a server's or consumer's, or whose parent
-// belongs to another service.
+// Hop returns the span that represents the hop to which span i belongs. It is the
+// nearest of the span and its ancestors that is a server or consumer span, or whose
+// parent belongs to another service.
 func (t *Tree) Hop(i int) int { return t.nodes[i].hop }
 
-// Callee returns the span that handled a call: the first child of another service
-// that is not a consumer's, or None.
+// Callee returns the span that handled a call, or None. It is the first child of
+// another service that is not a consumer span.
 func (t *Tree) Callee(i int) int {
 	for _, c := range t.Children(i) {
 		if s := &t.trace.Spans[c]; s.Service != t.trace.Spans[i].Service && s.Kind != Consumer {
@@ -91,9 +92,9 @@ func (t *Tree) Callee(i int) int {
 	return None
 }
 
-// Async reports whether a span's parent did not wait for it. That is the case for a
-// consumer's span, for a span that started after its parent ended, such as the
-// sending of an event from an outbox, and for a span of the parent's own service that
-// ended more than a millisecond after the parent. A callee of another service that
-// outlives its caller is not asynchronous: the caller waited until it gave up.
+// Async reports whether a span's parent did not wait for it. That is so for a consumer
+// span, and for a span that started after its parent ended, such as the publication of
+// an event from an outbox. It is also so for a span of the parent's service that ended
+// more than a millisecond after the parent. A callee of another service that outlives
+// its caller is not asynchronous: the caller waited until it gave up.
 func (t *Tree) Async(i int) bool { return t.nodes[i].async }

@@ -8,11 +8,11 @@ import (
 // Kinds of Queue.
 const (
 	Topic  = "topic"  // a record between its producer and its consumer
-	Outbox = "outbox" // an event between the request that caused it and its sending
+	Outbox = "outbox" // an event between the request that caused it and its publication
 )
 
-// queueWaitKey is the attribute in which the middleware records how long a message
-// was in its topic, in milliseconds.
+// queueWaitKey is the attribute in which the middleware records the queue wait of a
+// message, in milliseconds.
 const queueWaitKey = "hop.queue_wait_ms"
 
 // Queue is the time that a message or event waited before a span, in offsets from
@@ -25,10 +25,10 @@ type Queue struct {
 // Took returns the length of the wait.
 func (q Queue) Took() time.Duration { return q.To - q.From }
 
-// Queue returns the wait before a span, and whether there was one. A consumer's
-// message waits in its topic from the end of the producer's span. An event that is
-// sent after its parent ended waits in an outbox from that end. If the consumer
-// recorded the wait in hop.queue_wait_ms, that value is used.
+// Queue returns the wait before a span, and whether there was one. A consumer's message
+// waits in its topic from the end of the producer's span. An event that is published
+// after its parent ended waits in an outbox from that end. If the consumer recorded the
+// wait in hop.queue_wait_ms, that value is used.
 func (t *Tree) Queue(i int) (Queue, bool) {
 	n, s := &t.nodes[i], &t.trace.Spans[i]
 	if n.parent == None {

@@ -1,9 +1,9 @@
 package trace
 
-// Relations returns two indices for each span: parent, its recorded parent or None,
-// and root, the topmost ancestor that is reached without leaving the span's service,
-// possibly the span itself. It takes linear time. Unlike Load it adopts no orphans
-// and keeps cycles; in a cycle within one service all spans have the same root.
+// Relations returns two indices for each span. parent is its recorded parent, or None.
+// root is the topmost ancestor that is reached without leaving the span's service,
+// possibly the span itself. It takes linear time. Unlike Load it adopts no orphans and
+// keeps cycles; in a cycle within one service all spans have the same root.
 func Relations(tr *Trace) (parent, root []int) {
 	spans := tr.Spans
 	index := indexByID(spans)
@@ -26,7 +26,7 @@ func Relations(tr *Trace) (parent, root []int) {
 				top = p
 			}
 		}
-		if root[top] != None { // an earlier walk came by
+		if root[top] != None { // an earlier walk reached it
 			top = root[top]
 		}
 		for _, j := range path {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// replay is the memory of Replay.
+// replay holds the buffers of Replay, for reuse.
 type replay struct {
 	order  []int           // the replayed spans, parents before children
 	factor []float64       // by span
@@ -21,12 +21,11 @@ type replay struct {
 // the gaps before it.
 type gap struct{ from, to, before time.Duration }
 
-// Replay returns how long a span would have taken if self times, its own and those of
-// the spans below it, were multiplied by the factors that scale returns. Whatever
-// followed the end of a child follows its new end at the same distance, apart from
-// scaled self time. scale is called once for each span that was waited for, parents
-// before children, siblings by start. If all factors are 1, the result is the span's
-// duration.
+// Replay returns the duration that a span would have had if its self time and those of
+// its descendants were multiplied by the factors that scale returns. The time between
+// the end of a child and later events stays the same, except for scaled self time.
+// scale is called once for each span that was waited for, parents before children,
+// siblings by start. If all factors are 1, the result is the span's duration.
 //
 // A callee that outlived its caller counts for the time that the caller waited. The
 // caller becomes faster only if the callee takes less than that.
@@ -79,8 +78,8 @@ func (t *Tree) replaySpan(i int) time.Duration {
 		r.gaps = append(r.gaps, gap{from, to, sum})
 		sum += to - from
 	})
-	// moment returns the new time of what happened at m, which follows those of the
-	// first children that had ended by then. It is called with m in order.
+	// moment returns the new time of an event at m. It depends on the new ends of the
+	// children that had ended by then. Calls must have ascending m.
 	next, since, at := 0, n.start, time.Duration(0)
 	var moments, returns gapCursor
 	moment := func(m time.Duration, first int) time.Duration {
@@ -109,8 +108,8 @@ func (t *Tree) replaySpan(i int) time.Duration {
 	return max(moment(n.end, len(r.kids)), last)
 }
 
-// gapCursor is the number of gaps that begin before the last time asked for. Times
-// must be asked for in order.
+// gapCursor is the number of gaps that begin before the last queried time. Queries must
+// have ascending times.
 type gapCursor int
 
 // free returns the total length of the gaps before at.

@@ -28,7 +28,7 @@ func (t *Tree) AppendBusy(dst []Segment, i int) []Segment {
 // Busy returns the segments that make up a span's self time, ordered by time.
 func (t *Tree) Busy(i int) []Segment { return t.AppendBusy(nil, i) }
 
-// gaps calls f for each stretch of a span in which no child was waited for.
+// gaps calls f for each interval of a span in which it waited for no child.
 func (t *Tree) gaps(i int, f func(from, to time.Duration)) {
 	n := &t.nodes[i]
 	at := n.start

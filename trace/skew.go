@@ -48,7 +48,7 @@ func (t *Tree) settleChild(parent, child int) {
 	case cs.Kind != Consumer:
 		start += skew(p.start, p.end, start, start+length)
 	}
-	start = max(-maxOffset, min(start, maxOffset)) // however shifts add up
+	start = max(-maxOffset, min(start, maxOffset)) // bounds the sum of shifts
 	c.shift = start - c.start
 	c.start, c.end = start, start+length
 	c.async = cs.Kind == Consumer ||
@@ -56,11 +56,12 @@ func (t *Tree) settleChild(parent, child int) {
 		cs.Service == ps.Service && c.end > p.end+outlives
 }
 
-// skew returns by how much to move a callee's span, measured by another clock, so that
-// it lies within its call, as Jaeger's clock skew adjuster does. It is centered there:
-// half of the difference of the durations is the network on each side. A callee that
-// took longer than the call is moved only so that it does not start before it. What
-// sticks out by no more than crossing, and no more than a millisecond, is left alone.
+// skew returns the offset that moves a callee's span, measured by another clock, into
+// its call, as Jaeger's clock skew adjuster does. The span is centered: each direction
+// of the network is assumed to take half of the difference of the durations. A callee
+// that took longer than the call is moved only so that it does not start before it. A
+// span that exceeds its call by no more than crossing, and no more than a millisecond,
+// is not moved.
 func skew(start, end, from, to time.Duration) time.Duration {
 	margin := min(crossing(end-start), outlives)
 	switch {
@@ -72,16 +73,16 @@ func skew(start, end, from, to time.Duration) time.Duration {
 	return max(start-from, 0)
 }
 
-// outlives is how long after its parent a span of the same service may end and still
-// count as waited for. Within a millisecond it is a deferred end, not work that goes
-// on in the background.
+// outlives is the maximum time by which a span may end after its parent in the same
+// service and still count as waited for. A difference within a millisecond is a
+// deferred end, not background work.
 const outlives = time.Millisecond
 
-// crossing returns by how much siblings that follow each other may overlap, and a
-// callee stick out of its call, without meaning anything: a fiftieth of the parent's
-// duration. CRISP allows a hundredth, but ends that another goroutine records are late
-// by more than that in parents of under a millisecond. The minimum is 2 µs because
-// many formats truncate both start and duration to microseconds.
+// crossing returns the insignificant overlap of consecutive siblings, and of a callee
+// that exceeds its call: 2% of the parent's duration. CRISP allows 1%. In parents under
+// a millisecond, ends that are recorded by another goroutine are later than that. The
+// minimum is 2 µs because many formats truncate both start and duration to
+// microseconds.
 func crossing(parent time.Duration) time.Duration {
 	return max(parent/50, 2*time.Microsecond)
 }

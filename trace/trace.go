@@ -1,12 +1,12 @@
-// Package trace holds the one model of a trace and the analysis of a single trace.
+// Package trace defines the trace model and analyses single traces.
 //
-// A Tree has the parents and children of its spans, with clock skew repaired. It
-// computes self times, critical paths, waits in queues, whether spans are missing,
-// and how long the request would have taken with other self times. FirstFailing
-// finds where a failure began.
+// A Tree relates the spans of a trace to their parents and children, and corrects clock
+// skew. It computes self times, critical paths and waits in queues. It also finds
+// missing spans, and predicts the duration of the request with other self times.
+// FirstFailing finds where a failure began.
 //
-// Package trace imports nothing of tenhop. The codecs beside it read the formats of
-// Jaeger, OTLP, Tempo and Zipkin into this model.
+// Package trace imports no other package of tenhop. Its subpackages decode the formats
+// of Jaeger, OTLP, Tempo and Zipkin into this model.
 package trace
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Trace is the spans of one request, in no particular order.
+// Trace holds the spans of one request, in no particular order.
 type Trace struct {
 	ID    string
 	Spans []Span
@@ -55,8 +55,8 @@ func (t *Trace) Services() []string {
 	return slices.Compact(names)
 }
 
-// Kind is the span kind of OpenTelemetry, in lower case; it is empty when the
-// source does not tell.
+// Kind is an OpenTelemetry span kind, in lower case; it is empty if the source does not
+// specify it.
 type Kind string
 
 // Span kinds.
@@ -90,7 +90,7 @@ type Span struct {
 	TraceState         string            `json:",omitempty"` // W3C tracestate
 }
 
-// Event is a moment within a span, such as an exception.
+// Event is an event of a span, such as an exception.
 type Event struct {
 	Time       time.Time
 	Name       string
@@ -100,7 +100,8 @@ type Event struct {
 // End returns the time at which the span ended.
 func (s *Span) End() time.Time { return s.Start.Add(s.Duration) }
 
-// Attribute returns the value of the span's attribute, else of its resource's.
+// Attribute returns the value of an attribute of the span or, if it has none, of its
+// resource.
 func (s *Span) Attribute(key string) string {
 	if v, ok := s.Attributes[key]; ok {
 		return v
@@ -108,12 +109,12 @@ func (s *Span) Attribute(key string) string {
 	return s.Resource[key]
 }
 
-// peerKeys are the attributes that name what a client's span calls, the most
-// telling first.
+// peerKeys lists the attributes that name the peer of a client span, the most specific
+// first.
 var peerKeys = [...]string{"peer.service", "service.peer.name", "messaging.destination.name", "db.system.name", "db.system", "server.address", "net.peer.name"}
 
-// Peer returns the logical name of what a client's or producer's span calls; it
-// is empty when the span does not tell.
+// Peer returns the logical name of the service or dependency that a client or producer
+// span calls. It is empty if the span has no attribute for it.
 func (s *Span) Peer() string {
 	for _, k := range peerKeys {
 		if v := s.Attributes[k]; v != "" {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// None is the index of no span.
+// None is the index that stands for no span.
 const None = -1
 
 // Limits of Load.
@@ -17,14 +17,13 @@ const (
 	keptIndex  = 1024 // a larger index of IDs is not reused for much smaller traces
 )
 
-// Tree holds the spans of one trace as a tree, or as several if parents are missing.
-// Spans are identified by their index in Trace.Spans. Times are offsets from Origin,
-// with clock skew repaired.
+// Tree holds the spans of one trace as a tree, or as several trees if parents are
+// missing. Spans are identified by their index in Trace.Spans. Times are offsets from
+// Origin, with clock skew corrected.
 //
-// The zero value is ready for Load. A Tree reuses its memory: a stream of traces can be
-// loaded one after another without allocations. Slices that methods return, except
-// those that are appended to, are valid until the next Load. A Tree is not safe for
-// concurrent use.
+// The zero value is ready for Load. A Tree reuses its memory, so traces can be loaded
+// one after another without allocations. Slices returned by methods are valid until the
+// next Load, except those of the Append methods. A Tree is not safe for concurrent use.
 type Tree struct {
 	trace      *Trace
 	origin     time.Time
@@ -45,14 +44,14 @@ type Tree struct {
 	play  replay
 }
 
-// node is the place of a span.
+// node is the position of a span in the tree.
 type node struct {
 	parent       int
 	first, kids  int // its children are kids[first : first+kids] of the Tree
 	depth        int
 	hop          int
 	start, end   time.Duration
-	shift        time.Duration // by which the repair of clock skew moved it
+	shift        time.Duration // by which clock skew correction moved it
 	async        bool
 	duplicate    bool
 	cut          bool // its parent descends from it
@@ -95,7 +94,7 @@ func (t *Tree) Load(tr *Trace) {
 	t.settle()
 }
 
-// setTimes sets the times of the spans as they were recorded.
+// setTimes sets the recorded times of the spans.
 func (t *Tree) setTimes() {
 	spans := t.trace.Spans
 	t.origin = spans[0].Start
@@ -110,7 +109,7 @@ func (t *Tree) setTimes() {
 	}
 }
 
-// identify leaves out duplicates and finds each span's parent.
+// identify drops duplicates and finds each span's parent.
 func (t *Tree) identify() {
 	spans := t.trace.Spans
 	// Clearing a map takes time proportional to its largest size: a large trace
@@ -223,7 +222,7 @@ func (t *Tree) tops(a, b int) int {
 	return t.earlier(a, b)
 }
 
-// adopt finds a parent for spans whose own is missing.
+// adopt finds a parent for spans whose recorded parent is missing.
 func (t *Tree) adopt() {
 	if len(t.missing) == 0 || len(t.missing) > maxOrphans {
 		return
@@ -278,7 +277,7 @@ func (t *Tree) top(i int) int {
 	return i
 }
 
-// gatherChildren makes lists of children and of roots.
+// gatherChildren builds the lists of children and of roots.
 func (t *Tree) gatherChildren() {
 	t.kids = grow(t.kids, len(t.nodes), 0)
 	for i := range t.nodes {

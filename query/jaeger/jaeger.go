@@ -1,5 +1,4 @@
-// Package jaeger asks Jaeger's query API, the one that its web interface and
-// Grafana use.
+// Package jaeger is a client of the query API that Jaeger's UI and Grafana use.
 package jaeger
 
 import (
@@ -18,10 +17,10 @@ import (
 	"github.com/tenhop/tenhop/trace/jaeger"
 )
 
-// maxAnswer bounds an answer, in bytes.
+// maxAnswer is the maximum size of a response in bytes.
 const maxAnswer = 256 << 20
 
-// Client asks one Jaeger.
+// Client queries one Jaeger server.
 type Client struct{ backend *query.Backend }
 
 // New returns a client of the Jaeger at a URL such as http://127.0.0.1:16686. A
@@ -39,7 +38,7 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 	return c.names(ctx, "api", "services")
 }
 
-// Operations returns the operations of a service.
+// Operations returns the span names of a service.
 func (c *Client) Operations(ctx context.Context, service string) ([]string, error) {
 	return c.names(ctx, "api", "services", service, "operations")
 }
@@ -52,8 +51,8 @@ func (c *Client) names(ctx context.Context, segments ...string) ([]string, error
 	return a.Data, err
 }
 
-// Traces returns the traces that a search selects, the newest first. Each has
-// spans. A service that Jaeger does not know has none.
+// Traces returns the traces that match s, newest first. Traces without spans are
+// omitted. The result is empty for a service that Jaeger does not know.
 func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
 	q := url.Values{"service": {s.Service}, "limit": {strconv.Itoa(s.Limit)},
 		"start": {strconv.FormatInt(s.From.UnixMicro(), 10)}, "end": {strconv.FormatInt(s.To.UnixMicro(), 10)}}
@@ -87,8 +86,8 @@ func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, err
 	return slices.DeleteFunc(found, func(t trace.Trace) bool { return len(t.Spans) == 0 }), err
 }
 
-// Trace returns one trace. The error is query.ErrNotFound when Jaeger has none
-// of this ID.
+// Trace returns one trace. The error is query.ErrNotFound if Jaeger has no trace with
+// this ID.
 func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
 	found, err := c.traces(ctx, nil, "api", "traces", id)
 	if err == nil && (len(found) == 0 || len(found[0].Spans) == 0) {
@@ -103,9 +102,8 @@ func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
 	return found[0], nil
 }
 
-// traces decodes an answer that holds traces. Only Jaeger's own word means that
-// there are none: another 404 comes from something that is no Jaeger, or from a
-// proxy in front of it.
+// traces decodes a response with traces. A 404 means that there are none only if it has
+// Jaeger's error body. Any other 404 comes from another server or a proxy.
 func (c *Client) traces(ctx context.Context, q url.Values, segments ...string) ([]trace.Trace, error) {
 	a, err := c.backend.Get(ctx, "", q, segments...)
 	switch {
@@ -139,7 +137,7 @@ type Dependency struct {
 	Calls  uint64 `json:"callCount"`
 }
 
-// Dependencies returns the calls between services in the time before end.
+// Dependencies returns the calls between services in the period lookback before end.
 func (c *Client) Dependencies(ctx context.Context, end time.Time, lookback time.Duration) ([]Dependency, error) {
 	var a struct {
 		Data []Dependency `json:"data"`

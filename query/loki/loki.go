@@ -1,4 +1,4 @@
-// Package loki asks the HTTP API of Grafana Loki.
+// Package loki is a client of Grafana Loki's HTTP API.
 package loki
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/tenhop/tenhop/query"
 )
 
-// maxAnswer bounds an answer, in bytes.
+// maxAnswer is the maximum size of a response in bytes.
 const maxAnswer = 64 << 20
 
-// Client asks one Loki.
+// Client queries one Loki server.
 type Client struct{ backend *query.Backend }
 
 // New returns a client of the Loki at a URL such as http://127.0.0.1:3100. A
@@ -28,20 +28,20 @@ func New(base string, client *http.Client) (*Client, error) {
 	return &Client{b}, nil
 }
 
-// Stream is the lines of one set of labels, which hold structured metadata, too.
+// Stream holds the lines with one set of labels, including structured metadata.
 type Stream struct {
 	Labels map[string]string
 	Lines  []Line
 }
 
-// Line is one line of a log.
+// Line is a log line.
 type Line struct {
 	At   time.Time
 	Text string
 }
 
-// Lines returns up to limit lines that a query selects between start and end,
-// each stream's oldest first.
+// Lines returns up to limit lines that match a LogQL query between start and end. The
+// lines of each stream are ordered oldest first.
 func (c *Client) Lines(ctx context.Context, expr string, start, end time.Time, limit int) ([]Stream, error) {
 	var a struct {
 		Data struct {

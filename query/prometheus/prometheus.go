@@ -1,5 +1,4 @@
-// Package prometheus asks the HTTP API of Prometheus, or of a server that has
-// the same API.
+// Package prometheus is a client of Prometheus's HTTP API.
 package prometheus
 
 import (
@@ -16,10 +15,10 @@ import (
 	"github.com/tenhop/tenhop/query"
 )
 
-// maxAnswer bounds an answer, in bytes.
+// maxAnswer is the maximum size of a response in bytes.
 const maxAnswer = 64 << 20
 
-// Client asks one Prometheus server.
+// Client queries one Prometheus server.
 type Client struct{ backend *query.Backend }
 
 // New returns a client of the server at a URL such as http://127.0.0.1:9090.
@@ -39,21 +38,20 @@ type Series struct {
 	Samples []Sample
 }
 
-// Sample is a value at a moment.
+// Sample is a value and its timestamp.
 type Sample struct {
 	At    time.Time
 	Value float64
 }
 
-// Value is a series of an instant vector with its value.
+// Value is an element of an instant vector.
 type Value struct {
 	Labels map[string]string
 	Value  float64
 }
 
-// Instant evaluates an expression whose result is an instant vector. Series
-// whose value is NaN or infinite are left out. The zero time is the server's
-// present.
+// Instant evaluates an expression whose result is an instant vector. Series whose value
+// is NaN or infinite are left out. A zero time selects the server's current time.
 func (c *Client) Instant(ctx context.Context, expr string, at time.Time) ([]Value, error) {
 	found, err := c.result(ctx, instant(expr, at), "query")
 	if err != nil {
@@ -75,8 +73,8 @@ func (c *Client) Instant(ctx context.Context, expr string, at time.Time) ([]Valu
 	return out, nil
 }
 
-// Matrix evaluates an expression whose result is a range vector, such as
-// metric[5m]: the samples as they were scraped.
+// Matrix evaluates an expression whose result is a range vector, such as metric[5m]. It
+// returns the raw samples.
 func (c *Client) Matrix(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 	return c.matrix(ctx, instant(expr, at), "query")
 }
@@ -87,15 +85,14 @@ func (c *Client) Range(ctx context.Context, expr string, start, end time.Time, s
 		"step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)}}, "query_range")
 }
 
-// LabelValues returns the values that a label has among the series that a selector
-// matches, sorted.
+// LabelValues returns the sorted values of a label in the series that match a selector.
 func (c *Client) LabelValues(ctx context.Context, label, selector string) ([]string, error) {
 	var values []string
 	err := c.get(ctx, &values, url.Values{"match[]": {selector}}, "label", label, "values")
 	return values, err
 }
 
-// Alert is an alert that is pending or firing.
+// Alert is a pending or firing alert.
 type Alert struct {
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
@@ -178,8 +175,8 @@ func (c *Client) result(ctx context.Context, q url.Values, path string) ([]found
 	return data.Result, err
 }
 
-// get decodes the data of an answer. Prometheus explains a refusal in the
-// answer's body, whatever its status.
+// get decodes the data of a response. On any status, an error message in the body
+// becomes the error.
 func (c *Client) get(ctx context.Context, data any, q url.Values, path ...string) error {
 	a, err := c.backend.Get(ctx, "", q, append([]string{"api", "v1"}, path...)...)
 	if err != nil {

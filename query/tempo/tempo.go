@@ -1,4 +1,4 @@
-// Package tempo asks the HTTP API of Grafana Tempo.
+// Package tempo is a client of Grafana Tempo's HTTP API.
 package tempo
 
 import (
@@ -22,10 +22,10 @@ import (
 
 const (
 	maxAnswer = 64 << 20 // bytes
-	fetches   = 8        // traces fetched at a time
+	fetches   = 8        // traces fetched concurrently
 )
 
-// Client asks one Tempo.
+// Client queries one Tempo server.
 type Client struct{ backend *query.Backend }
 
 // New returns a client of the Tempo at a URL such as http://127.0.0.1:3200. A
@@ -47,15 +47,15 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 	return a.Values, err
 }
 
-// Traces searches, then fetches each trace that was found. Those that are gone
-// since, or have no spans, are left out.
+// Traces searches and then fetches each trace that was found. Traces that no longer
+// exist, or have no spans, are omitted.
 func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
 	var a struct {
 		Traces []struct {
 			ID string `json:"traceID"`
 		} `json:"traces"`
 	}
-	// Tempo's times are seconds: rounded outwards, not to lose any.
+	// Tempo's times are in seconds. Rounding outwards keeps every match.
 	err := c.backend.JSON(ctx, &a, url.Values{"q": {TraceQL(s)}, "limit": {strconv.Itoa(s.Limit)}, "spss": {"1"},
 		"start": {strconv.FormatInt(s.From.Unix(), 10)}, "end": {strconv.FormatInt(s.To.Add(time.Second-1).Unix(), 10)}}, "api", "search")
 	if err != nil {
@@ -66,7 +66,7 @@ func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, err
 	g.SetLimit(fetches)
 	for i, t := range a.Traces {
 		g.Go(func() (err error) {
-			// It may be gone since the search, or not yet in a block.
+			// The trace may have expired since the search, or may not be in a block yet.
 			if found[i], err = c.Trace(gctx, t.ID); errors.Is(err, query.ErrNotFound) {
 				err = nil
 			}
@@ -79,7 +79,7 @@ func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, err
 	return slices.DeleteFunc(found, func(t trace.Trace) bool { return len(t.Spans) == 0 }), nil
 }
 
-// TraceQL returns the query of a search.
+// TraceQL returns the TraceQL query for a search.
 func TraceQL(s query.Search) string {
 	all := []string{"resource.service.name = " + strconv.Quote(s.Service)}
 	if s.Operation != "" {
@@ -100,8 +100,8 @@ func TraceQL(s query.Search) string {
 	return "{ " + strings.Join(all, " && ") + " }"
 }
 
-// Trace returns one trace. The error is query.ErrNotFound when Tempo has none
-// of this ID.
+// Trace returns one trace. The error is query.ErrNotFound if Tempo has no trace with
+// this ID.
 func (c *Client) Trace(ctx context.Context, id string) (trace.Trace, error) {
 	a, err := c.backend.Get(ctx, "application/protobuf", nil, "api", "traces", id)
 	switch {

@@ -1,6 +1,5 @@
-// Package cart keeps the users' carts in a store that speaks Redis. A checkout
-// claims the items of a cart, so that no other checkout orders them and items
-// that are added meanwhile stay in the cart.
+// Package cart stores the users' carts in Redis. A checkout claims the items of a cart,
+// so no other checkout orders them. Items that are added meanwhile stay in the cart.
 package cart
 
 import (
@@ -85,7 +84,7 @@ func (s *server) AddItem(ctx context.Context, req *pb.AddItemRequest) (*pb.CartC
 		return nil, status.Errorf(codes.InvalidArgument, "quantity %d is not between 1 and %d", q, maxQuantity)
 	}
 	if _, err := s.catalog.GetProduct(ctx, &pb.GetProductRequest{ProductId: req.GetProductId()}); err != nil {
-		return nil, err // the catalog's code and text: no such product
+		return nil, err // code and text of the catalog: no such product
 	}
 	n, err := s.redis.HLen(ctx, key(req.GetUserId())).Result()
 	if err != nil {

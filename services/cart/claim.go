@@ -12,8 +12,8 @@ import (
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
 )
 
-// A claim is a hash like a cart's. An ended claim stays for endedFor with the
-// field ended alone, so that a delayed request cannot claim again under its ID.
+// A claim is a hash like a cart. An ended claim is kept for endedFor with only the
+// field ended, so a delayed request cannot claim again with its ID.
 const (
 	ended    = ""
 	endedFor = 10 * time.Minute
@@ -23,8 +23,8 @@ const (
 
 func claimKey(user, claim string) string { return "cart-claim:" + user + ":" + claim }
 
-// claim moves the items of a cart to a claim and returns them. RENAMENX leaves
-// an existing claim as it is, and the cart with it.
+// claim moves the items of a cart to a claim and returns them. If the claim exists
+// already, RENAMENX changes neither it nor the cart.
 func (s *server) claim(ctx context.Context, user, id string) (*pb.CartContent, error) {
 	to := claimKey(user, id)
 	pipe := s.redis.TxPipeline()
@@ -64,8 +64,8 @@ func (s *server) endClaim(ctx context.Context, user, id string, restore bool) er
 	return nil
 }
 
-// restore ends a claim and adds its items to the cart, in one step: no item is
-// put back twice.
+// restore ends a claim and adds its items to the cart in one transaction, so no item is
+// added twice.
 func (s *server) restore(ctx context.Context, cart, from string, end func(redis.Pipeliner) error) error {
 	var err error
 	for range restoreTries {

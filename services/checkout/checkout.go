@@ -1,8 +1,8 @@
-// Package checkout turns a cart into a paid order: a saga over identity, cart,
-// pricing, inventory and order that leaves nothing behind when a step fails.
+// Package checkout turns a cart into a paid order. It runs a saga over identity, cart,
+// pricing, inventory and order, and undoes it if one of its calls fails.
 //
-// A checkout claims the items of the cart before anything else, so that of
-// several at once only one orders them. They return to the cart if it fails.
+// A checkout first claims the items of the cart, so only one of several concurrent
+// checkouts orders them. If the checkout fails, they return to the cart.
 package checkout
 
 import (
@@ -77,18 +77,18 @@ type server struct {
 	order     pb.OrderClient
 }
 
-// The states of a saga. What a crash or an outage leaves started is settled by
-// recoverSagas; done and failed are final.
+// The states of a saga. A saga that a crash or an outage leaves started is concluded by
+// recoverSagas. done and failed are final.
 const (
 	started = "started"
 	done    = "done"
 	failed  = "failed"
 )
 
-// settleTimeout bounds what is done for a saga after its caller may have gone.
+// settleTimeout is the timeout of work on a saga that continues without its caller.
 const settleTimeout = 10 * time.Second
 
-// The answers to a request whose idempotency key is in use.
+// Errors for a request whose idempotency key is in use.
 var (
 	errUnderWay  = status.Error(codes.Aborted, "this checkout is under way already")
 	errFailed    = status.Error(codes.Aborted, "this checkout failed; use a new idempotency key")
@@ -136,12 +136,12 @@ func (s *server) begin(ctx context.Context, id, key string, req *pb.PlaceOrderRe
 	return nil
 }
 
-// claim claims the items of the cart and finds out who buys them at what price.
-// Nothing else is changed by it.
+// claim claims the items of the cart and fetches the user and the quote. It changes
+// nothing else.
 func (s *server) claim(ctx context.Context, id string, req *pb.PlaceOrderRequest) (*pb.User, *pb.CartContent, *pb.QuoteResponse, error) {
 	var user *pb.User
 	var content *pb.CartContent
-	// Who buys and what are independent questions: asked at the same time.
+	// The user and the cart are independent, so the calls run concurrently.
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		user, err = s.identity.GetUser(gctx, &pb.GetUserRequest{UserId: req.GetUserId()})
@@ -163,8 +163,8 @@ func (s *server) claim(ctx context.Context, id string, req *pb.PlaceOrderRequest
 	return user, content, quote, err
 }
 
-// abandon undoes a saga that has claimed a cart and no more, also when the caller
-// is gone. Its idempotency key may be used again.
+// abandon undoes a saga that has only claimed a cart, even if the caller has
+// disconnected. Its idempotency key may be used again.
 func (s *server) abandon(ctx context.Context, id, user string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
@@ -173,7 +173,7 @@ func (s *server) abandon(ctx context.Context, id, user string) {
 		_, err = s.store.Exec(ctx, "DELETE FROM sagas WHERE order_id = ? AND state = ?", id, started)
 	}
 	if err != nil {
-		// It stays open: recoverSagas takes it up again.
+		// The saga stays open until recoverSagas concludes it.
 		hop.Zerolog(ctx).Warn().Err(err).Msg("the claim of the cart could not be undone; it will be later")
 	}
 }
@@ -187,7 +187,7 @@ func (s *server) run(ctx context.Context, id string, user *pb.User, content *pb.
 	if err != nil {
 		return s.settle(ctx, id, user.GetId(), err)
 	}
-	// The order stands from here on: what is left must not fail it.
+	// The order is placed. Later errors must not fail the request.
 	resp, err := s.finish(ctx, order, user.GetId())
 	if err != nil {
 		hop.Zerolog(ctx).Warn().Err(err).Msg("the saga stays open; it will be finished later")
@@ -195,16 +195,16 @@ func (s *server) run(ctx context.Context, id string, user *pb.User, content *pb.
 	return resp, nil
 }
 
-// finish takes a saga whose order stands to its end: the reservation is sold,
-// and the claimed items are dropped. The answer is complete also when that has
-// to wait.
+// finish completes a saga whose order is placed: it commits the reservation and drops
+// the claimed items. The response is complete even if these calls fail and are retried
+// later.
 func (s *server) finish(ctx context.Context, order *pb.OrderRecord, user string) (*pb.PlaceOrderResponse, error) {
 	resp := &pb.PlaceOrderResponse{OrderId: order.GetId(), Total: order.GetTotal(), ChargeId: order.GetChargeId()}
 	if _, err := s.inventory.Commit(ctx, &pb.CommitRequest{ReservationId: order.GetId()}); err != nil {
 		return resp, err
 	}
 	if _, err := s.cart.EmptyCart(ctx, &pb.EmptyCartRequest{UserId: user, ClaimId: order.GetId()}); err != nil {
-		// Claimed items are in no cart, and expire.
+		// Claimed items are in no cart and expire.
 		hop.Zerolog(ctx).Warn().Err(err).Msg("the claimed items were not dropped")
 	}
 	result, err := json.Marshal(resp)
@@ -226,8 +226,8 @@ func fingerprint(items []*pb.Item) string {
 	return b.String()
 }
 
-// placed answers a repeated request with the first one's result. A request with
-// the same key that asks for something else is an error.
+// placed returns the result of the first request to a repeated one. It fails if a
+// request with the same key has other contents.
 func (s *server) placed(ctx context.Context, key string, req *pb.PlaceOrderRequest) (*pb.PlaceOrderResponse, error) {
 	var state, result, method, items string
 	err := s.store.QueryRow(ctx, "SELECT state, result, payment_method, items FROM sagas WHERE user_id = ? AND idempotency_key = ?",
@@ -248,8 +248,8 @@ func (s *server) placed(ctx context.Context, key string, req *pb.PlaceOrderReque
 	if err := json.Unmarshal([]byte(result), &resp); err != nil {
 		return nil, err
 	}
-	// What was ordered left the cart. If there is something else in it now, the
-	// request may mean that.
+	// The ordered items left the cart. If it holds other items now, the request may refer
+	// to those.
 	now, err := s.cart.GetCart(ctx, &pb.GetCartRequest{UserId: req.GetUserId()})
 	if err == nil && items != "" && len(now.GetItems()) > 0 && fingerprint(now.GetItems()) != items {
 		return nil, status.Errorf(codes.FailedPrecondition,
@@ -258,8 +258,8 @@ func (s *server) placed(ctx context.Context, key string, req *pb.PlaceOrderReque
 	return &resp, nil
 }
 
-// settle ends a saga of which a step failed, also when the caller is gone, and
-// returns the cause; unless the order was placed and only its answer lost.
+// settle concludes a saga after a failed call, even if the caller has disconnected. It
+// returns the cause, unless the order was placed and only the response was lost.
 func (s *server) settle(ctx context.Context, id, user string, cause error) (*pb.PlaceOrderResponse, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
@@ -274,8 +274,8 @@ func (s *server) settle(ctx context.Context, id, user string, cause error) (*pb.
 	return nil, cause
 }
 
-// conclude asks order what became of a saga's order and follows it: forward
-// when it was placed, and back otherwise. Every step may be taken again.
+// conclude asks the order service for the state of a saga's order. It completes the
+// saga if the order was placed, and undoes it otherwise. Every call is idempotent.
 func (s *server) conclude(ctx context.Context, id, user string) (*pb.PlaceOrderResponse, error) {
 	o, err := s.order.CancelOrder(ctx, &pb.CancelOrderRequest{OrderId: id})
 	if err != nil {
@@ -294,7 +294,7 @@ func (s *server) conclude(ctx context.Context, id, user string) (*pb.PlaceOrderR
 	return nil, err
 }
 
-// abandoned is the age at which an unfinished saga's process is taken for dead.
+// abandoned is the age at which an unfinished saga's process is assumed dead.
 const abandoned = 2 * time.Minute
 
 // recoverSagas finishes the sagas that a crash or an outage left open.
@@ -313,8 +313,8 @@ func (s *server) recoverSagas(ctx context.Context) error {
 	}
 }
 
-// recoverOnce concludes the open sagas of at least an age. One that cannot be
-// concluded does not keep the others open.
+// recoverOnce concludes the open sagas that are older than olderThan. An error in one
+// saga does not affect the others.
 func (s *server) recoverOnce(ctx context.Context, olderThan time.Duration) error {
 	rows, err := s.store.Query(ctx, "SELECT order_id, user_id FROM sagas WHERE state = ? AND updated_unix_ms <= ? LIMIT 50",
 		started, time.Now().Add(-olderThan).UnixMilli())

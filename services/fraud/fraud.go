@@ -1,4 +1,4 @@
-// Package fraud decides whether a charge looks like its customer's.
+// Package fraud decides whether a charge is plausible for its customer.
 package fraud
 
 import (

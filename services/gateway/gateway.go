@@ -1,5 +1,5 @@
-// Package gateway is the storefront's public edge: HTTP and JSON outside, gRPC
-// inside. It authenticates, limits and translates; it keeps no state.
+// Package gateway is the public edge of the storefront. It authenticates and limits
+// HTTP requests and translates them to gRPC. It stores no data.
 package gateway
 
 import (

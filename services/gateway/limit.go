@@ -34,7 +34,7 @@ type limiter struct {
 
 	mu      sync.Mutex
 	clients map[string]*rate.Limiter
-	rest    *rate.Limiter // shared by clients that find the table full
+	rest    *rate.Limiter // shared by further clients when the table is full
 	swept   time.Time
 }
 
@@ -71,8 +71,9 @@ func (l *limiter) forget() {
 	}
 }
 
-// address returns the client's address; of IPv6 the /64 network, which is what one
-// customer has. Forwarding headers are not trusted, because anybody can send them.
+// address returns the client's address. For IPv6 it returns the /64 network, since a
+// customer usually has a whole one. Forwarding headers are not trusted, because any
+// client can set them.
 func address(r *http.Request) string {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

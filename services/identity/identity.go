@@ -1,4 +1,4 @@
-// Package identity keeps users and their sessions.
+// Package identity stores users and their sessions.
 package identity
 
 import (

@@ -79,7 +79,8 @@ type server struct {
 	log    zerolog.Logger
 }
 
-// traced continues the caller's trace, as users of jaeger-client-go write it by hand.
+// traced continues the caller's trace, with the code that jaeger-client-go requires of
+// its users.
 func (s *server) traced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parent, err := s.tracer.Extract(opentracing.HTTPHeaders, opentracing.HTTPHeadersCarrier(r.Header))

@@ -1,5 +1,5 @@
-// Package order charges the customer and records the order, with its event in
-// the same transaction (an outbox).
+// Package order charges the customer and records the order. Its event is written in the
+// same transaction (an outbox).
 package order
 
 import (

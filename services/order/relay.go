@@ -32,8 +32,8 @@ func (r *relay) poke() {
 	}
 }
 
-// claim is the time for which an instance has a row to itself. If it dies, another
-// instance sends the row afterwards.
+// claim is the time for which an instance has exclusive use of a row. If the instance
+// dies, another one sends the row afterwards.
 const claim = 30 * time.Second
 
 // sweep is the interval at which the relay reads the outbox without a poke, for

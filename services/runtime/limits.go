@@ -32,8 +32,8 @@ func httpServer(h http.Handler) *http.Server {
 	}
 }
 
-// grpcLimits returns the options that bound a gRPC server. A call ends after
-// timeout, also if its message never comes.
+// grpcLimits returns the options that bound a gRPC server. A call ends after timeout,
+// even if its message never arrives.
 func grpcLimits(timeout time.Duration) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ConnectionTimeout(handshakeTimeout),

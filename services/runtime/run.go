@@ -92,7 +92,7 @@ const drainTimeout = 3 * time.Second
 // once a minute.
 func Run(ctx context.Context, d Definition, cfg Config) error {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(50) // thirteen small heaps side by side
+		debug.SetGCPercent(50) // thirteen processes with small heaps
 	}
 	e := &Env{Config: cfg, Name: d.Name}
 	e.Chaos = chaos.New(chaos.WithToken(cfg.ChaosToken), chaos.WithOperations(d.Operations...), chaos.WithFields(d.Fields))
@@ -177,7 +177,7 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 	}
 }
 
-// seldom lets one log line a minute through: the first at once.
+// seldom limits a message to one log line per minute. The first is logged at once.
 type seldom struct{ last time.Time }
 
 func (s *seldom) due() bool {

@@ -137,7 +137,7 @@ func (s *Store) InTx(ctx context.Context, f func(Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() // after a commit there is nothing to roll back
+	defer tx.Rollback() // no effect after a commit
 	if err := f(Tx{tx: tx, s: s}); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ var carriers = map[string]string{"eu": "Kontor Post", "us": "Prairie Parcel", "a
 func (s *server) ship(ctx context.Context, r *kgo.Record) error {
 	var o pb.OrderPlaced
 	if err := protojson.Unmarshal(r.Value, &o); err != nil || o.GetOrderId() == "" {
-		// It will be as unreadable the next time: say so and go on.
+		// A retry would fail too, so the record is logged and skipped.
 		hop.Zerolog(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
 		return nil
 	}

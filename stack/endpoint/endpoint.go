@@ -1,6 +1,6 @@
-// Package endpoint is the table of the addresses that tenhop serves: their
-// names, their default ports and the form in which they are announced. Listeners,
-// up.json, the tables of addresses and shell completion are made from it.
+// Package endpoint defines the addresses that tenhop serves: their names, default ports
+// and announced forms. Listeners, up.json, the tables of addresses and shell completion
+// are made from it.
 package endpoint
 
 import (
@@ -83,8 +83,8 @@ func (e Endpoint) DefaultAddress() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Port))
 }
 
-// Announced returns what clients are given for an endpoint that is bound to
-// hostport: a URL, or hostport itself for Kafka, Redis and UDP.
+// Announced returns the address that is given to clients of an endpoint bound to
+// hostport. It is a URL, or hostport itself for Kafka, Redis and UDP.
 func (e Endpoint) Announced(hostport string) string {
 	if e.scheme == "" {
 		return hostport

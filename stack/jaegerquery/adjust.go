@@ -15,7 +15,7 @@ import (
 // span.
 const warningsAttribute = "@jaeger@warnings"
 
-// dialect holds the differences of Jaeger's two query APIs: the text of a warning
+// dialect holds the differences between Jaeger's two query APIs: the texts of warnings
 // and the key that identifies the host of a span.
 type dialect struct {
 	missingParent string
@@ -94,8 +94,8 @@ func sortMap(m pcommon.Map) {
 	out.MoveTo(m)
 }
 
-// removeDuplicates removes copies of spans, as exporters create them by sending a
-// batch again. Spans with equal IDs that differ stay.
+// removeDuplicates removes identical copies of spans, which exporters create when they
+// resend a batch. It keeps spans with equal IDs that differ.
 func removeDuplicates(td ptrace.Traces) {
 	type hash struct {
 		id  pcommon.SpanID

@@ -1,5 +1,4 @@
-// Package logql parses and runs the part of Loki's query language that
-// dashboards use:
+// Package logql parses and evaluates the subset of LogQL that dashboards use:
 //
 //	{service_name="payment", level=~"warn|error"}   stream selectors
 //	|= "timeout"  != ""  |~ "re"  !~ "re"           line filters

@@ -95,8 +95,8 @@ func (v *Evaluator) Add(at time.Time, e *Entry) error {
 	return nil
 }
 
-// group returns the labels of the series that a line belongs to. Only a sum can
-// be grouped while lines are added; other aggregations need the series apart.
+// group returns the labels of the series that a line belongs to. Only a sum can be
+// grouped while lines are added. Other aggregations need separate series.
 func (v *Evaluator) group(labels map[string]string) map[string]string {
 	if v.query.Aggregate != "sum" {
 		return labels

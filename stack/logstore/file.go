@@ -38,7 +38,7 @@ func newFile(path string) *file {
 	return &file{path: path, service: name}
 }
 
-// chunk holds what follow has read, to be put into the index under the lock.
+// chunk holds the lines that follow has read and apply adds to the index.
 type chunk struct {
 	reset   bool
 	info    os.FileInfo
@@ -58,7 +58,8 @@ func (f *file) unchanged() (bool, error) {
 	return err == nil && os.SameFile(f.info, info) && info.Size() == f.next, err
 }
 
-// follow reads the whole lines that the file has gained, at most readChunk bytes.
+// follow reads the complete lines that were appended to the file, at most readChunk
+// bytes.
 func (f *file) follow() (chunk, error) {
 	fd, err := os.Open(f.path)
 	if err != nil {
@@ -126,7 +127,7 @@ func (c *chunk) index(buf []byte) {
 	}
 }
 
-// apply puts a chunk into the index. The caller holds the lock.
+// apply adds a chunk to the index. The caller holds the lock.
 func (f *file) apply(c chunk) {
 	if c.reset {
 		f.blocks = nil

@@ -23,12 +23,12 @@ const OverflowService = "_OTHER"
 // maxDepth is the maximum nesting of an attribute or a body.
 const maxDepth = 64
 
-// Append writes the records to files of the store's directory, one per service,
-// which are followed like the others.
+// Append writes the records to files in the store's directory, one per service. The
+// store follows them like other files.
 //
-// A record that is longer than 256 KiB or nested deeper than 64 levels is
-// rejected alone: Append stores the others and returns an *otelcol.RejectedError.
-// Any other error means that no record was stored.
+// Append rejects records that are longer than 256 KiB or nested deeper than 64 levels.
+// It stores the others and returns an *otelcol.RejectedError. Any other error means
+// that no record was stored.
 func (s *Store) Append(ld plog.Logs) error {
 	rejected := &otelcol.RejectedError{}
 	stored := false
@@ -41,7 +41,7 @@ func (s *Store) Append(ld plog.Logs) error {
 		switch {
 		case err == nil:
 			stored = stored || n > 0
-		case stored: // what is stored must not be sent again
+		case stored: // records that are stored must not be sent again
 			rejected.Count += n
 			rejected.Reason = err.Error()
 		default:
@@ -85,8 +85,7 @@ var (
 	errTooDeep     = fmt.Errorf("log record is nested deeper than %d levels", maxDepth)
 )
 
-// encode returns a record in the form of the services' own lines, without the
-// newline.
+// encode returns a record in the format that the services log in, without the newline.
 func encode(service, original string, rec plog.LogRecord) ([]byte, error) {
 	out, err := fields(rec)
 	if err != nil {
@@ -111,7 +110,7 @@ func fields(rec plog.LogRecord) (map[string]any, error) {
 	if err := addFields(out, rec.Attributes(), 0); err != nil {
 		return nil, err
 	}
-	// The keys of a structured body become the line's.
+	// The keys of a structured body become keys of the line.
 	if rec.Body().Type() == pcommon.ValueTypeMap {
 		if err := addFields(out, rec.Body().Map(), 0); err != nil {
 			return nil, err
@@ -154,8 +153,8 @@ func addFields(out map[string]any, m pcommon.Map, depth int) error {
 	return nil
 }
 
-// plain returns a value as encoding/json takes it. Numbers that JSON does not
-// have become the strings "NaN", "+Inf" and "-Inf".
+// plain returns a value in a form that encoding/json accepts. NaN and infinities become
+// the strings "NaN", "+Inf" and "-Inf".
 func plain(v pcommon.Value, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errTooDeep

@@ -48,8 +48,8 @@ type sinkFile struct {
 	size int64
 }
 
-// openSink takes over the files that a former process left in dir. Beyond
-// MaxServices it removes those that were written the longest time ago.
+// openSink opens the files that an earlier process left in dir. Beyond MaxServices it
+// removes the least recently written ones.
 func openSink(dir string) (*sink, error) {
 	k := &sink{dir: dir, names: map[string]bool{}, open: map[string]*list.Element{}, used: list.New()}
 	entries, err := os.ReadDir(dir)
@@ -118,7 +118,7 @@ func (k *sink) write(service string, lines []byte) error {
 	n, err := f.Write(lines)
 	f.size += int64(n)
 	if err != nil && n > 0 {
-		// Half a line would be taken for the start of the next one.
+		// A partial line would be read as the start of the next one.
 		if terr := f.Truncate(f.size - int64(n)); terr == nil {
 			f.size -= int64(n)
 		}

@@ -18,8 +18,8 @@ const DefaultMemoryBytes = 16 << 20
 
 const (
 	followInterval = 500 * time.Millisecond
-	// maxFollowShare bounds the time spent on looking for new lines: at most one
-	// part in maxFollowShare.
+	// maxFollowShare bounds the fraction of time spent on reading new lines to
+	// 1/maxFollowShare.
 	maxFollowShare = 20
 )
 
@@ -93,8 +93,8 @@ func (s *Store) follow(ctx context.Context) {
 	}
 }
 
-// Refresh indexes new files and new lines. The store calls it twice a second
-// itself, less often if it takes long.
+// Refresh indexes new files and new lines. The store itself calls it twice per second,
+// or less often if it takes long.
 func (s *Store) Refresh(ctx context.Context) error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -175,7 +175,7 @@ func (s *Store) bound() {
 		if total <= s.memoryBytes || oldest == nil {
 			return
 		}
-		// A tenth at a time, so that this is done rarely.
+		// Dropping a tenth at a time makes this rare.
 		n := max(1, len(oldest.blocks)/10)
 		oldest.blocks = slices.Clone(oldest.blocks[n:])
 		s.dropped += int64(n)

@@ -70,7 +70,7 @@ const (
 	statusCanceled = 499
 )
 
-// storeError is a failure of the store. Other errors are the client's.
+// storeError is a failure of the store. Other errors are caused by the request.
 type storeError struct{ error }
 
 // answer writes the result of h in Loki's envelope. At most maxQueries run at a

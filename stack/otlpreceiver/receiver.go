@@ -1,11 +1,11 @@
 // Package otlpreceiver receives traces and logs over OTLP: gRPC, and HTTP with
 // protobuf or JSON bodies, each plain or gzip.
 //
-// Responses are those of the OpenTelemetry Collector's otlp receiver. A request
-// that cannot be decoded fails permanently: HTTP 400, 413 or 415, gRPC
-// InvalidArgument or Internal. One that the consumer cannot store now may be sent
-// again: HTTP 503, gRPC Unavailable. One of which the consumer rejects a part
-// succeeds with partial_success set.
+// Responses are those of the OpenTelemetry Collector's otlp receiver. A request that
+// cannot be decoded fails permanently: HTTP 400, 413 or 415, gRPC InvalidArgument or
+// Internal. A request that the consumer cannot store now may be sent again: HTTP 503,
+// gRPC Unavailable. If the consumer rejects a part of a request, the request succeeds
+// with partial_success set.
 package otlpreceiver
 
 import (

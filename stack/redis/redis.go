@@ -1,8 +1,8 @@
 // Package redis runs a Redis-protocol server in this process (miniredis). Keys
 // expire in real time. Data is kept in memory only.
 //
-// Scripts and functions (EVAL, SCRIPT, FCALL and their variants) are refused:
-// a script without end would block every other client.
+// Scripts and functions (EVAL, SCRIPT, FCALL and their variants) are refused: a script
+// that does not end would block every other client.
 package redis
 
 import (
@@ -20,14 +20,14 @@ import (
 // sweepInterval is the interval at which expired keys are removed.
 const sweepInterval = time.Second
 
-// Bounds of the pause after a failed Accept, for instance for want of file
-// descriptors. The pause doubles with every failure in a row.
+// Bounds of the pause after a failed Accept, for example when file descriptors are
+// exhausted. The pause doubles with every consecutive failure.
 const (
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
 )
 
-// scripting holds the commands that run code of the client's.
+// scripting holds the commands that run code sent by the client.
 var scripting = map[string]bool{
 	"EVAL": true, "EVALSHA": true, "EVAL_RO": true, "EVALSHA_RO": true, "SCRIPT": true,
 	"FCALL": true, "FCALL_RO": true, "FUNCTION": true,

@@ -26,11 +26,10 @@ type indexUpdate struct {
 	td       ptrace.Traces
 }
 
-// Append stores the spans of td and takes ownership of it. Spans of one trace
-// may come in any order and from any number of calls. A span that is stored
-// already is not stored again, so a client may repeat a call whose answer it
-// missed. Append returns an error if the spans cannot be written; then none of
-// them is stored.
+// Append stores the spans of td and takes ownership of it. Spans of one trace may come
+// in any order and from any number of calls. A span that is stored already is not
+// stored again, so a client may retry a request whose response was lost. If Append
+// returns an error, none of the spans is stored.
 func (s *Store) Append(td ptrace.Traces) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,9 +16,9 @@ type Dependency struct {
 	Calls  uint64
 }
 
-// Dependencies counts the calls between services over the spans that started
-// in [from, to]: the pairs of a parent span and its child. As in Jaeger, calls
-// within a service count.
+// Dependencies counts the calls between services: the pairs of a parent and a child
+// span among the spans that started in [from, to]. As in Jaeger, calls within a service
+// count.
 func (s *Store) Dependencies(ctx context.Context, from, to time.Time) ([]Dependency, error) {
 	minStart, maxStart := from.UnixNano(), to.UnixNano()
 	s.mu.RLock()

@@ -2,16 +2,16 @@
 // in memory. The most recent traces can be searched by service, operation,
 // attributes, duration and time, and survive a restart.
 //
-// The store is bounded by bytes on disk, bytes of index in memory, and age. The
-// limit that is reached first drops the oldest segment as a whole, so expiry has
-// the same cost whatever a segment holds. A trace that loses a part of its spans
-// is no longer returned. After a restart, the rest of it may be.
+// The store is bounded by bytes on disk, bytes of index in memory, and age. When it
+// exceeds one of these limits, it drops the oldest segment as a whole, so the cost of
+// expiry does not depend on the contents. A trace that loses some of its spans is no
+// longer returned. After a restart, its remaining spans may be returned.
 //
 // A segment is a sequence of length-prefixed, checksummed records. A resource
 // record holds a resource and its scope. A span record holds the spans of one
 // trace from one export and refers to a resource record. Both are OTLP protobuf.
 //
-// The index of a sealed segment is in a file beside it; only names, trace IDs
-// and resources stay in memory. A segment without a valid index file is scanned,
-// and the torn tail that a killed process leaves is cut off.
+// The index of a sealed segment is in a file beside it; only names, trace IDs and
+// resources stay in memory. A segment without a valid index file is scanned. An
+// incomplete record at its end, left by a killed process, is truncated.
 package tracestore

@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// Query selects traces with at least one span that meets every condition. A
-// zero field is no condition.
+// Query selects traces with at least one span that meets every condition. A zero field
+// is ignored.
 type Query struct {
 	Service     string
 	Operation   string

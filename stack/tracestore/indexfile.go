@@ -17,9 +17,9 @@ import (
 //	magic | size of the segment | minStart maxStart maxWritten |
 //	names | resources | ids with heads | operations | entries | CRC-32C
 //
-// Numbers are little endian, each list is preceded by its uint32 length, and
-// entries have a fixed size. A scan of the segment yields the same index, so an
-// invalid index file costs no more than that scan.
+// Numbers are little endian, each list is preceded by its uint32 length, and entries
+// have a fixed size. An invalid index file is ignored, since a scan of the segment
+// yields the same index.
 const (
 	indexMagic = "tenhopi1"
 	diskEntry  = 74 // bytes

@@ -20,7 +20,8 @@ import (
 	"github.com/tenhop/tenhop/trace/zipkin"
 )
 
-// Decode reads what Read reads; name is what errors call it.
+// Decode reads traces from r in any format that Read supports. Errors refer to the
+// input by name.
 func Decode(ctx context.Context, r io.Reader, name string, add func(traceID string, s trace.Span)) (Stats, error) {
 	return decode(ctx, r, name, maxRecord, add)
 }
@@ -66,8 +67,8 @@ type decoder struct {
 	limit int // bytes of a record
 	hand  func(string, trace.Span)
 	stats Stats
-	bad   *Error // about the first record that cannot be read
-	last  string // the trace of the last span
+	bad   *Error // for the first record that cannot be read
+	last  string // trace ID of the last span
 
 	otlps   otlp.Decoder
 	jaegers jaeger.Decoder
@@ -86,11 +87,10 @@ func (d *decoder) add(traceID string, s trace.Span) {
 	d.hand(traceID, s)
 }
 
-// hopeless is after how many bad records without a span the rest is left unread.
+// hopeless is the number of bad records without any span after which decoding stops.
 const hopeless = 100
 
-// fail counts a record that cannot be read. It returns an error when the file
-// is none that could be read on.
+// fail counts a record that cannot be read. It returns an error if decoding must stop.
 func (d *decoder) fail(line int, offset int64, err error) error {
 	if d.stats.Bad++; d.bad == nil {
 		d.bad = &Error{Line: line, Offset: offset, Err: err}
@@ -101,7 +101,7 @@ func (d *decoder) fail(line int, offset int64, err error) error {
 	return nil
 }
 
-// json reads records of text.
+// json reads the records of a text file.
 func (d *decoder) json(in *bufio.Reader) error {
 	records := newFrames(in, d.limit)
 	cut := false
@@ -109,7 +109,7 @@ func (d *decoder) json(in *bufio.Reader) error {
 		r, err := records.next()
 		switch {
 		case errors.Is(err, io.EOF), cut && errors.Is(err, io.ErrUnexpectedEOF):
-			return nil // a cut record has been told
+			return nil // the truncated record has been reported
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return d.fail(records.line, records.offset, d.short(d.stats.Spans))
 		case err != nil:
@@ -131,7 +131,7 @@ func (d *decoder) json(in *bufio.Reader) error {
 	}
 }
 
-// short returns the error for a record that ends too early.
+// short returns the error for a truncated record.
 func (d *decoder) short(before int) error {
 	if d.stats.Spans == 0 {
 		return fmt.Errorf("%w: it is cut short before its first span ends", io.ErrUnexpectedEOF)
@@ -142,10 +142,10 @@ func (d *decoder) short(before int) error {
 	return fmt.Errorf("%w: it is cut short after %d spans, the last of trace %s", io.ErrUnexpectedEOF, d.stats.Spans, jsonscan.Clip(d.last))
 }
 
-// unquoted is an object as JavaScript prints it.
+// unquoted matches an object with unquoted keys, as JavaScript prints it.
 var unquoted = regexp.MustCompile(`^\{\s*[A-Za-z_$][A-Za-z0-9_$]*:`)
 
-// diagnose finds the line of a mistake in a record, where it is one of JSON.
+// diagnose returns the line of a JSON syntax error within a record.
 func diagnose(r record, err error) (int, error) {
 	if unquoted.Match(r.text) {
 		return r.line, errors.New("this is an object as JavaScript's console prints it, not JSON: use the OTLP exporter, or the collector's file exporter")
@@ -161,7 +161,7 @@ func diagnose(r record, err error) (int, error) {
 // record reads one record, whatever its shape.
 func (d *decoder) record(text []byte) error { return d.nested(text, 0) }
 
-// nested reads a record that is within others, two at most.
+// nested reads a record inside up to two others.
 func (d *decoder) nested(text []byte, depth int) error {
 	s, err := shapeOf(text)
 	if err != nil {
@@ -210,7 +210,7 @@ func (d *decoder) one(traceID string, s trace.Span, err error) error {
 	return err
 }
 
-// held is how many spans of Zipkin wait for each other.
+// held is the maximum number of Zipkin spans that are buffered to find shared IDs.
 const held = 100_000
 
 func (d *decoder) zipkin(text []byte) error {
@@ -221,7 +221,7 @@ func (d *decoder) zipkin(text []byte) error {
 	return err
 }
 
-// inner reads the record in a field of another.
+// inner reads a record that is the value of another's field.
 func (d *decoder) inner(text []byte, depth int) error {
 	sc := jsonscan.New(text)
 	var first error

@@ -1,10 +1,11 @@
-// Package file reads traces from files, whatever their format: OTLP as JSON or
-// protobuf, and what Jaeger, Tempo, Zipkin and the exporters to standard output
-// write; one document, several or one a line; compressed with gzip, zstd, bzip2
-// or xz. It hands on span by span, so that a file may be larger than memory.
+// Package file reads traces from files and detects their format: OTLP as JSON or
+// protobuf, the JSON of Jaeger, Tempo and Zipkin, and the output of OpenTelemetry's
+// stdout exporters. A file holds one document, several, or one per line. It may be
+// compressed with gzip, zstd, bzip2 or xz. Spans are read as a stream, so a file may be
+// larger than memory.
 //
-// A file in a format that is not read is named for what it is, with what to do
-// instead. A record that cannot be read costs itself and is counted.
+// The error for an unsupported format names the format and suggests an alternative. A
+// record that cannot be read is skipped and counted.
 package file
 
 import (
@@ -23,15 +24,15 @@ import (
 // maxRecord bounds one record, in bytes: a JSON object or a protobuf message.
 const maxRecord = 256 << 20
 
-// Stdin is the path that stands for standard input.
+// Stdin is the path that denotes standard input.
 const Stdin = "-"
 
-// Stats counts what was read.
+// Stats counts the spans and records that were read or skipped.
 type Stats struct {
 	Spans    int
-	Timeless int // spans without a start, which are left out
+	Timeless int // spans without a start time, which are skipped
 	Skipped  int // records of other signals: logs, metrics, profiles
-	Bad      int // records that cannot be read, or not whole
+	Bad      int // records that cannot be read, wholly or in part
 }
 
 func (s *Stats) add(o Stats) {
@@ -41,14 +42,14 @@ func (s *Stats) add(o Stats) {
 	s.Bad += o.Bad
 }
 
-// Error is returned for records that cannot be read. The others have been
-// handed over.
+// Error is returned if some records cannot be read. The spans of the others have been
+// passed on.
 type Error struct {
 	File   string
 	Line   int   // of the first such record, in text
 	Offset int64 // of the first such record, in bytes of the decompressed file
-	Err    error // why the first cannot be read
-	More   int   // records that cannot be read beside the first
+	Err    error // cause for the first record
+	More   int   // number of further records that cannot be read
 }
 
 // Error implements error.
@@ -67,16 +68,16 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns why the first record cannot be read.
+// Unwrap returns the cause for the first record.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrNoSpans is returned for a file that is whole and holds no span.
+// ErrNoSpans is returned for a valid file without spans.
 var ErrNoSpans = errors.New("holds no spans")
 
-// Read hands the spans of a file to add, with the ID of their trace. A
-// directory is read with all files below it, except hidden ones. What was read
-// before an error has been handed over. Read ends with its context, also where
-// it waits for the writer of a named pipe.
+// Read passes the spans of a file to add, with their trace IDs. If path is a directory,
+// Read reads all files below it except hidden ones. Spans read before an error have
+// been passed on. Read returns when ctx is done, even while it waits for the writer of
+// a named pipe.
 func Read(ctx context.Context, path string, add func(traceID string, s trace.Span)) (Stats, error) {
 	if path == Stdin {
 		return Decode(ctx, interruptible(ctx, os.Stdin), "standard input", add)
@@ -93,12 +94,12 @@ func readFile(ctx context.Context, path string, add func(string, trace.Span)) (S
 		return Stats{}, err
 	}
 	defer f.Close()
-	// A pipe that stays silent is closed under its reader.
+	// Closing the file unblocks a Read of an idle pipe.
 	defer context.AfterFunc(ctx, func() { _ = f.Close() })()
 	return Decode(ctx, f, path, add)
 }
 
-// mostErrors bounds the files of a directory whose errors are told.
+// mostErrors is the maximum number of files in a directory whose errors are reported.
 const mostErrors = 5
 
 func readDir(ctx context.Context, dir string, add func(string, trace.Span)) (Stats, error) {
@@ -134,8 +135,8 @@ func readDir(ctx context.Context, dir string, add func(string, trace.Span)) (Sta
 	return all, errors.Join(append(failed, err)...)
 }
 
-// open is os.Open that ends with its context: a named pipe without a writer
-// keeps its reader waiting.
+// open is os.Open with a context, since opening a named pipe blocks until there is a
+// writer.
 func open(ctx context.Context, path string) (*os.File, error) {
 	type opened struct {
 		f   *os.File
@@ -160,8 +161,8 @@ func open(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// interruptible returns a reader of r that ends with its context. A terminal
-// cannot be closed under its reader, so that a last Read of r may stay behind.
+// interruptible returns a reader of r that fails when ctx is done. Closing a terminal
+// does not unblock its reader, so one Read of r may be left blocked.
 func interruptible(ctx context.Context, r io.Reader) io.Reader {
 	out, in := io.Pipe()
 	go func() {
@@ -172,7 +173,7 @@ func interruptible(ctx context.Context, r io.Reader) io.Reader {
 	return out
 }
 
-// until reads until its context ends.
+// until is a reader that fails when its context is done.
 type until struct {
 	ctx context.Context
 	r   io.Reader
@@ -185,7 +186,7 @@ func (u until) Read(p []byte) (int, error) {
 	}
 	n, err := u.r.Read(p)
 	if err != nil && u.ctx.Err() != nil {
-		err = u.ctx.Err() // the file was closed for that
+		err = u.ctx.Err() // the file was closed because the context ended
 	}
 	return n, err
 }

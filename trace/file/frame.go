@@ -9,35 +9,35 @@ import (
 	"slices"
 )
 
-// frames divides JSON text into its records: the objects that are in nothing
-// but arrays. What separates them, commas, brackets and white space, is not
+// frames splits JSON text into records: top-level objects and the elements of top-level
+// arrays. The separators between them (commas, brackets and white space) are not
 // checked.
 type frames struct {
 	in    *bufio.Reader
 	limit int
 
-	record []byte   // reused; the end of the record, when there are
-	parts  [][]byte // before it, so that a long record is not copied as it grows
+	record []byte   // reused; the last part of a long record
+	parts  [][]byte // earlier parts, so that a long record is not copied as it grows
 	long   int      // bytes in parts
 	joined []byte   // reused
-	line   int      // of the next byte, from 1
+	line   int      // of the next byte, counted from 1
 	offset int64    // of the next byte
 
 	depth     int
 	quoted    bool // in a string
-	escaped   bool // after its backslash
-	last      byte // the last one that is no white space, outside of strings
-	lineBegan bool // the next byte is the first one of its line
-	breaks    int  // of lines, in the record
-	oneLine   bool // the record before had none
+	escaped   bool // after a backslash in a string
+	last      byte // last byte outside of strings that is not white space
+	lineBegan bool // the next byte starts a line
+	breaks    int  // line breaks in the record
+	oneLine   bool // the previous record had no line break
 }
 
 // record is one record of a file.
 type record struct {
 	text   []byte // valid until the next record
-	line   int    // on which it begins; 0 in protobuf
+	line   int    // first line; 0 for protobuf
 	offset int64
-	cut    bool // it ends too early
+	cut    bool // truncated
 }
 
 func newFrames(in *bufio.Reader, limit int) *frames {
@@ -93,10 +93,10 @@ func (f *frames) finish(r record, cut bool) record {
 	return r
 }
 
-// partSize is how long a part of a record may grow, in bytes.
+// partSize is the maximum size of a part of a record, in bytes.
 const partSize = 1 << 20
 
-// keep adds bytes to the record.
+// keep appends bytes to the record.
 func (f *frames) keep(b []byte) {
 	if len(f.record)+len(b) > partSize {
 		f.parts, f.long = append(f.parts, f.record), f.long+len(f.record)
@@ -105,17 +105,17 @@ func (f *frames) keep(b []byte) {
 	f.record = append(f.record, b...)
 }
 
-// scanned is where a scan stopped.
+// scanned is the state at the end of a scan.
 type scanned int
 
 const (
 	within   scanned = iota // in a record, or between two
 	complete                // at the end of a record
-	cutShort                // where a record ends too early
+	cutShort                // at the end of a truncated record
 )
 
-// scan looks for the end of a record in a chunk. It returns how much of the
-// chunk was used, and from where on that is of a record; -1 for nowhere.
+// scan looks for the end of a record in a chunk. It returns the number of bytes
+// consumed and the index from which they belong to a record, or -1 if none do.
 func (f *frames) scan(chunk []byte) (n, from int, state scanned) {
 	from = -1
 	if len(f.record) > 0 {
@@ -130,7 +130,7 @@ func (f *frames) scan(chunk []byte) (n, from int, state scanned) {
 				f.escaped = true
 			case c == '"':
 				f.quoted = false
-			case c == '\n': // which JSON does not allow: the line was cut
+			case c == '\n': // JSON does not allow it in a string: the line is truncated
 				f.lineBegan = true
 				return i + 1, from, cutShort
 			}
@@ -143,7 +143,7 @@ func (f *frames) scan(chunk []byte) (n, from int, state scanned) {
 			continue
 		case '\n':
 			if f.depth == 0 && from >= 0 {
-				return i + 1, from, complete // text that is no object
+				return i + 1, from, complete // text that is not an object
 			}
 			f.breaks++
 			continue
@@ -164,7 +164,7 @@ func (f *frames) scan(chunk []byte) (n, from int, state scanned) {
 			} else if from < 0 {
 				from = i
 			}
-		case '[', ']', ',', '\x1e', '\xef', '\xbb', '\xbf': // also a byte order mark, where files were joined
+		case '[', ']', ',', '\x1e', '\xef', '\xbb', '\xbf': // also a byte order mark, in concatenated files
 			if f.depth > 0 {
 				if c == '[' {
 					f.depth++
@@ -172,10 +172,10 @@ func (f *frames) scan(chunk []byte) (n, from int, state scanned) {
 					f.depth--
 				}
 				if f.depth == 0 {
-					return i + 1, from, complete // a bracket that closes an object; the record says so
+					return i + 1, from, complete // a bracket closes an object; decoding the record reports it
 				}
 			} else if c == ']' && from >= 0 {
-				return i, from, complete // what is no object is in an array
+				return i, from, complete // an array element that is not an object
 			}
 		case '"':
 			if from < 0 {
@@ -192,9 +192,9 @@ func (f *frames) scan(chunk []byte) (n, from int, state scanned) {
 	return len(chunk), from, within
 }
 
-// begins reports whether a brace at the beginning of a line begins a record,
-// although the one before has not ended: it could not stand there otherwise, or
-// records have one line each.
+// begins reports whether a brace at the start of a line begins a new record although
+// the previous one has not ended. That is so if the brace is invalid there, or if the
+// file has one record per line.
 func (f *frames) begins() bool {
 	switch f.last {
 	case '[', ',', ':':

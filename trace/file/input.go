@@ -20,12 +20,12 @@ import (
 
 const (
 	bufferSize  = 1 << 16
-	maxWindow   = 128 << 20 // bytes that a zstd frame may make its reader hold
+	maxWindow   = 128 << 20 // maximum window of a zstd frame, in bytes
 	maxLayers   = 2         // of compression
-	magicLength = 512       // bytes that tell a format
+	magicLength = 512       // bytes that identify a format
 )
 
-// compressions are told by how they begin.
+// compressions lists the supported compression formats by their magic numbers.
 var compressions = []struct {
 	magic string
 	open  func(io.Reader) (io.Reader, error)
@@ -38,7 +38,7 @@ var compressions = []struct {
 	{"\xfd7zXZ\x00", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
 }
 
-// foreign are formats that are not read, by how they begin.
+// foreign lists unsupported formats by their magic numbers.
 var foreign = []struct {
 	at            int
 	magic, remedy string
@@ -54,8 +54,7 @@ var foreign = []struct {
 	{0, "%PDF", "this is a PDF document, not a file of traces"},
 }
 
-// unpack returns the text or the messages that r holds, without compression and
-// in UTF-8.
+// unpack returns the contents of r decompressed, and text in UTF-8.
 func unpack(ctx context.Context, r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(until{ctx, r}, bufferSize)
 	for range maxLayers {
@@ -78,7 +77,7 @@ func unpack(ctx context.Context, r io.Reader) (*bufio.Reader, error) {
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
-		_, _ = in.Discard(3) // they are in the buffer
+		_, _ = in.Discard(3) // already buffered
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
 		return utf16(in, unicode.BigEndian), nil
 	case bytes.HasPrefix(head, []byte("{\x00")), bytes.HasPrefix(head, []byte("[\x00")):
@@ -105,12 +104,12 @@ func compression(in *bufio.Reader) func(io.Reader) (io.Reader, error) {
 	return nil
 }
 
-// utf16 transcodes; a byte order mark outdoes the given order.
+// utf16 decodes UTF-16 to UTF-8. A byte order mark takes precedence over order.
 func utf16(in io.Reader, order unicode.Endianness) *bufio.Reader {
 	return bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(order, unicode.UseBOM).NewDecoder()), bufferSize)
 }
 
-// form is how a file is divided into records.
+// form is the framing of the records in a file.
 type form int
 
 const (
@@ -119,13 +118,13 @@ const (
 	framedForm
 )
 
-// formOf tells the form by the first bytes; its error names what is not read.
+// formOf detects the form from the first bytes. Its error names an unsupported format.
 func formOf(in *bufio.Reader) (form, error) {
 	head, err := in.Peek(magicLength)
 	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
 		return 0, err
 	}
-	text := bytes.TrimLeft(head, " \t\r\n\x1e") // RFC 7464 begins a text with RS
+	text := bytes.TrimLeft(head, " \t\r\n\x1e") // RFC 7464 starts each text with RS
 	switch {
 	case len(text) == 0:
 		return 0, errors.New("it holds nothing but white space")
@@ -135,7 +134,7 @@ func formOf(in *bufio.Reader) (form, error) {
 		return 0, describe(text)
 	case protobuf(head):
 		return messageForm, nil
-	case head[0] == 0 || head[0] < maxRecord>>24: // the first byte of a length
+	case head[0] == 0 || head[0] < maxRecord>>24: // first byte of a length prefix
 		if printable(text) {
 			return 0, describe(text)
 		}
@@ -146,8 +145,8 @@ func formOf(in *bufio.Reader) (form, error) {
 	return 0, errors.New("neither JSON nor OTLP in protobuf: export the traces as OTLP, or save them from Jaeger, Tempo or Zipkin as JSON")
 }
 
-// protobuf reports whether head may begin an OTLP message: its first field, a
-// message that begins with a field of its own.
+// protobuf reports whether head may be the start of an OTLP message: a first field that
+// is itself a message.
 func protobuf(head []byte) bool {
 	if head[0] != 0x0a {
 		return false

@@ -11,8 +11,7 @@ import (
 	"github.com/tenhop/tenhop/trace/otlp"
 )
 
-// message reads one OTLP message in protobuf, by its ResourceSpans: a field of
-// the number 1 after the other.
+// message reads one OTLP message in protobuf, one ResourceSpans (field 1) at a time.
 func (d *decoder) message(in *bufio.Reader) error {
 	for at := int64(0); ; {
 		tag, err := in.ReadByte()
@@ -29,7 +28,7 @@ func (d *decoder) message(in *bufio.Reader) error {
 		if err != nil || size > uint64(d.limit) {
 			return d.tooLong(at, size, err)
 		}
-		// With its tag it is a message of its own.
+		// With its tag, the field is a valid message.
 		head := binary.AppendUvarint([]byte{tag}, size)
 		body, err := take(in, head, int(size))
 		if err != nil {
@@ -44,7 +43,7 @@ func (d *decoder) message(in *bufio.Reader) error {
 	}
 }
 
-// framed reads OTLP messages in protobuf, each behind its length in four bytes.
+// framed reads OTLP messages in protobuf, each preceded by its length in four bytes.
 func (d *decoder) framed(in *bufio.Reader) error {
 	for at := int64(0); ; {
 		var size [4]byte
@@ -70,7 +69,7 @@ func (d *decoder) framed(in *bufio.Reader) error {
 	}
 }
 
-// cutOr tells an early end apart from other errors.
+// cutOr returns the error for a truncated record if err is an unexpected end, else err.
 func (d *decoder) cutOr(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return d.short(0)
@@ -90,7 +89,7 @@ func (d *decoder) tooLong(at int64, size uint64, err error) error {
 
 var errVarint = errors.New("a length of more than ten bytes")
 
-// uvarint reads a length, and how many bytes it takes.
+// uvarint reads a length and returns it with its encoded size.
 func uvarint(in *bufio.Reader) (v uint64, n int, err error) {
 	for shift := 0; shift < 64; shift += 7 {
 		b, err := in.ReadByte()
@@ -105,8 +104,8 @@ func uvarint(in *bufio.Reader) (v uint64, n int, err error) {
 	return 0, n, errVarint
 }
 
-// take reads n bytes behind head. It does not take n's word for it: a wrong
-// length must not allocate what is not there.
+// take reads n bytes and appends them to head. It does not allocate n bytes in advance,
+// since n comes from the file.
 func take(in io.Reader, head []byte, n int) ([]byte, error) {
 	b := bytes.NewBuffer(head)
 	b.Grow(min(n, bufferSize) + bytes.MinRead)

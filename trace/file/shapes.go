@@ -8,35 +8,35 @@ import (
 	"github.com/tenhop/tenhop/trace/internal/jsonscan"
 )
 
-// shape is a kind of JSON object, told by fields that it has. A field is
-// written with the type of its value where that matters, "data[]" or "data{}",
-// and one of an object's fields as "data.resultType".
+// shape is a kind of JSON object, identified by its fields. A field may be written with
+// the type of its value, as "data[]" or "data{}". A nested field is written as
+// "data.resultType".
 type shape struct {
-	fields string  // separated by spaces; all must be there
-	whole  bool    // told by all of the object's fields, not by the first that suffice
-	read   reading // unread for what is not read
-	remedy string  // for what is not read: what it is and what to do
+	fields string  // separated by spaces; all are required
+	whole  bool    // needs all of the object's fields, not the first that suffice
+	read   reading // unread if unsupported
+	remedy string  // for an unsupported shape: its name and an alternative
 }
 
-// reading says how a record is read.
+// reading selects the decoder of a record.
 type reading int
 
 const (
 	unread reading = iota
 	asOTLP
 	asOtherSignal
-	asResourceSpans // of OTLP, on their own
+	asResourceSpans // a ResourceSpans of OTLP without a message around it
 	asTempo
 	asJaeger
 	asJaegerSpan
 	asStdoutGo
 	asStdoutPython
 	asZipkin
-	asInner // an object in a field
-	asHits  // of Elasticsearch
+	asInner // a record in a field
+	asHits  // search hits of Elasticsearch
 )
 
-// shapes in the order in which they are tried.
+// shapes lists the known shapes in the order in which they are tried.
 var shapes = []shape{
 	{fields: "resourceSpans", read: asOTLP},
 	{fields: "resource_spans", read: asOTLP},
@@ -86,10 +86,10 @@ var shapes = []shape{
 
 const xray = "these are segments of AWS X-Ray: export the traces as OTLP, with the application's or the collector's otlp exporter"
 
-// field is a field of some shapes, as a bit.
+// field is a bit set of fields.
 type field uint64
 
-// table tells shapes by their fields.
+// table finds shapes by their fields.
 type table struct {
 	fields map[string]field
 	needs  []field // of each shape
@@ -112,11 +112,11 @@ func newTable() table {
 	return t
 }
 
-// errDecided ends the reading of an object whose shape is known.
+// errDecided stops the scan of an object once its shape is known.
 var errDecided = errors.New("decided")
 
-// shapeOf returns the shape of a JSON object. Of one that is none, or of no
-// known shape, the error says what it is.
+// shapeOf returns the shape of a JSON object. The error describes text that is not an
+// object, or an object of unknown shape.
 func shapeOf(text []byte) (*shape, error) {
 	sc := jsonscan.New(text)
 	if c := sc.Next(); c != '{' {
@@ -174,7 +174,7 @@ func shapeOf(text []byte) (*shape, error) {
 	return nil, fmt.Errorf("an object that no format of traces has, with the fields %s", quoteAll(names))
 }
 
-// match returns the first shape whose fields are there.
+// match returns the first shape whose fields are all in have.
 func match(have field, whole bool) *shape {
 	for i, needs := range known.needs {
 		if have&needs == needs && (whole || !shapes[i].whole) {

@@ -1,6 +1,6 @@
-// Package jaeger reads traces in the JSON of Jaeger's query API, which its web
-// pages save, too (internal/uimodel of Jaeger 1.76), and in that of its
-// Elasticsearch documents.
+// Package jaeger reads traces in the JSON format of Jaeger's query API
+// (internal/uimodel of Jaeger 1.76) and of its Elasticsearch documents. Jaeger's UI
+// saves traces in the former.
 package jaeger
 
 import (
@@ -13,21 +13,21 @@ import (
 	"github.com/tenhop/tenhop/trace/internal/jsonscan"
 )
 
-// Unmarshal reads an answer of the query API, {"data":[…]}, an array of traces,
-// or one trace. The error of an answer that Jaeger refused holds its words. The
-// traces before an error are returned with it.
+// Unmarshal reads a response of the query API, {"data":[…]}, an array of traces, or one
+// trace. For an error response, the error holds Jaeger's message. Traces read before an
+// error are returned with it.
 func Unmarshal(b []byte) ([]trace.Trace, error) {
 	var out []trace.Trace
 	err := new(Decoder).Decode(b, func(t trace.Trace) { out = append(out, t) })
 	return out, err
 }
 
-// Decoder reads traces and spans. It keeps the strings that recur, so that many
-// traces should be read by one Decoder. The zero value is ready.
+// Decoder reads traces and spans. It interns recurring strings, so one Decoder should
+// read many traces. The zero value is ready to use.
 type Decoder struct {
 	names, values jsonscan.Intern
-	inline        map[string]*process // of spans that hold their own, by their JSON
-	pairs         []pair              // of one map, reused
+	inline        map[string]*process // processes inlined in spans, by their JSON
+	pairs         []pair              // buffer for one map, reused
 }
 
 type process struct {
@@ -37,8 +37,8 @@ type process struct {
 
 type pair struct{ key, value string }
 
-// Decode reads what Unmarshal reads and hands each trace to add. A trace with
-// a span that cannot be read is left out, and is in the error.
+// Decode accepts the same input as Unmarshal and passes each trace to add. A trace with
+// a span that cannot be read is skipped and reported in the error.
 func (d *Decoder) Decode(b []byte, add func(trace.Trace)) error {
 	sc := jsonscan.New(b)
 	r := reader{Decoder: d, Scanner: sc, add: add}
@@ -53,8 +53,8 @@ func (d *Decoder) Decode(b []byte, add func(trace.Trace)) error {
 	return r.bad.err()
 }
 
-// Span reads one span as Jaeger stores it in Elasticsearch: with its trace's ID
-// and its process in it.
+// Span reads one span as Jaeger stores it in Elasticsearch, with its trace ID and
+// process.
 func (d *Decoder) Span(b []byte) (traceID string, s trace.Span, err error) {
 	sc := jsonscan.New(b)
 	r := reader{Decoder: d, Scanner: sc}
@@ -73,7 +73,7 @@ type reader struct {
 	bad failures
 }
 
-// failures are the traces that were left out.
+// failures counts the traces that were skipped.
 type failures struct {
 	n     int
 	first error
@@ -92,7 +92,7 @@ func (f *failures) err() error {
 	return f.first
 }
 
-// page reads an answer or a trace.
+// page reads a response or a trace.
 func (r *reader) page() {
 	t := open{processes: map[string]*process{}}
 	r.Object(func(key []byte) {
@@ -124,10 +124,10 @@ func (r *reader) refusal() {
 	r.bad.add(fmt.Errorf("the answer is an error of Jaeger's: %d %s", code, jsonscan.Clip(msg)))
 }
 
-// maxSpans bounds the spans of one trace, which are held until its end.
+// maxSpans is the maximum number of spans per trace. They are buffered until its end.
 const maxSpans = 1_000_000
 
-// open is a trace whose processes may be yet to come.
+// open is a trace whose processes may follow its spans.
 type open struct {
 	id        string
 	spans     []span
@@ -161,7 +161,7 @@ func (r *reader) field(t *open, key []byte) {
 	}
 }
 
-// close hands over a trace that was read to its end.
+// close passes on a trace that was read completely.
 func (r *reader) close(t open) {
 	if r.Err() != nil || t.id == "" && len(t.spans) == 0 {
 		return
@@ -212,7 +212,7 @@ func (r *reader) process() *process {
 	return p
 }
 
-// span is a span as it is read.
+// span is a span before its process is known.
 type span struct {
 	trace.Span
 	traceID, processID string
@@ -332,8 +332,8 @@ func (r *reader) tags() map[string]string {
 	return out
 }
 
-// fields reads tags that Elasticsearch holds as the fields of an object, a dot
-// of a key being "@".
+// fields reads tags that Elasticsearch stores as an object. A dot in a key is written
+// as "@".
 func (r *reader) fields() map[string]string {
 	out := map[string]string{}
 	r.Object(func(key []byte) {
@@ -353,7 +353,7 @@ func merge(a, b map[string]string) map[string]string {
 	return a
 }
 
-// finish returns the span with what its trace knows.
+// finish returns the span with the trace's ID and the resource of its process.
 func (s *span) finish(traceID string, processes map[string]*process) trace.Span {
 	p := s.process
 	if p == nil {
@@ -373,8 +373,7 @@ func (s *span) finish(traceID string, processes map[string]*process) trace.Span 
 	}
 	s.Kind = trace.Kind(strings.ToLower(s.Attributes["span.kind"]))
 	s.TraceState = s.Attributes["w3c.tracestate"]
-	// "error" is what Jaeger makes of the status; OpenTracing services set it
-	// themselves.
+	// Jaeger derives "error" from the status. OpenTracing services set it themselves.
 	s.Failed = s.Attributes["error"] == "true" || strings.EqualFold(s.Attributes["otel.status_code"], "error")
 	if s.Failed {
 		s.StatusMessage = s.Attributes["otel.status_description"]

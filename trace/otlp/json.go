@@ -9,23 +9,22 @@ import (
 	"github.com/tenhop/tenhop/trace/internal/jsonscan"
 )
 
-// UnmarshalJSON hands the spans of a TracesData message in JSON to add.
+// UnmarshalJSON passes the spans of a TracesData message in JSON to add.
 func UnmarshalJSON(b []byte, add func(traceID string, s trace.Span)) error {
 	return new(Decoder).Decode(b, add)
 }
 
-// Decoder reads JSON. It keeps the strings that recur, so that many messages
-// should be read by one Decoder. The zero value is ready.
+// Decoder reads JSON. It interns recurring strings, so one Decoder should read many
+// messages. The zero value is ready to use.
 type Decoder struct {
 	names, values jsonscan.Intern
-	pairs         []pair // of one map, reused
+	pairs         []pair // buffer for one map, reused
 }
 
 type pair struct{ key, value string }
 
-// Decode hands the spans of a message to add. The spans of one resource share
-// their Resource map. A span that cannot be read is left out, and is in the
-// error.
+// Decode passes the spans of a message to add. The spans of one resource share their
+// Resource map. A span that cannot be read is skipped and reported in the error.
 func (d *Decoder) Decode(b []byte, add func(traceID string, s trace.Span)) error {
 	r := reader{Decoder: d, Scanner: jsonscan.New(b), add: add}
 	r.Object(func(key []byte) {
@@ -37,7 +36,7 @@ func (d *Decoder) Decode(b []byte, add func(traceID string, s trace.Span)) error
 	return r.done()
 }
 
-// DecodeList is Decode for the list that a message's field resourceSpans holds.
+// DecodeList is Decode for the value of a message's field resourceSpans.
 func (d *Decoder) DecodeList(b []byte, add func(traceID string, s trace.Span)) error {
 	r := reader{Decoder: d, Scanner: jsonscan.New(b), add: add}
 	r.Array(r.resourceSpans)
@@ -51,7 +50,7 @@ type reader struct {
 	add      func(string, trace.Span)
 	resource map[string]string
 	bad      int
-	first    error // why the first of the bad spans cannot be read
+	first    error // error of the first span that cannot be read
 }
 
 func (r *reader) done() error {
@@ -68,7 +67,7 @@ func (r *reader) done() error {
 
 func (r *reader) resourceSpans() {
 	r.resource = nil
-	var early [][]byte // spans that come before their resource
+	var early [][]byte // scope spans that precede their resource
 	r.Object(func(key []byte) {
 		switch string(key) {
 		case "resource":
@@ -204,7 +203,8 @@ func (r *reader) kind() trace.Kind {
 	return ""
 }
 
-// status reads whether the status is an error, and its description if so.
+// status reports whether the status is an error, and returns the description of an
+// error.
 func (r *reader) status() (failed bool, message string) {
 	r.Object(func(key []byte) {
 		switch string(key) {

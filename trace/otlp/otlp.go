@@ -1,11 +1,10 @@
 // Package otlp reads traces in the OpenTelemetry protocol, as protobuf and as
 // JSON.
 //
-// Beyond the specification's JSON the decoder takes what exporters, proxies and
-// people's scripts make of it: field names in snake_case, enums by name, times
-// and integers as numbers or strings, IDs in hexadecimal of either case, in
-// base64 and in the form of AWS X-Ray, and the field instrumentationLibrarySpans
-// of older versions.
+// The JSON decoder also accepts common deviations from the specification. Field names
+// may be in snake_case. Enums may be names. Times and integers may be numbers or
+// strings. IDs may be hexadecimal in either case, base64, or AWS X-Ray trace IDs. The
+// field instrumentationLibrarySpans of older versions is read like scopeSpans.
 package otlp
 
 import (
@@ -33,8 +32,8 @@ func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
 	return nil
 }
 
-// Spans hands the spans of td to add. The spans of one resource share their
-// Resource map.
+// Spans passes the spans of td to add. The spans of one resource share their Resource
+// map.
 func Spans(td ptrace.Traces, add func(traceID string, s trace.Span)) {
 	for _, rs := range td.ResourceSpans().All() {
 		resource := attributes(rs.Resource().Attributes())
@@ -68,8 +67,8 @@ func span(s ptrace.Span, resource map[string]string) trace.Span {
 
 const serviceName = "service.name"
 
-// attributes returns the values as text: those that are no string in their
-// JSON form, without quotes.
+// attributes returns the values as text. Values that are not strings are in their JSON
+// form.
 func attributes(m pcommon.Map) map[string]string {
 	out := make(map[string]string, m.Len())
 	for k, v := range m.All() {
@@ -78,7 +77,7 @@ func attributes(m pcommon.Map) map[string]string {
 	return out
 }
 
-// kind returns the kind for a number of the protocol.
+// kind returns the Kind for a SpanKind number.
 func kind(n int64) trace.Kind {
 	if n < 0 || n >= int64(len(kinds)) {
 		return ""
@@ -88,8 +87,8 @@ func kind(n int64) trace.Kind {
 
 var kinds = [...]trace.Kind{1: trace.Internal, 2: trace.Server, 3: trace.Client, 4: trace.Producer, 5: trace.Consumer}
 
-// duration returns the time between two moments in nanoseconds. It is 0 for a span
-// that has not ended, and at most the longest Duration.
+// duration returns the time between start and end, which are in nanoseconds. It is 0
+// for a span that has not ended, and at most the maximum Duration.
 func duration(start, end int64) time.Duration {
 	switch d := end - start; {
 	case end < start:

@@ -61,13 +61,13 @@ func number(text string) string {
 		return text
 	}
 	b, err := json.Marshal(v)
-	if err != nil { // NaN and the infinities
+	if err != nil { // NaN or an infinity
 		return text
 	}
 	return string(b)
 }
 
-// deepest is how deep values may be nested; deeper ones are left out.
+// deepest is the maximum nesting depth of values. Deeper values are omitted.
 const deepest = 32
 
 func (r *reader) any(depth int) (v any) {
@@ -152,7 +152,7 @@ func id(text []byte, size int) (string, bool) {
 			return "", false
 		}
 	case size == 16 && len(text) == 16:
-		// 64 bits, as Jaeger and B3 have them.
+		// 64-bit trace IDs of Jaeger and B3.
 		if _, err := hex.Decode(raw[8:], text); err != nil {
 			return "", false
 		}

@@ -1,6 +1,5 @@
-// Package stdout reads the spans that OpenTelemetry's exporters to standard
-// output print: Go's stdouttrace and Python's ConsoleSpanExporter, one JSON
-// object for each span.
+// Package stdout reads spans in the output of OpenTelemetry's stdout exporters: Go's
+// stdouttrace and Python's ConsoleSpanExporter. Both print one JSON object per span.
 package stdout
 
 import (
@@ -12,11 +11,11 @@ import (
 	"github.com/tenhop/tenhop/trace/internal/jsonscan"
 )
 
-// Decoder reads spans. Many spans should be read by one Decoder. The zero
-// value is ready.
+// Decoder reads spans. It interns recurring strings, so one Decoder should read many
+// spans. The zero value is ready to use.
 type Decoder struct {
 	names, values jsonscan.Intern
-	pairs         []pair // of one map, reused
+	pairs         []pair // buffer for one map, reused
 	resources     map[string]map[string]string
 }
 
@@ -89,7 +88,7 @@ func (d *Decoder) Python(b []byte) (traceID string, s trace.Span, err error) {
 	return r.finish()
 }
 
-// kinds are the numbers of Go's trace.SpanKind.
+// kinds maps the values of Go's trace.SpanKind.
 var kinds = [...]trace.Kind{1: trace.Internal, 2: trace.Server, 3: trace.Client, 4: trace.Producer, 5: trace.Consumer}
 
 // reader reads one span.
@@ -131,7 +130,7 @@ func (r *reader) context(traceKey, spanKey, stateKey string) (traceID, spanID, s
 	return traceID, spanID, state
 }
 
-// id returns an ID without 0x in front of it; zero is none.
+// id returns an ID without its prefix 0x. A zero ID is empty.
 func id(text []byte) string {
 	s := strings.TrimPrefix(string(text), "0x")
 	if strings.Trim(s, "0") == "" {

@@ -1,5 +1,6 @@
-// Package tempo reads traces in the answers of Grafana Tempo's API, which
-// Grafana's pages save, too: OTLP under other names, in JSON or protobuf.
+// Package tempo reads traces in the responses of Grafana Tempo's API, in JSON or
+// protobuf. The format is OTLP with other names for some fields. Grafana saves traces
+// in this format, too.
 package tempo
 
 import (
@@ -14,14 +15,13 @@ import (
 	"github.com/tenhop/tenhop/trace/otlp"
 )
 
-// Unmarshal hands the spans of an answer to /api/traces or /api/v2/traces to
-// add.
+// Unmarshal passes the spans of a response of /api/traces or /api/v2/traces to add.
 func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
 	if head := bytes.TrimLeft(b, " \t\r\n"); len(head) > 0 && head[0] == '{' {
 		return new(Decoder).Decode(b, add)
 	}
-	// tempopb.Trace has the fields of OTLP's TracesData. The second version's
-	// answer holds it in its first field.
+	// tempopb.Trace has the fields of OTLP's TracesData. A response of version 2 holds it
+	// in its first field.
 	err := otlp.Unmarshal(b, add)
 	if err == nil {
 		return nil
@@ -37,13 +37,13 @@ func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
 	return nil
 }
 
-// Decoder reads JSON. Many answers should be read by one Decoder. The zero
-// value is ready.
+// Decoder reads JSON. It interns recurring strings, so one Decoder should read many
+// responses. The zero value is ready to use.
 type Decoder struct{ otlp otlp.Decoder }
 
-// Decode hands the spans of an answer in JSON to add: {"batches":[…]},
-// {"trace":{"batches":[…]}}, or the same with resourceSpans. A span that cannot
-// be read is left out, and is in the error.
+// Decode passes the spans of a JSON response to add: {"batches":[…]},
+// {"trace":{"batches":[…]}}, or the same with resourceSpans. A span that cannot be read
+// is skipped and reported in the error.
 func (d *Decoder) Decode(b []byte, add func(traceID string, s trace.Span)) error {
 	sc := jsonscan.New(b)
 	var bad error

@@ -11,7 +11,7 @@ import (
 	"github.com/tenhop/tenhop/trace/internal/jsonscan"
 )
 
-// Unmarshal hands the spans of an array of spans, or of one of traces, to add.
+// Unmarshal passes the spans of an array of spans, or of an array of traces, to add.
 func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
 	var d Decoder
 	err := d.Decode(b)
@@ -19,13 +19,13 @@ func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
 	return err
 }
 
-// Decoder reads spans and holds them until Flush, since a server may have
-// reported a span under the ID of its client's: only both together tell. The
-// zero value is ready.
+// Decoder reads spans and buffers them until Flush. A server may report its span under
+// the ID of the client span, which is visible only if both are known. The zero value is
+// ready to use.
 type Decoder struct {
 	names, values jsonscan.Intern
 	held          []span
-	pairs         []pair // of one map, reused
+	pairs         []pair // buffer for one map, reused
 }
 
 type pair struct{ key, value string }
@@ -36,8 +36,8 @@ type span struct {
 	problem error
 }
 
-// Decode reads a span, an array of spans or an array of traces. A span that
-// cannot be read is left out, and is in the error.
+// Decode reads a span, an array of spans or an array of traces. A span that cannot be
+// read is skipped and reported in the error.
 func (d *Decoder) Decode(b []byte) error {
 	r := reader{Decoder: d, Scanner: jsonscan.New(b)}
 	r.value(0)
@@ -50,10 +50,10 @@ func (d *Decoder) Decode(b []byte) error {
 	return r.first
 }
 
-// Held returns the number of spans that wait for Flush.
+// Held returns the number of buffered spans.
 func (d *Decoder) Held() int { return len(d.held) }
 
-// Flush hands the spans read so far to add, each trace's together.
+// Flush passes the spans read so far to add, grouped by trace.
 func (d *Decoder) Flush(add func(traceID string, s trace.Span)) {
 	traces := map[string][]*span{}
 	var order []string
@@ -74,8 +74,8 @@ func (d *Decoder) Flush(add func(traceID string, s trace.Span)) {
 	d.held = nil
 }
 
-// separate gives a client's span an ID of its own where its server's has the
-// same: what has that ID as its parent is the server's child.
+// separate assigns a new ID to each client span that shares its ID with a server span.
+// The children of that ID belong to the server span.
 func separate(spans []*span) {
 	clients := map[string]*span{}
 	for _, s := range spans {
@@ -100,10 +100,11 @@ type reader struct {
 	*Decoder
 	*jsonscan.Scanner
 	bad   int
-	first error // why the first of the bad spans cannot be read
+	first error // error of the first span that cannot be read
 }
 
-// value reads a span, or an array of values; answers are nested twice at most.
+// value reads a span or an array of values. Responses have at most two levels of
+// arrays.
 func (r *reader) value(depth int) {
 	if r.Next() == '[' && depth < 3 {
 		r.Array(func() { r.value(depth + 1) })
@@ -164,7 +165,7 @@ func (r *reader) span() span {
 	if _, told := s.Attributes["peer.service"]; !told && remote != "" && s.Kind.Calls() {
 		s.Attributes["peer.service"] = remote
 	}
-	// Zipkin's status is the tag's presence, its text the description.
+	// A span has failed if it has this tag. The value is the description.
 	if message, ok := s.Attributes["error"]; ok && message != "false" {
 		s.Failed = true
 		if message != "true" {
@@ -174,8 +175,7 @@ func (r *reader) span() span {
 	return s
 }
 
-// time reads a moment in microseconds since 1970; a missing one is the zero
-// time of Unix.
+// time reads a time in microseconds since the Unix epoch. A missing time is the epoch.
 func (r *reader) time(s *span) time.Time { return time.UnixMicro(r.micros(s, "timestamp")) }
 
 func (r *reader) micros(s *span, key string) int64 {

@@ -1,4 +1,4 @@
-// Package jaegertest serves given traces to tests as Jaeger does.
+// Package jaegertest provides a Jaeger query server with fixed traces, for tests.
 package jaegertest
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Serve holds the traces and answers the part of Jaeger's query API that a
-// diagnosis uses: /api/services, /api/traces and /api/traces/{id}.
+// Serve starts a server for the part of Jaeger's query API that a diagnosis uses:
+// /api/services, /api/traces and /api/traces/{id}.
 func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 	t.Helper()
 	newest := slices.Clone(traces)
@@ -60,7 +60,7 @@ func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 	return srv
 }
 
-// matches tells whether one span of the trace is what the search asks for.
+// matches reports whether a span of the trace matches the search.
 func matches(t trace.Trace, r *http.Request) bool {
 	from, _ := strconv.ParseInt(r.FormValue("start"), 10, 64)
 	to, _ := strconv.ParseInt(r.FormValue("end"), 10, 64)

@@ -1,5 +1,5 @@
-// Package promtest serves synthetic metrics to tests: a Prometheus whose targets
-// are functions of time, queried by Prometheus's own engine.
+// Package promtest serves synthetic metrics to tests. Its targets are functions of
+// time, and Prometheus's query engine evaluates the queries.
 package promtest
 
 import (
@@ -19,15 +19,15 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// Counter is one series of a target; At is its value at a moment, NaN while it
-// is not there.
+// Counter is a series of a target. At returns its value at a time, or NaN while the
+// series does not exist.
 type Counter struct {
 	Name   string
 	Labels map[string]string
 	At     func(time.Time) float64
 }
 
-// Target is one process, scraped every Every, the first time Phase after the
+// Target is a process. It is scraped at intervals of Every, first at Phase after the
 // start.
 type Target struct {
 	Job, Instance string
@@ -35,8 +35,8 @@ type Target struct {
 	Counters      []Counter
 }
 
-// Serve scrapes the targets from start to end and answers
-// /api/v1/query_range and /api/v1/query.
+// Serve starts a server for /api/v1/query_range and /api/v1/query, with samples of the
+// targets from start to end.
 func Serve(t testing.TB, start, end time.Time, targets ...Target) *httptest.Server {
 	t.Helper()
 	db, err := tsdb.Open(t.TempDir(), slog.New(slog.DiscardHandler), nil, tsdb.DefaultOptions(), nil)
@@ -98,7 +98,7 @@ func (s *server) query(w http.ResponseWriter, r *http.Request) {
 }
 
 func moment(r *http.Request, name string) time.Time {
-	v, _ := strconv.ParseFloat(r.FormValue(name), 64) // a missing one is the epoch, which has no samples
+	v, _ := strconv.ParseFloat(r.FormValue(name), 64) // a missing time is the epoch, which has no samples
 	return time.UnixMilli(int64(v * 1000))
 }
 

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Shop is a gateway that calls payment, 20 requests a second: POST /pay takes
-// 26 ms, of them payment 20 ms and the link to it 1 ms.
+// Shop is a gateway that calls payment at 20 requests/s. POST /pay takes 26 ms,
+// including 20 ms in payment and 1 ms on the link to it.
 type Shop struct {
 	Began, Onset time.Time
-	Slow         float64 // seconds that payment takes more from the onset on
-	Link         float64 // seconds that the link to it takes more
+	Slow         float64 // seconds added to payment from the onset on
+	Link         float64 // seconds added to the link from the onset on
 
-	Every            time.Duration // between scrapes; 2 s when zero
-	Gateway, Payment time.Duration // after Began, their first scrapes
+	Every            time.Duration // scrape interval; 2 s if zero
+	Gateway, Payment time.Duration // first scrapes, after Began
 }
 
-// counter grows by before a second, from the onset on by then, with a little
-// wander so that levels have noise.
+// counter returns a counter that grows by before per second, and by then per second
+// from the onset on. A small variation adds noise to the levels.
 func (s Shop) counter(before, then float64) func(time.Time) float64 {
 	return func(at time.Time) float64 {
 		t := at.Sub(s.Began).Seconds()
@@ -30,7 +30,7 @@ func (s Shop) counter(before, then float64) func(time.Time) float64 {
 	}
 }
 
-// Targets are the two services with the middleware's families.
+// Targets returns the two services with the metric families of the middleware.
 func (s Shop) Targets() []Target {
 	const rate, gateway, gap, payment = 20.0, .005, .001, .02
 	if s.Every == 0 {
@@ -56,7 +56,7 @@ func (s Shop) Targets() []Target {
 	}
 }
 
-// Rare is a service with one request before the onset and many afterwards.
+// Rare returns a service with one request before the onset and many afterwards.
 func (s Shop) Rare() Target {
 	l := map[string]string{"service_name": "gateway", "operation": "GET /rare", "entry": "GET /rare", "flow": "request", "protocol": "http"}
 	count := func(at time.Time) float64 { return 1 + max(at.Sub(s.Onset).Seconds(), 0) }
@@ -66,9 +66,9 @@ func (s Shop) Rare() Target {
 		{Name: "hop_duration_seconds_count", Labels: l, At: count}}}
 }
 
-// RED is the shop without our middleware, as otelhttp and Prometheus's OTLP
-// receiver name its families: requests and their durations, no self time; the
-// service is the job, and clients know their callee's host only.
+// RED returns the shop without the middleware. Its families are named as by otelhttp
+// and Prometheus's OTLP receiver. There are requests and durations but no self times.
+// The job label names the service, and client series hold only the callee's host.
 func (s Shop) RED() []Target {
 	const rate, gateway, payment = 20.0, .026, .02
 	if s.Every == 0 {

@@ -103,7 +103,7 @@ func env(t *testing.T, service, store string) *runtime.Env {
 	return e
 }
 
-// database creates a database for one test and drops it behind it.
+// database creates a database for one test and drops it afterwards.
 func database(t *testing.T, server string) string {
 	t.Helper()
 	u, err := url.Parse(server)

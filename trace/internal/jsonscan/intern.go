@@ -1,8 +1,8 @@
 package jsonscan
 
-// Intern keeps one copy of strings that recur, such as the keys of attributes.
-// The zero value is ready. It is bounded: when it is full, or for long strings,
-// Get returns a new string.
+// Intern interns recurring strings, such as attribute keys. The zero value is ready to
+// use. Its size is bounded: if it is full, or the string is long, Get returns a new
+// string.
 type Intern struct{ known map[string]string }
 
 // Bounds of an Intern: about 1 MiB in all.

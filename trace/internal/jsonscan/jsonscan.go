@@ -1,5 +1,5 @@
-// Package jsonscan reads JSON that is in memory, value by value, without
-// building anything on the way. It is lenient: what it skips it does not check.
+// Package jsonscan is a pull parser for JSON in memory. It is lenient: values that are
+// skipped are not validated.
 package jsonscan
 
 import (
@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// Scanner reads one JSON value. The first error ends the reading: from then on
-// every method returns a zero value, and Err the error.
+// Scanner reads one JSON value. After the first error every method returns a zero
+// value, and Err returns the error.
 type Scanner struct {
 	b   []byte
 	at  int
@@ -24,7 +24,7 @@ type Scanner struct {
 // New returns a scanner of b.
 func New(b []byte) *Scanner { return &Scanner{b: b} }
 
-// Err returns the first error: io.ErrUnexpectedEOF when the value is cut short.
+// Err returns the first error. It is io.ErrUnexpectedEOF if the value is truncated.
 func (s *Scanner) Err() error { return s.err }
 
 // Offset returns how many bytes have been read.
@@ -36,8 +36,8 @@ func (s *Scanner) fail(format string, args ...any) {
 	}
 }
 
-// Next returns the first byte of the next value, which tells its type; 0 at
-// the end.
+// Next returns the first byte of the next value, which determines its type. It returns
+// 0 at the end.
 func (s *Scanner) Next() byte {
 	if s.err != nil {
 		return 0
@@ -119,7 +119,7 @@ func (s *Scanner) Array(element func()) {
 	}
 }
 
-// done reads the comma after a value, or the end of what it is in.
+// done reads the comma after a value, or the end of the enclosing array or object.
 func (s *Scanner) done(end byte) bool {
 	switch c := s.Next(); {
 	case s.err != nil:
@@ -199,7 +199,7 @@ func (s *Scanner) word() []byte {
 	return s.b[from:s.at]
 }
 
-// quoted reads a string and returns what is between its quotes as it stands.
+// quoted reads a string and returns the undecoded text between its quotes.
 func (s *Scanner) quoted() (raw []byte, escaped bool) {
 	s.at++
 	from := s.at
@@ -219,7 +219,7 @@ func (s *Scanner) quoted() (raw []byte, escaped bool) {
 	return nil, false
 }
 
-// text reads a string; it shares the scanner's memory where it can.
+// text reads a string. The result aliases the input unless the string has escapes.
 func (s *Scanner) text() []byte {
 	switch c := s.Next(); {
 	case s.err != nil:
@@ -249,9 +249,8 @@ func (s *Scanner) text() []byte {
 	return raw
 }
 
-// Text reads a value and returns it as text: a string without its quotes,
-// null as nothing, anything else as it stands. The result shares the scanner's
-// memory where it can.
+// Text reads a value and returns it as text: a string without its quotes, null as
+// empty, and any other value as it is written. The result may alias the input.
 func (s *Scanner) Text() []byte {
 	switch s.Next() {
 	case '"':
@@ -263,8 +262,8 @@ func (s *Scanner) Text() []byte {
 	return s.Raw()
 }
 
-// Raw reads a value and returns it as it stands; of one that is cut short, what
-// there is.
+// Raw reads a value and returns its JSON. If the value is truncated, Raw returns the
+// part that is present.
 func (s *Scanner) Raw() []byte {
 	s.Next()
 	from := s.at
@@ -272,15 +271,15 @@ func (s *Scanner) Raw() []byte {
 	return s.b[from:s.at]
 }
 
-// Stop ends the reading with an error.
+// Stop makes the scanner fail with err.
 func (s *Scanner) Stop(err error) {
 	if s.err == nil {
 		s.err = err
 	}
 }
 
-// Int reads a whole number, which may be a string or have an exponent; false
-// for anything else.
+// Int reads an integer, which may be a string or have an exponent. It returns false for
+// any other value.
 func (s *Scanner) Int() (int64, bool) {
 	text := s.Text()
 	if s.err != nil || len(text) == 0 {
@@ -323,12 +322,12 @@ func digits(b []byte) (v int64, ok bool) {
 
 func clip(b []byte) string { return strconv.Quote(string(b[:min(len(b), 40)])) }
 
-// MaxItems bounds the attributes, and the events, that a decoder keeps of one
-// span: a few bytes each in JSON, they are many in memory.
+// MaxItems is the maximum number of attributes, and of events, that a decoder keeps per
+// span. An item of a few bytes in JSON takes many times that in memory.
 const MaxItems = 10_000
 
-// Clip returns the beginning of text that a file holds as an error may show it:
-// without what a terminal would obey.
+// Clip returns the beginning of a text for an error message, without control
+// characters.
 func Clip[T string | []byte](text T) string {
 	const most = 200 // bytes
 	s := strings.ToValidUTF8(string(text[:min(len(text), most)]), "")
