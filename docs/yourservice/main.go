@@ -1,5 +1,5 @@
-// The yourservice program is two small services, to see the middleware and
-// `tenhop stack` with code of one's own: shop asks stock over HTTP.
+// The yourservice program has two small services that demonstrate the middleware
+// and `tenhop stack`. The service shop calls the service stock over HTTP.
 //
 //	go run ./docs/yourservice stock 127.0.0.1:9102
 //	go run ./docs/yourservice shop 127.0.0.1:9101 http://127.0.0.1:9102
@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, rt.Shutdown(context.WithoutCancel(ctx))) }()
 
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", rt.Telemetry.MetricsHandler()) // what Prometheus scrapes
+	mux.Handle("GET /metrics", rt.Telemetry.MetricsHandler()) // for Prometheus
 	switch args[0] {
 	case "stock":
 		stock(mux)
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) (err error) {
 	server := &http.Server{Addr: args[1], Handler: httpmw.Handler(mux, httpmw.WithTelemetry(rt.Telemetry)), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
-		_ = server.Close() // only a demonstration: nothing has to be drained
+		_ = server.Close() // a demonstration need not drain requests
 	}()
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
-// stock counts items; PUT /slow makes that take longer.
+// stock registers handlers that return stock levels. PUT /slow adds latency to them.
 func stock(mux *http.ServeMux) {
 	var slow atomic.Int64
 	mux.HandleFunc("GET /levels/{item}", func(w http.ResponseWriter, r *http.Request) {

@@ -1,5 +1,5 @@
-// The mixedtrace program shows one trace over two generations: an HTTP client
-// of httpmw calls a service that still uses uber/jaeger-client-go.
+// The mixedtrace program shows one trace across two tracing libraries. A client of
+// httpmw calls an HTTP service that uses uber/jaeger-client-go.
 package main
 
 import (
