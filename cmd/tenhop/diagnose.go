@@ -59,7 +59,7 @@ spike or not.`,
 				switch {
 				case err == nil:
 					cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
-				case cfg.Jaeger == "": // given, it can answer alone
+				case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
 					return fmt.Errorf("%w; or give --prometheus and --jaeger, or --traces", err)
 				}
 			}
@@ -93,15 +93,15 @@ spike or not.`,
 	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
 	fl.DurationVar(&cfg.Timeout, "timeout", 0, "time limit (default 10s for back ends, none for files)")
-	fl.BoolVar(&profiled, "profile", false, "profile the suspect for 2s; without a spike, keep profiles of all to compare with later")
+	fl.BoolVar(&profiled, "profile", false, "profile the first finding's hop for 2s; without a spike, keep profiles of all to compare with later")
 	fl.StringToStringVar(&endpoints, "pprof", nil, "profile, and ask a service here: SERVICE=URL that /debug/pprof follows")
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
 	fl.BoolVar(&asMarkdown, "markdown", false, "print Markdown for an incident channel")
 	return cmd
 }
 
-// profile asks the services' pprof endpoints: those of what runs here, and those
-// given.
+// profile reads the pprof endpoints of the services that run in dir and those in
+// endpoints.
 func profile(ctx context.Context, dir string, endpoints map[string]string, res *result.Result) error {
 	services := map[string]pprof.Service{}
 	if state, err := readState(dir); err == nil {
