@@ -54,7 +54,7 @@ func answers[T any](pattern string, h func(*Console, *http.Request) (T, error)) 
 	}}
 }
 
-// takes is answers for a handler with a JSON body.
+// takes is like answers, for a handler with a JSON body.
 func takes[B, T any](pattern string, h func(*Console, *http.Request, B) (T, error)) endpoint {
 	e := answers(pattern, func(c *Console, r *http.Request) (T, error) {
 		var body B

@@ -86,7 +86,7 @@ type BriefAnswer struct {
 	Findings []BriefFinding `json:"findings"` // one at most
 }
 
-// BriefFinding is the first finding of an answer.
+// BriefFinding holds the first finding of an answer.
 type BriefFinding struct {
 	Hop       string `json:"hop"`
 	Operation string `json:"operation"`
@@ -327,9 +327,9 @@ const (
 	proofPause = 2 * time.Second
 )
 
-// proof returns the diagnosis of the fault, or nil when it fails. After an answer
-// within a scrape or two of the injection, the metrics do not show the fault yet,
-// so a diagnosis without findings is repeated.
+// proof returns the diagnosis of the fault, or nil if it fails. After an answer within
+// a scrape or two of the injection, the metrics do not show the fault yet, so a
+// diagnosis without findings is repeated.
 func (d *drills) proof(ctx context.Context, s Storefront, since time.Duration) json.RawMessage {
 	var proof json.RawMessage
 	for try := range proofTries {
