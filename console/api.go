@@ -11,8 +11,8 @@ import (
 	"github.com/tenhop/tenhop/query"
 )
 
-// endpoint is an endpoint of the JSON API. The page's types are generated from
-// what it answers and takes.
+// endpoint is an endpoint of the JSON API. The page's types are generated from its
+// request and response types.
 type endpoint struct {
 	pattern string
 	answer  reflect.Type
@@ -54,7 +54,7 @@ func answers[T any](pattern string, h func(*Console, *http.Request) (T, error)) 
 	}}
 }
 
-// takes is answers for a handler with a JSON body.
+// takes is like answers, for a handler with a JSON body.
 func takes[B, T any](pattern string, h func(*Console, *http.Request, B) (T, error)) endpoint {
 	e := answers(pattern, func(c *Console, r *http.Request) (T, error) {
 		var body B
@@ -73,12 +73,12 @@ func locked(e endpoint) endpoint {
 	return e
 }
 
-// Done is the answer to an action that has nothing to report.
+// Done is the empty response to an action.
 type Done struct{}
 
-// APIError is the body of every answer with a status other than 200.
+// APIError is the body of every response with a status other than 200.
 type APIError struct {
-	Error string `json:"error"` // what is wrong and what to do about it
+	Error string `json:"error"` // the problem and its remedy
 }
 
 // fillLists replaces nil slices and maps within v by empty ones, so that the
@@ -127,14 +127,14 @@ type apiError struct {
 	message string
 }
 
-// Error returns the message for the page's reader.
+// Error returns the message for the user.
 func (e *apiError) Error() string { return e.message }
 
 func badRequest(format string, args ...any) error {
 	return &apiError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 }
 
-// serve answers a request in JSON.
+// serve returns the handler of e. It responds in JSON.
 func (c *Console) serve(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := e.handle(c, r)
@@ -146,8 +146,8 @@ func (c *Console) serve(e endpoint) http.HandlerFunc {
 	}
 }
 
-// writeError answers with an error. One that is not an apiError comes from a
-// source of telemetry: 502.
+// writeError writes an error response. An error that is not an apiError comes from a
+// telemetry back end, so its status is 502.
 func writeError(w http.ResponseWriter, err error) {
 	status := http.StatusBadGateway
 	var e *apiError
@@ -168,8 +168,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // fails when the client is gone
 }
 
-// readJSON reads a small body. It must be declared as JSON, which a form of
-// another site cannot do.
+// readJSON decodes a small body. It requires the content type of JSON, which a form on
+// another site cannot set.
 func readJSON(r *http.Request, v any) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
 		return &apiError{http.StatusUnsupportedMediaType, "the body must be application/json"}

@@ -12,7 +12,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Comparison is two sides by time per place.
+// Comparison compares two sides by the time per place.
 type Comparison struct {
 	A    Side            `json:"a"`
 	B    Side            `json:"b"`
@@ -29,15 +29,15 @@ type Side struct {
 	Duration  float64 `json:"duration"`        // microseconds, of the first span
 }
 
-// ages are the borders of the slices of time, before a trace, from which its
-// baseline is taken: evenly from the last seconds and the last hour, so that a
-// spike that began a minute ago does not become what is usual.
+// ages holds the boundaries of the periods before a trace from which its baseline is
+// sampled. Each period contributes the same number of traces, so a spike that began a
+// minute ago does not dominate the baseline.
 var ages = []time.Duration{time.Second, 20 * time.Second, time.Minute, 3 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour}
 
 const fromSlice = 8 // traces
 
-// compare answers ?a=ID&b=ID, or ?b=ID alone, whose a is the mean of other
-// traces of the same operation.
+// compare responds to ?a=ID&b=ID. If a is missing, it is the mean of other traces of
+// the same operation.
 func (c *Console) compare(r *http.Request) (Comparison, error) {
 	in := r.URL.Query()
 	if in.Get("b") == "" {

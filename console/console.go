@@ -16,8 +16,8 @@ import (
 	"github.com/tenhop/tenhop/drill"
 )
 
-// Config configures a Console. A source without a URL is not used, and the page
-// says so in its place.
+// Config configures a Console. A source without a URL is not used, and the page reports
+// it as missing.
 type Config struct {
 	Prometheus string // URL
 	Jaeger     string // URL
@@ -25,10 +25,10 @@ type Config struct {
 
 	Dashboards fs.FS // *.json in Grafana's format; nil for none
 
-	// Token authorizes actions; without one there are no actions.
+	// Token authorizes actions. If empty, actions are disabled.
 	Token string
-	// Storefront returns the storefront that faults and drills act on, or an
-	// error that says why there is none; nil if there never is one.
+	// Storefront returns the storefront that faults and drills act on, or the reason why
+	// there is none. It may be nil.
 	Storefront func() (Storefront, error)
 	// Drills stores the drills; nil keeps them in memory only.
 	Drills *drill.History
@@ -71,9 +71,9 @@ type Console struct {
 
 const sourceTimeout = 15 * time.Second
 
-// New returns a Console. It queries its sources only while a page is open. It
-// fails for a URL or host name in the wrong form, for a damaged history of
-// drills, and when the page was not built.
+// New returns a Console. It queries its sources only while a page is open. It fails if
+// a URL or host name is malformed, the history of drills is damaged, or the page was
+// not built.
 func New(cfg Config) (*Console, error) {
 	if cfg.Client == nil {
 		cfg.Client = &http.Client{Timeout: sourceTimeout}
@@ -116,8 +116,8 @@ func New(cfg Config) (*Console, error) {
 // ServeHTTP serves the page and its API.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.guard.ServeHTTP(w, r) }
 
-// Close ends the event streams and a running drill, whose fault it lifts. Pass it
-// to http.Server.RegisterOnShutdown, because open streams delay Shutdown.
+// Close ends the event streams. It also ends a running drill and removes its fault.
+// Pass it to http.Server.RegisterOnShutdown, because open streams delay Shutdown.
 func (c *Console) Close() {
 	c.closeOnce.Do(func() { close(c.closed) })
 	c.drills.close()
@@ -143,7 +143,7 @@ func (c *Console) routes() error {
 	return nil
 }
 
-// Connected reports what the console is connected to.
+// Connected describes the sources that the console is connected to.
 type Connected struct {
 	Prometheus    bool    `json:"prometheus"`
 	Jaeger        bool    `json:"jaeger"`

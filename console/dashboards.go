@@ -18,15 +18,14 @@ type DashboardInfo struct {
 	Panels      int      `json:"panels"`
 }
 
-// dashboardFile is the part of a dashboard's JSON that DashboardInfo is made of.
+// dashboardFile holds the fields of a dashboard's JSON that DashboardInfo needs.
 type dashboardFile struct {
 	DashboardInfo
 	Panels []json.RawMessage `json:"panels"`
 }
 
-// files reads all dashboards, each time, because a directory may change while
-// the console runs. A file that is not a dashboard, or repeats a UID, is left out,
-// as in Grafana.
+// files reads all dashboards. It reads them on each call, because the directory may
+// change. As in Grafana, it skips files that are not dashboards or repeat a UID.
 func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 	raw := map[string]json.RawMessage{}
 	list := []DashboardInfo{}
@@ -70,7 +69,7 @@ func (c *Console) dashboards(*http.Request) ([]DashboardInfo, error) {
 	return list, err
 }
 
-// dashboard returns the dashboard as it was written: the page reads Grafana's JSON.
+// dashboard returns the unmodified JSON of a dashboard, which the page renders.
 func (c *Console) dashboard(r *http.Request) (json.RawMessage, error) {
 	raw, _, err := c.files()
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// maxSince is the longest time that a diagnosis searches.
+// maxSince is the maximum period that a diagnosis covers.
 const maxSince = 24 * time.Hour
 
-// diagnose answers ?entry=…&since=5m with the result of `tenhop diagnose --json`.
+// diagnose responds to ?entry=…&since=5m with the result of `tenhop diagnose --json`.
 func (c *Console) diagnose(r *http.Request) (result.Result, error) {
 	in := r.URL.Query()
 	since, err := time.ParseDuration(cmp.Or(in.Get("since"), "5m"))
@@ -23,11 +23,11 @@ func (c *Console) diagnose(r *http.Request) (result.Result, error) {
 	return c.shared(r.Context(), in.Get("entry"), since)
 }
 
-// maxDiagnoses bounds the diagnoses that run at the same time.
+// maxDiagnoses is the maximum number of concurrent diagnoses.
 const maxDiagnoses = 2
 
-// shared runs a diagnosis once for all concurrent requests with the same
-// parameters. A canceled request does not end it for the others.
+// shared runs a diagnosis once for all concurrent requests with the same parameters.
+// Cancelling one request does not affect the others.
 func (c *Console) shared(ctx context.Context, entry string, since time.Duration) (result.Result, error) {
 	answered := c.diagnoses.DoChan(entry+"\x00"+since.String(), func() (any, error) {
 		select {

@@ -1,9 +1,9 @@
-// Package console serves the page of tenhop: the live service map, the diagnosis,
+// Package console serves the web console of tenhop: the service map, the diagnosis,
 // traces, dashboards and drills.
 //
-// It reads the HTTP APIs of Prometheus, Jaeger and Loki, of the embedded stack or
-// of any other. It stores nothing but the drills that were started from it. The
-// browser talks to this handler only:
+// It reads the HTTP APIs of Prometheus, Jaeger and Loki, of the embedded stack or of
+// any other. It stores only the drills that were started from it. The browser sends
+// requests to this handler only:
 //
 //	GET  /                         the page, also at /diagnose, /search, /trace/{id}, /compare, /dashboards, /d/{uid}, /drills
 //	GET  /assets/{file}            its script and style, compressed at build time
@@ -19,8 +19,8 @@
 //	POST /api/faults, DELETE …     faults injected by hand; requires the token
 //	POST /api/drill, …/answer      a blind drill; requires the token
 //
-// The page's TypeScript types are generated from the types that the endpoints
-// answer and take.
+// The page's TypeScript types are generated from the request and response types of the
+// endpoints.
 //
 // Actions require the token in an Authorization header. Against DNS rebinding, a
 // request is refused unless its Host is an IP address, localhost or a configured

@@ -32,7 +32,7 @@ type DrillState struct {
 	History []drill.Record `json:"history"`           // newest first
 }
 
-// keptDrills bounds the history that the page shows.
+// keptDrills is the maximum number of drills that the page shows.
 const keptDrills = 100
 
 // drills runs one drill at a time.
@@ -70,7 +70,7 @@ func (d *drills) refresh() error {
 	for i := range records {
 		records[i].Round.Answer = brief(records[i].Round.Answer)
 		if i > 0 {
-			records[i].Proof = nil // the page shows that of the newest
+			records[i].Proof = nil // the page shows only the newest proof
 		} else {
 			records[i].Proof = complete(records[i].Proof)
 		}
@@ -79,14 +79,14 @@ func (d *drills) refresh() error {
 	return nil
 }
 
-// BriefAnswer is the part of an answer that the page shows: a whole diagnosis
-// has several kilobytes.
+// BriefAnswer holds the fields of an answer that the page shows, since a complete
+// diagnosis has several kilobytes.
 type BriefAnswer struct {
 	Verdict  string         `json:"verdict,omitempty"`
 	Findings []BriefFinding `json:"findings"` // one at most
 }
 
-// BriefFinding is the first finding of an answer.
+// BriefFinding holds the first finding of an answer.
 type BriefFinding struct {
 	Hop       string `json:"hop"`
 	Operation string `json:"operation"`
@@ -163,7 +163,7 @@ func (d *drills) running() bool {
 	return d.cancel != nil
 }
 
-// close ends a running drill and keeps others from starting.
+// close ends a running drill and prevents new ones.
 func (d *drills) close() {
 	d.mu.Lock()
 	d.closed = true
@@ -171,7 +171,7 @@ func (d *drills) close() {
 	d.stop()
 }
 
-// stop ends a running drill and waits until its fault is lifted.
+// stop ends a running drill and waits until its fault is removed.
 func (d *drills) stop() {
 	d.mu.Lock()
 	cancel, done := d.cancel, d.done
@@ -189,8 +189,7 @@ func (c *Console) drillState(*http.Request) (DrillState, error) {
 	return c.drills.state, err
 }
 
-// DrillChoices lists the hops, with their operations, and the kinds that an
-// answer may name.
+// DrillChoices lists the hops, operations and kinds that an answer may contain.
 type DrillChoices struct {
 	Hops  map[string][]string `json:"hops"`
 	Kinds []string            `json:"kinds"`
@@ -265,9 +264,9 @@ func (c *Console) answerDrill(r *http.Request, in DrillAnswer) (Done, error) {
 	}
 }
 
-// quietBefore is the time before the fault that the diagnosis for the proof
-// covers. It is little longer than the baseline of a drill, so that the spike of
-// the drill before is not part of it.
+// quietBefore is the time before the fault that the diagnosis for the proof covers. It
+// is only slightly longer than the baseline of a drill, so it excludes the spike of the
+// previous drill.
 const quietBefore = 100 * time.Second
 
 // run runs one drill, from its baseline to the recovery.
@@ -289,7 +288,7 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 				}
 				return drill.Guess{}, ctx.Err()
 			case guess := <-d.answers:
-				// The fault is still in force. The clock does not wait for the proof.
+				// The fault is still active. The time to answer does not include the proof.
 				go func() { proofs <- d.proof(ctx, s, time.Since(began)+quietBefore) }()
 				d.change(func(st *DrillState) { st.enter(phaseRecovery) })
 				return guess, nil
@@ -328,9 +327,9 @@ const (
 	proofPause = 2 * time.Second
 )
 
-// proof returns the diagnosis of the fault, or nil when it fails. After an answer
-// within a scrape or two of the injection, the metrics do not show the fault yet,
-// so a diagnosis without findings is repeated.
+// proof returns the diagnosis of the fault, or nil if it fails. After an answer within
+// a scrape or two of the injection, the metrics do not show the fault yet, so a
+// diagnosis without findings is repeated.
 func (d *drills) proof(ctx context.Context, s Storefront, since time.Duration) json.RawMessage {
 	var proof json.RawMessage
 	for try := range proofTries {

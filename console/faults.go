@@ -16,7 +16,8 @@ type FaultRequest struct {
 	Fault   chaos.Fault `json:"fault"`
 }
 
-// maxFault bounds the duration of a fault injected from the page, which is easily forgotten.
+// maxFault is the maximum duration of a fault injected from the page, since users
+// forget to remove faults.
 const maxFault = time.Hour
 
 func (c *Console) storefront() (Storefront, error) {
@@ -30,7 +31,7 @@ func (c *Console) storefront() (Storefront, error) {
 	return s, nil
 }
 
-// Faults lists the faults in force and the services that take one.
+// Faults lists the active faults and the services that accept faults.
 type Faults struct {
 	Faults   []drill.Injected `json:"faults"`
 	Sealed   bool             `json:"sealed"` // a drill hides a fault
@@ -70,8 +71,8 @@ func (c *Console) injectFault(r *http.Request, in FaultRequest) ([]drill.Injecte
 	return done, err
 }
 
-// clearFaults lifts the faults that were injected by hand. The fault of a drill
-// ends with the drill.
+// clearFaults removes the faults that were injected by hand. The fault of a drill ends
+// with the drill.
 func (c *Console) clearFaults(r *http.Request) (Done, error) {
 	if c.drills.running() {
 		return Done{}, &apiError{http.StatusConflict, "a drill is running; end it instead"}

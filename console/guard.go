@@ -9,13 +9,13 @@ import (
 	"github.com/tenhop/tenhop/internal/hostcheck"
 )
 
-// contentPolicy allows the page's own script and style only. Positions of charts
-// and of the map are set from script, to which the policy does not apply.
+// contentPolicy allows the page's own script and style only. Script sets the positions
+// of charts and of the map, to which the policy does not apply.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// guard refuses requests that another site could send through a reader's browser,
-// and sets the headers that keep a browser from running telemetry as content.
+// guard rejects requests that another site could send through a user's browser. It sets
+// the headers that prevent a browser from executing telemetry as content.
 func guard(hosts []string, next http.Handler) http.Handler {
 	allowed := make([]string, len(hosts)) // in lower case
 	for i, h := range hosts {
@@ -55,5 +55,5 @@ func withToken(token string, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// checkToken answers a request that carries the token.
+// checkToken responds to a request whose token was accepted.
 func (c *Console) checkToken(*http.Request) (Done, error) { return Done{}, nil }

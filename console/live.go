@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// liveEvery is the interval between computations of the map while a page is open.
+// liveEvery is the interval at which the map is computed while a page is open.
 const liveEvery = 2 * time.Second
 
-// hub computes what is live once and sends it to every open page. It works
-// only while there is one.
+// hub computes the service map and sends it to all open pages. It does nothing while no
+// page is open.
 type hub struct {
 	compute func(context.Context) any
 	closed  <-chan struct{}
@@ -26,8 +26,8 @@ type hub struct {
 	cancel context.CancelFunc
 }
 
-// subscriber is an open page: the newest event of each name that it has not been
-// sent, so that a slow page misses steps on the way, never the last one.
+// subscriber is an open page. It holds the newest unsent event of each name, so a slow
+// page may miss events but always receives the last one.
 type subscriber struct {
 	wake    chan struct{}
 	pending map[string]event
@@ -36,7 +36,7 @@ type subscriber struct {
 // Bounds of the streams.
 const (
 	maxStreams  = 100
-	sendsWithin = 10 * time.Second // a page that does not read is let go
+	sendsWithin = 10 * time.Second // write timeout for pages that do not read
 )
 
 // event is one server-sent event.
@@ -49,7 +49,7 @@ func newHub(compute func(context.Context) any, closed <-chan struct{}) *hub {
 	return &hub{compute: compute, closed: closed, subs: map[*subscriber]struct{}{}, last: map[string]event{}}
 }
 
-// publish sends v to every page and to those that come later, unless ctx ended.
+// publish sends v to all current and future pages, unless ctx has ended.
 func (h *hub) publish(ctx context.Context, name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *subscriber) take(e event) {
 	}
 }
 
-// unsent returns what the subscriber has not been sent, by name.
+// unsent returns the events that the subscriber has not received, by name.
 func (h *hub) unsent(s *subscriber) []event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -88,7 +88,7 @@ func (h *hub) unsent(s *subscriber) []event {
 	return out
 }
 
-// subscribe adds a page; false when there are too many.
+// subscribe adds a page. It returns false if there are too many.
 func (h *hub) subscribe() (s *subscriber, leave func(), ok bool) {
 	s = &subscriber{wake: make(chan struct{}, 1), pending: map[string]event{}}
 	h.mu.Lock()
@@ -111,7 +111,7 @@ func (h *hub) subscribe() (s *subscriber, leave func(), ok bool) {
 		delete(h.subs, s)
 		if len(h.subs) == 0 {
 			h.cancel()
-			delete(h.last, "now") // the next page must not see an old map
+			delete(h.last, "now") // the next page must not receive an old map
 		}
 	}, true
 }
@@ -120,7 +120,7 @@ func (h *hub) run(ctx context.Context) {
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
 	for {
-		// A snapshot is made of numbers and strings, which always marshal.
+		// A snapshot consists of numbers and strings, so marshalling cannot fail.
 		_ = h.publish(ctx, "now", h.compute(ctx))
 		select {
 		case <-ctx.Done():
@@ -130,7 +130,7 @@ func (h *hub) run(ctx context.Context) {
 	}
 }
 
-// serve streams events until the page or the console goes.
+// serve streams events until the page is closed or the console stops.
 func (h *hub) serve(w http.ResponseWriter, r *http.Request) {
 	s, leave, ok := h.subscribe()
 	if !ok {

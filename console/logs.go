@@ -29,7 +29,7 @@ const (
 	logMargin = 5 * time.Second // lines have whole seconds, and are written after their span
 )
 
-// traceLogs returns the log lines with a trace's ID.
+// traceLogs returns the log lines that contain a trace ID.
 func (c *Console) traceLogs(r *http.Request) ([]LogLine, error) {
 	id := r.PathValue("id")
 	if !traceID.MatchString(id) {
@@ -59,8 +59,8 @@ func (c *Console) traceLogs(r *http.Request) ([]LogLine, error) {
 	return out, nil
 }
 
-// logQueries find a trace's lines in both forms that Loki stores: JSON lines that
-// contain the ID, and OTLP records with the ID in structured metadata.
+// logQueries lists the queries for a trace's lines in both forms that Loki stores: JSON
+// lines that contain the ID, and OTLP records with the ID in structured metadata.
 var logQueries = []string{
 	"{service_name=~`.+`} |= `%s`",
 	"{service_name=~`.+`} | trace_id = `%s`",
@@ -96,8 +96,8 @@ func (c *Console) lokiLines(ctx context.Context, query string, start, end time.T
 	return lines, nil
 }
 
-// logLine parses a JSON line. Any other line is the message itself, and the
-// labels and structured metadata are its fields.
+// logLine parses a JSON line. For any other line, the message is the line itself, and
+// the fields are the labels and structured metadata.
 func logLine(at int64, stream map[string]string, line string) LogLine {
 	l := LogLine{At: at, Service: cmp.Or(stream["service_name"], stream["service"]), Fields: map[string]any{}}
 	if json.Unmarshal([]byte(line), &l.Fields) != nil || l.Fields == nil {

@@ -21,14 +21,14 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Found is a trace in a list.
+// Found is a trace in the result of a search.
 type Found struct {
 	TraceID   string              `json:"trace_id"`
 	Service   string              `json:"service"`
 	Operation string              `json:"operation"`
 	Start     int64               `json:"start"`    // microseconds since 1970
 	Duration  int64               `json:"duration"` // microseconds, of all spans
-	Root      int64               `json:"root"`     // microseconds, of the first span: what its caller waited
+	Root      int64               `json:"root"`     // microseconds, of the first span
 	Spans     int                 `json:"spans"`
 	Failed    int                 `json:"failed"`
 	Services  []traceview.Service `json:"services"`
@@ -40,7 +40,7 @@ const (
 	defaultTraces   = 20
 	maxTraces       = 200
 	defaultLookback = time.Hour
-	oneService      = 4 // services asked at once for a correlation ID
+	oneService      = 4 // services searched concurrently for a correlation ID
 )
 
 func (c *Console) services(r *http.Request) ([]string, error) {
@@ -108,7 +108,7 @@ func (c *Console) search(r *http.Request) ([]Found, error) {
 	return out, nil
 }
 
-// searchQuery reads what the page's form asks for; the service is left empty.
+// searchQuery parses the page's search form, except the service.
 func searchQuery(in url.Values, now time.Time) (query.Search, error) {
 	q := query.Search{Limit: defaultTraces, To: now, From: now.Add(-defaultLookback)}
 	if v := in.Get("limit"); v != "" {
@@ -155,7 +155,7 @@ func searchQuery(in url.Values, now time.Time) (query.Search, error) {
 	return q, nil
 }
 
-// parseLookback reads 15m, 1h or Jaeger's 2d.
+// parseLookback parses a duration such as 15m, 1h or Jaeger's 2d.
 func parseLookback(v string) (time.Duration, error) {
 	if v == "custom" {
 		return defaultLookback, nil
@@ -175,7 +175,7 @@ func parseLookback(v string) (time.Duration, error) {
 
 var logfmt = regexp.MustCompile(`^([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)(?:\s+|$)`)
 
-// parseTags reads Jaeger's JSON or key=value pairs.
+// parseTags parses tags as Jaeger's JSON or as key=value pairs.
 func parseTags(v string) (map[string]string, error) {
 	tags := map[string]string{}
 	v = strings.TrimSpace(v)

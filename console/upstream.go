@@ -15,17 +15,17 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// upstream is a source of telemetry with an HTTP API.
+// upstream is a telemetry back end with an HTTP API.
 type upstream struct {
 	name   string
 	base   *url.URL // nil for a source that is not configured
 	client *http.Client
 }
 
-// asked bounds the concurrent requests to a source on behalf of one page request.
+// asked is the maximum number of concurrent requests to a source per page request.
 const asked = 4
 
-// maxAnswer bounds the size of an answer in bytes.
+// maxAnswer is the maximum size of a response in bytes.
 const maxAnswer = 64 << 20
 
 func newUpstream(name, base string, client *http.Client) (*upstream, error) {
@@ -99,8 +99,8 @@ func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string
 	return resp, nil
 }
 
-// pass copies an answer to the browser. Its content type is always JSON, so that
-// a browser never renders what a source sends.
+// pass copies a response to the browser. The content type is always JSON, so a browser
+// never renders data of a source.
 func (u *upstream) pass(w http.ResponseWriter, r *http.Request, segments ...string) {
 	resp, err := u.ask(r.Context(), r.URL.Query(), segments...)
 	if err != nil {
@@ -114,7 +114,7 @@ func (u *upstream) pass(w http.ResponseWriter, r *http.Request, segments ...stri
 	_, _ = io.Copy(w, io.LimitReader(resp.Body, maxAnswer)) // fails when the client is gone
 }
 
-// readable lists the endpoints of Prometheus's API that are passed on.
+// readable lists the endpoints of Prometheus's API that the console proxies.
 var readable = []string{"query", "query_range", "query_exemplars", "labels", "series", "alerts", "rules"}
 
 func (c *Console) passPrometheus(w http.ResponseWriter, r *http.Request) {

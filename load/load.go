@@ -19,8 +19,8 @@ type Config struct {
 	Gateway  string        // base URL
 	RPS      float64       // requests/s
 	Seed     uint64        // same seed, same journeys
-	For      time.Duration // until ctx ends when zero
-	Requests int           // start no journey after so many; no limit when zero
+	For      time.Duration // zero for no limit
+	Requests int           // no journey starts after this number; zero for no limit
 
 	// Report is called every ReportEvery with the summary since the last call. It
 	// may be nil.
@@ -28,7 +28,7 @@ type Config struct {
 	ReportEvery time.Duration
 }
 
-// Summary holds the results as the shoppers saw them.
+// Summary holds the results as measured by the shoppers.
 type Summary struct {
 	Seconds    float64              `json:"seconds"`
 	Requests   int                  `json:"requests"`
@@ -48,8 +48,8 @@ type Operation struct {
 	latencies []time.Duration
 }
 
-// maxWaiting bounds the requests in flight. Beyond it requests are skipped and
-// counted, so that the shoppers do not run out of memory.
+// maxWaiting is the maximum number of requests in flight. Further requests are skipped
+// and counted, so the shoppers do not run out of memory.
 const maxWaiting = 2000
 
 // Bounds of Config.RPS, in requests/s.
@@ -58,7 +58,7 @@ const (
 	MaxRPS = 10_000
 )
 
-// grace is the time that requests in flight have after the last one was sent.
+// grace is the time after the last request for which Run waits for requests in flight.
 const grace = 5 * time.Second
 
 // Run sends load until ctx ends or the configured limit is reached.
@@ -83,7 +83,7 @@ func run(ctx context.Context, cfg Config, client *http.Client) (Summary, error) 
 	}
 	r := &runner{cfg: cfg, began: time.Now(), slots: make(chan struct{}, maxWaiting), client: client}
 	r.total, r.recent = newTally(), newTally()
-	// After a stop, requests in flight have a short time to end.
+	// Requests in flight may finish within grace after a stop.
 	under, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.send(ctx, under)
@@ -149,7 +149,7 @@ func (r *runner) journey(ctx, under context.Context, s *shopper, actions []actio
 	for _, st := range actions {
 		err := st.do(under, s)
 		if under.Err() != nil {
-			return // cut off by the end of the load, not a failure
+			return // cancelled at the end of the load, not a failure
 		}
 		now := time.Now()
 		r.mu.Lock()

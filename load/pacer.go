@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Pacer returns the times at which requests are due. It is a Poisson process,
-// because shoppers do not wait for each other. It has no clock and does no I/O. The
-// zero value requests nothing.
+// Pacer returns the times at which requests are due. It is a Poisson process, because
+// shoppers do not wait for each other. It has no clock and does no I/O. The zero value
+// yields no requests.
 type Pacer struct {
 	Rate float64 // requests/s
 

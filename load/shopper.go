@@ -28,8 +28,8 @@ type shopper struct {
 	rng     *rand.Rand
 }
 
-// The mix of journeys, by weight. A checkout's journey fills the cart first: of
-// 100 requests, 30 are checkouts.
+// journeys lists the kinds of journeys with their weights. A checkout journey fills the
+// cart first. Of 100 requests, 30 are checkouts.
 var journeys = []struct {
 	weight  int
 	actions []action
@@ -108,7 +108,7 @@ func (s *shopper) call(ctx context.Context, method, path string, body any) error
 		return err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body) // for the connection to be used again
+	_, _ = io.Copy(io.Discard, resp.Body) // allows the connection to be reused
 	if resp.StatusCode >= 400 {
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}

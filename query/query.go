@@ -1,6 +1,6 @@
-// Package query is the common part of the clients of the telemetry back ends: HTTP
-// requests, errors and time budgets. The subpackages are the clients of Prometheus,
-// Jaeger, Tempo and Loki.
+// Package query implements the common part of the clients of the telemetry back ends:
+// HTTP requests, errors and time budgets. The subpackages are the clients of
+// Prometheus, Jaeger, Tempo and Loki.
 //
 // A client takes an *http.Client. Its Transport adds credentials, TLS settings and
 // tenant headers. NewClientFromConfig of prometheus/common creates one from an

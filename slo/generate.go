@@ -12,9 +12,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// burn is a pair of windows. The alert fires while the budget burns faster than
-// factor over both: the long window shows that it matters, the short one that it
-// still happens.
+// burn is a pair of windows. The alert fires while the burn rate exceeds factor in
+// both. The long window makes it significant, and the short one lets it resolve soon
+// after the end.
 type burn struct {
 	short, long time.Duration
 	factor      float64
@@ -103,8 +103,8 @@ type plan struct {
 	pairs []burn
 }
 
-// groups separates the windows that page from the long ones, which read days of
-// samples and are evaluated less often.
+// groups returns the rule groups. Long windows read days of samples, so they are in a
+// group that is evaluated less often.
 func (f plan) groups() []group {
 	var out []group
 	seen := map[string]map[time.Duration]bool{}
@@ -138,8 +138,8 @@ func (f plan) labels(s SLO) map[string]string {
 	return map[string]string{"service_name": f.Service, "slo": s.Name, "windows": f.kind}
 }
 
-// objective has a value only while the objective's events are measured, so that
-// a dashboard shows none for a service that does not exist.
+// objective returns the rule for the objective itself. The series exists only while its
+// events are measured, so dashboards do not show objectives of missing services.
 func (f plan) objective(s SLO) rule {
 	total, _ := s.events(f.Service)
 	expr := fmt.Sprintf("vector(%.6g) and on () (%s)", s.Objective/100, strings.ReplaceAll(total, "$window", "5m"))
@@ -148,7 +148,8 @@ func (f plan) objective(s SLO) rule {
 
 func record(d time.Duration) string { return "slo:errors:ratio" + short(d) }
 
-// recordings skips windows in seen: pairs share some.
+// recordings returns the recording rules of pairs. Pairs share windows, so it skips
+// those in seen.
 func (f plan) recordings(s SLO, pairs []burn, seen map[time.Duration]bool) []rule {
 	var out []rule
 	for _, p := range pairs {

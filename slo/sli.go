@@ -7,8 +7,9 @@ import (
 	"github.com/tenhop/tenhop/signals"
 )
 
-// ratio returns the PromQL of bad events over all events, with $window for the
-// range. Without events it has no value, so that no traffic is not an outage.
+// ratio returns the PromQL of bad events over all events, with $window for the range.
+// Without events it has no value, so a period without traffic does not count as an
+// outage.
 func (s SLO) ratio(service string) string {
 	total, bad := s.events(service)
 	return fmt.Sprintf("(%s)\n/\n(%s > 0)", bad, total)

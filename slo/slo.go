@@ -66,7 +66,7 @@ type Events struct {
 // bounds are the classic bucket bounds of the semantic conventions, in seconds.
 var bounds = []string{"0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1", "2.5", "5", "7.5", "10"}
 
-// Read parses and checks a file. Its errors name the objective that is wrong.
+// Read parses and checks a file. Its errors name the invalid objective.
 func Read(r io.Reader) (File, error) {
 	var f File
 	d := yaml.NewDecoder(r)
@@ -139,7 +139,7 @@ func (s SLO) check() error {
 	return errors.Join(errs...)
 }
 
-// bound returns the le label of d, or an error if d is no bucket bound.
+// bound returns the le label of d, or an error if d is not a bucket bound.
 func bound(d time.Duration) (string, error) {
 	le := fmt.Sprint(d.Seconds())
 	for _, b := range bounds {

@@ -41,8 +41,8 @@ func Endpoints() []string {
 	return names
 }
 
-// Config configures a Stack. With DataDir and LogsDir set, the zero value of
-// the other fields starts all parts on the ports of the programs they stand for.
+// Config configures a Stack. With DataDir and LogsDir set, the zero value of the other
+// fields starts all parts on the default ports of the programs that they replace.
 type Config struct {
 	Parts []Part // all if empty
 

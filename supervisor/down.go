@@ -13,11 +13,10 @@ const (
 	downEvery  = 50 * time.Millisecond
 )
 
-// Down stops what runs in the working directory, waits until no process is left
-// and returns how many were stopped. It returns 0 if it found only the state of a
-// run that was killed, which it removes. A supervisor that does not react within
-// 40 s is killed, which ends its children too. Down signals no process that is
-// not the one that holds the directory.
+// Down stops the processes of the working directory, waits until they have ended and
+// returns their number. If the run was killed and only its state is left, Down removes
+// the state and returns 0. A supervisor that does not react within 40 s is killed,
+// which ends its children too. Down signals only the process that holds the directory.
 func (d Dir) Down(ctx context.Context) (int, error) {
 	state, err := d.read()
 	if err != nil && !errors.Is(err, ErrNotRunning) && !errors.Is(err, ErrDamaged) {
@@ -42,7 +41,7 @@ func (d Dir) Down(ctx context.Context) (int, error) {
 	if err := syscall.Kill(held.PID, syscall.SIGTERM); err != nil {
 		return 0, fmt.Errorf("stop pid %d: %w", held.PID, err)
 	}
-	delete(state.PIDs, supervisorName) // `tenhop up` does not count itself either
+	delete(state.PIDs, supervisorName) // `tenhop up` does not count itself, either
 	stopped := max(len(state.PIDs), 1)
 	late := time.After(downWithin)
 	for {
@@ -65,8 +64,8 @@ func (d Dir) Down(ctx context.Context) (int, error) {
 	}
 }
 
-// await waits until none of the processes is left, removes up.json and returns
-// how many processes it waited for.
+// await waits until all processes have ended, removes up.json and returns the number of
+// processes that it waited for.
 func (d Dir) await(ctx context.Context, state State) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*orphanGrace)
 	defer cancel()

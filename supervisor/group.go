@@ -83,7 +83,7 @@ func (g *Group) spawner() {
 		case start := <-g.spawns:
 			start()
 		case <-g.stopped:
-			// The thread must outlive the children, see Stop.
+			// The thread must outlive the children. See Stop.
 			for start := range g.spawns {
 				start()
 			}

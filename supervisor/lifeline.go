@@ -42,7 +42,7 @@ func Lifeline(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		pipe := os.NewFile(uintptr(fd), "lifeline")
-		_, _ = pipe.Read(make([]byte, 1)) // nothing is ever written: it returns when the supervisor's end closes
+		_, _ = pipe.Read(make([]byte, 1)) // nothing is written; Read returns when the supervisor's end is closed
 		cancel(ErrOrphaned)
 		time.Sleep(orphanGrace)
 		os.Exit(1)
@@ -54,8 +54,8 @@ func Lifeline(ctx context.Context) context.Context {
 // the operating system without waiting for the Go runtime, which takes minutes.
 const maxIdleHeap = 24 << 20
 
-// releaseHeap returns the heap that a burst of work has left free, such as
-// reading a thousand traces.
+// releaseHeap returns heap memory to the operating system that a burst of work, such as
+// reading a thousand traces, has left free.
 func releaseHeap() {
 	free := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
 	metrics.Read(free)

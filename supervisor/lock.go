@@ -18,7 +18,7 @@ type Hold struct {
 	unlock func()
 }
 
-// Hold reserves the directory for this process, before it starts anything. It
+// Hold reserves the directory for this process. Call it before starting any child. It
 // fails with a *HeldError if another process holds it.
 func (d Dir) Hold() (*Hold, error) {
 	if err := d.Make(); err != nil {
@@ -28,7 +28,7 @@ func (d Dir) Hold() (*Hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.forget(); err != nil { // the state of a killed process would pass for ours
+	if err := d.forget(); err != nil { // the state of a killed process would be taken for that of this one
 		unlock()
 		return nil, err
 	}
@@ -64,7 +64,8 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s is in use by another process (pid %d, since %s)", e.Dir, e.PID, e.Since.Format(time.TimeOnly))
 }
 
-// Commands that check whether the directory is held lock it themselves for a moment.
+// Retries of lock, since commands that check whether the directory is held lock it
+// briefly.
 const (
 	lockTries = 5
 	lockEvery = 10 * time.Millisecond
@@ -89,7 +90,7 @@ func (d Dir) lock() (release func(), err error) {
 		}
 		return nil, held
 	}
-	start, _ := startTime(os.Getpid()) // without it, only `tenhop down` does not work
+	start, _ := startTime(os.Getpid()) // needed by `tenhop down` only
 	_ = f.Truncate(0)
 	_, _ = fmt.Fprintf(f, "%d %s %d\n", os.Getpid(), time.Now().Format(time.RFC3339), start)
 	return func() {

@@ -43,8 +43,8 @@ func (l *logFile) open() error {
 	return nil
 }
 
-// Write appends p. If the disk is full, p is lost: an error would end the process
-// that writes it.
+// Write appends p. If the disk is full, Write drops p and returns no error, which would
+// end the process that writes it.
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -39,9 +39,9 @@ func startTime(pid int) (uint64, error) {
 	return strconv.ParseUint(fields[start], 10, 64)
 }
 
-// trim releases the pages of the executable that only its start-up needed, which
-// are tens of megabytes in each of sixteen processes. The kernel maps a page
-// again, from its cache, when it is used.
+// trim releases the pages of the executable that only its start-up needed: tens of
+// megabytes in each of sixteen processes. The kernel maps a page from its cache again
+// when it is used.
 func trim() error {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -62,7 +62,7 @@ func trim() error {
 			return err
 		}
 		if strings.Contains(mode, "w") {
-			continue // private data, which the file does not have
+			continue // private data that is not in the file
 		}
 		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, from, to-from, syscall.MADV_DONTNEED); errno != 0 {
 			return errno

@@ -17,8 +17,8 @@ import (
 	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// plan lists the processes to start. Every address is known before the first one
-// starts, since the supervisor opens all sockets itself.
+// plan lists the processes to start. The supervisor opens all sockets itself, so every
+// address is known before the first process starts.
 type plan struct {
 	cfg       Config
 	dir       Dir
@@ -33,7 +33,7 @@ type plan struct {
 	open      []Socket
 }
 
-// target is an entry of targets.json, in Prometheus's file_sd format.
+// target is a target group of targets.json, in Prometheus's file_sd format.
 type target struct {
 	Targets []string          `json:"targets"`
 	Labels  map[string]string `json:"labels"`
@@ -72,7 +72,7 @@ func (p *plan) socket(name string, e endpoint.Endpoint) (Socket, error) {
 	return s, nil
 }
 
-// Sockets that each child inherits beside the endpoints.
+// Sockets that a child inherits in addition to those of its endpoints.
 const (
 	mainSocket  = "main"
 	adminSocket = "admin"

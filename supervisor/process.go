@@ -23,8 +23,8 @@ type Process struct {
 	Stage   Stage
 }
 
-// Stage is a step of the shutdown. Lower stages are stopped first, so that a
-// process still has its dependencies while it finishes its work.
+// Stage is a stage of the shutdown. Lower stages are stopped first, so that a process
+// still has its dependencies while it finishes its work.
 type Stage int
 
 // The stages.
@@ -40,11 +40,12 @@ const (
 	maxBackoff   = 30 * time.Second
 	// steadyAfter is the uptime after which a crash resets the backoff.
 	steadyAfter = 30 * time.Second
-	// lastWords is the number of bytes of standard error kept for crash reports.
+	// lastWords is the number of bytes at the end of standard error that crash reports
+	// contain.
 	lastWords = 4 << 10
 )
 
-// child is a Process and its current incarnation.
+// child is a Process and its running instance, if any.
 type child struct {
 	Process
 	group *Group
@@ -125,7 +126,7 @@ func (c *child) once(said *tail) error {
 	c.group.changed()
 	err = cmd.Wait()
 	c.mu.Lock()
-	c.cmd = nil // its ID may belong to another process from now on
+	c.cmd = nil // the kernel may reuse its ID from now on
 	c.mu.Unlock()
 	c.group.changed()
 	return err
@@ -181,7 +182,7 @@ func (c *child) signal(sig syscall.Signal) {
 	defer c.mu.Unlock()
 	c.stopping = true
 	if c.cmd != nil {
-		_ = c.cmd.Process.Signal(sig) // it may have ended by itself
+		_ = c.cmd.Process.Signal(sig) // fails if it has ended
 	}
 }
 

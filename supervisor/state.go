@@ -28,8 +28,8 @@ type State struct {
 	ReadyAt   *time.Time          `json:"ready_at,omitempty"`
 }
 
-// running reports whether the process of that name still runs. It compares start
-// times, since another process may have the same ID by now.
+// running reports whether the process with that name is running. It compares start
+// times, since the kernel may have reused the process ID.
 func (s State) running(name string) bool { return isProcess(s.PIDs[name], s.Starts[name]) }
 
 // isProcess reports whether the process pid runs and started at start.
@@ -94,9 +94,8 @@ func (e *DirError) Error() string { return fmt.Sprintf("use %s as state director
 // Unwrap returns the cause.
 func (e *DirError) Unwrap() error { return e.Err }
 
-// Read returns the state of what runs in the working directory. It fails with
-// ErrNotRunning if nothing does, also if the previous run was killed and left
-// its state behind.
+// Read returns the state of the run in the working directory. It fails with
+// ErrNotRunning if nothing runs, even if a killed run has left its state.
 func (d Dir) Read() (State, error) {
 	s, err := d.read()
 	if err != nil && !errors.Is(err, ErrNotRunning) {
@@ -114,7 +113,7 @@ func (d Dir) Read() (State, error) {
 	return s, err
 }
 
-// read returns the content of up.json, whether the processes still run or not.
+// read returns the content of up.json, even if the processes have ended.
 func (d Dir) read() (State, error) {
 	b, err := readFile(d.Path("up.json"))
 	switch {

@@ -3,8 +3,8 @@
 // their output to files of limited size, waits until they are ready, restarts
 // those that crash and stops all of them together.
 //
-// No child outlives the supervisor, however it ends: Linux signals the children,
-// and on every system each child watches a pipe whose other end only the
+// No child outlives the supervisor, even if it is killed. On Linux the kernel signals
+// the children. On every system each child watches a pipe whose other end only the
 // supervisor holds open. The package needs a Unix system.
 //
 //	s, err := supervisor.Up(ctx, supervisor.Config{Out: os.Stdout, RPS: 20})

@@ -27,8 +27,8 @@ type gap struct{ from, to, before time.Duration }
 // scale is called once for each span that was waited for, parents before children,
 // siblings by start. If all factors are 1, the result is the span's duration.
 //
-// A callee that outlived its caller counts for the time that the caller waited. The
-// caller becomes faster only if the callee takes less than that.
+// For a callee that outlived its caller, only the time that the caller waited counts.
+// The caller becomes faster only if the callee takes less than that.
 func (t *Tree) Replay(i int, scale func(span int, self time.Duration) float64) time.Duration {
 	r := &t.play
 	r.order = r.order[:0]

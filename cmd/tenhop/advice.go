@@ -9,8 +9,8 @@ import (
 	"github.com/tenhop/tenhop/supervisor"
 )
 
-// advise appends the next step on the command line to an error of a library, which
-// knows no verbs and flags. Errors in a configuration become usage errors.
+// advise appends a hint with verbs and flags to an error of a library. Configuration
+// errors become usage errors.
 func advise(err error) error {
 	var starting *supervisor.StartingError
 	var held *supervisor.HeldError

@@ -100,13 +100,13 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	return cmd
 }
 
-// Times that a diagnosis needs.
+// Minimum times before a diagnosis is meaningful.
 const (
-	visibleAfter = 15 * time.Second // from a fault until metrics and rules show it
+	visibleAfter = 15 * time.Second // delay until metrics and rules show a fault
 	baselineFor  = time.Minute      // of traffic before a fault
 )
 
-// afterInject returns the next step after a fault was injected.
+// afterInject returns the hint that is printed after a fault was injected.
 func afterInject(state supervisor.State, lasting time.Duration, now time.Time) string {
 	switch {
 	case state.ReadyAt == nil || now.Sub(*state.ReadyAt) < baselineFor:

@@ -41,7 +41,7 @@ in this directory, or in that given by --dir.`,
 	}
 }
 
-// completionTimeout is the time after which a completion gives up.
+// completionTimeout is the timeout of a completion.
 const completionTimeout = time.Second
 
 // suggest returns suggestions from a running storefront or stack. args are the
@@ -68,7 +68,7 @@ var (
 	}
 )
 
-// faultCodes are the codes that --error suggests; it takes any.
+// faultCodes lists the codes that --error suggests. It accepts any code.
 var faultCodes = []string{"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "NOT_FOUND", "PERMISSION_DENIED",
 	"UNAUTHENTICATED", "429", "500", "502", "503", "504"}
 
@@ -137,8 +137,8 @@ func assignments(names []string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
 }
 
-// fromRun completes from the storefront or stack that runs in the directory given
-// by --dir. It suggests nothing if none does.
+// fromRun completes from the storefront or stack that runs in the directory given by
+// --dir. Without one it suggests nothing.
 func fromRun(ask suggest) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		const none = cobra.ShellCompDirectiveNoFileComp

@@ -59,7 +59,7 @@ spike or not.`,
 				switch {
 				case err == nil:
 					cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
-				case cfg.Jaeger == "": // given, it can answer alone
+				case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
 					return fmt.Errorf("%w; or give --prometheus and --jaeger, or --traces", err)
 				}
 			}
@@ -101,8 +101,8 @@ spike or not.`,
 	return cmd
 }
 
-// profile asks the services' pprof endpoints: those of what runs here, and those
-// given.
+// profile reads the pprof endpoints of the services that run in dir and those in
+// endpoints.
 func profile(ctx context.Context, dir string, endpoints map[string]string, res *result.Result) error {
 	services := map[string]pprof.Service{}
 	if state, err := readState(dir); err == nil {

@@ -66,8 +66,8 @@ func usageLine(cmd *cobra.Command) string {
 	return cmd.UseLine()
 }
 
-// group makes cmd a parent of other commands. Without one of them it prints its
-// help; an unknown one is a usage error.
+// group makes cmd a parent of other commands. Without a subcommand it prints its help.
+// An unknown subcommand is a usage error.
 func group(cmd *cobra.Command) {
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

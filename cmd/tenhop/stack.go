@@ -88,8 +88,8 @@ Without arguments all of them run.`,
 	return cmd
 }
 
-// complete checks the flags and sets the fields of the configuration that need
-// more than a flag's value.
+// complete checks the flags and sets the fields of the configuration that do not
+// correspond to one flag.
 func (f *stackFlags) complete(parts []string) (err error) {
 	for _, name := range parts {
 		if !slices.Contains(app.Parts(), name) {
@@ -141,7 +141,7 @@ func checkListen(addresses map[string]string) error {
 	return nil
 }
 
-// writeStack prints the addresses and the next steps.
+// writeStack prints the addresses and hints for the user.
 func writeStack(out io.Writer, s *app.Server) error {
 	endpoints := s.Endpoints()
 	if err := endpoint.WriteTable(out, endpoints, s.Moved()); err != nil {

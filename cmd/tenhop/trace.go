@@ -112,9 +112,9 @@ func (f traceFlags) ask(ctx context.Context, j *jaeger.Client, args []string) (*
 // perSearch is the number of traces that one search may return.
 const perSearch = 100
 
-// slowestOf returns the trace in which what the flags name took longest. Each
-// search asks for spans that are slower than what is known, until none is:
-// however many traces there are, few are read.
+// slowestOf returns the trace with the longest matching span. Each search asks for
+// spans slower than the slowest one found so far, until there is none, so it reads few
+// traces.
 func (f traceFlags) slowestOf(ctx context.Context, j *jaeger.Client) (*trace.Trace, error) {
 	services := []string{f.service}
 	if f.service == "" {
@@ -156,8 +156,8 @@ func (f traceFlags) search(service string, limit int) query.Search {
 	return query.Search{Service: service, From: now.Add(-f.since), To: now, Limit: limit}
 }
 
-// took returns the duration of what the flags name in a trace: the longest span of
-// the service or operation, else the request.
+// took returns the duration of the longest span of the service or operation that the
+// flags select, or else of the request.
 func (f traceFlags) took(t *trace.Trace) time.Duration {
 	if f.service == "" && f.operation == "" {
 		return t.Root().Duration
@@ -171,8 +171,7 @@ func (f traceFlags) took(t *trace.Trace) time.Duration {
 	return longest
 }
 
-// none returns the error for a request that is not there, which names those that
-// are.
+// none returns the error for a request that does not exist. It lists the ones that do.
 func (f traceFlags) none(ctx context.Context, j *jaeger.Client) error {
 	services, err := j.Services(ctx)
 	if err != nil {

@@ -19,8 +19,8 @@ type build struct {
 	modified bool   // the working tree had changes
 }
 
-// newBuild prefers the values that the release build has set to the build
-// information of the Go command.
+// newBuild returns the build. Values set by the release build take precedence over the
+// build information of the Go command.
 func newBuild(version, commit string, info *debug.BuildInfo) build {
 	b := build{version: version, commit: commit}
 	if info != nil {

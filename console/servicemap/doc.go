@@ -1,3 +1,3 @@
-// Package servicemap computes the live service map from Prometheus: hops, the
-// traffic between them, entries against their baselines, objectives and alerts.
+// Package servicemap computes the service map from Prometheus: hops, the traffic
+// between them, entries and their baselines, objectives and alerts.
 package servicemap

@@ -105,7 +105,7 @@ func (m *serviceMap) dependencies() {
 	}
 }
 
-// mark finds the nodes and edges that carry the added time of a spiking entry.
+// mark marks the nodes and edges to which the added time of a spike is attributed.
 func (m *serviceMap) mark() {
 	type flow struct{ entry, flow string }
 	spiking := map[flow]float64{} // to the added time, in seconds
@@ -131,7 +131,7 @@ func (m *serviceMap) mark() {
 	}
 }
 
-// place attributes one contribution to a node, and to edges where it is a wait.
+// place attributes a contribution to a node. A wait is also attributed to edges.
 func (m *serviceMap) place(x prometheus.Value, share float64) {
 	service, dependency := x.Labels["service_name"], x.Labels["dependency"]
 	target, why := service, ""

@@ -7,8 +7,7 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// Prometheus returns the client of the Prometheus to ask, or the error to answer
-// with when there is none.
+// Prometheus returns the client to use, or an error if no Prometheus is configured.
 type Prometheus func() (*prometheus.Client, error)
 
 // query returns an instant vector without NaN and infinite values.

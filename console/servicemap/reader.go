@@ -37,9 +37,9 @@ func (r *Reader) rateWindow(ctx context.Context) time.Duration {
 	return max(minWindow, scrapesPerRate*r.ScrapeInterval(ctx))
 }
 
-// ScrapeInterval returns the shortest scrape interval of any target in whole
-// seconds, or 0 if it is unknown. It is measured at most once per minute; when
-// Prometheus fails, the previous value holds.
+// ScrapeInterval returns the shortest scrape interval of any target in whole seconds,
+// or 0 if it is unknown. It is measured at most once per minute. If Prometheus fails,
+// the previous value is kept.
 func (r *Reader) ScrapeInterval(ctx context.Context) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

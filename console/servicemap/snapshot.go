@@ -114,8 +114,8 @@ func objectives(answers map[string][]prometheus.Value) []SLO {
 			continue
 		}
 		out = append(out, SLO{Name: x.Labels["slo"], Service: x.Labels["service_name"], Objective: x.Value, Errors: fast[k],
-			// The fast alert requires both windows of its pair to burn, so the lower
-			// rate counts. Of the slow pair this is the longer window.
+			// The fast alert requires both windows of its pair to exceed the rate, so the lower
+			// one counts. For the slow pair, the value is that of the longer window.
 			BurnFast: min(fast[k], hour[k]) / budget, BurnSlow: slow[k] / budget})
 	}
 	slices.SortFunc(out, func(a, b SLO) int {

@@ -2,7 +2,7 @@ package servicemap
 
 import "time"
 
-// Snapshot holds the state of all hops at one moment.
+// Snapshot holds the state of all hops at one time.
 type Snapshot struct {
 	At      time.Time `json:"at"`
 	TookMS  float64   `json:"took_ms"`

@@ -9,7 +9,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// suspect identifies a finding.
+// suspect identifies a hop with the kind and target of a finding.
 type suspect struct{ hop, kind, target string }
 
 // place identifies where a request spends time: an operation of a hop, a dependency

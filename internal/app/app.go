@@ -49,8 +49,8 @@ type Config struct {
 	Stack   stack.Config
 	Console Console
 
-	// Inherited are the sockets that a supervisor passed on. With an admin socket
-	// among them, the supervisor holds WorkDir and announces the endpoints.
+	// Inherited holds the sockets that a supervisor passed on. If it includes an admin
+	// socket, the supervisor holds WorkDir and announces the endpoints.
 	Inherited supervisor.Inheritance
 }
 
@@ -60,7 +60,7 @@ type Console struct {
 	Jaeger     string   // URL of the Jaeger to query; that of the stack if empty
 	Loki       string   // URL of the Loki to query; that of the stack if empty
 	Dashboards fs.FS    // Grafana dashboards; the built-in ones if nil
-	Token      string   // bearer token that faults and drills require; none are possible if empty
+	Token      string   // bearer token that faults and drills require; they are disabled if empty
 	Hosts      []string // names under which it is reached, beside localhost and IP addresses
 }
 
@@ -85,14 +85,14 @@ type Server struct {
 	closers    []func(context.Context) error
 }
 
-// Start starts the parts and returns when all of them serve. Unless a supervisor
-// does so, it holds the state directory and announces the endpoints in up.json. A
-// console alone shows what other programs serve and does neither.
+// Start starts the parts and returns when all of them serve. It holds the state
+// directory and announces the endpoints in up.json, unless a supervisor does so or the
+// console runs alone. A console that runs alone reads from other programs.
 //
-// Start fails with a *supervisor.HeldError if something runs in the directory
-// already, before it has changed anything there, and with an *AddressInUseError if
-// a configured address is in use. A default address that is in use is replaced by
-// a free one, which Moved reports.
+// Start fails with a *supervisor.HeldError if another process holds the directory; it
+// has changed nothing there then. It fails with an *AddressInUseError if a configured
+// address is in use. A default address that is in use is replaced by a free one, which
+// Moved reports.
 func Start(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{endpoints: map[string]string{}, moved: map[string]string{}}
 	if err := s.start(ctx, c); err != nil {

@@ -62,15 +62,15 @@ func (n Names) Entries(ctx context.Context) []string {
 	return entries
 }
 
-// Traces returned per service, and how old they may be.
+// Maximum number and age of the traces per service.
 const (
 	recentTraces = 10
 	recentSince  = 15 * time.Minute
 )
 
-// TraceIDs returns the IDs of recent traces, the newest first, each followed by a
-// tab and a description. They are those that the gateway has taken part in, or all
-// if the stack runs alone.
+// TraceIDs returns the IDs of recent traces, the newest first, each followed by a tab
+// and a description. They are the traces with spans of the gateway, or all if the stack
+// runs alone.
 func (n Names) TraceIDs(ctx context.Context) []string {
 	services := []string{endpoint.Gateway}
 	if len(n.State.Services) == 0 {

@@ -12,12 +12,12 @@ import (
 	"github.com/tenhop/tenhop/stack/endpoint"
 )
 
-// kinds are the answers to a drill's last question.
+// kinds lists the valid answers to the last question of a drill.
 var kinds = []string{"self", "dependency", "link", "queue"}
 
-// AskPerson returns a function that asks a person for the answer of a drill. It
-// prints the questions and the addresses of the tools to out and reads one answer
-// per line from in. An answer that cannot be right is asked for again.
+// AskPerson returns a function that asks a person for the answer of a drill. It prints
+// the questions and the addresses of the tools to out and reads one answer per line
+// from in. It asks again after an invalid answer.
 func AskPerson(in io.Reader, out io.Writer, endpoints map[string]string) func(context.Context, []string) (drill.Guess, error) {
 	lines := make(chan string)
 	go func() {

@@ -1,6 +1,6 @@
-// Package hostcheck protects HTTP servers without authentication from pages in
-// their user's browser: from requests of other origins, and from DNS rebinding,
-// by which a page gets its own name to resolve to a loopback address.
+// Package hostcheck protects HTTP servers without authentication from web pages in a
+// user's browser. It rejects requests of other origins and prevents DNS rebinding, in
+// which a page's own host name resolves to a loopback address.
 package hostcheck
 
 import (
@@ -13,11 +13,10 @@ import (
 
 // Handler serves next for a server that listens on addr.
 //
-// A server on a loopback address answers requests that Allowed accepts, where
-// names are the server's further host names; others get 421 Misdirected Request.
-// A server that listens on a network answers to every name. Requests from pages
-// of other origins that may change something, such as forms, get 403 Forbidden
-// in either case.
+// A server on a loopback address answers only requests that Allowed accepts, where
+// names are additional host names of the server. Others get 421 Misdirected Request. A
+// server that listens on a network address accepts every host name. In both cases,
+// unsafe requests from other origins, such as forms, get 403 Forbidden.
 func Handler(addr net.Addr, names []string, next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection().Handler(next)
 	if !loopback(addr) {
@@ -32,11 +31,10 @@ func Handler(addr net.Addr, names []string, next http.Handler) http.Handler {
 	})
 }
 
-// Allowed reports whether a Host header holds an IP address, a loopback name, a
-// name below internal or one of names. The port is ignored. An IP address cannot
-// be rebound, a name can, unless no public DNS server answers for it. The domain
-// internal is reserved for private use; containers reach the loopback addresses
-// of their host as host.docker.internal.
+// Allowed reports whether a Host header holds an IP address, a loopback name, a name
+// below internal or one of names. The port is ignored. DNS rebinding needs a name that
+// a public DNS server resolves, so IP addresses are safe. The domain internal is
+// reserved for private use. Containers reach their host as host.docker.internal.
 func Allowed(host string, names []string) bool {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {

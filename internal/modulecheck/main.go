@@ -1,5 +1,5 @@
 // Command modulecheck runs `go vet` and `go test` in every module of the repository
-// with GOWORK=off, as a user of that one module would build it.
+// with GOWORK=off, as users build a module.
 //
 // The modules require each other at versions that are published only with a
 // release, and a released go.mod may have no replace directive. The replacements

@@ -51,7 +51,7 @@ func TestOwnBaggageMembersSurviveForeignOnes(t *testing.T) {
 	}
 }
 
-// A foreign hop may write its members before ours.
+// A service without the middleware may write its members first.
 func TestOwnBaggageMembersAreReadBehindForeignOnes(t *testing.T) {
 	b := strings.Repeat("k=v,", 64) + "hop.entry=POST%20/checkout,hop.start=1790000000000"
 	_, h := quiet(t).Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "op", Header: http.Header{"Baggage": {b}}})

@@ -53,7 +53,7 @@ func TestFault14StreamCountsOnlyBlockedTime(t *testing.T) {
 		if _, err := cs.Recv(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(idle) // the front's own work while the stream is open
+		time.Sleep(idle) // self time of the front while the stream is open
 	}
 	_ = cs.CloseSend()
 	if _, err := cs.Recv(); err != io.EOF {

@@ -13,8 +13,8 @@ import (
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
 
-// The test of an adapter's server side: here httpmw's, as a stranger would write
-// it for an adapter of their own.
+// The test of an adapter's server side: here httpmw's, as an author of another adapter
+// would write it for an adapter of their own.
 func ExampleTestServer() {
 	_ = func(t *testing.T) { // func TestConformance(t *testing.T)
 		mwtest.TestServer(t, mwtest.Server{

@@ -1,4 +1,4 @@
-// Package jaeger is a client of the query API that Jaeger's UI and Grafana use.
+// Package jaeger implements a client of the query API that Jaeger's UI and Grafana use.
 package jaeger
 
 import (

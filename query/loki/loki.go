@@ -1,4 +1,4 @@
-// Package loki is a client of Grafana Loki's HTTP API.
+// Package loki implements a client of Grafana Loki's HTTP API.
 package loki
 
 import (

@@ -1,4 +1,4 @@
-// Package prometheus is a client of Prometheus's HTTP API.
+// Package prometheus implements a client of Prometheus's HTTP API.
 package prometheus
 
 import (

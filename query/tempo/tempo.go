@@ -1,4 +1,4 @@
-// Package tempo is a client of Grafana Tempo's HTTP API.
+// Package tempo implements a client of Grafana Tempo's HTTP API.
 package tempo
 
 import (

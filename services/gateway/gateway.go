@@ -1,5 +1,5 @@
-// Package gateway is the public edge of the storefront. It authenticates and limits
-// HTTP requests and translates them to gRPC. It stores no data.
+// Package gateway implements the public edge of the storefront. It authenticates and
+// limits HTTP requests and translates them to gRPC. It stores no data.
 package gateway
 
 import (

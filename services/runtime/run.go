@@ -87,9 +87,9 @@ type Definition struct {
 // drainTimeout bounds the requests in flight after a stop.
 const drainTimeout = 3 * time.Second
 
-// Run runs a service until ctx ends. It waits for a store, broker or peer that is
-// not available: the service reports that it is not ready, and logs the reason
-// once a minute.
+// Run runs a service until ctx ends. It waits for a store, broker or peer that is not
+// available: the service reports that it is not ready, and logs the reason once per
+// minute.
 func Run(ctx context.Context, d Definition, cfg Config) error {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(50) // thirteen processes with small heaps

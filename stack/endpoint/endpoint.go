@@ -34,7 +34,7 @@ type Endpoint struct {
 	Label   string // name shown to people
 	Part    string // part of the stack that serves it; empty for the storefront
 	Network string // "tcp" or "udp"
-	Port    int    // default port: that of the program it stands for
+	Port    int    // default port: that of the program that it replaces
 	scheme  string // of the announced URL; empty if host:port is announced
 	path    string // of the announced URL
 }

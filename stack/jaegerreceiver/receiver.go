@@ -50,8 +50,8 @@ func WithMaxBodyBytes(n int64) Option { return func(r *Receiver) { r.maxBytes = 
 // WithLogger sets the logger for lost spans. The default is slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(r *Receiver) { r.log = l } }
 
-// WithHosts adds names to which ServeHTTP answers on a loopback address, beside
-// localhost and IP addresses.
+// WithHosts adds host names that ServeHTTP accepts on a loopback address, in addition
+// to localhost and IP addresses.
 func WithHosts(names ...string) Option { return func(r *Receiver) { r.hosts = names } }
 
 // New returns a receiver that passes decoded spans to consume, which owns them,

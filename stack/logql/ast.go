@@ -5,7 +5,7 @@
 //	| json  | logfmt                                parsers
 //	| status >= 500 and duration_ms > 100           label filters
 //	| line_format "{{.message}}"                    a new line from labels
-//	| keep a, b  | drop a                           labels of the answer
+//	| keep a, b  | drop a                           labels of the result
 //	rate(…[1m])  count_over_time  bytes_over_time   metric queries,
 //	sum_over_time(… | unwrap duration_ms [1m])      also avg, min, max of a label
 //	sum by (service_name) (…)                       and their aggregation

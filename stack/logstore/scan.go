@@ -146,7 +146,7 @@ func (sp span) read(from, to int64, traceID []byte) ([]Line, error) {
 	}
 	defer fd.Close()
 	buf := make([]byte, sp.size)
-	n, _ := fd.ReadAt(buf, sp.off) // short if the file was cut: what is left is read
+	n, _ := fd.ReadAt(buf, sp.off) // short if the file was truncated
 	buf = buf[:n]
 	var lines []Line
 	last := sp.minTime

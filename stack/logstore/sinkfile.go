@@ -64,7 +64,7 @@ func openSink(dir string) (*sink, error) {
 		}
 		info, err := e.Info()
 		if !ok || name == OverflowService || err != nil {
-			continue // not a received file, or gone meanwhile
+			continue // not a received file, or removed meanwhile
 		}
 		if info.ModTime().After(written[name]) {
 			written[name] = info.ModTime()

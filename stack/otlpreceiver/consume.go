@@ -12,8 +12,8 @@ import (
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
-// consumeTraces hands spans to a consumer and counts them. Rejected spans are
-// reported in resp as a partial success; any other error is returned.
+// consumeTraces passes spans to a consumer and counts them. Rejected spans are reported
+// in resp as a partial success; any other error is returned.
 func consumeTraces(ctx context.Context, consume func(context.Context, ptrace.Traces) error, count *otelcol.Receiver,
 	td ptrace.Traces, resp ptraceotlp.ExportResponse,
 ) error {
@@ -29,8 +29,8 @@ func consumeTraces(ctx context.Context, consume func(context.Context, ptrace.Tra
 	return nil
 }
 
-// consumeLogs hands log records to a consumer and counts them. Rejected records
-// are reported in resp as a partial success; any other error is returned.
+// consumeLogs passes log records to a consumer and counts them. Rejected records are
+// reported in resp as a partial success; any other error is returned.
 func consumeLogs(ctx context.Context, consume func(context.Context, plog.Logs) error, count *otelcol.Receiver,
 	ld plog.Logs, resp plogotlp.ExportResponse,
 ) error {

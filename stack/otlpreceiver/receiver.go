@@ -66,8 +66,8 @@ func WithMaxBodyBytes(n int) Option { return func(r *Receiver) { r.maxBytes = n 
 // on. A request whose body takes longer to arrive is cut off.
 func WithRequestTimeout(d time.Duration) Option { return func(r *Receiver) { r.requestTimeout = d } }
 
-// WithHosts adds names to which ServeHTTP answers on a loopback address, beside
-// localhost and IP addresses.
+// WithHosts adds host names that ServeHTTP accepts on a loopback address, in addition
+// to localhost and IP addresses.
 func WithHosts(names ...string) Option { return func(r *Receiver) { r.hosts = names } }
 
 // New returns a receiver that passes decoded data to c and counts it in m.

@@ -72,9 +72,9 @@ func Serve(l net.Listener, opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// refuseScripts answers scripting commands with an error and closes the
-// connection, since miniredis offers no way to abort its transaction. miniredis
-// runs a script under the lock that every command takes, without a time limit.
+// refuseScripts responds to scripting commands with an error and closes the connection,
+// since miniredis offers no way to abort its transaction. miniredis runs a script under
+// the lock that every command takes, without a time limit.
 func refuseScripts(c *server.Peer, cmd string, _ ...string) bool {
 	if !scripting[cmd] {
 		return false

@@ -158,7 +158,7 @@ func diagnose(r record, err error) (int, error) {
 	return r.line, err
 }
 
-// record reads one record, whatever its shape.
+// record reads one record of any shape.
 func (d *decoder) record(text []byte) error { return d.nested(text, 0) }
 
 // nested reads a record inside up to two others.
@@ -236,7 +236,7 @@ func (d *decoder) inner(text []byte, depth int) error {
 	return errors.Join(sc.Err(), first)
 }
 
-// hits reads the answer to a search of Elasticsearch.
+// hits reads the response to an Elasticsearch search.
 func (d *decoder) hits(text []byte, depth int) error {
 	sc := jsonscan.New(text)
 	var first error

@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// frames splits JSON text into records: top-level objects and the elements of top-level
-// arrays. The separators between them (commas, brackets and white space) are not
-// checked.
+// frames splits JSON text into records: the objects that are not inside another object,
+// possibly within arrays. The separators between them (commas, brackets and white
+// space) are not checked.
 type frames struct {
 	in    *bufio.Reader
 	limit int

@@ -267,7 +267,7 @@ func (r *reader) span() span {
 	return s
 }
 
-// micros reads a time in microseconds.
+// micros reads a number of microseconds.
 func (r *reader) micros(s *span, key string) int64 {
 	v, ok := r.Int()
 	if !ok && s.err == nil {

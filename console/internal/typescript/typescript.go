@@ -1,8 +1,8 @@
 // Package typescript declares Go types in TypeScript as encoding/json writes them.
 //
-// It reads types by reflection. A generator that reads source, such as tygo,
-// declares whole packages; the page needs the types that its API answers and the
-// types within these, which lie in five packages beside much that is never sent.
+// It reads types by reflection. A generator that reads source code, such as tygo,
+// declares whole packages. The page needs only the types that its API sends, which are
+// in five packages.
 package typescript
 
 import (
@@ -18,11 +18,11 @@ import (
 
 // Declarer collects declarations. The zero value is ready to use.
 //
-// A slice or map is declared as never null: what writes the JSON has to replace
-// nil. A pointer is declared as null or, with omitempty, as optional.
+// Slices and maps are declared as never null, so the encoder must replace nil ones. A
+// pointer is declared as null or, with omitempty, as optional.
 type Declarer struct {
-	Names map[reflect.Type]string // other names than Go's, where two packages use the same
-	Raw   map[Member]reflect.Type // what a json.RawMessage holds; unknown otherwise
+	Names map[reflect.Type]string // names that differ from Go's, to avoid conflicts between packages
+	Raw   map[Member]reflect.Type // type of the JSON in a json.RawMessage; unknown otherwise
 
 	declared map[string]declaration
 }
@@ -78,8 +78,7 @@ func (d *Declarer) Expression(t reflect.Type) (string, error) {
 	return "", fmt.Errorf("%v has no form in JSON", t)
 }
 
-// named declares t once and returns its name; a type without a name is written
-// where it is used.
+// named declares t once and returns its name. An unnamed type is written inline.
 func (d *Declarer) named(t reflect.Type, write func(reflect.Type) (string, error)) (string, error) {
 	name := t.Name()
 	if other, ok := d.Names[t]; ok {

@@ -104,8 +104,9 @@ func validEntry(s string) bool {
 }
 
 // Header formats c as a baggage header with the given entry. The members of this
-// library come first, so that a reader that keeps only the first 64 members, as
-// W3C Baggage permits, keeps them. Foreign members beyond the limits are dropped.
+// library come first, so that a reader that keeps only the first 64 members, as W3C
+// Baggage permits, keeps them. Members of other libraries beyond the limits are
+// dropped.
 func (c Metadata) Header(entry string) string {
 	b := make([]byte, 0, 192+len(c.Foreign))
 	members := 0

@@ -1,5 +1,5 @@
-// Package jsonscan is a pull parser for JSON in memory. It is lenient: values that are
-// skipped are not validated.
+// Package jsonscan implements a pull parser for JSON in memory. It is lenient: values
+// that are skipped are not validated.
 package jsonscan
 
 import (
