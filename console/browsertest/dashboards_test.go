@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// dashboards renders each of ours: no panel reports an error or is unsupported,
-// and exemplars open their traces.
+// dashboards renders each built-in dashboard. No panel reports an error or is
+// unsupported, and exemplars open their traces.
 func dashboards(t *testing.T, p *page, _ *program, url string) {
 	list, err := get[[]struct{ UID, Title string }](context.Background(), url+"/api/dashboards")
 	if err != nil || len(list) != 8 {
@@ -52,8 +52,8 @@ func dashboards(t *testing.T, p *page, _ *program, url string) {
 	p.wait(15*time.Second, ".tracehead", "spans")
 }
 
-// foreign renders a dashboard that is none of ours; what is not supported says
-// so in its place.
+// foreign renders a dashboard of another author. Unsupported panels say so in
+// their place.
 func foreign(t *testing.T, p *page, s *program, _ string) {
 	url := s.console(t, "--dashboards", abs(t, "testdata"), "--prometheus", s.Endpoints["prometheus"], "--jaeger", s.Endpoints["jaeger"], "--loki", s.Endpoints["loki"])
 	p.visit(url + "/d/foreign")
