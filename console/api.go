@@ -154,11 +154,16 @@ func writeError(w http.ResponseWriter, err error) {
 	if errors.As(err, &e) {
 		status = e.status
 	}
-	text := err.Error()
+	writeJSON(w, status, APIError{describe(err)})
+}
+
+// describe returns the text of an error for the page, with what to do about a back
+// end that does not answer.
+func describe(err error) string {
 	if gone := (*query.UnreachableError)(nil); errors.As(err, &gone) {
-		text += "; `tenhop status` shows what runs"
+		return err.Error() + "; `tenhop status` shows what runs"
 	}
-	writeJSON(w, status, APIError{text})
+	return err.Error()
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

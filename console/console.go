@@ -97,7 +97,7 @@ func New(cfg Config) (*Console, error) {
 		}
 		*s.to = u
 	}
-	c.hops = servicemap.NewReader(c.prom.prometheus)
+	c.hops = servicemap.NewReader(c.prom.prometheus, describe)
 	c.live = newHub(func(ctx context.Context) any {
 		c.drills.follow()
 		return filled(c.hops.Snapshot(ctx))

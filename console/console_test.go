@@ -207,6 +207,9 @@ func TestSourcesMissing(t *testing.T) {
 	if w.Code != http.StatusBadGateway || !strings.Contains(w.Body.String(), "tenhop status") {
 		t.Errorf("a source that is gone: %d %s", w.Code, w.Body)
 	}
+	if got := c.hops.Snapshot(t.Context()).Error; !strings.Contains(got, "tenhop status") {
+		t.Errorf("the map of a source that is gone says %q", got)
+	}
 	if _, err := New(Config{Jaeger: "localhost:16686"}); err == nil {
 		t.Error("a URL without a scheme was taken")
 	}

@@ -9,15 +9,19 @@ import (
 
 // Reader computes snapshots from Prometheus. It is safe for concurrent use.
 type Reader struct {
-	prom Prometheus
+	prom     Prometheus
+	describe func(error) string
 
 	mu       sync.Mutex
 	asked    time.Time
 	interval time.Duration // 0 if unknown
 }
 
-// NewReader returns a Reader that queries Prometheus.
-func NewReader(prom Prometheus) *Reader { return &Reader{prom: prom} }
+// NewReader returns a Reader that queries Prometheus. The texts of errors in
+// snapshots are those that describe returns.
+func NewReader(prom Prometheus, describe func(error) string) *Reader {
+	return &Reader{prom: prom, describe: describe}
+}
 
 const (
 	minWindow = 30 * time.Second

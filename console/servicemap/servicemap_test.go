@@ -41,7 +41,7 @@ func (p *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *fake) reader(t *testing.T) *Reader {
 	srv := httptest.NewServer(p)
 	t.Cleanup(srv.Close)
-	return NewReader(func() (*prometheus.Client, error) { return prometheus.New(srv.URL, srv.Client()) })
+	return NewReader(func() (*prometheus.Client, error) { return prometheus.New(srv.URL, srv.Client()) }, error.Error)
 }
 
 // series returns an element of a vector with labels as name=value.

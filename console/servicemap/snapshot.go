@@ -45,7 +45,7 @@ func (r *Reader) Snapshot(ctx context.Context) Snapshot {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		s.Error = err.Error()
+		s.Error = r.describe(err)
 		return s
 	}
 	close(results)
