@@ -6,7 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/tenhop/tenhop/middleware/httpmw"
@@ -50,7 +50,7 @@ func TestFailedSelects(t *testing.T) {
 		for _, m := range matchers {
 			selected = selected && m.Matches(value)
 		}
-		if failed := signals.Failure(map[string]string{labels.MetricName: "x", "error_type": value}) != ""; selected != failed {
+		if failed := signals.Failure(map[string]string{model.MetricNameLabel: "x", "error_type": value}) != ""; selected != failed {
 			t.Errorf("error_type %q: the matcher selects %v, Failure says %v", value, selected, failed)
 		}
 	}

@@ -29,7 +29,7 @@ func startTime(pid int) (uint64, error) {
 	}
 	// The second field is the command in parentheses and may contain anything.
 	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	const state, start = 3 - 3, 22 - 3 // fields of proc(5) after the second
+	const state, start = 0, 19 // fields 3 and 22 of proc(5), counted from the third
 	if len(fields) <= start {
 		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
 	}

@@ -54,7 +54,7 @@ func newPlan(cfg Config, dir Dir, token string) (*plan, error) {
 
 func (p *plan) close() {
 	for _, s := range p.open {
-		s.Conn.Close()
+		_ = s.Conn.Close()
 	}
 }
 

@@ -32,7 +32,7 @@ func TestInvalidOptions(t *testing.T) {
 // Telemetry is made once.
 func TestDefaultReportsARefusingRegistry(t *testing.T) {
 	if os.Getenv("TEST_REFUSING_REGISTRY") != "" {
-		prometheus.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "hop_self_duration_seconds", Help: "Another program's."}))
+		prometheus.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "hop_self_duration_seconds", Help: "Another program's."}))
 		_, h := hop.Default().Core().Begin(t.Context(), adapter.Incoming{Operation: "op"})
 		h.End(adapter.Outcome{Quiet: true})
 		return

@@ -53,7 +53,7 @@ func TestClient(t *testing.T, c Client) {
 }
 
 // call makes one call and returns the headers that arrived.
-func (c Client) call(t *testing.T, r *Recorder, ctx context.Context, remote func() error) map[string]string {
+func (c Client) call(ctx context.Context, t *testing.T, r *Recorder, remote func() error) map[string]string {
 	t.Helper()
 	var headers map[string]string
 	called := 0
@@ -80,7 +80,7 @@ func clientWithinHop(t *testing.T, c Client) {
 	ctx, h := r.Core().Begin(t.Context(), adapter.Incoming{Protocol: "test", Operation: "POST /checkout",
 		Carrier: propagation.MapCarrier{"x-correlation-id": testID, "traceparent": "00-" + testTrace + "-" + testParent + "-01"}})
 	clock.add(10 * time.Millisecond)
-	headers := c.call(t, r, ctx, func() error { clock.add(40 * time.Millisecond); return nil })
+	headers := c.call(ctx, t, r, func() error { clock.add(40 * time.Millisecond); return nil })
 	clock.add(5 * time.Millisecond)
 	timing := h.End(adapter.Outcome{})
 
@@ -122,7 +122,7 @@ func wantHeaders(t *testing.T, headers map[string]string) {
 
 func clientOutside(t *testing.T, c Client) {
 	r := New(t)
-	headers := c.call(t, r, t.Context(), func() error { return nil })
+	headers := c.call(t.Context(), t, r, func() error { return nil })
 	sp := oneSpan(t, r, c.Kind, c.Span)
 	if sp.Parent.IsValid() || r.OpenSpans() != 0 {
 		t.Errorf("span %+v, want a root that has ended", sp)
@@ -143,7 +143,7 @@ func clientRestored(t *testing.T, c Client) {
 	ctx, h := r.Core().Begin(t.Context(), adapter.Incoming{Protocol: "test", Operation: "POST /checkout", Carrier: propagation.MapCarrier{"x-correlation-id": testID}})
 	row := hop.Snapshot(ctx)
 	h.End(adapter.Outcome{})
-	headers := c.call(t, r, hop.Restore(t.Context(), row), func() error { return nil })
+	headers := c.call(hop.Restore(t.Context(), row), t, r, func() error { return nil })
 	if got, want := oneSpan(t, r, c.Kind, c.Span).SpanContext.TraceID(), h.Span().SpanContext().TraceID(); got != want {
 		t.Errorf("the call is in trace %s, want %s", got, want)
 	}
@@ -152,7 +152,7 @@ func clientRestored(t *testing.T, c Client) {
 
 func clientError(t *testing.T, c Client) {
 	r := New(t)
-	c.call(t, r, t.Context(), func() error { return errors.New("refused") })
+	c.call(t.Context(), t, r, func() error { return errors.New("refused") })
 	sp := oneSpan(t, r, c.Kind, c.Span)
 	errorType := sp.Attributes["error.type"]
 	if errorType == "" || sp.Status != codes.Error {

@@ -2,7 +2,6 @@ package file_test
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -97,6 +96,6 @@ func TestStreaming(t *testing.T) {
 		if err != nil || stats.Spans != 200_000 || most > 64<<20 {
 			t.Errorf("%s: %+v, %v, up to %d MiB on the heap", name, stats, err, most>>20)
 		}
-		t.Log(fmt.Sprintf("%s: %d spans in %s, up to %d MiB on the heap", name, stats.Spans, time.Since(began).Round(time.Millisecond), most>>20))
+		t.Logf("%s: %d spans in %s, up to %d MiB on the heap", name, stats.Spans, time.Since(began).Round(time.Millisecond), most>>20)
 	}
 }

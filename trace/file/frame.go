@@ -166,9 +166,10 @@ func (f *frames) scan(chunk []byte) (n, from int, state scanned) {
 			}
 		case '[', ']', ',', '\x1e', '\xef', '\xbb', '\xbf': // also a byte order mark, in concatenated files
 			if f.depth > 0 {
-				if c == '[' {
+				switch c {
+				case '[':
 					f.depth++
-				} else if c == ']' {
+				case ']':
 					f.depth--
 				}
 				if f.depth == 0 {

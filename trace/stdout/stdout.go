@@ -193,7 +193,7 @@ func (r *reader) resource(raw []byte, attributes func(*reader) map[string]string
 	const most = 4096
 	if len(r.resources) < most {
 		if r.resources == nil {
-			r.Decoder.resources = map[string]map[string]string{}
+			r.resources = map[string]map[string]string{}
 		}
 		r.resources[string(raw)] = r.s.Resource
 	}

@@ -42,7 +42,7 @@ type span struct {
 		OK bool `json:"ok"`
 	} `json:"inline"`
 	Hidden string `json:"-"`
-	secret string
+	_      string // unexported
 }
 
 func TestDeclare(t *testing.T) {
