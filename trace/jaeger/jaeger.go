@@ -374,7 +374,7 @@ func (s *span) finish(traceID string, processes map[string]*process) trace.Span 
 	s.Kind = trace.Kind(strings.ToLower(s.Attributes["span.kind"]))
 	s.TraceState = s.Attributes["w3c.tracestate"]
 	// Jaeger derives "error" from the status. OpenTracing services set it themselves.
-	s.Failed = s.Attributes["error"] == "true" || strings.EqualFold(s.Attributes["otel.status_code"], "error")
+	s.Failed = trace.Failed(s.Attributes["otel.status_code"], s.Attributes["error"])
 	if s.Failed {
 		s.StatusMessage = s.Attributes["otel.status_description"]
 	}

@@ -209,10 +209,7 @@ func (r *reader) status() (failed bool, message string) {
 	r.Object(func(key []byte) {
 		switch string(key) {
 		case "code":
-			switch string(r.Text()) {
-			case "2", "STATUS_CODE_ERROR", "ERROR", "Error":
-				failed = true
-			}
+			failed = trace.Failed(string(r.Text()), "")
 		case "message":
 			message = string(r.Text())
 		}

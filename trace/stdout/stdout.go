@@ -152,7 +152,7 @@ func (r *reader) status(codeKey, messageKey string) {
 	r.Object(func(key []byte) {
 		switch string(key) {
 		case codeKey:
-			r.s.Failed = strings.EqualFold(string(r.Text()), "error")
+			r.s.Failed = trace.Failed(string(r.Text()), "")
 		case messageKey:
 			r.s.StatusMessage = string(r.Text())
 		}
