@@ -271,7 +271,7 @@ func dropRepeats(v any) any {
 				out = append(out, dropRepeats(x))
 			}
 		}
-		if v == nil || len(v) == 0 {
+		if len(v) == 0 {
 			return v
 		}
 		return out
