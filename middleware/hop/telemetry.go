@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/internal/environ"
 )
 
 // Telemetry is the telemetry of a service. All adapters of the service share it. It
@@ -41,10 +42,7 @@ func New(opts ...Option) (*Telemetry, error) {
 		return nil, fmt.Errorf("hop: %w", err)
 	}
 	if c.ServiceName == "" {
-		c.ServiceName = os.Getenv("OTEL_SERVICE_NAME")
-	}
-	if c.ServiceName == "" {
-		c.ServiceName = "unknown_service:" + filepath.Base(os.Args[0])
+		c.ServiceName = environ.ServiceName("unknown_service:" + filepath.Base(os.Args[0]))
 	}
 	core, err := adapter.NewCore(c.Config)
 	if err != nil {
