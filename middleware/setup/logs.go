@@ -100,12 +100,12 @@ type logQueue struct {
 	dropped prometheus.Counter
 }
 
-func newLogQueue(exp sdklog.Exporter, reg prometheus.Registerer) *logQueue {
+func newLogQueue(exp sdklog.Exporter, reg prometheus.Registerer, c *exportWarnings) *logQueue {
 	q := &logQueue{queued: &atomic.Int64{}, size: queueSize("OTEL_BLRP_MAX_QUEUE_SIZE"), dropped: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_log_records_dropped_total", Help: "Log records that were not exported over OTLP: the queue was full or the exporter failed.",
 	})}
 	q.dropped = registered(reg, q.dropped)
-	q.Processor = sdklog.NewBatchProcessor(&countedLogs{Exporter: exp, queued: q.queued, dropped: q.dropped}, sdklog.WithMaxQueueSize(int(q.size)))
+	q.Processor = sdklog.NewBatchProcessor(&countedLogs{Exporter: exp, queued: q.queued, dropped: q.dropped, exportWarnings: c}, sdklog.WithMaxQueueSize(int(q.size)))
 	return q
 }
 
@@ -121,17 +121,21 @@ func (q *logQueue) OnEmit(ctx context.Context, r *sdklog.Record) error {
 
 type countedLogs struct {
 	sdklog.Exporter
-	queued  *atomic.Int64
-	dropped prometheus.Counter
+	queued         *atomic.Int64
+	dropped        prometheus.Counter
+	exportWarnings *exportWarnings
 }
 
 func (c *countedLogs) Export(ctx context.Context, records []sdklog.Record) error {
+	ctx, cancel := c.exportWarnings.bounded(ctx)
+	defer cancel()
 	err := c.Exporter.Export(ctx, records)
 	c.queued.Add(-int64(len(records)))
 	if err != nil {
 		c.dropped.Add(float64(len(records)))
+		return c.exportWarnings.failed("log records", len(records), err)
 	}
-	return err
+	return nil
 }
 
 // timestamp writes the time in microseconds, since the lines of a request are

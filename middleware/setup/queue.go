@@ -80,12 +80,14 @@ type countedSpans struct {
 }
 
 func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	ctx, cancel := e.exportWarnings.bounded(ctx)
+	defer cancel()
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	e.queued.Add(-int64(len(spans)))
 	if err != nil {
 		e.failed.Inc()
 		e.dropped.Add(float64(len(spans)))
-		return e.exportWarnings.failed(len(spans), err)
+		return e.exportWarnings.failed("spans", len(spans), err)
 	}
 	return nil
 }

@@ -2,6 +2,9 @@ package setup
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"strings"
@@ -13,38 +16,85 @@ import (
 )
 
 // exportWarnings logs, through the service's own logger and at most once a minute, that
-// spans are not exported: the endpoint, the error and a hint.
+// data is not exported: the endpoint, the error and a hint.
 type exportWarnings struct {
 	logger  atomic.Pointer[zerolog.Logger] // nil until it is made
 	closing atomic.Bool                    // Shutdown returns the errors
 
-	mu   sync.Mutex
-	last time.Time
-	lost int // spans since the last line
+	ended  context.Context // of all exports, once Shutdown is cut off
+	cutOff context.CancelFunc
+
+	mu      sync.Mutex
+	signals map[string]*signalState
+}
+
+// signalState is the state of a signal's exporter.
+type signalState struct {
+	last  time.Time // of a line
+	lost  int       // items since the last line
+	final error     // of the last export while Shutdown ran
 }
 
 const warnInterval = time.Minute
 
-// failed records lost spans. It returns err unless it was logged.
-func (c *exportWarnings) failed(spans int, err error) error {
-	logger := c.logger.Load()
-	if logger == nil || c.closing.Load() {
-		return err
-	}
+func newExportWarnings() *exportWarnings {
+	c := &exportWarnings{signals: map[string]*signalState{}}
+	c.ended, c.cutOff = context.WithCancel(context.Background())
+	return c
+}
+
+// bounded returns the context of an export, which ends when Shutdown is cut off.
+func (c *exportWarnings) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.ended, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// failed records n lost items of a signal: "spans", "log records" or "metrics". It returns
+// err unless it was logged, or Shutdown returns it.
+func (c *exportWarnings) failed(signal string, n int, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lost += spans
-	if !c.last.IsZero() && time.Since(c.last) < warnInterval {
+	s := c.signals[signal]
+	if s == nil {
+		s = &signalState{}
+		c.signals[signal] = s
+	}
+	s.lost += n
+	if c.closing.Load() {
+		s.final = fmt.Errorf("setup: %d %s are not exported to %s: %w (%s)", s.lost, signal, endpoint(signal), err, hint(err))
 		return nil
 	}
-	logger.Warn().Err(err).Str("endpoint", endpoint()).Int("spans_lost", c.lost).Str("hint", hint(err)).Msg("spans are not exported")
-	c.last, c.lost = time.Now(), 0
+	logger := c.logger.Load()
+	if logger == nil {
+		return err
+	}
+	if !s.last.IsZero() && time.Since(s.last) < warnInterval {
+		return nil
+	}
+	field := strings.ReplaceAll(signal, " ", "_") + "_lost"
+	logger.Warn().Err(err).Str("endpoint", endpoint(signal)).Int(field, s.lost).Str("hint", hint(err)).Msg(signal + " are not exported")
+	s.last, s.lost = time.Now(), 0
 	return nil
 }
 
-// endpoint returns the exporter's endpoint.
-func endpoint() string {
-	e := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "https://localhost (OTEL_EXPORTER_OTLP_ENDPOINT is not set)")
+// final returns the errors of the exports that Shutdown made.
+func (c *exportWarnings) final() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, signal := range []string{"spans", "log records", "metrics"} {
+		if s := c.signals[signal]; s != nil {
+			errs = append(errs, s.final)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// endpoint returns the endpoint of a signal's exporter.
+func endpoint(signal string) string {
+	variant := map[string]string{"spans": "TRACES", "log records": "LOGS", "metrics": "METRICS"}[signal]
+	e := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+variant+"_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "https://localhost (OTEL_EXPORTER_OTLP_ENDPOINT is not set)")
 	if u, err := url.Parse(e); err == nil {
 		return u.Redacted() // without a password
 	}
