@@ -96,6 +96,10 @@ func (s *Statement) End(errorType string) time.Duration {
 	return d
 }
 
+// Discard ends a statement that was not sent: the driver asked for another way. It is in no
+// metric and no span.
+func (s *Statement) Discard() { s.call.Discard() }
+
 // Operation returns db.operation.name of an SQL statement: its first keyword in
 // capitals, or adapter.Overflow when that is not in a closed set. Comments and
 // parentheses in front of it are skipped. The text of a statement must not be recorded,
