@@ -89,6 +89,10 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 	return total
 }
 
+// Discard ends the wait of a call that turned out to be none. Its span is never ended, so
+// no exporter gets it.
+func (c *ClientCall) Discard() { c.wait.End() }
+
 // Pending is a call that ends at the latest with its hop, such as an HTTP call
 // whose response body is never closed. An adapter embeds it in its record of the
 // call to save an allocation.

@@ -96,12 +96,17 @@ func (s *Statement) End(errorType string) time.Duration {
 	return d
 }
 
+// Discard ends a statement that was not sent: the driver asked for another way. It is in no
+// metric and no span.
+func (s *Statement) Discard() { s.call.Discard() }
+
 // Operation returns db.operation.name of an SQL statement: its first keyword in
-// capitals, or adapter.Overflow when that is not in a closed set. The text of a
-// statement must not be recorded, since it may contain values.
+// capitals, or adapter.Overflow when that is not in a closed set. Comments and
+// parentheses in front of it are skipped. The text of a statement must not be recorded,
+// since it may contain values.
 func Operation(statement string) string {
-	statement = strings.TrimSpace(statement)
-	if i := strings.IndexAny(statement, " \t\r\n(;"); i > 0 {
+	statement = withoutComments(statement)
+	if i := strings.IndexAny(statement, " \t\r\n\f\v(;/-"); i > 0 {
 		statement = statement[:i]
 	}
 	switch word := strings.ToUpper(statement); word {
@@ -112,4 +117,45 @@ func Operation(statement string) string {
 		return word
 	}
 	return adapter.Overflow
+}
+
+// withoutComments returns a statement without the comments, white space, semicolons and
+// parentheses in front of it. sqlc writes a line comment there and sqlcommenter a block
+// comment. Block comments nest, as in the SQL standard and PostgreSQL; in a database where
+// they do not nest, a comment that has one in it makes the statement adapter.Overflow.
+func withoutComments(statement string) string {
+	for {
+		statement = strings.TrimLeft(statement, " \t\r\n\f\v;(")
+		switch {
+		case strings.HasPrefix(statement, "--"), strings.HasPrefix(statement, "#"):
+			i := strings.IndexByte(statement, '\n')
+			if i < 0 {
+				return ""
+			}
+			statement = statement[i+1:]
+		case strings.HasPrefix(statement, "/*"):
+			statement = afterBlock(statement)
+		default:
+			return statement
+		}
+	}
+}
+
+// afterBlock returns what follows the block comment that statement starts with.
+func afterBlock(statement string) string {
+	depth := 0
+	for i := 0; i+1 < len(statement); i++ {
+		switch statement[i : i+2] {
+		case "/*":
+			depth++
+			i++
+		case "*/":
+			depth--
+			i++
+			if depth == 0 {
+				return statement[i+1:]
+			}
+		}
+	}
+	return ""
 }

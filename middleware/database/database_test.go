@@ -86,3 +86,28 @@ func TestSharedAttributes(t *testing.T) {
 		t.Errorf("Begin has written %v behind its argument", beyond)
 	}
 }
+
+func TestOperation(t *testing.T) {
+	for statement, want := range map[string]string{
+		"select 1":                                         "SELECT",
+		"-- name: CountUsers :one\nSELECT 1":               "SELECT",
+		"/* route=/users */ UPDATE t SET a = 1":            "UPDATE",
+		"/*+ hint */select/**/1":                           "SELECT",
+		"/* a /* b */ c */ DELETE FROM t":                  "DELETE",
+		"# mysql\n  insert into t values (1)":              "INSERT",
+		"(SELECT 1) UNION (SELECT 2)":                      "SELECT",
+		"\n\t-- a\r\n-- b\n/* c */\n WITH x AS (SELECT 1)": "WITH",
+		"; COMMIT;":           "COMMIT",
+		"SELECT--comment\n1":  "SELECT",
+		"-- only a comment":   "_OTHER",
+		"/* without end":      "_OTHER",
+		"":                    "_OTHER",
+		"/*/ SELECT":          "_OTHER",
+		"4111 1111 1111 1111": "_OTHER",
+		"/* SELECT */ secret": "_OTHER",
+	} {
+		if got := database.Operation(statement); got != want {
+			t.Errorf("%q: %s, want %s", statement, got, want)
+		}
+	}
+}

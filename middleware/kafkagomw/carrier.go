@@ -1,6 +1,7 @@
 package kafkagomw
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
@@ -15,6 +16,7 @@ const ownHeaders = 4
 type carrier struct {
 	headers []kafka.Header
 	owned   bool // headers is a copy
+	state   bool // tracestate was set
 }
 
 var _ propagation.TextMapCarrier = (*carrier)(nil)
@@ -29,7 +31,7 @@ func (c *carrier) Get(key string) string {
 	return ""
 }
 
-// Set replaces a header. It does not modify the caller's slice, which several
+// Set replaces a header, wherever it stands more than once. It does not modify the caller's slice, which several
 // messages may share.
 func (c *carrier) Set(key, value string) {
 	if !c.owned {
@@ -38,13 +40,27 @@ func (c *carrier) Set(key, value string) {
 		c.headers, c.owned = headers, true
 	}
 	header := kafka.Header{Key: strings.ToLower(key), Value: []byte(value)}
+	c.dropState(key)
 	for i := range c.headers {
 		if strings.EqualFold(c.headers[i].Key, key) {
 			c.headers[i] = header
+			rest := slices.DeleteFunc(c.headers[i+1:], func(h kafka.Header) bool { return strings.EqualFold(h.Key, key) })
+			c.headers = c.headers[:i+1+len(rest)]
 			return
 		}
 	}
 	c.headers = append(c.headers, header)
+}
+
+// dropState removes the tracestate that a republished message has from its former
+// traceparent.
+func (c *carrier) dropState(key string) {
+	switch {
+	case strings.EqualFold(key, "tracestate"):
+		c.state = true
+	case strings.EqualFold(key, "traceparent") && !c.state:
+		c.headers = slices.DeleteFunc(c.headers, func(h kafka.Header) bool { return strings.EqualFold(h.Key, "tracestate") })
+	}
 }
 
 // Keys returns the names of all headers.

@@ -1,6 +1,7 @@
 package kafkamw
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -12,6 +13,7 @@ import (
 type carrier struct {
 	record *kgo.Record
 	owned  bool   // record.Headers is a copy
+	state  bool   // tracestate was set
 	values []byte // buffer of the values that Set writes
 }
 
@@ -20,7 +22,7 @@ var _ propagation.TextMapCarrier = (*carrier)(nil)
 // Get returns the last value of a header.
 func (c *carrier) Get(key string) string {
 	for i := len(c.record.Headers) - 1; i >= 0; i-- {
-		if h := &c.record.Headers[i]; len(h.Key) == len(key) && strings.EqualFold(h.Key, key) {
+		if h := &c.record.Headers[i]; is(*h, key) {
 			return string(h.Value)
 		}
 	}
@@ -34,7 +36,7 @@ const ownHeaders = 4
 // ownBytes is about the total length of their values.
 const ownBytes = 320
 
-// Set replaces a header. It does not modify the caller's slice, which several
+// Set replaces a header, wherever it stands more than once. It does not modify the caller's slice, which several
 // records may share.
 func (c *carrier) Set(key, value string) {
 	if !c.owned {
@@ -48,13 +50,31 @@ func (c *carrier) Set(key, value string) {
 	start := len(c.values)
 	c.values = append(c.values, value...)
 	header := kgo.RecordHeader{Key: strings.ToLower(key), Value: c.values[start:len(c.values):len(c.values)]}
+	c.dropState(key)
 	for i := range c.record.Headers {
-		if h := &c.record.Headers[i]; len(h.Key) == len(key) && strings.EqualFold(h.Key, key) {
-			*h = header
+		if is(c.record.Headers[i], key) {
+			c.record.Headers[i] = header
+			rest := slices.DeleteFunc(c.record.Headers[i+1:], func(h kgo.RecordHeader) bool { return is(h, key) })
+			c.record.Headers = c.record.Headers[:i+1+len(rest)]
 			return
 		}
 	}
 	c.record.Headers = append(c.record.Headers, header)
+}
+
+// dropState removes the tracestate that a republished record has from its former
+// traceparent.
+func (c *carrier) dropState(key string) {
+	switch {
+	case strings.EqualFold(key, "tracestate"):
+		c.state = true
+	case strings.EqualFold(key, "traceparent") && !c.state:
+		c.record.Headers = slices.DeleteFunc(c.record.Headers, func(h kgo.RecordHeader) bool { return is(h, "tracestate") })
+	}
+}
+
+func is(h kgo.RecordHeader, key string) bool {
+	return len(h.Key) == len(key) && strings.EqualFold(h.Key, key)
 }
 
 // Keys returns the names of all headers.

@@ -1,6 +1,7 @@
 package saramamw
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -20,6 +21,7 @@ var (
 type produced struct {
 	message *sarama.ProducerMessage
 	owned   bool // message.Headers is a copy
+	state   bool // tracestate was set
 }
 
 // Get returns the last value of a header.
@@ -32,7 +34,7 @@ func (c *produced) Get(key string) string {
 	return ""
 }
 
-// Set replaces a header. It does not modify the caller's slice, which several
+// Set replaces a header, wherever it stands more than once. It does not modify the caller's slice, which several
 // messages may share.
 func (c *produced) Set(key, value string) {
 	if !c.owned {
@@ -41,13 +43,27 @@ func (c *produced) Set(key, value string) {
 		c.message.Headers, c.owned = headers, true
 	}
 	header := sarama.RecordHeader{Key: []byte(strings.ToLower(key)), Value: []byte(value)}
+	c.dropState(key)
 	for i := range c.message.Headers {
 		if is(&c.message.Headers[i], key) {
 			c.message.Headers[i] = header
+			rest := slices.DeleteFunc(c.message.Headers[i+1:], func(h sarama.RecordHeader) bool { return is(&h, key) })
+			c.message.Headers = c.message.Headers[:i+1+len(rest)]
 			return
 		}
 	}
 	c.message.Headers = append(c.message.Headers, header)
+}
+
+// dropState removes the tracestate that a republished message has from its former
+// traceparent.
+func (c *produced) dropState(key string) {
+	switch {
+	case strings.EqualFold(key, "tracestate"):
+		c.state = true
+	case strings.EqualFold(key, "traceparent") && !c.state:
+		c.message.Headers = slices.DeleteFunc(c.message.Headers, func(h sarama.RecordHeader) bool { return is(&h, "tracestate") })
+	}
 }
 
 // Keys returns the names of all headers.

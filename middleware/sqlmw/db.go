@@ -35,13 +35,12 @@ package sqlmw
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/XSAM/otelsql"
-	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/database"
@@ -99,14 +98,11 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
-	// Of otelsql's own metrics, which go to the global meter provider. The
-	// statement sets those of spans.
-	labels := []attribute.KeyValue{adapter.AttrDBSystem.String(c.system), adapter.AttrPeerService.String(dependency)}
 	db, err := open(driverName, dsn, dep,
 		otelsql.WithTracerProvider(&provider{client: client}),
-		otelsql.WithInstrumentAttributesGetter(func(context.Context, otelsql.Method, string, []driver.NamedValue) []attribute.KeyValue { return labels }),
+		otelsql.WithMeterProvider(noop.NewMeterProvider()), // the statement has the metrics
 		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
-		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableErrSkip: true, DisableQuery: true}),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableQuery: true}),
 		otelsql.WithDisableSkipErrMeasurement(true),
 	)
 	if err != nil {

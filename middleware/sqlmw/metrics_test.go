@@ -2,10 +2,12 @@ package sqlmw_test
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
+	"io"
 	"testing"
 
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 
@@ -13,41 +15,21 @@ import (
 	"github.com/tenhop/tenhop/middleware/sqlmw"
 )
 
-// meters records the attributes of all measurements of durations.
+// meters counts the meters that are asked for.
 type meters struct {
 	noop.MeterProvider
-	recorded *histogram
+	asked *int
 }
 
 func (m meters) Meter(string, ...metric.MeterOption) metric.Meter {
-	return meter{recorded: m.recorded}
+	*m.asked++
+	return noop.Meter{}
 }
 
-type meter struct {
-	noop.Meter
-	recorded *histogram
-}
-
-func (m meter) Float64Histogram(string, ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
-	return m.recorded, nil
-}
-
-type histogram struct {
-	noop.Float64Histogram
-	sets []attribute.Set
-}
-
-func (*histogram) Enabled(context.Context) bool { return true }
-
-func (h *histogram) Record(_ context.Context, _ float64, opts ...metric.RecordOption) {
-	h.sets = append(h.sets, metric.NewRecordConfig(opts).Attributes())
-}
-
-// The metrics of otelsql in a service with a meter provider tell its databases apart.
-func TestMetricsOfOtelsql(t *testing.T) {
-	before := otel.GetMeterProvider()
-	recorded := &histogram{}
-	otel.SetMeterProvider(meters{recorded: recorded})
+// The metrics go to the telemetry's registry and nowhere else.
+func TestNothingGoesToTheGlobalMeterProvider(t *testing.T) {
+	before, asked := otel.GetMeterProvider(), 0
+	otel.SetMeterProvider(meters{asked: &asked})
 	t.Cleanup(func() { otel.SetMeterProvider(before) })
 	rec := mwtest.New(t)
 	db, err := sqlmw.Open("sqlite", "file:"+t.TempDir()+"/t.db", "orders-db", sqlmw.WithTelemetry(rec.Telemetry))
@@ -58,14 +40,78 @@ func TestMetricsOfOtelsql(t *testing.T) {
 	if _, err := db.ExecContext(t.Context(), "CREATE TABLE t (n INTEGER)"); err != nil {
 		t.Fatal(err)
 	}
-	if len(recorded.sets) == 0 {
-		t.Fatal("nothing was measured")
-	}
-	for _, set := range recorded.sets {
-		name, _ := set.Value("peer.service")
-		system, _ := set.Value("db.system.name")
-		if name.AsString() != "orders-db" || system.AsString() != "sqlite" {
-			t.Errorf("attributes %v", set.ToSlice())
-		}
+	if asked != 0 {
+		t.Errorf("the global meter provider was asked for %d meters", asked)
 	}
 }
+
+// A driver that takes no arguments in ExecContext and QueryContext, as MySQL's without
+// interpolation, returns driver.ErrSkip, and database/sql prepares the statement. It is
+// counted once.
+func TestASkippedCallIsCountedOnce(t *testing.T) {
+	sql.Register("skipping", skipping{})
+	rec := mwtest.New(t)
+	db, err := sqlmw.Open("skipping", "", "orders-db", sqlmw.WithTelemetry(rec.Telemetry))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "UPDATE t SET a = ?", 1); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.QueryContext(t.Context(), "SELECT ?", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = rows.Close()
+	for _, operation := range []string{"UPDATE", "SELECT"} {
+		if n := rec.Count("db_client_operation_duration_seconds", "db_system_name", "skipping", "db_operation_name", operation,
+			"dependency", "orders-db", "error_type", ""); n != 1 {
+			t.Errorf("%s counts %d times", operation, n)
+		}
+		spans := 0
+		for _, s := range rec.Spans() {
+			if s.Name == operation {
+				spans++
+			}
+		}
+		if spans != 1 {
+			t.Errorf("%s has %d spans", operation, spans)
+		}
+	}
+	if n := rec.Count("db_client_operation_duration_seconds", "db_system_name", "skipping", "db_operation_name", "PREPARE",
+		"dependency", "orders-db", "error_type", ""); n != 2 {
+		t.Errorf("PREPARE counts %d times", n)
+	}
+}
+
+type skipping struct{}
+
+func (skipping) Open(string) (driver.Conn, error) { return skippingConn{}, nil }
+
+type skippingConn struct{}
+
+func (skippingConn) Prepare(string) (driver.Stmt, error) { return skippingStmt{}, nil }
+func (skippingConn) Close() error                        { return nil }
+func (skippingConn) Begin() (driver.Tx, error)           { return nil, driver.ErrBadConn }
+
+func (skippingConn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	return nil, driver.ErrSkip
+}
+
+func (skippingConn) QueryContext(context.Context, string, []driver.NamedValue) (driver.Rows, error) {
+	return nil, driver.ErrSkip
+}
+
+type skippingStmt struct{}
+
+func (skippingStmt) Close() error                               { return nil }
+func (skippingStmt) NumInput() int                              { return 1 }
+func (skippingStmt) Exec([]driver.Value) (driver.Result, error) { return driver.RowsAffected(1), nil }
+func (skippingStmt) Query([]driver.Value) (driver.Rows, error)  { return noRows{}, nil }
+
+type noRows struct{}
+
+func (noRows) Columns() []string         { return []string{"a"} }
+func (noRows) Close() error              { return nil }
+func (noRows) Next([]driver.Value) error { return io.EOF }
