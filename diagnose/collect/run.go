@@ -127,6 +127,7 @@ func (r *run) finish(res result.Result) result.Result {
 		}
 	}
 	res.Stages = r.stages
+	res.IncompleteTraces = r.incomplete
 	res.TookMS = since(r.began)
 	return res
 }

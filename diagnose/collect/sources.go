@@ -48,6 +48,8 @@ type run struct {
 	metrics  evidence.Metrics
 	services []string // those that send spans
 	stages   []result.Stage
+
+	incomplete int // traces left out because spans of them are missing
 }
 
 // open makes the clients of the sources.

@@ -57,6 +57,9 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	if len(r.Findings) > 0 && len(r.Findings[0].Exemplars) > 0 {
 		fmt.Fprintf(&b, "\nsee one request: %s\n", exemplar(r.Findings[0].Exemplars[0], l))
 	}
+	if r.IncompleteTraces > 0 {
+		fmt.Fprintf(&b, "\n%s left out: spans of them are missing or had not arrived\n", traces(r.IncompleteTraces))
+	}
 	for _, s := range r.Sources {
 		if !s.OK {
 			fmt.Fprintf(&b, "\n%s failed, the result rests on the other sources: %s\n", s.Name, s.Error)
@@ -74,6 +77,14 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	fmt.Fprintln(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// traces returns a number of traces in words.
+func traces(n int) string {
+	if n == 1 {
+		return "1 trace is"
+	}
+	return fmt.Sprintf("%d traces are", n)
 }
 
 // read returns the unit of Source.Read.

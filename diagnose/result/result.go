@@ -59,6 +59,10 @@ type Result struct {
 	// DecidedByTraces or DecidedByBoth.
 	DecidedBy string `json:"decided_by,omitempty"`
 
+	// IncompleteTraces is the number of traces left out because some of their spans are
+	// missing or had not arrived.
+	IncompleteTraces int `json:"incomplete_traces,omitempty"`
+
 	// BaselineLogStdDev is the standard deviation of log(mean) over the baseline.
 	// There is one mean of the entry's duration per 20 s.
 	BaselineLogStdDev float64 `json:"baseline_log_stddev,omitempty"`
