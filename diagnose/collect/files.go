@@ -73,7 +73,7 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 	}
 	for _, path := range paths {
 		at, before := time.Now(), p.traces
-		p.arrived = arrival.New(ordinary, r.began.Add(time.Hour), func(t trace.Trace) {
+		p.arrived = arrival.New(ordinary, r.now.Add(time.Hour), func(t trace.Trace) {
 			requests.Add(t)
 			p.add(t)
 		})

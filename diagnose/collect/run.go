@@ -27,6 +27,7 @@ type Config struct {
 	BaselineFrom              time.Time     // a baseline of the caller's choice; found when zero
 	BaselineTo                time.Time
 	Timeout                   time.Duration // of the whole diagnosis; when zero 10 s for back ends, none for files
+	Now                       time.Time     // end of the time that is looked at; the present when zero
 }
 
 const (
@@ -43,7 +44,10 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 	if cfg.Since == 0 {
 		cfg.Since = defaultSince
 	}
-	r := run{cfg: cfg, began: time.Now(), opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
+	r := run{cfg: cfg, started: time.Now(), now: cfg.Now, opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
+	if r.now.IsZero() {
+		r.now = r.started
+	}
 	if len(cfg.Traces) > 0 {
 		return r.diagnoseFiles(ctx)
 	}
@@ -128,6 +132,6 @@ func (r *run) finish(res result.Result) result.Result {
 	}
 	res.Stages = r.stages
 	res.IncompleteTraces = r.incomplete
-	res.TookMS = since(r.began)
+	res.TookMS = since(r.started)
 	return res
 }

@@ -40,7 +40,7 @@ func (r *run) sample(ctx context.Context) (*sample.Sample, error) {
 func (r *run) sampleTraces(ctx context.Context) ([]trace.Trace, error) {
 	services := slices.Sorted(slices.Values(r.services))
 	first, err := each(ctx, len(services[:min(len(services), mostServices)]), func(ctx context.Context, i int) ([]trace.Trace, error) {
-		return r.traces.Traces(ctx, query.Search{Service: services[i], From: r.start(), To: r.began, Limit: perService})
+		return r.traces.Traces(ctx, query.Search{Service: services[i], From: r.start(), To: r.now, Limit: perService})
 	})
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (r *run) sampleTraces(ctx context.Context) ([]trace.Trace, error) {
 	if len(busiest) == 0 {
 		return nil, nil
 	}
-	every := r.began.Sub(r.start()) / timeSlices
+	every := r.now.Sub(r.start()) / timeSlices
 	return each(ctx, timeSlices*len(busiest), func(ctx context.Context, i int) ([]trace.Trace, error) {
 		e, from := busiest[i/timeSlices], r.start().Add(time.Duration(i%timeSlices)*every)
 		return r.traces.Traces(ctx, query.Search{Service: e.Service, Operation: e.Operation, From: from, To: from.Add(every),

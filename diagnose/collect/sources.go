@@ -39,7 +39,8 @@ type traceSource interface {
 type run struct {
 	cfg      Config
 	opt      diagnose.Options
-	began    time.Time
+	started  time.Time
+	now      time.Time     // end of the time that is looked at
 	sums     *query.Source // nil without a Prometheus
 	spans    *query.Source // nil without a Jaeger or Tempo
 	files    []result.Source
@@ -76,7 +77,7 @@ func (r *run) open() (err error) {
 
 // start is the beginning of the time that is looked at.
 func (r *run) start() time.Time {
-	start := r.began.Add(-r.cfg.Since)
+	start := r.now.Add(-r.cfg.Since)
 	if !r.cfg.BaselineFrom.IsZero() && r.cfg.BaselineFrom.Before(start) {
 		start = r.cfg.BaselineFrom
 	}
@@ -102,7 +103,7 @@ func (r *run) collect(ctx context.Context) error {
 			return errors.New("no Prometheus is known")
 		}
 		return r.sums.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
-			r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.began)
+			r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now)
 			return n, err
 		})
 	})
