@@ -105,7 +105,11 @@ func gridOf(start, end time.Time, s scrapes) grid {
 	}
 	until := s.until(end)
 	steps := max(int(until.Sub(start)/step), 0)
-	return grid{start: until.Add(-time.Duration(steps) * step), step: step, steps: steps}
+	g := grid{start: until.Add(-time.Duration(steps) * step), step: step, steps: steps}
+	if newest := s.newest(); steps > 0 && newest.After(until) {
+		g.newer = int((newest.Sub(until) + step - 1) / step)
+	}
+	return g
 }
 
 // table holds the series that were read, by family.
@@ -129,7 +133,7 @@ func (t table) add(to []float64, f prometheus.Series) []float64 {
 // grid.place does.
 func (t table) scraped(to []float64, f prometheus.Series) []float64 {
 	if to == nil {
-		to = make([]float64, t.steps)
+		to = make([]float64, t.steps+t.newer)
 	}
 	t.place(to, t.increments(f))
 	return to

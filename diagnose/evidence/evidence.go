@@ -32,7 +32,8 @@ type Metrics struct {
 //
 // Sum and Count spread each increase evenly over the interval between two scrapes.
 // LevelSum and LevelCount, if set, assign it to the step of the later scrape. The
-// search for levels uses them because spreading correlates neighbouring steps.
+// search for levels uses them because spreading correlates neighbouring steps. They may
+// be longer than Metrics.Steps: of the further steps, only some targets are known.
 type EntrySeries struct {
 	result.Entry
 	Sum, Count           []float64
