@@ -64,20 +64,28 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 	return r.metricsAndTraces(ctx), nil
 }
 
-// metricsAndTraces diagnoses the metrics and adds what traces tell.
+// metricsAndTraces diagnoses the metrics and adds what traces tell. If the metrics do
+// not decide, a sample of traces may.
 func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	r.noteForeign()
 	at := time.Now()
-	d := diagnose.Diagnose(diagnose.Evidence{Metrics: r.metrics}, r.opt)
+	d := diagnose.Diagnose(diagnose.Evidence{Metrics: r.metrics, Now: r.now}, r.opt)
 	r.stage("split", at)
-	res := d.Result()
 	ask := r.traces != nil && r.spans.OK()
-	if ask && r.metrics.RED && res.Verdict != result.None {
+	if ask && !d.Left() {
+		if traces := r.second(ctx, d); traces != nil {
+			d = diagnose.Reconcile(d, traces)
+			if d == traces {
+				return r.explain(d)
+			}
+		}
+	}
+	if ask && r.metrics.RED && d.Left() {
 		at = time.Now()
 		d = r.edge(ctx, d)
-		res = d.Result()
 		r.stage("edge", at)
 	}
+	res := d.Result()
 	at = time.Now()
 	var p95 result.P95
 	var found diagnose.Traces
@@ -86,7 +94,7 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 		p95, err = r.quantiles(ctx, res)
 		return err
 	})
-	if ask && (len(res.Findings) > 0 || res.Errors != nil || r.metrics.RED && res.Verdict != result.None) {
+	if ask && (len(res.Findings) > 0 || res.Errors != nil || r.metrics.RED && d.Left()) {
 		detail.Go(func() (err error) {
 			found, err = r.tracesOf(ctx, res)
 			return err
@@ -102,13 +110,28 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	return r.finish(res)
 }
 
+// second diagnoses a sample of traces if the metrics do not suffice. It returns nil if
+// they do, or if there are no traces.
+func (r *run) second(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagnosis {
+	res := d.Result()
+	edges := r.sampled(ctx, res)
+	if len(edges) == 0 && res.Verdict == result.None {
+		return nil
+	}
+	requests, _ := r.sample(ctx, edges) // noted
+	if n, _ := requests.Size(); n == 0 {
+		return nil
+	}
+	return diagnose.Diagnose(diagnose.Evidence{Sample: requests, Now: r.now}, r.opt)
+}
+
 // tracesAlone diagnoses a sample of the traces, for want of metrics.
 func (r *run) tracesAlone(ctx context.Context) (result.Result, error) {
-	requests, err := r.sample(ctx)
+	requests, err := r.sample(ctx, nil)
 	if n, _ := requests.Size(); n == 0 {
 		return result.Result{}, errors.Join(err, errors.New("no traces were found, and there are no metrics"))
 	}
-	return r.diagnoseSample(diagnose.Evidence{Sample: requests}), nil
+	return r.diagnoseSample(diagnose.Evidence{Sample: requests, Now: r.now}), nil
 }
 
 // diagnoseSample diagnoses and explains requests measured from their traces.
@@ -116,7 +139,12 @@ func (r *run) diagnoseSample(ev diagnose.Evidence) result.Result {
 	at := time.Now()
 	d := diagnose.Diagnose(ev, r.opt)
 	r.stage("split", at)
-	at = time.Now()
+	return r.explain(d)
+}
+
+// explain explains a diagnosis of a sample.
+func (r *run) explain(d *diagnose.Diagnosis) result.Result {
+	at := time.Now()
 	d.ExplainSample()
 	r.stage("explain", at)
 	return r.finish(d.Result())

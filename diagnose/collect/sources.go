@@ -26,6 +26,7 @@ const (
 	metricsShare  = .6 // the sums
 	servicesShare = .3 // the services that send spans
 	edgeShare     = .1 // what requests begin with, where metrics cannot tell
+	sampleShare   = .6 // traces, where metrics are missing or too coarse
 	detailShare   = .3 // quantiles and traces, asked for afterwards
 )
 

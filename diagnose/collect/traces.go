@@ -37,7 +37,7 @@ func (r *run) edge(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagnos
 			return e.Service != first.Service || e.Operation != first.Operation
 		})
 		if len(m.Entries) == 1 {
-			if at := diagnose.Diagnose(diagnose.Evidence{Metrics: m}, r.opt); at.Result().Verdict == res.Verdict {
+			if at := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: r.now}, r.opt); at.Result().Verdict == res.Verdict {
 				d = at
 			}
 		}
