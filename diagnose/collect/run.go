@@ -23,7 +23,7 @@ type Config struct {
 	Traces                    []string      // files; no other source is asked then
 	Before                    []string      // files of an ordinary time, to compare Traces with
 	Entry                     string        // one edge operation; the worst when empty
-	Since                     time.Duration // how far back to look; 5 minutes when zero
+	Since                     time.Duration // how far back to look; when zero 5 minutes or 15 scrapes, if that is longer
 	BaselineFrom              time.Time     // a baseline of the caller's choice; found when zero
 	BaselineTo                time.Time
 	Timeout                   time.Duration // of the whole diagnosis; when zero 10 s for back ends, none for files
@@ -41,10 +41,7 @@ var ErrNoSource = errors.New("no source of evidence is given")
 // Run collects the evidence and diagnoses it. A source that fails is reported in
 // the result; there is an error only when all fail.
 func Run(ctx context.Context, cfg Config) (result.Result, error) {
-	if cfg.Since == 0 {
-		cfg.Since = defaultSince
-	}
-	r := run{cfg: cfg, started: time.Now(), now: cfg.Now, opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
+	r := run{cfg: cfg, started: time.Now(), now: cfg.Now, since: cmp.Or(cfg.Since, defaultSince), opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
 	if r.now.IsZero() {
 		r.now = r.started
 	}

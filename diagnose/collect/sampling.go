@@ -60,7 +60,7 @@ func (r *run) sample(ctx context.Context, edges []result.Entry) (*sample.Sample,
 func (r *run) edges(ctx context.Context, services []string) ([]result.Entry, error) {
 	services = slices.Sorted(slices.Values(services))
 	services = services[:min(len(services), mostServices)]
-	to := r.now.Add(-min(arriving, r.cfg.Since/2))
+	to := r.now.Add(-min(arriving, r.since/2))
 	found, err := each(ctx, len(services), func(ctx context.Context, i int) ([]trace.Trace, error) {
 		return r.traces.Traces(ctx, query.Search{Service: services[i], From: r.start(), To: to, Limit: perService})
 	})

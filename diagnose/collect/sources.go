@@ -42,6 +42,7 @@ type run struct {
 	opt      diagnose.Options
 	started  time.Time
 	now      time.Time     // end of the time that is looked at
+	since    time.Duration // its length
 	sums     *query.Source // nil without a Prometheus
 	spans    *query.Source // nil without a Jaeger or Tempo
 	files    []result.Source
@@ -76,9 +77,12 @@ func (r *run) open() (err error) {
 	return err
 }
 
+// enoughSteps is the number of steps that are read unless Config.Since bounds the time.
+const enoughSteps = 15
+
 // start is the beginning of the time that is looked at.
 func (r *run) start() time.Time {
-	start := r.now.Add(-r.cfg.Since)
+	start := r.now.Add(-r.since)
 	if !r.cfg.BaselineFrom.IsZero() && r.cfg.BaselineFrom.Before(start) {
 		start = r.cfg.BaselineFrom
 	}
@@ -104,7 +108,14 @@ func (r *run) collect(ctx context.Context) error {
 			return errors.New("no Prometheus is known")
 		}
 		return r.sums.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
-			r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now)
+			if r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now); err != nil || r.cfg.Since > 0 {
+				return n, err
+			}
+			// A few scrapes do not show what is normal.
+			if length := enoughSteps * r.metrics.Step; length > defaultSince {
+				r.since = length
+				r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now)
+			}
 			return n, err
 		})
 	})

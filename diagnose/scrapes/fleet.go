@@ -100,12 +100,12 @@ func (f *Fleet) drift(at time.Time) float64 {
 }
 
 // requests returns the requests that begin in a second since Began. They are kept for
-// ten minutes.
+// twenty minutes.
 func (f *Fleet) requests(second int64) []request {
 	if out, ok := f.second[second]; ok {
 		return out
 	}
-	delete(f.second, second-600)
+	delete(f.second, second-1200)
 	rng := rand.New(rand.NewPCG(f.seed, uint64(second)+2))
 	var out []request
 	for i, entry := range f.entries() {

@@ -27,7 +27,7 @@ func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 
 // longest is the longest time between the start of a trace and that of one of its spans
 // for which a search finds it.
-const longest = 10 * time.Second
+const longest = 2 * time.Second
 
 // ServeFunc is like Serve for traces that are computed for each request: find returns
 // those that may begin within a range of time, newest first. The range of a request
