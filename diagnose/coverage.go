@@ -31,9 +31,12 @@ func (d *Diagnosis) cover(m evidence.Metrics, l detect.Latency) {
 		sum, count = e.LevelSum, e.LevelCount
 	}
 	newest, requests := m.At(m.Steps), 0.0
+	if !m.Newest.IsZero() && m.Newest.Before(newest) {
+		newest = m.Newest // no target has answered since
+	}
 	var steps evidence.Window
 	for i, n := range count {
-		if n > 0 && m.At(i+1).After(newest) {
+		if n > 0 && m.At(i+1).After(newest) && !m.At(i).After(now) {
 			newest = m.At(i + 1)
 		}
 		if m.At(i + 1).After(now.Add(-question)) {

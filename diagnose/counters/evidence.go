@@ -78,7 +78,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evid
 		t.family[family] = found[i]
 	}
 	t.grid = gridOf(start, end, t.scrapes)
-	ev := evidence.Metrics{Start: t.start, Step: t.step, Steps: t.steps, Foreign: map[string]bool{}}
+	ev := evidence.Metrics{Start: t.start, Step: t.step, Steps: t.steps, Newest: t.newest(), Foreign: map[string]bool{}}
 	ev.Waits, ev.Queues = t.waits(), t.queues()
 	ev.Calls = t.calls(calls)
 	hops := t.hops()

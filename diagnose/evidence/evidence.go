@@ -14,6 +14,7 @@ type Metrics struct {
 	Start   time.Time     // start of the first step
 	Step    time.Duration // length of a step
 	Steps   int           // number of steps
+	Newest  time.Time     // of all scrapes; zero if unknown
 	Entries []EntrySeries
 	Hops    []HopSeries
 	Waits   []WaitSeries
