@@ -183,8 +183,12 @@ func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Chang
 		if d.opt.Entry != "" && e.Operation != d.opt.Entry {
 			continue
 		}
-		if c, rose := detect.OfFailures(m, e, given); rose {
-			failing = append(failing, c)
+		switch f := detect.OfFailures(m, e, given); {
+		case f.Rose:
+			failing = append(failing, f.Change)
+		case f.Doubt:
+			g.failDoubt = fmt.Sprintf("%.0f %% of the requests of %s failed in the last %s, %.1f %% before: too short a time to be sure",
+				100*f.NowMean(), e.Operation, time.Duration(len(f.Now))*m.Step, 100*f.BaselineMean())
 		}
 		l := detect.OfLatency(m, e, given)
 		requests := evidence.Steps(0, m.Steps).Sum(e.Count)

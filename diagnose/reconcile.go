@@ -31,7 +31,7 @@ func (d *Diagnosis) Left() bool { return d.grounds.raised || d.grounds.failing }
 func (d *Diagnosis) view(what string) view {
 	r := d.Result()
 	g := d.grounds
-	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.doubt != "",
+	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.doubt != "" || g.failDoubt != "",
 		from: r.Window.From, until: d.until, step: g.step,
 		figures: fmt.Sprintf("%s by %s (%d requests)", means(r), what, r.Requests.Baseline+r.Requests.Now)}
 }

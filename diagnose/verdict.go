@@ -22,6 +22,7 @@ type grounds struct {
 	incomparable string // reason why the entry cannot be compared with its baseline, or ""
 	unsplit      string // reason why the added time cannot be split, or ""
 	doubt        string // reason why the entry may be about to leave its baseline, or ""
+	failDoubt    string // reason why the failure ratio may be about to rise, or ""
 	unseen       string // reason why a recent spike would not show, or ""
 
 	raised          bool   // the latency of an entry has left its baseline
@@ -56,6 +57,8 @@ func (g grounds) decide() (verdict, why string) {
 		return g.decideRaised()
 	case g.comparison != nil && (g.known || g.entry == ""):
 		return result.None, ""
+	case g.failDoubt != "":
+		return result.Unsure, g.failDoubt
 	case g.doubt != "":
 		return result.Unsure, g.doubt
 	case !g.known && g.entry != "":

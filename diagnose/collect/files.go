@@ -75,7 +75,9 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 		at, before := time.Now(), p.traces
 		p.arrived = arrival.New(ordinary, r.now.Add(time.Hour), func(t trace.Trace) {
 			requests.Add(t)
-			p.add(t)
+			if r.cfg.Entry == "" || entryOf(t) == r.cfg.Entry {
+				p.add(t)
+			}
 		})
 		all := trace.NewAssembler(func(t trace.Trace) {
 			p.traces++
@@ -94,6 +96,14 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 		r.stage("read", at)
 	}
 	return p
+}
+
+// entryOf returns the operation of a trace's entry.
+func entryOf(t trace.Trace) string {
+	for _, e := range sample.Edges([]trace.Trace{t}) {
+		return e.Operation
+	}
+	return ""
 }
 
 // leftOut returns what of a file was not used; empty for nothing.

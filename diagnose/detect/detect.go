@@ -104,43 +104,6 @@ func known(m evidence.Metrics, steps evidence.Window) evidence.Window {
 	return steps
 }
 
-// OfFailures compares the failure ratio of an entry with its baseline and reports
-// whether it has risen. Entry.Sum of the returned change counts failures. If b is
-// zero, the levels come from stats.FailureLevels.
-func OfFailures(m evidence.Metrics, e evidence.EntrySeries, b Baseline) (evidence.Change, bool) {
-	served := served(m, e.Service, e.Operation)
-	if served == nil || e.Flow == "async" {
-		return evidence.Change{}, false
-	}
-	c := evidence.Change{Entry: evidence.EntrySeries{Entry: e.Entry, Sum: served.Failed, Count: served.Count}}
-	if b.Given() {
-		c.Baseline, c.Now = given(m, b)
-	} else {
-		failed, count := served.Failed, served.Count
-		if served.LevelCount != nil {
-			failed, count = served.LevelFailed, served.LevelCount
-		}
-		first, last := traffic(count)
-		if last-first < 2*stats.MinSegment {
-			return evidence.Change{}, false
-		}
-		now, baseline := stats.FailureLevels(failed[first:last], count[first:last])
-		if now == nil {
-			return evidence.Change{}, false
-		}
-		c.Now, c.Baseline = known(m, shifted(now, first)), known(m, shifted(baseline, first))
-	}
-	failingSteps := 0
-	for _, i := range c.Now {
-		if served.Failed[i] > 0 {
-			failingSteps++
-		}
-	}
-	rose := stats.MoreFail(c.Baseline.Sum(served.Failed), c.Baseline.Sum(served.Count), c.Now.Sum(served.Failed), c.Now.Sum(served.Count))
-	// A single burst does not raise a level.
-	return c, rose && failingSteps >= atLeast(m)
-}
-
 // served returns the requests served by an operation, or nil.
 func served(m evidence.Metrics, service, operation string) *evidence.CallSeries {
 	for i, c := range m.Calls {

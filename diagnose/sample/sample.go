@@ -31,6 +31,8 @@ type Sample struct {
 	before  map[entryKey]steps // of the baseline that EndBaseline set aside
 	traces  int
 	spans   int
+
+	misdated int // traces left out
 }
 
 type entryKey struct{ service, operation string }
@@ -167,6 +169,7 @@ func (s *Sample) numberOf(p place) int32 {
 // the requests of an entry are scaled to the effective number of its traces (Kish 1965),
 // on which the certainty of a test depends.
 func (s *Sample) Series() evidence.Metrics {
+	s.dropMisdated(s.entries)
 	first, last := bounds(s.entries)
 	m := evidence.Metrics{Start: time.Unix(0, first*int64(s.step)).UTC(), Step: s.step, Steps: int(last - first + 1), Foreign: map[string]bool{}}
 	merge := 1

@@ -34,41 +34,67 @@ const (
 // according to Matters and more than a quarter of the present level's distance.
 // Ordinary variation thus belongs to the baseline.
 //
-// A level that was raised up to five steps ago stays raised until atLeast steps with
-// MinRequests requests are nearer to the baseline than to the level. One more step thus
+// A level that was raised up to five steps ago, or earlier while the last steps are still
+// above the baseline, stays raised until atLeast steps with MinRequests requests are
+// nearer to the baseline than to the level. One more step thus
 // does not take back what was certain.
 func LatencyLevels(sum, count []float64, atLeast int) Levels {
 	l := latencyLevels(sum, count, atLeast)
-	for back := 1; back <= lookBack && len(sum)-back >= 2*MinSegment && !l.Raised; back++ {
-		to := len(sum) - back
-		was := latencyLevels(sum[:to], count[:to], atLeast)
-		if !was.Raised {
-			continue
-		}
-		tail := level(sum, count, to, len(sum))
-		border := (meanOf(sum, count, was.Baseline) + meanOf(sum, count, was.Now)) / 2
-		if tail.n >= MinRequests && tail.mean < border && busy(count, tail) >= atLeast {
+	for back := 1; back <= lookBack && !l.Raised; back++ {
+		was, over := raisedBefore(sum, count, back, atLeast)
+		if over {
 			if l.Past == nil {
 				l.Past = was.Now
 			}
 			break
 		}
-		was.Now = append(was.Now, span(to, len(sum))...)
-		l = was
+		if was.Raised {
+			l = was
+		}
 	}
-	if !l.Raised {
-		l.Newest = newest(sum, count, l, atLeast)
+	if l.Raised {
+		return l
+	}
+	l.Newest = newest(sum, count, l, atLeast)
+	// Near the threshold, more than the last steps have to be looked at.
+	for back := lookBack + 1; back < len(l.Newest)-atLeast; back++ {
+		was, over := raisedBefore(sum, count, back, atLeast)
+		if over {
+			break
+		}
+		if was.Raised {
+			return was
+		}
 	}
 	return l
 }
 
+// raisedBefore returns the levels as they were some steps ago if the last one was raised,
+// with the steps since then added to it. over reports that it has surely fallen since.
+func raisedBefore(sum, count []float64, back, atLeast int) (was Levels, over bool) {
+	to := len(sum) - back
+	if to < 2*MinSegment {
+		return Levels{}, false
+	}
+	if was = latencyLevels(sum[:to], count[:to], atLeast); !was.Raised {
+		return Levels{}, false
+	}
+	tail := level(sum, count, to, len(sum))
+	border := (meanOf(sum, count, was.Baseline) + meanOf(sum, count, was.Now)) / 2
+	over = tail.n >= MinRequests && tail.mean < border && busy(count, tail) >= atLeast
+	if !over {
+		was.Now = append(was.Now, span(to, len(sum))...)
+	}
+	return was, over
+}
+
 // newest returns the last steps if they are above the baseline: atLeast-1 steps by a
-// relevant amount, or a longer level by at least a fifth.
+// relevant amount, or a longer level by at least a fifth. It returns as many as possible.
 func newest(sum, count []float64, l Levels, atLeast int) []int {
-	for k := max(atLeast-1, 1); k <= max(len(sum)/4, atLeast); k++ {
+	for k := max(len(sum)/4, atLeast); k >= max(atLeast-1, 1); k-- {
 		last := lastBusy(count, k)
 		if len(last) < k {
-			break
+			continue
 		}
 		base := slices.DeleteFunc(slices.Clone(l.Baseline), func(i int) bool { return i >= last[0] })
 		m1, v1, n1 := moments(sum, count, base)
@@ -78,6 +104,9 @@ func newest(sum, count []float64, l Levels, atLeast int) []int {
 		}
 		v2 = math.Max(v2, v1)
 		much := Matters(m1, m2) || k > atLeast && m2-m1 >= math.Max(minRise*m1, minRiseValue)
+		if meanOf(sum, count, lastBusy(count, atLeast)) < (m1+m2)/2 {
+			continue // it has fallen since
+		}
 		enough := level(sum, count, last[0], len(sum)).n >= MinRequests
 		if enough && m2 > m1 && len(base) > 2*MinSegment && much && m2-m1 > riseZ*math.Sqrt(v1/n1+v2/n2) {
 			return span(last[0], len(sum))
