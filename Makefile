@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval matrix bench-middleware fuzz \
+.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval matrix scrapes bench-middleware fuzz \
         real programs compose-check configs-check loki loki-check compose-run wide outage generate check ci
 .PHONY: console console-test images
 
@@ -82,6 +82,9 @@ eval: ## measure the diagnosis on the recorded incidents in TENHOP_CORPORA
 matrix: ## record the storefront under every fault (an hour and a half, on an idle machine)
 	for share in 1 0.1 0.01; do TENHOP_MATRIX=$$share $(GO) test -count=1 -v -timeout 2h -run TestRecord ./diagnose/matrix || exit 1; done
 	$(GO) test -count=1 ./diagnose/matrix -run TestReplay -update
+
+scrapes: ## time to the right name by scrape interval and traced share, into docs/accuracy.md (half an hour)
+	TENHOP_SCRAPES=full $(GO) test -count=1 -v -timeout 3h -run TestTable ./diagnose/scrapes
 
 wide: ## 40 traces of 20,001 spans through diagnose, with time and memory
 	TENHOP_WIDE=20000 $(GO) test -count=1 -v -run TestWideTraces ./diagnose/collect

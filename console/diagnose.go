@@ -16,8 +16,8 @@ const maxSince = 24 * time.Hour
 // diagnose responds to ?entry=…&since=5m with the result of `tenhop diagnose --json`.
 func (c *Console) diagnose(r *http.Request) (result.Result, error) {
 	in := r.URL.Query()
-	since, err := time.ParseDuration(cmp.Or(in.Get("since"), "5m"))
-	if err != nil || since < time.Minute || since > maxSince {
+	since, err := time.ParseDuration(cmp.Or(in.Get("since"), "0"))
+	if err != nil || since < time.Minute && in.Get("since") != "" || since > maxSince {
 		return result.Result{}, badRequest("since %q: must be from 1m to 24h", in.Get("since"))
 	}
 	return c.shared(r.Context(), in.Get("entry"), since)

@@ -11,6 +11,7 @@ package diagnose
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -54,16 +55,27 @@ type Evidence struct {
 	// the verdict on latency, because a missing call or an early return need not
 	// change the entry's duration.
 	Comparison *compare.Comparison
+
+	// Now is the moment for which a verdict is wanted. The verdict is none only if the
+	// evidence could have shown a spike shortly before. If it is zero, the end of the
+	// evidence is that moment.
+	Now time.Time
 }
 
 // Diagnosis is a diagnosis in progress. AddTraces and ExplainSample add evidence to
 // it. It is not safe for concurrent use.
 type Diagnosis struct {
-	result  result.Result
-	grounds grounds
-	opt     Options
-	sample  *sample.Sample // nil if the evidence is metrics
+	result   result.Result
+	grounds  grounds
+	opt      Options
+	evidence Evidence
+	sample   *sample.Sample // nil if the evidence is metrics
+	until    time.Time      // end of the evidence
+	decided  *decision      // set by Reconcile
 }
+
+// decision replaces the verdict of the grounds.
+type decision struct{ verdict, why, decidedBy string }
 
 // Diagnose finds the entry that has left its baseline and divides its added time
 // between hops, dependencies, links and queues. Of several entries it chooses the one
@@ -75,7 +87,7 @@ type Diagnosis struct {
 func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	opt.MinBaseline = cmp.Or(opt.MinBaseline, defaultMinBaseline)
 	opt.MinShare = cmp.Or(opt.MinShare, defaultMinShare)
-	d := &Diagnosis{opt: opt, sample: ev.Sample}
+	d := &Diagnosis{opt: opt, evidence: ev, sample: ev.Sample}
 	d.grounds = grounds{comparison: ev.Comparison, red: ev.Metrics.RED}
 	m := ev.Metrics
 	var by splitter = byMetrics{m, opt.MinShare}
@@ -100,6 +112,9 @@ func (d *Diagnosis) Result() result.Result {
 	r.Findings = append([]result.Finding{}, r.Findings...) // never nil
 	r.Verdict, r.Why = d.grounds.with(r.Findings).decide()
 	r.DecidedBy = d.grounds.decidedBy
+	if d.decided != nil {
+		r.Verdict, r.Why, r.DecidedBy = d.decided.verdict, d.decided.why, d.decided.decidedBy
+	}
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r.Findings, *d.grounds.comparison, r.Verdict)
 	}
@@ -149,6 +164,7 @@ func (b bySample) failures(c evidence.Change) []result.Finding {
 // the baseline. If there are none, the result describes the busiest entry.
 func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Change) {
 	all := result.Range{From: m.Start, To: m.At(m.Steps)}
+	d.until = all.To
 	d.result = result.Result{Statistic: "mean", OtherEntries: []result.Entry{}, Findings: []result.Finding{},
 		Sources: []result.Source{}, Window: all, Baseline: all}
 	g := &d.grounds
@@ -157,28 +173,70 @@ func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Chang
 	if d.sample != nil || g.comparison != nil {
 		g.decidedBy = result.DecidedByTraces
 	}
+	if d.sample == nil {
+		d.result.ResolutionS = m.Step.Seconds()
+	}
+	var busiest detect.Latency
+	var doubtful *detect.Latency
 	given := detect.Baseline{From: d.opt.BaselineFrom, To: d.opt.BaselineTo}
 	for _, e := range m.Entries {
 		if d.opt.Entry != "" && e.Operation != d.opt.Entry {
 			continue
 		}
-		if c, rose := detect.OfFailures(m, e, given); rose {
-			failing = append(failing, c)
+		switch f := detect.OfFailures(m, e, given); {
+		case f.Rose:
+			failing = append(failing, f.Change)
+		case f.Doubt:
+			g.failDoubt = fmt.Sprintf("%.0f %% of the requests of %s failed in the last %s, %.1f %% before: too short a time to be sure",
+				100*f.NowMean(), e.Operation, time.Duration(len(f.Now))*m.Step, 100*f.BaselineMean())
 		}
 		l := detect.OfLatency(m, e, given)
 		requests := evidence.Steps(0, m.Steps).Sum(e.Count)
 		if requests > 0 {
 			d.result.Looked++
 		}
-		if l.Raised {
+		switch {
+		case l.Raised:
 			slower = append(slower, l.Change)
-		} else if len(slower) == 0 && e.Flow != "async" && (requests > g.requests || !g.known) {
-			g.known, g.requests, g.incomparable = true, requests, l.Why
-			l.Describe(m, &d.result)
-			g.seen = d.result.Baseline.To.Sub(d.result.Baseline.From)
+		case e.Flow == "async":
+		case l.Doubt:
+			if doubtful == nil || l.Lost() > doubtful.Lost() {
+				doubtful = &l
+			}
+			fallthrough
+		case len(slower) == 0 && (requests > g.requests || !g.known):
+			if requests > g.requests || !g.known {
+				busiest, g.requests, g.incomparable = l, requests, l.Why
+			}
+			g.known = true
 		}
 	}
+	if g.known && len(slower) == 0 {
+		d.describe(m, busiest, doubtful)
+	}
 	return slower, failing
+}
+
+// describe describes an entry that has not left its baseline: a doubtful one or, if
+// there is none, the busiest.
+func (d *Diagnosis) describe(m evidence.Metrics, busiest detect.Latency, doubtful *detect.Latency) {
+	d.cover(m, busiest)
+	l := busiest
+	if doubtful != nil {
+		l = *doubtful
+	}
+	l.Describe(m, &d.result)
+	d.grounds.seen = d.result.Baseline.To.Sub(d.result.Baseline.From)
+	if doubtful != nil {
+		d.grounds.doubt = fmt.Sprintf("%s took %.0f ms on average in the last %s, %.0f ms before: too little or too short a time to be sure",
+			l.Change.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
+		return
+	}
+	if ranges := l.Past.Ranges(m); len(ranges) > 0 {
+		e := l.Change.Entry
+		d.result.Past = &result.Past{Range: result.Range{From: ranges[0].From, To: ranges[len(ranges)-1].To},
+			MeanMS: stats.Round(1000 * l.Past.Mean(e.Sum, e.Count))}
+	}
 }
 
 // slower describes one of the slower entries: the first, in the order that Diagnose

@@ -86,6 +86,10 @@ func (d *Diagnosis) locate(t Traces, verdict string) {
 	}
 }
 
+// Misdated returns the number of traces of Evidence.Sample that were left out because
+// their clock was wrong.
+func (d *Diagnosis) Misdated() int { return d.sample.Misdated() }
+
 // ExplainSample adds the same evidence as AddTraces from the traces of
 // Evidence.Sample, which must be set.
 func (d *Diagnosis) ExplainSample() {

@@ -21,6 +21,9 @@ type grounds struct {
 
 	incomparable string // reason why the entry cannot be compared with its baseline, or ""
 	unsplit      string // reason why the added time cannot be split, or ""
+	doubt        string // reason why the entry may be about to leave its baseline, or ""
+	failDoubt    string // reason why the failure ratio may be about to rise, or ""
+	unseen       string // reason why a recent spike would not show, or ""
 
 	raised          bool   // the latency of an entry has left its baseline
 	failing         bool   // the failure ratio has risen, and not only by timeouts at a slow hop
@@ -54,6 +57,10 @@ func (g grounds) decide() (verdict, why string) {
 		return g.decideRaised()
 	case g.comparison != nil && (g.known || g.entry == ""):
 		return result.None, ""
+	case g.failDoubt != "":
+		return result.Unsure, g.failDoubt
+	case g.doubt != "":
+		return result.Unsure, g.doubt
 	case !g.known && g.entry != "":
 		return result.Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", g.entry)
 	case g.requests <= 0:
@@ -62,8 +69,34 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Unsure, g.incomparable
 	case g.seen < g.needed:
 		return result.Unsure, fmt.Sprintf("only %s of traffic were seen; %s are needed to know what is normal", g.seen.Round(g.step), g.needed)
+	case g.unseen != "":
+		return result.Unsure, g.unseen
 	}
 	return result.None, ""
+}
+
+// reconcile returns the verdict on metrics and a sample of traces of the same time, the
+// reason for it, Result.DecidedBy, and whether the traces' findings are the result.
+func reconcile(m, t view) (byTraces bool, verdict, why, decidedBy string) {
+	// Three steps after it began, a spike must show in metrics that know the entry.
+	contradicted := m.known && !m.hard && m.entry == t.entry && t.from.Before(m.until.Add(-3*m.step))
+	switch {
+	case !m.known:
+		return true, t.verdict, t.why, result.DecidedByTraces
+	case m.verdict == result.Spike, m.verdict == result.Errors, t.chosen:
+		return false, m.verdict, m.why, result.DecidedByMetrics
+	case (t.verdict == result.Spike || t.verdict == result.Errors) && contradicted:
+		return true, result.Unsure, fmt.Sprintf("metrics and traces disagree: %s, %s", m.figures, t.figures), result.DecidedByBoth
+	case t.verdict == result.Spike, t.verdict == result.Errors:
+		return true, t.verdict, t.why, result.DecidedByTraces
+	case t.verdict == result.None && !m.hard:
+		return false, result.None, "", result.DecidedByBoth
+	case t.verdict == result.Unsure && t.hard && !m.hard:
+		return true, t.verdict, t.why, result.DecidedByTraces
+	case m.verdict == result.Unsure && !m.hard && m.why != t.why:
+		return false, m.verdict, m.why + "; of traces, " + t.why, result.DecidedByBoth
+	}
+	return false, m.verdict, m.why, result.DecidedByMetrics
 }
 
 // decideRaised returns the verdict on an entry whose latency has left its

@@ -44,7 +44,7 @@ spike or not.`,
 			if asJSON && asMarkdown {
 				return usagef("--json and --markdown exclude each other")
 			}
-			if cfg.Since < 30*time.Second || cfg.Since > 24*time.Hour {
+			if cmd.Flags().Changed("since") && cfg.Since < 30*time.Second || cfg.Since > 24*time.Hour {
 				return usagef("--since %s: between 30s and 24h", cfg.Since)
 			}
 			if len(cfg.Before) > 0 && (len(cfg.Traces) == 0 || baseline != "") {
@@ -90,7 +90,7 @@ spike or not.`,
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
 	fl.StringVar(&cfg.Entry, "entry", "", `only requests of this entry, such as "POST /checkout"`)
-	fl.DurationVar(&cfg.Since, "since", 5*time.Minute, "how far back to look")
+	fl.DurationVar(&cfg.Since, "since", 0, "how far back to look (default 5m, or 15 scrapes if that is longer)")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
 	fl.DurationVar(&cfg.Timeout, "timeout", 0, "time limit (default 10s for back ends, none for files)")
 	fl.BoolVar(&profiled, "profile", false, "profile the service found for 2s; without a spike, store profiles of all services for comparison")

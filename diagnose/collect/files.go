@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/arrival"
 	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
@@ -23,9 +24,9 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 		defer cancel()
 	}
 	requests := sample.New()
-	base := r.readFiles(ctx, r.cfg.Before, requests)
+	base := r.readFiles(ctx, r.cfg.Before, requests, nil)
 	requests.EndBaseline()
-	now := r.readFiles(ctx, r.cfg.Traces, requests)
+	now := r.readFiles(ctx, r.cfg.Traces, requests, base.arrived)
 	if ctx.Err() != nil {
 		return result.Result{}, context.Cause(ctx)
 	}
@@ -54,29 +55,38 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 type fileTraces struct {
 	profile *compare.Profile // nil when there is nothing to compare with
 	traces  int
+	arrived *arrival.Filter // of the last file
 }
 
 func (p *fileTraces) add(t trace.Trace) {
-	p.traces++
 	if p.profile != nil {
 		p.profile.Add(t, nil)
 	}
 }
 
-// readFiles reads files and adds their requests to a sample.
-func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sample) fileTraces {
+// readFiles reads files and adds their complete traces to a sample. ordinary is the
+// filter of the files of an ordinary time, or nil.
+func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sample, ordinary *arrival.Filter) fileTraces {
 	var p fileTraces
 	if len(r.cfg.Before) > 0 {
 		p.profile = compare.NewProfile()
 	}
 	for _, path := range paths {
 		at, before := time.Now(), p.traces
-		all := trace.NewAssembler(func(t trace.Trace) {
+		p.arrived = arrival.New(ordinary, r.now.Add(time.Hour), func(t trace.Trace) {
 			requests.Add(t)
-			p.add(t)
+			if r.cfg.Entry == "" || entryOf(t) == r.cfg.Entry {
+				p.add(t)
+			}
+		})
+		all := trace.NewAssembler(func(t trace.Trace) {
+			p.traces++
+			p.arrived.Add(t)
 		})
 		stats, err := file.Read(ctx, path, all.Add)
 		all.Flush()
+		p.arrived.Flush()
+		r.incomplete += p.arrived.Incomplete()
 		src := result.Source{Name: "file", URL: path, OK: err == nil, Read: p.traces - before, TookMS: since(at)}
 		if err != nil {
 			src.Error = err.Error()
@@ -86,6 +96,14 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 		r.stage("read", at)
 	}
 	return p
+}
+
+// entryOf returns the operation of a trace's entry.
+func entryOf(t trace.Trace) string {
+	for _, e := range sample.Edges([]trace.Trace{t}) {
+		return e.Operation
+	}
+	return ""
 }
 
 // leftOut returns what of a file was not used; empty for nothing.

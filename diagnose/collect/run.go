@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,10 +24,11 @@ type Config struct {
 	Traces                    []string      // files; no other source is asked then
 	Before                    []string      // files of an ordinary time, to compare Traces with
 	Entry                     string        // one edge operation; the worst when empty
-	Since                     time.Duration // how far back to look; 5 minutes when zero
+	Since                     time.Duration // how far back to look; when zero 5 minutes or 15 scrapes, if that is longer
 	BaselineFrom              time.Time     // a baseline of the caller's choice; found when zero
 	BaselineTo                time.Time
 	Timeout                   time.Duration // of the whole diagnosis; when zero 10 s for back ends, none for files
+	Now                       time.Time     // end of the time that is looked at; the present when zero
 }
 
 const (
@@ -40,10 +42,10 @@ var ErrNoSource = errors.New("no source of evidence is given")
 // Run collects the evidence and diagnoses it. A source that fails is reported in
 // the result; there is an error only when all fail.
 func Run(ctx context.Context, cfg Config) (result.Result, error) {
-	if cfg.Since == 0 {
-		cfg.Since = defaultSince
+	r := run{cfg: cfg, started: time.Now(), now: cfg.Now, since: cmp.Or(cfg.Since, defaultSince), opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
+	if r.now.IsZero() {
+		r.now = r.started
 	}
-	r := run{cfg: cfg, began: time.Now(), opt: diagnose.Options{Entry: cfg.Entry, BaselineFrom: cfg.BaselineFrom, BaselineTo: cfg.BaselineTo}}
 	if len(cfg.Traces) > 0 {
 		return r.diagnoseFiles(ctx)
 	}
@@ -60,20 +62,28 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 	return r.metricsAndTraces(ctx), nil
 }
 
-// metricsAndTraces diagnoses the metrics and adds what traces tell.
+// metricsAndTraces diagnoses the metrics and adds what traces tell. If the metrics do
+// not decide, a sample of traces may.
 func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	r.noteForeign()
 	at := time.Now()
-	d := diagnose.Diagnose(diagnose.Evidence{Metrics: r.metrics}, r.opt)
+	d := diagnose.Diagnose(diagnose.Evidence{Metrics: r.metrics, Now: r.now}, r.opt)
 	r.stage("split", at)
-	res := d.Result()
 	ask := r.traces != nil && r.spans.OK()
-	if ask && r.metrics.RED && res.Verdict != result.None {
+	if ask && !d.Left() {
+		if traces := r.second(ctx, d); traces != nil {
+			d = diagnose.Reconcile(d, traces)
+			if d == traces {
+				return r.explain(d)
+			}
+		}
+	}
+	if ask && r.metrics.RED && d.Left() {
 		at = time.Now()
 		d = r.edge(ctx, d)
-		res = d.Result()
 		r.stage("edge", at)
 	}
+	res := d.Result()
 	at = time.Now()
 	var p95 result.P95
 	var found diagnose.Traces
@@ -82,7 +92,7 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 		p95, err = r.quantiles(ctx, res)
 		return err
 	})
-	if ask && (len(res.Findings) > 0 || res.Errors != nil || r.metrics.RED && res.Verdict != result.None) {
+	if ask && (len(res.Findings) > 0 || res.Errors != nil || r.metrics.RED && d.Left()) {
 		detail.Go(func() (err error) {
 			found, err = r.tracesOf(ctx, res)
 			return err
@@ -98,13 +108,28 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	return r.finish(res)
 }
 
+// second diagnoses a sample of traces if the metrics do not suffice. It returns nil if
+// they do, or if there are no traces.
+func (r *run) second(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagnosis {
+	res := d.Result()
+	edges := r.sampled(ctx, res)
+	if len(edges) == 0 && res.Verdict == result.None {
+		return nil
+	}
+	requests, _ := r.sample(ctx, edges) // noted
+	if n, _ := requests.Size(); n == 0 {
+		return nil
+	}
+	return diagnose.Diagnose(diagnose.Evidence{Sample: requests, Now: r.now}, r.opt)
+}
+
 // tracesAlone diagnoses a sample of the traces, for want of metrics.
 func (r *run) tracesAlone(ctx context.Context) (result.Result, error) {
-	requests, err := r.sample(ctx)
+	requests, err := r.sample(ctx, nil)
 	if n, _ := requests.Size(); n == 0 {
 		return result.Result{}, errors.Join(err, errors.New("no traces were found, and there are no metrics"))
 	}
-	return r.diagnoseSample(diagnose.Evidence{Sample: requests}), nil
+	return r.diagnoseSample(diagnose.Evidence{Sample: requests, Now: r.now}), nil
 }
 
 // diagnoseSample diagnoses and explains requests measured from their traces.
@@ -112,10 +137,19 @@ func (r *run) diagnoseSample(ev diagnose.Evidence) result.Result {
 	at := time.Now()
 	d := diagnose.Diagnose(ev, r.opt)
 	r.stage("split", at)
-	at = time.Now()
+	return r.explain(d)
+}
+
+// explain explains a diagnosis of a sample.
+func (r *run) explain(d *diagnose.Diagnosis) result.Result {
+	at := time.Now()
 	d.ExplainSample()
 	r.stage("explain", at)
-	return r.finish(d.Result())
+	res := d.Result()
+	if n := d.Misdated(); n > 0 {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("%d traces were left out because their time is days from that of the others", n))
+	}
+	return r.finish(res)
 }
 
 // finish adds the sources and the time taken.
@@ -127,6 +161,7 @@ func (r *run) finish(res result.Result) result.Result {
 		}
 	}
 	res.Stages = r.stages
-	res.TookMS = since(r.began)
+	res.IncompleteTraces = r.incomplete
+	res.TookMS = since(r.started)
 	return res
 }

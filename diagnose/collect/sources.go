@@ -26,6 +26,7 @@ const (
 	metricsShare  = .6 // the sums
 	servicesShare = .3 // the services that send spans
 	edgeShare     = .1 // what requests begin with, where metrics cannot tell
+	sampleShare   = .6 // traces, where metrics are missing or too coarse
 	detailShare   = .3 // quantiles and traces, asked for afterwards
 )
 
@@ -39,7 +40,9 @@ type traceSource interface {
 type run struct {
 	cfg      Config
 	opt      diagnose.Options
-	began    time.Time
+	started  time.Time
+	now      time.Time     // end of the time that is looked at
+	since    time.Duration // its length
 	sums     *query.Source // nil without a Prometheus
 	spans    *query.Source // nil without a Jaeger or Tempo
 	files    []result.Source
@@ -48,6 +51,8 @@ type run struct {
 	metrics  evidence.Metrics
 	services []string // those that send spans
 	stages   []result.Stage
+
+	incomplete int // traces left out because spans of them are missing
 }
 
 // open makes the clients of the sources.
@@ -72,9 +77,12 @@ func (r *run) open() (err error) {
 	return err
 }
 
+// enoughSteps is the number of steps that are read unless Config.Since bounds the time.
+const enoughSteps = 15
+
 // start is the beginning of the time that is looked at.
 func (r *run) start() time.Time {
-	start := r.began.Add(-r.cfg.Since)
+	start := r.now.Add(-r.since)
 	if !r.cfg.BaselineFrom.IsZero() && r.cfg.BaselineFrom.Before(start) {
 		start = r.cfg.BaselineFrom
 	}
@@ -100,7 +108,14 @@ func (r *run) collect(ctx context.Context) error {
 			return errors.New("no Prometheus is known")
 		}
 		return r.sums.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
-			r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.began)
+			if r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now); err != nil || r.cfg.Since > 0 {
+				return n, err
+			}
+			// A few scrapes do not show what is normal.
+			if length := enoughSteps * r.metrics.Step; length > defaultSince {
+				r.since = length
+				r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now)
+			}
 			return n, err
 		})
 	})

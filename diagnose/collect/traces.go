@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/arrival"
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
@@ -37,7 +38,7 @@ func (r *run) edge(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagnos
 			return e.Service != first.Service || e.Operation != first.Operation
 		})
 		if len(m.Entries) == 1 {
-			if at := diagnose.Diagnose(diagnose.Evidence{Metrics: m}, r.opt); at.Result().Verdict == res.Verdict {
+			if at := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: r.now}, r.opt); at.Result().Verdict == res.Verdict {
 				d = at
 			}
 		}
@@ -60,7 +61,27 @@ func (r *run) tracesOf(ctx context.Context, res result.Result) (found diagnose.T
 		}
 		return found.Len(), err
 	})
+	r.leaveOutIncomplete(&found)
 	return found, err
+}
+
+// leaveOutIncomplete removes the traces with missing spans.
+func (r *run) leaveOutIncomplete(found *diagnose.Traces) {
+	complete, seen := map[string]bool{}, map[string]bool{}
+	filter := arrival.New(nil, r.now.Add(time.Hour), func(t trace.Trace) { complete[t.ID] = true })
+	for _, traces := range [][]trace.Trace{found.Before, found.Now, found.Normal, found.Slow, found.Failed} {
+		for _, t := range traces {
+			if !seen[t.ID] {
+				seen[t.ID] = true
+				filter.Add(t)
+			}
+		}
+	}
+	filter.Flush()
+	r.incomplete += filter.Incomplete()
+	for _, traces := range []*[]trace.Trace{&found.Before, &found.Now, &found.Normal, &found.Slow, &found.Failed} {
+		*traces = slices.DeleteFunc(slices.Clone(*traces), func(t trace.Trace) bool { return !complete[t.ID] })
+	}
 }
 
 func readTraces(ctx context.Context, c traceSource, res result.Result) (e diagnose.Traces, err error) {
@@ -163,8 +184,13 @@ const (
 	fewDrawn = 60
 )
 
-// arriving is the time that the spans of a request may take until all are stored.
-const arriving = 2 * time.Second
+// arriving is the time that the spans of a request may take until all are stored. SDKs
+// export them every 5 s by default.
+const arriving = 6 * time.Second
+
+// nowParts is the number of parts of the present level from which equally many traces
+// are read, so that not all are of its last second.
+const nowParts = 4
 
 // turning is the time by which a change may begin before scrapes show it.
 const turning = 10 * time.Second
@@ -175,10 +201,15 @@ func draw(ctx context.Context, c traceSource, res result.Result, limit int) (e d
 	q := query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, Limit: limit}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		q := q
 		// The newest come first, and their last spans are still on the way.
-		q.From, q.To = res.Window.From, res.Window.To.Add(-min(arriving, res.Window.To.Sub(res.Window.From)/4))
-		e.Now, err = c.Traces(gctx, q)
+		from, to := res.Window.From, res.Window.To.Add(-min(arriving, res.Window.To.Sub(res.Window.From)/4))
+		every := to.Sub(from) / nowParts
+		e.Now, err = each(gctx, nowParts, func(ctx context.Context, i int) ([]trace.Trace, error) {
+			q := q
+			q.From, q.Limit = from.Add(time.Duration(i)*every), limit/nowParts
+			q.To = q.From.Add(every)
+			return c.Traces(ctx, q)
+		})
 		return err
 	})
 	g.Go(func() (err error) {

@@ -53,7 +53,7 @@ func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 		c := index[k]
 		if c == nil {
 			c = &evidence.CallSeries{Service: k[0], Operation: k[1], Dependency: k[2],
-				Failed: make([]float64, t.steps), LevelFailed: make([]float64, t.steps), Types: map[string][]float64{}}
+				Failed: make([]float64, t.steps), LevelFailed: make([]float64, t.steps+t.newer), Types: map[string][]float64{}}
 			index[k] = c
 		}
 		c.Count, c.LevelCount = t.add(c.Count, s), t.scraped(c.LevelCount, s)

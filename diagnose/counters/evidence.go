@@ -78,7 +78,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evid
 		t.family[family] = found[i]
 	}
 	t.grid = gridOf(start, end, t.scrapes)
-	ev := evidence.Metrics{Start: t.start, Step: t.step, Steps: t.steps, Foreign: map[string]bool{}}
+	ev := evidence.Metrics{Start: t.start, Step: t.step, Steps: t.steps, Newest: t.newest(), Foreign: map[string]bool{}}
 	ev.Waits, ev.Queues = t.waits(), t.queues()
 	ev.Calls = t.calls(calls)
 	hops := t.hops()
@@ -105,7 +105,11 @@ func gridOf(start, end time.Time, s scrapes) grid {
 	}
 	until := s.until(end)
 	steps := max(int(until.Sub(start)/step), 0)
-	return grid{start: until.Add(-time.Duration(steps) * step), step: step, steps: steps}
+	g := grid{start: until.Add(-time.Duration(steps) * step), step: step, steps: steps}
+	if newest := s.newest(); steps > 0 && newest.After(until) {
+		g.newer = int((newest.Sub(until) + step - 1) / step)
+	}
+	return g
 }
 
 // table holds the series that were read, by family.
@@ -129,7 +133,7 @@ func (t table) add(to []float64, f prometheus.Series) []float64 {
 // grid.place does.
 func (t table) scraped(to []float64, f prometheus.Series) []float64 {
 	if to == nil {
-		to = make([]float64, t.steps)
+		to = make([]float64, t.steps+t.newer)
 	}
 	t.place(to, t.increments(f))
 	return to

@@ -92,6 +92,17 @@ func (s scrapes) until(end time.Time) time.Time {
 	return common
 }
 
+// newest returns the time of the last scrape of any target.
+func (s scrapes) newest() time.Time {
+	var at time.Time
+	for _, last := range s.last {
+		if last.After(at) {
+			at = last
+		}
+	}
+	return at
+}
+
 // increment is the increase of a counter between two scrapes.
 type increment struct {
 	from, to time.Time
@@ -122,6 +133,7 @@ type grid struct {
 	start time.Time
 	step  time.Duration
 	steps int
+	newer int // further steps, for which only some targets have been scraped
 }
 
 // spread adds each increment to the steps between its two scrapes, in proportion to
@@ -145,7 +157,7 @@ func (g grid) spread(to []float64, increments []increment) {
 func (g grid) place(to []float64, increments []increment) {
 	for _, x := range increments {
 		i := int(math.Ceil(float64(x.to.Sub(g.start))/float64(g.step))) - 1
-		if i >= 0 && i < g.steps {
+		if i >= 0 && i < len(to) {
 			to[i] += x.amount
 		}
 	}

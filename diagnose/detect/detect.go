@@ -20,8 +20,25 @@ func (b Baseline) Given() bool { return !b.From.IsZero() }
 // Latency is the result of comparing an entry's latency with its baseline.
 type Latency struct {
 	evidence.Change
-	Raised bool   // whether the latency has left the baseline
-	Why    string // reason why the two cannot be compared, or ""
+	Raised bool            // whether the latency has left the baseline
+	Why    string          // reason why the two cannot be compared, or ""
+	Past   evidence.Window // the last earlier spike, or nil
+
+	// Doubt reports that the newest steps are slower than the baseline, but by too little
+	// or for too short a time. Now then holds these steps.
+	Doubt bool
+}
+
+// fineStep is the length from which two raised steps are enough for a raised level.
+// Shorter ones are three, so that a pause of the process is not a level.
+const fineStep = 5 * time.Second
+
+// atLeast returns the minimum number of steps of a raised level.
+func atLeast(m evidence.Metrics) int {
+	if m.Step >= fineStep {
+		return 2
+	}
+	return 3
 }
 
 // OfLatency compares the latency of an entry with its baseline. If b is zero, the
@@ -39,7 +56,7 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 			l.Why = fmt.Sprintf("since the end of the given baseline there were %.0f requests of %s; %d are needed",
 				now, e.Operation, stats.MinRequests)
 		}
-		l.Raised = l.Why == "" && l.Added() > 0 && stats.Matters(l.NowMean(), l.BaselineMean()) && stats.Significant(e.Sum, e.Count, l.Baseline, l.Now)
+		l.Raised = l.Why == "" && l.Added() > 0 && stats.Matters(l.NowMean(), l.BaselineMean()) && stats.Significant(e.Sum, e.Count, l.Baseline, l.Now, atLeast(m))
 		return l
 	}
 	// Steps before the first and after the last request are left out.
@@ -48,60 +65,44 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 		sum, count = e.LevelSum, e.LevelCount
 	}
 	first, last := traffic(count)
-	l.Now = evidence.Steps(first, last)
+	first = min(first, m.Steps)
+	l.Now = evidence.Steps(first, min(last, m.Steps))
 	l.Baseline = l.Now
 	if last-first < 2*stats.MinSegment {
 		return l
 	}
-	now, baseline, raised := stats.LatencyLevels(sum[first:last], count[first:last])
-	if !raised {
-		return l
+	levels := stats.LatencyLevels(sum[first:last], count[first:last], atLeast(m))
+	l.Baseline = known(m, shifted(levels.Baseline, first))
+	if len(l.Baseline) == 0 {
+		l.Baseline = l.Now
 	}
-	l.Raised = true
-	l.Baseline = shifted(baseline, first)
-	l.Now = settled(l.Change, shifted(now, first))
+	now := known(m, shifted(levels.Now, first))
+	l.Past = known(m, shifted(levels.Past, first))
+	switch {
+	case levels.Raised && len(now) > 0:
+		l.Raised, l.Now = true, now
+		l.Now = settled(l.Change, now)
+	case levels.Raised || levels.Newest != nil:
+		l.Doubt = true
+		l.Change.Entry.Sum, l.Change.Entry.Count = sum, count
+		l.Now = shifted(levels.Newest, first)
+		if levels.Raised {
+			l.Now = shifted(levels.Now, first)
+		}
+	default:
+		l.Now = evidence.Steps(first, min(last, m.Steps))
+		l.Baseline = l.Now
+	}
 	return l
 }
 
-// OfFailures compares the failure ratio of an entry with its baseline and reports
-// whether it has risen. Entry.Sum of the returned change counts failures. If b is
-// zero, the levels come from stats.FailureLevels.
-func OfFailures(m evidence.Metrics, e evidence.EntrySeries, b Baseline) (evidence.Change, bool) {
-	served := served(m, e.Service, e.Operation)
-	if served == nil || e.Flow == "async" {
-		return evidence.Change{}, false
+// known returns the steps for which all targets are known.
+func known(m evidence.Metrics, steps evidence.Window) evidence.Window {
+	for len(steps) > 0 && steps[len(steps)-1] >= m.Steps {
+		steps = steps[:len(steps)-1]
 	}
-	c := evidence.Change{Entry: evidence.EntrySeries{Entry: e.Entry, Sum: served.Failed, Count: served.Count}}
-	if b.Given() {
-		c.Baseline, c.Now = given(m, b)
-	} else {
-		failed, count := served.Failed, served.Count
-		if served.LevelCount != nil {
-			failed, count = served.LevelFailed, served.LevelCount
-		}
-		first, last := traffic(count)
-		if last-first < 2*stats.MinSegment {
-			return evidence.Change{}, false
-		}
-		now, baseline := stats.FailureLevels(failed[first:last], count[first:last])
-		if now == nil {
-			return evidence.Change{}, false
-		}
-		c.Now, c.Baseline = shifted(now, first), shifted(baseline, first)
-	}
-	failingSteps := 0
-	for _, i := range c.Now {
-		if served.Failed[i] > 0 {
-			failingSteps++
-		}
-	}
-	rose := stats.MoreFail(c.Baseline.Sum(served.Failed), c.Baseline.Sum(served.Count), c.Now.Sum(served.Failed), c.Now.Sum(served.Count))
-	return c, rose && failingSteps >= minErrorSteps
+	return steps
 }
-
-// minErrorSteps is the minimum number of steps with failures in a raised level. A
-// single burst does not raise a level.
-const minErrorSteps = 3
 
 // served returns the requests served by an operation, or nil.
 func served(m evidence.Metrics, service, operation string) *evidence.CallSeries {

@@ -61,7 +61,7 @@ func (c Change) Describe(m Metrics, r *result.Result) {
 	r.BaselineLogStdDev = c.BaselineLogStdDev(m)
 	r.BaselineMS, r.NowMS = stats.Round(c.BaselineMean()*1000), stats.Round(c.NowMean()*1000)
 	r.AddedMS = stats.Round(c.Added() * 1000)
-	r.Requests = result.Requests{Baseline: int(c.Baseline.Sum(c.Entry.Count)), Now: int(c.Now.Sum(c.Entry.Count))}
+	r.Requests = result.Requests{Baseline: int(math.Round(c.Baseline.Sum(c.Entry.Count))), Now: int(math.Round(c.Now.Sum(c.Entry.Count)))}
 	if len(c.Now) > 0 {
 		r.Window = result.Range{From: m.At(c.Now[0]), To: m.At(c.Now[len(c.Now)-1] + 1)}
 	}

@@ -14,6 +14,7 @@ type Metrics struct {
 	Start   time.Time     // start of the first step
 	Step    time.Duration // length of a step
 	Steps   int           // number of steps
+	Newest  time.Time     // of all scrapes; zero if unknown
 	Entries []EntrySeries
 	Hops    []HopSeries
 	Waits   []WaitSeries
@@ -32,7 +33,8 @@ type Metrics struct {
 //
 // Sum and Count spread each increase evenly over the interval between two scrapes.
 // LevelSum and LevelCount, if set, assign it to the step of the later scrape. The
-// search for levels uses them because spreading correlates neighbouring steps.
+// search for levels uses them because spreading correlates neighbouring steps. They may
+// be longer than Metrics.Steps: of the further steps, only some targets are known.
 type EntrySeries struct {
 	result.Entry
 	Sum, Count           []float64

@@ -57,6 +57,10 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	if len(r.Findings) > 0 && len(r.Findings[0].Exemplars) > 0 {
 		fmt.Fprintf(&b, "\nsee one request: %s\n", exemplar(r.Findings[0].Exemplars[0], l))
 	}
+	evidence(&b, r)
+	if r.IncompleteTraces > 0 {
+		fmt.Fprintf(&b, "\n%s left out: spans of them are missing or had not arrived\n", traces(r.IncompleteTraces))
+	}
 	for _, s := range r.Sources {
 		if !s.OK {
 			fmt.Fprintf(&b, "\n%s failed, the result rests on the other sources: %s\n", s.Name, s.Error)
@@ -74,6 +78,46 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	fmt.Fprintln(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// evidence writes which evidence decided, what it holds of the last seconds, the spike
+// that is over, and warnings.
+func evidence(b *strings.Builder, r result.Result) {
+	if p := r.Past; p != nil {
+		fmt.Fprintf(b, "\nearlier: mean %s from %s to %s; that is over\n", ms(p.MeanMS), p.From.Format("15:04:05"), p.To.Format("15:04:05"))
+	}
+	if n := r.Recent; n != nil {
+		fmt.Fprintf(b, "\ndecided by %s; of the last %.0f s there are", decided(r.DecidedBy), n.Seconds)
+		if r.ResolutionS > 0 {
+			fmt.Fprintf(b, " %d requests (steps of %g s)", n.Requests, r.ResolutionS)
+			if n.Traces > 0 {
+				fmt.Fprint(b, " and")
+			}
+		}
+		if n.Traces > 0 || r.ResolutionS == 0 {
+			fmt.Fprintf(b, " %d traces", n.Traces)
+		}
+		fmt.Fprintf(b, "; the newest data are %.0f s old\n", n.AgeS)
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(b, "\nwarning: %s\n", w)
+	}
+}
+
+// decided returns Result.DecidedBy in words.
+func decided(by string) string {
+	if by == result.DecidedByBoth {
+		return "metrics and traces"
+	}
+	return by
+}
+
+// traces returns a number of traces in words.
+func traces(n int) string {
+	if n == 1 {
+		return "1 trace is"
+	}
+	return fmt.Sprintf("%d traces are", n)
 }
 
 // read returns the unit of Source.Read.
@@ -317,6 +361,9 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 		if !s.OK {
 			fmt.Fprintf(&b, "\n%s failed: %s\n", s.Name, escape(s.Error))
 		}
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "\nWarning: %s\n", escape(w))
 	}
 	fmt.Fprintf(&b, "\nWindow %s – %s, baseline %s – %s.\n", r.Window.From.Format("15:04:05"), r.Window.To.Format("15:04:05"),
 		r.Baseline.From.Format("15:04:05"), r.Baseline.To.Format("15:04:05 MST"))

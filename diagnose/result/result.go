@@ -59,9 +59,42 @@ type Result struct {
 	// DecidedByTraces or DecidedByBoth.
 	DecidedBy string `json:"decided_by,omitempty"`
 
+	// IncompleteTraces is the number of traces left out because some of their spans are
+	// missing or had not arrived.
+	IncompleteTraces int `json:"incomplete_traces,omitempty"`
+
+	// ResolutionS is the length of a step of the metrics, in seconds: at least the scrape
+	// interval. It is zero without metrics.
+	ResolutionS float64 `json:"resolution_s,omitempty"`
+
+	// Recent is what the evidence holds of the seconds before the diagnosis. It is nil
+	// for files.
+	Recent *Recent `json:"recent,omitempty"`
+
+	// Past is the last spike that is over, if the verdict is none or unsure.
+	Past *Past `json:"past,omitempty"`
+
+	// Warnings holds disagreements between the sources, and limits of what they hold.
+	// Each is one sentence.
+	Warnings []string `json:"warnings,omitempty"`
+
 	// BaselineLogStdDev is the standard deviation of log(mean) over the baseline.
 	// There is one mean of the entry's duration per 20 s.
 	BaselineLogStdDev float64 `json:"baseline_log_stddev,omitempty"`
+}
+
+// Recent counts what is known of an entry in the last seconds before a diagnosis.
+type Recent struct {
+	Seconds  float64 `json:"seconds"`
+	Requests int     `json:"requests"` // in the metrics
+	Traces   int     `json:"traces"`   // complete ones that were read
+	AgeS     float64 `json:"age_s"`    // seconds since the newest scrape or trace
+}
+
+// Past is a spike that is over.
+type Past struct {
+	Range
+	MeanMS float64 `json:"mean_ms"` // of the entry during the spike
 }
 
 // Values of Result.DecidedBy.

@@ -17,6 +17,8 @@ func (s *Sample) EndBaseline() {
 // incident, is moved: shift is added to its times. Join returns the times of the
 // baseline as joined.
 func (s *Sample) Join() (baseline result.Range, shift time.Duration) {
+	s.dropMisdated(s.before)
+	s.dropMisdated(s.entries)
 	first, last := bounds(s.before)
 	now, _ := bounds(s.entries)
 	by := int64(0)

@@ -31,6 +31,8 @@ type Sample struct {
 	before  map[entryKey]steps // of the baseline that EndBaseline set aside
 	traces  int
 	spans   int
+
+	misdated int // traces left out
 }
 
 type entryKey struct{ service, operation string }
@@ -40,14 +42,17 @@ type steps map[int64]*step
 
 // step holds the requests that ended in a step.
 type step struct {
-	count, failed int
-	took          time.Duration // total of all requests
+	traces        int
+	count, failed float64 // requests that the traces stand for
+	squares       float64 // sum of the squares of the traces' weights
+	took          float64 // seconds, total of all requests
 	kept          []request
 }
 
 // request is one request of the sample.
 type request struct {
 	took   time.Duration
+	weight float64 // of the trace
 	failed bool
 	costs  []placeCost
 	trace  trace.Trace // without spans if the step keeps enough of them
@@ -103,21 +108,25 @@ func (s *Sample) Add(t trace.Trace) {
 		c = &step{}
 		p[at] = c
 	}
-	c.count++
-	c.took += took
+	w := Weight(span)
+	c.traces++
+	c.count += w
+	c.squares += w * w
+	c.took += w * took.Seconds()
 	if span.Failed {
-		c.failed++
+		c.failed += w
 	}
 	// Algorithm R (Vitter 1985) keeps each request with equal probability.
 	slot := len(c.kept)
 	if slot == keptRequests {
-		if slot = s.rng.IntN(c.count); slot >= keptRequests {
+		if slot = s.rng.IntN(c.traces); slot >= keptRequests {
 			return
 		}
 	} else {
 		c.kept = append(c.kept, request{})
 	}
 	c.kept[slot] = s.request(root, slot < keptTraces)
+	c.kept[slot].weight = w
 }
 
 // request measures the request of the loaded trace that begins at a span.
@@ -156,8 +165,11 @@ func (s *Sample) numberOf(p place) int32 {
 }
 
 // Series returns the durations, requests and failures of the sample's entries. Steps
-// are merged so that there are at most 600.
+// are merged so that there are at most 600. If traces stand for several requests each,
+// the requests of an entry are scaled to the effective number of its traces (Kish 1965),
+// on which the certainty of a test depends.
 func (s *Sample) Series() evidence.Metrics {
+	s.dropMisdated(s.entries)
 	first, last := bounds(s.entries)
 	m := evidence.Metrics{Start: time.Unix(0, first*int64(s.step)).UTC(), Step: s.step, Steps: int(last - first + 1), Foreign: map[string]bool{}}
 	merge := 1
@@ -172,11 +184,16 @@ func (s *Sample) Series() evidence.Metrics {
 		e := evidence.EntrySeries{Entry: result.Entry{Service: k.service, Operation: k.operation},
 			Sum: make([]float64, m.Steps), Count: make([]float64, m.Steps)}
 		failed := make([]float64, m.Steps)
+		var count, squares float64
+		for _, c := range s.entries[k] {
+			count, squares = count+c.count, squares+c.squares
+		}
+		scale := count / squares
 		for at, c := range s.entries[k] {
 			i := int(at-first) / merge
-			e.Sum[i] += c.took.Seconds()
-			e.Count[i] += float64(c.count)
-			failed[i] += float64(c.failed)
+			e.Sum[i] += scale * c.took
+			e.Count[i] += scale * c.count
+			failed[i] += scale * c.failed
 		}
 		m.Entries = append(m.Entries, e)
 		m.Calls = append(m.Calls, evidence.CallSeries{Service: k.service, Operation: k.operation, Count: e.Count, Failed: failed})
@@ -200,7 +217,7 @@ func (s *Sample) During(e result.Entry, ranges []result.Range) Requests {
 		if slices.ContainsFunc(ranges, func(r result.Range) bool { return !when.Before(r.From) && when.Before(r.To) }) {
 			c := p[at]
 			for _, r := range c.kept {
-				out.add(r, float64(c.count)/float64(len(c.kept)))
+				out.add(r, r.weight*float64(c.traces)/float64(len(c.kept)))
 			}
 		}
 	}

@@ -145,9 +145,9 @@ func Matters(a, b float64) bool {
 
 // Significant reports whether the mean of now is higher than that of base, by
 // Welch's t-test of the steps' means, weighted by their requests. The threshold is
-// high because a diagnosis may be run at any time. At least two thirds of the steps
-// of now must be raised, so a single slow step is not enough.
-func Significant(sum, count []float64, base, now []int) bool {
+// high because a diagnosis may be run at any time. At least atLeast steps of now, and
+// two thirds of them, must be raised, so a single slow step is not enough.
+func Significant(sum, count []float64, base, now []int, atLeast int) bool {
 	m1, v1, n1 := moments(sum, count, base)
 	m2, v2, n2 := moments(sum, count, now)
 	up, all := 0, 0
@@ -159,7 +159,7 @@ func Significant(sum, count []float64, base, now []int) bool {
 			}
 		}
 	}
-	return m2-m1 > 3*math.Sqrt(v1/n1+v2/n2) && 3*up >= 2*all && all >= 3
+	return m2-m1 > 3*math.Sqrt(v1/n1+v2/n2) && 3*up >= 2*all && up >= atLeast
 }
 
 // moments returns the weighted mean and variance of the steps' means, and the
@@ -190,19 +190,12 @@ func moments(sum, count []float64, steps []int) (mean, variance, n float64) {
 	return mean, variance, n
 }
 
-// LatencyLevels splits a latency series into levels. sum holds the total duration in
-// seconds and count the number of requests, one value per step. It returns the steps
-// of the present level, those of the baseline, and whether the present level is
-// raised.
-//
-// The baseline consists of all earlier levels that are not spikes themselves. An
-// earlier level is a spike if its distance from the lowest level is relevant
-// according to Matters and more than a quarter of the present level's distance.
-// Ordinary variation thus belongs to the baseline.
-func LatencyLevels(sum, count []float64) (now, baseline []int, raised bool) {
+// latencyLevels returns the levels of a latency series as LatencyLevels does, without
+// regard to earlier moments. atLeast is the minimum number of raised steps.
+func latencyLevels(sum, count []float64, atLeast int) Levels {
 	segs := segmentize(sum, count)
 	last := segs[len(segs)-1]
-	now = span(last.from, last.to)
+	now := span(last.from, last.to)
 	low := math.Inf(1)
 	for _, s := range segs[:len(segs)-1] {
 		if s.n >= MinRequests {
@@ -210,16 +203,21 @@ func LatencyLevels(sum, count []float64) (now, baseline []int, raised bool) {
 		}
 	}
 	if len(segs) == 1 || math.IsInf(low, 1) {
-		return now, now, false
+		return Levels{Now: now, Baseline: now}
 	}
+	l := Levels{Now: now}
 	for _, s := range segs[:len(segs)-1] {
 		spike := Matters(s.mean, low) && s.mean-low > .25*(last.mean-low)
-		if s.n >= MinRequests && !spike {
-			baseline = append(baseline, span(s.from, s.to)...)
+		switch {
+		case s.n < MinRequests:
+		case !spike:
+			l.Baseline = append(l.Baseline, span(s.from, s.to)...)
+		default:
+			l.Past = span(s.from, s.to)
 		}
 	}
-	raised = last.mean > low && Matters(last.mean, low) && Significant(sum, count, baseline, now)
-	return now, baseline, raised
+	l.Raised = last.mean > low && Matters(last.mean, low) && Significant(sum, count, l.Baseline, now, atLeast)
+	return l
 }
 
 // span returns the steps [from, to).

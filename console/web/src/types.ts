@@ -152,6 +152,11 @@ export type Diagnosis = {
   stages?: Stage[];
   took_ms: number;
   decided_by?: string;
+  incomplete_traces?: number;
+  resolution_s?: number;
+  recent?: Recent;
+  past?: Past;
+  warnings?: string[];
   baseline_log_stddev?: number;
 };
 export type Done = {
@@ -336,6 +341,11 @@ export type Part = {
   operation: string;
   added_ms: number;
 };
+export type Past = {
+  from: string;
+  to: string;
+  mean_ms: number;
+};
 export type ProfiledFunction = {
   type: string;
   function: string;
@@ -347,6 +357,12 @@ export type Queue = {
   kind: string;
   from: number;
   to: number;
+};
+export type Recent = {
+  seconds: number;
+  requests: number;
+  traces: number;
+  age_s: number;
 };
 export type Requests = {
   baseline: number;

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -21,11 +22,24 @@ func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 	t.Helper()
 	newest := slices.Clone(traces)
 	slices.SortStableFunc(newest, func(a, b trace.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
+	return ServeFunc(t, func(time.Time, time.Time) []trace.Trace { return newest })
+}
+
+// longest is the longest time between the start of a trace and that of one of its spans
+// for which a search finds it.
+const longest = 2 * time.Second
+
+// ServeFunc is like Serve for traces that are computed for each request: find returns
+// those that may begin within a range of time, newest first. The range of a request
+// without times ends in the year 2262.
+func ServeFunc(t testing.TB, find func(from, to time.Time) []trace.Trace) *httptest.Server {
+	t.Helper()
+	all := func() []trace.Trace { return find(time.Time{}, time.Unix(0, math.MaxInt64)) }
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/services", func(w http.ResponseWriter, _ *http.Request) {
 		seen := map[string]bool{}
 		names := []string{}
-		for _, tr := range newest {
+		for _, tr := range all() {
 			for _, s := range tr.Spans {
 				if !seen[s.Service] {
 					seen[s.Service] = true
@@ -38,7 +52,9 @@ func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 	mux.HandleFunc("GET /api/traces", func(w http.ResponseWriter, r *http.Request) {
 		found := []any{}
 		limit, _ := strconv.Atoi(r.FormValue("limit"))
-		for _, tr := range newest {
+		from, _ := strconv.ParseInt(r.FormValue("start"), 10, 64)
+		to, _ := strconv.ParseInt(r.FormValue("end"), 10, 64)
+		for _, tr := range find(time.UnixMicro(from).Add(-longest), time.UnixMicro(to)) {
 			if len(found) < limit && matches(tr, r) {
 				found = append(found, wire(tr))
 			}
@@ -46,7 +62,7 @@ func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 		_ = json.NewEncoder(w).Encode(map[string]any{"data": found}) // the client is gone
 	})
 	mux.HandleFunc("GET /api/traces/{id}", func(w http.ResponseWriter, r *http.Request) {
-		for _, tr := range newest {
+		for _, tr := range all() {
 			if tr.ID == r.PathValue("id") {
 				_ = json.NewEncoder(w).Encode(map[string]any{"data": []any{wire(tr)}}) // the client is gone
 				return
