@@ -25,7 +25,8 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 	if mix != nil {
 		even = now.reweighted(attribute, weights)
 	}
-	found := s.calls(s.split(base, even, minShare), base, even)
+	found := s.calls(s.concurrency(s.split(base, even, minShare), base, even, minShare), base, even)
+
 	if mix == nil {
 		return found
 	}
