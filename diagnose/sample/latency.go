@@ -26,7 +26,7 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 		even = now.reweighted(attribute, weights)
 	}
 	found := s.calls(s.concurrency(s.split(base, even, minShare), base, even, minShare), base, even)
-
+	found = s.causesFirst(s.offPath(found, base, even))
 	if mix == nil {
 		return found
 	}
@@ -36,7 +36,7 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 	for _, f := range found {
 		f.Share = stats.Round(f.Share * left)
 		f.Interval[0], f.Interval[1] = stats.Round(f.Interval[0]*left), stats.Round(f.Interval[1]*left)
-		if left > 0 && f.Share >= minShare {
+		if left > 0 && (f.Share >= minShare || f.OffPath != nil) {
 			out = append(out, f)
 		}
 	}
