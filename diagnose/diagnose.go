@@ -86,6 +86,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	slower, failing := d.detect(m)
 	if len(slower) > 0 {
 		d.slower(m, by, slower)
+		d.others(by, slower)
 	}
 	if len(failing) > 0 {
 		worst := slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) })

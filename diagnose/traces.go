@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -125,7 +126,7 @@ func arrange(found []result.Finding, c compare.Comparison, verdict string) []res
 		take(func(f result.Finding) bool { return f.Kind == result.KindErrors })
 	}
 	for _, s := range c.Suspects {
-		if !s.Likely() || len(out) == maxFindings {
+		if !s.Likely() || len(out) == maxFindings || queued(found, s) || c.Sure() && s.Kind == compare.Flow && !s.Sure() {
 			continue
 		}
 		n := len(out)
@@ -134,7 +135,7 @@ func arrange(found []result.Finding, c compare.Comparison, verdict string) []res
 			out = append(out, result.Finding{Hop: s.Service, Operation: s.Operation, Kind: string(s.Kind), Target: s.Target,
 				Attributes: []result.Attribute{}, Exemplars: []string{}})
 		}
-		out[n].Evidence = s.Evidence
+		out[n].Evidence = cmp.Or(out[n].Evidence, s.Evidence)
 	}
 	if verdict != result.None {
 		take(func(result.Finding) bool { return true })
