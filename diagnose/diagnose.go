@@ -22,6 +22,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/sample"
 	"github.com/tenhop/tenhop/diagnose/split"
 	"github.com/tenhop/tenhop/diagnose/stats"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Options configures a diagnosis. The zero value holds the defaults of `tenhop
@@ -63,6 +64,9 @@ type Diagnosis struct {
 	grounds grounds
 	opt     Options
 	sample  *sample.Sample // nil if the evidence is metrics
+
+	slowIDs, ordinaryIDs []string      // of the traces that explain the result
+	before, now          []trace.Trace // of the sample's two windows
 }
 
 // Diagnose finds the entry that has left its baseline and divides its added time
@@ -103,6 +107,7 @@ func (d *Diagnosis) Result() result.Result {
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r.Findings, *d.grounds.comparison, r.Verdict)
+		d.explainCompared(r.Findings)
 	}
 	r.Renumber()
 	return r

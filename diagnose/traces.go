@@ -47,11 +47,12 @@ func (d *Diagnosis) AddTraces(t Traces) {
 		s := sample.New()
 		s.Foresee(r, s.Of(r.Entry, t.Before), s.Of(r.Entry, t.Now))
 	}
-	explain.Latency(r, t.Slow, t.Normal)
 	if r.Errors != nil {
 		r.Verdict = verdict
 		explain.Errors(r, t.Failed, t.Normal)
 	}
+	d.explainEntry("", t.Slow, t.Failed, t.Normal)
+	d.noteIDs(t.Slow, t.Failed, t.Normal)
 	explain.Deploys(r, slices.Concat(t.Slow, t.Failed), slices.DeleteFunc(slices.Clone(t.Normal), func(t trace.Trace) bool {
 		return len(t.Spans) == 0 || t.Spans[0].Start.After(r.Window.From)
 	}))
@@ -96,11 +97,14 @@ func (d *Diagnosis) ExplainSample() {
 	border := r.SlowBorder()
 	failed, slow, normal := now.Traces(border)
 	_, _, before := base.Traces(border)
-	explain.Latency(r, slow, append(normal, before...))
 	if r.Errors != nil {
 		r.Verdict = d.Result().Verdict
 		explain.Errors(r, failed, before)
 	}
+	d.explainEntry("", slow, failed, slices.Concat(normal, before))
+	d.explainOtherEntries()
+	d.noteIDs(slow, failed, before)
+	d.before, d.now = before, slices.Concat(failed, slow, normal)
 	explain.Deploys(r, slices.Concat(slow, normal, failed), before)
 }
 

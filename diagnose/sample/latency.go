@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tenhop/tenhop/diagnose/explain"
 	"github.com/tenhop/tenhop/diagnose/result"
@@ -89,6 +90,12 @@ func (s *Sample) Of(e result.Entry, traces []trace.Trace) Requests {
 		return whole
 	}
 	return all
+}
+
+// Border returns the duration above which a request counts as slow. It lies halfway
+// between the means of base and now.
+func Border(base, now Requests) time.Duration {
+	return time.Duration((base.mean(seconds) + now.mean(seconds)) / 2 * float64(time.Second))
 }
 
 // SpanOf returns the index of the first span of an entry in a trace. Client spans do
