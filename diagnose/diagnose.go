@@ -23,6 +23,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/sample"
 	"github.com/tenhop/tenhop/diagnose/split"
 	"github.com/tenhop/tenhop/diagnose/stats"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // Options configures a diagnosis. The zero value holds the defaults of `tenhop
@@ -72,6 +73,9 @@ type Diagnosis struct {
 	sample   *sample.Sample // nil if the evidence is metrics
 	until    time.Time      // end of the evidence
 	decided  *decision      // set by Reconcile
+
+	slowIDs, ordinaryIDs []string      // of the traces that explain the result
+	before, now          []trace.Trace // of the sample's two windows
 }
 
 // decision replaces the verdict of the grounds.
@@ -98,6 +102,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	slower, failing := d.detect(m)
 	if len(slower) > 0 {
 		d.slower(m, by, slower)
+		d.others(by, slower)
 	}
 	if len(failing) > 0 {
 		worst := slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) })
@@ -117,6 +122,7 @@ func (d *Diagnosis) Result() result.Result {
 	}
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r.Findings, *d.grounds.comparison, r.Verdict)
+		d.explainCompared(r.Findings)
 	}
 	r.Renumber()
 	return r

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -46,11 +47,12 @@ func (d *Diagnosis) AddTraces(t Traces) {
 		s := sample.New()
 		s.Foresee(r, s.Of(r.Entry, t.Before), s.Of(r.Entry, t.Now))
 	}
-	explain.Latency(r, t.Slow, t.Normal)
 	if r.Errors != nil {
 		r.Verdict = verdict
 		explain.Errors(r, t.Failed, t.Normal)
 	}
+	d.explainEntry("", t.Slow, t.Failed, t.Normal)
+	d.noteIDs(t.Slow, t.Failed, t.Normal)
 	explain.Deploys(r, slices.Concat(t.Slow, t.Failed), slices.DeleteFunc(slices.Clone(t.Normal), func(t trace.Trace) bool {
 		return len(t.Spans) == 0 || t.Spans[0].Start.After(r.Window.From)
 	}))
@@ -99,11 +101,14 @@ func (d *Diagnosis) ExplainSample() {
 	border := r.SlowBorder()
 	failed, slow, normal := now.Traces(border)
 	_, _, before := base.Traces(border)
-	explain.Latency(r, slow, append(normal, before...))
 	if r.Errors != nil {
 		r.Verdict = d.Result().Verdict
 		explain.Errors(r, failed, before)
 	}
+	d.explainEntry("", slow, failed, slices.Concat(normal, before))
+	d.explainOtherEntries()
+	d.noteIDs(slow, failed, before)
+	d.before, d.now = before, slices.Concat(failed, slow, normal)
 	explain.Deploys(r, slices.Concat(slow, normal, failed), before)
 }
 
@@ -129,7 +134,7 @@ func arrange(found []result.Finding, c compare.Comparison, verdict string) []res
 		take(func(f result.Finding) bool { return f.Kind == result.KindErrors })
 	}
 	for _, s := range c.Suspects {
-		if !s.Likely() || len(out) == maxFindings {
+		if !s.Likely() || len(out) == maxFindings || queued(found, s) || c.Sure() && s.Kind == compare.Flow && !s.Sure() {
 			continue
 		}
 		n := len(out)
@@ -138,7 +143,7 @@ func arrange(found []result.Finding, c compare.Comparison, verdict string) []res
 			out = append(out, result.Finding{Hop: s.Service, Operation: s.Operation, Kind: string(s.Kind), Target: s.Target,
 				Attributes: []result.Attribute{}, Exemplars: []string{}})
 		}
-		out[n].Evidence = s.Evidence
+		out[n].Evidence = cmp.Or(out[n].Evidence, s.Evidence)
 	}
 	if verdict != result.None {
 		take(func(result.Finding) bool { return true })

@@ -30,6 +30,7 @@ type grounds struct {
 	located         bool   // the findings explain the added time
 	failuresLocated bool   // the findings explain the failures
 	red             bool   // the metrics have no self times, so traces split the added time
+	concurrency     bool   // the findings name calls that surely follow each other
 	spread          string // reason why no hop is named, or ""
 
 	comparison *compare.Comparison // nil without traces of two windows
@@ -47,10 +48,12 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Errors, ""
 	case g.comparison != nil && g.comparison.Sure():
 		return result.Spike, ""
+	case g.comparison != nil && g.raised && g.concurrency:
+		return result.Spike, ""
 	case g.comparison != nil && g.comparison.Doubtful():
 		return result.Unsure, "chance may explain what differs, or there are too few traces to tell"
 	case g.comparison != nil && g.raised:
-		return result.Unsure, "requests take longer, but no single operation or link does for sure: calls that used to overlap may follow each other, or each of many is slower by little"
+		return result.Unsure, "requests take longer, but no single operation or link does for sure: each of many may be slower by little"
 	case g.failing:
 		return result.Unsure, short
 	case g.raised:
@@ -127,6 +130,7 @@ func (g grounds) short() string {
 // with returns g with the fields that depend on the findings set.
 func (g grounds) with(found []result.Finding) grounds {
 	g.located, g.failuresLocated, g.spread = located(found), failuresLocated(found), spread(found)
+	g.concurrency = lostConcurrency(found)
 	return g
 }
 

@@ -43,7 +43,7 @@ type call struct {
 	to        endpoint
 }
 
-// event is something that a service did; took is 0 for a log line.
+// event is something that a service did; took is 0 for a log line and for a call.
 type event struct {
 	at   time.Time
 	took time.Duration
@@ -67,9 +67,9 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 		case root[i] == i && c < 0:
 			continue
 		case root[i] == i: // one span for the request received and the call made
-			name, s.Start = p.call("", t.Spans[c]), t.Spans[c].Start
+			name, s.Start, s.Duration = p.call("", t.Spans[c]), t.Spans[c].Start, 0
 		case c >= 0:
-			name = p.call(name, t.Spans[c])
+			name, s.Duration = p.call(name, t.Spans[c]), 0
 		}
 		work[root[i]] = append(work[root[i]], event{s.Start, s.Duration, name})
 	}
@@ -82,8 +82,10 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 		if root[r] != r {
 			continue
 		}
-		slices.SortStableFunc(events, func(a, b event) int { // the enclosing event first
-			return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.took, a.took))
+		// Of events that start together, the enclosing one comes first. Calls in
+		// parallel are in the order of their names: which takes longer is no order.
+		slices.SortStableFunc(events, func(a, b event) int {
+			return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.took, a.took), strings.Compare(a.name, b.name))
 		})
 		k := transition{t.Spans[r].Service, t.Spans[r].Operation, first, whole}
 		for _, e := range append(events, event{name: last}) {

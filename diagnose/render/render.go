@@ -183,6 +183,11 @@ func Name(f result.Finding) string {
 		return name
 	case result.KindFlow:
 		return "what " + f.Hop + " does"
+	case result.KindConcurrency:
+		if f.Target == "" || f.Target == f.Hop {
+			return "lost concurrency in " + f.Hop
+		}
+		return "lost concurrency of " + f.Hop + "'s calls of " + f.Target
 	case result.KindQueue:
 		return "waiting before " + f.Target + " of " + f.Hop
 	}
@@ -235,6 +240,7 @@ func table(b *strings.Builder, r result.Result) {
 		if f.Evidence != "" {
 			fmt.Fprintf(b, "   %s: %s\n", Name(f), f.Evidence)
 		}
+		details(b, f)
 		for _, h := range f.Profile {
 			before := ""
 			if h.Compared {
@@ -250,6 +256,47 @@ func table(b *strings.Builder, r result.Result) {
 			fmt.Fprintf(b, "   %s: %s requests have %s=%s %.1f times as often\n", cmp.Or(f.Hop, r.Entry.Service), which, a.Key, a.Value, a.Lift)
 		}
 	}
+}
+
+// details writes the cause of a finding, the entry and the branch that it belongs to,
+// and quotes.
+func details(b *strings.Builder, f result.Finding) {
+	for _, text := range notes(f) {
+		fmt.Fprintf(b, "   %s: %s\n", Name(f), text)
+	}
+	for _, q := range f.Quotes {
+		fmt.Fprintf(b, "   %s: %s %q (trace %s)\n", Name(f), quoted(q), q.Text, q.TraceID)
+	}
+}
+
+// notes returns sentences about a finding.
+func notes(f result.Finding) (out []string) {
+	if f.Cause != nil {
+		sure := ""
+		if !f.Cause.Sure {
+			sure = "probably "
+		}
+		out = append(out, sure+f.Cause.Why)
+	}
+	if f.Entry != "" {
+		out = append(out, "its share is of the added time at "+f.Entry)
+	}
+	if o := f.OffPath; o != nil {
+		out = append(out, fmt.Sprintf("%s more beside the critical path; without the other findings requests would still take %s longer",
+			ms(o.AddedMS), ms(o.RemainsMS)))
+	}
+	return out
+}
+
+// quoted introduces a quote.
+func quoted(q result.Quote) string {
+	switch q.Source {
+	case result.QuoteStatus:
+		return "status"
+	case result.QuoteLog:
+		return "logs"
+	}
+	return q.Source
 }
 
 // minBand is the minimum number of traces of a quantile that is printed.
@@ -333,8 +380,8 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n", escape(Verdict(r)))
 	if len(r.Findings) > 0 {
-		fmt.Fprintf(&b, "\n`%s` mean %s → %s, p95 %s → %s\n\n",
-			r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS))
+		fmt.Fprintf(&b, "\n%s mean %s → %s, p95 %s → %s\n\n",
+			code(r.Entry.Operation), ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS))
 		fmt.Fprint(&b, "| # | hop | operation | kind | added | share | exemplar |\n|--:|---|---|---|--:|--:|---|\n")
 		for _, f := range r.Findings {
 			link := ""
@@ -351,6 +398,14 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 			}
 			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation),
 				strings.TrimSpace(f.Kind+" "+escape(f.Target)), added, share, link)
+		}
+	}
+	for _, f := range r.Findings {
+		for _, text := range notes(f) {
+			fmt.Fprintf(&b, "\n%s: %s.\n", escape(Name(f)), escape(text))
+		}
+		for _, q := range f.Quotes {
+			fmt.Fprintf(&b, "\n%s, %s: %s (trace %s)\n", escape(Name(f)), quoted(q), code(q.Text), code(q.TraceID))
 		}
 	}
 	for _, d := range r.Deploys {
@@ -371,6 +426,10 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 	return err
 }
 
-var escaper = strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "\n", " ")
+// code returns a text as a code span, in which Markdown has no markup, links or
+// mentions.
+func code(s string) string { return "`" + strings.NewReplacer("`", "'", "\n", " ").Replace(s) + "`" }
+
+var escaper = strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "[", "\\[", "`", "\\`", "\n", " ")
 
 func escape(s string) string { return escaper.Replace(s) }

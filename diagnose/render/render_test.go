@@ -53,7 +53,16 @@ func results() map[string]result.Result {
 	small.Findings = []result.Finding{
 		{Rank: 1, Hop: "payment", Operation: "Payment/Charge", Kind: result.KindSelf, BaselineMS: 10, NowMS: 10.2, AddedMS: .2},
 		{Rank: 2, Hop: "order", Kind: result.KindFlow, Evidence: "in 9 of 10 traces it asks stock twice"}}
-	return map[string]result.Result{"small": small, "mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
+	several := spike // causes that other findings hide, with quotes
+	several.Quantiles = nil
+	several.Findings = []result.Finding{
+		{Rank: 1, Hop: "desk", Operation: "GET /desk", Kind: result.KindConcurrency, Target: "store", BaselineMS: 50, NowMS: 450, AddedMS: 400, Share: .8,
+			Cause: &result.Cause{Kind: result.CauseLostConcurrency, Why: "calls of store follow each other"}, Evidence: "100 % of the pairs overlapped, now 20 %"},
+		{Rank: 2, Hop: "search", Operation: "Find", Kind: result.KindSelf, OffPath: &result.OffPath{AddedMS: 200, RemainsMS: 150},
+			Quotes: []result.Quote{{Source: result.QuoteException, Text: "Timeout: `rm` [x](http://evil) @here\x1b[31m", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", Traces: 9}}},
+		{Rank: 3, Hop: "cart", Operation: "Add", Kind: result.KindSelf, NowMS: 100, AddedMS: 100, Share: .9, Entry: "POST /cart",
+			Quotes: []result.Quote{{Source: result.QuoteLog, Text: "no connection", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", Traces: 2}}}}
+	return map[string]result.Result{"several": several, "small": small, "mix": other, "none": base, "spike": spike, "left-out": left, "errors": failing, "unsure": unsure}
 }
 
 // The output equals the files in testdata; -update rewrites them.

@@ -25,6 +25,9 @@ const (
 	KindCalls      = "calls"      // the number of calls between the hop and the target grew
 	KindMix        = "mix"        // the proportions of the entry's requests changed; the finding has no hop
 	KindFlow       = "flow"       // the calls or log lines of the hop, or their order, changed
+
+	// KindConcurrency: calls of the hop that used to overlap follow each other.
+	KindConcurrency = "concurrency"
 )
 
 // Result is the result of one diagnosis, as printed by `tenhop diagnose --json`.
@@ -229,10 +232,66 @@ type Finding struct {
 	Errors     *Failing    `json:"errors,omitempty"`     // failure ratio of the hop; kind errors only
 	Calls      *Calls      `json:"calls,omitempty"`      // kind calls only
 	Evidence   string      `json:"evidence,omitempty"`   // the difference in one sentence, from a comparison of traces
+	Cause      *Cause      `json:"cause,omitempty"`      // reason inside the hop, if the evidence shows one
+	OffPath    *OffPath    `json:"off_path,omitempty"`   // time beside the critical path
+	Quotes     []Quote     `json:"quotes,omitempty"`     // what slow or failed spans of the hop say and ordinary ones do not
 	Profile    []Hot       `json:"profile,omitempty"`    // functions in which the hop spends more time
 	Attributes []Attribute `json:"attributes"`
 	Exemplars  []string    `json:"exemplars"` // trace IDs
+
+	// Entry is the operation of the entry that the finding's times and shares refer
+	// to, if it is not Result.Entry.
+	Entry string `json:"entry,omitempty"`
 }
+
+// OffPath holds the time that a finding added beside the critical path: a parallel
+// branch takes longer, so that the entry did not wait for it.
+type OffPath struct {
+	AddedMS float64 `json:"added_ms"` // mean per request of the entry
+
+	// RemainsMS is the growth of the entry's mean that would remain if all other
+	// findings took as long as in the baseline. It is computed by replaying requests.
+	RemainsMS float64 `json:"remains_ms"`
+}
+
+// Cause is the reason why a finding takes longer.
+type Cause struct {
+	Kind     string   `json:"kind"`
+	Why      string   `json:"why"` // one sentence
+	Evidence []Signal `json:"evidence"`
+	Sure     bool     `json:"sure"`
+}
+
+// Kinds of cause.
+const (
+	CauseLostConcurrency = "lost_concurrency" // calls that used to overlap follow each other
+	CauseSaturation      = "saturation"       // callers queue in front of a slow callee
+)
+
+// Signal is a measurement that changed from the baseline to now.
+type Signal struct {
+	Signal string  `json:"signal"`
+	Before float64 `json:"before"`
+	Now    float64 `json:"now"`
+	Unit   string  `json:"unit,omitempty"`
+}
+
+// Quote is a text that slow or failed spans of a finding's hop carry and ordinary ones
+// do not. It is cut to about 200 characters. Credentials are replaced.
+type Quote struct {
+	Source  string `json:"source"` // exception, status, event or log
+	Text    string `json:"text"`
+	TraceID string `json:"trace_id"`
+	Traces  int    `json:"traces"` // traces read that have the text, numbers in it aside
+}
+
+// Sources of a quote.
+const (
+	QuoteException = "exception" // an exception event: type and message
+	QuoteStatus    = "status"    // the description of a span's status
+	QuoteEvent     = "event"     // another event of a span
+	QuoteLog       = "log"       // a log line
+)
 
 // Hot holds the time spent in a function of a service, in milliseconds per second:
 // CPU time (cpu), or the blocked time of all goroutines (block, mutex).

@@ -18,20 +18,13 @@ import (
 func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Finding {
 	before, after := base.profile(len(s.places)), now.profile(len(s.places))
 	more := map[suspect]float64{} // ratio of the number of calls
-	edges := map[string]map[string]bool{}
 	type count struct{ was, is float64 }
 	counts, times := map[suspect]count{}, map[suspect]count{}
 	for i, p := range s.places {
 		k := s.suspectOf(p)
 		c, t := counts[k], times[k]
-		counts[k] = count{c.was + before.n[i], c.is + after.n[i]}
-		times[k] = count{t.was + before.time[i], t.is + after.time[i]}
-		if p.kind == result.KindLink {
-			if edges[p.target] == nil {
-				edges[p.target] = map[string]bool{}
-			}
-			edges[p.target][p.hop] = true
-		}
+		counts[k] = count{c.was + before.spans[i], c.is + after.spans[i]}
+		times[k] = count{t.was + before.all[i], t.is + after.all[i]}
 	}
 	for k, c := range counts {
 		t := times[k]
@@ -42,19 +35,6 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 		if byNumber := (c.is - c.was) * (t.was/c.was + t.is/c.is) / 2; byNumber > .6*(t.is-t.was) {
 			more[k] = c.is / c.was
 		}
-	}
-	// behind returns a service and the services it calls, directly or indirectly.
-	behind := func(service string) map[string]bool {
-		seen := map[string]bool{service: true}
-		for todo := []string{service}; len(todo) > 0; todo = todo[1:] {
-			for next := range edges[todo[0]] {
-				if !seen[next] {
-					seen[next] = true
-					todo = append(todo, next)
-				}
-			}
-		}
-		return seen
 	}
 	grown := map[string]bool{} // callees that are called more often
 	for k := range more {
@@ -72,7 +52,7 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 		if k.kind == result.KindSelf || grown[caller] {
 			continue
 		}
-		inside := behind(callee)
+		inside := s.behind(callee)
 		if k.kind == result.KindDependency {
 			inside = map[string]bool{}
 		}
@@ -101,6 +81,20 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 	}
 	slices.SortStableFunc(found, func(x, y result.Finding) int { return cmp.Compare(y.AddedMS, x.AddedMS) })
 	return found
+}
+
+// behind returns a service and the services that it calls, directly or indirectly.
+func (s *Sample) behind(service string) map[string]bool {
+	seen := map[string]bool{service: true}
+	for todo := []string{service}; len(todo) > 0; todo = todo[1:] {
+		for _, p := range s.places {
+			if p.kind == result.KindLink && p.target == todo[0] && !seen[p.hop] {
+				seen[p.hop] = true
+				todo = append(todo, p.hop)
+			}
+		}
+	}
+	return seen
 }
 
 // failureRatio returns the ratio of a service's spans, and of calls to it, that failed.

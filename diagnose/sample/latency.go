@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tenhop/tenhop/diagnose/explain"
 	"github.com/tenhop/tenhop/diagnose/result"
@@ -25,7 +26,8 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 	if mix != nil {
 		even = now.reweighted(attribute, weights)
 	}
-	found := s.calls(s.split(base, even, minShare), base, even)
+	found := s.calls(s.concurrency(s.split(base, even, minShare), base, even, minShare), base, even)
+	found = s.causesFirst(s.offPath(found, base, even))
 	if mix == nil {
 		return found
 	}
@@ -35,7 +37,7 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 	for _, f := range found {
 		f.Share = stats.Round(f.Share * left)
 		f.Interval[0], f.Interval[1] = stats.Round(f.Interval[0]*left), stats.Round(f.Interval[1]*left)
-		if left > 0 && f.Share >= minShare {
+		if left > 0 && (f.Share >= minShare || f.OffPath != nil) {
 			out = append(out, f)
 		}
 	}
@@ -88,6 +90,12 @@ func (s *Sample) Of(e result.Entry, traces []trace.Trace) Requests {
 		return whole
 	}
 	return all
+}
+
+// Border returns the duration above which a request counts as slow. It lies halfway
+// between the means of base and now.
+func Border(base, now Requests) time.Duration {
+	return time.Duration((base.mean(seconds) + now.mean(seconds)) / 2 * float64(time.Second))
 }
 
 // SpanOf returns the index of the first span of an entry in a trace. Client spans do

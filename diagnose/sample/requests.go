@@ -60,13 +60,13 @@ func (s Requests) Traces(border time.Duration) (failed, slow, normal []trace.Tra
 	return failed, slow, normal
 }
 
-// profile holds, for each place, the mean time per request in seconds and the mean
-// number of spans per request.
-type profile struct{ time, n []float64 }
+// profile holds means per request for each place: the seconds and spans on the critical
+// path, and all seconds and spans.
+type profile struct{ time, n, all, spans []float64 }
 
 // profile returns the profile of the requests; places is the number of places.
 func (s Requests) profile(places int) profile {
-	p := profile{make([]float64, places), make([]float64, places)}
+	p := profile{make([]float64, places), make([]float64, places), make([]float64, places), make([]float64, places)}
 	if s.total == 0 {
 		return p
 	}
@@ -75,6 +75,8 @@ func (s Requests) profile(places int) profile {
 		for _, c := range r.costs {
 			p.time[c.place] += w * c.time.Seconds()
 			p.n[c.place] += w * float64(c.n)
+			p.all[c.place] += w * c.all.Seconds()
+			p.spans[c.place] += w * float64(c.spans)
 		}
 	}
 	return p

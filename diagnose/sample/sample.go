@@ -55,15 +55,16 @@ type request struct {
 	weight float64 // of the trace
 	failed bool
 	costs  []placeCost
+	fans   []fanOut
 	trace  trace.Trace // without spans if the step keeps enough of them
 	root   int         // index of its entry's span
 }
 
 // placeCost is a cost whose place is given by its index in Sample.places.
 type placeCost struct {
-	place int32
-	n     int32
-	time  time.Duration
+	place     int32
+	n, spans  int32
+	time, all time.Duration
 }
 
 // Bounds of a step.
@@ -139,8 +140,9 @@ func (s *Sample) request(root int, keep bool) request {
 	path := s.measure.path(root)
 	r.costs = make([]placeCost, len(path))
 	for i, c := range path {
-		r.costs[i] = placeCost{place: s.numberOf(c.place), n: int32(c.n), time: c.time}
+		r.costs[i] = placeCost{place: s.numberOf(c.place), n: int32(c.n), spans: int32(c.spans), time: c.time, all: c.all}
 	}
+	r.fans = slices.Clone(s.measure.fanOuts(root))
 	return r
 }
 

@@ -84,6 +84,12 @@ export type Calls = {
   baseline: number;
   now: number;
 };
+export type Cause = {
+  kind: string;
+  why: string;
+  evidence: Signal[];
+  sure: boolean;
+};
 export type CompareRow = {
   service: string;
   operation: string;
@@ -268,9 +274,13 @@ export type Finding = {
   errors?: Failing;
   calls?: Calls;
   evidence?: string;
+  cause?: Cause;
+  off_path?: OffPath;
+  quotes?: Quote[];
   profile?: ProfiledFunction[];
   attributes: Attribute[];
   exemplars: string[];
+  entry?: string;
 };
 export type Foreseen = {
   low_ms: number;
@@ -326,6 +336,10 @@ export type LogLine = {
   message: string;
   fields: Record<string, unknown>;
 };
+export type OffPath = {
+  added_ms: number;
+  remains_ms: number;
+};
 export type Operation = {
   name: string;
   rate: number;
@@ -358,6 +372,12 @@ export type Queue = {
   from: number;
   to: number;
 };
+export type Quote = {
+  source: string;
+  text: string;
+  trace_id: string;
+  traces: number;
+};
 export type Recent = {
   seconds: number;
   requests: number;
@@ -384,6 +404,12 @@ export type Side = {
   traces: number;
   start?: number;
   duration: number;
+};
+export type Signal = {
+  signal: string;
+  before: number;
+  now: number;
+  unit?: string;
 };
 export type Snapshot = {
   at: string;

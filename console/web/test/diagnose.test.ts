@@ -13,6 +13,7 @@ test("every kind of finding has a name", () => {
   const want: Record<string, string> = {
     self: "payment", dependency: "payment waits for db", link: "the link between db and payment", queue: "waiting before db of payment", errors: "payment – db",
     calls: "more calls between db and payment", mix: "other requests than before (db)", flow: "what payment does",
+    concurrency: "calls of db by payment",
   };
   assert.deepEqual(Object.keys(kinds).sort(), Object.keys(want).sort());
   for (const [kind, text] of Object.entries(want)) assert.equal(named({ hop: "payment", kind, target: "db" }), text);
@@ -28,6 +29,11 @@ test("facts of a finding", () => {
   assert.deepEqual(facts(full).map(plain), [
     "In 9 of 10 traces it asks stock twice", "3.0 calls per request, 1.0 before", "By operation: Payment/Charge +500 ms, Payment/Refund -4.00 ms",
     "Without it, p95 would be 68.0 ms to 95.0 ms",
+  ]);
+  const second: Finding = { ...finding, entry: "GET /cart", off_path: { added_ms: 148, remains_ms: 150 }, cause: { kind: "lost_concurrency", why: "calls follow each other", evidence: [], sure: false } };
+  assert.deepEqual(facts(second).map(plain), [
+    "Probably calls follow each other", "Its share is of the added time at GET /cart",
+    "148 ms more beside the critical path; without the other findings requests would still take 150 ms longer",
   ]);
   assert.ok(timed(finding));
   assert.ok(!timed({ ...finding, baseline_ms: 0, now_ms: 0 }));

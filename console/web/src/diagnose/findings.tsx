@@ -1,6 +1,6 @@
 import { millis, percent, shortOperation, signed } from "../format";
-import type { Diagnosis, Finding, ProfiledFunction } from "../types";
-import { facts, kinds, named, spent, timed } from "./words";
+import type { Diagnosis, Finding, ProfiledFunction, Quote } from "../types";
+import { facts, kinds, named, sources, spent, timed } from "./words";
 
 // Findings lists the suspects, each with the evidence for it.
 export function Findings({ d }: { d: Diagnosis }) {
@@ -27,6 +27,7 @@ function Rows({ f, longest, first }: { f: Finding; longest: number; first: boole
   const [low, high] = f.interval;
   const more = facts(f);
   const profile = f.profile ?? [];
+  const quotes = f.quotes ?? [];
   const which = f.errors ? "failed" : "slow";
   return (
     <tbody class={first ? "first" : ""}>
@@ -50,13 +51,18 @@ function Rows({ f, longest, first }: { f: Finding; longest: number; first: boole
         <td><div class="chips">{f.attributes.map((a) => <span class="chip" key={a.key + a.value} title={`${which} requests have it ${a.lift.toFixed(1)} times as often as the others`}>{a.key}=<b>{a.value}</b> {a.lift.toFixed(1)}×</span>)}</div></td>
         <td><div class="chips">{f.exemplars.map((id) => <a class="chip mono exemplar-link" key={id} href={`/trace/${id}`}>{id.slice(0, 8)}</a>)}</div></td>
       </tr>
-      {(more.length > 0 || profile.length > 0) && (
+      {more.length + profile.length + quotes.length > 0 && (
         <tr class="more"><td /><td colSpan={7}>
-          <ul>{more.map((text) => <li key={text}>{text}</li>)}{profile.map((p) => <Profiled key={p.type + p.function} p={p} />)}</ul>
+          <ul>{more.map((text) => <li key={text}>{text}</li>)}{quotes.map((q) => <Quoted key={q.source + q.text} q={q} />)}{profile.map((p) => <Profiled key={p.type + p.function} p={p} />)}</ul>
         </td></tr>
       )}
     </tbody>
   );
+}
+
+// Quoted is a text that spans of the hop have when requests are slow or fail.
+function Quoted({ q }: { q: Quote }) {
+  return <li class="quote">{sources[q.source] ?? q.source}: <q>{q.text}</q> <a class="chip mono exemplar-link" href={`/trace/${encodeURIComponent(q.trace_id)}`}>{q.trace_id.slice(0, 8)}</a></li>;
 }
 
 // Profiled is a function that the hop spends more time in, per second.

@@ -4,6 +4,7 @@ import type { Band, Deploy, DiagnosedEntry, Finding, Source, TimeRange } from ".
 // kinds names the kinds of findings.
 export const kinds: Record<string, string> = {
   self: "self time", dependency: "dependency", link: "link", queue: "queue", errors: "errors", calls: "more calls", mix: "mix", flow: "flow",
+  concurrency: "lost concurrency",
 };
 
 // named says what a finding is about, as `tenhop diagnose` does.
@@ -16,6 +17,7 @@ export function named(f: Pick<Finding, "hop" | "kind" | "target">): string {
     case "mix": return `other requests than before (${target})`;
     case "calls": return `more calls between ${target} and ${f.hop}`;
     case "flow": return `what ${f.hop} does`;
+    case "concurrency": return f.target && f.target !== f.hop ? `calls of ${f.target} by ${f.hop}` : f.hop;
     case "errors": return f.target ? `${f.hop} – ${f.target}` : f.hop;
     default: return f.hop;
   }
@@ -28,13 +30,21 @@ export const timed = (f: Finding): boolean => f.baseline_ms !== 0 || f.now_ms !=
 // facts returns the evidence for a finding beside its times and attributes.
 export function facts(f: Finding): string[] {
   const out: string[] = [];
-  if (f.evidence) out.push(f.evidence[0]!.toUpperCase() + f.evidence.slice(1));
+  if (f.evidence) out.push(capital(f.evidence));
+  if (f.cause) out.push(capital(f.cause.sure ? f.cause.why : `probably ${f.cause.why}`));
+  if (f.entry) out.push(`Its share is of the added time at ${f.entry}`);
+  if (f.off_path) out.push(`${millis(f.off_path.added_ms)} more beside the critical path; without the other findings requests would still take ${millis(f.off_path.remains_ms)} longer`);
   if (f.calls) out.push(`${f.calls.now.toFixed(1)} calls per request, ${f.calls.baseline.toFixed(1)} before`);
   const parts = f.operations ?? [];
   if (parts.length > 0) out.push(`By operation: ${parts.map((o) => `${shortOperation(o.operation)} ${signed(millis(o.added_ms))}`).join(", ")}`);
   if (f.counterfactual_p95_ms) out.push(`Without it, p95 would be ${millis(f.counterfactual_p95_ms[0])} to ${millis(f.counterfactual_p95_ms[1])}`);
   return out;
 }
+
+const capital = (s: string): string => s.charAt(0).toUpperCase() + s.slice(1);
+
+// sources names the sources of quotes.
+export const sources: Record<string, string> = { exception: "exception", status: "status", event: "event", log: "logs" };
 
 // spent names the types of profiles.
 export const spent: Record<string, string> = { cpu: "CPU", block: "blocked in", mutex: "waiting for locks in" };
