@@ -14,6 +14,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/signals"
 )
 
 // Config selects what is diagnosed and the sources of the evidence: Prometheus
@@ -26,7 +27,8 @@ type Config struct {
 	Since                     time.Duration // how far back to look; 5 minutes when zero
 	BaselineFrom              time.Time     // a baseline of the caller's choice; found when zero
 	BaselineTo                time.Time
-	Timeout                   time.Duration // of the whole diagnosis; when zero 10 s for back ends, none for files
+	Labels                    signals.Labels // label names in Prometheus that differ from the conventions
+	Timeout                   time.Duration  // of the whole diagnosis; when zero 10 s for back ends, none for files
 }
 
 const (
