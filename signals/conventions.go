@@ -171,6 +171,10 @@ func mesh() []Convention {
 	return out
 }
 
+// MessagingEdge is the value of the label connection_type of a service graph's edge from
+// a producer to a consumer. No caller waits for it.
+const MessagingEdge = "messaging_system"
+
 // Infrastructure reports whether the name of a peer stands for callers or callees that
 // report nothing, such as the users of an edge.
 func Infrastructure(peer string) bool { return peer == "" || peer == "user" || peer == "unknown" }

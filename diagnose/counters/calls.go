@@ -111,7 +111,11 @@ func (t table) into(r *reader, out map[callKey]*measured, i int, c signals.Conve
 		return
 	}
 	k := callKey{convention: i, service: service, operation: cmp.Or(signals.First(s.Labels, r.opt.Labels["operation"]), c.OperationOf(s.Labels))}
-	if c.Side == signals.Client || c.Kind.Tier() > signals.Spans.Tier() {
+	messages := s.Labels["connection_type"] == signals.MessagingEdge
+	if messages && c.Side == signals.Client {
+		return // no caller waits for the handling of a message
+	}
+	if !messages && (c.Side == signals.Client || c.Kind.Tier() > signals.Spans.Tier()) {
 		k.peer = signals.First(s.Labels, append(slices.Clone(r.opt.Labels["dependency"]), c.Peer...))
 	}
 	m := out[k]

@@ -75,8 +75,8 @@ func (r *reader) edges(ctx context.Context) ([][2]string, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	found, err := r.c.Instant(ctx, fmt.Sprintf(`count by (client, server) (last_over_time({__name__=~"%s"}[%dms]))`,
-		strings.Join(names, "|"), r.end.Sub(r.start).Milliseconds()), r.end)
+	found, err := r.c.Instant(ctx, fmt.Sprintf(`count by (client, server) (last_over_time({__name__=~"%s", connection_type!="%s"}[%dms]))`,
+		strings.Join(names, "|"), signals.MessagingEdge, r.end.Sub(r.start).Milliseconds()), r.end)
 	if err != nil {
 		return nil, fmt.Errorf("the service graph: %w", err)
 	}
@@ -191,7 +191,8 @@ func (r *reader) rename(l map[string]string) {
 func (r *reader) native(ctx context.Context, family, matchers string, to map[string][]prometheus.Series, parts []string) error {
 	step := max(r.every, minStep, (r.end.Sub(r.start) / maxSteps).Round(time.Second))
 	ask := func(function string) ([]prometheus.Series, error) {
-		return r.c.Range(ctx, fmt.Sprintf("%s(%s{%s})", function, family, matchers), r.start, r.end, step)
+		found, err := r.c.Range(ctx, fmt.Sprintf("%s(%s{%s})", function, family, matchers), r.start, r.end, step)
+		return labelled(found), err
 	}
 	read, err := ask("timestamp")
 	if err != nil {

@@ -199,7 +199,7 @@ func preferMiddleware(r *reader, family map[string][]prometheus.Series) {
 		}
 	}
 	for name, series := range family {
-		family[name] = slices.DeleteFunc(series, func(s prometheus.Series) bool {
+		family[name] = slices.DeleteFunc(slices.Clone(series), func(s prometheus.Series) bool {
 			return s.Labels["source"] == fromSpans && own[place{s.Labels["service_name"], s.Labels["entry"]}]
 		})
 	}

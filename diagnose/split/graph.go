@@ -23,22 +23,14 @@ type graph struct {
 
 func graphContributions(m evidence.Metrics, c evidence.Change) []contribution {
 	g := graph{m: m, c: c, nodes: map[string]*evidence.NodeSeries{}}
-	for i := range m.Nodes {
-		g.nodes[m.Nodes[i].Service] = &m.Nodes[i]
+	for _, n := range m.Nodes {
+		g.nodes[n.Service] = &n
 	}
+	g.identify()
 	g.reach = g.from(c.Entry.Service)
 	b := builder{found: map[key]*contribution{}}
-	var unknown []*contribution // waits for callees that are not known
 	for _, service := range slices.Sorted(maps.Keys(g.reach)) {
-		unknown = append(unknown, g.node(&b, service)...)
-	}
-	for _, orphan := range adopt(unknown, g.orphans(), g.c) {
-		for _, service := range slices.Sorted(maps.Keys(g.from(orphan))) {
-			if !g.reach[service] {
-				g.reach[service] = true
-				g.node(&b, service)
-			}
-		}
+		g.node(&b, service)
 	}
 	g.linkGaps(&b)
 	var out []contribution
@@ -74,12 +66,11 @@ func (g graph) from(service string) map[string]bool {
 	return reach
 }
 
-// node adds the contributions of a service. It returns those that may hold the time of
-// services whose callers are not known.
-func (g graph) node(b *builder, service string) (unknown []*contribution) {
+// node adds the contributions of a service.
+func (g graph) node(b *builder, service string) {
 	n := g.nodes[service]
 	if n == nil {
-		return nil
+		return
 	}
 	self := key{hop: service, kind: result.KindSelf}
 	b.add(self, "", nil)
@@ -104,9 +95,6 @@ func (g graph) node(b *builder, service string) (unknown []*contribution) {
 			k = key{hop: e.Target, kind: result.KindLink, target: service}
 		}
 		b.add(k, e.Operation, g.grown(e))
-		if !e.Known && !e.Store && !slices.Contains(unknown, b.found[k]) {
-			unknown = append(unknown, b.found[k])
-		}
 	}
 	if n.Edges != nil && len(n.Made) > 0 {
 		rest := key{hop: service, kind: result.KindDependency, target: "other calls"}
@@ -117,7 +105,6 @@ func (g graph) node(b *builder, service string) (unknown []*contribution) {
 			b.add(rest, "", minus(g.grown(e)))
 		}
 	}
-	return unknown
 }
 
 // busiest returns the operation of a service whose duration grew most.
@@ -205,29 +192,6 @@ func (g graph) linkGaps(b *builder) {
 	}
 }
 
-// orphans returns the time of the services, besides the entry's, that no service is known
-// to call.
-func (g graph) orphans() map[string][]float64 {
-	called := map[string]bool{g.c.Entry.Service: true}
-	for _, n := range g.nodes {
-		for _, e := range edges(n) {
-			called[e.Target] = true
-		}
-	}
-	out := map[string][]float64{}
-	for service, n := range g.nodes {
-		if called[service] {
-			continue
-		}
-		var took []float64
-		for _, s := range n.Served {
-			took = evidence.Plus(took, g.grown(s))
-		}
-		out[service] = took
-	}
-	return out
-}
-
 // apportioned returns the part of a contribution that the entry has among the slower
 // entries that reach the same service.
 func (g graph) apportioned(s contribution) contribution {
@@ -237,8 +201,12 @@ func (g graph) apportioned(s contribution) contribution {
 	}
 	all := 0.0
 	for _, e := range g.m.Entries {
-		if e.Operation == g.c.Entry.Operation && e.Service == g.c.Entry.Service || !g.from(e.Service)[service] {
+		reached := g.from(e.Service)
+		switch own := g.c.Entry.Service; {
+		case e.Service == own && e.Operation == g.c.Entry.Operation, !reached[service]:
 			continue
+		case e.Service != own && (g.reach[e.Service] || reached[own]):
+			continue // the same requests, seen at another service
 		}
 		before, now := g.c.Baseline.Mean(e.Sum, e.Count), g.c.Now.Mean(e.Sum, e.Count)
 		all += math.Max(now-before, 0) * g.c.Now.Sum(e.Count)
