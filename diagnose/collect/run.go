@@ -126,6 +126,9 @@ func (r *run) finish(res result.Result) result.Result {
 	for _, s := range []*query.Source{r.sums, r.spans} {
 		if s != nil {
 			res.Sources = append(res.Sources, sourceOf(s))
+			if s == r.sums && s.OK() && res.DecidedBy == result.DecidedByMetrics {
+				res.Sources[len(res.Sources)-1].Note = r.metrics.Limits
+			}
 		}
 	}
 	res.Stages = r.stages
