@@ -131,7 +131,6 @@ func spanMetrics() []Convention {
 	add(tempo, "traces_spanmetrics_latency", 1, "service", "service_name")
 	add(connector, "duration_seconds", 1)
 	add(connector, "duration_milliseconds", 1e-3)
-	add(connector, "calls_duration_milliseconds", 1e-3)
 	add("span metrics processor of the OpenTelemetry Collector", "latency", 1e-3)
 	return out
 }
