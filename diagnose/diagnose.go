@@ -92,7 +92,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	opt.MinBaseline = cmp.Or(opt.MinBaseline, defaultMinBaseline)
 	opt.MinShare = cmp.Or(opt.MinShare, defaultMinShare)
 	d := &Diagnosis{opt: opt, evidence: ev, sample: ev.Sample}
-	d.grounds = grounds{comparison: ev.Comparison, red: ev.Metrics.RED}
+	d.grounds = grounds{comparison: ev.Comparison, red: ev.Metrics.RED, unreadable: ev.Metrics.Unreadable}
 	m := ev.Metrics
 	var by splitter = byMetrics{m, opt.MinShare}
 	if ev.Sample != nil {

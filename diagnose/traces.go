@@ -61,6 +61,9 @@ func (d *Diagnosis) AddTraces(t Traces) {
 // locate splits the added time of an entry whose metrics have no self times.
 func (d *Diagnosis) locate(t Traces, verdict string) {
 	r := &d.result
+	if t.Len() == 0 && located(r.Findings) {
+		return // the durations of calls split the added time
+	}
 	if t.Len() == 0 {
 		d.grounds.unsplit = "the metrics have no hop_* families, which split the added time: traces have to tell"
 		return
@@ -77,6 +80,9 @@ func (d *Diagnosis) locate(t Traces, verdict string) {
 	s := sample.New()
 	before, now := s.Of(r.Entry, t.Before), s.Of(r.Entry, t.Now)
 	if before.Len() < stats.MinRequests || now.Len() < stats.MinRequests {
+		if located(r.Findings) {
+			return
+		}
 		d.grounds.unsplit = fmt.Sprintf("%d traces from before and %d from now are too few to split the added time; %d are needed",
 			before.Len(), now.Len(), stats.MinRequests)
 		return

@@ -19,6 +19,7 @@ type grounds struct {
 	needed   time.Duration // Options.MinBaseline
 	baseline time.Duration // length of the baseline of the entry that has left it
 
+	unreadable   string // reason why the metrics hold nothing that can be read, or ""
 	incomparable string // reason why the entry cannot be compared with its baseline, or ""
 	unsplit      string // reason why the added time cannot be split, or ""
 	doubt        string // reason why the entry may be about to leave its baseline, or ""
@@ -66,6 +67,8 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Unsure, g.doubt
 	case !g.known && g.entry != "":
 		return result.Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", g.entry)
+	case g.requests <= 0 && g.unreadable != "":
+		return result.Unsure, g.unreadable
 	case g.requests <= 0:
 		return result.Unsure, "no requests were seen; is there traffic, and are the services scraped?"
 	case g.incomparable != "":

@@ -27,19 +27,26 @@ var serverErrors = [...]string{"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", 
 
 // Failure returns the error type of a series that counts failed calls, or "" if the
 // calls did not fail. labels are the series' labels. Without error_type, the status
-// code decides.
-func Failure(labels map[string]string) string {
+// decides: an HTTP status of 5xx, a gRPC code that is the server's fault, or the error
+// status of a span. statusLabels lists label names that are looked up first.
+func Failure(labels map[string]string, statusLabels ...string) string {
 	if t, ok := labels["error_type"]; ok {
 		if slices.Contains(notFailed[:], t) {
 			return ""
 		}
 		return t
 	}
-	if s := labels["http_response_status_code"]; strings.HasPrefix(s, "5") {
+	switch s := cmp.Or(First(labels, statusLabels), First(labels, httpStatus), labels["response_code"]); {
+	case len(s) == 3 && s[0] == '5':
+		return s
+	case slices.Contains(serverErrors[:], s):
 		return s
 	}
-	if s := cmp.Or(labels["rpc_response_status_code"], labels["rpc_grpc_status_code"]); slices.Contains(serverErrors[:], s) {
+	if s := cmp.Or(First(labels, rpcStatus), labels["grpc_response_status"]); slices.Contains(serverErrors[:], s) {
 		return s
+	}
+	if s := First(labels, spanStatus); s == "STATUS_CODE_ERROR" || s == "Error" || s == "ERROR" {
+		return "error"
 	}
 	return ""
 }

@@ -25,27 +25,6 @@ const (
 // message handlers that it caused.
 const HopCompletion = "hop_completion_duration_seconds"
 
-// Family is a histogram of call durations.
-type Family struct {
-	Name   string
-	Client bool    // counts calls made, not calls served
-	Unit   float64 // of the observed durations, in seconds
-}
-
-// Calls returns the families that count served calls and made calls.
-func Calls() []Family {
-	return []Family{
-		{HTTPServer, false, 1},
-		{RPCServer, false, 1},
-		{OldRPCServer, false, 1e-3},
-		{MessagesHandled, false, 1},
-		{HTTPClient, true, 1},
-		{RPCClient, true, 1},
-		{OldRPCClient, true, 1e-3},
-		{DatabaseClient, true, 1},
-	}
-}
-
 // Served returns the families that the middleware exports for served calls, one
 // per protocol.
 func Served() []string { return []string{HTTPServer, RPCServer, MessagesHandled} }

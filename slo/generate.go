@@ -141,7 +141,7 @@ func (f plan) labels(s SLO) map[string]string {
 // objective returns the rule for the objective itself. The series exists only while its
 // events are measured, so dashboards do not show objectives of missing services.
 func (f plan) objective(s SLO) rule {
-	total, _ := s.events(f.Service)
+	total, _ := s.events(f.File)
 	expr := fmt.Sprintf("vector(%.6g) and on () (%s)", s.Objective/100, strings.ReplaceAll(total, "$window", "5m"))
 	return rule{Record: "slo:objective:ratio", Expr: expr, Labels: f.labels(s)}
 }
@@ -158,7 +158,7 @@ func (f plan) recordings(s SLO, pairs []burn, seen map[time.Duration]bool) []rul
 				continue
 			}
 			seen[d] = true
-			expr := strings.ReplaceAll(s.ratio(f.Service), "$window", short(d))
+			expr := strings.ReplaceAll(s.ratio(f.File), "$window", short(d))
 			out = append(out, rule{Record: record(d), Expr: expr, Labels: f.labels(s)})
 		}
 	}

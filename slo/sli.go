@@ -10,30 +10,38 @@ import (
 // ratio returns the PromQL of bad events over all events, with $window for the range.
 // Without events it has no value, so a period without traffic does not count as an
 // outage.
-func (s SLO) ratio(service string) string {
-	total, bad := s.events(service)
+func (s SLO) ratio(f File) string {
+	total, bad := s.events(f)
 	return fmt.Sprintf("(%s)\n/\n(%s > 0)", bad, total)
 }
 
-func (s SLO) events(service string) (total, bad string) {
+// events returns the PromQL of all events and of the bad ones, with $window for the range.
+func (s SLO) events(f File) (total, bad string) {
 	if s.Events != nil {
 		return s.Events.Total, s.Events.Bad
 	}
-	family, labels := s.selector(service)
-	sum := func(suffix string, extra ...string) string {
-		return fmt.Sprintf("sum(rate(%s_%s{%s}[$window]))", family, suffix, strings.Join(append(labels[:len(labels):len(labels)], extra...), ","))
+	family, labels := s.selector(f.Service)
+	rate := func(suffix string, extra ...string) string {
+		return fmt.Sprintf("sum(rate(%s%s{%s}[$window]))", family, suffix, strings.Join(append(labels[:len(labels):len(labels)], extra...), ","))
 	}
-	total = sum("count")
+	count := func(extra ...string) string { return rate("_count", extra...) }
+	if f.Histograms == native {
+		count = func(extra ...string) string { return "histogram_count(" + rate("", extra...) + ")" }
+	}
+	total = count()
 	if s.Latency == 0 {
 		failed := signals.Failed()
 		if s.HTTP != nil {
 			failed = signals.FailedHTTP
 		}
 		// A family has no failed series before its first failure.
-		return total, fmt.Sprintf("%s or 0 * %s", sum("count", failed), total)
+		return total, fmt.Sprintf("%s or 0 * %s", count(failed), total)
+	}
+	if f.Histograms == native {
+		return total, fmt.Sprintf("%s * (1 - histogram_fraction(0, %v, %s))", total, s.Latency.Seconds(), rate(""))
 	}
 	le, _ := bound(s.Latency) // checked by Read
-	return total, fmt.Sprintf("%s - %s", total, sum("bucket", fmt.Sprintf("le=%q", promLe(le))))
+	return total, fmt.Sprintf("%s - %s", total, rate("_bucket", fmt.Sprintf("le=%q", promLe(le))))
 }
 
 // promLe returns le as Prometheus 3 normalises it in every scrape format.

@@ -21,6 +21,10 @@ type File struct {
 	// Windows are "standard" (5m to 3d) and "drill", the two paging pairs with an
 	// hour compressed to three minutes. The default is standard.
 	Windows []string `yaml:"windows"`
+	// Histograms is "classic" or "native": the form of the histograms that Prometheus has
+	// of the service. The default is classic. Of a native histogram, any latency may be
+	// the threshold; Prometheus interpolates within its bucket.
+	Histograms string `yaml:"histograms"`
 	// Runbook is the base URL of the runbooks that alerts link to.
 	Runbook string `yaml:"runbook"`
 	SLOs    []SLO  `yaml:"slos"`
@@ -30,8 +34,8 @@ type File struct {
 type SLO struct {
 	Name      string  `yaml:"name"`
 	Objective float64 `yaml:"objective"` // percent of good events, such as 99.5
-	// Latency is the threshold above which an event is bad. It must be a bound of
-	// the family's classic buckets. If it is zero, an event is bad if it failed.
+	// Latency is the threshold above which an event is bad. Of classic histograms, it
+	// must be a bound of a bucket. If it is zero, an event is bad if it failed.
 	Latency  time.Duration `yaml:"latency"`
 	HTTP     *HTTP         `yaml:"http"`
 	RPC      *RPC          `yaml:"rpc"`
@@ -67,12 +71,27 @@ type Events struct {
 var bounds = []string{"0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1", "2.5", "5", "7.5", "10"}
 
 // Read parses and checks a file. Its errors name the invalid objective.
-func Read(r io.Reader) (File, error) {
+func Read(r io.Reader) (File, error) { return read(r, "") }
+
+// ReadNative is like Read for a service whose histograms are native, whatever the file
+// says.
+func ReadNative(r io.Reader) (File, error) { return read(r, native) }
+
+// Values of File.Histograms.
+const (
+	classic = "classic"
+	native  = "native"
+)
+
+func read(r io.Reader, histograms string) (File, error) {
 	var f File
 	d := yaml.NewDecoder(r)
 	d.KnownFields(true)
 	if err := d.Decode(&f); err != nil {
 		return File{}, fmt.Errorf("read the SLO file: %w", err)
+	}
+	if histograms != "" {
+		f.Histograms = histograms
 	}
 	return f, f.check()
 }
@@ -86,6 +105,9 @@ func (f File) check() error {
 	}
 	if f.Service == "" {
 		errs = append(errs, errors.New("service is empty; write the service_name of the series"))
+	}
+	if h := f.Histograms; h != "" && h != classic && h != native {
+		errs = append(errs, fmt.Errorf("histograms are %q, want classic or native", h))
 	}
 	for _, kind := range f.kinds() {
 		if _, err := windows(kind); err != nil {
@@ -101,14 +123,14 @@ func (f File) check() error {
 			errs = append(errs, fmt.Errorf("slo %s: the name is taken", s.Name))
 		}
 		seen[s.Name] = true
-		if err := s.check(); err != nil {
+		if err := s.check(f.Histograms == native); err != nil {
 			errs = append(errs, fmt.Errorf("slo %s: %w", s.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s SLO) check() error {
+func (s SLO) check(native bool) error {
 	var errs []error
 	if !name.MatchString(s.Name) {
 		errs = append(errs, errors.New("a name is lower-case letters, digits and dashes"))
@@ -128,7 +150,7 @@ func (s SLO) check() error {
 	if s.Latency < 0 {
 		errs = append(errs, fmt.Errorf("latency %s is negative", s.Latency))
 	}
-	if s.Latency > 0 {
+	if s.Latency > 0 && !native {
 		if _, err := bound(s.Latency); err != nil && s.Events == nil {
 			errs = append(errs, err)
 		}

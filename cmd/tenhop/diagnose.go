@@ -14,6 +14,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/pprof"
 	"github.com/tenhop/tenhop/diagnose/render"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/signals"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -22,6 +23,7 @@ func newDiagnoseCmd() *cobra.Command {
 	var dir, baseline string
 	var asJSON, asMarkdown, profiled bool
 	var endpoints map[string]string
+	var labels []string
 	cmd := &cobra.Command{
 		Use:   "diagnose",
 		Short: "Say which hop got slower, with evidence",
@@ -37,6 +39,7 @@ spike or not.`,
   tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
   tenhop diagnose --traces incident.json.gz
   tenhop diagnose --traces incident.json.gz --before yesterday.json.gz
+  tenhop diagnose --prometheus http://prometheus:9090 --label service=component
   tenhop diagnose --profile
   tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
 		Args: cobra.NoArgs,
@@ -52,6 +55,12 @@ spike or not.`,
 			}
 			if err := parseBaseline(baseline, &cfg); err != nil {
 				return err
+			}
+			cfg.Labels = signals.Labels{}
+			for _, l := range labels {
+				if err := cfg.Labels.Add(l); err != nil {
+					return usagef("--label %v", err)
+				}
 			}
 			given := cfg.Jaeger
 			if cfg.Prometheus == "" && cfg.Tempo == "" && len(cfg.Traces) == 0 {
@@ -87,6 +96,7 @@ spike or not.`,
 	fl.StringVar(&cfg.Prometheus, "prometheus", "", "URL of Prometheus (default: of what runs in this directory)")
 	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: of what runs in this directory)")
 	fl.StringVar(&cfg.Tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
+	fl.StringArrayVar(&labels, "label", nil, "label of Prometheus that differs from the conventions, as `MEANING=LABEL`; may be given again. Meanings: "+strings.Join(signals.Meanings(), ", "))
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
 	fl.StringVar(&cfg.Entry, "entry", "", `only requests of this entry, such as "POST /checkout"`)

@@ -22,13 +22,17 @@ func newSLOCmd() *cobra.Command {
 
 func newSLOGenerateCmd() *cobra.Command {
 	var output string
+	var native bool
 	cmd := &cobra.Command{
 		Use:   "generate FILE",
 		Short: "Generate burn-rate rules for the objectives in FILE",
 		Long: `Generate Prometheus rules for the objectives in FILE: error ratios over 5m to 3d and
 multi-window, multi-burn-rate alerts (14.4x, 6x, 3x, 1x) for availability and latency.
-FILE names a service and its objectives, as in alerts/slo/storefront.yaml.`,
-		Example: "  tenhop slo generate alerts/slo/storefront.yaml > rules.yaml",
+FILE names a service and its objectives, as in alerts/slo/storefront.yaml. With
+--native, or "histograms: native" in FILE, the rules read native histograms, where
+any latency can be an objective; otherwise it is the bound of a classic bucket.`,
+		Example: `  tenhop slo generate alerts/slo/storefront.yaml > rules.yaml
+  tenhop slo generate --native billing.yaml -o rules.yaml`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := os.Open(args[0])
@@ -36,7 +40,11 @@ FILE names a service and its objectives, as in alerts/slo/storefront.yaml.`,
 				return err
 			}
 			defer in.Close()
-			f, err := slo.Read(in)
+			read := slo.Read
+			if native {
+				read = slo.ReadNative
+			}
+			f, err := read(in)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
@@ -54,6 +62,7 @@ FILE names a service and its objectives, as in alerts/slo/storefront.yaml.`,
 			return out.Close()
 		},
 	}
+	cmd.Flags().BoolVar(&native, "native", false, "rules for native histograms")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write to, instead of standard output")
 	return cmd
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/signals"
 )
 
 // Config selects what is diagnosed and the sources of the evidence: Prometheus
@@ -27,8 +28,9 @@ type Config struct {
 	Since                     time.Duration // how far back to look; when zero 5 minutes or 15 scrapes, if that is longer
 	BaselineFrom              time.Time     // a baseline of the caller's choice; found when zero
 	BaselineTo                time.Time
-	Timeout                   time.Duration // of the whole diagnosis; when zero 10 s for back ends, none for files
-	Now                       time.Time     // end of the time that is looked at; the present when zero
+	Labels                    signals.Labels // label names in Prometheus that differ from the conventions
+	Timeout                   time.Duration  // of the whole diagnosis; when zero 10 s for back ends, none for files
+	Now                       time.Time      // end of the time that is looked at; the present when zero
 }
 
 const (
@@ -158,6 +160,9 @@ func (r *run) finish(res result.Result) result.Result {
 	for _, s := range []*query.Source{r.sums, r.spans} {
 		if s != nil {
 			res.Sources = append(res.Sources, sourceOf(s))
+			if s == r.sums && s.OK() && res.DecidedBy == result.DecidedByMetrics {
+				res.Sources[len(res.Sources)-1].Note = r.metrics.Limits
+			}
 		}
 	}
 	res.Stages = r.stages

@@ -108,13 +108,13 @@ func (r *run) collect(ctx context.Context) error {
 			return errors.New("no Prometheus is known")
 		}
 		return r.sums.Ask(ctx, r.cfg.share(metricsShare), func(ctx context.Context) (n int, err error) {
-			if r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now); err != nil || r.cfg.Since > 0 {
+			if r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now, counters.Options{Labels: r.cfg.Labels}); err != nil || r.cfg.Since > 0 {
 				return n, err
 			}
 			// A few scrapes do not show what is normal.
 			if length := enoughSteps * r.metrics.Step; length > defaultSince {
 				r.since = length
-				r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now)
+				r.metrics, n, err = counters.Read(ctx, r.prom, r.start(), r.now, counters.Options{Labels: r.cfg.Labels})
 			}
 			return n, err
 		})
@@ -140,7 +140,7 @@ func (r *run) quantiles(ctx context.Context, res result.Result) (p95 result.P95,
 			return 0, nil
 		}
 		ask := func(during ...result.Range) (float64, error) {
-			v, err := counters.P95(ctx, r.prom, res.Entry, r.metrics.RED, during)
+			v, err := counters.P95(ctx, r.prom, r.metrics.Entry(res.Entry), during)
 			if math.IsNaN(v) {
 				v = 0
 			}

@@ -4,87 +4,228 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
-	"time"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/signals"
 )
 
-// callSelector returns a selector of families with a suffix such as _count.
-func callSelector(suffix string, families []signals.Family) string {
-	names := make([]string, len(families))
-	for i, f := range families {
-		names[i] = f.Name + suffix
-	}
-	return fmt.Sprintf(`{__name__=~%q}`, strings.Join(names, "|"))
+// parts holds the counters of one family.
+type parts struct {
+	family string
+	series map[string][]prometheus.Series // by suffix
 }
 
-// operation returns the operation in the labels of a series, in the form that the
-// middleware uses.
-func operation(f signals.Family, l map[string]string) string {
-	switch {
-	case strings.HasPrefix(f.Name, "http_"):
-		return strings.TrimSpace(l["http_request_method"] + " " + l["http_route"])
-	case strings.HasPrefix(f.Name, "rpc_"):
-		if l["rpc_service"] != "" {
-			return l["rpc_service"] + "/" + l["rpc_method"]
-		}
-		return l["rpc_method"]
-	case strings.HasPrefix(f.Name, "messaging_"):
-		return strings.TrimSpace(l["messaging_operation_name"] + " " + l["messaging_destination_name"])
-	}
-	return cmp.Or(l["db_operation_name"], l["db_operation"])
-}
-
-// calls returns the series of requests and calls by service, operation and dependency.
-func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
-	index := map[[4]string]*evidence.CallSeries{}
-	for _, s := range found {
-		f, ok := familyOf(s.Labels["__name__"], "_count")
-		if !ok {
+// conventions reads the families of signals.Conventions that are present. Without sums
+// it reads those of single protocols only, and of these the counts.
+func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
+	matchers := map[string]map[string][]string{} // label values by family
+	var order []string
+	for _, c := range signals.Conventions() {
+		if r.present[c.Family]+r.present[c.Family+"_count"] == 0 || !sums && c.Kind.Tier() > 0 {
 			continue
 		}
-		k := [4]string{service(s.Labels), operation(f, s.Labels)}
-		if f.Client {
-			k[2], k[3] = cmp.Or(s.Labels["dependency"], s.Labels["server_address"], s.Labels["db_system_name"]), "client"
+		if matchers[c.Family] == nil {
+			matchers[c.Family] = map[string][]string{}
+			order = append(order, c.Family)
 		}
-		c := index[k]
-		if c == nil {
-			c = &evidence.CallSeries{Service: k[0], Operation: k[1], Dependency: k[2],
-				Failed: make([]float64, t.steps), LevelFailed: make([]float64, t.steps+t.newer), Types: map[string][]float64{}}
-			index[k] = c
-		}
-		c.Count, c.LevelCount = t.add(c.Count, s), t.scraped(c.LevelCount, s)
-		if kind := signals.Failure(s.Labels); kind != "" {
-			t.add(c.Failed, s)
-			t.scraped(c.LevelFailed, s)
-			c.Types[kind] = t.add(c.Types[kind], s)
+		for label, values := range c.Only {
+			matchers[c.Family][label] = append(matchers[c.Family][label], values...)
 		}
 	}
-	out := make([]evidence.CallSeries, 0, len(index))
-	for _, k := range sortedKeys(index) {
-		out = append(out, *index[k])
+	wanted := []string{"_count"}
+	if sums {
+		wanted = []string{"_sum", "_count"}
+	}
+	var mu sync.Mutex
+	var out []parts
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxQueries)
+	for _, family := range order {
+		g.Go(func() error {
+			var only []string
+			for _, label := range slices.Sorted(maps.Keys(matchers[family])) {
+				values := matchers[family][label]
+				slices.Sort(values)
+				only = append(only, fmt.Sprintf("%s=~%q", label, strings.Join(slices.Compact(values), "|")))
+			}
+			found, err := r.histogram(ctx, family, strings.Join(only, ", "), wanted...)
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, parts{family, found})
+			return err
+		})
+	}
+	err := g.Wait()
+	slices.SortFunc(out, func(a, b parts) int { return cmp.Compare(a.family, b.family) })
+	return out, err
+}
+
+// callKey identifies the calls of one convention: those that a service served, or made
+// to a peer.
+type callKey struct {
+	convention               int // index in signals.Conventions
+	service, operation, peer string
+}
+
+// measured holds the calls of a callKey.
+type measured struct {
+	callKey
+	signals.Convention
+	sum, count, levelSum, levelCount []float64
+	failed, levelFailed              []float64
+	types                            map[string][]float64
+	matchers                         map[string]bool // of its series
+}
+
+// measure adds the series up by callKey.
+func (t table) measure(r *reader, found []parts) map[callKey]*measured {
+	out := map[callKey]*measured{}
+	for i, c := range signals.Conventions() {
+		for _, p := range found {
+			if p.family != c.Family {
+				continue
+			}
+			for suffix, series := range p.series {
+				for _, s := range series {
+					if c.Selects(s.Labels) {
+						t.into(r, out, i, c, suffix, s)
+					}
+				}
+			}
+		}
 	}
 	return out
 }
 
-// familyOf returns the family of a metric with a suffix such as _count.
-func familyOf(name, suffix string) (signals.Family, bool) {
-	for _, f := range signals.Calls() {
-		if name == f.Name+suffix {
-			return f, true
-		}
+func (t table) into(r *reader, out map[callKey]*measured, i int, c signals.Convention, suffix string, s prometheus.Series) {
+	service, from := r.service(c.Service, s.Labels)
+	if service == "" {
+		return
 	}
-	return signals.Family{}, false
+	k := callKey{convention: i, service: service, operation: cmp.Or(signals.First(s.Labels, r.opt.Labels["operation"]), c.OperationOf(s.Labels))}
+	messages := s.Labels["connection_type"] == signals.MessagingEdge
+	if messages && c.Side == signals.Client {
+		return // no caller waits for the handling of a message
+	}
+	if !messages && (c.Side == signals.Client || c.Kind.Tier() > signals.Spans.Tier()) {
+		k.peer = signals.First(s.Labels, append(slices.Clone(r.opt.Labels["dependency"]), c.Peer...))
+	}
+	m := out[k]
+	if m == nil {
+		m = &measured{callKey: k, Convention: c, failed: make([]float64, t.steps), levelFailed: make([]float64, t.steps+t.newer),
+			types: map[string][]float64{}, matchers: map[string]bool{}}
+		out[k] = m
+	}
+	if suffix == "_sum" {
+		s = scaled(s, c.Unit)
+		m.sum, m.levelSum = t.add(m.sum, s), t.scraped(m.levelSum, s)
+		return
+	}
+	m.count, m.levelCount = t.add(m.count, s), t.scraped(m.levelCount, s)
+	if kind := signals.Failure(s.Labels, append(slices.Clone(r.opt.Labels["status"]), c.Status...)...); kind != "" {
+		t.add(m.failed, s)
+		t.scraped(m.levelFailed, s)
+		m.types[kind] = t.add(m.types[kind], s)
+	}
+	m.matchers[matchersOf(s.Labels, from, r.opt.Labels["operation"], c)] = true
 }
 
-// readCalls reads the counts of requests served and calls made.
-func readCalls(ctx context.Context, c *prometheus.Client, start, end time.Time, every time.Duration) ([]prometheus.Series, error) {
-	found, err := samples(ctx, c, callSelector("_count", signals.Calls()), start, end, every)
-	if err != nil {
-		return nil, fmt.Errorf("requests and errors: %w", err)
+// scaled returns a series with its values multiplied by unit.
+func scaled(s prometheus.Series, unit float64) prometheus.Series {
+	s.Samples = slices.Clone(s.Samples)
+	for i := range s.Samples {
+		s.Samples[i].Value *= unit
 	}
-	return found, nil
+	return s
+}
+
+// matchersOf returns the matchers that select the series of a service's operation.
+func matchersOf(l map[string]string, service, operation []string, c signals.Convention) string {
+	names := slices.Clone(service)
+	for _, alternatives := range append([][]string{operation}, c.Operation...) {
+		_, n := named(l, alternatives)
+		names = append(names, n...)
+	}
+	names = append(names, slices.Sorted(maps.Keys(c.Only))...)
+	out := make([]string, len(names))
+	for i, n := range names {
+		quoted := n
+		if strings.ContainsFunc(n, func(r rune) bool {
+			return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		}) {
+			quoted = strconv.Quote(n)
+		}
+		out[i] = fmt.Sprintf("%s=%q", quoted, l[n])
+	}
+	return strings.Join(out, ", ")
+}
+
+// chosen returns the calls that are read of each service: one family of each kind and
+// side, so that no call counts twice.
+func chosen(all map[callKey]*measured) []*measured {
+	type place struct {
+		service string
+		side    signals.Side
+		kind    signals.Kind
+	}
+	first := map[place]int{}
+	for _, k := range sortedCalls(all) {
+		m := all[k]
+		p := place{k.service, m.Side, m.Kind}
+		if best, ok := first[p]; total(m.count) > 0 && (!ok || k.convention < best) {
+			first[p] = k.convention
+		}
+	}
+	var out []*measured
+	for _, k := range sortedCalls(all) {
+		m := all[k]
+		if best, ok := first[place{k.service, m.Side, m.Kind}]; ok && k.convention == best {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func sortedCalls(all map[callKey]*measured) []callKey {
+	return slices.SortedFunc(maps.Keys(all), func(a, b callKey) int {
+		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.operation, b.operation), cmp.Compare(a.peer, b.peer),
+			cmp.Compare(a.convention, b.convention))
+	})
+}
+
+// callSeries returns the requests and calls by service, operation and dependency.
+func callSeries(from []*measured) []evidence.CallSeries {
+	type key struct {
+		service, operation, dependency string
+		client                         bool
+	}
+	index := map[key]int{}
+	var out []evidence.CallSeries
+	for _, m := range from {
+		k := key{m.service, m.operation, "", m.Side == signals.Client}
+		if k.client {
+			k.dependency = m.peer
+		}
+		i, ok := index[k]
+		if !ok {
+			i = len(out)
+			index[k] = i
+			out = append(out, evidence.CallSeries{Service: k.service, Operation: k.operation, Dependency: k.dependency, Types: map[string][]float64{}})
+		}
+		c := &out[i]
+		c.Count, c.LevelCount = evidence.Plus(c.Count, m.count), evidence.Plus(c.LevelCount, m.levelCount)
+		c.Failed, c.LevelFailed = evidence.Plus(c.Failed, m.failed), evidence.Plus(c.LevelFailed, m.levelFailed)
+		for kind, v := range m.types {
+			c.Types[kind] = evidence.Plus(c.Types[kind], v)
+		}
+	}
+	return out
 }

@@ -1,16 +1,12 @@
 // Package counters reads the evidence of a diagnosis from counters in Prometheus: the
-// hop_* families of the middleware or, if there are none, the families of the
-// OpenTelemetry semantic conventions.
+// hop_* families of the middleware or, if there are none, the families of
+// signals.Conventions.
 package counters
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,22 +14,21 @@ import (
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/signals"
 )
 
 // Families of the middleware. They are read without aggregation. Increases must be
 // taken before sums, since the restart of one replica would otherwise count the
 // lifetime of all others as an increase.
 const (
-	selfSum         = "hop_self_duration_seconds_sum"
-	durationSum     = "hop_duration_seconds_sum"
-	durationCount   = "hop_duration_seconds_count"
-	waitSum         = "hop_wait_duration_seconds_sum"
-	queueSum        = "hop_queue_wait_seconds_sum"
-	completionSum   = "hop_completion_duration_seconds_sum"
-	completionCount = "hop_completion_duration_seconds_count"
+	selfTime   = "hop_self_duration_seconds"
+	hopTime    = "hop_duration_seconds"
+	waitTime   = "hop_wait_duration_seconds"
+	queueTime  = "hop_queue_wait_seconds"
+	completion = signals.HopCompletion
 )
 
-var families = []string{selfSum, durationSum, durationCount, waitSum, queueSum, completionSum, completionCount}
+var hopFamilies = []string{selfTime, hopTime, waitTime, queueTime, completion}
 
 // Bounds of the steps. A step is never shorter than the scrape interval.
 const (
@@ -45,55 +40,104 @@ const (
 // many operations, so it is not an entry.
 const overflow = "_OTHER"
 
+// maxQueries bounds the queries that run at once.
+const maxQueries = 4
+
 // Read reads the evidence from start to end. It also returns the number of series read.
 // An error names what could not be read.
-func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evidence.Metrics, int, error) {
-	var every time.Duration
+func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt Options) (evidence.Metrics, int, error) {
+	r := &reader{c: c, opt: opt, start: start, end: end}
 	if end.Sub(start) > rawSpan {
-		every = max(end.Sub(start)/maxSteps, minStep).Round(time.Second)
+		r.every = max(end.Sub(start)/maxSteps, minStep).Round(time.Second)
 	}
-	var calls []prometheus.Series
-	found := make([][]prometheus.Series, len(families))
+	if err := r.discover(ctx); err != nil {
+		return evidence.Metrics{}, 0, err
+	}
+	var calls []parts
+	var edges [][2]string
+	hops := make([]parts, len(hopFamilies))
+	foreign := r.present[selfTime]+r.present[selfTime+"_sum"] == 0 // no self times
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(4)
-	for i, family := range families {
+	g.SetLimit(maxQueries)
+	for i, family := range hopFamilies {
 		g.Go(func() (err error) {
-			if found[i], err = samples(gctx, c, family, start, end, every); err != nil {
-				return fmt.Errorf("%s: %w", family, err)
+			wanted := []string{"_sum", "_count"}
+			if family == waitTime || family == queueTime {
+				wanted = wanted[:1]
 			}
-			return nil
+			hops[i].family = family
+			hops[i].series, err = r.histogram(gctx, family, "", wanted...)
+			return err
 		})
 	}
 	g.Go(func() (err error) {
-		calls, err = readCalls(gctx, c, start, end, every)
+		calls, err = r.conventions(gctx, foreign)
+		return err
+	})
+	g.Go(func() (err error) {
+		edges, err = r.edges(gctx)
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return evidence.Metrics{}, 0, err
 	}
-	read := len(calls)
-	t := table{scrapes: scrapesOf(append(found, calls)...), family: map[string][]prometheus.Series{}}
-	for i, family := range families {
-		read += len(found[i])
-		t.family[family] = found[i]
+	t := newTable(r, hops, calls)
+	found := chosen(t.measure(r, calls))
+	ev := t.middleware(found, edges)
+	sure := len(ev.Entries) > 0 && !behind(ev, edges)
+	if sure && !t.lacksDurations() {
+		return ev, t.read, nil
 	}
-	t.grid = gridOf(start, end, t.scrapes)
+	if !foreign {
+		var err error
+		if calls, err = r.conventions(ctx, true); err != nil {
+			return evidence.Metrics{}, 0, err
+		}
+		t = newTable(r, hops, calls)
+		found = chosen(t.measure(r, calls))
+	}
+	switch {
+	case sure:
+		ev = t.middleware(found, edges)
+	case len(found) > 0:
+		ev = t.conventional(found)
+	case t.read == 0:
+		ev.Unreadable = r.unreadable(ctx)
+	}
+	return ev, t.read, nil
+}
+
+// middleware returns the evidence of the middleware's families, with the requests and
+// calls that other families count.
+func (t table) middleware(calls []*measured, edges [][2]string) evidence.Metrics {
 	ev := evidence.Metrics{Start: t.start, Step: t.step, Steps: t.steps, Newest: t.newest(), Foreign: map[string]bool{}}
 	ev.Waits, ev.Queues = t.waits(), t.queues()
-	ev.Calls = t.calls(calls)
-	hops := t.hops()
+	ev.Calls = callSeries(requests(calls))
+	hops := t.hops(calls)
 	ev.Hops = hops.all()
-	ev.Entries = hops.entries(ev.Waits)
+	ev.Entries = hops.entries(ev.Waits, edges)
 	ev.Entries = append(ev.Entries, t.asyncEntries(ev.Entries)...)
-	if len(ev.Hops) == 0 && len(calls) > 0 {
-		sums, err := readDurations(ctx, c, start, end, every)
-		if err != nil {
-			return ev, read, err
-		}
-		read += len(sums)
-		ev.RED, ev.Entries = true, t.red(sums, ev.Calls)
+	return ev
+}
+
+// behind reports whether each entry is called by a service that reports no self time. The
+// requests then begin at that service, and the middleware does not see all of them.
+func behind(ev evidence.Metrics, edges [][2]string) bool {
+	hop := map[string]bool{}
+	for _, h := range ev.Hops {
+		hop[h.Service] = true
 	}
-	return ev, read, nil
+	names := resolver{services: hop}
+	for _, c := range ev.Calls {
+		if c.Dependency != "" {
+			edges = append(edges, [2]string{c.Service, names.service(c.Dependency)})
+		}
+	}
+	return !slices.ContainsFunc(ev.Entries, func(e evidence.EntrySeries) bool {
+		return !slices.ContainsFunc(edges, func(edge [2]string) bool {
+			return edge[1] == e.Service && !hop[edge[0]] && !signals.Infrastructure(edge[0])
+		})
+	})
 }
 
 // gridOf divides the time up to the last moment at which all targets have been scraped
@@ -112,12 +156,62 @@ func gridOf(start, end time.Time, s scrapes) grid {
 	return g
 }
 
-// table holds the series that were read, by family.
+// table holds the series that were read. Those of the middleware's families are in
+// family, by the name of their counter.
 type table struct {
 	scrapes
 	grid
 	family map[string][]prometheus.Series
+	read   int // number of series
 }
+
+func newTable(r *reader, hops, calls []parts) table {
+	t := table{family: map[string][]prometheus.Series{}}
+	var all [][]prometheus.Series
+	for _, p := range slices.Concat(hops, calls) {
+		for _, series := range p.series {
+			all = append(all, series)
+			t.read += len(series)
+		}
+	}
+	t.scrapes = scrapesOf(all...)
+	t.grid = gridOf(r.start, r.end, t.scrapes)
+	for _, p := range hops {
+		for suffix, series := range p.series {
+			t.family[p.family+suffix] = series
+		}
+	}
+	preferMiddleware(r, t.family)
+	return t
+}
+
+// preferMiddleware sets the service of every series. It leaves out those that were
+// derived from spans (source="spans") where the middleware reports the same service and
+// entry itself.
+func preferMiddleware(r *reader, family map[string][]prometheus.Series) {
+	type place struct{ service, entry string }
+	own := map[place]bool{}
+	for _, series := range family {
+		for _, s := range series {
+			s.Labels["service_name"], _ = r.service(nil, s.Labels)
+			if s.Labels["flow"] == "" {
+				s.Labels["flow"] = "request"
+			}
+			if s.Labels["source"] != fromSpans {
+				own[place{s.Labels["service_name"], s.Labels["entry"]}] = true
+			}
+		}
+	}
+	for name, series := range family {
+		family[name] = slices.DeleteFunc(slices.Clone(series), func(s prometheus.Series) bool {
+			return s.Labels["source"] == fromSpans && own[place{s.Labels["service_name"], s.Labels["entry"]}]
+		})
+	}
+}
+
+// fromSpans is the value of the label source in hop_* series that were derived from
+// spans.
+const fromSpans = "spans"
 
 // add adds the increases of a series to to, one value per step, and returns to. It
 // spreads them as grid.spread does.
@@ -139,96 +233,11 @@ func (t table) scraped(to []float64, f prometheus.Series) []float64 {
 	return to
 }
 
-// service returns the name of a series' service: service_name, or the job, to which
-// an OTLP receiver maps service.name.
-func service(labels map[string]string) string {
-	return cmp.Or(labels["service_name"], labels["job"])
-}
-
-// hopTable holds the hops by service, operation, entry and flow. scraped holds the
-// LevelSum and LevelCount of each, which are used if the hop is an entry.
-type hopTable struct {
-	hops    map[[4]string]*evidence.HopSeries
-	scraped map[[4]string]*evidence.EntrySeries
-}
-
-func (t table) hops() hopTable {
-	h := hopTable{map[[4]string]*evidence.HopSeries{}, map[[4]string]*evidence.EntrySeries{}}
-	for _, family := range []string{selfSum, durationSum, durationCount} {
-		for _, f := range t.family[family] {
-			k := [4]string{service(f.Labels), f.Labels["operation"], f.Labels["entry"], f.Labels["flow"]}
-			hop, own := h.hops[k], h.scraped[k]
-			if hop == nil {
-				hop = &evidence.HopSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3],
-					Self: make([]float64, t.steps), Duration: make([]float64, t.steps), Count: make([]float64, t.steps)}
-				own = &evidence.EntrySeries{}
-				h.hops[k], h.scraped[k] = hop, own
-			}
-			switch family {
-			case selfSum:
-				t.add(hop.Self, f)
-			case durationSum:
-				t.add(hop.Duration, f)
-				own.LevelSum = t.scraped(own.LevelSum, f)
-			case durationCount:
-				t.add(hop.Count, f)
-				own.LevelCount = t.scraped(own.LevelCount, f)
-			}
-		}
-	}
-	return h
-}
-
-func (h hopTable) all() []evidence.HopSeries {
-	out := make([]evidence.HopSeries, 0, len(h.hops))
-	for _, k := range sortedKeys(h.hops) {
-		out = append(out, *h.hops[k])
-	}
-	return out
-}
-
-// entries returns the entries. The hop of an entry has its operation as its entry, and
-// no other hop of the same entry calls it; the second condition excludes services that
-// have an operation of the same name. Edges with the same operation form one entry,
-// because the hops behind them do not distinguish them. Its service is the one with the
-// most requests.
-func (h hopTable) entries(waits []evidence.WaitSeries) []evidence.EntrySeries {
-	type called struct{ service, entry string }
-	inner := map[called]bool{}
-	for _, w := range waits {
-		if w.Service != w.Dependency {
-			inner[called{w.Dependency, w.Entry}] = true
-		}
-	}
-	index, busiest := map[string]int{}, map[string]float64{}
-	var out []evidence.EntrySeries
-	for _, k := range sortedKeys(h.hops) {
-		hop, own := h.hops[k], h.scraped[k]
-		if hop.Operation != hop.Entry || hop.Entry == "" || hop.Entry == overflow || hop.Flow != "request" ||
-			inner[called{hop.Service, hop.Entry}] || own.LevelCount == nil || own.LevelSum == nil {
-			continue
-		}
-		i, ok := index[hop.Operation]
-		if !ok {
-			i = len(out)
-			index[hop.Operation] = i
-			out = append(out, evidence.EntrySeries{Entry: result.Entry{Operation: hop.Operation}})
-		}
-		e := &out[i]
-		if n := total(hop.Count); e.Service == "" || n > busiest[hop.Operation] {
-			e.Service, busiest[hop.Operation] = hop.Service, n
-		}
-		e.Sum, e.Count = evidence.Plus(e.Sum, hop.Duration), evidence.Plus(e.Count, hop.Count)
-		e.LevelSum, e.LevelCount = evidence.Plus(e.LevelSum, own.LevelSum), evidence.Plus(e.LevelCount, own.LevelCount)
-	}
-	return out
-}
-
 func (t table) waits() []evidence.WaitSeries {
 	found := map[[6]string]*evidence.WaitSeries{}
-	for _, f := range t.family[waitSum] {
+	for _, f := range t.family[waitTime+"_sum"] {
 		l := f.Labels
-		k := [6]string{service(l), l["operation"], l["entry"], l["flow"], l["dependency"], l["dependency_kind"]}
+		k := [6]string{l["service_name"], l["operation"], l["entry"], l["flow"], l["dependency"], l["dependency_kind"]}
 		if found[k] == nil {
 			found[k] = &evidence.WaitSeries{Service: k[0], Operation: k[1], Entry: k[2], Flow: k[3], Dependency: k[4], Kind: k[5]}
 		}
@@ -243,8 +252,8 @@ func (t table) waits() []evidence.WaitSeries {
 
 func (t table) queues() []evidence.QueueSeries {
 	found := map[[4]string]*evidence.QueueSeries{}
-	for _, f := range t.family[queueSum] {
-		k := [4]string{service(f.Labels), f.Labels["operation"], f.Labels["entry"]}
+	for _, f := range t.family[queueTime+"_sum"] {
+		k := [4]string{f.Labels["service_name"], f.Labels["operation"], f.Labels["entry"]}
 		if found[k] == nil {
 			found[k] = &evidence.QueueSeries{Service: k[0], Operation: k[1], Entry: k[2]}
 		}
@@ -261,16 +270,16 @@ func (t table) queues() []evidence.QueueSeries {
 // time to completion at the consumer for which it is longest.
 func (t table) asyncEntries(sync []evidence.EntrySeries) []evidence.EntrySeries {
 	flows := map[[4]string]*evidence.EntrySeries{}
-	for _, family := range []string{completionSum, completionCount} {
+	for _, family := range []string{completion + "_sum", completion + "_count"} {
 		for _, f := range t.family[family] {
-			k := [4]string{f.Labels["entry"], service(f.Labels), f.Labels["operation"]}
+			k := [4]string{f.Labels["entry"], f.Labels["service_name"], f.Labels["operation"]}
 			e := flows[k]
 			if e == nil {
 				e = &evidence.EntrySeries{}
 				e.Consumer = &result.Consumer{Service: k[1], Operation: k[2]}
 				flows[k] = e
 			}
-			if family == completionSum {
+			if family == completion+"_sum" {
 				e.Sum, e.LevelSum = t.add(e.Sum, f), t.scraped(e.LevelSum, f)
 			} else {
 				e.Count, e.LevelCount = t.add(e.Count, f), t.scraped(e.LevelCount, f)
@@ -309,64 +318,4 @@ func total(v []float64) float64 {
 		t += x
 	}
 	return t
-}
-
-// P95 returns the 95th percentile, in seconds, of an entry's duration over all given
-// ranges. It interpolates linearly within a bucket, as histogram_quantile does. The
-// result is NaN if there were no requests. red selects the families of the semantic
-// conventions instead of hop_*.
-func P95(ctx context.Context, c *prometheus.Client, e result.Entry, red bool, during []result.Range) (float64, error) {
-	below := map[string]float64{}
-	for _, r := range during {
-		length := max(r.To.Sub(r.From), 2*minStep)
-		for _, series := range bucketsOf(e, red) {
-			found, err := c.Instant(ctx, fmt.Sprintf(`sum by (le) (increase(%s[%dms]))`, series, length.Milliseconds()), r.To)
-			if err != nil {
-				return 0, err
-			}
-			for _, f := range found {
-				below[f.Labels["le"]] += f.Value
-			}
-		}
-	}
-	return quantile(.95, below)
-}
-
-// quantile returns a quantile by linear interpolation within its bucket. below maps the
-// upper bound of each bucket to the number of observations up to it.
-func quantile(q float64, below map[string]float64) (float64, error) {
-	bounds := make([]float64, 0, len(below))
-	at := map[float64]float64{}
-	for le, n := range below {
-		bound, err := parseBound(le)
-		if err != nil {
-			return 0, err
-		}
-		bounds = append(bounds, bound)
-		at[bound] = n
-	}
-	slices.Sort(bounds)
-	if len(bounds) == 0 || !(at[bounds[len(bounds)-1]] > 0) {
-		return math.NaN(), nil
-	}
-	want := q * at[bounds[len(bounds)-1]]
-	low, n := 0.0, 0.0
-	for _, b := range bounds {
-		if at[b] >= want {
-			if math.IsInf(b, 1) || at[b] == n {
-				return low, nil
-			}
-			return low + (b-low)*(want-n)/(at[b]-n), nil
-		}
-		low, n = b, at[b]
-	}
-	return low, nil
-}
-
-func parseBound(le string) (float64, error) {
-	v, err := strconv.ParseFloat(le, 64)
-	if err != nil {
-		return 0, fmt.Errorf("bucket bound le=%q is not a number", le)
-	}
-	return v, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/counters"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
@@ -74,7 +75,7 @@ func TestGrowthOfCounters(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			end := began.Add(8 * time.Second)
 			srv := promtest.Serve(t, began, end, c.targets...)
-			ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began.Add(-time.Second), end)
+			ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began.Add(-time.Second), end, counters.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +104,7 @@ func TestEntries(t *testing.T) {
 	end := began.Add(8 * time.Second)
 	srv := promtest.Serve(t, began, end, target("a", hopCounters("gateway", "GET /orders", "GET /orders", at), []promtest.Counter{wait},
 		hopCounters("order", "GET /orders", "GET /orders", at), hopCounters("gateway", "_OTHER", "_OTHER", at), hopCounters("gateway", "GET /", "", at)))
-	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began, end)
+	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began, end, counters.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestP95(t *testing.T) {
 		return result.Range{From: began.Add(from), To: began.Add(to)}
 	}
 	p95 := func(parts ...result.Range) float64 {
-		v, err := counters.P95(t.Context(), clientOf(t, srv), result.Entry{Service: "gateway", Operation: "GET /"}, false, parts)
+		v, err := counters.P95(t.Context(), clientOf(t, srv), evidence.EntrySeries{Entry: result.Entry{Service: "gateway", Operation: "GET /"}}, parts)
 		if err != nil {
 			t.Fatal(err)
 		}

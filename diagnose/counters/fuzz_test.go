@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/counters"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query/prometheus"
 )
@@ -34,7 +35,7 @@ func FuzzCollect(f *testing.F) {
 			t.Fatal(err)
 		}
 		end := time.Unix(1_700_000_010, 0)
-		ev, _, err := counters.Read(t.Context(), c, end.Add(-time.Minute), end)
+		ev, _, err := counters.Read(t.Context(), c, end.Add(-time.Minute), end, counters.Options{})
 		if err != nil {
 			return
 		}
@@ -46,6 +47,6 @@ func FuzzCollect(f *testing.F) {
 			}
 		}
 		diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
-		_, _ = counters.P95(t.Context(), c, result.Entry{}, true, []result.Range{{From: ev.Start, To: end}}) // no panic
+		_, _ = counters.P95(t.Context(), c, evidence.EntrySeries{}, []result.Range{{From: ev.Start, To: end}}) // no panic
 	})
 }

@@ -37,7 +37,7 @@ func TestScrapesOutOfPhase(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						ev, _, err := counters.Read(t.Context(), client, now.Add(-200*time.Second), now)
+						ev, _, err := counters.Read(t.Context(), client, now.Add(-200*time.Second), now, counters.Options{})
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -70,7 +70,7 @@ func TestOneTargetIsScrapedSeldom(t *testing.T) {
 	targets := promtest.Shop{Began: began, Onset: onset, Slow: .3}.Targets()
 	targets[1].Every, targets[1].Phase = 13*time.Second, 5*time.Second
 	srv := promtest.Serve(t, began, now, targets...)
-	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), now.Add(-200*time.Second), now)
+	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), now.Add(-200*time.Second), now, counters.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

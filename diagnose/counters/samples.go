@@ -19,10 +19,24 @@ const rawSpan = 20 * time.Minute
 // scraped one after another. A callee may report one step later what its caller has
 // already reported.
 func samples(ctx context.Context, c *prometheus.Client, selector string, start, end time.Time, resolution time.Duration) ([]prometheus.Series, error) {
+	var found []prometheus.Series
+	var err error
 	if resolution > 0 {
-		return c.Range(ctx, selector, start, end, resolution)
+		found, err = c.Range(ctx, selector, start, end, resolution)
+	} else {
+		found, err = c.Matrix(ctx, fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds()), end)
 	}
-	return c.Matrix(ctx, fmt.Sprintf("%s[%dms]", selector, end.Sub(start).Milliseconds()), end)
+	return labelled(found), err
+}
+
+// labelled gives series without labels an empty set of labels.
+func labelled(found []prometheus.Series) []prometheus.Series {
+	for i := range found {
+		if found[i].Labels == nil {
+			found[i].Labels = map[string]string{}
+		}
+	}
+	return found
 }
 
 // instance identifies a target, whose series are scraped together.

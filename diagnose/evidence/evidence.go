@@ -21,12 +21,20 @@ type Metrics struct {
 	Queues  []QueueSeries
 	Calls   []CallSeries
 
+	// Nodes holds the calls between services, measured at both ends. It is set instead
+	// of Hops and Waits if no family has the self time by entry.
+	Nodes []NodeSeries
+
 	// RED reports that there are rates, errors and durations but no self times.
 	// The added time must then be split by traces.
 	RED bool
 
 	// Foreign is the set of services that send spans but report no self time.
 	Foreign map[string]bool
+
+	// Limits says what could not be read from the metrics, or only derived, in one
+	// sentence. Unreadable holds the reason why nothing could be read at all.
+	Limits, Unreadable string
 }
 
 // EntrySeries holds the requests of an entry and their total duration in seconds.
@@ -39,6 +47,37 @@ type EntrySeries struct {
 	result.Entry
 	Sum, Count           []float64
 	LevelSum, LevelCount []float64
+
+	// Histograms holds the histograms of the durations; several add up. If there are
+	// none, hop_duration_seconds or hop_completion_duration_seconds has them.
+	Histograms []Histogram
+}
+
+// Histogram selects the series of a histogram in Prometheus.
+type Histogram struct {
+	Family   string  // name without _bucket
+	Matchers string  // PromQL label matchers without braces
+	Unit     float64 // of the observations, in seconds
+}
+
+// NodeSeries holds the calls that a service served and made.
+type NodeSeries struct {
+	Service string
+	Served  []TimedCalls // by operation
+	Made    []TimedCalls // by operation and target; as complete as is known
+
+	// Edges, if set, holds the calls to other services by target, from a source that
+	// knows the targets, where Made does not.
+	Edges []TimedCalls
+}
+
+// TimedCalls holds a number of calls and their total duration in seconds. Served calls
+// have no Target. Known reports that the target is the service of a node.
+type TimedCalls struct {
+	Operation, Target string
+	Known             bool
+	Store             bool // the target is a database
+	Sum, Count        []float64
 }
 
 // HopSeries holds the self time, duration and number of the messages that a hop
@@ -75,6 +114,16 @@ type CallSeries struct {
 
 // At returns the start of a step.
 func (m Metrics) At(step int) time.Time { return m.Start.Add(time.Duration(step) * m.Step) }
+
+// Entry returns the series of an entry, or series without values if it has none.
+func (m Metrics) Entry(e result.Entry) EntrySeries {
+	for _, s := range m.Entries {
+		if s.Service == e.Service && s.Operation == e.Operation && s.Flow == e.Flow {
+			return s
+		}
+	}
+	return EntrySeries{Entry: e}
+}
 
 // Window is a set of steps in ascending order.
 type Window []int

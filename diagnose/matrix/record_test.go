@@ -150,7 +150,7 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	if c.Evidence, _, err = counters.Read(ctx, prom, now.Add(-evidenceLength), now); err != nil {
+	if c.Evidence, _, err = counters.Read(ctx, prom, now.Add(-evidenceLength), now, counters.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	c.Seconds = time.Since(began).Seconds()

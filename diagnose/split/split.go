@@ -114,6 +114,9 @@ func interval(c evidence.Change, series []float64) [2]float64 {
 // contributions returns the contributions to the duration of an entry's requests:
 // self times, waits for dependencies that are not hops, link gaps and queue waits.
 func contributions(m evidence.Metrics, c evidence.Change) []contribution {
+	if len(m.Nodes) > 0 {
+		return graphContributions(m, c)
+	}
 	e := c.Entry.Entry
 	flow := cmp.Or(e.Flow, "request")
 	b := builder{found: map[key]*contribution{}}
@@ -127,6 +130,7 @@ func contributions(m evidence.Metrics, c evidence.Change) []contribution {
 			served[h.Service] = evidence.Plus(served[h.Service], h.Duration)
 		}
 	}
+	var unmeasured []*contribution // waits for callees that report no time of their own
 	for _, w := range m.Waits {
 		if w.Entry != e.Operation || (flow == "request" && w.Flow != flow) {
 			continue
@@ -140,9 +144,9 @@ func contributions(m evidence.Metrics, c evidence.Change) []contribution {
 			// The callee is a hop. linkGaps subtracts its duration from the wait.
 			b.add(key{hop: w.Dependency, kind: result.KindLink, target: w.Service}, w.Operation, w.Sum)
 		case m.Foreign[w.Dependency]:
-			b.add(key{hop: w.Dependency, kind: result.KindSelf}, "", w.Sum)
+			unmeasured = b.unmeasured(unmeasured, key{hop: w.Dependency, kind: result.KindSelf}, "", w.Sum)
 		default:
-			b.add(key{hop: w.Service, kind: result.KindDependency, target: w.Dependency}, w.Operation, w.Sum)
+			unmeasured = b.unmeasured(unmeasured, key{hop: w.Service, kind: result.KindDependency, target: w.Dependency}, w.Operation, w.Sum)
 		}
 	}
 	b.linkGaps(served, c.Baseline, c.Now)
@@ -153,9 +157,10 @@ func contributions(m evidence.Metrics, c evidence.Change) []contribution {
 			}
 		}
 	}
-	keys := slices.SortedFunc(maps.Keys(b.found), func(a, b key) int {
-		return cmp.Or(cmp.Compare(a.hop, b.hop), cmp.Compare(a.kind, b.kind), cmp.Compare(a.target, b.target))
-	})
+	if flow == "request" {
+		adopt(unmeasured, b.orphans(served, e.Service), c)
+	}
+	keys := slices.SortedFunc(maps.Keys(b.found), compareKeys)
 	out := make([]contribution, 0, len(keys))
 	for _, k := range keys {
 		out = append(out, *b.found[k])
@@ -167,6 +172,10 @@ func contributions(m evidence.Metrics, c evidence.Change) []contribution {
 func isCall(kind string) bool { return kind == "http" || kind == "grpc" }
 
 type key struct{ hop, kind, target string }
+
+func compareKeys(a, b key) int {
+	return cmp.Or(cmp.Compare(a.hop, b.hop), cmp.Compare(a.kind, b.kind), cmp.Compare(a.target, b.target))
+}
 
 // builder collects contributions.
 type builder struct{ found map[key]*contribution }
@@ -181,6 +190,29 @@ func (b *builder) add(k key, operation string, v []float64) {
 	if operation != "" {
 		s.byOperation[operation] = evidence.Plus(s.byOperation[operation], v)
 	}
+}
+
+// unmeasured adds a wait for a callee that reports no time of its own, and appends its
+// contribution to list once.
+func (b *builder) unmeasured(list []*contribution, k key, operation string, v []float64) []*contribution {
+	b.add(k, operation, v)
+	if slices.Contains(list, b.found[k]) {
+		return list
+	}
+	return append(list, b.found[k])
+}
+
+// orphans returns the durations of the hops, besides the edge, that no other hop waits
+// for.
+func (b *builder) orphans(served map[string][]float64, edge string) map[string][]float64 {
+	out := maps.Clone(served)
+	delete(out, edge)
+	for k := range b.found {
+		if k.kind == result.KindLink && k.target != "caller" {
+			delete(out, k.hop)
+		}
+	}
+	return out
 }
 
 // linkGaps subtracts from the waits of callers the duration of their callees. If a

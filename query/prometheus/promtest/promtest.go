@@ -9,10 +9,12 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -20,11 +22,13 @@ import (
 )
 
 // Counter is a series of a target. At returns its value at a time, or NaN while the
-// series does not exist.
+// series does not exist. If Native is set, the series is a native histogram, and Native
+// returns the number of observations up to a time by observed value.
 type Counter struct {
 	Name   string
 	Labels map[string]string
 	At     func(time.Time) float64
+	Native func(time.Time) map[float64]float64
 }
 
 // Target is a process. It is scraped at intervals of Every, first at Phase after the
@@ -50,6 +54,12 @@ func Serve(t testing.TB, start, end time.Time, targets ...Target) *httptest.Serv
 			all["__name__"], all["job"], all["instance"] = c.Name, target.Job, target.Instance
 			l := labels.FromMap(all)
 			for at := start.Add(target.Phase); !at.After(end); at = at.Add(target.Every) {
+				if c.Native != nil {
+					if _, err := app.AppendHistogram(0, l, at.UnixMilli(), nil, native(c.Native(at))); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
 				if v := c.At(at); !math.IsNaN(v) {
 					if _, err := app.Append(0, l, at.UnixMilli(), v); err != nil {
 						t.Fatal(err)
@@ -74,6 +84,25 @@ func Serve(t testing.TB, start, end time.Time, targets ...Target) *httptest.Serv
 		}
 	})
 	return srv
+}
+
+// native returns a native histogram of observations that are greater than zero.
+func native(observed map[float64]float64) *histogram.FloatHistogram {
+	const schema = 3
+	h := &histogram.FloatHistogram{Schema: schema, ZeroThreshold: 1e-9}
+	buckets := map[int32]float64{}
+	for v, n := range observed {
+		h.Count += n
+		h.Sum += v * n
+		buckets[int32(math.Ceil(math.Log2(v)*(1<<schema)))] += n
+	}
+	next := int32(0)
+	for _, i := range slices.Sorted(maps.Keys(buckets)) {
+		h.PositiveSpans = append(h.PositiveSpans, histogram.Span{Offset: i - next, Length: 1})
+		h.PositiveBuckets = append(h.PositiveBuckets, buckets[i])
+		next = i + 1
+	}
+	return h
 }
 
 type server struct {
