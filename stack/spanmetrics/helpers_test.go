@@ -36,6 +36,9 @@ type sp struct {
 
 var epoch = time.Unix(1_790_000_000, 0)
 
+// batch returns the spans of a trace as a Batch.
+func batch(traceID byte, all ...sp) Batch { return Read(spans(traceID, all...)) }
+
 // spans returns an export request with the spans of a trace.
 func spans(traceID byte, all ...sp) ptrace.Traces {
 	td := ptrace.NewTraces()
@@ -74,7 +77,7 @@ func id(n uint64) (out pcommon.SpanID) {
 func run(t *testing.T, all ...sp) samples {
 	t.Helper()
 	p := New()
-	p.Add(spans(1, all...), epoch.Add(time.Second))
+	p.Add(batch(1, all...), epoch.Add(time.Second))
 	p.Close(epoch.Add(time.Minute))
 	return gather(t, p)
 }

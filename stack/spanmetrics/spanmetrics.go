@@ -110,43 +110,72 @@ func New(opts ...Option) *Processor {
 	return p
 }
 
-// Add adds the spans of a request. It does not keep or modify td.
-func (p *Processor) Add(td ptrace.Traces, now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// Batch holds the spans of an export request, read for Add.
+type Batch struct {
+	spans      []arrived
+	middleware []string // services with spans of the middleware
+}
+
+// arrived is a span of a Batch.
+type arrived struct {
+	record
+	traceID, name, status string
+}
+
+// Read reads the spans of td. It does not keep or modify td.
+func Read(td ptrace.Traces) Batch {
+	var b Batch
 	var codes []ptrace.StatusCode
 	for _, rs := range td.ResourceSpans().All() {
-		service := serviceOf(rs)
+		middleware := false
 		for _, ss := range rs.ScopeSpans().All() {
-			middleware := strings.HasPrefix(ss.Scope().Name(), MiddlewareScope)
+			middleware = middleware || strings.HasPrefix(ss.Scope().Name(), MiddlewareScope)
 			for _, s := range ss.Spans().All() {
 				codes = append(codes, s.Status().Code())
-				if _, self := s.Attributes().Get(attrSelf); middleware || self {
-					p.noteMiddleware(service, now)
-				}
+				_, self := s.Attributes().Get(attrSelf)
+				middleware = middleware || self
+			}
+		}
+		if middleware {
+			b.middleware = append(b.middleware, serviceOf(rs))
+		}
+	}
+	b.spans = make([]arrived, 0, len(codes))
+	otlp.Spans(td, func(id string, s trace.Span) {
+		s.Service = serviceName(s.Service)
+		a := arrived{record{s, describe(&s)}, id, "", statuses[codes[len(b.spans)]]}
+		a.name = spanName(&s, &a.facts)
+		a.shrink()
+		b.spans = append(b.spans, a)
+	})
+	return b
+}
+
+// Add adds the spans of a batch, which arrived at a time.
+func (p *Processor) Add(b Batch, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, service := range b.middleware {
+		if _, ok := p.scopes[service]; !ok && len(p.scopes) < maxServices {
+			p.scopes[service] = now
+		}
+	}
+	for i := range b.spans {
+		a := &b.spans[i]
+		s := &a.span
+		p.health.spans.Inc()
+		if !p.noSpans {
+			values := []string{s.Service, a.name, kinds[s.Kind], a.status}
+			p.families.calls.inc(now, values...)
+			p.families.duration.observe(float64(s.Duration)/float64(time.Millisecond), a.traceID, now, values...)
+		}
+		if !p.window.add(a.traceID, a.record, now) {
+			p.health.late.Inc()
+			if s.Kind.Serves() {
+				p.durations(s, &a.facts, s.Duration, a.traceID, now)
 			}
 		}
 	}
-	i := 0
-	otlp.Spans(td, func(id string, s trace.Span) {
-		code := codes[i]
-		i++
-		s.Service = clip(cmp.Or(s.Service, "unknown_service"))
-		r := record{span: s, facts: describe(&s)}
-		p.health.spans.Inc()
-		if !p.noSpans {
-			values := []string{s.Service, spanName(&s, &r.facts), kinds[s.Kind], statuses[code]}
-			p.families.calls.inc(now, values...)
-			p.families.duration.observe(float64(s.Duration)/float64(time.Millisecond), id, now, values...)
-		}
-		r.shrink()
-		if !p.window.add(id, r, now) {
-			p.health.late.Inc()
-			if s.Kind.Serves() {
-				p.durations(&r.span, &r.facts, s.Duration, id, now)
-			}
-		}
-	})
 	if p.window.spans > p.maxSpans {
 		p.flush(now, false)
 	}
@@ -163,16 +192,13 @@ func (r *record) shrink() {
 
 func serviceOf(rs ptrace.ResourceSpans) string {
 	if v, ok := rs.Resource().Attributes().Get("service.name"); ok {
-		return clip(v.AsString())
+		return serviceName(v.AsString())
 	}
-	return "unknown_service"
+	return serviceName("")
 }
 
-func (p *Processor) noteMiddleware(service string, now time.Time) {
-	if _, ok := p.scopes[service]; !ok && len(p.scopes) < maxServices {
-		p.scopes[service] = now
-	}
-}
+// serviceName returns the name of a service as a label value.
+func serviceName(name string) string { return clip(cmp.Or(name, "unknown_service")) }
 
 // own reports whether a service reports a group itself.
 func (p *Processor) own(service string, g Group, now time.Time) bool {

@@ -157,7 +157,7 @@ func TestReported(t *testing.T) {
 	p := New(WithReported(func(service string, g Group) bool {
 		return service == "py" && g == Hops || service == "web" && g == HTTP
 	}))
-	p.Add(spans(1, shop...), epoch.Add(time.Second))
+	p.Add(batch(1, shop...), epoch.Add(time.Second))
 	p.Close(epoch.Add(time.Minute))
 	got := gather(t, p)
 	for series := range got {
@@ -181,8 +181,8 @@ func TestMiddleware(t *testing.T) {
 		p := New(WithMiddleware(c.wait))
 		first := hop
 		first.kind = internal
-		p.Add(spans(1, first), epoch)
-		p.Add(spans(2, hop), epoch.Add(c.after))
+		p.Add(batch(1, first), epoch)
+		p.Add(batch(2, hop), epoch.Add(c.after))
 		p.Close(epoch.Add(c.after))
 		if n := len(prefixed(gather(t, p), "hop_self")); n != c.hops {
 			t.Errorf("wait %v, %v later: %d hops, want %d", c.wait, c.after, n, c.hops)
@@ -193,7 +193,7 @@ func TestMiddleware(t *testing.T) {
 func TestSeriesLimit(t *testing.T) {
 	p := New(WithSeries(10, 15))
 	for i := range 40 {
-		p.Add(spans(byte(i), sp{id: 1, service: fmt.Sprint("s", i/20), name: fmt.Sprint("op", i), kind: server, to: 10, attrs: fmt.Sprint("rpc.system=grpc rpc.method=op", i)}), epoch)
+		p.Add(batch(byte(i), sp{id: 1, service: fmt.Sprint("s", i/20), name: fmt.Sprint("op", i), kind: server, to: 10, attrs: fmt.Sprint("rpc.system=grpc rpc.method=op", i)}), epoch)
 	}
 	p.Close(epoch.Add(time.Minute))
 	got := prefixed(gather(t, p), "hop_duration_seconds")

@@ -18,9 +18,9 @@ func at(d time.Duration) time.Time { return epoch.Add(d) }
 // TestExporterDelays holds traces until the slowest exporter has sent its spans.
 func TestExporterDelays(t *testing.T) {
 	p := New()
-	p.Add(spans(1, inner), at(5*time.Second))
+	p.Add(batch(1, inner), at(5*time.Second))
 	p.Flush(at(8 * time.Second)) // its parent is missing
-	p.Add(spans(1, top, call), at(9*time.Second))
+	p.Add(batch(1, top, call), at(9*time.Second))
 	p.Flush(at(12 * time.Second))
 	gather(t, p).none(t, "hop_")
 	p.Flush(at(20 * time.Second))
@@ -30,7 +30,7 @@ func TestExporterDelays(t *testing.T) {
 	got.want(t, "tenhop_spanmetrics_incomplete_traces_total{}", 0)
 
 	// Exporters of this delay are known now: no longer than it, and a second.
-	p.Add(spans(2, top), at(20*time.Second))
+	p.Add(batch(2, top), at(20*time.Second))
 	p.Flush(at(25 * time.Second))
 	if n := gather(t, p)[selfOf+"a}"].count; n != 1 {
 		t.Errorf("%d requests after five seconds, want the second to be held", n)
@@ -44,16 +44,16 @@ func TestExporterDelays(t *testing.T) {
 // TestFastExporters is quick when all exporters are.
 func TestFastExporters(t *testing.T) {
 	p := New()
-	p.Add(spans(1, top, call, inner), at(200*time.Millisecond))
+	p.Add(batch(1, top, call, inner), at(200*time.Millisecond))
 	p.Flush(at(2500 * time.Millisecond))
 	gather(t, p).want(t, selfOf+"b}", 60)
 }
 
 func TestLateSpans(t *testing.T) {
 	p := New()
-	p.Add(spans(1, top, call), at(time.Second))
+	p.Add(batch(1, top, call), at(time.Second))
 	p.Flush(at(4 * time.Second))
-	p.Add(spans(1, inner), at(30*time.Second))
+	p.Add(batch(1, inner), at(30*time.Second))
 	p.Close(at(time.Minute))
 	got := gather(t, p)
 	got.none(t, selfOf+"b")
@@ -68,12 +68,12 @@ func TestMissingTop(t *testing.T) {
 	fromOutside := top
 	fromOutside.parent = 99
 	for i := range byte(3) {
-		p.Add(spans(i, fromOutside, call, inner), at(time.Second))
+		p.Add(batch(i, fromOutside, call, inner), at(time.Second))
 	}
 	p.Flush(at(5 * time.Second))
 	gather(t, p).want(t, "tenhop_spanmetrics_held_spans{}", 9)
 	p.Flush(at(20 * time.Second))
-	p.Add(spans(9, fromOutside, call, inner), at(20*time.Second))
+	p.Add(batch(9, fromOutside, call, inner), at(20*time.Second))
 	p.Flush(at(40 * time.Second))
 	got := gather(t, p)
 	got.want(t, "tenhop_spanmetrics_incomplete_traces_total{}", 2) // the third is known
@@ -90,7 +90,7 @@ func TestSilentProxy(t *testing.T) {
 	behind := inner
 	behind.parent = 77
 	for i := range byte(5) {
-		p.Add(spans(i, top, call, behind), at(time.Second))
+		p.Add(batch(i, top, call, behind), at(time.Second))
 	}
 	p.Close(at(time.Minute))
 	got := gather(t, p)
@@ -101,7 +101,7 @@ func TestSilentProxy(t *testing.T) {
 func TestMaxSpans(t *testing.T) {
 	p := New(WithMaxSpans(30))
 	for i := range byte(20) {
-		p.Add(spans(i, top, call, inner), at(time.Second))
+		p.Add(batch(i, top, call, inner), at(time.Second))
 		if p.window.spans > 30 {
 			t.Fatalf("%d spans are held", p.window.spans)
 		}
@@ -116,11 +116,11 @@ func TestMaxSpans(t *testing.T) {
 // before.
 func TestCallsWithoutAnswer(t *testing.T) {
 	p := New()
-	p.Add(spans(1, top, call, inner), at(time.Second))
+	p.Add(batch(1, top, call, inner), at(time.Second))
 	p.Flush(at(5 * time.Second))
 	refused := call
 	refused.failed = true
-	p.Add(spans(2, top, refused), at(6*time.Second))
+	p.Add(batch(2, top, refused), at(6*time.Second))
 	p.Close(at(time.Minute))
 	got := gather(t, p)
 	if n := got["hop_wait_duration_seconds{dependency=b,dependency_kind=http,entry=GET /x,flow=request,operation=GET /x,service_name=a}"].count; n != 2 {
