@@ -61,6 +61,7 @@ compose-check: configs-check loki-check ## validate compose file, configurations
 
 configs-check: programs ## compose-check without Loki
 	COLLECTOR_DATA=/tmp $(BIN)/otelcol validate --config=otel-collector.yaml && echo "otel-collector.yaml: valid, says the collector"
+	$(BIN)/otelcol validate --config=deploy/collector/hopmetrics.yaml && echo "deploy/collector/hopmetrics.yaml: valid, says the collector"
 	$(BIN)/jaeger validate --config=deploy/jaeger/config.yaml && echo "deploy/jaeger/config.yaml: valid, says Jaeger"
 	cd deploy/composecheck && GOWORK=off $(GO) test -count=1 -v .
 	cd deploy/kubecheck && GOWORK=off TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol $(GO) test -count=1 -v .
