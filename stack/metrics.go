@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -74,14 +75,15 @@ func (s *Stack) startSpanMetrics(context.Context) error {
 	return nil
 }
 
-// ownFamilies holds the families by which a service reports a group itself, in today's
-// and in older names.
-var ownFamilies = map[spanmetrics.Group][]string{
-	spanmetrics.Hops:     {"hop_self_duration_seconds"},
-	spanmetrics.HTTP:     {signals.HTTPServer, "http_server_duration_milliseconds", "http_server_duration_seconds"},
-	spanmetrics.RPC:      {signals.RPCServer, signals.OldRPCServer, "rpc_server_duration_seconds"},
-	spanmetrics.Messages: {signals.MessagesHandled},
-	spanmetrics.Sends:    {signals.MessagesSent},
+// ownFamilies holds the family by which a service reports a group itself. Families of
+// older conventions are not among them: no rule or map reads them, so that they do not
+// replace what spans tell.
+var ownFamilies = map[spanmetrics.Group]string{
+	spanmetrics.Hops:     "hop_self_duration_seconds",
+	spanmetrics.HTTP:     signals.HTTPServer,
+	spanmetrics.RPC:      signals.RPCServer,
+	spanmetrics.Messages: signals.MessagesHandled,
+	spanmetrics.Sends:    signals.MessagesSent,
 }
 
 // reports knows which services have series of their own in Prometheus.
@@ -97,25 +99,18 @@ func (r *reports) has(service string, g spanmetrics.Group) bool {
 
 func (r *reports) read(ctx context.Context) error {
 	var names []string
-	for _, families := range ownFamilies {
-		for _, f := range families {
-			names = append(names, f, f+"_count") // native histograms have no suffix
-		}
+	for _, f := range ownFamilies {
+		names = append(names, f, f+"_count") // native histograms have no suffix
 	}
 	found, err := r.prometheus.Reporting(ctx, time.Now().Add(-reportFor), names...)
 	if err != nil {
 		return err
 	}
 	next := map[spanmetrics.Group]map[string]bool{}
-	for g, families := range ownFamilies {
+	for g, f := range ownFamilies {
 		next[g] = map[string]bool{}
-		for _, f := range families {
-			for _, name := range []string{f, f + "_count"} {
-				for service := range found[name] {
-					next[g][service] = true
-				}
-			}
-		}
+		maps.Copy(next[g], found[f])
+		maps.Copy(next[g], found[f+"_count"])
 	}
 	r.services.Store(&next)
 	return nil

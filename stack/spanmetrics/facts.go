@@ -44,6 +44,7 @@ type facts struct {
 	errorType string // empty for a success
 
 	method, route, scheme string // http
+	path                  bool   // the route may be the path of the request
 	status                string // of HTTP, or of RPC
 	system                string // rpc.system.name or messaging.system
 	verb, destination     string // messaging
@@ -95,7 +96,7 @@ func (f *facts) http(at func(...string) string, s *trace.Span) {
 	f.scheme = at("url.scheme", "http.scheme")
 	f.route = route(at("http.route"))
 	if f.route == "" {
-		f.route = unrouted(name(s), f.method)
+		f.route, f.path = unrouted(name(s), f.method)
 	}
 	f.operation = f.method + " " + f.route
 	if len(f.status) == 3 && f.status[0] == '5' {
@@ -107,15 +108,49 @@ func (f *facts) http(at func(...string) string, s *trace.Span) {
 const unmatched = "unmatched"
 
 // unrouted returns the route of a request whose span has no http.route: the span's name
-// without the method, unless it may contain a path, whose values are not bounded.
-func unrouted(name, method string) string {
+// without the method. If that is a path without parameters, it is the pattern of a
+// static route or the path of the request, whose values are not bounded; path reports
+// so.
+func unrouted(name, method string) (route string, path bool) {
 	for _, prefix := range []string{method, "HTTP"} {
 		name = strings.TrimPrefix(name, prefix)
 	}
-	if name = strings.TrimSpace(name); name == "" || strings.ContainsAny(name, "/?") {
-		return unmatched
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "" || strings.ContainsAny(name, "?#%@") || strings.Contains(name, "://"):
+		return unmatched, false
+	case !strings.Contains(name, "/"), strings.HasPrefix(name, "/") && strings.ContainsAny(name, "{<*") || strings.Contains(name, "/:"):
+		return name, false
 	}
-	return name
+	return name, true
+}
+
+// staticPaths holds the paths without parameters that the span names of a service have
+// in the place of routes, to tell static routes from paths of requests.
+type staticPaths map[string]map[string]bool
+
+// maxStaticPaths is the number of static routes of a service. A service with more of
+// them names its spans by the path of the request.
+const maxStaticPaths = 20
+
+// accept reports whether a path may be a route.
+func (p staticPaths) accept(service, path string) bool {
+	if len(path) > 80 || strings.ContainsAny(path, "0123456789") {
+		return false
+	}
+	known := p[service]
+	if known == nil {
+		if len(p) >= maxServices {
+			return false
+		}
+		known = map[string]bool{}
+		p[service] = known
+	}
+	if len(known) > maxStaticPaths {
+		return false
+	}
+	known[path] = true
+	return len(known) <= maxStaticPaths
 }
 
 // route returns a route without a method, as some frameworks put it in front.
@@ -209,6 +244,9 @@ func (f *facts) call(at func(...string) string, s *trace.Span) {
 
 // name returns the name of a span.
 func name(s *trace.Span) string { return clip(s.Operation) }
+
+// setRoute replaces the route.
+func (f *facts) setRoute(route string) { f.route, f.operation = route, f.method+" "+route }
 
 // spanName returns the value of the label span_name: the span's name, unless it is that
 // of an HTTP request and may contain a path.

@@ -54,6 +54,7 @@ type Processor struct {
 	families *families
 	health   *health
 	callees  callees
+	paths    staticPaths
 	scopes   map[string]time.Time // first span of the middleware, by service
 	swept    time.Time
 }
@@ -99,6 +100,7 @@ func New(opts ...Option) *Processor {
 		expiration: DefaultExpiration,
 		maxSpans:   DefaultMaxSpans,
 		callees:    callees{},
+		paths:      staticPaths{},
 		scopes:     map[string]time.Time{},
 	}
 	for _, o := range opts {
@@ -119,7 +121,7 @@ type Batch struct {
 // arrived is a span of a Batch.
 type arrived struct {
 	record
-	traceID, name, status string
+	traceID, status string
 }
 
 // Read reads the spans of td. It does not keep or modify td.
@@ -143,8 +145,7 @@ func Read(td ptrace.Traces) Batch {
 	b.spans = make([]arrived, 0, len(codes))
 	otlp.Spans(td, func(id string, s trace.Span) {
 		s.Service = serviceName(s.Service)
-		a := arrived{record{s, describe(&s)}, id, "", statuses[codes[len(b.spans)]]}
-		a.name = spanName(&s, &a.facts)
+		a := arrived{record: record{s, describe(&s)}, traceID: id, status: statuses[codes[len(b.spans)]]}
 		a.shrink()
 		b.spans = append(b.spans, a)
 	})
@@ -164,8 +165,11 @@ func (p *Processor) Add(b Batch, now time.Time) {
 		a := &b.spans[i]
 		s := &a.span
 		p.health.spans.Inc()
+		if a.facts.path && !p.paths.accept(s.Service, a.facts.route) {
+			a.facts.setRoute(unmatched)
+		}
 		if !p.noSpans {
-			values := []string{s.Service, a.name, kinds[s.Kind], a.status}
+			values := []string{s.Service, spanName(s, &a.facts), kinds[s.Kind], a.status}
 			p.families.calls.inc(now, values...)
 			p.families.duration.observe(float64(s.Duration)/float64(time.Millisecond), a.traceID, now, values...)
 		}

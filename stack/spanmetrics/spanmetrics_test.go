@@ -74,6 +74,8 @@ func TestNoURLs(t *testing.T) {
 		sp{id: 1, service: "a", name: "GET /users/4711", kind: server, to: 10, attrs: "http.request.method=GET url.path=/users/4711"},
 		sp{id: 2, service: "b", name: "/users/4711?x=1", kind: server, to: 10, attrs: "http.method=GET http.target=/users/4711?x=1"},
 		sp{id: 3, service: "c", name: "GET", kind: server, to: 10, attrs: "http.request.method=GET"},
+		sp{id: 6, service: "f", name: "GET /users/{id}", kind: server, to: 10, attrs: "http.request.method=GET url.path=/users/4711"},
+		sp{id: 7, service: "g", name: "GET /health", kind: server, to: 10, attrs: "http.request.method=GET url.path=/health"},
 		sp{id: 4, service: "d", name: "login", kind: server, to: 10, attrs: "http.request.method=BREW"},
 		sp{id: 5, service: "e", name: "GET http://x/users/4711", kind: client, to: 10, attrs: "http.request.method=GET url.full=http://x/users/4711"})
 	for series := range got {
@@ -82,7 +84,26 @@ func TestNoURLs(t *testing.T) {
 		}
 	}
 	got.want(t, "hop_self_duration_seconds{entry=GET unmatched,flow=request,operation=GET unmatched,protocol=http,service_name=a}", 10)
+	got.want(t, "hop_self_duration_seconds{entry=GET /users/{id},flow=request,operation=GET /users/{id},protocol=http,service_name=f}", 10)
+	got.want(t, "hop_self_duration_seconds{entry=GET /health,flow=request,operation=GET /health,protocol=http,service_name=g}", 10)
 	got.want(t, "hop_self_duration_seconds{entry=_OTHER login,flow=request,operation=_OTHER login,protocol=http,service_name=d}", 10)
+}
+
+// TestNamesByPath has a service that names its spans by the path of the request.
+func TestNamesByPath(t *testing.T) {
+	p := New()
+	for i := range 26 * 5 {
+		user := string([]byte{'a' + byte(i/26), 'a' + byte(i%26)})
+		p.Add(batch(byte(i), sp{id: 1, service: "a", name: "GET /users/" + user, kind: server, to: 10, attrs: "http.request.method=GET"}), epoch)
+	}
+	p.Close(epoch.Add(time.Minute))
+	got := gather(t, p)
+	if n := len(prefixed(got, "hop_self_duration_seconds")); n > maxStaticPaths+1 {
+		t.Errorf("%d operations", n)
+	}
+	if n := got["hop_self_duration_seconds{entry=GET unmatched,flow=request,operation=GET unmatched,protocol=http,service_name=a}"].count; n != 130-maxStaticPaths {
+		t.Errorf("%d requests are unmatched, want %d", n, 130-maxStaticPaths)
+	}
 }
 
 // TestRecords follows a message from its producer to its consumer.
