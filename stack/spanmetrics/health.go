@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // health holds the metrics of a Processor itself.
 type health struct {
 	spans, late, incomplete, headless, evicted, limited prometheus.Counter
-	held                                                prometheus.Gauge
+	held, quiet                                         prometheus.Gauge
 }
 
 func newHealth() *health {
@@ -23,11 +23,13 @@ func newHealth() *health {
 		limited: c("series_limited_total", "Observations that were added to an overflow series (_OTHER) when their own would have exceeded the limit."),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenhop_spanmetrics_held_spans",
 			Help: "Spans of traces that are not complete yet."}),
+		quiet: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tenhop_spanmetrics_wait_seconds",
+			Help: "Time without a span after which a trace is taken for complete: that of the slowest exporter."}),
 	}
 }
 
 func (h *health) all() []prometheus.Collector {
-	return []prometheus.Collector{h.spans, h.late, h.incomplete, h.headless, h.evicted, h.limited, h.held}
+	return []prometheus.Collector{h.spans, h.late, h.incomplete, h.headless, h.evicted, h.limited, h.held, h.quiet}
 }
 
 // Describe implements prometheus.Collector.

@@ -239,6 +239,7 @@ func (p *Processor) flush(now time.Time, all bool) {
 		p.observe(t, now, false)
 	}
 	p.health.held.Set(float64(p.window.spans))
+	p.health.quiet.Set(p.window.lags.quiet().Seconds())
 	if now.Sub(p.swept) >= sweepInterval {
 		p.swept = now
 		for _, f := range p.all() {

@@ -108,7 +108,14 @@ type lags struct {
 	since       time.Time
 }
 
+// maxLag is the maximum delay of an exporter. Longer ones are those of spans that were
+// sent again, or of a clock that is wrong.
+const maxLag = time.Minute
+
 func (l *lags) note(service string, lag time.Duration, now time.Time) {
+	if lag > maxLag {
+		return
+	}
 	if l.now == nil || now.Sub(l.since) >= lagDecay {
 		l.before, l.now, l.since = l.now, map[string]time.Duration{}, now
 	}
@@ -123,9 +130,7 @@ func (l *lags) quiet() time.Duration {
 	var slowest time.Duration
 	for _, m := range []map[string]time.Duration{l.now, l.before} {
 		for _, lag := range m {
-			if lag <= maxQuiet { // longer ones are spans sent again
-				slowest = max(slowest, lag)
-			}
+			slowest = max(slowest, lag)
 		}
 	}
 	return min(max(slowest+quietSlack, minQuiet), maxQuiet)
