@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval matrix bench-middleware fuzz \
-        real programs compose-check configs-check loki loki-check compose-run wide outage generate check ci
+        polyglot real programs compose-check configs-check loki loki-check compose-run wide outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -42,6 +42,10 @@ acceptance: ## the story of the README against the real program: 1,000 checkouts
 
 acceptance-short: ## acceptance with 100 checkouts and three hops chosen by a seed
 	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
+
+POLYGLOT ?= full
+polyglot: ## diagnose services in Go, Python and Node with OpenTelemetry's own instrumentation (25 minutes; POLYGLOT=short: 3)
+	TENHOP_POLYGLOT=$(POLYGLOT) $(GO) test -count=1 -v -timeout 60m ./deploy/polyglot
 
 real: ## start PostgreSQL, Redis, Kafka and RabbitMQ and run the tests on them
 	deploy/real/run --require

@@ -166,7 +166,7 @@ func (f *fleet) load(t *testing.T) (stop func()) {
 	running.Go(func() {
 		tick := time.NewTicker(time.Second / rate)
 		defer tick.Stop()
-		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 		for i := 0; ; i++ {
 			select {
 			case <-done:
