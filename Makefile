@@ -44,7 +44,7 @@ acceptance-short: ## acceptance with 100 checkouts and three hops chosen by a se
 	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
 
 POLYGLOT ?= full
-polyglot: ## diagnose services in Go, Python and Node with OpenTelemetry's own instrumentation (25 minutes; POLYGLOT=short: 3)
+polyglot: ## diagnose services in Go, Python and Node with OpenTelemetry's own instrumentation (half an hour; POLYGLOT=short: two minutes)
 	TENHOP_POLYGLOT=$(POLYGLOT) $(GO) test -count=1 -v -timeout 60m ./deploy/polyglot
 
 real: ## start PostgreSQL, Redis, Kafka and RabbitMQ and run the tests on them

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,7 +25,7 @@ import (
 const (
 	baseline = 80 * time.Second
 	fault    = 20 * time.Second // from its start to the question
-	recovery = 12 * time.Second // exporters send every five seconds
+	recovery = 40 * time.Second // with the next fault's delay, a minute of ordinary requests
 	rate     = 5                // requests per second
 )
 
@@ -44,8 +43,8 @@ type round struct {
 	ms            int
 }
 
-// rounds returns what a run asks for: in the short form one latency and one other fault,
-// chosen by the seed.
+// rounds returns the faults of a run: in the short form a latency in one service, chosen
+// by the seed.
 func rounds(short bool, seed uint64) []round {
 	var all []round
 	for _, f := range faults {
@@ -59,9 +58,7 @@ func rounds(short bool, seed uint64) []round {
 	if !short {
 		return all
 	}
-	rng := rand.New(rand.NewPCG(seed, 1))
-	n := len(services)
-	return []round{all[rng.IntN(n)], all[n+rng.IntN(len(all)-n)]}
+	return all[seed%uint64(len(services)) : seed%uint64(len(services))+1]
 }
 
 // TestPolyglot runs the services with spans only and, in the full form, with metrics
@@ -80,7 +77,7 @@ func TestPolyglot(t *testing.T) {
 	p := build(t)
 	signals := []string{"spans only", "spans and metrics"}
 	if mode == "short" {
-		signals = signals[seed%2 : seed%2+1]
+		signals = signals[seed/4%2 : seed/4%2+1]
 	}
 	for _, signal := range signals {
 		t.Run(strings.ReplaceAll(signal, " ", "-"), func(t *testing.T) { p.run(t, signal, rounds(mode == "short", seed)) })
@@ -91,18 +88,16 @@ func (p *programs) run(t *testing.T, signal string, rounds []round) {
 	f := p.start(t, signal == "spans and metrics")
 	stop := f.load(t)
 	defer stop()
-	began := time.Now()
 	time.Sleep(baseline)
-	normal := began.Add(14*time.Second).UTC().Format(time.RFC3339) + ".." + time.Now().UTC().Format(time.RFC3339)
 	f.checkMap(t)
 	f.checkMetrics(t, signal)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%s, seconds from the fault to the answer: %.0f\n", signal, fault.Seconds())
 	fmt.Fprintf(&table, "%-9s%-9s%-9s%-11s%-12s%s\n", "service", "fault", "verdict", "first hop", "kind", "right")
-	for _, r := range rounds {
+	for i, r := range rounds {
 		f.inject(t, r)
 		time.Sleep(fault)
-		a := f.diagnose(t, normal)
+		a := f.diagnose(t)
 		f.clear(t, r)
 		first := finding{}
 		if len(a.Findings) > 0 {
@@ -113,7 +108,9 @@ func (p *programs) run(t *testing.T, signal string, rounds []round) {
 		if !right && (r.kind == "latency" || r.kind == "query") {
 			t.Errorf("%s in %s: the answer is\n%s", r.kind, r.service, a.raw)
 		}
-		time.Sleep(recovery)
+		if i < len(rounds)-1 {
+			time.Sleep(recovery)
+		}
 	}
 	t.Log("\n" + table.String())
 }
@@ -130,9 +127,9 @@ type finding struct {
 	Kind string `json:"kind"`
 }
 
-func (f *fleet) diagnose(t *testing.T, normal string) (a answer) {
+func (f *fleet) diagnose(t *testing.T) (a answer) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), f.tenhop, "diagnose", "--dir", f.dir, "--baseline", normal, "--json").Output()
+	out, err := exec.CommandContext(t.Context(), f.tenhop, "diagnose", "--dir", f.dir, "--json").Output()
 	if err != nil {
 		t.Fatalf("diagnose: %v\n%s", err, out)
 	}
