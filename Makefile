@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval matrix scrapes bench-middleware fuzz \
-        real programs compose-check configs-check loki loki-check compose-run wide outage generate check ci
+        polyglot real programs compose-check configs-check loki loki-check compose-run wide outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -43,6 +43,10 @@ acceptance: ## the story of the README against the real program: 1,000 checkouts
 acceptance-short: ## acceptance with 100 checkouts and three hops chosen by a seed
 	TENHOP_ACCEPTANCE=short $(GO) test -count=1 -v -timeout 20m ./acceptance/...
 
+POLYGLOT ?= full
+polyglot: ## diagnose services in Go, Python and Node with OpenTelemetry's own instrumentation (half an hour; POLYGLOT=short: two minutes)
+	TENHOP_POLYGLOT=$(POLYGLOT) $(GO) test -count=1 -v -timeout 60m ./deploy/polyglot
+
 real: ## start PostgreSQL, Redis, Kafka and RabbitMQ and run the tests on them
 	deploy/real/run --require
 
@@ -61,6 +65,7 @@ compose-check: configs-check loki-check ## validate compose file, configurations
 
 configs-check: programs ## compose-check without Loki
 	COLLECTOR_DATA=/tmp $(BIN)/otelcol validate --config=otel-collector.yaml && echo "otel-collector.yaml: valid, says the collector"
+	$(BIN)/otelcol validate --config=deploy/collector/hopmetrics.yaml && echo "deploy/collector/hopmetrics.yaml: valid, says the collector"
 	$(BIN)/jaeger validate --config=deploy/jaeger/config.yaml && echo "deploy/jaeger/config.yaml: valid, says Jaeger"
 	cd deploy/composecheck && GOWORK=off $(GO) test -count=1 -v .
 	cd deploy/kubecheck && GOWORK=off TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol $(GO) test -count=1 -v .

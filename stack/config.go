@@ -19,7 +19,7 @@ type Part string
 
 // The parts. OTLP and Jaeger share one trace store.
 const (
-	OTLP       Part = "otlp"       // receiver of traces and logs
+	OTLP       Part = "otlp"       // receiver of traces, metrics and logs
 	Jaeger     Part = "jaeger"     // query API, and receiver for Jaeger clients
 	Prometheus Part = "prometheus" // scraping, storage, rules, query API
 	Loki       Part = "loki"       // log queries

@@ -36,7 +36,9 @@ import (
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/stack/logstore"
 	"github.com/tenhop/tenhop/stack/otelcol"
+	"github.com/tenhop/tenhop/stack/promserver"
 	"github.com/tenhop/tenhop/stack/redis"
+	"github.com/tenhop/tenhop/stack/spanmetrics"
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
@@ -52,6 +54,9 @@ type Stack struct {
 	traceExport *otelcol.Exporter
 	logs        *logstore.Store
 	logExport   *otelcol.Exporter
+	prometheus  *promserver.Server
+	dataExport  *otelcol.Exporter
+	spanMetrics *spanmetrics.Processor
 
 	closers []closer // in the order of starting
 	serving sync.WaitGroup
@@ -98,9 +103,10 @@ func start(ctx context.Context, c Config, sockets *endpoints) (*Stack, error) {
 	}{
 		{c.has(OTLP) || c.has(Jaeger), s.startTraces},
 		{c.has(Loki), s.startLogs},
+		{c.has(Prometheus), s.startPrometheus},
+		{c.has(Prometheus) && (c.has(OTLP) || c.has(Jaeger)), s.startSpanMetrics},
 		{c.has(Jaeger), s.startJaeger},
 		{c.has(OTLP), s.startOTLP},
-		{c.has(Prometheus), s.startPrometheus},
 		{c.has(Kafka), s.startKafka},
 		{c.has(Redis), s.startRedis},
 	} {

@@ -402,5 +402,7 @@ func TestMain(m *testing.M) {
 		// Connections that http.DefaultClient keeps open in these tests.
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		// Prometheus's OTLP handler starts it and cannot be closed.
+		goleak.IgnoreAnyFunction("github.com/open-telemetry/opentelemetry-collector-contrib/processor/deltatocumulativeprocessor.(*deltaToCumulativeProcessor).Start.func1"),
 	)
 }

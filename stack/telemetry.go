@@ -14,8 +14,10 @@ import (
 	"github.com/tenhop/tenhop/stack/jaegerreceiver"
 	"github.com/tenhop/tenhop/stack/logstore"
 	"github.com/tenhop/tenhop/stack/lokiapi"
+	"github.com/tenhop/tenhop/stack/otelcol"
 	"github.com/tenhop/tenhop/stack/otlpreceiver"
 	"github.com/tenhop/tenhop/stack/promserver"
+	"github.com/tenhop/tenhop/stack/spanmetrics"
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
@@ -64,7 +66,16 @@ const waitingRequests = 64
 func (s *Stack) storeTraces(_ context.Context, td ptrace.Traces) error {
 	return s.traceExport.Export(td.SpanCount(), func() error {
 		sanitize(td)
-		return s.traces.Append(td)
+		if s.spanMetrics == nil {
+			return s.traces.Append(td)
+		}
+		batch := spanmetrics.Read(td) // Append takes td
+		err := s.traces.Append(td)
+		var rejected *otelcol.RejectedError
+		if err == nil || errors.As(err, &rejected) {
+			s.spanMetrics.Add(batch, time.Now())
+		}
+		return err
 	})
 }
 
@@ -110,6 +121,9 @@ func (s *Stack) startOTLP(context.Context) error {
 	if s.logs != nil {
 		consumer.Logs = s.storeLogs
 	}
+	if s.prometheus != nil {
+		consumer.Metrics = s.storeMetrics
+	}
 	r := otlpreceiver.New(consumer, s.pipeline, otlpreceiver.WithHosts(s.hosts(endpoint.OTLPHTTP)...))
 	s.serve(endpoint.OTLPGRPC, func() error { return r.ServeGRPC(viaGRPC) })
 	s.serve(endpoint.OTLPHTTP, func() error { return r.ServeHTTP(viaHTTP) })
@@ -147,6 +161,8 @@ func (s *Stack) startPrometheus(context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.prometheus = p
+	s.dataExport = s.pipeline.Data("prometheus", waitingRequests)
 	s.onClose("prometheus", func(context.Context) error { return p.Close() })
 	s.serveHTTP(endpoint.Prometheus, l, p.Handler())
 	return nil

@@ -148,11 +148,11 @@ func writeStack(out io.Writer, s *app.Server) error {
 		return err
 	}
 	if u := endpoints[endpoint.OTLPGRPC]; u != "" {
-		fmt.Fprintf(out, "\nspans of your service:\n  export OTEL_EXPORTER_OTLP_ENDPOINT=%s\n", u)
+		fmt.Fprintf(out, "\nspans, metrics and logs of your service, in any language; spans are enough:\n  export OTEL_EXPORTER_OTLP_ENDPOINT=%s\n", u)
 	}
 	if endpoints[endpoint.Prometheus] != "" {
 		fmt.Fprintf(out, `
-metrics of your service, once its address is in %s:
+metrics that your service exposes for scraping, once its address is in %s:
   [{"targets":["127.0.0.1:8080"],"labels":{"job":"myservice","instance":"myservice-1"}}]
 
 then, in this directory: tenhop trace --slowest, tenhop diagnose

@@ -13,6 +13,10 @@ const (
 	// Placeholders for the windows of rates, see Reader.rateWindow.
 	over       = `[30s]`
 	overErrors = `[60s]` // that of hop:errors:ratio1m, which is shown beside
+
+	// calls excludes the waits that are not calls of a node: for a connection, for a
+	// topic, for the caller's body.
+	calls = `{dependency_kind!~"pool|produce|caller"}`
 )
 
 // queries holds the PromQL queries of a snapshot by name.
@@ -23,8 +27,8 @@ var queries = map[string]string{
 	"p95":       `histogram_quantile(0.95, sum by (le, service_name) (rate(hop_duration_seconds_bucket` + over + `)))`,
 	"opP95":     `histogram_quantile(0.95, sum by (le, service_name, operation) (rate(hop_duration_seconds_bucket` + over + `)))`,
 	"self":      `sum by (service_name, operation) (rate(hop_self_duration_seconds_sum` + over + `))`,
-	"waits":     `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_count{dependency_kind=~"http|grpc|database|cache"}` + over + `))`,
-	"waited":    `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_sum{dependency_kind=~"http|grpc|database|cache"}` + over + `))`,
+	"waits":     `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_count` + calls + over + `))`,
+	"waited":    `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_sum` + calls + over + `))`,
 	"sent":      `sum by (service_name, messaging_destination_name) (rate(messaging_client_operation_duration_seconds_count{messaging_operation_name="send"}` + over + `))`,
 	"processed": `sum by (service_name, messaging_destination_name) (rate(messaging_process_duration_seconds_count` + over + `))`,
 	"queued":    `sum by (service_name, operation) (rate(hop_queue_wait_seconds_sum` + over + `)) / (sum by (service_name, operation) (rate(hop_queue_wait_seconds_count` + over + `)) > 0)`,

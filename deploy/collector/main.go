@@ -1,6 +1,7 @@
 // Command collector is an OpenTelemetry Collector with the components that
 // otel-collector.yaml and deploy/kubernetes/telemetry name. Tests validate and run
-// those files with it; Compose and Kubernetes use the upstream contrib image.
+// those files with it; Compose and Kubernetes use the upstream contrib image. It also
+// has the connector hopmetrics of this repository, which that image lacks.
 package main
 
 import (
@@ -37,6 +38,8 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
+
+	"github.com/tenhop/tenhop/deploy/collector/hopmetrics"
 )
 
 func main() {
@@ -64,7 +67,8 @@ func factories() (otelcol.Factories, error) {
 			memorylimiterprocessor.NewFactory(), batchprocessor.NewFactory(),
 			redactionprocessor.NewFactory(), tailsamplingprocessor.NewFactory()),
 		Connectors: byType[connector.Factory](
-			forwardconnector.NewFactory(), spanmetricsconnector.NewFactory(), servicegraphconnector.NewFactory()),
+			forwardconnector.NewFactory(), spanmetricsconnector.NewFactory(), servicegraphconnector.NewFactory(),
+			hopmetrics.NewFactory()),
 		Exporters: byType[exporter.Factory](
 			otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), prometheusexporter.NewFactory(), nopexporter.NewFactory(),
 			kafkaexporter.NewFactory(), loadbalancingexporter.NewFactory()),

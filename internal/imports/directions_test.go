@@ -26,6 +26,7 @@ var directions = []struct {
 		why: "services know addresses, never who starts or observes them"},
 	{packages: "stack/...", never: "services/... supervisor/... diagnose/... drill/... console/...",
 		why: "the stack runs without the storefront"},
+	{packages: "stack/spanmetrics", may: "trace/...", why: "the collector's connector compiles it without the rest of the stack"},
 	{packages: "middleware/...", may: "middleware/...", why: "other people's services import it"},
 	{packages: "middleware/adapter", may: "middleware/internal/...", why: "services and adapters build on it"},
 	{packages: "signals", may: "-", why: "alerts, SLOs, console and diagnosis share it"},

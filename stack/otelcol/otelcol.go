@@ -17,11 +17,15 @@ type Metrics struct {
 	refusedSpans  *prometheus.CounterVec
 	acceptedLogs  *prometheus.CounterVec
 	refusedLogs   *prometheus.CounterVec
+	acceptedData  *prometheus.CounterVec
+	refusedData   *prometheus.CounterVec
 	badRequests   *prometheus.CounterVec
 	sentSpans     *prometheus.CounterVec
 	failedSpans   *prometheus.CounterVec
 	sentLogs      *prometheus.CounterVec
 	failedLogs    *prometheus.CounterVec
+	sentData      *prometheus.CounterVec
+	failedData    *prometheus.CounterVec
 	queueSize     *prometheus.GaugeVec
 	queueCapacity *prometheus.GaugeVec
 }
@@ -47,6 +51,10 @@ func New(reg prometheus.Registerer) *Metrics {
 			"Log records that a receiver took in and the pipeline stored.", "receiver", "transport"),
 		refusedLogs: counter("otelcol_receiver_refused_log_records",
 			"Log records that a receiver decoded and the pipeline could not take.", "receiver", "transport"),
+		acceptedData: counter("otelcol_receiver_accepted_metric_points",
+			"Metric points that a receiver took in and the pipeline stored.", "receiver", "transport"),
+		refusedData: counter("otelcol_receiver_refused_metric_points",
+			"Metric points that a receiver decoded and the pipeline could not take.", "receiver", "transport"),
 		badRequests: counter("tenhop_receiver_bad_requests_total",
 			"Requests that a receiver could not decode: malformed, oversized or of an unknown content type.",
 			"receiver", "transport", "reason"),
@@ -58,6 +66,10 @@ func New(reg prometheus.Registerer) *Metrics {
 			"Log records written to their store.", "exporter"),
 		failedLogs: counter("otelcol_exporter_send_failed_log_records",
 			"Log records that their store did not take.", "exporter"),
+		sentData: counter("otelcol_exporter_sent_metric_points",
+			"Metric points written to their store.", "exporter"),
+		failedData: counter("otelcol_exporter_send_failed_metric_points",
+			"Metric points that their store did not take.", "exporter"),
 		queueSize: gauge("otelcol_exporter_queue_size",
 			"Requests that wait for their store or are being written.", "exporter", "data_type"),
 		queueCapacity: gauge("otelcol_exporter_queue_capacity",
@@ -69,6 +81,7 @@ func New(reg prometheus.Registerer) *Metrics {
 type Receiver struct {
 	acceptedSpans, refusedSpans prometheus.Counter
 	acceptedLogs, refusedLogs   prometheus.Counter
+	acceptedData, refusedData   prometheus.Counter
 	bad                         *prometheus.CounterVec
 }
 
@@ -81,6 +94,8 @@ func (m *Metrics) Receiver(receiver, transport string) *Receiver {
 		refusedSpans:  m.refusedSpans.WithLabelValues(receiver, transport),
 		acceptedLogs:  m.acceptedLogs.WithLabelValues(receiver, transport),
 		refusedLogs:   m.refusedLogs.WithLabelValues(receiver, transport),
+		acceptedData:  m.acceptedData.WithLabelValues(receiver, transport),
+		refusedData:   m.refusedData.WithLabelValues(receiver, transport),
 		bad: m.badRequests.MustCurryWith(prometheus.Labels{
 			"receiver": receiver, "transport": transport,
 		}),
@@ -94,6 +109,10 @@ func (r *Receiver) Spans(n int, err error) { count(r.acceptedSpans, r.refusedSpa
 // Logs counts n log records as accepted, or as refused if err is not nil. A
 // *RejectedError refuses only the records that it counts.
 func (r *Receiver) Logs(n int, err error) { count(r.acceptedLogs, r.refusedLogs, n, err) }
+
+// Metrics counts n data points as accepted, or as refused if err is not nil. A
+// *RejectedError refuses only the points that it counts.
+func (r *Receiver) Metrics(n int, err error) { count(r.acceptedData, r.refusedData, n, err) }
 
 // count adds n to ok and failed, split by err.
 func count(ok, failed prometheus.Counter, n int, err error) {
@@ -146,6 +165,12 @@ func (m *Metrics) Traces(exporter string, capacity int) *Exporter {
 // are written or wait.
 func (m *Metrics) Logs(exporter string, capacity int) *Exporter {
 	return m.exporter(exporter, "logs", capacity, m.sentLogs, m.failedLogs)
+}
+
+// Data returns the exporter of a store of metrics. At most capacity requests are
+// written or wait.
+func (m *Metrics) Data(exporter string, capacity int) *Exporter {
+	return m.exporter(exporter, "metrics", capacity, m.sentData, m.failedData)
 }
 
 func (m *Metrics) exporter(name, signal string, capacity int, sent, failed *prometheus.CounterVec) *Exporter {

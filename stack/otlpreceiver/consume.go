@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
@@ -25,6 +27,23 @@ func consumeTraces(ctx context.Context, consume func(context.Context, ptrace.Tra
 		return err
 	}
 	resp.PartialSuccess().SetRejectedSpans(int64(rejected.Count))
+	resp.PartialSuccess().SetErrorMessage(rejected.Reason)
+	return nil
+}
+
+// consumeMetrics passes data points to a consumer and counts them. Rejected points are
+// reported in resp as a partial success; any other error is returned.
+func consumeMetrics(ctx context.Context, consume func(context.Context, pmetric.Metrics) error, count *otelcol.Receiver,
+	md pmetric.Metrics, resp pmetricotlp.ExportResponse,
+) error {
+	n := md.DataPointCount()
+	err := consume(ctx, md)
+	count.Metrics(n, err)
+	var rejected *otelcol.RejectedError
+	if !errors.As(err, &rejected) {
+		return err
+	}
+	resp.PartialSuccess().SetRejectedDataPoints(int64(rejected.Count))
 	resp.PartialSuccess().SetErrorMessage(rejected.Reason)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
@@ -46,6 +48,9 @@ func (r *Receiver) grpcServer() *grpc.Server {
 	if r.consumer.Traces != nil {
 		ptraceotlp.RegisterGRPCServer(s, &traceService{consume: r.consumer.Traces, count: r.viaGRPC})
 	}
+	if r.consumer.Metrics != nil {
+		pmetricotlp.RegisterGRPCServer(s, &metricService{consume: r.consumer.Metrics, count: r.viaGRPC})
+	}
 	if r.consumer.Logs != nil {
 		plogotlp.RegisterGRPCServer(s, &logService{consume: r.consumer.Logs, count: r.viaGRPC})
 	}
@@ -73,6 +78,18 @@ type traceService struct {
 func (s *traceService) Export(ctx context.Context, req ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
 	resp := ptraceotlp.NewExportResponse()
 	return resp, unavailable(consumeTraces(ctx, s.consume, s.count, req.Traces(), resp))
+}
+
+type metricService struct {
+	pmetricotlp.UnimplementedGRPCServer
+	consume func(context.Context, pmetric.Metrics) error
+	count   *otelcol.Receiver
+}
+
+// Export implements pmetricotlp.GRPCServer.
+func (s *metricService) Export(ctx context.Context, req pmetricotlp.ExportRequest) (pmetricotlp.ExportResponse, error) {
+	resp := pmetricotlp.NewExportResponse()
+	return resp, unavailable(consumeMetrics(ctx, s.consume, s.count, req.Metrics(), resp))
 }
 
 type logService struct {

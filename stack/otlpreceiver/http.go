@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
@@ -24,19 +25,19 @@ const (
 	typeJSON  = "application/json"
 )
 
-// decoder is an OTLP request of either signal.
+// decoder is an OTLP request of any signal.
 type decoder interface {
 	UnmarshalProto([]byte) error
 	UnmarshalJSON([]byte) error
 }
 
-// encoder is an OTLP response of either signal.
+// encoder is an OTLP response of any signal.
 type encoder interface {
 	MarshalProto() ([]byte, error)
 	MarshalJSON() ([]byte, error)
 }
 
-// Handler returns the handler of /v1/traces and /v1/logs, to be served by
+// Handler returns the handler of /v1/traces, /v1/metrics and /v1/logs, to be served by
 // another server than the receiver's. It does not check the Host header.
 func (r *Receiver) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -45,6 +46,14 @@ func (r *Receiver) Handler() http.Handler {
 			msg, resp := ptraceotlp.NewExportRequest(), ptraceotlp.NewExportResponse()
 			r.serve(w, req, msg, resp, func(ctx context.Context) error {
 				return consumeTraces(ctx, r.consumer.Traces, r.viaHTTP, msg.Traces(), resp)
+			})
+		})
+	}
+	if r.consumer.Metrics != nil {
+		mux.HandleFunc("/v1/metrics", func(w http.ResponseWriter, req *http.Request) {
+			msg, resp := pmetricotlp.NewExportRequest(), pmetricotlp.NewExportResponse()
+			r.serve(w, req, msg, resp, func(ctx context.Context) error {
+				return consumeMetrics(ctx, r.consumer.Metrics, r.viaHTTP, msg.Metrics(), resp)
 			})
 		})
 	}

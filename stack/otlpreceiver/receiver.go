@@ -1,4 +1,4 @@
-// Package otlpreceiver receives traces and logs over OTLP: gRPC, and HTTP with
+// Package otlpreceiver receives traces, metrics and logs over OTLP: gRPC, and HTTP with
 // protobuf or JSON bodies, each plain or gzip.
 //
 // Responses are those of the OpenTelemetry Collector's otlp receiver. A request that
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"google.golang.org/grpc"
 
@@ -32,13 +33,14 @@ const (
 	DefaultRequestTimeout = time.Minute
 )
 
-// Consumer stores received data. Both functions own their argument. An error
+// Consumer stores received data. The functions own their argument. An error
 // makes the client try again, except for an *otelcol.RejectedError, which is
 // answered as a partial success. The receiver does not serve a signal whose
 // function is nil.
 type Consumer struct {
-	Traces func(context.Context, ptrace.Traces) error
-	Logs   func(context.Context, plog.Logs) error
+	Traces  func(context.Context, ptrace.Traces) error
+	Metrics func(context.Context, pmetric.Metrics) error
+	Logs    func(context.Context, plog.Logs) error
 }
 
 // Receiver is an OTLP server. Create it with New, then call ServeGRPC and

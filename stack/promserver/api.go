@@ -49,7 +49,7 @@ func (s *Server) routes() http.Handler {
 		s.registry, s.registry,
 		nil,
 		false, nil, false, false, false, false, // no remote write, no OTLP write
-		5*time.Minute,
+		lookback,
 		false, false, nil, nil,
 		v1.OpenAPIOptions{ExternalURL: s.external.String()},
 		s.parser,

@@ -41,6 +41,10 @@ const (
 	queryTimeout  = 30 * time.Second
 	maxSamples    = 10_000_000 // per query, 16 bytes each; a query that needs more fails
 	maxQueries    = 3          // running at the same time
+	lookback      = 5 * time.Minute
+	// outOfOrder is the age up to which pushed samples may be older than the newest of
+	// their series: processes that do not say who they are, and batches sent again.
+	outOfOrder = 5 * time.Minute
 )
 
 // Server is a running Prometheus. Create it with Open and end it with Close.
@@ -66,6 +70,7 @@ type Server struct {
 	rules   *rules.Manager
 	hook    *webhook
 	ruleSrc *ruleLoader
+	otlp    http.Handler
 	dir     string
 
 	cancel context.CancelFunc
@@ -151,6 +156,7 @@ func Open(dir string, opts ...Option) (*Server, error) {
 	if s.db, err = tsdb.Open(dir, s.log, s.registry, s.tsdbOptions(), nil); err != nil {
 		return nil, fmt.Errorf("open metrics database in %s: %w", dir, err)
 	}
+	s.otlp = s.newOTLPHandler()
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
@@ -167,6 +173,7 @@ func (s *Server) tsdbOptions() *tsdb.Options {
 	o.WALCompression = compression.Snappy
 	o.StripeSize = 1 << 11
 	o.HeadChunksWriteBufferSize = 1 << 20
+	o.OutOfOrderTimeWindow = outOfOrder.Milliseconds()
 	o.EnableExemplarStorage = true
 	o.MaxExemplars = maxExemplars
 	o.EnableMemorySnapshotOnShutdown = true
@@ -255,6 +262,8 @@ scrape_configs:
     always_scrape_classic_histograms: true
     honor_timestamps: true
     enable_compression: false
+otlp:
+  promote_resource_attributes: [service.name, service.instance.id]
 `
 
 // loadConfig returns the configuration with Prometheus's defaults.

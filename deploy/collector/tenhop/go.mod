@@ -1,0 +1,3 @@
+module github.com/tenhop/tenhop
+
+go 1.26.0

@@ -1,0 +1,282 @@
+package spanmetrics
+
+import (
+	"cmp"
+	"net/url"
+	"strings"
+
+	"github.com/tenhop/tenhop/trace"
+)
+
+// overflow is the label value for series beyond a limit and for values outside a closed
+// set, as in the middleware.
+const overflow = "_OTHER"
+
+// Protocols. Those of messages are the name of the messaging system.
+const (
+	protoHTTP     = "http"
+	protoGRPC     = "grpc"
+	protoRPC      = "rpc" // another RPC system
+	protoInternal = "internal"
+)
+
+// Kinds of dependencies, as in the middleware.
+const (
+	kindDatabase = "database"
+	kindCache    = "cache"
+	kindProduce  = "produce"
+)
+
+// Attributes that the middleware sets on the spans of its hops.
+const (
+	attrEntry     = "hop.entry"
+	attrSelf      = "hop.self_ms"
+	attrQueueWait = "hop.queue_wait_ms"
+)
+
+// facts holds what the metrics need of a span's attributes. It replaces them while the
+// span is held.
+type facts struct {
+	protocol  string // http, grpc, rpc, internal, or a messaging system
+	messaging bool
+	operation string // as the middleware names it; of low cardinality
+	entry     string // that the middleware recorded, if any
+	errorType string // empty for a success
+
+	method, route, scheme string // http
+	path                  bool   // the route may be the path of the request
+	status                string // of HTTP, or of RPC
+	system                string // rpc.system.name or messaging.system
+	verb, destination     string // messaging
+
+	peer string // of a call: its dependency, unless the callee has spans
+	kind string // of a call: the kind of its dependency
+	addr string // of a call: host and port; empty if unknown
+}
+
+// describe reads the facts of a span.
+func describe(s *trace.Span) facts {
+	f := facts{entry: s.Attributes[attrEntry]}
+	at := func(keys ...string) string { return first(s.Attributes, keys...) }
+	switch {
+	case at("rpc.system.name", "rpc.system", "rpc.service", "rpc.method") != "":
+		f.rpc(at, s)
+	case at("messaging.system", "messaging.destination.name", "messaging.destination") != "":
+		f.message(at, s)
+	case at("db.system.name", "db.system") != "":
+		f.protocol, f.operation, f.kind = protoInternal, name(s), kindDatabase
+		if caches[at("db.system.name", "db.system")] {
+			f.kind = kindCache
+		}
+	case at("http.request.method", "http.method", "http.route", "http.response.status_code", "http.status_code") != "":
+		f.http(at, s)
+	default:
+		f.protocol, f.operation, f.kind = protoInternal, name(s), protoInternal
+		if s.Kind == trace.Server || s.Kind == trace.Client {
+			f.kind = protoRPC
+			f.protocol = protoRPC
+		}
+	}
+	if s.Kind.Calls() {
+		f.call(at, s)
+	}
+	if f.errorType == "" && s.Failed {
+		f.errorType = cmp.Or(at("error.type"), overflow)
+	}
+	return f
+}
+
+// caches holds the database systems that count as caches.
+var caches = map[string]bool{"redis": true, "memcached": true, "valkey": true}
+
+func (f *facts) http(at func(...string) string, s *trace.Span) {
+	f.protocol, f.kind = protoHTTP, protoHTTP
+	f.method = method(at("http.request.method", "http.method"))
+	f.status = at("http.response.status_code", "http.status_code")
+	f.scheme = at("url.scheme", "http.scheme")
+	f.route = route(at("http.route"))
+	if f.route == "" {
+		f.route, f.path = unrouted(name(s), f.method)
+	}
+	f.operation = f.method + " " + f.route
+	if len(f.status) == 3 && f.status[0] == '5' {
+		f.errorType = cmp.Or(at("error.type"), f.status)
+	}
+}
+
+// unmatched is the route of a request that has none, as in the middleware.
+const unmatched = "unmatched"
+
+// unrouted returns the route of a request whose span has no http.route: the span's name
+// without the method. If that is a path without parameters, it is the pattern of a
+// static route or the path of the request, whose values are not bounded; path reports
+// so.
+func unrouted(name, method string) (route string, path bool) {
+	for _, prefix := range []string{method, "HTTP"} {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "" || strings.ContainsAny(name, "?#%@") || strings.Contains(name, "://"):
+		return unmatched, false
+	case !strings.Contains(name, "/"), strings.HasPrefix(name, "/") && strings.ContainsAny(name, "{<*") || strings.Contains(name, "/:"):
+		return name, false
+	}
+	return name, true
+}
+
+// staticPaths holds the paths without parameters that the span names of a service have
+// in the place of routes, to tell static routes from paths of requests.
+type staticPaths map[string]map[string]bool
+
+// maxStaticPaths is the number of static routes of a service. A service with more of
+// them names its spans by the path of the request.
+const maxStaticPaths = 20
+
+// accept reports whether a path may be a route.
+func (p staticPaths) accept(service, path string) bool {
+	if len(path) > 80 || strings.ContainsAny(path, "0123456789") {
+		return false
+	}
+	known := p[service]
+	if known == nil {
+		if len(p) >= maxServices {
+			return false
+		}
+		known = map[string]bool{}
+		p[service] = known
+	}
+	if len(known) > maxStaticPaths {
+		return false
+	}
+	known[path] = true
+	return len(known) <= maxStaticPaths
+}
+
+// route returns a route without a method, as some frameworks put it in front.
+func route(r string) string {
+	if i := strings.IndexByte(r, '/'); i > 0 && strings.IndexByte(r, ' ') >= 0 && strings.IndexByte(r, ' ') < i {
+		r = r[strings.IndexByte(r, ' ')+1:]
+	}
+	return clip(r)
+}
+
+var methods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true,
+	"CONNECT": true, "OPTIONS": true, "TRACE": true, "QUERY": true}
+
+// method returns an HTTP method as a label value. A span that lacks it has no known
+// method.
+func method(m string) string {
+	if m = strings.ToUpper(m); methods[m] {
+		return m
+	}
+	return overflow
+}
+
+func (f *facts) rpc(at func(...string) string, s *trace.Span) {
+	f.system = cmp.Or(at("rpc.system.name", "rpc.system"), protoRPC)
+	f.protocol = protoRPC
+	if f.system == protoGRPC {
+		f.protocol = protoGRPC
+	}
+	f.kind = f.protocol
+	f.operation = strings.TrimPrefix(at("rpc.method"), "/")
+	if service := at("rpc.service"); service != "" && f.operation != "" && !strings.Contains(f.operation, "/") {
+		f.operation = service + "/" + f.operation
+	}
+	if f.operation == "" {
+		f.operation = strings.TrimPrefix(name(s), "/")
+	}
+	f.operation = clip(f.operation)
+	f.status = at("rpc.response.status_code", "rpc.grpc.status_code")
+	if n, ok := grpcCodes[f.status]; ok {
+		f.status = n
+	}
+	if s.Failed {
+		f.errorType = cmp.Or(at("error.type"), f.status)
+	}
+}
+
+// grpcCodes holds the names of gRPC's status codes by number.
+var grpcCodes = map[string]string{"0": "OK", "1": "CANCELLED", "2": "UNKNOWN", "3": "INVALID_ARGUMENT", "4": "DEADLINE_EXCEEDED",
+	"5": "NOT_FOUND", "6": "ALREADY_EXISTS", "7": "PERMISSION_DENIED", "8": "RESOURCE_EXHAUSTED", "9": "FAILED_PRECONDITION",
+	"10": "ABORTED", "11": "OUT_OF_RANGE", "12": "UNIMPLEMENTED", "13": "INTERNAL", "14": "UNAVAILABLE", "15": "DATA_LOSS",
+	"16": "UNAUTHENTICATED"}
+
+func (f *facts) message(at func(...string) string, s *trace.Span) {
+	f.system = cmp.Or(at("messaging.system"), "messaging")
+	f.protocol, f.messaging, f.kind = f.system, true, f.system
+	f.destination = clip(cmp.Or(at("messaging.destination.template", "messaging.destination.name", "messaging.destination"), overflow))
+	if at("messaging.destination.temporary", "messaging.destination.anonymous", "messaging.temp_destination") == "true" &&
+		at("messaging.destination.template") == "" {
+		f.destination = overflow
+	}
+	switch s.Kind {
+	case trace.Consumer, trace.Server:
+		f.verb = "process"
+	case trace.Producer:
+		f.verb, f.kind = "send", kindProduce
+	default:
+		f.verb = cmp.Or(at("messaging.operation.name", "messaging.operation.type", "messaging.operation"), "receive")
+	}
+	f.operation = f.verb + " " + f.destination
+}
+
+// call reads the dependency of a call.
+func (f *facts) call(at func(...string) string, s *trace.Span) {
+	f.peer = clip(cmp.Or(s.Peer(), at("net.peer.ip", "network.peer.address"), f.system))
+	host, port := at("server.address", "net.peer.name", "net.peer.ip", "network.peer.address"), at("server.port", "net.peer.port", "network.peer.port")
+	if raw := at("url.full", "http.url"); raw != "" && (host == "" || port == "") {
+		if u, err := url.Parse(raw); err == nil {
+			host, port = cmp.Or(host, u.Hostname()), cmp.Or(port, u.Port())
+		}
+	}
+	if host != "" {
+		f.addr = host + ":" + port
+	}
+	if f.messaging && s.Kind == trace.Producer {
+		f.peer = f.destination
+	}
+	if f.peer == "" {
+		f.peer = clip(cmp.Or(host, f.kind))
+	}
+}
+
+// name returns the name of a span.
+func name(s *trace.Span) string { return clip(s.Operation) }
+
+// setRoute replaces the route.
+func (f *facts) setRoute(route string) { f.route, f.operation = route, f.method+" "+route }
+
+// spanName returns the value of the label span_name: the span's name, unless it is that
+// of an HTTP request and may contain a path.
+func spanName(s *trace.Span, f *facts) string {
+	if f.protocol == protoHTTP && strings.ContainsAny(s.Operation, "/?") {
+		if s.Kind == trace.Server {
+			return f.operation
+		}
+		return f.method
+	}
+	return name(s)
+}
+
+// first returns the first of the attributes that has a value.
+func first(attrs map[string]string, keys ...string) string {
+	for _, k := range keys {
+		if v := attrs[k]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// maxLabel is the maximum length of a label value in bytes.
+const maxLabel = 200
+
+// clip returns s as a label value: truncated and valid UTF-8.
+func clip(s string) string {
+	if len(s) > maxLabel {
+		s = s[:maxLabel]
+	}
+	return strings.ToValidUTF8(s, "?")
+}
