@@ -217,7 +217,7 @@ func (f *File) expand(n *yaml.Node) (err error) {
 	return err
 }
 
-// pairs yields the keys and values of a mapping, and of those it merges.
+// pairs yields the keys and values of a mapping, those that it merges first.
 func pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 	return func(yield func(key, value *yaml.Node) bool) {
 		if n.Kind == yaml.AliasNode {
@@ -226,18 +226,21 @@ func pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 		if n.Kind != yaml.MappingNode {
 			return // strict has checked it: it is null
 		}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			key, value := n.Content[i], n.Content[i+1]
-			if key.Tag == "!!merge" {
-				for k, v := range pairs(value) {
+		for _, merged := range []bool{true, false} {
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				key, value := n.Content[i], n.Content[i+1]
+				if (key.Tag == "!!merge") != merged {
+					continue
+				}
+				all := func(yield func(key, value *yaml.Node) bool) { yield(key, value) }
+				if merged {
+					all = pairs(value)
+				}
+				for k, v := range all {
 					if !yield(k, v) {
 						return
 					}
 				}
-				continue
-			}
-			if !yield(key, value) {
-				return
 			}
 		}
 	}
