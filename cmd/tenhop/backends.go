@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -28,6 +29,18 @@ func (b *backendFlags) path() string {
 		return b.config
 	}
 	return cmp.Or(b.config, os.Getenv(configVariable))
+}
+
+// flags returns the flags with which another command asks the same source of traces,
+// without credentials.
+func (b *backendFlags) flags() string {
+	var flags []string
+	for _, f := range []struct{ name, value string }{{"config", b.config}, {"jaeger", query.Redact(b.jaeger)}, {"tempo", query.Redact(b.tempo)}} {
+		if f.value != "" {
+			flags = append(flags, "--"+f.name+" "+f.value)
+		}
+	}
+	return strings.Join(flags, " ")
 }
 
 // addConfig adds --config, which the environment variable replaces.

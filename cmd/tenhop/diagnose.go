@@ -61,7 +61,6 @@ spike or not.`,
 					return err
 				}
 			}
-			given := asked.jaeger
 			res, err := collect.Run(cmd.Context(), cfg)
 			if err != nil {
 				return err
@@ -71,7 +70,7 @@ spike or not.`,
 					return err
 				}
 			}
-			out, links := cmd.OutOrStdout(), render.Links{Jaeger: query.Redact(given)}
+			out, links := cmd.OutOrStdout(), render.Links{Flags: asked.flags()}
 			switch {
 			case asJSON:
 				return writeJSON(out, res)
