@@ -61,7 +61,7 @@ func (c *Console) compare(r *http.Request) (Comparison, error) {
 	}
 	views = traceview.Usual(views)
 	if len(views) == 0 {
-		return Comparison{}, &apiError{http.StatusNotFound, "Jaeger has no other trace of " + root.Service + " " + root.Operation + " to compare with"}
+		return Comparison{}, &apiError{http.StatusNotFound, "there is no other trace of " + root.Service + " " + root.Operation + " to compare with"}
 	}
 	a := Side{Service: root.Service, Operation: root.Operation, Traces: len(views)}
 	for _, v := range views {
@@ -72,7 +72,7 @@ func (c *Console) compare(r *http.Request) (Comparison, error) {
 
 // others returns traces of the same operation from before b.
 func (c *Console) others(ctx context.Context, b *traceview.View) ([]*traceview.View, error) {
-	j, err := c.jaeger.jaeger()
+	j, err := c.tracer()
 	if err != nil {
 		return nil, err
 	}

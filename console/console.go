@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenhop/tenhop/console/servicemap"
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/query"
 )
 
 // Config configures a Console. A source without a URL is not used, and the page reports
@@ -21,7 +22,9 @@ import (
 type Config struct {
 	Prometheus string // URL
 	Jaeger     string // URL
+	Tempo      string // URL, instead of Jaeger
 	Loki       string // URL
+	Clients    query.Clients
 
 	Dashboards fs.FS // *.json in Grafana's format; nil for none
 
@@ -37,8 +40,8 @@ type Config struct {
 	// beside localhost and IP addresses.
 	Hosts []string
 
-	// Client queries the sources for the page; if nil, one with a timeout of
-	// 15 s. Diagnoses and drills use clients of their own, as on the command line.
+	// Client queries the sources that have none in Clients for the page; if nil, one
+	// with a timeout of 15 s. Diagnoses and drills use http.DefaultClient instead.
 	Client *http.Client
 	Logger *slog.Logger // slog.Default if nil
 }
@@ -55,7 +58,7 @@ type Console struct {
 	cfg    Config
 	mux    *http.ServeMux
 	prom   *upstream
-	jaeger *upstream
+	traces query.Tracer // nil without Jaeger and Tempo
 	loki   *upstream
 	live   *hub
 	drills *drills
@@ -87,15 +90,8 @@ func New(cfg Config) (*Console, error) {
 		}
 	}
 	c := &Console{cfg: cfg, diagnosing: make(chan struct{}, maxDiagnoses), mux: http.NewServeMux(), closed: make(chan struct{})}
-	for _, s := range []struct {
-		to        **upstream
-		name, url string
-	}{{&c.prom, "Prometheus", cfg.Prometheus}, {&c.jaeger, "Jaeger", cfg.Jaeger}, {&c.loki, "Loki", cfg.Loki}} {
-		u, err := newUpstream(s.name, s.url, cfg.Client)
-		if err != nil {
-			return nil, err
-		}
-		*s.to = u
+	if err := c.open(); err != nil {
+		return nil, err
 	}
 	c.hops = servicemap.NewReader(c.prom.prometheus, describe)
 	c.live = newHub(func(ctx context.Context) any {
@@ -147,6 +143,7 @@ func (c *Console) routes() error {
 type Connected struct {
 	Prometheus    bool    `json:"prometheus"`
 	Jaeger        bool    `json:"jaeger"`
+	Tempo         bool    `json:"tempo"`
 	Loki          bool    `json:"loki"`
 	Actions       bool    `json:"actions"`        // faults and drills are available
 	ScrapeSeconds float64 `json:"scrape_seconds"` // shortest scrape interval, 0 if unknown
@@ -154,7 +151,7 @@ type Connected struct {
 
 func (c *Console) config(r *http.Request) (Connected, error) {
 	return Connected{
-		Prometheus: c.prom.configured(), Jaeger: c.jaeger.configured(), Loki: c.loki.configured(),
+		Prometheus: c.prom.configured(), Jaeger: c.cfg.Jaeger != "", Tempo: c.cfg.Tempo != "", Loki: c.loki.configured(),
 		Actions:       c.cfg.Token != "" && c.cfg.Storefront != nil,
 		ScrapeSeconds: c.hops.ScrapeInterval(r.Context()).Seconds(),
 	}, nil

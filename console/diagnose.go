@@ -49,8 +49,9 @@ func (c *Console) shared(ctx context.Context, entry string, since time.Duration)
 }
 
 func (c *Console) runDiagnosis(ctx context.Context, entry string, since time.Duration) (result.Result, error) {
-	if !c.prom.configured() {
-		return result.Result{}, &apiError{http.StatusServiceUnavailable, "Prometheus is not configured; start the console with its URL"}
+	if !c.prom.configured() && c.traces == nil {
+		return result.Result{}, missing("Prometheus")
 	}
-	return collect.Run(ctx, collect.Config{Prometheus: c.cfg.Prometheus, Jaeger: c.cfg.Jaeger, Entry: entry, Since: since})
+	return collect.Run(ctx, collect.Config{Prometheus: c.cfg.Prometheus, Jaeger: c.cfg.Jaeger, Tempo: c.cfg.Tempo, Clients: c.cfg.Clients,
+		Entry: entry, Since: since})
 }

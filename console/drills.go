@@ -200,7 +200,11 @@ func (c *Console) drillChoices(r *http.Request) (DrillChoices, error) {
 	if err != nil {
 		return DrillChoices{}, err
 	}
-	hops, err := drill.Hops(r.Context(), c.cfg.Jaeger, s.Entry)
+	from, err := c.tracer()
+	if err != nil {
+		return DrillChoices{}, err
+	}
+	hops, err := drill.Hops(r.Context(), from, s.Entry)
 	if err != nil {
 		return DrillChoices{}, err
 	}
@@ -216,8 +220,8 @@ func (c *Console) startDrill(*http.Request) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	if !c.jaeger.configured() || !c.prom.configured() {
-		return Done{}, &apiError{http.StatusServiceUnavailable, "a drill needs Jaeger and Prometheus"}
+	if c.traces == nil || !c.prom.configured() {
+		return Done{}, &apiError{http.StatusServiceUnavailable, "a drill needs Prometheus, and Jaeger or Tempo"}
 	}
 	d := c.drills
 	d.mu.Lock()
@@ -273,7 +277,8 @@ const quietBefore = 100 * time.Second
 func (d *drills) run(ctx context.Context, s Storefront) {
 	c := d.console
 	proofs := make(chan json.RawMessage, 1)
-	cfg := drill.Config{Faults: s.Faults, Jaeger: c.cfg.Jaeger, Prometheus: c.cfg.Prometheus, Entry: s.Entry, Up: s.Up,
+	cfg := drill.Config{Faults: s.Faults, Jaeger: c.cfg.Jaeger, Tempo: c.cfg.Tempo, Prometheus: c.cfg.Prometheus,
+		Clients: c.cfg.Clients, Entry: s.Entry, Up: s.Up,
 		Rounds: 1, Seed: rand.Uint64(),
 		Say: func(format string, args ...any) {
 			d.change(func(st *DrillState) { st.Said = fmt.Sprintf(format, args...) })

@@ -74,10 +74,10 @@ type foundLine struct {
 
 // lokiLines returns the lines that a query finds.
 func (c *Console) lokiLines(ctx context.Context, query string, start, end time.Time) ([]foundLine, error) {
-	if c.loki.base == nil {
-		return nil, c.loki.missing()
+	if !c.loki.configured() {
+		return nil, missing("Loki")
 	}
-	client, err := loki.New(c.loki.base.String(), c.loki.client)
+	client, err := loki.New(c.loki.url, c.loki.client)
 	if err != nil {
 		return nil, err
 	}

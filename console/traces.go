@@ -44,7 +44,7 @@ const (
 )
 
 func (c *Console) services(r *http.Request) ([]string, error) {
-	j, err := c.jaeger.jaeger()
+	j, err := c.tracer()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (c *Console) services(r *http.Request) ([]string, error) {
 }
 
 func (c *Console) operations(r *http.Request) ([]string, error) {
-	j, err := c.jaeger.jaeger()
+	j, err := c.tracer()
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (c *Console) search(r *http.Request) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := c.jaeger.jaeger()
+	j, err := c.tracer()
 	if err != nil {
 		return nil, err
 	}
@@ -232,13 +232,13 @@ func (c *Console) view(ctx context.Context, id string) (*traceview.View, error) 
 	if !traceID.MatchString(id) {
 		return nil, badRequest("%q is no trace ID: those have up to 32 hexadecimal digits", id)
 	}
-	j, err := c.jaeger.jaeger()
+	j, err := c.tracer()
 	if err != nil {
 		return nil, err
 	}
 	found, err := j.Trace(ctx, id)
 	if errors.Is(err, query.ErrNotFound) {
-		return nil, &apiError{http.StatusNotFound, fmt.Sprintf("Jaeger has no trace %s; it may be older than what is kept, or its last spans are still on their way", id)}
+		return nil, &apiError{http.StatusNotFound, fmt.Sprintf("%v; it may be older than what is kept, or its last spans are still on their way", err)}
 	}
 	if err != nil {
 		return nil, err

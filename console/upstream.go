@@ -1,25 +1,25 @@
 package console
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/tenhop/tenhop/query"
-	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/traces"
 )
 
 // upstream is a telemetry back end with an HTTP API.
 type upstream struct {
-	name   string
-	base   *url.URL // nil for a source that is not configured
-	client *http.Client
+	name    string
+	url     string
+	client  *http.Client
+	backend *query.Backend // nil for a source that is not configured
 }
 
 // asked is the maximum number of concurrent requests to a source per page request.
@@ -28,91 +28,109 @@ const asked = 4
 // maxAnswer is the maximum size of a response in bytes.
 const maxAnswer = 64 << 20
 
+// open opens the sources.
+func (c *Console) open() (err error) {
+	own := c.forPage()
+	if c.prom, err = newUpstream("Prometheus", c.cfg.Prometheus, own.Prometheus); err != nil {
+		return err
+	}
+	if c.loki, err = newUpstream("Loki", c.cfg.Loki, own.Loki); err != nil {
+		return err
+	}
+	c.traces, err = traces.Open(c.cfg.Jaeger, c.cfg.Tempo, own)
+	if errors.Is(err, traces.ErrNone) {
+		return nil
+	}
+	return err
+}
+
+// forPage returns the clients with a timeout.
+func (c *Console) forPage() query.Clients {
+	own := c.cfg.Clients
+	for _, client := range []**http.Client{&own.Prometheus, &own.Jaeger, &own.Tempo, &own.Loki} {
+		if *client == nil {
+			*client = c.cfg.Client
+			continue
+		}
+		limited := **client
+		limited.Timeout = cmp.Or(limited.Timeout, sourceTimeout)
+		*client = &limited
+	}
+	return own
+}
+
 func newUpstream(name, base string, client *http.Client) (*upstream, error) {
-	u := &upstream{name: name, client: client}
+	u := &upstream{name: name, url: base, client: client}
 	if base == "" {
 		return u, nil
 	}
-	parsed, err := url.Parse(base)
-	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
-		return nil, fmt.Errorf("URL of %s %q: must look like http://127.0.0.1:9090", name, query.Redact(base))
-	}
-	u.base = parsed
-	return u, nil
+	var err error
+	u.backend, err = query.Product{Name: name, Example: "http://127.0.0.1:9090", MaxAnswer: maxAnswer}.At(base, client)
+	return u, err
 }
 
-func (u *upstream) configured() bool { return u.base != nil }
+func (u *upstream) configured() bool { return u.backend != nil }
 
 // missing returns the error of a source that is not configured.
-func (u *upstream) missing() error {
-	return &apiError{http.StatusServiceUnavailable, u.name + " is not configured; start the console with its URL"}
+func missing(name string) error {
+	return &apiError{http.StatusServiceUnavailable, name + " is not configured; start the console with its URL"}
 }
 
 // prometheus returns a client of the source.
 func (u *upstream) prometheus() (*prometheus.Client, error) {
-	if u.base == nil {
-		return nil, u.missing()
+	if u.backend == nil {
+		return nil, missing(u.name)
 	}
-	return prometheus.New(u.base.String(), u.client)
+	return prometheus.New(u.url, u.client)
 }
 
-// jaeger returns a client of the source.
-func (u *upstream) jaeger() (*jaeger.Client, error) {
-	if u.base == nil {
-		return nil, u.missing()
+// tracer returns the source of traces.
+func (c *Console) tracer() (query.Tracer, error) {
+	if c.traces == nil {
+		return nil, missing("Jaeger or Tempo")
 	}
-	return jaeger.New(u.base.String(), u.client)
-}
-
-// address returns the URL of a path with escaped segments.
-func (u *upstream) address(query url.Values, segments ...string) string {
-	escaped := make([]string, len(segments))
-	for i, s := range segments {
-		escaped[i] = url.PathEscape(s)
-	}
-	a := *u.base
-	a = *a.JoinPath(escaped...)
-	a.RawQuery = query.Encode()
-	return a.String()
-}
-
-// ask sends a GET request. The caller closes the body.
-func (u *upstream) ask(ctx context.Context, query url.Values, segments ...string) (*http.Response, error) {
-	if slices.Contains(segments, ".") || slices.Contains(segments, "..") {
-		return nil, badRequest("a name must not be . or ..")
-	}
-	if u.base == nil {
-		return nil, u.missing()
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.address(query, segments...), nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := u.client.Do(req)
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return nil, fmt.Errorf("%s at %s does not answer: %w; `tenhop status` shows what runs", u.name, u.base.Host, err)
-	}
-	return resp, nil
+	return c.traces, nil
 }
 
 // pass copies a response to the browser. The content type is always JSON, so a browser
-// never renders data of a source.
+// never renders data of a source. The console's credentials are its own affair: a source
+// that denies them becomes an error about the source, and no error repeats them.
 func (u *upstream) pass(w http.ResponseWriter, r *http.Request, segments ...string) {
-	resp, err := u.ask(r.Context(), r.URL.Query(), segments...)
+	if slices.Contains(segments, ".") || slices.Contains(segments, "..") {
+		writeError(w, badRequest("a name must not be . or .."))
+		return
+	}
+	if u.backend == nil {
+		writeError(w, missing(u.name))
+		return
+	}
+	resp, err := u.backend.Do(r.Context(), "", r.URL.Query(), segments...)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
 	defer resp.Body.Close()
+	var body io.Reader = io.LimitReader(resp.Body, maxAnswer)
+	if resp.StatusCode >= http.StatusBadRequest {
+		text, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
+		switch {
+		case err != nil:
+			writeError(w, fmt.Errorf("read the answer of %s: %w", u.backend, err))
+			return
+		case query.Denied(resp.StatusCode):
+			writeError(w, u.backend.Status(query.Answer{Code: resp.StatusCode, Body: text}))
+			return
+		}
+		body = strings.NewReader(u.backend.Scrub(string(text)))
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(resp.StatusCode)
-	_, _ = io.Copy(w, io.LimitReader(resp.Body, maxAnswer)) // fails when the client is gone
+	_, _ = io.Copy(w, body) // fails when the client is gone
 }
+
+// maxError is the maximum size of an error of a source in bytes.
+const maxError = 1 << 20
 
 // readable lists the endpoints of Prometheus's API that the console proxies.
 var readable = []string{"query", "query_range", "query_exemplars", "labels", "series", "alerts", "rules"}

@@ -12,10 +12,22 @@ import (
 )
 
 // diagnoser runs `tenhop diagnose` in a process that cannot see the fault: it gets two
-// URLs, an empty directory and an environment without a token.
-type diagnoser struct {
-	program, jaeger, prometheus string
-	entry                       Entry
+// URLs, the configuration file of back ends, an empty directory and an environment
+// without the token of the fault endpoints.
+type diagnoser struct{ cfg Config }
+
+// args returns the command line.
+func (d diagnoser) args() []string {
+	args := []string{"diagnose", "--json", "--prometheus", d.cfg.Prometheus, "--entry", d.cfg.Entry.Operation}
+	if d.cfg.Tempo != "" {
+		args = append(args, "--tempo", d.cfg.Tempo)
+	} else {
+		args = append(args, "--jaeger", d.cfg.Jaeger)
+	}
+	if d.cfg.ConfigFile != "" {
+		args = append(args, "--config", d.cfg.ConfigFile)
+	}
+	return args
 }
 
 const diagnoseTimeout = 30 * time.Second
@@ -29,10 +41,9 @@ func (d diagnoser) ask(ctx context.Context) (json.RawMessage, answer, error) {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, diagnoseTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, d.program, "diagnose", "--json", "--jaeger", d.jaeger, "--prometheus", d.prometheus,
-		"--entry", d.entry.Operation)
+	cmd := exec.CommandContext(ctx, d.cfg.Program, d.args()...)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}, d.cfg.ConfigEnv...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

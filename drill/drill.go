@@ -11,8 +11,8 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/query"
-	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/traces"
 	"github.com/tenhop/tenhop/trace"
 )
 
@@ -23,8 +23,14 @@ type Entry struct{ Service, Operation string }
 type Config struct {
 	Faults     Faults
 	Jaeger     string // base URL
+	Tempo      string // base URL, instead of Jaeger
 	Prometheus string // base URL
+	Clients    query.Clients
 	Program    string // path of the tenhop binary that diagnoses
+	// ConfigFile is the absolute path of the configuration file that Program reads, if
+	// any, and ConfigEnv are the KEY=value pairs that the file uses.
+	ConfigFile string
+	ConfigEnv  []string
 	Entry      Entry
 	Rounds     int
 	Seed       uint64        // selects the hops
@@ -75,13 +81,17 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if cfg.Baseline == 0 {
 		cfg.Baseline = defaultBaseline
 	}
-	prom, err := prometheus.New(cfg.Prometheus, nil)
+	prom, err := prometheus.New(cfg.Prometheus, cfg.Clients.Prometheus)
 	if err != nil {
 		return nil, err
 	}
 	r := &runner{Config: cfg, metrics: metrics{prom}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
-		asks: diagnoser{cfg.Program, cfg.Jaeger, cfg.Prometheus, cfg.Entry}}
-	if r.hops, err = Hops(ctx, cfg.Jaeger, cfg.Entry); err != nil {
+		asks: diagnoser{cfg}}
+	from, err := traces.Open(cfg.Jaeger, cfg.Tempo, cfg.Clients)
+	if err != nil {
+		return nil, err
+	}
+	if r.hops, err = Hops(ctx, from, cfg.Entry); err != nil {
 		return nil, err
 	}
 	if _, sealed, err := cfg.Faults.List(ctx); err != nil {
@@ -128,8 +138,8 @@ type Hop struct{ Service, Operation string }
 
 // Hops returns the hops that at least half of the entry's 20 latest traces of the last ten
 // minutes waited for, sorted by service and operation. It is an error if there are none.
-func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
-	traces, err := recent(ctx, jaeger, entry, 10*time.Minute, 20)
+func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
+	traces, err := recent(ctx, from, entry, 10*time.Minute, 20)
 	if err != nil {
 		return nil, err
 	}
@@ -164,13 +174,9 @@ func Hops(ctx context.Context, jaeger string, entry Entry) ([]Hop, error) {
 }
 
 // recent returns at most limit traces of the entry that began within the last since.
-func recent(ctx context.Context, url string, entry Entry, since time.Duration, limit int) ([]trace.Trace, error) {
-	c, err := jaeger.New(url, nil)
-	if err != nil {
-		return nil, err
-	}
+func recent(ctx context.Context, from query.Tracer, entry Entry, since time.Duration, limit int) ([]trace.Trace, error) {
 	now := time.Now()
-	return c.Traces(ctx, query.Search{Service: entry.Service, Operation: entry.Operation, From: now.Add(-since), To: now, Limit: limit})
+	return from.Traces(ctx, query.Search{Service: entry.Service, Operation: entry.Operation, From: now.Add(-since), To: now, Limit: limit})
 }
 
 // span returns the entry's span in a trace, the earliest if there are several, or nil.

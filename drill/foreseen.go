@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tenhop/tenhop/query/traces"
 )
 
 // Foreseen compares the p95 that the answer predicted for the entry without the fault
@@ -42,12 +44,16 @@ func (r *runner) foreseen(ctx context.Context, round *Round) error {
 
 // compare measures the p95 of the latest requests. It returns nil if there are too few.
 func (r *runner) compare(ctx context.Context, within [2]float64) (*Foreseen, error) {
-	traces, err := recent(ctx, r.Jaeger, r.Entry, measureLength, maxMeasureRequests)
+	from, err := traces.Open(r.Jaeger, r.Tempo, r.Clients)
+	if err != nil {
+		return nil, err
+	}
+	found, err := recent(ctx, from, r.Entry, measureLength, maxMeasureRequests)
 	if err != nil {
 		return nil, fmt.Errorf("measure the recovered p95: %w", err)
 	}
 	var took []time.Duration
-	for _, t := range traces {
+	for _, t := range found {
 		if s := r.Entry.span(t); s != nil {
 			took = append(took, s.Duration)
 		}

@@ -3,9 +3,9 @@
 // Prometheus, Jaeger, Tempo and Loki.
 //
 // A client takes an *http.Client. Its Transport adds credentials, TLS settings and
-// tenant headers. NewClientFromConfig of prometheus/common creates one from an
-// HTTPClientConfig. Errors name the back end by its address and never repeat the user
-// information or the query of a URL.
+// tenant headers; package config creates one from a configuration file. Errors name the
+// back end by its address. They never repeat the user information or the query of a URL,
+// nor the secrets of the Transport.
 package query
 
 import (
@@ -20,6 +20,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tenhop/tenhop/trace"
 )
 
 // ErrNotFound is returned if a back end does not have the requested object.
@@ -33,6 +35,32 @@ type Search struct {
 	Min, Max           time.Duration // of the span; 0 for any
 	Failed             bool          // only spans whose status is an error
 	Limit              int           // traces
+}
+
+// Clients holds the HTTP clients of the back ends. A nil client is http.DefaultClient.
+type Clients struct{ Prometheus, Jaeger, Tempo, Loki *http.Client }
+
+// Tracer is a back end that holds traces.
+type Tracer interface {
+	fmt.Stringer // its name and address
+	// Services returns the services that have sent spans.
+	Services(ctx context.Context) ([]string, error)
+	// Operations returns the span names of a service.
+	Operations(ctx context.Context, service string) ([]string, error)
+	// Traces returns the traces that match a search, newest first.
+	Traces(ctx context.Context, s Search) ([]trace.Trace, error)
+	// Trace returns one trace. The error is ErrNotFound if there is none with this ID.
+	Trace(ctx context.Context, id string) (trace.Trace, error)
+}
+
+// Adviser is implemented by the Transport of a client that knows the settings it was
+// made from.
+type Adviser interface {
+	// Advice returns what to change after a response with this status, or after err if
+	// there was no response. It is empty if the settings are not the cause.
+	Advice(status int, err error) string
+	// Secrets returns the texts that must not be repeated.
+	Secrets() []string
 }
 
 // Product is a kind of back end.
@@ -85,6 +113,7 @@ type StatusError struct {
 	Backend string // its name and address
 	Code    int    // HTTP status
 	Body    string // beginning of the body, printable characters only
+	Advice  string // what to change; may be empty
 }
 
 // Error implements error.
@@ -93,6 +122,13 @@ func (e *StatusError) Error() string {
 	if e.Body != "" {
 		s += ": " + e.Body
 	}
+	return withAdvice(s, e.Advice)
+}
+
+func withAdvice(s, advice string) string {
+	if advice != "" {
+		s += "; " + advice
+	}
 	return s
 }
 
@@ -100,11 +136,12 @@ func (e *StatusError) Error() string {
 type UnreachableError struct {
 	Backend string // its name and address
 	Err     error
+	Advice  string // what to change; may be empty
 }
 
 // Error implements error.
 func (e *UnreachableError) Error() string {
-	return fmt.Sprintf("%s does not answer: %v", e.Backend, e.Err)
+	return withAdvice(fmt.Sprintf("%s does not answer: %v", e.Backend, e.Err), e.Advice)
 }
 
 // Unwrap returns the cause.
@@ -156,7 +193,12 @@ func (b *Backend) Do(ctx context.Context, accept string, q url.Values, segments 
 	req.Header.Set("Accept", accept)
 	resp, err := b.client.Do(req)
 	if err != nil {
-		return nil, &UnreachableError{b.String(), cause(err)}
+		err = cause(err)
+		gone := &UnreachableError{Backend: b.String(), Err: b.scrubbed(err)}
+		if a := b.adviser(); a != nil {
+			gone.Advice = a.Advice(0, err)
+		}
+		return nil, gone
 	}
 	return resp, nil
 }
@@ -187,7 +229,16 @@ func (b *Backend) Decode(a Answer, into any) error {
 
 // Status returns the error for a response with an unexpected status.
 func (b *Backend) Status(a Answer) error {
-	return &StatusError{Backend: b.String(), Code: a.Code, Body: excerpt(a.Body)}
+	e := &StatusError{Backend: b.String(), Code: a.Code, Body: excerpt([]byte(b.Scrub(string(a.Body))))}
+	if adviser := b.adviser(); adviser != nil {
+		e.Advice = adviser.Advice(a.Code, nil)
+	}
+	return e
+}
+
+// Denied reports whether a status means that the back end refuses who asks.
+func Denied(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusProxyAuthRequired
 }
 
 // Unlike returns the error for a response that does not conform to the product's API.
@@ -195,7 +246,7 @@ func (b *Backend) Unlike(a Answer, err error) error {
 	if isHTML(a.Body) {
 		err = errors.New("it is an HTML page")
 	}
-	return fmt.Errorf("%s does not answer like %s: %w", b.URL(), b.product.Name, err)
+	return fmt.Errorf("%s does not answer like %s: %w", b.URL(), b.product.Name, b.scrubbed(err))
 }
 
 // cause unwraps the error of an HTTP client, since its text contains the complete URL.

@@ -126,7 +126,7 @@ func (s *Stack) Endpoints() map[string]string {
 	out := map[string]string{}
 	for name, address := range s.endpoints.bound {
 		e, _ := endpoint.Named(name)
-		out[name] = e.Announced(address)
+		out[name] = e.Announced(endpoint.Reachable(address))
 	}
 	return out
 }

@@ -34,6 +34,10 @@ type Config struct {
 	Postgres   string // postgres://user:password@host:port; each service has its own database
 	Redis      string // host:port
 
+	// ConfigFile is the absolute path of the file with the credentials of Jaeger and
+	// Prometheus, which the console reads; empty for none.
+	ConfigFile string
+
 	Webhook string // URL that receives alerts in Alertmanager's format; empty for none
 
 	Limits Limits

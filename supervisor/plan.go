@@ -173,6 +173,9 @@ func (p *plan) stackFlags() []string {
 	if p.cfg.Webhook != "" {
 		flags = append(flags, "--webhook", p.cfg.Webhook)
 	}
+	if p.cfg.ConfigFile != "" {
+		flags = append(flags, "--config", p.cfg.ConfigFile)
+	}
 	for _, name := range []string{endpoint.Jaeger, endpoint.Prometheus} {
 		if real := p.replaced(name); real != nil {
 			flags = append(flags, "--"+name, real[name])

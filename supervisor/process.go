@@ -168,7 +168,7 @@ func environment() []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		switch name, _, _ := strings.Cut(kv, "="); name {
-		case "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", lifelineVariable:
+		case "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", lifelineVariable, "TENHOP_CONFIG": // Config.ConfigFile stands for the last
 		default:
 			env = append(env, kv)
 		}

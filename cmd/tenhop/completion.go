@@ -18,8 +18,9 @@ func newCompletionCmd() *cobra.Command {
 		Use:   "completion {bash | zsh | fish}",
 		Short: "Write a script that completes commands in a shell",
 		Long: `Write a script that completes commands, flags and values in a shell. Services,
-operations, entries and trace IDs are those of the storefront or stack that runs
-in this directory, or in that given by --dir.`,
+operations, entries and trace IDs are those of the back ends that --config and the
+URLs name, or else of the storefront or stack that runs in this directory, or in
+that given by --dir.`,
 		Example: `  source <(tenhop completion bash)
   tenhop completion zsh > "${fpath[1]}/_tenhop"
   tenhop completion fish > ~/.config/fish/completions/tenhop.fish`,
@@ -137,18 +138,39 @@ func assignments(names []string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
 }
 
-// fromRun completes from the storefront or stack that runs in the directory given by
-// --dir. Without one it suggests nothing.
+// namesFor returns where the flags of a command look up names: in the back ends that
+// they or the configuration file name, or in what runs in the directory given by --dir.
+func namesFor(cmd *cobra.Command) (app.Names, error) {
+	var b backendFlags
+	for name, to := range map[string]*string{"config": &b.config, "prometheus": &b.prometheus, "jaeger": &b.jaeger, "tempo": &b.tempo} {
+		if f := cmd.Flag(name); f != nil {
+			*to = f.Value.String()
+		}
+	}
+	if cmd.Flag("config") != nil { // the command asks back ends
+		asked, err := b.read()
+		if err != nil {
+			return app.Names{}, err
+		}
+		if !asked.none() {
+			return app.Names{Prometheus: asked.Prometheus, Jaeger: asked.Jaeger, Tempo: asked.Tempo, Clients: asked.Clients}, nil
+		}
+	}
+	state, err := app.ReadState(cmd.Flag("dir").Value.String())
+	return app.Names{State: state}, err
+}
+
+// fromRun completes from the back ends of namesFor. Without one it suggests nothing.
 func fromRun(ask suggest) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		const none = cobra.ShellCompDirectiveNoFileComp
-		state, err := app.ReadState(cmd.Flag("dir").Value.String())
+		names, err := namesFor(cmd)
 		if err != nil {
 			return nil, none
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
-		fitting := slices.DeleteFunc(ask(ctx, app.Names{State: state}, args), func(s string) bool { return !strings.HasPrefix(s, word) })
+		fitting := slices.DeleteFunc(ask(ctx, names, args), func(s string) bool { return !strings.HasPrefix(s, word) })
 		return fitting, none
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/pprof"
 	"github.com/tenhop/tenhop/diagnose/render"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/signals"
 	"github.com/tenhop/tenhop/supervisor"
 )
@@ -24,6 +25,7 @@ func newDiagnoseCmd() *cobra.Command {
 	var asJSON, asMarkdown, profiled bool
 	var endpoints map[string]string
 	var labels []string
+	var asked backendFlags
 	cmd := &cobra.Command{
 		Use:   "diagnose",
 		Short: "Say which hop got slower, with evidence",
@@ -37,6 +39,7 @@ spike or not.`,
 		Example: `  tenhop diagnose
   tenhop diagnose --entry "POST /checkout" --since 15m
   tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
+  tenhop diagnose --config backends.yaml
   tenhop diagnose --traces incident.json.gz
   tenhop diagnose --traces incident.json.gz --before yesterday.json.gz
   tenhop diagnose --prometheus http://prometheus:9090 --label service=component
@@ -56,20 +59,17 @@ spike or not.`,
 			if err := parseBaseline(baseline, &cfg); err != nil {
 				return err
 			}
-			cfg.Labels = signals.Labels{}
-			for _, l := range labels {
-				if err := cfg.Labels.Add(l); err != nil {
-					return usagef("--label %v", err)
+			if len(cfg.Traces) == 0 {
+				if err := asked.forDiagnosis(dir, &cfg); err != nil {
+					return err
 				}
 			}
-			given := cfg.Jaeger
-			if cfg.Prometheus == "" && cfg.Tempo == "" && len(cfg.Traces) == 0 {
-				state, err := readState(dir)
-				switch {
-				case err == nil:
-					cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
-				case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
-					return fmt.Errorf("%w; or give --prometheus and --jaeger, or --traces", err)
+			for _, l := range labels {
+				if cfg.Labels == nil {
+					cfg.Labels = signals.Labels{}
+				}
+				if err := cfg.Labels.Add(l); err != nil {
+					return usagef("--label %v", err)
 				}
 			}
 			res, err := collect.Run(cmd.Context(), cfg)
@@ -81,21 +81,22 @@ spike or not.`,
 					return err
 				}
 			}
-			out, links := cmd.OutOrStdout(), render.Links{Jaeger: given}
+			out, links := cmd.OutOrStdout(), render.Links{Flags: asked.flags()}
 			switch {
 			case asJSON:
 				return writeJSON(out, res)
 			case asMarkdown:
-				return render.Markdown(out, res, render.Links{Traces: cfg.Jaeger})
+				return render.Markdown(out, res, render.Links{Traces: query.Redact(cfg.Jaeger)})
 			}
 			return render.Text(out, res, links)
 		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&dir, "dir", ".", "directory that holds .tenhop")
-	fl.StringVar(&cfg.Prometheus, "prometheus", "", "URL of Prometheus (default: of what runs in this directory)")
-	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: of what runs in this directory)")
-	fl.StringVar(&cfg.Tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
+	asked.addConfig(fl)
+	fl.StringVar(&asked.prometheus, "prometheus", "", "URL of Prometheus (default: of the file, or of what runs in this directory)")
+	fl.StringVar(&asked.jaeger, "jaeger", "", "URL of Jaeger (default: of the file, or of what runs in this directory)")
+	fl.StringVar(&asked.tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
 	fl.StringArrayVar(&labels, "label", nil, "label of Prometheus that differs from the conventions, as `MEANING=LABEL`; may be given again. Meanings: "+strings.Join(signals.Meanings(), ", "))
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
@@ -134,6 +135,27 @@ func profile(ctx context.Context, dir string, endpoints map[string]string, res *
 		return err
 	}
 	pprof.Explain(ctx, &http.Client{Timeout: 10 * time.Second}, services, d.Path("profiles"), res)
+	return nil
+}
+
+// forDiagnosis sets the back ends of a diagnosis: those of the flags and the file, or
+// those of what runs in dir.
+func (b *backendFlags) forDiagnosis(dir string, cfg *collect.Config) error {
+	found, err := b.read()
+	if err != nil {
+		return err
+	}
+	cfg.Prometheus, cfg.Jaeger, cfg.Tempo, cfg.Clients, cfg.Labels = found.Prometheus, found.Jaeger, found.Tempo, found.Clients, found.Labels
+	if cfg.Prometheus != "" || cfg.Tempo != "" || cfg.Jaeger != "" && b.jaeger == "" {
+		return nil
+	}
+	state, err := readState(dir)
+	switch {
+	case err == nil:
+		cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
+	case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
+		return fmt.Errorf("%w; or give --prometheus and --jaeger, --config, or --traces", err)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 
 type drillFlags struct {
 	dir, report, entry  string
+	config              string
 	auto, human, asJSON bool
 }
 
@@ -45,6 +47,7 @@ The fault is removed however the drill ends.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.dir, "dir", ".", "directory that contains .tenhop")
+	fl.StringVar(&f.config, "config", "", "file with the credentials of the back ends that the storefront reports to")
 	fl.BoolVar(&f.auto, "auto", false, "let the diagnosis answer (default)")
 	fl.BoolVar(&f.human, "human", false, "answer yourself")
 	fl.IntVar(&cfg.Rounds, "rounds", 1, "number of faults, one after the other")
@@ -60,6 +63,11 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 	cfg, history, err := app.Drill(f.dir)
 	if err != nil {
 		return advise(err)
+	}
+	if f.config != "" {
+		if err := configureDrill(f.config, &cfg); err != nil {
+			return err
+		}
 	}
 	cfg.Rounds, cfg.Seed, cfg.Latency, cfg.Entry.Operation = given.Rounds, given.Seed, given.Latency, f.entry
 	cfg.Say = func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
@@ -87,6 +95,25 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 		return err
 	}
 	return errors.Join(err, drill.WriteTable(cmd.OutOrStdout(), rounds))
+}
+
+// configureDrill sets the back ends of a drill to those that a file names, and their
+// clients.
+func configureDrill(file string, cfg *drill.Config) error {
+	asked := backendFlags{config: file, prometheus: cfg.Prometheus}
+	found, err := asked.read()
+	if err != nil {
+		return err
+	}
+	if found.Jaeger != "" || found.Tempo != "" {
+		cfg.Jaeger, cfg.Tempo = found.Jaeger, found.Tempo
+	}
+	cfg.Clients = found.Clients
+	cfg.ConfigFile, err = filepath.Abs(file)
+	for _, name := range found.File.Env {
+		cfg.ConfigEnv = append(cfg.ConfigEnv, name+"="+os.Getenv(name))
+	}
+	return err
 }
 
 func writeReport(path string, rounds []drill.Round) error {

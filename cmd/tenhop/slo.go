@@ -33,7 +33,7 @@ FILE names a service and its objectives, as in alerts/slo/storefront.yaml. With
 any latency can be an objective; otherwise it is the bound of a classic bucket.`,
 		Example: `  tenhop slo generate alerts/slo/storefront.yaml > rules.yaml
   tenhop slo generate --native billing.yaml -o rules.yaml`,
-		Args:    cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := os.Open(args[0])
 			if err != nil {

@@ -24,6 +24,7 @@ import (
 type stackFlags struct {
 	app.Config
 	rules, dashboards, webhook string
+	asked                      backendFlags
 }
 
 func newStackCmd() *cobra.Command {
@@ -40,7 +41,8 @@ Without arguments all of them run.`,
 		Example: `  tenhop stack
   tenhop stack otlp jaeger
   tenhop stack --listen jaeger=127.0.0.1:26686 --targets targets.json
-  tenhop stack console --jaeger http://localhost:16686 --prometheus http://localhost:9090`,
+  tenhop stack console --jaeger http://localhost:16686 --prometheus http://localhost:9090
+  tenhop stack console --config backends.yaml`,
 		ValidArgs: app.Parts(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.complete(args); err != nil {
@@ -72,9 +74,11 @@ Without arguments all of them run.`,
 	fl.StringVar(&f.rules, "rules", "", "directory with rule files that replace the built-in ones")
 	fl.StringToStringVar(&f.Stack.Addresses, "listen", nil, "address of an endpoint, `ENDPOINT=ADDRESS`; may be given again")
 	fl.Lookup("listen").DefValue = "" // not [] in the help
-	fl.StringVar(&f.Console.Jaeger, "jaeger", "", "URL of the Jaeger that the console queries (default: the embedded one)")
-	fl.StringVar(&f.Console.Prometheus, "prometheus", "", "URL of the Prometheus that the console queries (default: the embedded one)")
-	fl.StringVar(&f.Console.Loki, "loki", "", "URL of the Loki that the console queries (default: the embedded one)")
+	fl.StringVar(&f.asked.config, "config", "", "file with the URLs and credentials of the back ends that the console queries (default for the console alone: that named by "+configVariable+")")
+	fl.StringVar(&f.asked.jaeger, "jaeger", "", "URL of the Jaeger that the console queries (default: of the file, or the embedded one)")
+	fl.StringVar(&f.asked.tempo, "tempo", "", "URL of the Tempo that the console queries, instead of Jaeger")
+	fl.StringVar(&f.asked.prometheus, "prometheus", "", "URL of the Prometheus that the console queries (default: of the file, or the embedded one)")
+	fl.StringVar(&f.asked.loki, "loki", "", "URL of the Loki that the console queries (default: of the file, or the embedded one)")
 	fl.StringVar(&f.dashboards, "dashboards", "", "directory with Grafana dashboards that replace the console's built-in ones")
 	fl.StringSliceVar(&f.Console.Hosts, "host", nil, "host name of the console, in addition to localhost and IP addresses")
 	fl.StringVar(&f.webhook, "webhook", "", "URL that receives alerts in Alertmanager's format")
@@ -100,7 +104,7 @@ func (f *stackFlags) complete(parts []string) (err error) {
 	if err := checkListen(f.Stack.Addresses); err != nil {
 		return err
 	}
-	for flag, value := range map[string]string{"webhook": f.webhook, "jaeger": f.Console.Jaeger, "prometheus": f.Console.Prometheus, "loki": f.Console.Loki} {
+	for flag, value := range map[string]string{"webhook": f.webhook, "jaeger": f.asked.jaeger, "tempo": f.asked.tempo, "prometheus": f.asked.prometheus, "loki": f.asked.loki} {
 		u, err := url.Parse(value)
 		if value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 			return usagef("--%s: must be a URL such as http://localhost:9090", flag) // the value may contain a password
@@ -114,6 +118,13 @@ func (f *stackFlags) complete(parts []string) (err error) {
 			return usagef("--%s %v: must be greater than 0", flag, d)
 		}
 	}
+	f.asked.explicit = !slices.Equal(parts, []string{app.PartConsole}) // the variable is not meant for a stack that runs here
+	found, err := f.asked.read()
+	if err != nil {
+		return err
+	}
+	f.Console.Prometheus, f.Console.Jaeger, f.Console.Tempo, f.Console.Loki = found.Prometheus, found.Jaeger, found.Tempo, found.Loki
+	f.Console.Clients = found.Clients
 	if f.rules != "" {
 		f.Stack.Rules = os.DirFS(f.rules)
 	}

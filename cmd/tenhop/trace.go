@@ -12,17 +12,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/query"
-	"github.com/tenhop/tenhop/query/jaeger"
+	"github.com/tenhop/tenhop/query/traces"
 	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
 type traceFlags struct {
-	dir, jaeger, correlation string
-	service, operation       string
-	slowest                  bool
-	since                    time.Duration
-	width                    int
+	dir, correlation   string
+	service, operation string
+	slowest            bool
+	since              time.Duration
+	width              int
+	asked              backendFlags
 }
 
 func newTraceCmd() *cobra.Command {
@@ -33,11 +34,12 @@ func newTraceCmd() *cobra.Command {
 		Long: `Draw one request as a waterfall: each hop's self time and wait time, queue waits, and
 the critical path.
 
-Without --jaeger the traces are those of what runs in this directory,
-` + "`tenhop up` or `tenhop stack`" + `.`,
+The traces are those of the Jaeger or Tempo that --jaeger, --tempo or the file of
+--config names, or else of what runs in this directory, ` + "`tenhop up` or\n`tenhop stack`" + `.`,
 		Example: `  tenhop trace --slowest
   tenhop trace --slowest --operation 'GET /search' --since 1h
   tenhop trace 4bf92f3577b34da6a3ce929d0e0e4736
+  tenhop trace --slowest --config backends.yaml
   tenhop trace --correlation 0199f3c8-7e2a-7c41-b1a5-0d2f6f3c9a77`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,15 +52,6 @@ Without --jaeger the traces are those of what runs in this directory,
 			if given != 1 {
 				return usagef("say which request: a trace ID, --correlation ID or --slowest")
 			}
-			if f.jaeger == "" {
-				state, err := readState(f.dir)
-				if err != nil {
-					return fmt.Errorf("%w; or name a Jaeger with --jaeger URL", err)
-				}
-				if f.jaeger = state.Endpoints["jaeger"]; f.jaeger == "" {
-					return errors.New("what runs here has no Jaeger; start `tenhop stack` with its part jaeger, or name one with --jaeger URL")
-				}
-			}
 			t, err := f.find(cmd.Context(), args)
 			if err != nil {
 				return err
@@ -68,7 +61,9 @@ Without --jaeger the traces are those of what runs in this directory,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.dir, "dir", ".", "directory that holds .tenhop")
-	fl.StringVar(&f.jaeger, "jaeger", "", "URL of a Jaeger")
+	f.asked.addConfig(fl)
+	fl.StringVar(&f.asked.jaeger, "jaeger", "", "URL of a Jaeger")
+	fl.StringVar(&f.asked.tempo, "tempo", "", "URL of a Tempo")
 	fl.StringVar(&f.correlation, "correlation", "", "correlation ID of the request")
 	fl.BoolVar(&f.slowest, "slowest", false, "the slowest request within --since")
 	fl.StringVar(&f.service, "service", "", "service whose spans --slowest compares (default: whole requests)")
@@ -84,18 +79,45 @@ func (f traceFlags) find(ctx context.Context, args []string) (*trace.Trace, erro
 			return nil, usagef("%q is not a trace ID: it has 32 hexadecimal digits", args[0])
 		}
 	}
-	j, err := jaeger.New(f.jaeger, nil)
+	j, running, err := f.open()
 	if err != nil {
-		return nil, fmt.Errorf("--jaeger: %w", err)
+		return nil, err
 	}
 	t, err := f.ask(ctx, j, args)
-	if err != nil && !errors.Is(err, query.ErrNotFound) {
+	if running && err != nil && !errors.Is(err, query.ErrNotFound) {
 		return nil, fmt.Errorf("%w; see `tenhop status`, or name another Jaeger with --jaeger URL", err)
 	}
 	return t, err
 }
 
-func (f traceFlags) ask(ctx context.Context, j *jaeger.Client, args []string) (*trace.Trace, error) {
+// open returns the back end of the flags and the file, or that of what is running in
+// the directory.
+func (f traceFlags) open() (j query.Tracer, running bool, err error) {
+	found, err := f.asked.read()
+	if err != nil {
+		return nil, false, err
+	}
+	if found.Jaeger == "" && found.Tempo == "" {
+		running = true
+		state, err := readState(f.dir)
+		if err != nil {
+			return nil, false, fmt.Errorf("%w; or name a back end with --jaeger URL, --tempo URL or --config FILE", err)
+		}
+		if found.Jaeger = state.Endpoints["jaeger"]; found.Jaeger == "" {
+			return nil, false, errors.New("what runs here has no Jaeger; start `tenhop stack` with its part jaeger, or name one with --jaeger URL")
+		}
+	}
+	j, err = traces.Open(found.Jaeger, found.Tempo, found.Clients)
+	switch {
+	case err != nil && f.asked.tempo != "":
+		err = fmt.Errorf("--tempo: %w", err)
+	case err != nil:
+		err = fmt.Errorf("--jaeger: %w", err)
+	}
+	return j, running, err
+}
+
+func (f traceFlags) ask(ctx context.Context, j query.Tracer, args []string) (*trace.Trace, error) {
 	switch {
 	case len(args) == 1:
 		t, err := j.Trace(ctx, args[0])
@@ -115,7 +137,7 @@ const perSearch = 100
 // slowestOf returns the trace with the longest matching span. Each search asks for
 // spans slower than the slowest one found so far, until there is none, so it reads few
 // traces.
-func (f traceFlags) slowestOf(ctx context.Context, j *jaeger.Client) (*trace.Trace, error) {
+func (f traceFlags) slowestOf(ctx context.Context, j query.Tracer) (*trace.Trace, error) {
 	services := []string{f.service}
 	if f.service == "" {
 		var err error
@@ -172,7 +194,7 @@ func (f traceFlags) took(t *trace.Trace) time.Duration {
 }
 
 // none returns the error for a request that does not exist. It lists the ones that do.
-func (f traceFlags) none(ctx context.Context, j *jaeger.Client) error {
+func (f traceFlags) none(ctx context.Context, j query.Tracer) error {
 	services, err := j.Services(ctx)
 	if err != nil {
 		return err
@@ -189,14 +211,14 @@ func (f traceFlags) none(ctx context.Context, j *jaeger.Client) error {
 		}
 	}
 	if len(seen) == 0 {
-		return fmt.Errorf("trace %w: Jaeger at %s has none of the last %s; do services send spans to it, and is there traffic?", query.ErrNotFound, query.Redact(f.jaeger), f.since)
+		return fmt.Errorf("trace %w: %s has none of the last %s; do services send spans to it, and is there traffic?", query.ErrNotFound, j, f.since)
 	}
 	slices.Sort(seen)
 	return fmt.Errorf("trace %w within %s: %s; the newest requests began with\n  %s", query.ErrNotFound, f.since,
 		strings.TrimSpace(f.service+" "+f.operation), strings.Join(slices.Compact(seen), "\n  "))
 }
 
-func (f traceFlags) byCorrelation(ctx context.Context, j *jaeger.Client) (*trace.Trace, error) {
+func (f traceFlags) byCorrelation(ctx context.Context, j query.Tracer) (*trace.Trace, error) {
 	services, err := j.Services(ctx)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ func newUpCmd() *cobra.Command {
 	var cfg supervisor.Config
 	var replicas []string
 	var once bool
+	var file string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run the storefront, its stack and its shoppers",
@@ -38,6 +40,16 @@ the fault endpoints are in .tenhop/up.json.`,
 			var err error
 			if cfg.Replicas, err = parseReplicas(replicas); err != nil {
 				return &usageError{err}
+			}
+			if file != "" {
+				found, err := (&backendFlags{config: file, prometheus: cfg.Prometheus, jaeger: cfg.Jaeger}).read()
+				if err != nil {
+					return err
+				}
+				cfg.Prometheus, cfg.Jaeger = found.Prometheus, found.Jaeger
+				if cfg.ConfigFile, err = filepath.Abs(file); err != nil {
+					return err
+				}
 			}
 			out := cmd.OutOrStdout()
 			cfg.Version, cfg.Out = version(), out
@@ -75,6 +87,7 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.BoolVar(&cfg.FreePorts, "free-ports", false, "use free ports instead of the default ones")
 	f.BoolVar(&once, "once", false, "exit when everything is ready")
 	f.StringVar(&cfg.Jaeger, "jaeger", "", "URL of a Jaeger that replaces the embedded trace store")
+	f.StringVar(&file, "config", "", "file with the URLs and credentials of the Jaeger and the Prometheus that replace the embedded ones")
 	f.StringVar(&cfg.OTLP, "otlp", "", "URL of an OTLP/gRPC receiver that replaces the embedded one (default with --jaeger: its host, port 4317)")
 	f.StringVar(&cfg.Prometheus, "prometheus", "", "URL of a Prometheus that replaces the embedded one")
 	f.StringVar(&cfg.Kafka, "kafka", "", "host:port of a Kafka that replaces the embedded broker")

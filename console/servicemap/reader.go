@@ -46,14 +46,17 @@ func (r *Reader) rateWindow(ctx context.Context) time.Duration {
 // the previous value is kept.
 func (r *Reader) ScrapeInterval(ctx context.Context) time.Duration {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if time.Since(r.asked) < intervalTTL {
-		return r.interval
+	known, fresh := r.interval, time.Since(r.asked) < intervalTTL
+	r.mu.Unlock()
+	if fresh {
+		return known
 	}
-	found, err := r.prom.query(ctx, scrapes)
+	found, err := r.prom.query(ctx, scrapes) // without the lock: another caller may be in less of a hurry
 	if err != nil && ctx.Err() != nil {
-		return r.interval // the caller is gone, Prometheus may be well
+		return known // the caller is gone, Prometheus may be well
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.asked = time.Now()
 	if err == nil && len(found) == 1 && found[0].Value > 0 {
 		r.interval = time.Duration(math.Round(1/found[0].Value)) * time.Second

@@ -22,6 +22,7 @@ import (
 // and one of Jaeger and Tempo, either alone, or files of traces.
 type Config struct {
 	Prometheus, Jaeger, Tempo string        // base URLs; an empty one is left out
+	Clients                   query.Clients // of the back ends
 	Traces                    []string      // files; no other source is asked then
 	Before                    []string      // files of an ordinary time, to compare Traces with
 	Entry                     string        // one edge operation; the worst when empty

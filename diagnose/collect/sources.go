@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,22 +56,21 @@ type run struct {
 
 // open makes the clients of the sources.
 func (r *run) open() (err error) {
-	client := &http.Client{}
 	switch {
 	case r.cfg.Jaeger != "" && r.cfg.Tempo != "":
 		return errors.New("traces are in Jaeger or in Tempo: give one of them")
 	case r.cfg.Jaeger != "":
 		r.spans = query.NewSource("jaeger", r.cfg.Jaeger)
-		r.traces, err = jaeger.New(r.cfg.Jaeger, client)
+		r.traces, err = jaeger.New(r.cfg.Jaeger, r.cfg.Clients.Jaeger)
 	case r.cfg.Tempo != "":
 		r.spans = query.NewSource("tempo", r.cfg.Tempo)
-		r.traces, err = tempo.New(r.cfg.Tempo, client)
+		r.traces, err = tempo.New(r.cfg.Tempo, r.cfg.Clients.Tempo)
 	case r.cfg.Prometheus == "":
 		return ErrNoSource
 	}
 	if err == nil && r.cfg.Prometheus != "" {
 		r.sums = query.NewSource("prometheus", r.cfg.Prometheus)
-		r.prom, err = prometheus.New(r.cfg.Prometheus, client)
+		r.prom, err = prometheus.New(r.cfg.Prometheus, r.cfg.Clients.Prometheus)
 	}
 	return err
 }

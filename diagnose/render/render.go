@@ -17,7 +17,7 @@ import (
 // the command `tenhop trace ID`.
 type Links struct {
 	Traces string // base URL of a web page with traces: Jaeger or the console
-	Jaeger string // value of --jaeger in a command, if Traces is empty
+	Flags  string // flags of that command, such as "--jaeger URL", if Traces is empty
 }
 
 // Text writes r as text for a terminal: the verdict, then a table of findings with
@@ -365,11 +365,8 @@ func signed(v float64) string {
 }
 
 func exemplar(id string, l Links) string {
-	if l.Traces == "" && l.Jaeger != "" {
-		return "tenhop trace " + id + " --jaeger " + l.Jaeger
-	}
 	if l.Traces == "" {
-		return "tenhop trace " + id
+		return strings.TrimSuffix("tenhop trace "+id+" "+l.Flags, " ")
 	}
 	return strings.TrimSuffix(l.Traces, "/") + "/trace/" + id
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tenhop/tenhop/alerts"
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/stack"
 	"github.com/tenhop/tenhop/stack/endpoint"
@@ -56,9 +57,11 @@ type Config struct {
 
 // Console configures the console.
 type Console struct {
-	Prometheus string   // URL of the Prometheus to query; that of the stack if empty
-	Jaeger     string   // URL of the Jaeger to query; that of the stack if empty
-	Loki       string   // URL of the Loki to query; that of the stack if empty
+	Prometheus string // URL of the Prometheus to query; that of the stack if empty
+	Jaeger     string // URL of the Jaeger to query; that of the stack if empty
+	Tempo      string // URL of the Tempo to query instead
+	Loki       string // URL of the Loki to query; that of the stack if empty
+	Clients    query.Clients
 	Dashboards fs.FS    // Grafana dashboards; the built-in ones if nil
 	Token      string   // bearer token that faults and drills require; they are disabled if empty
 	Hosts      []string // names under which it is reached, beside localhost and IP addresses
@@ -143,7 +146,7 @@ func (s *Server) start(ctx context.Context, c Config) error {
 		if page, err = s.listenConsole(c); err != nil {
 			return err
 		}
-		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: page.Addr().String()}
+		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: endpoint.Reachable(page.Addr().String())}
 	}
 	history := History(cfg.DataDir)
 	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(history))

@@ -21,7 +21,7 @@ import (
 // address, or the default address, which is replaced by a free one if it is in use.
 func (s *Server) listenConsole(c Config) (net.Listener, error) {
 	if l := c.Inherited.Listeners[endpoint.Console]; l != nil {
-		s.endpoints[endpoint.Console] = "http://" + l.Addr().String()
+		s.endpoints[endpoint.Console] = "http://" + endpoint.Reachable(l.Addr().String())
 		return l, nil
 	}
 	known, _ := endpoint.Named(endpoint.Console)
@@ -40,7 +40,7 @@ func (s *Server) listenConsole(c Config) (net.Listener, error) {
 		return nil, err
 	}
 	s.onClose(func(context.Context) error { _ = l.Close(); return nil }) // its server has closed it, if it has one
-	s.endpoints[endpoint.Console] = known.Announced(l.Addr().String())
+	s.endpoints[endpoint.Console] = known.Announced(endpoint.Reachable(l.Addr().String()))
 	return l, nil
 }
 
@@ -53,10 +53,16 @@ func (s *Server) serveConsole(cfg Config, l net.Listener, log *slog.Logger, hist
 	if log == nil {
 		log = slog.Default()
 	}
+	jaeger := cfg.Console.Jaeger
+	if cfg.Console.Tempo == "" {
+		jaeger = cmp.Or(jaeger, s.endpoints[endpoint.Jaeger])
+	}
 	page, err := console.New(console.Config{
 		Prometheus: cmp.Or(cfg.Console.Prometheus, s.endpoints[endpoint.Prometheus]),
-		Jaeger:     cmp.Or(cfg.Console.Jaeger, s.endpoints[endpoint.Jaeger]),
+		Jaeger:     jaeger,
+		Tempo:      cfg.Console.Tempo,
 		Loki:       cmp.Or(cfg.Console.Loki, s.endpoints[endpoint.Loki]),
+		Clients:    cfg.Console.Clients,
 		Dashboards: shown,
 		Token:      cfg.Console.Token,
 		Storefront: func() (console.Storefront, error) { return Storefront(cfg.WorkDir) },

@@ -8,26 +8,43 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/query"
-	"github.com/tenhop/tenhop/query/jaeger"
 	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/traces"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Names looks up names in a run, for shell completion. Its methods return nothing
-// if the back end does not answer before ctx ends.
-type Names struct{ State supervisor.State }
+// Names looks up names in a run or in back ends, for shell completion. Its methods
+// return nothing if the back end does not answer before ctx ends.
+type Names struct {
+	State                     supervisor.State // of the run; zero without one
+	Prometheus, Jaeger, Tempo string           // URLs that replace those of the run
+	Clients                   query.Clients
+}
+
+// remote reports whether the back ends are not those of the run.
+func (n Names) remote() bool { return n.Prometheus != "" || n.Jaeger != "" || n.Tempo != "" }
+
+// traces returns the back end with the traces, or nil.
+func (n Names) traces() query.Tracer {
+	jaeger := n.Jaeger
+	if !n.remote() {
+		jaeger = n.State.Endpoints[endpoint.Jaeger]
+	}
+	found, _ := traces.Open(jaeger, n.Tempo, n.Clients) // completion shows what there is
+	return found
+}
 
 // Services returns the services of the storefront, or those that have sent spans
 // if the stack runs alone.
 func (n Names) Services(ctx context.Context) []string {
-	if len(n.State.Services) > 0 {
+	if !n.remote() && len(n.State.Services) > 0 {
 		return slices.Sorted(maps.Keys(n.State.Services))
 	}
-	client, err := jaeger.New(n.State.Endpoints[endpoint.Jaeger], nil)
-	if err != nil {
-		return nil // the stack has no Jaeger
+	client := n.traces()
+	if client == nil {
+		return nil
 	}
 	names, _ := client.Services(ctx) // completion shows what there is
 	return names
@@ -39,9 +56,9 @@ func (n Names) Operations(ctx context.Context, service string) []string {
 	if service == "" {
 		services = n.Services(ctx)
 	}
-	client, err := jaeger.New(n.State.Endpoints[endpoint.Jaeger], nil)
-	if err != nil {
-		return nil // the stack has no Jaeger
+	client := n.traces()
+	if client == nil {
+		return nil
 	}
 	var all []string
 	for _, service := range services {
@@ -54,9 +71,13 @@ func (n Names) Operations(ctx context.Context, service string) []string {
 
 // Entries returns the entries of the requests that the services have measured.
 func (n Names) Entries(ctx context.Context) []string {
-	client, err := prometheus.New(n.State.Endpoints[endpoint.Prometheus], nil)
+	url := n.Prometheus
+	if !n.remote() {
+		url = n.State.Endpoints[endpoint.Prometheus]
+	}
+	client, err := prometheus.New(url, n.Clients.Prometheus)
 	if err != nil {
-		return nil // the stack has no Prometheus
+		return nil // there is no Prometheus
 	}
 	entries, _ := client.LabelValues(ctx, "entry", "hop_self_duration_seconds_count") // completion shows what there is
 	return entries
@@ -73,24 +94,24 @@ const (
 // runs alone.
 func (n Names) TraceIDs(ctx context.Context) []string {
 	services := []string{endpoint.Gateway}
-	if len(n.State.Services) == 0 {
+	if n.remote() || len(n.State.Services) == 0 {
 		services = n.Services(ctx)
 	}
-	client, err := jaeger.New(n.State.Endpoints[endpoint.Jaeger], nil)
-	if err != nil {
-		return nil // the stack has no Jaeger
+	client := n.traces()
+	if client == nil {
+		return nil
 	}
-	traces := map[string]*trace.Trace{}
+	byID := map[string]*trace.Trace{}
 	now := time.Now()
 	for _, service := range services {
 		found, _ := client.Traces(ctx, query.Search{Service: service, From: now.Add(-recentSince), To: now, Limit: recentTraces}) // completion shows what there is
 		for i := range found {
 			if found[i].Root() != nil {
-				traces[found[i].ID] = &found[i]
+				byID[found[i].ID] = &found[i]
 			}
 		}
 	}
-	newest := slices.SortedFunc(maps.Values(traces), func(a, b *trace.Trace) int { return b.Root().Start.Compare(a.Root().Start) })
+	newest := slices.SortedFunc(maps.Values(byID), func(a, b *trace.Trace) int { return b.Root().Start.Compare(a.Root().Start) })
 	var ids []string
 	for _, t := range newest {
 		root := t.Root()

@@ -47,7 +47,7 @@ func AskPerson(in io.Reader, out io.Writer, endpoints map[string]string) func(co
 	}
 	return func(ctx context.Context, hops []string) (g drill.Guess, err error) {
 		fmt.Fprintf(out, "look at Jaeger %s, Prometheus %s and the console %s\nthe hops: %s\n",
-			endpoints[endpoint.Jaeger], endpoints[endpoint.Prometheus], endpoints[endpoint.Console], strings.Join(hops, ", "))
+			endpoint.Redacted(endpoints[endpoint.Jaeger]), endpoint.Redacted(endpoints[endpoint.Prometheus]), endpoints[endpoint.Console], strings.Join(hops, ", "))
 		if g.Hop, err = ask(ctx, "which hop is slower? ", hops); err != nil {
 			return g, err
 		}

@@ -189,8 +189,8 @@ func (c *Client) get(ctx context.Context, data any, q url.Values, path ...string
 	}
 	err = json.Unmarshal(a.Body, &answer)
 	switch {
-	case err == nil && answer.Status == "error":
-		return fmt.Errorf("%s refuses the query: %s", c.backend, query.Printable(answer.Error))
+	case err == nil && answer.Status == "error" && !query.Denied(a.Code):
+		return fmt.Errorf("%s refuses the query: %s", c.backend, query.Printable(c.backend.Scrub(answer.Error)))
 	case a.Code != http.StatusOK:
 		return c.backend.Status(a)
 	case err != nil:

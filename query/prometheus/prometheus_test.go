@@ -110,3 +110,23 @@ func TestNativeHistogram(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// Prometheus's --web.route-prefix, Mimir's and Thanos's prefixes and VictoriaMetrics's
+// tenants are paths before the API's.
+func TestPrefix(t *testing.T) {
+	var asked string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.Path
+		_, _ = w.Write([]byte(`{"status":"success","data":{"result":[]}}`))
+	}))
+	defer srv.Close()
+	for _, prefix := range []string{"", "/", "/prometheus", "/prometheus/", "/select/0:1/prometheus", "/thanos/query/"} {
+		c, err := prometheus.New(srv.URL+prefix, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Instant(t.Context(), "up", time.Time{}); err != nil || asked != strings.TrimSuffix(prefix, "/")+"/api/v1/query" {
+			t.Errorf("%s: asked %s, %v", prefix, asked, err)
+		}
+	}
+}

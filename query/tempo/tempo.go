@@ -2,6 +2,7 @@
 package tempo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,10 +25,18 @@ import (
 const (
 	maxAnswer = 64 << 20 // bytes
 	fetches   = 8        // traces fetched concurrently
+
+	// A search asks for widening times its limit, up to maxSearch traces, and keeps the
+	// newest ones. Only those are fetched.
+	widening  = 5
+	maxSearch = 500
 )
 
 // Client queries one Tempo server.
-type Client struct{ backend *query.Backend }
+type Client struct {
+	backend *query.Backend
+	old     atomic.Bool // the server does not know mostRecent
+}
 
 // New returns a client of the Tempo at a URL such as http://127.0.0.1:3200. A
 // nil client is http.DefaultClient.
@@ -35,8 +45,11 @@ func New(base string, client *http.Client) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{b}, nil
+	return &Client{backend: b}, nil
 }
+
+// String returns the server's name and address.
+func (c *Client) String() string { return c.backend.String() }
 
 // Services returns the services that have sent spans.
 func (c *Client) Services(ctx context.Context) ([]string, error) {
@@ -47,24 +60,80 @@ func (c *Client) Services(ctx context.Context) ([]string, error) {
 	return a.Values, err
 }
 
-// Traces searches and then fetches each trace that was found. Traces that no longer
-// exist, or have no spans, are omitted.
-func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
+// Operations returns the span names of a service.
+func (c *Client) Operations(ctx context.Context, service string) ([]string, error) {
 	var a struct {
-		Traces []struct {
-			ID string `json:"traceID"`
-		} `json:"traces"`
+		Values []struct {
+			Value string `json:"value"`
+		} `json:"tagValues"`
+	}
+	err := c.backend.JSON(ctx, &a, url.Values{"q": {TraceQL(query.Search{Service: service})}}, "api", "v2", "search", "tag", "name", "values")
+	names := make([]string, 0, len(a.Values))
+	for _, v := range a.Values {
+		names = append(names, v.Value)
+	}
+	return names, err
+}
+
+// hit is a trace in the result of a search.
+type hit struct {
+	ID    string `json:"traceID"`
+	Start string `json:"startTimeUnixNano"`
+}
+
+// mostRecent is the hint that makes a search return the newest matches. Without it
+// Tempo returns the first ones that it finds, in no order.
+const mostRecent = " with (most_recent=true)"
+
+// search returns the newest traces that match, newest first. A Tempo that does not know
+// the hint may leave out new ones if many match, so the search asks for more than the
+// limit.
+func (c *Client) search(ctx context.Context, s query.Search) ([]hit, error) {
+	var a struct {
+		Traces []hit `json:"traces"`
 	}
 	// Tempo's times are in seconds. Rounding outwards keeps every match.
-	err := c.backend.JSON(ctx, &a, url.Values{"q": {TraceQL(s)}, "limit": {strconv.Itoa(s.Limit)}, "spss": {"1"},
-		"start": {strconv.FormatInt(s.From.Unix(), 10)}, "end": {strconv.FormatInt(s.To.Add(time.Second-1).Unix(), 10)}}, "api", "search")
+	q := url.Values{"q": {TraceQL(s)}, "spss": {"1"},
+		"start": {strconv.FormatInt(s.From.Unix(), 10)}, "end": {strconv.FormatInt(s.To.Add(time.Second-1).Unix(), 10)}}
+	if s.Limit > 0 {
+		q.Set("limit", strconv.Itoa(max(s.Limit, min(widening*s.Limit, maxSearch))))
+	}
+	old := c.old.Load()
+	if !old {
+		q.Set("q", TraceQL(s)+mostRecent)
+	}
+	err := c.backend.JSON(ctx, &a, q, "api", "search")
+	var refused *query.StatusError
+	if !old && errors.As(err, &refused) && refused.Code == http.StatusBadRequest {
+		q.Set("q", TraceQL(s))
+		if err = c.backend.JSON(ctx, &a, q, "api", "search"); err == nil {
+			c.old.Store(true)
+		}
+	}
+	slices.SortStableFunc(a.Traces, func(a, b hit) int { return cmp.Compare(b.nanos(), a.nanos()) })
+	if s.Limit > 0 && len(a.Traces) > s.Limit {
+		a.Traces = a.Traces[:s.Limit]
+	}
+	return a.Traces, err
+}
+
+// nanos returns the start of a trace, or 0 if it is not known.
+func (h hit) nanos() uint64 {
+	n, _ := strconv.ParseUint(h.Start, 10, 64)
+	return n
+}
+
+// Traces searches and then fetches each trace that was found, newest first. Traces that
+// no longer exist, or have no spans, are omitted.
+func (c *Client) Traces(ctx context.Context, s query.Search) ([]trace.Trace, error) {
+	hits, err := c.search(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	found := make([]trace.Trace, len(a.Traces))
+	found := make([]trace.Trace, len(hits))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetches)
-	for i, t := range a.Traces {
+	for i, t := range hits {
 		g.Go(func() (err error) {
 			// The trace may have expired since the search, or may not be in a block yet.
 			if found[i], err = c.Trace(gctx, t.ID); errors.Is(err, query.ErrNotFound) {

@@ -64,7 +64,7 @@ func TestTraces(t *testing.T) {
 	if err != nil || len(found) != 1 || found[0].ID != id || len(found[0].Spans) != 1 || found[0].Spans[0].Duration != 20*time.Millisecond {
 		t.Errorf("%+v %v", found, err)
 	}
-	const want = `{ resource.service.name = "gateway" && name = "GET \"/\"" && duration >= 300ms && status = error } 100 201 7`
+	const want = `{ resource.service.name = "gateway" && name = "GET \"/\"" && duration >= 300ms && status = error } with (most_recent=true) 100 201 35`
 	if asked != want {
 		t.Errorf("asked %s, want %s", asked, want)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"text/tabwriter"
@@ -92,14 +93,25 @@ func (e Endpoint) Announced(hostport string) string {
 	return e.scheme + "://" + hostport + e.path
 }
 
-// Redacted returns an announced address without the password that the URL of a
+// Reachable returns the host:port of a listener as a client on this host dials it: a
+// listener on all addresses is reached on loopback.
+func Reachable(hostport string) string {
+	host, port, err := net.SplitHostPort(hostport)
+	if ip, bad := netip.ParseAddr(host); err == nil && bad == nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return hostport
+}
+
+// Redacted returns an announced address without the user and password that the URL of a
 // replaced part may have.
 func Redacted(announced string) string {
 	u, err := url.Parse(announced)
 	if err != nil || u.User == nil {
 		return announced
 	}
-	return u.Redacted()
+	u.User = nil
+	return u.String()
 }
 
 // WriteTable writes the announced addresses, keyed by endpoint name, one per

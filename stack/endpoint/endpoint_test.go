@@ -29,6 +29,15 @@ func ExampleWriteTable() {
 		map[string]string{"jaeger": "127.0.0.1:16686"})
 	// Output:
 	//   Jaeger API  http://127.0.0.1:41234  (127.0.0.1:16686 is in use)
-	//   Prometheus  https://me:xxxxx@prometheus:9090
+	//   Prometheus  https://prometheus:9090
 	//   Kafka       127.0.0.1:9092
+}
+
+func TestReachable(t *testing.T) {
+	for from, want := range map[string]string{"[::]:8000": "127.0.0.1:8000", "0.0.0.0:8000": "127.0.0.1:8000", "127.0.0.2:1": "127.0.0.2:1",
+		"[::1]:1": "[::1]:1", "console:8000": "console:8000"} {
+		if got := endpoint.Reachable(from); got != want {
+			t.Errorf("%s is reached at %s, want %s", from, got, want)
+		}
+	}
 }

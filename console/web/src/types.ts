@@ -107,6 +107,7 @@ export type Comparison = {
 export type Connected = {
   prometheus: boolean;
   jaeger: boolean;
+  tempo: boolean;
   loki: boolean;
   actions: boolean;
   scrape_seconds: number;

@@ -17,7 +17,7 @@ import (
 )
 
 // Serve starts a server for the part of Jaeger's query API that a diagnosis uses:
-// /api/services, /api/traces and /api/traces/{id}.
+// /api/services and the operations, /api/traces and /api/traces/{id}.
 func Serve(t testing.TB, traces ...trace.Trace) *httptest.Server {
 	t.Helper()
 	newest := slices.Clone(traces)
@@ -44,6 +44,17 @@ func ServeFunc(t testing.TB, find func(from, to time.Time) []trace.Trace) *httpt
 				if !seen[s.Service] {
 					seen[s.Service] = true
 					names = append(names, s.Service)
+				}
+			}
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"data": names}) // the client is gone
+	})
+	mux.HandleFunc("GET /api/services/{name}/operations", func(w http.ResponseWriter, r *http.Request) {
+		names := []string{}
+		for _, tr := range all() {
+			for _, s := range tr.Spans {
+				if s.Service == r.PathValue("name") && !slices.Contains(names, s.Operation) {
+					names = append(names, s.Operation)
 				}
 			}
 		}
