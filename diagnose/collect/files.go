@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/compare"
+	"github.com/tenhop/tenhop/diagnose/few"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
 	"github.com/tenhop/tenhop/trace"
@@ -33,7 +34,9 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 		return result.Result{}, r.nothingRead()
 	}
 	if len(r.cfg.Before) == 0 {
-		return r.diagnoseSample(diagnose.Evidence{Sample: requests}), nil
+		res := r.diagnoseSample(diagnose.Evidence{Sample: requests})
+		few.Describe(&res, base.few, now.few, false, r.cfg.Entry)
+		return res, nil
 	}
 	baseline, shift := requests.Join()
 	r.opt.BaselineFrom, r.opt.BaselineTo = baseline.From, baseline.To
@@ -47,6 +50,7 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 			res.BaselineParts[i] = result.Range{From: p.From.Add(-shift), To: p.To.Add(-shift)}
 		}
 	}
+	few.Describe(&res, base.few, now.few, true, r.cfg.Entry)
 	return res, nil
 }
 
@@ -54,6 +58,7 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 type fileTraces struct {
 	profile *compare.Profile // nil when there is nothing to compare with
 	traces  int
+	few     few.Traces
 }
 
 func (p *fileTraces) add(t trace.Trace) {
@@ -74,6 +79,7 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 		all := trace.NewAssembler(func(t trace.Trace) {
 			requests.Add(t)
 			p.add(t)
+			p.few.Add(t)
 		})
 		stats, err := file.Read(ctx, path, all.Add)
 		all.Flush()
