@@ -14,35 +14,52 @@ import (
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/traces"
 	"github.com/tenhop/tenhop/trace"
-	"github.com/tenhop/tenhop/waterfall"
 )
 
 type traceFlags struct {
-	dir, correlation   string
-	service, operation string
-	slowest            bool
-	since              time.Duration
-	width              int
-	asked              backendFlags
+	dir, correlation    string
+	service, operation  string
+	slowest, list, json bool
+	since               time.Duration
+	width               int
+	asked               backendFlags
 }
 
 func newTraceCmd() *cobra.Command {
 	var f traceFlags
 	cmd := &cobra.Command{
-		Use:   "trace {ID | --correlation ID | --slowest}",
+		Use:   "trace {ID | FILE... [ID] | --correlation ID | --slowest}",
 		Short: "Draw one request as a waterfall",
 		Long: `Draw one request as a waterfall: each hop's self time and wait time, queue waits, and
 the critical path.
 
 The traces are those of the Jaeger or Tempo that --jaeger, --tempo or the file of
---config names, or else of what runs in this directory, ` + "`tenhop up` or\n`tenhop stack`" + `.`,
+--config names, or else of what runs in this directory, ` + "`tenhop up` or\n`tenhop stack`" + `. Given files or directories, or - for standard input,
+it asks nothing that runs. Files of several traces are listed, slowest first; an ID
+after the file or --slowest selects one. The formats are those of ` + "`tenhop diagnose --traces`" + `.`,
 		Example: `  tenhop trace --slowest
   tenhop trace --slowest --operation 'GET /search' --since 1h
   tenhop trace 4bf92f3577b34da6a3ce929d0e0e4736
   tenhop trace --slowest --config backends.yaml
-  tenhop trace --correlation 0199f3c8-7e2a-7c41-b1a5-0d2f6f3c9a77`,
-		Args: cobra.MaximumNArgs(1),
+  tenhop trace --correlation 0199f3c8-7e2a-7c41-b1a5-0d2f6f3c9a77
+  tenhop trace saved.json
+  tenhop trace traces.jsonl.zst --slowest
+  zcat traces.json.gz | tenhop trace - --list`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			paths, id, err := fileArgs(args)
+			if err != nil {
+				return err
+			}
+			if len(paths) > 0 {
+				if id != "" && (f.slowest || f.list) || f.slowest && f.list {
+					return usagef("an ID, --slowest and --list exclude each other")
+				}
+				if f.asked.jaeger != "" || f.asked.tempo != "" {
+					return usagef("--jaeger and --tempo go without files")
+				}
+				return f.fromFiles(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), paths, id)
+			}
 			given := len(args)
 			for _, is := range []bool{f.correlation != "", f.slowest} {
 				if is {
@@ -50,13 +67,21 @@ The traces are those of the Jaeger or Tempo that --jaeger, --tempo or the file o
 				}
 			}
 			if given != 1 {
-				return usagef("say which request: a trace ID, --correlation ID or --slowest")
+				return usagef("say which request: a trace ID, --correlation ID or --slowest; or name a file of traces")
+			}
+			if f.list {
+				return usagef("--list goes with files")
+			}
+			if len(args) == 1 {
+				if raw, err := hex.DecodeString(args[0]); err != nil || (len(raw) != 16 && len(raw) != 8) {
+					return usagef("%q is neither a file nor a trace ID, which has 32 hexadecimal digits", args[0])
+				}
 			}
 			t, err := f.find(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
-			return waterfall.Render(cmd.OutOrStdout(), t, f.width)
+			return f.draw(cmd.OutOrStdout(), t)
 		},
 	}
 	fl := cmd.Flags()
@@ -65,7 +90,9 @@ The traces are those of the Jaeger or Tempo that --jaeger, --tempo or the file o
 	fl.StringVar(&f.asked.jaeger, "jaeger", "", "URL of a Jaeger")
 	fl.StringVar(&f.asked.tempo, "tempo", "", "URL of a Tempo")
 	fl.StringVar(&f.correlation, "correlation", "", "correlation ID of the request")
-	fl.BoolVar(&f.slowest, "slowest", false, "the slowest request within --since")
+	fl.BoolVar(&f.slowest, "slowest", false, "the slowest request within --since, or of the files")
+	fl.BoolVar(&f.list, "list", false, "list the traces of the files")
+	fl.BoolVar(&f.json, "json", false, "print JSON for programs")
 	fl.StringVar(&f.service, "service", "", "service whose spans --slowest compares (default: whole requests)")
 	fl.StringVar(&f.operation, "operation", "", "operation whose spans --slowest compares (default: whole requests)")
 	fl.DurationVar(&f.since, "since", 15*time.Minute, "how far back to look")
@@ -74,11 +101,6 @@ The traces are those of the Jaeger or Tempo that --jaeger, --tempo or the file o
 }
 
 func (f traceFlags) find(ctx context.Context, args []string) (*trace.Trace, error) {
-	if len(args) == 1 {
-		if raw, err := hex.DecodeString(args[0]); err != nil || (len(raw) != 16 && len(raw) != 8) {
-			return nil, usagef("%q is not a trace ID: it has 32 hexadecimal digits", args[0])
-		}
-	}
 	j, running, err := f.open()
 	if err != nil {
 		return nil, err

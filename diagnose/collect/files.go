@@ -10,6 +10,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/arrival"
 	"github.com/tenhop/tenhop/diagnose/compare"
+	"github.com/tenhop/tenhop/diagnose/few"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
 	"github.com/tenhop/tenhop/trace"
@@ -34,7 +35,9 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 		return result.Result{}, r.nothingRead()
 	}
 	if len(r.cfg.Before) == 0 {
-		return r.diagnoseSample(diagnose.Evidence{Sample: requests}), nil
+		res := r.diagnoseSample(diagnose.Evidence{Sample: requests})
+		few.Describe(&res, base.few, now.few, false, r.cfg.Entry)
+		return res, nil
 	}
 	baseline, shift := requests.Join()
 	r.opt.BaselineFrom, r.opt.BaselineTo = baseline.From, baseline.To
@@ -48,6 +51,7 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 			res.BaselineParts[i] = result.Range{From: p.From.Add(-shift), To: p.To.Add(-shift)}
 		}
 	}
+	few.Describe(&res, base.few, now.few, true, r.cfg.Entry)
 	return res, nil
 }
 
@@ -56,6 +60,7 @@ type fileTraces struct {
 	profile *compare.Profile // nil when there is nothing to compare with
 	traces  int
 	arrived *arrival.Filter // of the last file
+	few     few.Traces
 }
 
 func (p *fileTraces) add(t trace.Trace) {
@@ -81,6 +86,7 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 		})
 		all := trace.NewAssembler(func(t trace.Trace) {
 			p.traces++
+			p.few.Add(t)
 			p.arrived.Add(t)
 		})
 		stats, err := file.Read(ctx, path, all.Add)

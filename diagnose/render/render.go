@@ -32,7 +32,7 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	if r.Errors != nil {
 		fmt.Fprintf(&b, "\n%s   %s of the requests fail, %s before\n", r.Entry.Operation, percent(r.Errors.Now), percent(r.Errors.Baseline))
 	}
-	if r.Entry.Operation != "" && r.Verdict != result.None {
+	if r.Few == nil && r.Entry.Operation != "" && r.Verdict != result.None {
 		fmt.Fprintf(&b, "\n%s   mean %s -> %s", r.Entry.Operation, ms(r.BaselineMS), ms(r.NowMS))
 		if r.P95 != (result.P95{}) { // without metrics, quantiles has it
 			fmt.Fprintf(&b, "   p95 %s -> %s", ms(r.P95.BaselineMS), ms(r.P95.NowMS))
@@ -42,6 +42,9 @@ func Text(w io.Writer, r result.Result, l Links) error {
 	if len(r.Findings) > 0 {
 		fmt.Fprintln(&b)
 		table(&b, r)
+	}
+	if r.Few != nil {
+		few(&b, r)
 	}
 	quantiles(&b, r)
 	for _, d := range r.Deploys {
@@ -140,6 +143,8 @@ func Verdict(r result.Result) string {
 			return fmt.Sprintf("no spike in any of %d entries; the busiest, %s, %s", r.Looked, r.Entry.Operation, rest)
 		}
 		return "no spike: " + r.Entry.Operation + " " + rest
+	case r.Few != nil && len(r.Findings) == 0:
+		return fewVerdict(r)
 	case len(r.Findings) == 0:
 		return "not sure: " + r.Why
 	}
@@ -404,6 +409,9 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 		for _, q := range f.Quotes {
 			fmt.Fprintf(&b, "\n%s, %s: %s (trace %s)\n", escape(Name(f)), quoted(q), code(q.Text), code(q.TraceID))
 		}
+	}
+	if r.Few != nil {
+		fewMarkdown(&b, r)
 	}
 	for _, d := range r.Deploys {
 		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before.\n",

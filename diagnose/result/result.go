@@ -81,6 +81,10 @@ type Result struct {
 	// Each is one sentence.
 	Warnings []string `json:"warnings,omitempty"`
 
+	// Few holds where the requests spent their time if there are too few of them for a
+	// verdict. It is nil unless the requests come from files.
+	Few *Few `json:"few,omitempty"`
+
 	// BaselineLogStdDev is the standard deviation of log(mean) over the baseline.
 	// There is one mean of the entry's duration per 20 s.
 	BaselineLogStdDev float64 `json:"baseline_log_stddev,omitempty"`
