@@ -63,6 +63,15 @@ func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
 			return err
 		})
 	}
+	if sums && r.present[signals.GraphFailures] > 0 {
+		g.Go(func() error {
+			found, err := samples(ctx, r.c, signals.GraphFailures, r.start, r.end, r.every)
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, parts{signals.GraphFailures, map[string][]prometheus.Series{"": found}})
+			return err
+		})
+	}
 	err := g.Wait()
 	slices.SortFunc(out, func(a, b parts) int { return cmp.Compare(a.family, b.family) })
 	return out, err
@@ -90,7 +99,7 @@ func (t table) measure(r *reader, found []parts) map[callKey]*measured {
 	out := map[callKey]*measured{}
 	for i, c := range signals.Conventions() {
 		for _, p := range found {
-			if p.family != c.Family {
+			if p.family != c.Family && (p.family != signals.GraphFailures || c.Kind != signals.Graph) {
 				continue
 			}
 			for suffix, series := range p.series {
@@ -129,13 +138,17 @@ func (t table) into(r *reader, out map[callKey]*measured, i int, c signals.Conve
 		m.sum, m.levelSum = t.add(m.sum, s), t.scraped(m.levelSum, s)
 		return
 	}
-	m.count, m.levelCount = t.add(m.count, s), t.scraped(m.levelCount, s)
-	if kind := signals.Failure(s.Labels, append(slices.Clone(r.opt.Labels["status"]), c.Status...)...); kind != "" {
+	kind := "error"
+	if suffix == "_count" {
+		m.count, m.levelCount = t.add(m.count, s), t.scraped(m.levelCount, s)
+		kind = signals.Failure(s.Labels, append(slices.Clone(r.opt.Labels["status"]), c.Status...)...)
+		m.matchers[matchersOf(s.Labels, from, r.opt.Labels["operation"], c)] = true
+	}
+	if kind != "" {
 		t.add(m.failed, s)
 		t.scraped(m.levelFailed, s)
 		m.types[kind] = t.add(m.types[kind], s)
 	}
-	m.matchers[matchersOf(s.Labels, from, r.opt.Labels["operation"], c)] = true
 }
 
 // scaled returns a series with its values multiplied by unit.
