@@ -82,6 +82,15 @@ func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
 type callKey struct {
 	convention               int // index in signals.Conventions
 	service, operation, peer string
+	fromSpans                bool // computed from spans, under the names of the service's own metrics
+}
+
+// rank returns the precedence of the calls among those of one kind and side.
+func (k callKey) rank() int {
+	if k.fromSpans {
+		return k.convention + len(signals.Conventions())
+	}
+	return k.convention
 }
 
 // measured holds the calls of a callKey.
@@ -116,10 +125,10 @@ func (t table) measure(r *reader, found []parts) map[callKey]*measured {
 
 func (t table) into(r *reader, out map[callKey]*measured, i int, c signals.Convention, suffix string, s prometheus.Series) {
 	service, from := r.service(c.Service, s.Labels)
-	if service == "" {
+	if service == "" || service == overflow {
 		return
 	}
-	k := callKey{convention: i, service: service, operation: cmp.Or(signals.First(s.Labels, r.opt.Labels["operation"]), c.OperationOf(s.Labels))}
+	k := callKey{fromSpans: s.Labels["source"] == fromSpans, convention: i, service: service, operation: cmp.Or(signals.First(s.Labels, r.opt.Labels["operation"]), c.OperationOf(s.Labels))}
 	messages := s.Labels["connection_type"] == signals.MessagingEdge
 	if messages && c.Side == signals.Client {
 		return // no caller waits for the handling of a message
@@ -193,14 +202,14 @@ func chosen(all map[callKey]*measured) []*measured {
 	for _, k := range sortedCalls(all) {
 		m := all[k]
 		p := place{k.service, m.Side, m.Kind}
-		if best, ok := first[p]; total(m.count) > 0 && (!ok || k.convention < best) {
-			first[p] = k.convention
+		if best, ok := first[p]; total(m.count) > 0 && (!ok || k.rank() < best) {
+			first[p] = k.rank()
 		}
 	}
 	var out []*measured
 	for _, k := range sortedCalls(all) {
 		m := all[k]
-		if best, ok := first[place{k.service, m.Side, m.Kind}]; ok && k.convention == best {
+		if best, ok := first[place{k.service, m.Side, m.Kind}]; ok && k.rank() == best {
 			out = append(out, m)
 		}
 	}
@@ -210,7 +219,7 @@ func chosen(all map[callKey]*measured) []*measured {
 func sortedCalls(all map[callKey]*measured) []callKey {
 	return slices.SortedFunc(maps.Keys(all), func(a, b callKey) int {
 		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.operation, b.operation), cmp.Compare(a.peer, b.peer),
-			cmp.Compare(a.convention, b.convention))
+			cmp.Compare(a.rank(), b.rank()))
 	})
 }
 

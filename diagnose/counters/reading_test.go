@@ -90,7 +90,14 @@ func TestCountedOnce(t *testing.T) {
 	f := promtest.NewFleet(3, 13, began, onset)
 	now := onset.Add(60 * time.Second)
 	once := read(t, now, counters.Options{}, variant(func(*protocol) {})(f)...)
-	often := read(t, now, counters.Options{}, all(variant(func(*protocol) {}), older, connector, graph("", 1), istio)(f)...)
+	repeated := variant(func(*protocol) {})(f) // the same names, computed from spans
+	for i := range repeated {
+		repeated[i].Job, repeated[i].Instance = "stack", "stack"
+		for _, c := range repeated[i].Counters {
+			c.Labels["source"], c.Labels["service_name"] = "spans", f.Services[i].Name
+		}
+	}
+	often := read(t, now, counters.Options{}, append(all(variant(func(*protocol) {}), older, connector, graph("", 1), istio)(f), repeated...)...)
 	if once.Requests.Now == 0 || once.Requests != often.Requests || once.Verdict != result.None || often.Verdict != result.None {
 		t.Errorf("%s with %+v, and %s with %+v requests under several conventions", once.Verdict, once.Requests, often.Verdict, often.Requests)
 	}
