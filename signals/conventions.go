@@ -170,6 +170,9 @@ func mesh() []Convention {
 	return out
 }
 
+// GraphFailures counts the failed calls of a service graph, by caller and callee.
+const GraphFailures = "traces_service_graph_request_failed_total"
+
 // MessagingEdge is the value of the label connection_type of a service graph's edge from
 // a producer to a consumer. No caller waits for it.
 const MessagingEdge = "messaging_system"

@@ -63,6 +63,15 @@ func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
 			return err
 		})
 	}
+	if sums && r.present[signals.GraphFailures] > 0 {
+		g.Go(func() error {
+			found, err := samples(ctx, r.c, signals.GraphFailures, r.start, r.end, r.every)
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, parts{signals.GraphFailures, map[string][]prometheus.Series{"": found}})
+			return err
+		})
+	}
 	err := g.Wait()
 	slices.SortFunc(out, func(a, b parts) int { return cmp.Compare(a.family, b.family) })
 	return out, err
@@ -73,6 +82,15 @@ func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
 type callKey struct {
 	convention               int // index in signals.Conventions
 	service, operation, peer string
+	fromSpans                bool // computed from spans, under the names of the service's own metrics
+}
+
+// rank returns the precedence of the calls among those of one kind and side.
+func (k callKey) rank() int {
+	if k.fromSpans {
+		return k.convention + len(signals.Conventions())
+	}
+	return k.convention
 }
 
 // measured holds the calls of a callKey.
@@ -90,7 +108,7 @@ func (t table) measure(r *reader, found []parts) map[callKey]*measured {
 	out := map[callKey]*measured{}
 	for i, c := range signals.Conventions() {
 		for _, p := range found {
-			if p.family != c.Family {
+			if p.family != c.Family && (p.family != signals.GraphFailures || c.Kind != signals.Graph) {
 				continue
 			}
 			for suffix, series := range p.series {
@@ -107,10 +125,10 @@ func (t table) measure(r *reader, found []parts) map[callKey]*measured {
 
 func (t table) into(r *reader, out map[callKey]*measured, i int, c signals.Convention, suffix string, s prometheus.Series) {
 	service, from := r.service(c.Service, s.Labels)
-	if service == "" {
+	if service == "" || service == overflow {
 		return
 	}
-	k := callKey{convention: i, service: service, operation: cmp.Or(signals.First(s.Labels, r.opt.Labels["operation"]), c.OperationOf(s.Labels))}
+	k := callKey{fromSpans: s.Labels["source"] == fromSpans, convention: i, service: service, operation: cmp.Or(signals.First(s.Labels, r.opt.Labels["operation"]), c.OperationOf(s.Labels))}
 	messages := s.Labels["connection_type"] == signals.MessagingEdge
 	if messages && c.Side == signals.Client {
 		return // no caller waits for the handling of a message
@@ -129,13 +147,17 @@ func (t table) into(r *reader, out map[callKey]*measured, i int, c signals.Conve
 		m.sum, m.levelSum = t.add(m.sum, s), t.scraped(m.levelSum, s)
 		return
 	}
-	m.count, m.levelCount = t.add(m.count, s), t.scraped(m.levelCount, s)
-	if kind := signals.Failure(s.Labels, append(slices.Clone(r.opt.Labels["status"]), c.Status...)...); kind != "" {
+	kind := "error"
+	if suffix == "_count" {
+		m.count, m.levelCount = t.add(m.count, s), t.scraped(m.levelCount, s)
+		kind = signals.Failure(s.Labels, append(slices.Clone(r.opt.Labels["status"]), c.Status...)...)
+		m.matchers[matchersOf(s.Labels, from, r.opt.Labels["operation"], c)] = true
+	}
+	if kind != "" {
 		t.add(m.failed, s)
 		t.scraped(m.levelFailed, s)
 		m.types[kind] = t.add(m.types[kind], s)
 	}
-	m.matchers[matchersOf(s.Labels, from, r.opt.Labels["operation"], c)] = true
 }
 
 // scaled returns a series with its values multiplied by unit.
@@ -180,14 +202,14 @@ func chosen(all map[callKey]*measured) []*measured {
 	for _, k := range sortedCalls(all) {
 		m := all[k]
 		p := place{k.service, m.Side, m.Kind}
-		if best, ok := first[p]; total(m.count) > 0 && (!ok || k.convention < best) {
-			first[p] = k.convention
+		if best, ok := first[p]; total(m.count) > 0 && (!ok || k.rank() < best) {
+			first[p] = k.rank()
 		}
 	}
 	var out []*measured
 	for _, k := range sortedCalls(all) {
 		m := all[k]
-		if best, ok := first[place{k.service, m.Side, m.Kind}]; ok && k.convention == best {
+		if best, ok := first[place{k.service, m.Side, m.Kind}]; ok && k.rank() == best {
 			out = append(out, m)
 		}
 	}
@@ -197,7 +219,7 @@ func chosen(all map[callKey]*measured) []*measured {
 func sortedCalls(all map[callKey]*measured) []callKey {
 	return slices.SortedFunc(maps.Keys(all), func(a, b callKey) int {
 		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.operation, b.operation), cmp.Compare(a.peer, b.peer),
-			cmp.Compare(a.convention, b.convention))
+			cmp.Compare(a.rank(), b.rank()))
 	})
 }
 

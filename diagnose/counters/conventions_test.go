@@ -251,7 +251,7 @@ func TestConventions(t *testing.T) {
 		{"old span metrics", all(spans("duration_milliseconds", "service_name", 1000), graph("_milliseconds", 1000)), false},
 		{"old span metrics processor", spans("latency", "service_name", 1000), false},
 		{"Tempo", all(spans("traces_spanmetrics_latency", "service", 1), graph("_seconds", 1)), false},
-		{"service graph alone", graph("_seconds", 1), true},
+		{"service graph alone", graph("_seconds", 1), false},
 		{"Istio", istio, false},
 		{"everything at once", all(variant(func(*protocol) {}), connector, graph("_seconds", 1), istio), false},
 	} {

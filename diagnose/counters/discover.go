@@ -38,8 +38,8 @@ const targetInfo = "target_info"
 // discover counts the series of each name that can be read.
 func (r *reader) discover(ctx context.Context) error {
 	names := append(slices.Clone(hopFamilies), signals.FamilyNames()...)
-	expr := fmt.Sprintf(`count by (__name__) (last_over_time({__name__=~"(%s)(_sum|_count)?|%s"}[%dms]))`,
-		strings.Join(names, "|"), targetInfo, r.end.Sub(r.start).Milliseconds())
+	expr := fmt.Sprintf(`count by (__name__) (last_over_time({__name__=~"(%s)(_sum|_count)?|%s|%s"}[%dms]))`,
+		strings.Join(names, "|"), signals.GraphFailures, targetInfo, r.end.Sub(r.start).Milliseconds())
 	found, err := r.c.Instant(ctx, expr, r.end)
 	if err != nil {
 		return fmt.Errorf("which metrics there are: %w", err)
@@ -82,9 +82,7 @@ func (r *reader) edges(ctx context.Context) ([][2]string, error) {
 	}
 	var out [][2]string
 	for _, f := range found {
-		if caller := f.Labels["client"]; !signals.Infrastructure(caller) {
-			out = append(out, [2]string{caller, f.Labels["server"]})
-		}
+		out = append(out, [2]string{f.Labels["client"], f.Labels["server"]})
 	}
 	return out, nil
 }

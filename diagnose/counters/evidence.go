@@ -120,12 +120,21 @@ func (t table) middleware(calls []*measured, edges [][2]string) evidence.Metrics
 	return ev
 }
 
-// behind reports whether each entry is called by a service that reports no self time. The
-// requests then begin at that service, and the middleware does not see all of them.
+// behind reports whether each entry is called by a service that serves requests itself but
+// reports no self time. The requests then begin at that service or before it, and the
+// middleware does not see all of them.
 func behind(ev evidence.Metrics, edges [][2]string) bool {
-	hop := map[string]bool{}
+	hop, serves := map[string]bool{}, map[string]bool{}
 	for _, h := range ev.Hops {
-		hop[h.Service] = true
+		hop[h.Service], serves[h.Service] = true, true
+	}
+	for _, edge := range edges {
+		serves[edge[1]] = true
+	}
+	for _, c := range ev.Calls {
+		if c.Dependency == "" {
+			serves[c.Service] = true
+		}
 	}
 	names := resolver{services: hop}
 	for _, c := range ev.Calls {
@@ -135,7 +144,7 @@ func behind(ev evidence.Metrics, edges [][2]string) bool {
 	}
 	return !slices.ContainsFunc(ev.Entries, func(e evidence.EntrySeries) bool {
 		return !slices.ContainsFunc(edges, func(edge [2]string) bool {
-			return edge[1] == e.Service && !hop[edge[0]] && !signals.Infrastructure(edge[0])
+			return edge[1] == e.Service && !hop[edge[0]] && serves[edge[0]] && !signals.Infrastructure(edge[0])
 		})
 	})
 }

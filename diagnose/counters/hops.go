@@ -71,7 +71,7 @@ func (h hopTable) entries(waits []evidence.WaitSeries, edges [][2]string) []evid
 	inner := map[called]bool{}
 	for k := range h.hops {
 		for _, edge := range edges {
-			if edge[0] == k[0] && edge[0] != edge[1] {
+			if edge[0] == k[0] && edge[0] != edge[1] && k[2] != "" {
 				inner[called{edge[1], k[2]}] = true
 			}
 		}
@@ -97,7 +97,7 @@ func (h hopTable) entries(waits []evidence.WaitSeries, edges [][2]string) []evid
 		}
 		e := &out[i]
 		if n := total(hop.Count); e.Service == "" || n > busiest[hop.Operation] {
-			e.Service, busiest[hop.Operation] = hop.Service, n
+			e.Service, e.Histograms, busiest[hop.Operation] = hop.Service, own.Histograms, n
 		}
 		e.Sum, e.Count = evidence.Plus(e.Sum, hop.Duration), evidence.Plus(e.Count, hop.Count)
 		e.LevelSum, e.LevelCount = evidence.Plus(e.LevelSum, own.LevelSum), evidence.Plus(e.LevelCount, own.LevelCount)
@@ -139,7 +139,7 @@ func (h hopTable) complete(calls []*measured) {
 		hop.Count, own.LevelCount = n, h.derivedLevel[k]
 		if m := all[[2]string{k[0], k[1]}]; m != nil && total(m.count) > 0 {
 			part := min(total(n)/total(m.count), 1)
-			hop.Duration, own.LevelSum = times(m.sum, part), times(m.levelSum, part)
+			hop.Duration, own.LevelSum, own.Histograms = times(m.sum, part), times(m.levelSum, part), m.histograms()
 			continue
 		}
 		hop.Duration, own.LevelSum = hop.Self, h.levelSelf[k]

@@ -15,17 +15,29 @@ import (
 // allRequests is the operation of an entry whose family has no operations.
 const allRequests = "all requests"
 
-// requests returns the calls without those of families that cover the same calls again:
-// of each service and side, the lowest tier.
+// requests returns the calls without those of families that cover the same calls again.
+// Of each service and side it keeps the lowest tier that has at least half as many calls
+// as any other. A lower tier with fewer lacks a protocol that the service speaks.
 func requests(found []*measured) []*measured {
-	lowest := map[callSide]int{}
+	count := map[callSide]map[int]float64{}
 	for _, m := range found {
 		k := callSide{m.service, m.Side}
-		if tier, ok := lowest[k]; !ok || m.Kind.Tier() < tier {
-			lowest[k] = m.Kind.Tier()
+		if count[k] == nil {
+			count[k] = map[int]float64{}
+		}
+		count[k][m.Kind.Tier()] += total(m.count)
+	}
+	best := map[callSide]int{}
+	for k, tiers := range count {
+		most := slices.Max(slices.Collect(maps.Values(tiers)))
+		for _, tier := range slices.Sorted(maps.Keys(tiers)) {
+			if 2*tiers[tier] >= most {
+				best[k] = tier
+				break
+			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(found), func(m *measured) bool { return m.Kind.Tier() != lowest[callSide{m.service, m.Side}] })
+	return slices.DeleteFunc(slices.Clone(found), func(m *measured) bool { return m.Kind.Tier() != best[callSide{m.service, m.Side}] })
 }
 
 type callSide struct {
@@ -43,6 +55,8 @@ func (t table) conventional(found []*measured) evidence.Metrics {
 	for _, m := range read {
 		if m.Side == signals.Client {
 			m.peer, _ = names.target(m)
+		} else if m.operation == "" && m.Kind.Tier() > signals.Spans.Tier() {
+			m.operation = allRequests
 		}
 	}
 	ev.Calls = callSeries(read)
@@ -218,14 +232,8 @@ func (t table) edgeEntries(read []*measured, called map[string]float64) []eviden
 	var out, inner []evidence.EntrySeries
 	for _, m := range read {
 		k := key{m.service, m.operation}
-		if m.Side != signals.Server || m.sum == nil || m.count == nil || strings.Contains(m.operation, overflow) {
+		if m.Side != signals.Server || m.sum == nil || m.count == nil || m.operation == "" || strings.Contains(m.operation, overflow) {
 			continue
-		}
-		if m.operation == "" {
-			if m.Kind.Tier() <= signals.Spans.Tier() {
-				continue
-			}
-			k.operation = allRequests
 		}
 		list := &out
 		if 2*called[m.service] > served[m.service] {

@@ -90,7 +90,14 @@ func TestCountedOnce(t *testing.T) {
 	f := promtest.NewFleet(3, 13, began, onset)
 	now := onset.Add(60 * time.Second)
 	once := read(t, now, counters.Options{}, variant(func(*protocol) {})(f)...)
-	often := read(t, now, counters.Options{}, all(variant(func(*protocol) {}), older, connector, graph("", 1), istio)(f)...)
+	repeated := variant(func(*protocol) {})(f) // the same names, computed from spans
+	for i := range repeated {
+		repeated[i].Job, repeated[i].Instance = "stack", "stack"
+		for _, c := range repeated[i].Counters {
+			c.Labels["source"], c.Labels["service_name"] = "spans", f.Services[i].Name
+		}
+	}
+	often := read(t, now, counters.Options{}, append(all(variant(func(*protocol) {}), older, connector, graph("", 1), istio)(f), repeated...)...)
 	if once.Requests.Now == 0 || once.Requests != often.Requests || once.Verdict != result.None || often.Verdict != result.None {
 		t.Errorf("%s with %+v, and %s with %+v requests under several conventions", once.Verdict, once.Requests, often.Verdict, often.Requests)
 	}
@@ -216,5 +223,116 @@ func TestHopInTheMiddle(t *testing.T) {
 				t.Errorf("%s, foreign %v: %+v, want rates alone", kind, foreign, res.Findings)
 			}
 		}
+	}
+}
+
+// failing returns a chain of three services of which the last fails a fifth of the
+// requests from the onset on, and the others pass that on.
+func failing(f *promtest.Fleet, series func(caller, callee string, rate float64, failed func(time.Time) float64) []promtest.Counter) promtest.Target {
+	failed := func(at time.Time) float64 { return 4 * max(at.Sub(f.Onset).Seconds(), 0) }
+	t := promtest.Target{Job: "collector", Instance: "c", Every: f.Every}
+	for _, edge := range [][2]string{{"user", "front"}, {"front", "middle"}, {"middle", "back"}} {
+		t.Counters = append(t.Counters, series(edge[0], edge[1], 20, failed)...)
+	}
+	return t
+}
+
+// Failures of span metrics, a service graph and a mesh begin at the last service that
+// fails.
+func TestFailuresByConvention(t *testing.T) {
+	f := &promtest.Fleet{Began: began, Onset: began.Add(200 * time.Second), Every: 5 * time.Second}
+	now := f.Onset.Add(60 * time.Second)
+	ok := func(name string, l map[string]string) []promtest.Counter {
+		return f.Histogram(name, l, 20, .02, .02, 1)
+	}
+	for name, series := range map[string]func(caller, callee string, rate float64, failed func(time.Time) float64) []promtest.Counter{
+		"service graph": func(caller, callee string, _ float64, failed func(time.Time) float64) []promtest.Counter {
+			l := labels("client", caller, "server", callee)
+			out := append(ok("traces_service_graph_request_client_seconds", l), ok("traces_service_graph_request_server_seconds", l)...)
+			return append(out, promtest.Counter{Name: signals.GraphFailures, Labels: l, At: failed})
+		},
+		"span metrics": func(caller, callee string, _ float64, failed func(time.Time) float64) []promtest.Counter {
+			const family = "traces_span_metrics_duration_seconds"
+			var out []promtest.Counter
+			for _, side := range [][2]string{{callee, "SPAN_KIND_SERVER"}, {caller, "SPAN_KIND_CLIENT"}} {
+				if side[0] == "user" {
+					continue
+				}
+				l := labels("service_name", side[0], "span_kind", side[1], "span_name", "acme."+callee+"/Do", "status_code", "STATUS_CODE_UNSET")
+				out = append(out, ok(family, l)...)
+				out = append(out, promtest.Counter{Name: family + "_count", Labels: with(l, "status_code", "STATUS_CODE_ERROR"), At: failed})
+			}
+			return out
+		},
+		"mesh": func(caller, callee string, _ float64, failed func(time.Time) float64) []promtest.Counter {
+			const family = "istio_request_duration_milliseconds"
+			var out []promtest.Counter
+			for _, reporter := range []string{"source", "destination"} {
+				l := labels("source_workload", caller, "destination_workload", callee, "reporter", reporter, "response_code", "200")
+				out = append(out, ok(family, l)...)
+				out = append(out, promtest.Counter{Name: family + "_count", Labels: with(l, "response_code", "503"), At: failed})
+			}
+			return out
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			res := read(t, now, counters.Options{}, failing(f, series))
+			if res.Verdict != result.Errors || res.Entry.Service != "front" || len(res.Findings) != 1 || res.Findings[0].Hop != "back" {
+				t.Errorf("%s (%s) at %+v: %+v", res.Verdict, res.Why, res.Entry, res.Findings)
+			}
+		})
+	}
+}
+
+// A program that sends requests and spans, but serves nothing, is no service in front of
+// the entry: the middleware's families are read.
+func TestLoadGenerator(t *testing.T) {
+	shop := promtest.Shop{Began: began, Onset: began.Add(200 * time.Second), Slow: .3}
+	now := shop.Onset.Add(60 * time.Second)
+	f := &promtest.Fleet{Began: began, Onset: shop.Onset, Every: 5 * time.Second}
+	graph := promtest.Target{Job: "collector", Instance: "c", Every: f.Every}
+	for _, edge := range [][2]string{{"load", "gateway"}, {"gateway", "payment"}} {
+		l := labels("client", edge[0], "server", edge[1])
+		graph.Counters = append(graph.Counters, f.Histogram("traces_service_graph_request_client_seconds", l, 20, .03, .33, 1)...)
+		graph.Counters = append(graph.Counters, f.Histogram("traces_service_graph_request_server_seconds", l, 20, .03, .33, 1)...)
+	}
+	srv := promtest.Serve(t, began, now, append(shop.Targets(), graph)...)
+	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began, now, counters.Options{})
+	if err != nil || ev.RED || len(ev.Hops) != 2 || len(ev.Nodes) != 0 {
+		t.Errorf("%v: RED %v, %d hops", err, ev.RED, len(ev.Hops))
+	}
+}
+
+// A gateway without the middleware in front of services with it: the requests begin at the
+// gateway, and its own time can be found.
+func TestGatewayWithoutMiddleware(t *testing.T) {
+	shop := promtest.Shop{Began: began, Onset: began.Add(200 * time.Second)}
+	now := shop.Onset.Add(60 * time.Second)
+	f := &promtest.Fleet{Began: began, Onset: shop.Onset, Every: 5 * time.Second}
+	graph := promtest.Target{Job: "collector", Instance: "c", Every: f.Every}
+	for _, edge := range []struct {
+		client, server string
+		before, then   float64
+	}{{"user", "proxy", .04, .34}, {"proxy", "gateway", .026, .026}, {"gateway", "payment", .02, .02}} {
+		l := labels("client", edge.client, "server", edge.server)
+		graph.Counters = append(graph.Counters, f.Histogram("traces_service_graph_request_client_seconds", l, 20, edge.before, edge.then, 1)...)
+		graph.Counters = append(graph.Counters, f.Histogram("traces_service_graph_request_server_seconds", l, 20, edge.before, edge.then, 1)...)
+	}
+	res := read(t, now, counters.Options{}, append(shop.Targets(), graph)...)
+	if res.Verdict != result.Spike || res.Entry.Service != "proxy" || res.Findings[0].Hop != "proxy" || len(res.Findings) != 1 {
+		t.Errorf("%s (%s) at %+v: %+v", res.Verdict, res.Why, res.Entry, res.Findings)
+	}
+}
+
+// Protocol families that cover few of a service's requests do not hide those of spans.
+func TestProtocolWithoutMetrics(t *testing.T) {
+	onset := began.Add(200 * time.Second)
+	f := promtest.NewFleet(6, 13, began, onset)
+	f.Slow(5, .2)
+	health := promtest.Target{Job: f.Services[5].Name, Instance: "h", Every: f.Every, Counters: f.Histogram(signals.HTTPServer,
+		labels("http_request_method", "GET", "http_route", "/healthz"), .2, .001, .001, 1)}
+	res := read(t, onset.Add(60*time.Second), counters.Options{}, append(all(connector, graph("_seconds", 1))(f), health)...)
+	if res.Verdict != result.Spike || res.Findings[0].Hop != f.Services[5].Name {
+		t.Errorf("%s (%s): %+v", res.Verdict, res.Why, res.Findings)
 	}
 }
