@@ -205,7 +205,7 @@ func TestScrapes(t *testing.T) {
 	}
 	for _, c := range []scenario{{every: 2 * time.Second}, {every: 15 * time.Second, sampled: 1}} {
 		t.Run(fmt.Sprintf("quiet %+v", c), func(t *testing.T) {
-			said := c.quiet(t, 4, 5*time.Minute, 30*time.Second)
+			said := c.quiet(t, 4, 4*time.Minute, 30*time.Second)
 			if said[result.Spike] > 0 || said[result.None] == 0 {
 				t.Errorf("verdicts %v, want none", said)
 			}

@@ -34,7 +34,7 @@ func TestTable(t *testing.T) {
 				c := scenario{every: time.Duration(every) * time.Second, sampled: sampled, growth: growth}
 				var o outcome
 				for _, seed := range seeds {
-					o.add(c.fault(t, seed))
+					t.Run(fmt.Sprintf("%+v seed %d", c, seed), func(t *testing.T) { o.add(c.fault(t, seed)) })
 				}
 				fault, never := "+200 ms", 0
 				if growth > 0 {
@@ -55,7 +55,8 @@ func TestTable(t *testing.T) {
 				t.Logf("%+v: %+v", c, o)
 			}
 			c := scenario{every: time.Duration(every) * time.Second, sampled: sampled}
-			said := c.quiet(t, 1, time.Hour, 30*time.Second)
+			var said map[string]int
+			t.Run(fmt.Sprintf("%+v quiet", c), func(t *testing.T) { said = c.quiet(t, 1, time.Hour, 36*time.Second) })
 			fmt.Fprintf(&quiet, "| %d s | %s | %d | %d | %d | %d |\n", every, share(sampled), said[result.Spike]+said[result.None]+said[result.Unsure],
 				said[result.Spike], said[result.None], said[result.Unsure])
 			t.Logf("%+v quiet: %v", c, said)
