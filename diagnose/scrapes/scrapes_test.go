@@ -191,7 +191,8 @@ func (c scenario) within() time.Duration {
 // A slow hop is named in time, and no verdict says meanwhile that nothing is wrong.
 func TestScrapes(t *testing.T) {
 	for _, c := range []scenario{
-		{every: 5 * time.Second}, {every: 15 * time.Second}, {every: 15 * time.Second, sampled: .01}, {every: 60 * time.Second}, {every: 60 * time.Second, growth: .3},
+		{every: 5 * time.Second}, {every: 15 * time.Second}, {every: 15 * time.Second, sampled: .01}, {every: 30 * time.Second, sampled: 1},
+		{every: 60 * time.Second}, {every: 60 * time.Second, growth: .3},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			o := c.fault(t, 4)

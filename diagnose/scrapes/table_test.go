@@ -23,7 +23,7 @@ func TestTable(t *testing.T) {
 	if os.Getenv("TENHOP_SCRAPES") == "" {
 		t.Skip("run make scrapes")
 	}
-	seeds := []uint64{1, 2, 3}
+	seeds := []uint64{1, 2}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| scraped every | traced | fault | named after: median, longest | not named | `none` after 15 s | `none` after `spike` | another hop | asked |\n|--:|--:|---|---|--:|--:|--:|--:|--:|\n")
 	var quiet strings.Builder
@@ -56,7 +56,7 @@ func TestTable(t *testing.T) {
 			}
 			c := scenario{every: time.Duration(every) * time.Second, sampled: sampled}
 			var said map[string]int
-			t.Run(fmt.Sprintf("%+v quiet", c), func(t *testing.T) { said = c.quiet(t, 1, time.Hour, 36*time.Second) })
+			t.Run(fmt.Sprintf("%+v quiet", c), func(t *testing.T) { said = c.quiet(t, 1, time.Hour, time.Minute) })
 			fmt.Fprintf(&quiet, "| %d s | %s | %d | %d | %d | %d |\n", every, share(sampled), said[result.Spike]+said[result.None]+said[result.Unsure],
 				said[result.Spike], said[result.None], said[result.Unsure])
 			t.Logf("%+v quiet: %v", c, said)
