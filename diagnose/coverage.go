@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/detect"
@@ -67,6 +68,10 @@ func (d *Diagnosis) cover(m evidence.Metrics, l detect.Latency) {
 		d.grounds.unseen = fmt.Sprintf("%.0f complete traces of the last %.0f s are too few to show a spike; %d are needed; before, %s is at its baseline",
 			requests, question.Seconds(), stats.MinRequests, e.Operation)
 	default:
+		sum, count = slices.Clone(sum), slices.Clone(count)
+		for _, i := range l.Past { // what is over is no noise
+			sum[i], count[i] = 0, 0
+		}
 		mean, least := stats.Detectable(sum, count, steps)
 		if least > maxUnseen*mean {
 			d.grounds.unseen = fmt.Sprintf("%s varies so much that less than %.0f ms more would not show within %.0f s",

@@ -94,10 +94,6 @@ func (d *Diagnosis) locate(t Traces, verdict string) {
 	}
 }
 
-// Misdated returns the number of traces of Evidence.Sample that were left out because
-// their clock was wrong.
-func (d *Diagnosis) Misdated() int { return d.sample.Misdated() }
-
 // ExplainSample adds the same evidence as AddTraces from the traces of
 // Evidence.Sample, which must be set.
 func (d *Diagnosis) ExplainSample() {
@@ -116,7 +112,18 @@ func (d *Diagnosis) ExplainSample() {
 	d.noteIDs(slow, failed, before)
 	d.before, d.now = before, slices.Concat(failed, slow, normal)
 	explain.Deploys(r, slices.Concat(slow, normal, failed), before)
+	if n := d.sample.Misdated(); n > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d traces were left out because their time is days from that of the others", n))
+	}
+	if n, _ := d.sample.Size(); float64(d.sample.Chosen()) > maxChosen*float64(n) {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d of %d traces were chosen after they had ended (tail sampling): slow and failed requests are more frequent among them than among all",
+			d.sample.Chosen(), n))
+	}
 }
+
+// maxChosen is the share of traces chosen by their duration or errors from which a
+// warning is given.
+const maxChosen = .1
 
 // maxFindings bounds the findings of a comparison.
 const maxFindings = 10

@@ -55,8 +55,8 @@ func TestCoarseMetrics(t *testing.T) {
 		t.Errorf("%s (%s) by %s, resolution %v s: %+v", res.Verdict, res.Why, res.DecidedBy, res.ResolutionS, res.Findings)
 	}
 	res = run(t, collect.Config{Prometheus: prom.URL})
-	if res.Verdict != result.Unsure || !strings.Contains(res.Why, "30s") || res.Recent == nil {
-		t.Errorf("without traces: %s (%s), want unsure for the scrape interval", res.Verdict, res.Why)
+	if res.Verdict != result.Unsure || res.Recent == nil {
+		t.Errorf("without traces: %s (%s), want unsure because of the scrape interval", res.Verdict, res.Why)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -148,11 +147,7 @@ func (r *run) explain(d *diagnose.Diagnosis) result.Result {
 	at := time.Now()
 	d.ExplainSample()
 	r.stage("explain", at)
-	res := d.Result()
-	if n := d.Misdated(); n > 0 {
-		res.Warnings = append(res.Warnings, fmt.Sprintf("%d traces were left out because their time is days from that of the others", n))
-	}
-	return r.finish(res)
+	return r.finish(d.Result())
 }
 
 // finish adds the sources and the time taken.

@@ -33,6 +33,7 @@ type Sample struct {
 	spans   int
 
 	misdated int // traces left out
+	chosen   int // traces that were chosen by their duration or errors
 }
 
 type entryKey struct{ service, operation string }
@@ -85,6 +86,9 @@ func New() *Sample {
 // Size returns the number of traces and spans added.
 func (s *Sample) Size() (traces, spans int) { return s.traces, s.spans }
 
+// Chosen returns the number of traces that record a choice by duration or errors.
+func (s *Sample) Chosen() int { return s.chosen }
+
 // Add adds the request of a trace. A trace without a root span is ignored. The spans
 // must not be modified afterwards.
 func (s *Sample) Add(t trace.Trace) {
@@ -108,6 +112,9 @@ func (s *Sample) Add(t trace.Trace) {
 	if c == nil {
 		c = &step{}
 		p[at] = c
+	}
+	if tailSampled(span) {
+		s.chosen++
 	}
 	w := Weight(span)
 	c.traces++

@@ -76,14 +76,12 @@ func stateProbability(state string) (p float64, ok bool) {
 	return 0, false
 }
 
-// TailSampled reports whether a span records that its trace was chosen after it had
-// ended, by a policy that may depend on its duration or its errors.
-func TailSampled(t *trace.Trace) bool {
-	for i := range t.Spans {
-		for _, k := range [...]string{"tailsampling.policy", "tailsampling.composite_policy"} {
-			if policy := t.Spans[i].Attribute(k); policy != "" && !strings.Contains(policy, "probabilistic") && !strings.Contains(policy, "always") {
-				return true
-			}
+// tailSampled reports whether the span of an entry records that its trace was chosen
+// after it had ended, by a policy that may depend on its duration or its errors.
+func tailSampled(s *trace.Span) bool {
+	for _, k := range [...]string{"tailsampling.policy", "tailsampling.composite_policy"} {
+		if policy := s.Attribute(k); policy != "" && !strings.Contains(policy, "probabilistic") && !strings.Contains(policy, "always") {
+			return true
 		}
 	}
 	return false

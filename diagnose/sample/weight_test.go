@@ -71,3 +71,15 @@ func TestWeightedMean(t *testing.T) {
 		t.Errorf("%.0f effective requests of 400 traces", count)
 	}
 }
+
+// Traces say by which policy they were kept.
+func TestChosen(t *testing.T) {
+	s := sample.New()
+	for i, policy := range []string{"", "errors", "slow-requests", "probabilistic-1", "always"} {
+		s.Add(trace.Trace{ID: fmt.Sprint(i), Spans: []trace.Span{{ID: "1", Service: "edge", Operation: "GET /", Kind: trace.Server,
+			Start: time.Unix(1_700_000_000, 0), Attributes: map[string]string{"tailsampling.policy": policy}}}})
+	}
+	if s.Chosen() != 2 {
+		t.Errorf("%d traces chosen, want those of errors and slow requests", s.Chosen())
+	}
+}

@@ -27,6 +27,7 @@ type Fleet struct {
 	seed   uint64
 	hops   []hop
 	second map[int64][]request // by second since Began
+	traces map[int64][]trace.Trace
 }
 
 // hop is an operation of a service. Its calls follow each other.
@@ -58,7 +59,7 @@ const sigma = .4
 // New returns a fleet whose names, times and requests depend on seed.
 func New(seed uint64, began time.Time, rate, sampled float64) *Fleet {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	f := &Fleet{Began: began, Rate: rate, Sampled: sampled, seed: seed, second: map[int64][]request{}}
+	f := &Fleet{Began: began, Rate: rate, Sampled: sampled, seed: seed, second: map[int64][]request{}, traces: map[int64][]trace.Trace{}}
 	name := func() string {
 		s := ""
 		for range 2 + rng.IntN(2) {
@@ -156,17 +157,38 @@ func (f *Fleet) Traces(from, to, now time.Time) []trace.Trace {
 	if to.After(now) {
 		to = now
 	}
-	for s := max(int64(from.Sub(f.Began).Seconds()), 0); s <= int64(to.Sub(f.Began).Seconds()); s++ {
-		for i, r := range f.requests(s) {
-			if !r.traced || r.start.Before(from) || r.start.After(to) {
-				continue
+	first := max(int64(from.Sub(f.Began).Seconds()), 0)
+	for s := int64(to.Sub(f.Began).Seconds()); s >= first; s-- {
+		for _, t := range f.built(s, now) {
+			if at := t.Spans[0].Start; !at.Before(from) && !at.After(to) {
+				out = append(out, t)
 			}
-			if t := f.trace(r, fmt.Sprintf("%016x%016x", s+1, i+1), now); len(t.Spans) > 0 {
+		}
+	}
+	return out
+}
+
+// settled is the age from which all spans of a request are stored.
+const settled = 3 * exportEvery
+
+// built returns the traces of the requests of a second, newest first, as stored at now.
+func (f *Fleet) built(second int64, now time.Time) []trace.Trace {
+	if out, ok := f.traces[second]; ok {
+		return out
+	}
+	var out []trace.Trace
+	for i, r := range f.requests(second) {
+		if r.traced {
+			if t := f.trace(r, fmt.Sprintf("%016x%016x", second+1, i+1), now); len(t.Spans) > 0 {
 				out = append(out, t)
 			}
 		}
 	}
 	slices.SortFunc(out, func(a, b trace.Trace) int { return b.Spans[0].Start.Compare(a.Spans[0].Start) })
+	if now.Sub(f.Began.Add(time.Duration(second)*time.Second)) > settled {
+		delete(f.traces, second-1200)
+		f.traces[second] = out
+	}
 	return out
 }
 

@@ -191,7 +191,8 @@ func (c scenario) within() time.Duration {
 // A slow hop is named in time, and no verdict says meanwhile that nothing is wrong.
 func TestScrapes(t *testing.T) {
 	for _, c := range []scenario{
-		{every: 5 * time.Second}, {every: 15 * time.Second}, {every: 15 * time.Second, sampled: .01}, {every: 60 * time.Second}, {every: 60 * time.Second, growth: .3},
+		{every: 5 * time.Second}, {every: 15 * time.Second}, {every: 15 * time.Second, sampled: .01}, {every: 30 * time.Second, sampled: 1},
+		{every: 60 * time.Second}, {every: 60 * time.Second, growth: .3},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			o := c.fault(t, 4)
@@ -205,7 +206,7 @@ func TestScrapes(t *testing.T) {
 	}
 	for _, c := range []scenario{{every: 2 * time.Second}, {every: 15 * time.Second, sampled: 1}} {
 		t.Run(fmt.Sprintf("quiet %+v", c), func(t *testing.T) {
-			said := c.quiet(t, 4, 5*time.Minute, 30*time.Second)
+			said := c.quiet(t, 4, 4*time.Minute, 30*time.Second)
 			if said[result.Spike] > 0 || said[result.None] == 0 {
 				t.Errorf("verdicts %v, want none", said)
 			}

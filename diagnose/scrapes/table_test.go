@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,23 +19,31 @@ const (
 	tableEnd   = "<!-- end of make scrapes -->\n"
 )
 
-// TestTable writes the measurement to docs/accuracy.md, if TENHOP_SCRAPES is set.
+// TestTable writes the measurement to docs/accuracy.md if TENHOP_SCRAPES is "full". It
+// logs a part of it if TENHOP_SCRAPES holds scrape intervals in seconds and shares of
+// traced requests, such as "30,60 0,0.01".
 func TestTable(t *testing.T) {
-	if os.Getenv("TENHOP_SCRAPES") == "" {
+	which := os.Getenv("TENHOP_SCRAPES")
+	if which == "" {
 		t.Skip("run make scrapes")
+	}
+	intervals, shares := []float64{2, 5, 15, 30, 60}, []float64{1, .01, 0}
+	if which != "full" {
+		i, s, _ := strings.Cut(which, " ")
+		intervals, shares = numbers(t, i), numbers(t, s)
 	}
 	seeds := []uint64{1, 2, 3}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| scraped every | traced | fault | named after: median, longest | not named | `none` after 15 s | `none` after `spike` | another hop | asked |\n|--:|--:|---|---|--:|--:|--:|--:|--:|\n")
 	var quiet strings.Builder
 	fmt.Fprintf(&quiet, "| scraped every | traced | asked | `spike` | `none` | `unsure` |\n|--:|--:|--:|--:|--:|--:|\n")
-	for _, every := range []int{2, 5, 15, 30, 60} {
-		for _, sampled := range []float64{1, .01, 0} {
+	for _, every := range intervals {
+		for _, sampled := range shares {
 			for _, growth := range []float64{0, .3} {
-				c := scenario{every: time.Duration(every) * time.Second, sampled: sampled, growth: growth}
+				c := scenario{every: time.Duration(every * float64(time.Second)), sampled: sampled, growth: growth}
 				var o outcome
 				for _, seed := range seeds {
-					o.add(c.fault(t, seed))
+					t.Run(fmt.Sprintf("%+v seed %d", c, seed), func(t *testing.T) { o.add(c.fault(t, seed)) })
 				}
 				fault, never := "+200 ms", 0
 				if growth > 0 {
@@ -51,15 +60,20 @@ func TestTable(t *testing.T) {
 				if len(named) > 0 {
 					when = fmt.Sprintf("%.0f s, %.0f s", named[len(named)/2].Seconds(), named[len(named)-1].Seconds())
 				}
-				fmt.Fprintf(&b, "| %d s | %s | %s | %s | %d of %d | %d | %d | %d | %d |\n", every, share(sampled), fault, when, never, len(seeds), o.none, o.returned, o.wrong, o.asked)
+				fmt.Fprintf(&b, "| %.0f s | %s | %s | %s | %d of %d | %d | %d | %d | %d |\n", every, share(sampled), fault, when, never, len(seeds), o.none, o.returned, o.wrong, o.asked)
 				t.Logf("%+v: %+v", c, o)
 			}
-			c := scenario{every: time.Duration(every) * time.Second, sampled: sampled}
-			said := c.quiet(t, 1, time.Hour, 30*time.Second)
-			fmt.Fprintf(&quiet, "| %d s | %s | %d | %d | %d | %d |\n", every, share(sampled), said[result.Spike]+said[result.None]+said[result.Unsure],
+			c := scenario{every: time.Duration(every * float64(time.Second)), sampled: sampled}
+			var said map[string]int
+			t.Run(fmt.Sprintf("%+v quiet", c), func(t *testing.T) { said = c.quiet(t, 1, time.Hour, time.Minute) })
+			fmt.Fprintf(&quiet, "| %.0f s | %s | %d | %d | %d | %d |\n", every, share(sampled), said[result.Spike]+said[result.None]+said[result.Unsure],
 				said[result.Spike], said[result.None], said[result.Unsure])
 			t.Logf("%+v quiet: %v", c, said)
 		}
+	}
+	t.Logf("\n%s\n%s", b.String(), quiet.String())
+	if which != "full" {
+		return
 	}
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -81,4 +95,17 @@ func share(v float64) string {
 		return "no"
 	}
 	return fmt.Sprintf("%.0f %%", 100*v)
+}
+
+// numbers returns the numbers of a list separated by commas.
+func numbers(t *testing.T, list string) []float64 {
+	var out []float64
+	for s := range strings.SplitSeq(list, ",") {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			t.Fatalf("TENHOP_SCRAPES: %v", err)
+		}
+		out = append(out, v)
+	}
+	return out
 }
