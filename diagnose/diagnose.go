@@ -65,8 +65,8 @@ type Diagnosis struct {
 	opt     Options
 	sample  *sample.Sample // nil if the evidence is metrics
 
-	slowIDs, ordinaryIDs []string      // of the traces that explain the result
-	before, now          []trace.Trace // of the sample's two windows
+	slowLogs, ordinaryLogs LogTraces     // of the traces that explain the result
+	before, now            []trace.Trace // of the sample's two windows
 }
 
 // Diagnose finds the entry that has left its baseline and divides its added time

@@ -59,6 +59,7 @@ spike or not.`,
 				switch {
 				case err == nil:
 					cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
+					cfg.Loki = cmp.Or(cfg.Loki, state.Endpoints["loki"])
 				case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
 					return fmt.Errorf("%w; or give --prometheus and --jaeger, or --traces", err)
 				}
@@ -87,6 +88,7 @@ spike or not.`,
 	fl.StringVar(&cfg.Prometheus, "prometheus", "", "URL of Prometheus (default: of what runs in this directory)")
 	fl.StringVar(&cfg.Jaeger, "jaeger", "", "URL of Jaeger (default: of what runs in this directory)")
 	fl.StringVar(&cfg.Tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
+	fl.StringVar(&cfg.Loki, "loki", "", "URL of Loki, for log lines to quote (default: of what runs in this directory)")
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
 	fl.StringVar(&cfg.Entry, "entry", "", `only requests of this entry, such as "POST /checkout"`)

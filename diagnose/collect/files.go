@@ -33,14 +33,14 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 		return result.Result{}, r.nothingRead()
 	}
 	if len(r.cfg.Before) == 0 {
-		return r.diagnoseSample(diagnose.Evidence{Sample: requests}), nil
+		return r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests}), nil
 	}
 	baseline, shift := requests.Join()
 	r.opt.BaselineFrom, r.opt.BaselineTo = baseline.From, baseline.To
 	at := time.Now()
 	c := compare.Profiles(base.profile, now.profile)
 	r.stage("compare", at)
-	res := r.diagnoseSample(diagnose.Evidence{Sample: requests, Comparison: &c})
+	res := r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests, Comparison: &c})
 	if shift != 0 {
 		res.Baseline = result.Range{From: res.Baseline.From.Add(-shift), To: res.Baseline.To.Add(-shift)}
 		for i, p := range res.BaselineParts {

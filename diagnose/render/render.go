@@ -83,6 +83,8 @@ func read(s result.Source) string {
 		return "series"
 	case "pprof":
 		return "profiles"
+	case "loki":
+		return "log lines"
 	}
 	return "traces"
 }
