@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -125,8 +126,11 @@ func profile(ctx context.Context, dir string, endpoints map[string]string, res *
 	if err != nil {
 		return err
 	}
-	pprof.Explain(ctx, &http.Client{Timeout: 10 * time.Second}, services, d.Path("profiles"), res)
-	return nil
+	var unknown *pprof.UnknownServiceError
+	if err := pprof.Explain(ctx, &http.Client{Timeout: 10 * time.Second}, services, d.Path("profiles"), res); errors.As(err, &unknown) {
+		res.Sources[len(res.Sources)-1].Error += "; give --pprof " + unknown.Service + "=URL"
+	}
+	return nil // the sources have any other error
 }
 
 func parseBaseline(s string, cfg *collect.Config) error {
