@@ -107,6 +107,9 @@ func (d *Diagnosis) Result() result.Result {
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r.Findings, *d.grounds.comparison, r.Verdict)
+		if d.sample != nil {
+			r.Findings = d.sample.CausesFirst(r.Findings)
+		}
 		d.explainCompared(r.Findings)
 	}
 	r.Renumber()
