@@ -74,8 +74,8 @@ type Diagnosis struct {
 	until    time.Time      // end of the evidence
 	decided  *decision      // set by Reconcile
 
-	slowIDs, ordinaryIDs []string      // of the traces that explain the result
-	before, now          []trace.Trace // of the sample's two windows
+	slowLogs, ordinaryLogs LogTraces     // of the traces that explain the result
+	before, now            []trace.Trace // of the sample's two windows
 }
 
 // decision replaces the verdict of the grounds.
@@ -122,6 +122,9 @@ func (d *Diagnosis) Result() result.Result {
 	}
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r.Findings, *d.grounds.comparison, r.Verdict)
+		if d.sample != nil {
+			r.Findings = d.sample.CausesFirst(r.Findings)
+		}
 		d.explainCompared(r.Findings)
 	}
 	r.Renumber()

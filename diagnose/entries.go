@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tenhop/tenhop/diagnose/explain"
 	"github.com/tenhop/tenhop/diagnose/result"
@@ -59,23 +60,36 @@ func (d *Diagnosis) explainCompared(found []result.Finding) {
 	}
 }
 
-// TraceIDs returns the IDs of slow or failed traces of the entry, and those of ordinary
-// ones, as far as they have been used to explain the result.
-func (d *Diagnosis) TraceIDs() (slow, ordinary []string) { return d.slowIDs, d.ordinaryIDs }
+// LogTraces identifies traces whose log lines may explain a result.
+type LogTraces struct {
+	IDs      []string
+	From, To time.Time // within which they began
+}
 
-// AddLogs adds the log lines of traces that TraceIDs returned as quotes.
+// LogTraces returns slow or failed traces of the entry, and ordinary ones, of those
+// that explain the result.
+func (d *Diagnosis) LogTraces() (slow, ordinary LogTraces) { return d.slowLogs, d.ordinaryLogs }
+
+// AddLogs adds the log lines of the traces of LogTraces as quotes.
 func (d *Diagnosis) AddLogs(slow, ordinary []explain.LogLine) {
-	explain.Logs(d.result.Findings, slow, ordinary, len(d.slowIDs), len(d.ordinaryIDs))
+	explain.Logs(d.result.Findings, slow, ordinary, len(d.slowLogs.IDs), len(d.ordinaryLogs.IDs))
 }
 
 // maxLogTraces is the number of traces of either kind whose log lines are asked for.
 const maxLogTraces = 10
 
-// noteIDs keeps the IDs of traces for TraceIDs.
-func (d *Diagnosis) noteIDs(slow, failed, ordinary []trace.Trace) {
-	ids := func(traces []trace.Trace) (out []string) {
+// noteLogTraces keeps some traces for LogTraces.
+func (d *Diagnosis) noteLogTraces(slow, failed, ordinary []trace.Trace) {
+	some := func(traces []trace.Trace) (out LogTraces) {
 		for _, t := range traces[:min(len(traces), maxLogTraces)] {
-			out = append(out, t.ID)
+			from, to := t.Bounds()
+			if len(out.IDs) == 0 || from.Before(out.From) {
+				out.From = from
+			}
+			if to.After(out.To) {
+				out.To = to
+			}
+			out.IDs = append(out.IDs, t.ID)
 		}
 		return out
 	}
@@ -83,5 +97,5 @@ func (d *Diagnosis) noteIDs(slow, failed, ordinary []trace.Trace) {
 	if d.result.Errors == nil {
 		first = slow
 	}
-	d.slowIDs, d.ordinaryIDs = ids(first), ids(ordinary)
+	d.slowLogs, d.ordinaryLogs = some(first), some(ordinary)
 }

@@ -52,7 +52,7 @@ func (d *Diagnosis) AddTraces(t Traces) {
 		explain.Errors(r, t.Failed, t.Normal)
 	}
 	d.explainEntry("", t.Slow, t.Failed, t.Normal)
-	d.noteIDs(t.Slow, t.Failed, t.Normal)
+	d.noteLogTraces(t.Slow, t.Failed, t.Normal)
 	explain.Deploys(r, slices.Concat(t.Slow, t.Failed), slices.DeleteFunc(slices.Clone(t.Normal), func(t trace.Trace) bool {
 		return len(t.Spans) == 0 || t.Spans[0].Start.After(r.Window.From)
 	}))
@@ -109,7 +109,7 @@ func (d *Diagnosis) ExplainSample() {
 	}
 	d.explainEntry("", slow, failed, slices.Concat(normal, before))
 	d.explainOtherEntries()
-	d.noteIDs(slow, failed, before)
+	d.noteLogTraces(slow, failed, before)
 	d.before, d.now = before, slices.Concat(failed, slow, normal)
 	explain.Deploys(r, slices.Concat(slow, normal, failed), before)
 	if n := d.sample.Misdated(); n > 0 {

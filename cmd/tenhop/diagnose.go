@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -98,6 +99,7 @@ spike or not.`,
 	fl.StringVar(&asked.jaeger, "jaeger", "", "URL of Jaeger (default: of the file, or of what runs in this directory)")
 	fl.StringVar(&asked.tempo, "tempo", "", "URL of Tempo, instead of Jaeger")
 	fl.StringArrayVar(&labels, "label", nil, "label of Prometheus that differs from the conventions, as `MEANING=LABEL`; may be given again. Meanings: "+strings.Join(signals.Meanings(), ", "))
+	fl.StringVar(&asked.loki, "loki", "", "URL of Loki, for log lines to quote (default: of the file, or of what runs in this directory)")
 	fl.StringArrayVar(&cfg.Traces, "traces", nil, "file of traces, instead of everything that runs; may be given again")
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
 	fl.StringVar(&cfg.Entry, "entry", "", `only requests of this entry, such as "POST /checkout"`)
@@ -134,8 +136,11 @@ func profile(ctx context.Context, dir string, endpoints map[string]string, res *
 	if err != nil {
 		return err
 	}
-	pprof.Explain(ctx, &http.Client{Timeout: 10 * time.Second}, services, d.Path("profiles"), res)
-	return nil
+	var unknown *pprof.UnknownServiceError
+	if err := pprof.Explain(ctx, &http.Client{Timeout: 10 * time.Second}, services, d.Path("profiles"), res); errors.As(err, &unknown) {
+		res.Sources[len(res.Sources)-1].Error += "; give --pprof " + unknown.Service + "=URL"
+	}
+	return nil // the sources have any other error
 }
 
 // forDiagnosis sets the back ends of a diagnosis: those of the flags and the file, or
@@ -145,7 +150,8 @@ func (b *backendFlags) forDiagnosis(dir string, cfg *collect.Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.Prometheus, cfg.Jaeger, cfg.Tempo, cfg.Clients, cfg.Labels = found.Prometheus, found.Jaeger, found.Tempo, found.Clients, found.Labels
+	cfg.Prometheus, cfg.Jaeger, cfg.Tempo, cfg.Loki = found.Prometheus, found.Jaeger, found.Tempo, found.Loki
+	cfg.Clients, cfg.Labels = found.Clients, found.Labels
 	if cfg.Prometheus != "" || cfg.Tempo != "" || cfg.Jaeger != "" && b.jaeger == "" {
 		return nil
 	}
@@ -153,6 +159,7 @@ func (b *backendFlags) forDiagnosis(dir string, cfg *collect.Config) error {
 	switch {
 	case err == nil:
 		cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
+		cfg.Loki = cmp.Or(cfg.Loki, state.Endpoints["loki"])
 	case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
 		return fmt.Errorf("%w; or give --prometheus and --jaeger, --config, or --traces", err)
 	}

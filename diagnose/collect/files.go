@@ -35,7 +35,7 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 		return result.Result{}, r.nothingRead()
 	}
 	if len(r.cfg.Before) == 0 {
-		res := r.diagnoseSample(diagnose.Evidence{Sample: requests})
+		res := r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests})
 		few.Describe(&res, base.few, now.few, false, r.cfg.Entry)
 		return res, nil
 	}
@@ -44,7 +44,7 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 	at := time.Now()
 	c := compare.Profiles(base.profile, now.profile)
 	r.stage("compare", at)
-	res := r.diagnoseSample(diagnose.Evidence{Sample: requests, Comparison: &c})
+	res := r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests, Comparison: &c})
 	if shift != 0 {
 		res.Baseline = result.Range{From: res.Baseline.From.Add(-shift), To: res.Baseline.To.Add(-shift)}
 		for i, p := range res.BaselineParts {

@@ -21,6 +21,7 @@ import (
 // and one of Jaeger and Tempo, either alone, or files of traces.
 type Config struct {
 	Prometheus, Jaeger, Tempo string        // base URLs; an empty one is left out
+	Loki                      string        // base URL, or empty; asked for log lines to quote
 	Clients                   query.Clients // of the back ends
 	Traces                    []string      // files; no other source is asked then
 	Before                    []string      // files of an ordinary time, to compare Traces with
@@ -76,7 +77,7 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 		if traces := r.second(ctx, d); traces != nil {
 			d = diagnose.Reconcile(d, traces)
 			if d == traces {
-				return r.explain(d)
+				return r.explain(ctx, d)
 			}
 		}
 	}
@@ -105,6 +106,7 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	at = time.Now()
 	d.AddTraces(found)
 	r.stage("explain", at)
+	r.readLogs(ctx, d)
 	res = d.Result()
 	res.P95 = p95
 	return r.finish(res)
@@ -131,29 +133,30 @@ func (r *run) tracesAlone(ctx context.Context) (result.Result, error) {
 	if n, _ := requests.Size(); n == 0 {
 		return result.Result{}, errors.Join(err, errors.New("no traces were found, and there are no metrics"))
 	}
-	return r.diagnoseSample(diagnose.Evidence{Sample: requests, Now: r.now}), nil
+	return r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests, Now: r.now}), nil
 }
 
 // diagnoseSample diagnoses and explains requests measured from their traces.
-func (r *run) diagnoseSample(ev diagnose.Evidence) result.Result {
+func (r *run) diagnoseSample(ctx context.Context, ev diagnose.Evidence) result.Result {
 	at := time.Now()
 	d := diagnose.Diagnose(ev, r.opt)
 	r.stage("split", at)
-	return r.explain(d)
+	return r.explain(ctx, d)
 }
 
 // explain explains a diagnosis of a sample.
-func (r *run) explain(d *diagnose.Diagnosis) result.Result {
+func (r *run) explain(ctx context.Context, d *diagnose.Diagnosis) result.Result {
 	at := time.Now()
 	d.ExplainSample()
 	r.stage("explain", at)
+	r.readLogs(ctx, d)
 	return r.finish(d.Result())
 }
 
 // finish adds the sources and the time taken.
 func (r *run) finish(res result.Result) result.Result {
 	res.Sources = append(res.Sources, r.files...)
-	for _, s := range []*query.Source{r.sums, r.spans} {
+	for _, s := range []*query.Source{r.sums, r.spans, r.logs} {
 		if s != nil {
 			res.Sources = append(res.Sources, sourceOf(s))
 			if s == r.sums && s.OK() && res.DecidedBy == result.DecidedByMetrics {

@@ -44,6 +44,7 @@ type run struct {
 	since    time.Duration // its length
 	sums     *query.Source // nil without a Prometheus
 	spans    *query.Source // nil without a Jaeger or Tempo
+	logs     *query.Source // nil unless a Loki was asked
 	files    []result.Source
 	prom     *prometheus.Client
 	traces   traceSource

@@ -31,7 +31,7 @@ func Errors(res *result.Result, failed, normal []trace.Trace) {
 			continue
 		}
 		f.Exemplars = append([]string{}, begins[f.Hop][:min(3, len(begins[f.Hop]))]...)
-		f.Attributes = slices.DeleteFunc(attributes(f, failed, normal), func(a result.Attribute) bool { return Outcome(a.Key) })
+		f.Attributes = attributes(f, failed, normal)
 	}
 }
 

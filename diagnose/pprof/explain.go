@@ -15,11 +15,19 @@ import (
 // Length is the duration of a profile.
 const Length = 2 * time.Second
 
+// UnknownServiceError reports that the pprof endpoint of a service is not known.
+type UnknownServiceError struct{ Service string }
+
+// Error implements error.
+func (e *UnknownServiceError) Error() string {
+	return "no pprof endpoint of " + e.Service + " is known"
+}
+
 // Explain profiles the service of the first finding, compares the profiles with those
 // stored in dir, and adds the difference to the finding. If the verdict is none, it
 // profiles all services and stores the profiles in dir instead. It appends a source
-// named "pprof" to the result; an error is reported there.
-func Explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *result.Result) {
+// named "pprof" to the result. The error is reported there as well.
+func Explain(ctx context.Context, client *http.Client, services map[string]Service, dir string, res *result.Result) error {
 	began := time.Now()
 	src := result.Source{Name: "pprof", OK: true}
 	read, err := explain(ctx, client, services, dir, res, &src)
@@ -28,6 +36,7 @@ func Explain(ctx context.Context, client *http.Client, services map[string]Servi
 		src.OK, src.Error = false, err.Error()
 	}
 	res.Sources = append(res.Sources, src)
+	return err
 }
 
 // explain implements Explain and returns the number of profiles read.
@@ -43,7 +52,7 @@ func explain(ctx context.Context, client *http.Client, services map[string]Servi
 	f := &res.Findings[0]
 	s, ok := services[f.Hop]
 	if !ok {
-		return 0, errors.New("no pprof endpoint of " + f.Hop + " is known; give --pprof " + f.Hop + "=URL")
+		return 0, &UnknownServiceError{Service: f.Hop}
 	}
 	src.URL = s.URL
 	now, err := s.Take(ctx, client, Length)
@@ -52,7 +61,7 @@ func explain(ctx context.Context, client *http.Client, services map[string]Servi
 	}
 	before, err := Load(filepath.Join(dir, f.Hop))
 	if len(before) == 0 && err == nil {
-		src.Note = "there is no profile of quiet times to compare with: tenhop diagnose --profile keeps one when there is no spike"
+		src.Note = "there is no profile of quiet times to compare with; one is kept whenever there is no spike"
 	}
 	f.Profile = Compare(before, now)
 	return len(now), err

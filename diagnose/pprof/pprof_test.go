@@ -57,7 +57,9 @@ func TestExplainNamesFunctions(t *testing.T) {
 	payment, dir := service(t), t.TempDir()
 	services := map[string]pprof.Service{"payment": payment}
 	quiet := result.Result{Verdict: result.None}
-	pprof.Explain(t.Context(), http.DefaultClient, services, dir, &quiet)
+	if err := pprof.Explain(t.Context(), http.DefaultClient, services, dir, &quiet); err != nil {
+		t.Error(err)
+	}
 	if s := quiet.Sources[0]; !s.OK || s.Read != 3 {
 		t.Fatalf("%+v", s)
 	}
@@ -74,7 +76,9 @@ func TestExplainNamesFunctions(t *testing.T) {
 		})
 	}
 	slow := result.Result{Verdict: result.Spike, Findings: []result.Finding{{Hop: "payment", Kind: result.KindSelf}}}
-	pprof.Explain(t.Context(), http.DefaultClient, services, dir, &slow)
+	if err := pprof.Explain(t.Context(), http.DefaultClient, services, dir, &slow); err != nil {
+		t.Error(err)
+	}
 	busy.Wait()
 	if s := slow.Sources[0]; !s.OK || s.Note != "" {
 		t.Fatalf("%+v", s)
@@ -111,14 +115,14 @@ func TestErrorsAreInSources(t *testing.T) {
 		services  map[string]pprof.Service
 	}{
 		{"the token is refused", "401 Unauthorized: send the token", map[string]pprof.Service{"payment": s}},
-		{"no endpoint is known", "--pprof payment=URL", nil},
+		{"no endpoint is known", "no pprof endpoint of payment is known", nil},
 		{"it never ends", "longer than", map[string]pprof.Service{"payment": {URL: bomb.URL}}},
 		{"nothing listens", "connection refused", map[string]pprof.Service{"payment": {URL: "http://127.0.0.1:1"}}},
 	} {
 		res := result.Result{Verdict: result.Spike, Findings: []result.Finding{{Hop: "payment"}}}
-		pprof.Explain(t.Context(), http.DefaultClient, c.services, t.TempDir(), &res)
-		if src := res.Sources[0]; src.OK || !strings.Contains(src.Error, c.want) {
-			t.Errorf("%s: %+v", c.why, src)
+		err := pprof.Explain(t.Context(), http.DefaultClient, c.services, t.TempDir(), &res)
+		if src := res.Sources[0]; src.OK || !strings.Contains(src.Error, c.want) || err == nil {
+			t.Errorf("%s: %+v, error %v", c.why, src, err)
 		}
 	}
 }

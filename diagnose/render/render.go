@@ -130,6 +130,8 @@ func read(s result.Source) string {
 		return "series"
 	case "pprof":
 		return "profiles"
+	case "loki":
+		return "log lines"
 	}
 	return "traces"
 }

@@ -27,7 +27,7 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 		even = now.reweighted(attribute, weights)
 	}
 	found := s.calls(s.concurrency(s.split(base, even, minShare), base, even, minShare), base, even)
-	found = s.causesFirst(s.offPath(found, base, even))
+	found = s.CausesFirst(s.offPath(found, base, even))
 	if mix == nil {
 		return found
 	}

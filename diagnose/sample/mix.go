@@ -32,7 +32,7 @@ func mixShift(base, now Requests) (*result.Finding, map[string]float64, string) 
 	keys := map[string]bool{}
 	for _, r := range now.requests {
 		for k := range r.attributes() {
-			if explain.Describes(k) && !explain.Outcome(k) && !hasPrefix(k, deploymentPrefixes) {
+			if explain.Describes(k) && !hasPrefix(k, deploymentPrefixes) {
 				keys[k] = true
 			}
 		}

@@ -12,10 +12,10 @@ const (
 	minBehindRatio = .25 // growth of the callee's own time
 )
 
-// causesFirst moves the findings behind a link before the finding of the link. Near
+// CausesFirst moves the findings behind a link before the finding of the link. Near
 // saturation, a callee that takes a little longer lets its callers wait much longer in
 // front of it (Kingman 1961).
-func (s *Sample) causesFirst(found []result.Finding) []result.Finding {
+func (s *Sample) CausesFirst(found []result.Finding) []result.Finding {
 	var out []result.Finding
 	for len(found) > 0 {
 		first := 0
