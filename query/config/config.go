@@ -13,7 +13,7 @@
 //	    basic_auth: {username: tenhop, password: "${TEMPO_PASSWORD}"}
 //	    tenant: shop
 //	labels:
-//	  service_name: app
+//	  service: app
 //
 // ${NAME} in a value is the environment variable NAME; $${NAME} is the text ${NAME}.
 // Relative paths start at the file's directory. Unknown options are errors. Errors have
