@@ -129,7 +129,7 @@ func TestProtectedBackends(t *testing.T) {
 				}
 				for options, says := range p.failing {
 					file := p.config(t, options, source)
-					for _, args := range [][]string{{"diagnose", "--json"}, {"trace", slow}} {
+					for _, args := range [][]string{{"diagnose", "--json"}, {"diagnose"}, {"trace", slow}} {
 						out, errs, code := tenhop(t, append(args, "--config", file)...)
 						if code == 0 || !strings.Contains(errs, says) || !strings.Contains(errs, "backends."+map[string]string{"diagnose": "prometheus", "trace": source}[args[0]]) ||
 							!strings.Contains(errs, file) {

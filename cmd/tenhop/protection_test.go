@@ -196,7 +196,7 @@ func protections(t *testing.T, f fleet) []protection {
 			return a.serveTLS(t, guard(s, func(*http.Request) int { return 0 })).URL
 		}), "tls_config: {ca_file: ca.pem, cert_file: client.pem, key_file: client.key}", map[string]string{
 			"tenant: " + wrong:              "tls_config.ca_file of backends.",
-			"tls_config: {ca_file: ca.pem}": "tls_config.cert_file of backends.",
+			"tls_config: {ca_file: ca.pem}": "tls_config.key_file of backends.",
 		}},
 	}
 }

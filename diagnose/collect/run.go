@@ -57,8 +57,13 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 		return result.Result{}, err
 	}
 	if err := r.collect(ctx); err != nil {
-		if r.traces == nil || !r.spans.OK() {
+		switch {
+		case r.traces == nil:
 			return result.Result{}, err
+		case !r.spans.OK() && r.prom == nil:
+			return result.Result{}, r.spans.Err
+		case !r.spans.OK():
+			return result.Result{}, errors.Join(err, r.spans.Err)
 		}
 		return r.tracesAlone(ctx)
 	}

@@ -83,7 +83,7 @@ func (b *Backend) afterError(err error) string {
 		return "it does not speak TLS on this port; name it by http:// in " + b.option("url")
 	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert
 		if b.HTTP.TLSConfig.CertFile == "" && b.HTTP.TLSConfig.Cert == "" {
-			return "it asks for a certificate: name it in " + b.option("tls_config.cert_file") + " and its key in tls_config.key_file"
+			return "it asks for a certificate: set " + b.option("tls_config.cert_file and tls_config.key_file")
 		}
 		return "it does not accept the certificate in " + b.option("tls_config.cert_file")
 	case errors.As(err, &op) && op.Op == "proxyconnect", strings.Contains(err.Error(), "Proxy Authentication Required"):
