@@ -101,7 +101,7 @@ func (d *Diagnosis) Result() result.Result {
 	r.Verdict, r.Why = d.grounds.with(r.Findings).decide()
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
-		r.Findings = arrange(r.Findings, *d.grounds.comparison, r.Verdict)
+		r.Findings = arrange(r, *d.grounds.comparison)
 	}
 	r.Renumber()
 	return r

@@ -35,6 +35,10 @@ type Sample struct {
 
 type entryKey struct{ service, operation string }
 
+func compareEntries(x, y entryKey) int {
+	return cmp.Or(strings.Compare(x.service, y.service), strings.Compare(x.operation, y.operation))
+}
+
 // steps holds the steps of an entry by their number since 1970.
 type steps map[int64]*step
 
@@ -50,6 +54,7 @@ type request struct {
 	took   time.Duration
 	failed bool
 	costs  []placeCost
+	links  []linkCost
 	trace  trace.Trace // without spans if the step keeps enough of them
 	root   int         // index of its entry's span
 }
@@ -132,6 +137,7 @@ func (s *Sample) request(root int, keep bool) request {
 	for i, c := range path {
 		r.costs[i] = placeCost{place: s.numberOf(c.place), n: int32(c.n), time: c.time}
 	}
+	r.links = s.measure.links()
 	return r
 }
 
@@ -166,9 +172,7 @@ func (s *Sample) Series() evidence.Metrics {
 	}
 	m.Step *= time.Duration(merge)
 	m.Steps = (m.Steps + merge - 1) / merge
-	for _, k := range slices.SortedFunc(maps.Keys(s.entries), func(x, y entryKey) int {
-		return cmp.Or(strings.Compare(x.service, y.service), strings.Compare(x.operation, y.operation))
-	}) {
+	for _, k := range slices.SortedFunc(maps.Keys(s.entries), compareEntries) {
 		e := evidence.EntrySeries{Entry: result.Entry{Service: k.service, Operation: k.operation},
 			Sum: make([]float64, m.Steps), Count: make([]float64, m.Steps)}
 		failed := make([]float64, m.Steps)
@@ -194,10 +198,13 @@ func (s *Sample) During(e result.Entry, ranges []result.Range) Requests {
 	if p == nil {
 		return Requests{}
 	}
-	var out Requests
-	for _, at := range slices.Sorted(maps.Keys(p)) {
+	during := func(at int64) bool {
 		when := time.Unix(0, at*int64(s.step))
-		if slices.ContainsFunc(ranges, func(r result.Range) bool { return !when.Before(r.From) && when.Before(r.To) }) {
+		return slices.ContainsFunc(ranges, func(r result.Range) bool { return !when.Before(r.From) && when.Before(r.To) })
+	}
+	out := Requests{links: s.gapsDuring(during)}
+	for _, at := range slices.Sorted(maps.Keys(p)) {
+		if during(at) {
 			c := p[at]
 			for _, r := range c.kept {
 				out.add(r, float64(c.count)/float64(len(c.kept)))
