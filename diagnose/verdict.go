@@ -117,10 +117,18 @@ const (
 // spread returns the reason why the findings name no hop, or "".
 func spread(found []result.Finding) string {
 	parts, most := 0, 0.0
+	links := map[string]float64{} // the links of one end have one cause
 	for _, f := range found {
-		if f.Kind != result.KindErrors {
+		switch {
+		case f.Kind == result.KindErrors:
+		case f.Kind == result.KindLink && !f.EitherEnd:
+			links[f.Hop] += f.Share
+		default:
 			parts, most = parts+1, max(most, f.Share)
 		}
+	}
+	for _, share := range links {
+		parts, most = parts+1, max(most, share)
 	}
 	if parts < minSpread || most > maxSpreadShare {
 		return ""

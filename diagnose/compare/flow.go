@@ -43,11 +43,12 @@ type call struct {
 	to        endpoint
 }
 
-// event is something that a service did; took is 0 for a log line.
+// event is something that a service did. depth counts the spans around it that the
+// service received the same request with.
 type event struct {
-	at   time.Time
-	took time.Duration
-	name string
+	at    time.Time
+	depth int
+	name  string
 }
 
 // addFlow counts the transitions of a trace. For each span, parent holds the index of
@@ -71,19 +72,21 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 		case c >= 0:
 			name = p.call(name, t.Spans[c])
 		}
-		work[root[i]] = append(work[root[i]], event{s.Start, s.Duration, name})
+		work[root[i]] = append(work[root[i]], event{s.Start, depthBelow(parent, root, i), name})
 	}
 	for _, l := range logs {
 		if r := receiver(t, root, l); r >= 0 {
-			work[r] = append(work[r], event{at: l.Time, name: template(l.Message)})
+			work[r] = append(work[r], event{l.Time, math.MaxInt, template(l.Message)})
 		}
 	}
 	for r, events := range work {
 		if root[r] != r {
 			continue
 		}
-		slices.SortStableFunc(events, func(a, b event) int { // the enclosing event first
-			return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.took, a.took))
+		// The enclosing event comes first. Calls that begin at the same time have no
+		// order of their own, so that of their durations must not become one.
+		slices.SortStableFunc(events, func(a, b event) int {
+			return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.depth, b.depth), cmp.Compare(a.name, b.name))
 		})
 		k := transition{t.Spans[r].Service, t.Spans[r].Operation, first, whole}
 		for _, e := range append(events, event{name: last}) {
@@ -91,6 +94,18 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 			k.before = e.name
 		}
 	}
+}
+
+// maxDepth bounds the work per span on deeply nested spans.
+const maxDepth = 64
+
+// depthBelow returns the number of spans between a span and the one with which its
+// service received the request, at most maxDepth.
+func depthBelow(parent, root []int, i int) (depth int) {
+	for root[i] != i && parent[i] >= 0 && depth < maxDepth {
+		i, depth = parent[i], depth+1
+	}
+	return depth
 }
 
 // call returns the name of the event of a call and records its callee.
