@@ -41,7 +41,7 @@ func diagnoses(all []trace.Trace, split int) map[string]result.Result {
 // by 200 ms, in random fleets. The first finding must name the right end, or say that
 // nothing tells the ends apart.
 func TestEndsOfLinks(t *testing.T) {
-	const fleets = 24
+	const fleets = 16
 	right, sure, asked := map[string]int{}, map[string]int{}, 0
 	for seed := range uint64(fleets) {
 		for _, situation := range []string{"outgoing", "incoming", "pair", "around"} {

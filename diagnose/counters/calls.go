@@ -48,7 +48,7 @@ func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 		}
 		k := [4]string{service(s.Labels), operation(f, s.Labels)}
 		if f.Client {
-			k[2], k[3] = cmp.Or(s.Labels["dependency"], s.Labels["server_address"], s.Labels["db_system_name"]), "client"
+			k[2], k[3] = dependency(s.Labels), "client"
 		}
 		c := index[k]
 		if c == nil {
@@ -66,6 +66,45 @@ func (t table) calls(found []prometheus.Series) []evidence.CallSeries {
 	out := make([]evidence.CallSeries, 0, len(index))
 	for _, k := range sortedKeys(index) {
 		out = append(out, *index[k])
+	}
+	return out
+}
+
+// addMade sets the durations of the calls made from their sums. Calls made without
+// the context of a request are among them, but in no hop_wait_duration_seconds.
+func (t table) addMade(calls []evidence.CallSeries, sums []prometheus.Series) {
+	index := map[[3]string]*evidence.CallSeries{}
+	for i := range calls {
+		index[[3]string{calls[i].Service, calls[i].Operation, calls[i].Dependency}] = &calls[i]
+	}
+	for _, s := range sums {
+		f, ok := familyOf(s.Labels["__name__"], "_sum")
+		if !ok || !f.Client {
+			continue
+		}
+		c := index[[3]string{service(s.Labels), operation(f, s.Labels), dependency(s.Labels)}]
+		if c == nil {
+			continue
+		}
+		for i := range s.Samples {
+			s.Samples[i].Value *= f.Unit
+		}
+		c.Sum = t.add(c.Sum, s)
+	}
+}
+
+// dependency returns the callee in the labels of a client's series.
+func dependency(l map[string]string) string {
+	return cmp.Or(l["dependency"], l["server_address"], l["db_system_name"])
+}
+
+// clientFamilies returns the families of calls made.
+func clientFamilies() []signals.Family {
+	var out []signals.Family
+	for _, f := range signals.Calls() {
+		if f.Client {
+			out = append(out, f)
+		}
 	}
 	return out
 }

@@ -52,7 +52,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evid
 	if end.Sub(start) > rawSpan {
 		every = max(end.Sub(start)/maxSteps, minStep).Round(time.Second)
 	}
-	var calls []prometheus.Series
+	var calls, made []prometheus.Series
 	found := make([][]prometheus.Series, len(families))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
@@ -68,10 +68,16 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evid
 		calls, err = readCalls(gctx, c, start, end, every)
 		return err
 	})
+	g.Go(func() (err error) {
+		if made, err = samples(gctx, c, callSelector("_sum", clientFamilies()), start, end, every); err != nil {
+			return fmt.Errorf("durations of calls made: %w", err)
+		}
+		return nil
+	})
 	if err := g.Wait(); err != nil {
 		return evidence.Metrics{}, 0, err
 	}
-	read := len(calls)
+	read := len(calls) + len(made)
 	t := table{scrapes: scrapesOf(append(found, calls)...), family: map[string][]prometheus.Series{}}
 	for i, family := range families {
 		read += len(found[i])
@@ -81,6 +87,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time) (evid
 	ev := evidence.Metrics{Start: t.start, Step: t.step, Steps: t.steps, Foreign: map[string]bool{}}
 	ev.Waits, ev.Queues = t.waits(), t.queues()
 	ev.Calls = t.calls(calls)
+	t.addMade(ev.Calls, made)
 	hops := t.hops()
 	ev.Hops = hops.all()
 	ev.Entries = hops.entries(ev.Waits)

@@ -52,6 +52,7 @@ func Latency(m evidence.Metrics, c evidence.Change, minShare float64) []result.F
 		f.Operation, f.Operations = s.operations(c)
 		out = append(out, f)
 	}
+	outside(m, c, out)
 	return causesFirst(links.Assign(out, linkGrowth(m, c, all)), all)
 }
 
