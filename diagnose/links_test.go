@@ -38,21 +38,21 @@ func diagnoses(all []trace.Trace, split int) map[string]result.Result {
 }
 
 // Links of one service slow in one direction or in both, or a single link slows, each
-// by 200 ms, in random fleets. The first finding must name the right end, or say that
+// by 200 ms, in random topologies. The first finding must name the right end, or say that
 // nothing tells the ends apart.
 func TestEndsOfLinks(t *testing.T) {
-	const fleets = 16
+	const topologies = 12
 	right, sure, asked := map[string]int{}, map[string]int{}, 0
-	for seed := range uint64(fleets) {
+	for seed := range uint64(topologies) {
 		for _, situation := range []string{"outgoing", "incoming", "pair", "around"} {
-			f := newFleet(seed)
+			f := newTopology(seed)
 			reached := f.reached(0)
 			hit := reached[f.rng.IntN(len(reached))]
-			x := fault{link: map[hop]float64{}}
+			x := delays{link: map[edge]float64{}}
 			end := -1
 			for a, to := range f.callees {
 				for _, b := range to {
-					switch l := (hop{a, b}); {
+					switch l := (edge{a, b}); {
 					case situation == "outgoing" && a == hit[0], situation == "around" && (a == hit[1] || b == hit[1]),
 						situation == "incoming" && b == hit[1], situation == "pair" && l == hit:
 						x.link[l] = 200
@@ -68,7 +68,7 @@ func TestEndsOfLinks(t *testing.T) {
 			asked++
 			for way, r := range diagnoses(f.traces(x)) {
 				if why := wrongEnd(f, r, hit, end); why != "" {
-					t.Errorf("fleet %d, %s %s->%s, from %s: %s", seed, situation, f.names[hit[0]], f.names[hit[1]], way, why)
+					t.Errorf("topology %d, %s %s->%s, from %s: %s", seed, situation, f.names[hit[0]], f.names[hit[1]], way, why)
 					continue
 				}
 				right[way]++
@@ -78,12 +78,12 @@ func TestEndsOfLinks(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("right of %d: %v; sure, of %d each: %v", asked, right, fleets, sure)
+	t.Logf("right of %d: %v; sure, of %d each: %v", asked, right, topologies, sure)
 }
 
 // wrongEnd returns what is wrong about the first finding, or "". end is the service
 // whose links slowed, or -1 if only hit did.
-func wrongEnd(f *fleet, r result.Result, hit hop, end int) string {
+func wrongEnd(f *topology, r result.Result, hit edge, end int) string {
 	if r.Verdict != result.Spike || len(r.Findings) == 0 {
 		return fmt.Sprintf("%s: %s", r.Verdict, r.Why)
 	}

@@ -43,12 +43,11 @@ type call struct {
 	to        endpoint
 }
 
-// event is something that a service did. depth counts the spans around it that the
-// service received the same request with.
+// event is something that a service did; took is 0 for a log line and for a call.
 type event struct {
-	at    time.Time
-	depth int
-	name  string
+	at   time.Time
+	took time.Duration
+	name string
 }
 
 // addFlow counts the transitions of a trace. For each span, parent holds the index of
@@ -68,25 +67,25 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 		case root[i] == i && c < 0:
 			continue
 		case root[i] == i: // one span for the request received and the call made
-			name, s.Start = p.call("", t.Spans[c]), t.Spans[c].Start
+			name, s.Start, s.Duration = p.call("", t.Spans[c]), t.Spans[c].Start, 0
 		case c >= 0:
-			name = p.call(name, t.Spans[c])
+			name, s.Duration = p.call(name, t.Spans[c]), 0
 		}
-		work[root[i]] = append(work[root[i]], event{s.Start, depthBelow(parent, root, i), name})
+		work[root[i]] = append(work[root[i]], event{s.Start, s.Duration, name})
 	}
 	for _, l := range logs {
 		if r := receiver(t, root, l); r >= 0 {
-			work[r] = append(work[r], event{l.Time, math.MaxInt, template(l.Message)})
+			work[r] = append(work[r], event{at: l.Time, name: template(l.Message)})
 		}
 	}
 	for r, events := range work {
 		if root[r] != r {
 			continue
 		}
-		// The enclosing event comes first. Calls that begin at the same time have no
-		// order of their own, so that of their durations must not become one.
+		// Of events that start together, the enclosing one comes first. Calls in
+		// parallel are in the order of their names: which takes longer is no order.
 		slices.SortStableFunc(events, func(a, b event) int {
-			return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.depth, b.depth), cmp.Compare(a.name, b.name))
+			return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.took, a.took), strings.Compare(a.name, b.name))
 		})
 		k := transition{t.Spans[r].Service, t.Spans[r].Operation, first, whole}
 		for _, e := range append(events, event{name: last}) {
@@ -94,18 +93,6 @@ func (p *Profile) addFlow(t trace.Trace, logs []LogLine, parent, root []int) {
 			k.before = e.name
 		}
 	}
-}
-
-// maxDepth bounds the work per span on deeply nested spans.
-const maxDepth = 64
-
-// depthBelow returns the number of spans between a span and the one with which its
-// service received the request, at most maxDepth.
-func depthBelow(parent, root []int, i int) (depth int) {
-	for root[i] != i && parent[i] >= 0 && depth < maxDepth {
-		i, depth = parent[i], depth+1
-	}
-	return depth
 }
 
 // call returns the name of the event of a call and records its callee.

@@ -8,27 +8,27 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// fleet is a random call graph with random names. Its requests enter by two
+// topology is a random call graph with random names. Its requests enter by two
 // operations of one service, each of which uses most of the links.
-type fleet struct {
+type topology struct {
 	rng      *rand.Rand
 	names    []string
 	callees  [][]int
 	parallel []bool
-	work     []float64       // ms of a service's own work
-	used     [2]map[hop]bool // links by entry
+	work     []float64        // ms of a service's own work
+	used     [2]map[edge]bool // links by entry
 }
 
-type hop [2]int // caller and callee
+type edge [2]int // caller and callee
 
-// fault holds the milliseconds that a link or a service takes longer.
-type fault struct {
-	link map[hop]float64
+// delays holds the milliseconds that a link or a service takes longer.
+type delays struct {
+	link map[edge]float64
 	self map[int]float64
 }
 
-func newFleet(seed uint64) *fleet {
-	f := &fleet{rng: rand.New(rand.NewPCG(seed, 77))}
+func newTopology(seed uint64) *topology {
+	f := &topology{rng: rand.New(rand.NewPCG(seed, 77))}
 	n := 5 + f.rng.IntN(6)
 	f.callees = make([][]int, n)
 	for i := range n {
@@ -46,10 +46,10 @@ func newFleet(seed uint64) *fleet {
 		}
 	}
 	for e := range f.used {
-		f.used[e] = map[hop]bool{}
+		f.used[e] = map[edge]bool{}
 		for a, to := range f.callees {
 			for k, b := range to {
-				f.used[e][hop{a, b}] = e == 0 && k == 0 || f.rng.IntN(4) > 0
+				f.used[e][edge{a, b}] = e == 0 && k == 0 || f.rng.IntN(4) > 0
 			}
 		}
 	}
@@ -57,15 +57,15 @@ func newFleet(seed uint64) *fleet {
 }
 
 // reached returns the links that requests of an entry use, in a fixed order.
-func (f *fleet) reached(entry int) []hop {
-	var out []hop
+func (f *topology) reached(entry int) []edge {
+	var out []edge
 	seen := map[int]bool{0: true}
 	for todo := []int{0}; len(todo) > 0; todo = todo[1:] {
 		for _, b := range f.callees[todo[0]] {
-			if !f.used[entry][hop{todo[0], b}] {
+			if !f.used[entry][edge{todo[0], b}] {
 				continue
 			}
-			out = append(out, hop{todo[0], b})
+			out = append(out, edge{todo[0], b})
 			if !seen[b] {
 				seen[b] = true
 				todo = append(todo, b)
@@ -77,7 +77,7 @@ func (f *fleet) reached(entry int) []hop {
 
 // traces returns requests at 4/s for each entry: 80 s of ordinary ones, then 30 s with
 // the fault. split is the index of the first of these.
-func (f *fleet) traces(x fault) (all []trace.Trace, split int) {
+func (f *topology) traces(x delays) (all []trace.Trace, split int) {
 	at := time.Unix(1_700_000_000, 0)
 	for step := range 440 {
 		if step == 320 {
@@ -85,7 +85,7 @@ func (f *fleet) traces(x fault) (all []trace.Trace, split int) {
 		}
 		for entry := range 2 {
 			t := trace.Trace{ID: fmt.Sprintf("%032x", 2*step+entry+1)}
-			active := fault{}
+			active := delays{}
 			if step >= 320 {
 				active = x
 			}
@@ -100,7 +100,7 @@ func (f *fleet) traces(x fault) (all []trace.Trace, split int) {
 }
 
 // serve adds the span of a service and those of its calls, and returns its end in ms.
-func (f *fleet) serve(t *trace.Trace, x fault, entry, service int, parent string, start float64) float64 {
+func (f *topology) serve(t *trace.Trace, x delays, entry, service int, parent string, start float64) float64 {
 	span := func(kind trace.Kind, operation, parent string) int {
 		t.Spans = append(t.Spans, trace.Span{ID: fmt.Sprintf("%016x", len(t.Spans)+1), Parent: parent, Service: f.names[service],
 			Operation: operation, Kind: kind, Attributes: map[string]string{}})
@@ -117,7 +117,7 @@ func (f *fleet) serve(t *trace.Trace, x fault, entry, service int, parent string
 	now := start + (f.work[service]/2+x.self[service])*(.7+.6*f.rng.Float64())
 	end := now
 	for _, b := range f.callees[service] {
-		l := hop{service, b}
+		l := edge{service, b}
 		if !f.used[entry][l] {
 			continue
 		}
