@@ -109,7 +109,7 @@ func wrongEnd(f *topology, r result.Result, hit edge, end int) string {
 		if names := [2]string{f.names[hit[0]], f.names[hit[1]]}; !x.EitherEnd || names != [2]string{x.Hop, x.Target} && names != [2]string{x.Target, x.Hop} {
 			return said
 		}
-	case x.Hop != f.names[end] && !(x.EitherEnd && x.Target == f.names[end]):
+	case x.Hop != f.names[end] && (!x.EitherEnd || x.Target != f.names[end]):
 		return said
 	}
 	return ""

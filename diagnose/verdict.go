@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/compare"
+	"github.com/tenhop/tenhop/diagnose/links"
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
@@ -112,23 +113,18 @@ func failuresLocated(found []result.Finding) bool {
 const (
 	minSpread      = 5
 	maxSpreadShare = .25
-
-	// The links of one end have one cause if they have more than minLinksShare
-	// together. The value was chosen on the recorded storefront (package matrix), whose
-	// machine had uneven load, which slows all links by a little.
-	minLinksShare = .6
 )
 
 // spread returns the reason why the findings name no hop, or "".
 func spread(found []result.Finding) string {
 	parts, most := 0, 0.0
-	links := map[string]float64{} // by end
+	ends := map[string]float64{} // share of the links by end
 	for _, f := range found {
 		if f.Kind != result.KindErrors {
 			parts, most = parts+1, max(most, f.Share)
 		}
 		if f.Kind == result.KindLink && !f.EitherEnd {
-			if links[f.Hop] += f.Share; links[f.Hop] > minLinksShare {
+			if ends[f.Hop] += f.Share; ends[f.Hop] > links.MinTogether {
 				return "" // one end delays its links
 			}
 		}

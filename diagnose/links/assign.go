@@ -9,10 +9,15 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
+// MinTogether is the share of the added time from which the links of an end count
+// together. It was chosen on the recorded storefront (package diagnose/matrix) and on
+// one with too few processors: there, uneven load slows all links by a little.
+const MinTogether = .6
+
 // Assign sets the hop, the target and the words of each finding of a slow link. The
-// hop of such a finding is the callee and its target the caller on entry. Links of a
-// sure end follow each other. Findings are returned in descending order of the added
-// time, in which the links of an end count together. The order of equal findings is
+// hop of such a finding is the callee and its target the caller on entry. Findings are
+// returned in descending order of the added time, in which the links of a sure end
+// count together if their share is above MinTogether. The order of equal findings is
 // kept.
 func Assign(found []result.Finding, growth map[Link]float64) []result.Finding {
 	known := map[Link]float64{}
@@ -25,7 +30,7 @@ func Assign(found []result.Finding, growth map[Link]float64) []result.Finding {
 		}
 	}
 	ends := Ends(known)
-	total := map[string]float64{}
+	total, share := map[string]float64{}, map[string]float64{}
 	for i := range found {
 		f := &found[i]
 		l, ok := linkOf(*f)
@@ -40,10 +45,11 @@ func Assign(found []result.Finding, growth map[Link]float64) []result.Finding {
 		f.Evidence = join(f.Evidence, Words(l, e))
 		if e.Sure {
 			total[f.Hop] += f.AddedMS
+			share[f.Hop] += f.Share
 		}
 	}
 	weight := func(f result.Finding) float64 {
-		if f.Kind == result.KindLink && !f.EitherEnd && f.Target != callerTarget {
+		if f.Kind == result.KindLink && !f.EitherEnd && f.Target != callerTarget && share[f.Hop] > MinTogether {
 			return total[f.Hop]
 		}
 		return f.AddedMS
