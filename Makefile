@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware fuzz \
-        polyglot real programs compose-check configs-check loki loki-check compose-run wide outage generate check ci
+        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -93,6 +93,12 @@ matrix: ## record the storefront under every fault (an hour and a half, on an id
 
 scrapes: ## time to the right name by scrape interval and traced share, into docs/accuracy.md (half an hour)
 	TENHOP_SCRAPES=full $(GO) test -count=1 -v -timeout 3h -run TestTable ./diagnose/scrapes
+
+pairs-live: ## inject 200 ms at every pair of six storefront hops and diagnose each (eleven minutes; TENHOP_PAIRS=2 for two)
+	TENHOP_PAIRS=$${TENHOP_PAIRS:-15} $(GO) test -count=1 -v -timeout 20m -run TestPairsLive ./diagnose/matrix
+
+links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
+	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .
 
 wide: ## 40 traces of 20,001 spans through diagnose, with time and memory
 	TENHOP_WIDE=20000 $(GO) test -count=1 -v -run TestWideTraces ./diagnose/collect

@@ -121,7 +121,7 @@ func (d *Diagnosis) Result() result.Result {
 		r.Verdict, r.Why, r.DecidedBy = d.decided.verdict, d.decided.why, d.decided.decidedBy
 	}
 	if d.grounds.comparison != nil {
-		r.Findings = arrange(r.Findings, *d.grounds.comparison, r.Verdict)
+		r.Findings = arrange(r, *d.grounds.comparison)
 		if d.sample != nil {
 			r.Findings = d.sample.CausesFirst(r.Findings)
 		}

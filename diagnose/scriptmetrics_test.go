@@ -26,7 +26,7 @@ func metricsOf(traces []trace.Trace) evidence.Metrics {
 		}
 	}
 	ev := evidence.Metrics{Start: first, Step: step, Steps: int(last.Sub(first)/step) + 1, Foreign: map[string]bool{}}
-	m := metered{ev: &ev, at: map[[6]string][]float64{}}
+	m := metered{ev: &ev, at: map[[7]string][]float64{}}
 	for _, t := range traces {
 		m.trace(t)
 	}
@@ -36,13 +36,15 @@ func metricsOf(traces []trace.Trace) evidence.Metrics {
 
 type metered struct {
 	ev    *evidence.Metrics
-	at    map[[6]string][]float64
-	order [][6]string
+	at    map[[7]string][]float64
+	order [][7]string
+	entry string // of the trace or the series at hand
 }
 
 func (m *metered) count(when time.Time, v float64, k ...string) {
-	key := [6]string{}
+	key := [7]string{}
 	copy(key[:], k)
+	key[6] = m.entry
 	if m.at[key] == nil {
 		m.at[key] = make([]float64, m.ev.Steps)
 		m.order = append(m.order, key)
@@ -59,6 +61,7 @@ func (m *metered) trace(t trace.Trace) {
 	if root.Parent != "" {
 		return // the entry's span is lost
 	}
+	m.entry = root.Operation
 	flow := func(s trace.Span) string {
 		for ok := true; ok; s, ok = byID[s.Parent] {
 			if s.Kind == "consumer" {
@@ -110,11 +113,10 @@ func (m *metered) trace(t trace.Trace) {
 	}
 }
 
-const scriptedEntry = "POST /pay"
-
 func (m *metered) get(k ...string) []float64 {
-	key := [6]string{}
+	key := [7]string{}
 	copy(key[:], k)
+	key[6] = m.entry
 	if v := m.at[key]; v != nil {
 		return v
 	}
@@ -123,26 +125,27 @@ func (m *metered) get(k ...string) []float64 {
 
 func (m *metered) collect() {
 	for _, k := range m.order {
+		m.entry = k[6]
 		switch k[0] {
 		case "count":
-			h := evidence.HopSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Flow: k[3],
+			h := evidence.HopSeries{Service: k[1], Operation: k[2], Entry: m.entry, Flow: k[3],
 				Count: m.at[k], Self: m.get("self", k[1], k[2], k[3]), Duration: m.get("duration", k[1], k[2], k[3])}
 			m.ev.Hops = append(m.ev.Hops, h)
 			m.ev.Calls = append(m.ev.Calls, evidence.CallSeries{Service: k[1], Operation: k[2], Count: m.at[k], Failed: m.get("failed", k[1], k[2], k[3])})
-			if k[2] == scriptedEntry {
+			if k[2] == m.entry {
 				m.ev.Entries = slices.Insert(m.ev.Entries, 0, evidence.EntrySeries{Entry: result.Entry{Service: k[1], Operation: k[2]}, Sum: h.Duration, Count: h.Count})
 			}
 		case "called":
 			m.ev.Calls = append(m.ev.Calls, evidence.CallSeries{Service: k[1], Operation: k[2], Dependency: k[3], Count: m.at[k],
 				Failed: m.get("callfailed", k[1], k[2], k[3])})
 		case "wait":
-			m.ev.Waits = append(m.ev.Waits, evidence.WaitSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Flow: k[3],
+			m.ev.Waits = append(m.ev.Waits, evidence.WaitSeries{Service: k[1], Operation: k[2], Entry: m.entry, Flow: k[3],
 				Dependency: k[4], Kind: k[5], Sum: m.at[k]})
 		case "queue":
-			m.ev.Queues = append(m.ev.Queues, evidence.QueueSeries{Service: k[1], Operation: k[2], Entry: scriptedEntry, Sum: m.at[k]})
+			m.ev.Queues = append(m.ev.Queues, evidence.QueueSeries{Service: k[1], Operation: k[2], Entry: m.entry, Sum: m.at[k]})
 		case "completed":
 			m.ev.Entries = append(m.ev.Entries, evidence.EntrySeries{Sum: m.get("completion", k[1], k[2]), Count: m.at[k],
-				Entry: result.Entry{Service: "gateway", Operation: scriptedEntry, Flow: "async", Consumer: &result.Consumer{Service: k[1], Operation: strings.Clone(k[2])}}})
+				Entry: result.Entry{Service: "gateway", Operation: m.entry, Flow: "async", Consumer: &result.Consumer{Service: k[1], Operation: strings.Clone(k[2])}}})
 		}
 	}
 }

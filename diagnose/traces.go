@@ -1,11 +1,9 @@
 package diagnose
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
-	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/explain"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
@@ -124,42 +122,3 @@ func (d *Diagnosis) ExplainSample() {
 // maxChosen is the share of traces chosen by their duration or errors from which a
 // warning is given.
 const maxChosen = .1
-
-// maxFindings bounds the findings of a comparison.
-const maxFindings = 10
-
-// arrange returns the findings in the order of the comparison's suspects. A suspect
-// takes the finding of its service, if there is one, and adds its evidence to it.
-// Findings of failures come first if the verdict is errors.
-func arrange(found []result.Finding, c compare.Comparison, verdict string) []result.Finding {
-	rest, out := found, []result.Finding{}
-	take := func(fits func(result.Finding) bool) {
-		for i := 0; i < len(rest); {
-			if fits(rest[i]) {
-				out = append(out, rest[i])
-				rest = slices.Delete(rest, i, i+1)
-				continue
-			}
-			i++
-		}
-	}
-	if verdict == result.Errors {
-		take(func(f result.Finding) bool { return f.Kind == result.KindErrors })
-	}
-	for _, s := range c.Suspects {
-		if !s.Likely() || len(out) == maxFindings || queued(found, s) || c.Sure() && s.Kind == compare.Flow && !s.Sure() {
-			continue
-		}
-		n := len(out)
-		take(func(f result.Finding) bool { return len(out) == n && f.Hop == s.Service && f.Kind != result.KindMix })
-		if len(out) == n {
-			out = append(out, result.Finding{Hop: s.Service, Operation: s.Operation, Kind: string(s.Kind), Target: s.Target,
-				Attributes: []result.Attribute{}, Exemplars: []string{}})
-		}
-		out[n].Evidence = cmp.Or(out[n].Evidence, s.Evidence)
-	}
-	if verdict != result.None {
-		take(func(result.Finding) bool { return true })
-	}
-	return out
-}

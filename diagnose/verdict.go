@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/compare"
+	"github.com/tenhop/tenhop/diagnose/links"
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
@@ -157,9 +158,15 @@ const (
 // spread returns the reason why the findings name no hop, or "".
 func spread(found []result.Finding) string {
 	parts, most := 0, 0.0
+	ends := map[string]float64{} // share of the links by end
 	for _, f := range found {
 		if f.Kind != result.KindErrors {
 			parts, most = parts+1, max(most, f.Share)
+		}
+		if f.Kind == result.KindLink && !f.EitherEnd {
+			if ends[f.Hop] += f.Share; ends[f.Hop] > links.MinTogether {
+				return "" // one end delays its links
+			}
 		}
 	}
 	if parts < minSpread || most > maxSpreadShare {

@@ -33,9 +33,15 @@ type Suspect struct {
 	Operation string // the operation that differs
 	Kind      Kind
 	Target    string  // the other end, for the kind link
+	EitherEnd bool    // kind link only: nothing tells whether Service or Target delays the link
 	Evidence  string  // the difference in one sentence
 	P         float64 // p-value multiplied by the number of tests; may exceed 1
-	Score     float64 // size of the difference; it ranks suspects that are equally sure
+
+	// BaselineMS and NowMS are the mean times per trace of a link or a self time, in
+	// milliseconds.
+	BaselineMS, NowMS float64
+
+	Score float64 // size of the difference; it ranks suspects that are equally sure
 }
 
 // Sure reports whether P is below 0.005.
@@ -63,7 +69,6 @@ const (
 	maxUnitP    = .05  // uncorrected p of a unit's growth; units above it are skipped
 	marginRatio = 1.25 // growth up to marginRatio × the baseline + marginMS is tolerated
 	marginMS    = .5   // milliseconds
-	sharedGap   = .2   // fraction of a slow link's score from which the caller's other links count as slow
 	maxWords    = 10   // words kept of a log line
 )
 

@@ -2,7 +2,9 @@ package compare
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 func TestNodes(t *testing.T) {
@@ -37,7 +39,7 @@ func TestNodes(t *testing.T) {
 		{"nothing", "", map[string]Node{"site": steps(.1, .1, .1, .1, .1), "pay": steps(.05, .05, .05, .05, .05)}},
 		{"no rows", "", map[string]Node{}},
 	} {
-		got := Nodes(CallGraph{"site", calls, .0003}, base, c.around, 2)
+		got := Nodes(CallGraph{Target: "site", Calls: calls, Resolution: .0003}, base, c.around, 2)
 		first := ""
 		if len(got) > 0 {
 			first = got[0].Service
@@ -45,5 +47,80 @@ func TestNodes(t *testing.T) {
 		if first != c.want {
 			t.Errorf("%s: ranked %+v, want %q first", c.name, got, c.want)
 		}
+	}
+}
+
+// Steps of a few seconds are compared by the minute, with gaps in counters, and give
+// the same first suspect as steps of minutes.
+func TestNodesShortSteps(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 8))
+	calls := [][2]string{{"edge", "left"}, {"edge", "right"}, {"left", "store"}, {"right", "store"}}
+	level := map[string]float64{"edge": .1, "left": .03, "right": .04, "store": .01}
+	right := 0
+	const runs = 60
+	for range runs {
+		slow := []string{"left", "right", "store"}[rng.IntN(3)]
+		series := func(steps, alarm int) map[string]Node {
+			out := map[string]Node{}
+			for _, name := range []string{"edge", "left", "right", "store"} {
+				var n Node
+				for i := range steps {
+					v := level[name] * math.Exp(.5*rng.NormFloat64())
+					if i >= alarm && (name == slow || name == "edge" || slow == "store" && name != "edge") {
+						v += .1 * (.5 + rng.Float64())
+					}
+					requests := float64(20 + rng.IntN(20))
+					if name == "edge" && i >= alarm && slow == "store" {
+						v += .1
+					}
+					if name == "store" {
+						requests *= 2
+					}
+					if rng.IntN(3) == 0 {
+						requests = []float64{0, math.NaN()}[rng.IntN(2)]
+					}
+					n.Level, n.Requests = append(n.Level, v), append(n.Requests, requests)
+				}
+				out[name] = n
+			}
+			return out
+		}
+		g := CallGraph{Target: "edge", Calls: calls, Resolution: .0003, Step: 5 * time.Second}
+		got := Nodes(g, series(360, 360), series(120, 60), 60)
+		if len(got) > 0 && got[0].Service == slow {
+			right++
+		}
+	}
+	if right < runs*95/100 {
+		t.Errorf("%d of %d right", right, runs)
+	}
+}
+
+// Quantiles of callees are not added: a caller whose two callees both grew is no
+// less suspect than with one, and the callee that grew most is first.
+func TestNodesQuantiles(t *testing.T) {
+	node := func(before, after float64) (base, around Node) {
+		for i := range 20 {
+			v := before * (1 + .01*float64(i%3))
+			base.Level, base.Requests = append(base.Level, v), append(base.Requests, 10)
+			if i >= 10 {
+				v += after - before
+			}
+			around.Level, around.Requests = append(around.Level, v), append(around.Requests, 10)
+		}
+		return base, around
+	}
+	base, around := map[string]Node{}, map[string]Node{}
+	base["edge"], around["edge"] = node(.2, .7)
+	base["own"], around["own"] = node(.1, .5)
+	base["a"], around["a"] = node(.05, .25)
+	base["b"], around["b"] = node(.05, .25)
+	g := CallGraph{Target: "edge", Calls: [][2]string{{"edge", "own"}, {"own", "a"}, {"own", "b"}}, Resolution: .0003, Step: time.Minute, Quantile: true}
+	if got := Nodes(g, base, around, 10); len(got) < 3 || got[0].Score < .19 {
+		t.Errorf("%+v, want three suspects of 0.2 s each", got)
+	}
+	g.Quantile = false
+	if got := Nodes(g, base, around, 10); len(got) > 0 && got[0].Service == "own" {
+		t.Errorf("%+v: means do add up", got)
 	}
 }

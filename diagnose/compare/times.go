@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenhop/tenhop/diagnose/links"
 	"github.com/tenhop/tenhop/diagnose/stats"
 	"github.com/tenhop/tenhop/trace"
 )
@@ -76,11 +77,9 @@ func (s *selfTimes) flush() {
 }
 
 // latency returns the strongest suspect of each service whose self times or links
-// grew. The suspect of a slow link is the callee. If at least half of the caller's
-// other links are slow as well, it is the caller.
+// grew. Package links chooses the end of a slow link that is the suspect.
 func latency(base, now *Profile) map[string]Suspect {
-	type link struct{ caller, callee string }
-	best, links, callees := map[string]Suspect{}, map[link]Suspect{}, map[string]map[string]bool{}
+	best, slow, growth := map[string]Suspect{}, map[links.Link]Suspect{}, map[links.Link]float64{}
 	for _, p := range []*Profile{base, now} {
 		for _, s := range p.times {
 			s.flush()
@@ -95,11 +94,9 @@ func latency(base, now *Profile) map[string]Suspect {
 	}
 	tests := stats.CountTests(least, maxP)
 	for u, b := range now.times {
+		l := links.Link{Caller: u.service, Callee: u.callee}
 		if u.callee != "" {
-			if callees[u.service] == nil {
-				callees[u.service] = map[string]bool{}
-			}
-			callees[u.service][u.callee] = true
+			growth[l] = max(growth[l], 0)
 		}
 		a := base.times[u]
 		if a == nil {
@@ -110,31 +107,42 @@ func latency(base, now *Profile) map[string]Suspect {
 			continue
 		}
 		s := Suspect{Service: u.service, Operation: u.operation, Kind: Self, Score: w, P: marginP(a.values, b.values) * tests}
+		s.BaselineMS, s.NowMS = a.perTrace(base.traces), b.perTrace(now.traces)
 		s.Evidence = fmt.Sprintf("median %.1f ms in %d traces, now %.1f ms in %d", upperMedian(a.values), a.traces, upperMedian(b.values), b.traces)
 		if u.callee == "" {
 			putStronger(best, u.service, s)
 		} else {
 			s.Kind = Link
-			putStronger(links, link{u.service, u.callee}, s)
+			putStronger(slow, l, s)
+			growth[l] = max(growth[l], w)
 		}
 	}
-	for l, s := range links {
-		others, slow := 0, 0
-		for callee := range callees[l.caller] {
-			if callee != l.callee {
-				others++
-				if links[link{l.caller, callee}].Score > sharedGap*s.Score {
-					slow++
-				}
-			}
+	for l, e := range links.Ends(growth) {
+		s := slow[l]
+		s.Service, s.Target = e.Hop, l.Caller
+		if e.Hop == l.Caller {
+			s.Target = l.Callee
 		}
-		if s.Service, s.Target = l.callee, l.caller; others > 0 && 2*slow >= others {
-			s.Service, s.Target = l.caller, l.callee
-			s.Score *= 1.01 // ranks before a callee that is equally slow
+		s.EitherEnd = !e.Sure
+		s.Evidence += "; " + links.Words(l, e)
+		if e.Sure {
+			s.Score *= 1.01 // ranks before an end that is equally slow
 		}
 		putStronger(best, s.Service, s)
 	}
 	return best
+}
+
+// perTrace returns the mean time of a unit per trace, in milliseconds, of all traces.
+func (s *selfTimes) perTrace(traces int) float64 {
+	if len(s.values) == 0 || traces == 0 {
+		return 0
+	}
+	mean := 0.0
+	for _, v := range s.values {
+		mean += v / float64(len(s.values))
+	}
+	return mean * float64(s.spans) / float64(traces)
 }
 
 // growthScore returns √(growth × spans per trace) × log(1 + z). growth is that of the

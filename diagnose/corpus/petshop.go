@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tenhop/tenhop/diagnose/compare"
 )
@@ -126,12 +127,49 @@ func ReadMetrics(r io.Reader) (Metrics, error) {
 	}
 }
 
-// Nodes returns the averages of a metric for every node. Availability, in percent, is
-// converted to the ratio of failed requests; latency is in seconds.
+// Step returns the median time between two rows, or 0 for fewer than two.
+func (m Metrics) Step() time.Duration {
+	var between []int64
+	for i := 1; i < len(m.Times); i++ {
+		between = append(between, m.Times[i]-m.Times[i-1])
+	}
+	if len(between) == 0 {
+		return 0
+	}
+	slices.Sort(between)
+	return time.Duration(between[len(between)/2]) * time.Second
+}
+
+const average = "Average"
+
+// quantiles lists the statistics that stand in for a missing average.
+var quantiles = []string{"p90", "p95", "p99", "p50"}
+
+// statistic returns the statistic of a metric that Nodes reads: the average, or the
+// first quantile that there is.
+func (m Metrics) statistic(metric string) string {
+	has := map[string]bool{}
+	for k := range m.Series {
+		has[k[2]] = has[k[2]] || k[1] == metric
+	}
+	for _, q := range quantiles {
+		if !has[average] && has[q] {
+			return q
+		}
+	}
+	return average
+}
+
+// Quantile reports whether the levels that Nodes returns are quantiles.
+func (m Metrics) Quantile(metric string) bool { return m.statistic(metric) != average }
+
+// Nodes returns the levels of a metric for every node: the averages, or a quantile if
+// there are none. Availability, in percent, is converted to the ratio of failed
+// requests; latency is in seconds.
 func (m Metrics) Nodes(metric string) map[string]compare.Node {
-	out := map[string]compare.Node{}
+	out, statistic := map[string]compare.Node{}, m.statistic(metric)
 	for k, v := range m.Series {
-		if k[1] != metric || k[2] != "Average" {
+		if k[1] != metric || k[2] != statistic {
 			continue
 		}
 		level := slices.Clone(v)

@@ -24,14 +24,16 @@ type parts struct {
 }
 
 // conventions reads the families of signals.Conventions that are present. Without sums
-// it reads those of single protocols only, and of these the counts.
+// it reads those of single protocols only, and the sums of calls made only.
 func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
 	matchers := map[string]map[string][]string{} // label values by family
+	client := map[string]bool{}
 	var order []string
 	for _, c := range signals.Conventions() {
 		if r.present[c.Family]+r.present[c.Family+"_count"] == 0 || !sums && c.Kind.Tier() > 0 {
 			continue
 		}
+		client[c.Family] = client[c.Family] || c.Side == signals.Client
 		if matchers[c.Family] == nil {
 			matchers[c.Family] = map[string][]string{}
 			order = append(order, c.Family)
@@ -39,10 +41,6 @@ func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
 		for label, values := range c.Only {
 			matchers[c.Family][label] = append(matchers[c.Family][label], values...)
 		}
-	}
-	wanted := []string{"_count"}
-	if sums {
-		wanted = []string{"_sum", "_count"}
 	}
 	var mu sync.Mutex
 	var out []parts
@@ -55,6 +53,10 @@ func (r *reader) conventions(ctx context.Context, sums bool) ([]parts, error) {
 				values := matchers[family][label]
 				slices.Sort(values)
 				only = append(only, fmt.Sprintf("%s=~%q", label, strings.Join(slices.Compact(values), "|")))
+			}
+			wanted := []string{"_sum", "_count"}
+			if !sums && !client[family] { // a hop has the durations of what it serves
+				wanted = wanted[1:]
 			}
 			found, err := r.histogram(ctx, family, strings.Join(only, ", "), wanted...)
 			mu.Lock()
@@ -243,6 +245,9 @@ func callSeries(from []*measured) []evidence.CallSeries {
 			out = append(out, evidence.CallSeries{Service: k.service, Operation: k.operation, Dependency: k.dependency, Types: map[string][]float64{}})
 		}
 		c := &out[i]
+		if k.client {
+			c.Sum = evidence.Plus(c.Sum, m.sum)
+		}
 		c.Count, c.LevelCount = evidence.Plus(c.Count, m.count), evidence.Plus(c.LevelCount, m.levelCount)
 		c.Failed, c.LevelFailed = evidence.Plus(c.Failed, m.failed), evidence.Plus(c.LevelFailed, m.levelFailed)
 		for kind, v := range m.types {

@@ -57,7 +57,8 @@ func (rep *Report) RunPetShop(p *corpus.PetShop, opt Options) error {
 			return fmt.Errorf("incident %s: %w", c.ID, err)
 		}
 		n := nodes{base: base.Nodes(c.Target.Metric), around: around.Nodes(c.Target.Metric), seed: opt.Seed + uint64(i),
-			graph: compare.CallGraph{Target: c.Target.Node, Calls: calls, Resolution: latencyResolution}}
+			graph: compare.CallGraph{Target: c.Target.Node, Calls: calls, Resolution: latencyResolution,
+				Step: around.Step(), Quantile: around.Quantile(c.Target.Metric)}}
 		if c.Target.Metric == corpus.Availability {
 			n.graph.Resolution = failureResolution
 		}

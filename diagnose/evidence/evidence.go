@@ -107,6 +107,7 @@ type QueueSeries struct {
 type CallSeries struct {
 	Service, Operation      string // Operation is the operation served or called
 	Dependency              string
+	Sum                     []float64 // duration in seconds of the calls made; nil if unknown
 	Count, Failed           []float64
 	LevelCount, LevelFailed []float64            // as in EntrySeries
 	Types                   map[string][]float64 // failed requests by error.type

@@ -166,7 +166,18 @@ func Verdict(r result.Result) string {
 	if !timed(f) {
 		return fmt.Sprintf("%s%s: %s", sure, Name(f), f.Evidence)
 	}
-	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry))
+	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry), end(f))
+}
+
+// end returns what is known about the end of a link that delays it, or "".
+func end(f result.Finding) string {
+	switch {
+	case f.Kind != result.KindLink || f.Evidence == "":
+		return ""
+	case f.EitherEnd:
+		return fmt.Sprintf("; nothing tells whether %s or %s delays it", f.Target, f.Hop)
+	}
+	return fmt.Sprintf("; the delay is at %s", f.Hop)
 }
 
 // timed reports whether a finding has times. A finding of a comparison has none if it

@@ -19,7 +19,7 @@ const (
 const (
 	KindSelf       = "self"       // the hop's self time grew
 	KindDependency = "dependency" // the hop waits longer for a dependency that is not a hop
-	KindLink       = "link"       // the link gap between the hop and the target grew
+	KindLink       = "link"       // the link gap between the hop and the target grew; the hop is the end whose links all slowed
 	KindQueue      = "queue"      // records wait longer in a topic or an outbox
 	KindErrors     = "errors"     // failures begin at the hop
 	KindCalls      = "calls"      // the number of calls between the hop and the target grew
@@ -221,6 +221,7 @@ type Finding struct {
 	Operation        string     `json:"operation"`
 	Kind             string     `json:"kind"`
 	Target           string     `json:"target,omitempty"`
+	EitherEnd        bool       `json:"either_end,omitempty"` // kind link only: nothing tells whether hop or target delays the link
 	BaselineMS       float64    `json:"baseline_ms"`
 	NowMS            float64    `json:"now_ms"`
 	AddedMS          float64    `json:"added_ms"`

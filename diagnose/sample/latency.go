@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/explain"
+	"github.com/tenhop/tenhop/diagnose/links"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/stats"
 	"github.com/tenhop/tenhop/trace"
@@ -27,7 +28,8 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 		even = now.reweighted(attribute, weights)
 	}
 	found := s.calls(s.concurrency(s.split(base, even, minShare), base, even, minShare), base, even)
-	found = s.CausesFirst(s.offPath(found, base, even))
+	found = s.CausesFirst(s.offPath(found, base, even)) // a queue is told by the callee, which Assign may exchange
+	found = s.CausesFirst(links.Assign(found, linkGrowth(base, now)))
 	if mix == nil {
 		return found
 	}
@@ -41,9 +43,11 @@ func (s *Sample) Latency(base, now Requests, minShare float64) []result.Finding 
 			out = append(out, f)
 		}
 	}
-	out = append(out, *mix)
-	slices.SortStableFunc(out, func(x, y result.Finding) int { return cmp.Compare(y.Share, x.Share) })
-	return out
+	at := slices.IndexFunc(out, func(f result.Finding) bool { return f.Share < mix.Share })
+	if at < 0 {
+		at = len(out)
+	}
+	return slices.Insert(out, at, *mix)
 }
 
 // maxCounterfactuals is the number of findings that get a CounterfactualP95.
@@ -61,7 +65,7 @@ func (s *Sample) Foresee(res *result.Result, base, now Requests) {
 		if f.Kind != result.KindSelf && f.Kind != result.KindDependency && f.Kind != result.KindLink {
 			continue
 		}
-		if p95 := s.counterfactual(suspect{f.Hop, f.Kind, f.Target}, base, now, res.BaselineLogStdDev); p95[1] > 0 {
+		if p95 := s.counterfactual(s.suspectIn(*f), base, now, res.BaselineLogStdDev); p95[1] > 0 {
 			f.CounterfactualP95 = &p95
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tenhop/tenhop/diagnose/links"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/stats"
 	"github.com/tenhop/tenhop/trace"
@@ -18,6 +19,7 @@ type Requests struct {
 	requests []request
 	weights  []float64
 	total    float64
+	links    map[links.Link]gap // of all entries in the same time; nil if only the requests are known
 }
 
 func (s *Requests) add(r request, weight float64) {

@@ -38,6 +38,10 @@ type Sample struct {
 
 type entryKey struct{ service, operation string }
 
+func compareEntries(x, y entryKey) int {
+	return cmp.Or(strings.Compare(x.service, y.service), strings.Compare(x.operation, y.operation))
+}
+
 // steps holds the steps of an entry by their number since 1970.
 type steps map[int64]*step
 
@@ -57,6 +61,7 @@ type request struct {
 	failed bool
 	costs  []placeCost
 	fans   []fanOut
+	links  []linkCost
 	trace  trace.Trace // without spans if the step keeps enough of them
 	root   int         // index of its entry's span
 }
@@ -150,6 +155,7 @@ func (s *Sample) request(root int, keep bool) request {
 		r.costs[i] = placeCost{place: s.numberOf(c.place), n: int32(c.n), spans: int32(c.spans), time: c.time, all: c.all}
 	}
 	r.fans = slices.Clone(s.measure.fanOuts(root))
+	r.links = s.measure.links()
 	return r
 }
 
@@ -187,9 +193,7 @@ func (s *Sample) Series() evidence.Metrics {
 	}
 	m.Step *= time.Duration(merge)
 	m.Steps = (m.Steps + merge - 1) / merge
-	for _, k := range slices.SortedFunc(maps.Keys(s.entries), func(x, y entryKey) int {
-		return cmp.Or(strings.Compare(x.service, y.service), strings.Compare(x.operation, y.operation))
-	}) {
+	for _, k := range slices.SortedFunc(maps.Keys(s.entries), compareEntries) {
 		e := evidence.EntrySeries{Entry: result.Entry{Service: k.service, Operation: k.operation},
 			Sum: make([]float64, m.Steps), Count: make([]float64, m.Steps)}
 		failed := make([]float64, m.Steps)
@@ -220,10 +224,13 @@ func (s *Sample) During(e result.Entry, ranges []result.Range) Requests {
 	if p == nil {
 		return Requests{}
 	}
-	var out Requests
-	for _, at := range slices.Sorted(maps.Keys(p)) {
+	during := func(at int64) bool {
 		when := time.Unix(0, at*int64(s.step))
-		if slices.ContainsFunc(ranges, func(r result.Range) bool { return !when.Before(r.From) && when.Before(r.To) }) {
+		return slices.ContainsFunc(ranges, func(r result.Range) bool { return !when.Before(r.From) && when.Before(r.To) })
+	}
+	out := Requests{links: s.gapsDuring(during)}
+	for _, at := range slices.Sorted(maps.Keys(p)) {
+		if during(at) {
 			c := p[at]
 			for _, r := range c.kept {
 				out.add(r, r.weight*float64(c.traces)/float64(len(c.kept)))

@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/links"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
@@ -28,17 +29,22 @@ type contribution struct {
 }
 
 // Latency returns a finding for each contribution whose share of the added time is at
-// least minShare, in descending order. A queue follows the work that slows its
-// consumer.
+// least minShare, in descending order. The links of one end count together. A queue, or
+// a link to a saturated service, follows the work that slows the service. There are no
+// findings unless the entry's mean grew, and none of a contribution that fell.
 func Latency(m evidence.Metrics, c evidence.Change, minShare float64) []result.Finding {
 	added := c.Added()
+	if !(added > 0) {
+		return nil
+	}
 	var out []result.Finding
-	for _, s := range contributions(m, c) {
+	all := contributions(m, c)
+	for _, s := range all {
 		base, now := c.PerRequest(s.series)
 		f := result.Finding{Hop: s.hop, Kind: s.kind, Target: s.target, Attributes: []result.Attribute{}, Exemplars: []string{}}
 		f.BaselineMS, f.NowMS, f.AddedMS = stats.Round(base*1000), stats.Round(now*1000), stats.Round((now-base)*1000)
 		f.Share = stats.Round((now - base) / added)
-		if f.Share < minShare {
+		if f.AddedMS <= 0 || f.Share < minShare {
 			continue
 		}
 		f.Interval = interval(c, s.series)
@@ -46,28 +52,8 @@ func Latency(m evidence.Metrics, c evidence.Change, minShare float64) []result.F
 		f.Operation, f.Operations = s.operations(c)
 		out = append(out, f)
 	}
-	slices.SortFunc(out, func(a, b result.Finding) int { return cmp.Compare(b.AddedMS, a.AddedMS) })
-	return causesFirst(out)
-}
-
-// causesFirst moves the findings of a consumer before the finding of its queue. Near
-// saturation, a small increase in service time causes a much larger increase in queue
-// wait (Kingman 1961).
-func causesFirst(found []result.Finding) []result.Finding {
-	var out []result.Finding
-	for len(found) > 0 {
-		first := 0
-		if q := found[0]; q.Kind == result.KindQueue {
-			if i := slices.IndexFunc(found, func(f result.Finding) bool {
-				return f.Hop == q.Hop && f.Kind != result.KindQueue && f.AddedMS > .1*q.AddedMS
-			}); i > 0 {
-				first = i
-			}
-		}
-		out = append(out, found[first])
-		found = slices.Delete(found, first, first+1)
-	}
-	return out
+	outside(m, c, out)
+	return causesFirst(links.Assign(out, linkGrowth(m, c, all)), all)
 }
 
 // operations returns the operation that grew most. If there are several, it also
@@ -149,7 +135,7 @@ func contributions(m evidence.Metrics, c evidence.Change) []contribution {
 			unmeasured = b.unmeasured(unmeasured, key{hop: w.Service, kind: result.KindDependency, target: w.Dependency}, w.Operation, w.Sum)
 		}
 	}
-	b.linkGaps(served, c.Baseline, c.Now)
+	b.linkGaps(served, c)
 	if flow == "async" {
 		for _, q := range m.Queues {
 			if q.Entry == e.Operation {
@@ -213,37 +199,4 @@ func (b *builder) orphans(served map[string][]float64, edge string) map[string][
 		}
 	}
 	return out
-}
-
-// linkGaps subtracts from the waits of callers the duration of their callees. If a
-// callee has several callers, its duration is divided in proportion to their waits.
-// The proportion is taken over a whole window because caller and callee are scraped
-// at different times, so one step may hold a wait without the work behind it.
-func (b *builder) linkGaps(served map[string][]float64, windows ...evidence.Window) {
-	for callee, took := range served {
-		var callers []*contribution
-		var all []float64
-		for k, s := range b.found {
-			if k.kind == result.KindLink && k.hop == callee && k.target != "caller" {
-				callers = append(callers, s)
-				all = evidence.Plus(all, s.series)
-			}
-		}
-		for _, s := range callers {
-			wait := s.series
-			s.series = evidence.Plus(wait, nil)
-			for _, w := range windows {
-				total := w.Sum(all)
-				if total <= 0 {
-					continue
-				}
-				ratio := w.Sum(wait) / total
-				for _, i := range w {
-					s.series[i] = wait[i] - took[i]*ratio
-				}
-			}
-			// A link gap is not split by operation.
-			s.byOperation = map[string][]float64{}
-		}
-	}
 }
