@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval matrix bench-middleware fuzz \
+.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix bench-middleware fuzz \
         real programs compose-check configs-check loki loki-check compose-run wide outage generate check ci
 .PHONY: console console-test images
 
@@ -75,6 +75,9 @@ OUTAGE ?= full
 outage: programs ## stop and start Jaeger under load; a collector that never answers (five minutes)
 	TENHOP_OUTAGE=$(OUTAGE) TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol \
 		$(GO) test -count=1 -v -timeout 30m ./deploy/outage
+
+pairs: ## measure how often two faults at once are both named (TENHOP_PAIRS fleets)
+	TENHOP_PAIRS=$${TENHOP_PAIRS:-60} $(GO) test ./diagnose -run TestPairs -v -count=1
 
 eval: ## measure the diagnosis on the recorded incidents in TENHOP_CORPORA
 	$(GO) run ./cmd/tenhop eval --corpus $${TENHOP_CORPORA:-../shared/corpora}
