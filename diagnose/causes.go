@@ -21,7 +21,7 @@ const maxOthers = 10
 func (d *Diagnosis) others(by splitter, changes []evidence.Change) {
 	r := &d.result
 	for _, c := range changes[:min(len(changes), maxOthers)] {
-		if c.Entry.Entry.Operation == r.Entry.Operation && c.Entry.Entry.Service == r.Entry.Service || order(c) > 0 {
+		if c.Entry.Operation == r.Entry.Operation && c.Entry.Service == r.Entry.Service || order(c) > 0 {
 			continue
 		}
 		found := by.latency(c)
