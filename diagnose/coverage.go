@@ -26,7 +26,7 @@ func (d *Diagnosis) cover(m evidence.Metrics, l detect.Latency) {
 	if now.IsZero() {
 		return
 	}
-	e := l.Change.Entry
+	e := l.Entry
 	sum, count := e.Sum, e.Count
 	if e.LevelCount != nil {
 		sum, count = e.LevelSum, e.LevelCount

@@ -84,7 +84,7 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 		l.Now = settled(l.Change, now)
 	case levels.Raised || levels.Newest != nil:
 		l.Doubt = true
-		l.Change.Entry.Sum, l.Change.Entry.Count = sum, count
+		l.Entry.Sum, l.Entry.Count = sum, count
 		l.Now = shifted(levels.Newest, first)
 		if levels.Raised {
 			l.Now = shifted(levels.Now, first)

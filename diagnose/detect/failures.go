@@ -57,7 +57,7 @@ func OfFailures(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Failures
 	f.Now = evidence.Steps(max(last-max(atLeast(m)-1, 1), first), last)
 	f.Baseline = evidence.Steps(first, last-len(f.Now))
 	f.Doubt = stats.MoreFail(f.Baseline.Sum(failed), f.Baseline.Sum(count), f.Now.Sum(failed), f.Now.Sum(count))
-	f.Change.Entry.Sum, f.Change.Entry.Count = failed, count
+	f.Entry.Sum, f.Entry.Count = failed, count
 	return f
 }
 
