@@ -164,6 +164,7 @@ export type Diagnosis = {
   recent?: Recent;
   past?: Past;
   warnings?: string[];
+  few?: Few;
   baseline_log_stddev?: number;
 };
 export type Done = {
@@ -257,6 +258,14 @@ export type Faults = {
   sealed: boolean;
   services: string[];
 };
+export type Few = {
+  compared?: string;
+  requests: Requests;
+  trace_id: string;
+  parts: TimePart[];
+  gaps: Gap[];
+  other_entries?: number;
+};
 export type Field = [string, string];
 export type Finding = {
   rank: number;
@@ -264,6 +273,7 @@ export type Finding = {
   operation: string;
   kind: string;
   target?: string;
+  either_end?: boolean;
   baseline_ms: number;
   now_ms: number;
   added_ms: number;
@@ -301,6 +311,16 @@ export type Found = {
   failed: number;
   services: TraceService[];
   slowest: string;
+};
+export type Gap = {
+  hop: string;
+  operation: string;
+  kind: string;
+  target?: string;
+  from_ms: number;
+  took_ms: number;
+  after?: string;
+  before?: string;
 };
 export type Hop = {
   name: string;
@@ -461,6 +481,17 @@ export type Spent = {
 export type Stage = {
   name: string;
   took_ms: number;
+};
+export type TimePart = {
+  hop: string;
+  operation: string;
+  kind: string;
+  target?: string;
+  baseline_ms: number;
+  now_ms: number;
+  added_ms: number;
+  share: number;
+  spans: Calls;
 };
 export type TimeRange = {
   from: string;
