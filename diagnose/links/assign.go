@@ -35,7 +35,7 @@ func Assign(found []result.Finding, growth map[Link]float64) []result.Finding {
 		f := &found[i]
 		l, ok := linkOf(*f)
 		e, slow := ends[l]
-		if !ok || !slow {
+		if !ok || !slow || explained(found, l) {
 			continue
 		}
 		f.Hop, f.Target, f.EitherEnd = e.Hop, l.Caller, !e.Sure
@@ -58,6 +58,13 @@ func Assign(found []result.Finding, growth map[Link]float64) []result.Finding {
 		return cmp.Or(cmp.Compare(weight(b), weight(a)), cmp.Compare(b.AddedMS, a.AddedMS))
 	})
 	return found
+}
+
+// explained reports whether lost concurrency explains the wait on a link.
+func explained(found []result.Finding, l Link) bool {
+	return slices.ContainsFunc(found, func(f result.Finding) bool {
+		return f.Kind == result.KindConcurrency && f.Hop == l.Caller && f.Target == l.Callee
+	})
 }
 
 // callerTarget is the target of a finding that stands for the time a hop was blocked
