@@ -32,7 +32,7 @@ const (
 // faults holds the faults by kind, with their milliseconds. A pool of one worker holds
 // each of 5 requests/s for 180 ms, so that requests queue.
 var faults = []round{
-	{kind: "latency", ms: 150}, {kind: "query", ms: 180}, {kind: "errors"}, {kind: "pool", ms: 180},
+	{kind: "latency", ms: 200}, {kind: "query", ms: 180}, {kind: "errors"}, {kind: "pool", ms: 180},
 }
 
 var services = []string{"shop", "prices", "stock", "ledger"}
