@@ -16,7 +16,7 @@ import (
 )
 
 // programs holds what the services need, installed once per run.
-type programs struct{ tenhop, shop, python, node, prices string }
+type programs struct{ tenhop, shop, python, prices string }
 
 // build builds tenhop and the Go services and installs the others' packages. It skips the
 // test where Python, Node or their packages cannot be had.

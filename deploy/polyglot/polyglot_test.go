@@ -24,7 +24,7 @@ import (
 // Durations of a round.
 const (
 	baseline = 80 * time.Second
-	fault    = 20 * time.Second // from its start to the question
+	fault    = 30 * time.Second // from its start to the question; metrics from spans are 6 to 11 s late
 	recovery = 40 * time.Second // with the next fault's delay, a minute of ordinary requests
 	rate     = 5                // requests per second
 )
@@ -32,7 +32,7 @@ const (
 // faults holds the faults by kind, with their milliseconds. A pool of one worker holds
 // each of 5 requests/s for 180 ms, so that requests queue.
 var faults = []round{
-	{kind: "latency", ms: 150}, {kind: "query", ms: 180}, {kind: "errors"}, {kind: "pool", ms: 180},
+	{kind: "latency", ms: 200}, {kind: "query", ms: 180}, {kind: "errors"}, {kind: "pool", ms: 180},
 }
 
 var services = []string{"shop", "prices", "stock", "ledger"}

@@ -46,10 +46,11 @@ func (s *Server) WriteOTLP(ctx context.Context, md pmetric.Metrics) error {
 	req.Header.Set("Content-Type", "application/x-protobuf")
 	var a answer
 	s.otlp.ServeHTTP(&a, req)
-	switch text := strings.TrimSpace(a.text.String()); {
-	case a.code == 0 || a.code == http.StatusOK:
+	text := strings.TrimSpace(a.text.String())
+	switch a.code {
+	case 0, http.StatusOK:
 		return nil
-	case a.code == http.StatusBadRequest:
+	case http.StatusBadRequest:
 		return fmt.Errorf("%w: %s", ErrRefused, text)
 	default:
 		return fmt.Errorf("store metrics: %s", text)

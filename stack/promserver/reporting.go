@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -19,7 +20,7 @@ func (s *Server) Reporting(ctx context.Context, since time.Time, metrics ...stri
 		return nil, fmt.Errorf("query metrics database: %w", err)
 	}
 	defer q.Close() //nolint:errcheck // nothing was written
-	names, err := labels.NewMatcher(labels.MatchRegexp, labels.MetricName, strings.Join(metrics, "|"))
+	names, err := labels.NewMatcher(labels.MatchRegexp, model.MetricNameLabel, strings.Join(metrics, "|"))
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +29,7 @@ func (s *Server) Reporting(ctx context.Context, since time.Time, metrics ...stri
 	set := q.Select(ctx, false, nil, names, unsourced)
 	for set.Next() {
 		l := set.At().Labels()
-		name := l.Get(labels.MetricName)
+		name := l.Get(model.MetricNameLabel)
 		if out[name] == nil {
 			out[name] = map[string]bool{}
 		}
