@@ -41,6 +41,15 @@ func atLeast(m evidence.Metrics) int {
 	return 3
 }
 
+// splittable returns the number of known steps from which a raised level can be divided
+// between hops. The onset is at another part of the first long step for each target.
+func splittable(m evidence.Metrics) int {
+	if m.Step > fineStep {
+		return 2
+	}
+	return 1
+}
+
 // OfLatency compares the latency of an entry with its baseline. If b is zero, the
 // levels come from stats.LatencyLevels.
 func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
@@ -79,7 +88,7 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 	now := known(m, shifted(levels.Now, first))
 	l.Past = known(m, shifted(levels.Past, first))
 	switch {
-	case levels.Raised && len(now) > 0:
+	case levels.Raised && len(now) >= splittable(m):
 		l.Raised, l.Now = true, now
 		l.Now = settled(l.Change, now)
 	case levels.Raised || levels.Newest != nil:
