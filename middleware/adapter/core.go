@@ -41,6 +41,7 @@ type Core struct {
 	sampling    *LogSampling
 	kinds       [trace.SpanKindConsumer + 1]trace.SpanStartOption
 	families    *families
+	outside     *outside
 	entries     nameSet // accepted from callers
 	queues      nameSet // see Destination
 }
@@ -111,6 +112,9 @@ func NewCore(c Config) (*Core, error) {
 	t.setLoggers(c)
 	var err error
 	if t.families, err = newFamilies(t); err != nil {
+		return nil, err
+	}
+	if t.outside, err = newOutside(t); err != nil {
 		return nil, err
 	}
 	return t, nil

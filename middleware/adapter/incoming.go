@@ -75,6 +75,7 @@ func (t *Core) Begin(ctx context.Context, in Incoming) (context.Context, *Hop) {
 func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Context {
 	h.core, h.protocol, h.operation, h.route, h.skip, h.local = t, in.Protocol, in.Operation, in.Route, in.Skip, in.Local
 	h.start = t.Now()
+	t.served()
 	r := t.receive(in)
 	h.metadata = r.Metadata
 	if in.Public {

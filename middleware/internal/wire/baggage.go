@@ -90,6 +90,21 @@ func (c *Metadata) set(key, value string) {
 	}
 }
 
+// EntryOf returns the entry, its start and the flow from baggage members that get
+// returns unescaped. The entry is "" unless both members are valid.
+func EntryOf(get func(key string) string) (entry string, start time.Time, async bool) {
+	var c Metadata
+	if v := get(memberEntry); validEntry(v) {
+		c.Entry = v
+	}
+	c.set(memberStart, get(memberStart))
+	c.set(memberFlow, get(memberFlow))
+	if c.Entry == "" || c.EntryStart.IsZero() {
+		return "", time.Time{}, c.Async
+	}
+	return c.Entry, c.EntryStart, c.Async
+}
+
 // validEntry reports whether a caller's entry may become a label value.
 func validEntry(s string) bool {
 	if s == "" || len(s) > MaxName {
