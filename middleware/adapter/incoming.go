@@ -77,7 +77,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	h.start = t.Now()
 	t.served()
 	r := t.receive(in)
-	h.metadata = r.Metadata
+	h.metadata, h.requestID = r.Metadata, r.requestID
 	if in.Public {
 		h.metadata = wire.Metadata{Correlation: r.Correlation}
 	}
@@ -88,7 +88,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	if h.metadata.Entry == "" || h.metadata.EntryStart.IsZero() {
 		h.metadata.Entry, h.metadata.EntryStart = "", h.start
 	} else {
-		h.entry = t.entries.intern(h.metadata.Entry)
+		h.entry = t.entries.intern(h.metadata.Entry, h.start)
 		h.metadata.Entry = h.entry
 	}
 	ctx = h.startSpan(ctx, in, r.remote)
@@ -130,6 +130,8 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 		if remote.IsValid() {
 			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: remote}))
 		}
+	case remote.IsValid() && in.SpanKind == trace.SpanKindServer && surrounded(ctx, remote):
+		parent = trace.SpanContextFromContext(ctx)
 	case remote.IsValid():
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
 		parent = remote
@@ -145,4 +147,11 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 	clear(buf[:])
 	optionPool.Put(buf)
 	return ctx
+}
+
+// surrounded reports whether other instrumentation has started a span for the message
+// in this process: one in the trace that the message's headers continue.
+func surrounded(ctx context.Context, remote trace.SpanContext) bool {
+	sc := trace.SpanContextFromContext(ctx)
+	return sc.IsValid() && !sc.IsRemote() && sc.TraceID() == remote.TraceID()
 }
