@@ -1,6 +1,7 @@
 package kafkagomw
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
@@ -41,6 +42,8 @@ func (c *carrier) Set(key, value string) {
 	for i := range c.headers {
 		if strings.EqualFold(c.headers[i].Key, key) {
 			c.headers[i] = header
+			// Get reads the last header of a name.
+			c.headers = append(c.headers[:i+1], slices.DeleteFunc(c.headers[i+1:], func(h kafka.Header) bool { return strings.EqualFold(h.Key, key) })...)
 			return
 		}
 	}

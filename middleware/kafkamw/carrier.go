@@ -51,10 +51,22 @@ func (c *carrier) Set(key, value string) {
 	for i := range c.record.Headers {
 		if h := &c.record.Headers[i]; len(h.Key) == len(key) && strings.EqualFold(h.Key, key) {
 			*h = header
+			c.record.Headers = without(c.record.Headers, i+1, key)
 			return
 		}
 	}
 	c.record.Headers = append(c.record.Headers, header)
+}
+
+// without removes further headers of the name from an index on. Get reads the last one.
+func without(headers []kgo.RecordHeader, from int, key string) []kgo.RecordHeader {
+	kept := headers[:from]
+	for _, h := range headers[from:] {
+		if !strings.EqualFold(h.Key, key) {
+			kept = append(kept, h)
+		}
+	}
+	return kept
 }
 
 // Keys returns the names of all headers.
