@@ -96,11 +96,16 @@ func (s *Statement) End(errorType string) time.Duration {
 	return d
 }
 
+// Discard ends the span and the wait of a call that the driver declined. Its duration
+// is not observed, since another call executes the statement.
+func (s *Statement) Discard() { s.call.End(adapter.Outcome{}) }
+
 // Operation returns db.operation.name of an SQL statement: its first keyword in
-// capitals, or adapter.Overflow when that is not in a closed set. The text of a
+// capitals, after comments and opening parentheses, or adapter.Overflow when that is
+// not in a closed set. The text of a
 // statement must not be recorded, since it may contain values.
 func Operation(statement string) string {
-	statement = strings.TrimSpace(statement)
+	statement = uncommented(statement)
 	if i := strings.IndexAny(statement, " \t\r\n(;"); i > 0 {
 		statement = statement[:i]
 	}
@@ -112,4 +117,50 @@ func Operation(statement string) string {
 		return word
 	}
 	return adapter.Overflow
+}
+
+// uncommented returns a statement from its first keyword on.
+func uncommented(s string) string {
+	for {
+		s = strings.TrimLeft(s, " \t\r\n\f\v(;\ufeff")
+		switch {
+		case strings.HasPrefix(s, "--"), strings.HasPrefix(s, "#"):
+			i := strings.IndexByte(s, '\n')
+			if i < 0 {
+				return ""
+			}
+			s = s[i+1:]
+		case strings.HasPrefix(s, "/*"):
+			end := closing(s)
+			if end < 0 {
+				return ""
+			}
+			s = s[end:]
+		default:
+			return s
+		}
+	}
+}
+
+// closing returns the index after the comment that s starts with, or -1. PostgreSQL's
+// comments nest; others end at the first mark, so a comment that only nesting leaves
+// open ends there.
+func closing(s string) int {
+	depth := 0
+	for i := 0; i+1 < len(s); i++ {
+		switch s[i : i+2] {
+		case "/*":
+			depth++
+			i++
+		case "*/":
+			i++
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	if i := strings.Index(s, "*/"); i >= 0 {
+		return i + 2
+	}
+	return -1
 }

@@ -42,6 +42,7 @@ import (
 
 	"github.com/XSAM/otelsql"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/database"
@@ -104,9 +105,10 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	labels := []attribute.KeyValue{adapter.AttrDBSystem.String(c.system), adapter.AttrPeerService.String(dependency)}
 	db, err := open(driverName, dsn, dep,
 		otelsql.WithTracerProvider(&provider{client: client}),
+		otelsql.WithMeterProvider(noop.NewMeterProvider()), // the statement has the metrics
 		otelsql.WithInstrumentAttributesGetter(func(context.Context, otelsql.Method, string, []driver.NamedValue) []attribute.KeyValue { return labels }),
 		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
-		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableErrSkip: true, DisableQuery: true}),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableQuery: true}),
 		otelsql.WithDisableSkipErrMeasurement(true),
 	)
 	if err != nil {

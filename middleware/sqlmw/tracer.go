@@ -2,6 +2,8 @@ package sqlmw
 
 import (
 	"context"
+	"database/sql/driver"
+	"errors"
 
 	"github.com/XSAM/otelsql"
 	"go.opentelemetry.io/otel/codes"
@@ -46,11 +48,14 @@ type span struct {
 	statement database.Statement
 	err       string
 	failed    bool
+	skipped   bool // the driver leaves the statement to another call
 }
 
 // RecordError keeps the error's type. Its text may hold values of the query.
 func (s *span) RecordError(err error, _ ...trace.EventOption) {
-	if err != nil {
+	if errors.Is(err, driver.ErrSkip) {
+		s.skipped = true
+	} else if err != nil {
 		s.err = adapter.ErrorType(err)
 	}
 }
@@ -58,6 +63,10 @@ func (s *span) RecordError(err error, _ ...trace.EventOption) {
 func (s *span) SetStatus(code codes.Code, _ string) { s.failed = code == codes.Error }
 
 func (s *span) End(...trace.SpanEndOption) {
+	if s.skipped {
+		s.statement.Discard()
+		return
+	}
 	errorType := ""
 	if s.failed {
 		if errorType = s.err; errorType == "" {
@@ -80,6 +89,8 @@ func operation(m otelsql.Method, query string) string {
 		return "CONNECT"
 	case otelsql.MethodConnPing:
 		return "PING"
+	case otelsql.MethodConnPrepare:
+		return "PREPARE"
 	}
 	return database.Operation(query)
 }
