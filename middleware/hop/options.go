@@ -29,7 +29,7 @@ func (c *config) invalid(format string, args ...any) {
 
 // WithServiceName sets the label service_name and the log field service. It should
 // equal service.name of the trace resource. The default is OTEL_SERVICE_NAME, then
-// the program's name.
+// service.name in OTEL_RESOURCE_ATTRIBUTES, then the program's name.
 func WithServiceName(name string) Option { return func(c *config) { c.ServiceName = name } }
 
 // WithTracerProvider sets the tracer provider. The default is the global one.

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/internal/wire"
 )
 
 // Telemetry is the telemetry of a service. All adapters of the service share it. It
@@ -41,7 +42,7 @@ func New(opts ...Option) (*Telemetry, error) {
 		return nil, fmt.Errorf("hop: %w", err)
 	}
 	if c.ServiceName == "" {
-		c.ServiceName = os.Getenv("OTEL_SERVICE_NAME")
+		c.ServiceName = wire.ServiceName()
 	}
 	if c.ServiceName == "" {
 		c.ServiceName = "unknown_service:" + filepath.Base(os.Args[0])

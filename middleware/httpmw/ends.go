@@ -45,6 +45,12 @@ func parentOf(ctx context.Context) (parent context.Context) {
 	return parent
 }
 
+// answersTimeouts reports whether a writer is http.TimeoutHandler's, which answers 503
+// when the deadline passes, whatever the handler writes.
+func answersTimeouts(w http.ResponseWriter) bool {
+	return reflect.TypeOf(w).String() == "*http.timeoutWriter"
+}
+
 // tooLarge tells the client that the connection closes after a 413, when the body was
 // read in part. http.MaxBytesReader does that only with the server's own writer.
 func (s *state) tooLarge(h http.Header) {

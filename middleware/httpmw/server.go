@@ -253,7 +253,7 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 		if !rec.wrote || rec.late {
 			code = StatusClientClosedRequest
 		}
-	case rec.timedOut: // http.TimeoutHandler has answered
+	case rec.timedOut, errors.Is(ctx.Err(), context.DeadlineExceeded) && answersTimeouts(rec.ResponseWriter): // http.TimeoutHandler has answered
 		code = http.StatusServiceUnavailable
 		out.ErrorType, out.Failed = "timeout", true
 	case !rec.wrote && errors.Is(ctx.Err(), context.DeadlineExceeded):

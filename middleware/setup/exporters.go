@@ -70,15 +70,15 @@ func otlpMetrics(ctx context.Context) (metric.Exporter, error) {
 
 // startLogs also exports the log lines over OTLP when OTEL_LOGS_EXPORTER=otlp.
 func (rt *Runtime) startLogs(ctx context.Context, res *resource.Resource, to io.Writer, reg prometheus.Registerer) (io.Writer, error) {
-	switch kind := envOr("OTEL_LOGS_EXPORTER", "none"); kind {
-	case "none":
+	switch kind := envOr("OTEL_LOGS_EXPORTER", "none"); {
+	case kind == "none", kind == "otlp" && disabled():
 		return to, nil
-	case "otlp":
+	case kind == "otlp":
 		exp, err := otlpLogs(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("setup: OTLP log exporter: %w", err)
 		}
-		p := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(newLogQueue(exp, reg)))
+		p := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(newLogQueue(exp, reg, rt.stopped)))
 		rt.shutdown = append(rt.shutdown, p.Shutdown)
 		return io.MultiWriter(to, newLogBridge(p)), nil
 	default:
@@ -89,15 +89,15 @@ func (rt *Runtime) startLogs(ctx context.Context, res *resource.Resource, to io.
 // startMetrics also exports the Prometheus registry over OTLP when
 // OTEL_METRICS_EXPORTER=otlp. /metrics is served all the same.
 func (rt *Runtime) startMetrics(ctx context.Context, res *resource.Resource) error {
-	switch kind := os.Getenv("OTEL_METRICS_EXPORTER"); kind {
-	case "", "none", "prometheus":
+	switch kind := os.Getenv("OTEL_METRICS_EXPORTER"); {
+	case kind == "", kind == "none", kind == "prometheus", kind == "otlp" && disabled():
 		return nil
-	case "otlp":
+	case kind == "otlp":
 		exp, err := otlpMetrics(ctx)
 		if err != nil {
 			return fmt.Errorf("setup: OTLP metric exporter: %w", err)
 		}
-		reader := metric.NewPeriodicReader(exp, metric.WithProducer(prombridge.NewMetricProducer(prombridge.WithGatherer(rt.Registry))))
+		reader := metric.NewPeriodicReader(exp, metric.WithProducer(prombridge.NewMetricProducer(prombridge.WithGatherer(classic(rt.Registry)))))
 		p := metric.NewMeterProvider(metric.WithResource(res), metric.WithReader(reader))
 		rt.shutdown = append(rt.shutdown, p.Shutdown)
 		return nil

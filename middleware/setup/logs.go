@@ -100,12 +100,12 @@ type logQueue struct {
 	dropped prometheus.Counter
 }
 
-func newLogQueue(exp sdklog.Exporter, reg prometheus.Registerer) *logQueue {
+func newLogQueue(exp sdklog.Exporter, reg prometheus.Registerer, stopped context.Context) *logQueue {
 	q := &logQueue{queued: &atomic.Int64{}, size: queueSize("OTEL_BLRP_MAX_QUEUE_SIZE"), dropped: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_log_records_dropped_total", Help: "Log records that were not exported over OTLP: the queue was full or the exporter failed.",
 	})}
 	q.dropped = registered(reg, q.dropped)
-	q.Processor = sdklog.NewBatchProcessor(&countedLogs{Exporter: exp, queued: q.queued, dropped: q.dropped}, sdklog.WithMaxQueueSize(int(q.size)))
+	q.Processor = sdklog.NewBatchProcessor(&countedLogs{Exporter: exp, queued: q.queued, dropped: q.dropped, stopped: stopped}, sdklog.WithMaxQueueSize(int(q.size)))
 	return q
 }
 
@@ -123,9 +123,12 @@ type countedLogs struct {
 	sdklog.Exporter
 	queued  *atomic.Int64
 	dropped prometheus.Counter
+	stopped context.Context
 }
 
 func (c *countedLogs) Export(ctx context.Context, records []sdklog.Record) error {
+	ctx, cancel := until(ctx, c.stopped)
+	defer cancel()
 	err := c.Exporter.Export(ctx, records)
 	c.queued.Add(-int64(len(records)))
 	if err != nil {

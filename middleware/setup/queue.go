@@ -21,7 +21,7 @@ type spanQueue struct {
 	dropped prometheus.Counter
 }
 
-func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *exportWarnings) *spanQueue {
+func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *exportWarnings, stopped context.Context) *spanQueue {
 	size := queueSize("OTEL_BSP_MAX_QUEUE_SIZE")
 	dropped := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_spans_dropped_total", Help: "Spans that were not exported: the queue was full or the exporter failed.",
@@ -33,7 +33,7 @@ func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *expor
 	_ = reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tenhop_spans_queued", Help: "Spans that wait for export.",
 	}, func() float64 { return float64(queued.Load()) })) // a second Start with the registry keeps the first one's
-	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed, exportWarnings: c},
+	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed, exportWarnings: c, stopped: stopped},
 		sdktrace.WithMaxQueueSize(int(size)))
 	return &spanQueue{SpanProcessor: inner, queued: queued, size: size, dropped: dropped}
 }
@@ -77,9 +77,20 @@ type countedSpans struct {
 	queued          *atomic.Int64
 	dropped, failed prometheus.Counter
 	exportWarnings  *exportWarnings
+	stopped         context.Context
+}
+
+// until returns a context derived from ctx that also ends with stopped, so that no
+// export outlives Shutdown.
+func until(ctx, stopped context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(stopped, cancel)
+	return ctx, func() { unhook(); cancel() }
 }
 
 func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	ctx, cancel := until(ctx, e.stopped)
+	defer cancel()
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	e.queued.Add(-int64(len(spans)))
 	if err != nil {

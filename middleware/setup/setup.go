@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,8 +28,11 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/internal/wire"
 )
 
 type config struct {
@@ -80,11 +82,15 @@ type Runtime struct {
 	Logger         zerolog.Logger
 
 	shutdown []func(context.Context) error
+	stopped  context.Context // ends with Shutdown, and every export with it
+	stop     context.CancelFunc
+	noTraces bool
 	warnings exportWarnings
 }
 
 // Start starts the telemetry of a service. OTEL_SERVICE_NAME overrides the name.
-// OTEL_SDK_DISABLED=true disables spans. It returns an error for an invalid option or
+// OTEL_SDK_DISABLED=true disables all exports; the trace context of callers is passed
+// on. Start returns an error for an invalid option or
 // environment variable.
 func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error) {
 	c := config{logs: os.Stdout}
@@ -94,7 +100,14 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		}
 		o(&c)
 	}
-	if name := os.Getenv("OTEL_SERVICE_NAME"); name != "" {
+	if err := checkEnvironment(); err != nil {
+		return nil, err
+	}
+	propagator, err := propagators()
+	if err != nil {
+		return nil, err
+	}
+	if name := wire.ServiceName(); name != "" {
 		service = name
 	}
 	if service == "" {
@@ -104,9 +117,10 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		c.registry = prometheus.NewRegistry()
 	}
 	rt := &Runtime{Registry: c.registry}
+	rt.stopped, rt.stop = context.WithCancel(context.Background())
 	owned := prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
 	for _, col := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
-		if err := owned.Register(col); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+		if err := owned.Register(col); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) && !has(c.registry, col) {
 			return nil, fmt.Errorf("setup: %w", err)
 		}
 	}
@@ -125,20 +139,48 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	rt.Logger = zerolog.New(writer).Hook(timestamp{})
-	rt.Telemetry, err = hop.New(append([]hop.Option{
-		hop.WithServiceName(service), hop.WithTracerProvider(rt.TracerProvider),
+	options := []hop.Option{
+		hop.WithServiceName(service), hop.WithTracerProvider(rt.tracers()),
 		hop.WithRegistry(c.registry), hop.WithZerolog(rt.Logger),
-	}, c.hop...)...)
+	}
+	if propagator != nil {
+		options = append(options, hop.WithPropagator(propagator))
+	} else {
+		propagator = propagation.TraceContext{}
+	}
+	rt.Telemetry, err = hop.New(append(options, c.hop...)...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
 	}
 	rt.Logger = *rt.Telemetry.Zerolog()
 	rt.warnings.logger.Store(&rt.Logger)
 	if c.setGlobal {
-		otel.SetTracerProvider(rt.TracerProvider)
-		otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
+		otel.SetTracerProvider(rt.tracers())
+		otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagator, propagation.Baggage{}))
 	}
 	return rt, nil
+}
+
+// has reports whether a registry has a collector without the label service_name, as the
+// default registry has those of Go and the process.
+func has(r *prometheus.Registry, c prometheus.Collector) bool {
+	err := r.Register(c)
+	if err == nil {
+		r.Unregister(c)
+	}
+	return errors.As(err, &prometheus.AlreadyRegisteredError{})
+}
+
+// tracers returns the tracer provider that the middleware uses. Without traces it
+// passes the caller's trace context on, with its sampling decision.
+func (rt *Runtime) tracers() trace.TracerProvider {
+	switch {
+	case disabled():
+		return noop.NewTracerProvider()
+	case rt.noTraces:
+		return passthrough{roots: rt.TracerProvider}
+	}
+	return rt.TracerProvider
 }
 
 func newResource(ctx context.Context, service, version, instance string) (*resource.Resource, error) {
@@ -150,25 +192,25 @@ func newResource(ctx context.Context, service, version, instance string) (*resou
 		attrs = append(attrs, attribute.String("service.instance.id", instance))
 	}
 	own, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID(),
-		resource.WithFromEnv(), resource.WithAttributes(attrs...))
+		resource.WithAttributes(attrs...), resource.WithFromEnv()) // the operator's word counts
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
 		return nil, fmt.Errorf("setup: resource: %w (see OTEL_RESOURCE_ATTRIBUTES)", err)
 	}
 	return own, nil
 }
 
-func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer, disabled bool) error {
+func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer, off bool) error {
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)} // the sampler comes from OTEL_TRACES_SAMPLER
-	disabled = disabled || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true")
 	switch kind := envOr("OTEL_TRACES_EXPORTER", "otlp"); {
-	case disabled || kind == "none":
+	case off || disabled() || kind == "none":
+		rt.noTraces = true
 		options = append(options, sdktrace.WithSampler(sdktrace.NeverSample()))
 	case kind == "otlp":
 		exp, err := otlpTraces(ctx)
 		if err != nil {
 			return fmt.Errorf("setup: OTLP trace exporter: %w", err)
 		}
-		q := newSpanQueue(exp, reg, &rt.warnings)
+		q := newSpanQueue(exp, reg, &rt.warnings, rt.stopped)
 		options = append(options, sdktrace.WithSpanProcessor(q))
 	default:
 		return fmt.Errorf("setup: OTEL_TRACES_EXPORTER=%s is not supported; use otlp or none", kind)
@@ -194,6 +236,8 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 		errs = append(errs, rt.shutdown[i](ctx))
 	}
 	rt.shutdown = nil
+	rt.stop()
+	errs = append(errs, rt.warnings.takeLast())
 	return errors.Join(errs...)
 }
 

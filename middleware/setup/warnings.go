@@ -2,6 +2,7 @@ package setup
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"os"
 	"strings"
@@ -21,6 +22,17 @@ type exportWarnings struct {
 	mu   sync.Mutex
 	last time.Time
 	lost int // spans since the last line
+
+	final error // of the last flush, which the SDK reports elsewhere
+}
+
+// takeLast returns the error of the last flush.
+func (c *exportWarnings) takeLast() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.final
+	c.final = nil
+	return err
 }
 
 const warnInterval = time.Minute
@@ -28,11 +40,12 @@ const warnInterval = time.Minute
 // failed records lost spans. It returns err unless it was logged.
 func (c *exportWarnings) failed(spans int, err error) error {
 	logger := c.logger.Load()
-	if logger == nil || c.closing.Load() {
-		return err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if logger == nil || c.closing.Load() {
+		c.final = fmt.Errorf("setup: %d spans are not exported: %w", spans, err)
+		return err
+	}
 	c.lost += spans
 	if !c.last.IsZero() && time.Since(c.last) < warnInterval {
 		return nil
