@@ -66,6 +66,36 @@ func (c *ClientCall) InjectHeader(ctx context.Context, h http.Header) {
 	}
 }
 
+// inOrder returns a baggage header with the members that were received first, in their
+// order, when not all may be sent on. baggage.Baggage has no order of its own.
+func inOrder(header, received string) string {
+	if received == "" || strings.Count(header, ",")+8 < wire.MaxBaggageMembers && len(header) < wire.MaxBaggageBytes/2 {
+		return header
+	}
+	members := map[string]string{}
+	var keys []string
+	for member := range strings.SplitSeq(header, ",") {
+		key, _, _ := strings.Cut(member, "=")
+		members[key] = member
+		keys = append(keys, key)
+	}
+	var ordered []string
+	take := func(key string) {
+		if member, ok := members[key]; ok {
+			ordered = append(ordered, member)
+			delete(members, key)
+		}
+	}
+	for member := range strings.SplitSeq(received, ",") {
+		key, _, _ := strings.Cut(member, "=")
+		take(strings.Trim(key, " \t"))
+	}
+	for _, key := range keys {
+		take(key)
+	}
+	return strings.Join(ordered, ",")
+}
+
 // mergeBaggage appends the members that the caller set on a message by hand to those
 // of the request. Members of this library and those that b has are left out.
 func mergeBaggage(b, byHand string) string {
@@ -131,7 +161,7 @@ func baggageHeader(ctx context.Context, async bool) string {
 	c.Async = c.Async || async
 	entry := h.Entry()
 	if user.Len() > 0 || c.Foreign != "" {
-		c.Foreign = user.String()
+		c.Foreign = inOrder(user.String(), c.Foreign)
 		return c.Header(entry)
 	}
 	h.mu.Lock()
