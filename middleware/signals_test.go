@@ -49,6 +49,9 @@ func signals(t *testing.T) string {
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
 	defer back.Close()
 	client := &http.Client{Transport: httpmw.Transport(nil, httpmw.WithTelemetry(rec.Telemetry), httpmw.WithDependency("back"))}
+	if resp, err := client.Get(back.URL); err == nil { // outside any request
+		resp.Body.Close()
+	}
 	h := httpmw.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		req, _ := http.NewRequestWithContext(r.Context(), http.MethodGet, back.URL+"/x", nil)
 		resp, err := client.Do(req)

@@ -47,6 +47,11 @@ func (t *Core) BeginCall(ctx context.Context, out Outgoing) (context.Context, Cl
 	if !out.NoWait {
 		c.wait = c.hop.StartCall(out.Dependency)
 	}
+	if c.hop == nil && !out.Async { // nobody waits for a message
+		if _, ok := restored(ctx); !ok {
+			t.CountOutside(out.Dependency)
+		}
+	}
 	c.correlation = CorrelationID(ctx)
 	buf := optionPool.Get().(*spanOptions)
 	opts := append(buf[:0], t.kinds[out.SpanKind])

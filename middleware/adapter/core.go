@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,8 +43,13 @@ type Core struct {
 	sampling    *LogSampling
 	kinds       [trace.SpanKindConsumer + 1]trace.SpanStartOption
 	families    *families
-	entries     nameSet // accepted from callers
-	queues      nameSet // see Destination
+
+	histogramsMu sync.Mutex
+	histograms   map[string]*Histogram // by name
+
+	outside *outside
+	entries nameSet // accepted from callers
+	queues  nameSet // see Destination
 }
 
 // Config configures a Core. The zero Config is valid. Each field documents its zero
@@ -94,7 +101,8 @@ func NewCore(c Config) (*Core, error) {
 		c.SeriesLimit = 2000
 	}
 	t := &Core{
-		entries:     nameSet{limit: maxEntries},
+		histograms:  map[string]*Histogram{},
+		entries:     nameSet{limit: maxEntries, idle: idleEntry},
 		queues:      nameSet{limit: maxDestinations},
 		tracer:      c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(SchemaURL)),
 		propagator:  c.Propagator,
@@ -113,6 +121,9 @@ func NewCore(c Config) (*Core, error) {
 	if t.families, err = newFamilies(t); err != nil {
 		return nil, err
 	}
+	if t.outside, err = newOutside(t); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 
@@ -122,12 +133,23 @@ func (t *Core) setLoggers(c Config) {
 	} else {
 		t.zerolog = zerolog.New(os.Stderr).With().Timestamp().Logger()
 	}
-	t.zerolog = t.zerolog.With().Str("service", c.ServiceName).Logger()
+	if !hasService(t.zerolog) {
+		t.zerolog = t.zerolog.With().Str("service", c.ServiceName).Logger()
+	}
 	if c.Slog != nil {
 		t.slog, t.viaSlog = c.Slog.With("service", c.ServiceName), true
 	} else {
 		t.slog = slog.New(&zlog.Handler{Logger: t.zerolog})
 	}
+}
+
+// hasService reports whether the lines of a logger have the field service by its own
+// context.
+func hasService(l zerolog.Logger) bool {
+	var line bytes.Buffer
+	l = l.Output(&line).Level(zerolog.TraceLevel)
+	l.Log().Send()
+	return bytes.Contains(line.Bytes(), []byte(`"service":`))
 }
 
 // version returns the version of this module in the running program, or "" when
@@ -178,7 +200,7 @@ func (t *Core) since(start time.Time) time.Duration {
 // Destination returns the label value for the name of a queue, topic or exchange.
 // It returns name for the first 512 names in a process and Overflow for further
 // ones. Adapters of message brokers share this limit, so that their labels agree.
-func (t *Core) Destination(name string) string { return t.queues.intern(name) }
+func (t *Core) Destination(name string) string { return t.queues.intern(name, time.Time{}) }
 
 // RegisterGauge registers a family of in-flight gauges. A family that is already
 // registered is shared. The label values must come from a closed set.
@@ -210,31 +232,68 @@ const (
 // label values.
 type nameSet struct {
 	limit int
+	idle  time.Duration // a name unused for so long makes room for another; 0: never
 
 	mu   sync.RWMutex
-	seen map[string]string
+	seen map[string]*name
+
+	swept int64 // Unix seconds of the last sweep
 }
 
-// intern returns name, or Overflow when the set is full and lacks it.
-func (n *nameSet) intern(name string) string {
+// name is a name of a nameSet.
+type name struct {
+	value string
+	used  atomic.Int64 // Unix seconds
+}
+
+// idleEntry is the time after which an unused entry makes room for another, so that
+// callers cannot fill the set for good.
+const idleEntry = 10 * time.Minute
+
+// intern returns the name, or Overflow when the set is full and lacks it.
+func (n *nameSet) intern(value string, now time.Time) string {
+	seconds := now.Unix()
 	n.mu.RLock()
-	v, ok := n.seen[name]
+	v := n.seen[value]
 	full := len(n.seen) >= n.limit
 	n.mu.RUnlock()
-	if ok {
-		return v
+	if v != nil {
+		if v.used.Load() != seconds {
+			v.used.Store(seconds)
+		}
+		return v.value
 	}
-	if full {
+	if full && n.idle == 0 {
 		return Overflow
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.seen == nil {
-		n.seen = map[string]string{}
+		n.seen = map[string]*name{}
 	}
-	if len(n.seen) >= n.limit {
+	if v := n.seen[value]; v != nil {
+		return v.value
+	}
+	if len(n.seen) >= n.limit && !n.makeRoom(seconds) {
 		return Overflow
 	}
-	n.seen[name] = name
-	return name
+	v = &name{value: value}
+	v.used.Store(seconds)
+	n.seen[value] = v
+	return value
+}
+
+// makeRoom removes the idle names and reports whether there were any.
+func (n *nameSet) makeRoom(seconds int64) bool {
+	if n.idle == 0 || seconds == n.swept { // at most once per second
+		return false
+	}
+	n.swept = seconds
+	before := len(n.seen)
+	for k, v := range n.seen {
+		if seconds-v.used.Load() >= int64(n.idle/time.Second) {
+			delete(n.seen, k)
+		}
+	}
+	return len(n.seen) < before
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
 
 // ErrorPanic is the error.type of a message whose handler panicked.
@@ -29,10 +30,29 @@ func ErrorType(err error) string {
 }
 
 // PanicError returns the Outcome.Err for a handler that did not return. recovered
-// is the result of recover. It is nil when the handler called runtime.Goexit.
+// is the result of recover. PanicError must be called in the deferred function that
+// recovers: the log line has its stack. recovered is nil when the handler called runtime.Goexit.
 func PanicError(recovered any) error {
 	if recovered == nil {
-		recovered = "the handler's goroutine exited"
+		return errors.New("panic: the handler's goroutine exited")
 	}
-	return fmt.Errorf("panic: %v", recovered)
+	stack := debug.Stack()
+	return &panicError{recovered: recovered, stack: string(stack[:min(len(stack), maxStack)])}
+}
+
+// maxStack is the maximum length in bytes of a stack in a log line.
+const maxStack = 16 << 10
+
+// panicError is a panic with the stack of its goroutine.
+type panicError struct {
+	recovered any
+	stack     string
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.recovered) }
+
+// Unwrap returns the value of the panic when it is an error.
+func (e *panicError) Unwrap() error {
+	err, _ := e.recovered.(error)
+	return err
 }

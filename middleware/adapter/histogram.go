@@ -64,6 +64,11 @@ func (t *Core) histogram(name, help string, buckets []float64, labels []string) 
 	if len(labels) > maxLabels {
 		return nil, fmt.Errorf("hop: %s has %d labels, at most %d are allowed", name, len(labels), maxLabels)
 	}
+	t.histogramsMu.Lock()
+	defer t.histogramsMu.Unlock()
+	if h := t.histograms[name]; h != nil && h.labels == len(labels) {
+		return h, nil // with its limit, which holds for all handlers together
+	}
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: name, Help: help, Buckets: buckets,
 		NativeHistogramBucketFactor:     1.1,
@@ -74,7 +79,9 @@ func (t *Core) histogram(name, help string, buckets []float64, labels []string) 
 	if err != nil {
 		return nil, err
 	}
-	return &Histogram{vec: vec, labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{}}, nil
+	h := &Histogram{vec: vec, labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{}}
+	t.histograms[name] = h
+	return h, nil
 }
 
 // Observe records a duration in the series of the label values. It adds an

@@ -22,18 +22,22 @@ type Hop struct {
 	protocol string
 	start    time.Time
 	metadata wire.Metadata
-	skip     Signals
-	local    any
-	ledger   ledger
-	ctx      hopContext
+
+	requestID bool // the correlation ID came as X-Request-ID
+	skip      Signals
+	local     any
+	ledger    ledger
+	ctx       hopContext
 
 	mu        sync.Mutex
 	operation string
 	route     Router
 	entry     string
 	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
-	ended     bool
-	pending   *Pending // calls to end with the hop
+
+	outgoingFor string // the entry in them
+	ended       bool
+	pending     *Pending // calls to end with the hop
 
 	logs *zlog.Handler // made at the first line, as is slog
 	slog slog.Logger
@@ -52,7 +56,29 @@ func (c *hopContext) Value(key any) any {
 	if key == (hopKey{}) {
 		return c.hop
 	}
-	return c.Context.Value(key)
+	v := c.Context.Value(key)
+	if v == nil && key == zerologKey && !c.hop.core.viaSlog {
+		return c.hop.Zerolog()
+	}
+	return v
+}
+
+// zerologKey is the key under which zerolog.Ctx looks for its logger.
+var zerologKey = func() any {
+	var spy keySpy
+	zerolog.Ctx(&spy)
+	return spy.key
+}()
+
+// keySpy records the key that it is asked for.
+type keySpy struct {
+	context.Context
+	key any
+}
+
+func (s *keySpy) Value(key any) any {
+	s.key = key
+	return nil
 }
 
 // FromContext returns the hop that ctx belongs to, or nil.
@@ -85,8 +111,18 @@ func (h *Hop) SetOperation(op string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.ended && h.operation != op {
-		h.operation, h.outgoing = op, [2]string{}
+		h.operation = op
 	}
+}
+
+// HasOperation reports whether SetOperation or Incoming.Operation set the operation.
+func (h *Hop) HasOperation() bool {
+	if h == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.operation != ""
 }
 
 // Operation returns the operation. When none is set, it calls Incoming.Route.
@@ -101,7 +137,7 @@ func (h *Hop) Operation() string {
 
 func (h *Hop) operationLocked() string {
 	if h.operation == "" && h.route != nil {
-		h.operation = h.route.Operation()
+		return h.route.Operation() // not kept: it may become more specific
 	}
 	return h.operation
 }

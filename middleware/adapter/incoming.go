@@ -75,8 +75,9 @@ func (t *Core) Begin(ctx context.Context, in Incoming) (context.Context, *Hop) {
 func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Context {
 	h.core, h.protocol, h.operation, h.route, h.skip, h.local = t, in.Protocol, in.Operation, in.Route, in.Skip, in.Local
 	h.start = t.Now()
+	t.served()
 	r := t.receive(in)
-	h.metadata = r.Metadata
+	h.metadata, h.requestID = r.Metadata, r.requestID
 	if in.Public {
 		h.metadata = wire.Metadata{Correlation: r.Correlation}
 	}
@@ -87,7 +88,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	if h.metadata.Entry == "" || h.metadata.EntryStart.IsZero() {
 		h.metadata.Entry, h.metadata.EntryStart = "", h.start
 	} else {
-		h.entry = t.entries.intern(h.metadata.Entry)
+		h.entry = t.entries.intern(h.metadata.Entry, h.start)
 		h.metadata.Entry = h.entry
 	}
 	ctx = h.startSpan(ctx, in, r.remote)
@@ -129,6 +130,8 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 		if remote.IsValid() {
 			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: remote}))
 		}
+	case remote.IsValid() && in.SpanKind == trace.SpanKindServer && surrounded(ctx, remote):
+		parent = trace.SpanContextFromContext(ctx)
 	case remote.IsValid():
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
 		parent = remote
@@ -144,4 +147,11 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 	clear(buf[:])
 	optionPool.Put(buf)
 	return ctx
+}
+
+// surrounded reports whether other instrumentation has started a span for the message
+// in this process: one in the trace that the message's headers continue.
+func surrounded(ctx context.Context, remote trace.SpanContext) bool {
+	sc := trace.SpanContextFromContext(ctx)
+	return sc.IsValid() && !sc.IsRemote() && sc.TraceID() == remote.TraceID()
 }

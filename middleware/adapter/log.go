@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"strconv"
@@ -81,6 +82,10 @@ func (h *Hop) fields(buf []slog.Attr, out *Outcome, tm Timing, op string) []slog
 	a = append(a, out.Fields...)
 	if out.ErrorType != "" {
 		a = append(a, slog.String("error_type", out.ErrorType))
+	}
+	var p *panicError
+	if out.Failed && errors.As(out.Err, &p) {
+		a = append(a, slog.String("stack", p.stack))
 	}
 	return a
 }

@@ -37,7 +37,7 @@ func (c *ClientCall) InjectHeader(ctx context.Context, h http.Header) {
 		c.Inject(ctx, propagation.HeaderCarrier(h))
 		return
 	}
-	values := make([]string, 0, 4)
+	values := make([]string, 0, 5)
 	set := func(key, value string) {
 		values = append(values, value)
 		h[key] = values[len(values)-1 : len(values) : len(values)]
@@ -48,12 +48,75 @@ func (c *ClientCall) InjectHeader(ctx context.Context, h http.Header) {
 			set("Tracestate", sc.TraceState().String())
 		}
 	}
-	if id := CorrelationID(ctx); id != "" {
+	id := CorrelationID(ctx)
+	if id != "" {
+		if set := h["X-Correlation-Id"]; len(set) > 0 && wire.ValidCorrelationID(set[0]) {
+			id = "" // the caller's own
+			h["X-Correlation-Id"] = set[:1:1]
+		}
+	}
+	if id != "" {
 		set("X-Correlation-Id", id)
 	}
-	if b := baggageHeader(ctx, c.async); b != "" {
+	if hop := FromContext(ctx); hop != nil && hop.requestID && len(h["X-Request-Id"]) == 0 {
+		set("X-Request-Id", hop.metadata.Correlation)
+	}
+	if b := mergeBaggage(baggageHeader(ctx, c.async), joined(h["Baggage"])); b != "" {
 		set("Baggage", b)
 	}
+}
+
+// inOrder returns a baggage header with the members that were received first, in their
+// order, when not all may be sent on. baggage.Baggage has no order of its own.
+func inOrder(header, received string) string {
+	if received == "" || strings.Count(header, ",")+8 < wire.MaxBaggageMembers && len(header) < wire.MaxBaggageBytes/2 {
+		return header
+	}
+	members := map[string]string{}
+	var keys []string
+	for member := range strings.SplitSeq(header, ",") {
+		key, _, _ := strings.Cut(member, "=")
+		members[key] = member
+		keys = append(keys, key)
+	}
+	var ordered []string
+	take := func(key string) {
+		if member, ok := members[key]; ok {
+			ordered = append(ordered, member)
+			delete(members, key)
+		}
+	}
+	for member := range strings.SplitSeq(received, ",") {
+		key, _, _ := strings.Cut(member, "=")
+		take(strings.Trim(key, " \t"))
+	}
+	for _, key := range keys {
+		take(key)
+	}
+	return strings.Join(ordered, ",")
+}
+
+// mergeBaggage appends the members that the caller set on a message by hand to those
+// of the request. Members of this library and those that b has are left out.
+func mergeBaggage(b, byHand string) string {
+	if byHand == "" {
+		return b
+	}
+	have := wire.ReadBaggage(b).Foreign
+	for _, member := range strings.Split(wire.ReadBaggage(byHand).Foreign, ",") {
+		key, _, _ := strings.Cut(member, "=")
+		if member == "" || wire.HasMember(have, strings.TrimRight(key, " \t")) {
+			continue
+		}
+		if len(b)+1+len(member) > wire.MaxBaggageBytes {
+			break
+		}
+		if b != "" {
+			b += ","
+		}
+		b += member
+	}
+	return b
 }
 
 func (t *Core) injectW3C(ctx context.Context, carrier propagation.TextMapCarrier) {
@@ -71,7 +134,11 @@ func injectMetadata(ctx context.Context, carrier propagation.TextMapCarrier, asy
 	if id := CorrelationID(ctx); id != "" {
 		carrier.Set(wire.HeaderCorrelation, id)
 	}
-	if b := baggageHeader(ctx, async); b != "" {
+	b := baggageHeader(ctx, async)
+	if !async { // a message that is sent on has the headers of the request that it came with
+		b = mergeBaggage(b, carrier.Get(wire.HeaderBaggage))
+	}
+	if b != "" {
 		carrier.Set(wire.HeaderBaggage, b)
 	}
 }
@@ -94,13 +161,16 @@ func baggageHeader(ctx context.Context, async bool) string {
 	c.Async = c.Async || async
 	entry := h.Entry()
 	if user.Len() > 0 || c.Foreign != "" {
-		c.Foreign = user.String()
+		c.Foreign = inOrder(user.String(), c.Foreign)
 		return c.Header(entry)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.operation == "" && h.entry == "" { // not known yet
+	if entry == "" { // not known yet
 		return c.Header(entry)
+	}
+	if h.outgoingFor != entry {
+		h.outgoing, h.outgoingFor = [2]string{}, entry
 	}
 	kept := &h.outgoing[0]
 	if c.Async {
@@ -115,7 +185,8 @@ func baggageHeader(ctx context.Context, async bool) string {
 // received holds the request metadata and the span context of a message.
 type received struct {
 	wire.Metadata
-	remote trace.SpanContext
+	remote    trace.SpanContext
+	requestID bool // the correlation ID came as X-Request-ID
 }
 
 // receive reads trace context, correlation ID and baggage. It never fails and
@@ -129,6 +200,7 @@ func (t *Core) receive(in *Incoming) received {
 		id := one(in.Header["X-Correlation-Id"])
 		if id == "" {
 			id = one(in.Header["X-Request-Id"])
+			r.requestID = wire.ValidCorrelationID(id)
 		}
 		r.choose(id)
 		if t.w3c {
@@ -228,7 +300,28 @@ func withForeign(ctx context.Context, foreign string) context.Context {
 	}
 	bag, err := baggage.Parse(foreign)
 	if err != nil {
+		bag = parseEach(foreign)
+	}
+	if bag.Len() == 0 {
 		return ctx
 	}
 	return baggage.ContextWithBaggage(ctx, bag)
+}
+
+// parseEach parses the members of a baggage header one by one and leaves out the
+// malformed ones.
+func parseEach(header string) baggage.Baggage {
+	var bag baggage.Baggage
+	for member := range strings.SplitSeq(header, ",") {
+		one, err := baggage.Parse(member)
+		if err != nil {
+			continue
+		}
+		for _, m := range one.Members() {
+			if more, err := bag.SetMember(m); err == nil {
+				bag = more
+			}
+		}
+	}
+	return bag
 }

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,9 @@ func (i *Injector) Handler(next http.Handler) http.Handler {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(e.HTTP)
 				_ = json.NewEncoder(w).Encode(map[string]string{"error": e.Error()})
+				return
+			case errors.Is(err, context.DeadlineExceeded): // of the server: the client waits for an answer
+				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			case err != nil:
 				return // the client is gone

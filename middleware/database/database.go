@@ -105,7 +105,7 @@ func (s *Statement) Discard() { s.call.Discard() }
 // parentheses in front of it are skipped. The text of a statement must not be recorded,
 // since it may contain values.
 func Operation(statement string) string {
-	statement = withoutComments(statement)
+	statement = uncommented(statement)
 	if i := strings.IndexAny(statement, " \t\r\n\f\v(;/-"); i > 0 {
 		statement = statement[:i]
 	}
@@ -119,43 +119,48 @@ func Operation(statement string) string {
 	return adapter.Overflow
 }
 
-// withoutComments returns a statement without the comments, white space, semicolons and
-// parentheses in front of it. sqlc writes a line comment there and sqlcommenter a block
-// comment. Block comments nest, as in the SQL standard and PostgreSQL; in a database where
-// they do not nest, a comment that has one in it makes the statement adapter.Overflow.
-func withoutComments(statement string) string {
+// uncommented returns a statement from its first keyword on.
+func uncommented(s string) string {
 	for {
-		statement = strings.TrimLeft(statement, " \t\r\n\f\v;(")
+		s = strings.TrimLeft(s, " \t\r\n\f\v(;\ufeff")
 		switch {
-		case strings.HasPrefix(statement, "--"), strings.HasPrefix(statement, "#"):
-			i := strings.IndexByte(statement, '\n')
+		case strings.HasPrefix(s, "--"), strings.HasPrefix(s, "#"):
+			i := strings.IndexByte(s, '\n')
 			if i < 0 {
 				return ""
 			}
-			statement = statement[i+1:]
-		case strings.HasPrefix(statement, "/*"):
-			statement = afterBlock(statement)
+			s = s[i+1:]
+		case strings.HasPrefix(s, "/*"):
+			end := closing(s)
+			if end < 0 {
+				return ""
+			}
+			s = s[end:]
 		default:
-			return statement
+			return s
 		}
 	}
 }
 
-// afterBlock returns what follows the block comment that statement starts with.
-func afterBlock(statement string) string {
+// closing returns the index after the comment that s starts with, or -1. PostgreSQL's
+// comments nest; others end at the first mark, so a comment that only nesting leaves
+// open ends there.
+func closing(s string) int {
 	depth := 0
-	for i := 0; i+1 < len(statement); i++ {
-		switch statement[i : i+2] {
+	for i := 0; i+1 < len(s); i++ {
+		switch s[i : i+2] {
 		case "/*":
 			depth++
 			i++
 		case "*/":
-			depth--
 			i++
-			if depth == 0 {
-				return statement[i+1:]
+			if depth--; depth == 0 {
+				return i + 1
 			}
 		}
 	}
-	return ""
+	if i := strings.Index(s[2:], "*/"); i >= 0 {
+		return i + 4
+	}
+	return -1
 }

@@ -111,3 +111,23 @@ func TestOperation(t *testing.T) {
 		}
 	}
 }
+
+// Comments and parentheses in front of a statement keep its operation.
+func TestOperationAfterComments(t *testing.T) {
+	for statement, want := range map[string]string{
+		"-- name: CountUsers :one\nSELECT 1":          "SELECT",
+		"/* route=/users */ SELECT 1":                 "SELECT",
+		"/*+ HINT */ /* two */ -- three\n update t":   "UPDATE",
+		"/* outer /* inner */ still */ DELETE FROM t": "DELETE",
+		"/* not /* nested */ INSERT INTO t":           "INSERT",
+		"# MySQL\nSELECT 1":                           "SELECT",
+		"(SELECT 1) UNION (SELECT 2)":                 "SELECT",
+		"-- only a comment":                           adapter.Overflow,
+		"/* open":                                     adapter.Overflow,
+		"":                                            adapter.Overflow,
+	} {
+		if got := database.Operation(statement); got != want {
+			t.Errorf("%q is %s, want %s", statement, got, want)
+		}
+	}
+}

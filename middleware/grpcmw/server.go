@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -81,6 +82,16 @@ func (s *server) begin(ctx context.Context, m *method, skip adapter.Signals) (co
 	return ctx, c
 }
 
+// echoTo sends the correlation ID: in the header of a response, and in the trailer of an
+// error. A header in front of an error would commit the call, and no client could retry
+// it (gRFC A6).
+func (c *serverCall) echoTo(stream grpc.ServerTransportStream, response bool) {
+	if response && stream.SetHeader(c.header()) == nil { // fails when the header was sent
+		return
+	}
+	_ = stream.SetTrailer(c.header())
+}
+
 // header returns the response header: the correlation ID.
 func (c *serverCall) header() metadata.MD { return metadata.MD{keyCorrelation: c.echo[:]} }
 
@@ -91,11 +102,11 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	}
 	stream := grpc.ServerTransportStreamFromContext(ctx)
 	ctx, c := s.begin(ctx, s.methods.of(info.FullMethod), skip)
-	if stream != nil {
-		_ = stream.SetHeader(c.header()) // fails only when the header was sent
-	}
 	returned := false
 	defer func() {
+		if stream != nil {
+			c.echoTo(stream, returned && err == nil)
+		}
 		if returned {
 			_ = c.end(err, nil) // the caller gets err itself
 			return
@@ -120,9 +131,12 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		m = s.methods.of(info.FullMethod)
 	}
 	ctx, c := s.begin(ss.Context(), m, skip)
-	_ = ss.SetHeader(c.header())
+	out := &serverStream{ServerStream: ss, ctx: ctx, hop: &c.hop, call: c}
 	returned := false
 	defer func() {
+		if !out.echoed.Load() && !(returned && err == nil && ss.SetHeader(c.header()) == nil) {
+			ss.SetTrailer(c.header())
+		}
 		if returned {
 			_ = c.end(err, nil) // the caller gets err itself
 			return
@@ -130,7 +144,7 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 		err = c.end(nil, adapter.PanicError(recover()))
 	}()
 	if err = s.fault(ctx, m.name, nil); err == nil {
-		err = handler(srv, &serverStream{ServerStream: ss, ctx: ctx, hop: &c.hop})
+		err = handler(srv, out)
 	}
 	returned = true
 	return err
@@ -187,13 +201,29 @@ var caller = adapter.Dependency{Name: "caller", Kind: adapter.KindCaller}
 // serverStream is a stream whose sends and receives are waits for the caller.
 type serverStream struct {
 	grpc.ServerStream
-	ctx context.Context
-	hop *adapter.Hop
+	ctx    context.Context
+	hop    *adapter.Hop
+	call   *serverCall
+	echoed atomic.Bool // the header has the correlation ID
 }
 
 func (s *serverStream) Context() context.Context { return s.ctx }
 
+// echo puts the correlation ID into the header, which is about to be sent.
+func (s *serverStream) echo() {
+	if !s.echoed.Load() && s.echoed.CompareAndSwap(false, true) && s.SetHeader(s.call.header()) != nil {
+		s.echoed.Store(false) // sent: the trailer has it
+	}
+}
+
+// SendHeader sends the header with the correlation ID.
+func (s *serverStream) SendHeader(md metadata.MD) error {
+	s.echo()
+	return s.ServerStream.SendHeader(md)
+}
+
 func (s *serverStream) SendMsg(m any) error {
+	s.echo()
 	c := s.hop.StartCall(caller)
 	defer c.End()
 	return s.ServerStream.SendMsg(m)

@@ -2,6 +2,8 @@ package hop
 
 import (
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -53,12 +55,18 @@ func (B3) Extract(ctx context.Context, carrier propagation.TextMapCarrier) conte
 	if single := carrier.Get(b3Single); single != "" && len(single) <= 4*wire.MaxName {
 		parts := strings.SplitN(single, "-", 5)
 		if len(parts) < 2 {
-			return ctx // a sampling decision without a trace
+			if single == "0" {
+				return unsampled(ctx)
+			}
+			return ctx // a request to sample, which the sampler decides
 		}
 		tid, sid, sampled = parts[0], parts[1], ""
 		if len(parts) > 2 {
 			sampled = parts[2]
 		}
+	}
+	if tid == "" && sid == "" && (sampled == "0" || sampled == "false") {
+		return unsampled(ctx)
 	}
 	var c trace.SpanContextConfig
 	if len(tid) != 16 && len(tid) != 32 || len(sid) != 16 || !unhex(c.TraceID[:], tid) || !unhex(c.SpanID[:], sid) {
@@ -77,4 +85,16 @@ func (B3) Extract(ctx context.Context, carrier propagation.TextMapCarrier) conte
 		return ctx
 	}
 	return trace.ContextWithRemoteSpanContext(ctx, sc)
+}
+
+// unsampled returns a context whose trace is not sampled, for a caller that decided so
+// without starting a trace. OpenTelemetry has no decision without IDs, so they are
+// made up; no span has them.
+func unsampled(ctx context.Context) context.Context {
+	var c trace.SpanContextConfig
+	binary.BigEndian.PutUint64(c.TraceID[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(c.TraceID[8:], rand.Uint64()|1)
+	binary.BigEndian.PutUint64(c.SpanID[:], rand.Uint64()|1)
+	c.Remote = true
+	return trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(c))
 }

@@ -120,15 +120,11 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.end(nil)
 		return resp, nil
 	}
-	c.ReadCloser = resp.Body
-	if w, ok := resp.Body.(io.Writer); ok { // the body of a 101 is the connection
+	if _, ok := resp.Body.(io.Writer); ok { // the body of a 101 is the connection
 		c.end(nil)
-		resp.Body = struct {
-			io.Writer
-			io.ReadCloser
-		}{w, resp.Body}
-		return resp, nil
+		return resp, nil // as it is: a proxy closes its sides one by one
 	}
+	c.ReadCloser = resp.Body
 	resp.Body = c
 	// A body that is never closed does not keep the span open.
 	c.call.Hop().Adopt(&c.pending, c.abandoned)

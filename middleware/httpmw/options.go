@@ -12,7 +12,7 @@ import (
 type config struct {
 	core       *adapter.Core
 	public     bool
-	route      func(*http.Request) string
+	router     router
 	exclude    map[string]hop.Signals
 	defaults   bool // exclude holds the default paths
 	dependency string
@@ -37,24 +37,24 @@ func WithTelemetry(t *hop.Telemetry) Option {
 func WithPublicEdge() Option { return func(c *config) { c.public = true } }
 
 // WithRouteFunc sets the function that returns a request's route pattern, for
-// routers that do not set http.Request.Pattern on the request they were given.
+// routers that do not set http.Request.Pattern on the request they were given. It is
+// called after the handler, and before that for calls of the handler, from their
+// goroutines. "" means that it is not known.
 func WithRouteFunc(f func(*http.Request) string) Option {
 	if f == nil {
 		panic("httpmw: WithRouteFunc: nil function")
 	}
-	return func(c *config) { c.route = f }
+	return func(c *config) { c.router.fn = f }
 }
 
 // WithMux sets the mux that determines route patterns. It is for a mux behind
-// handlers that copy the request.
+// handlers that copy the request, also behind http.StripPrefix: the route then has
+// the prefix of the outer mux's pattern.
 func WithMux(mux *http.ServeMux) Option {
 	if mux == nil {
 		panic("httpmw: WithMux: nil mux")
 	}
-	return WithRouteFunc(func(r *http.Request) string {
-		_, pattern := mux.Handler(r)
-		return pattern
-	})
+	return func(c *config) { c.router.mux = mux }
 }
 
 // WithExclude excludes requests for the paths from all signals. It replaces the

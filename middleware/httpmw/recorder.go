@@ -14,11 +14,14 @@ import (
 type recorder struct {
 	http.ResponseWriter
 	hop      *adapter.Hop
+	state    *state
 	status   int
 	bytes    int64
 	wrote    bool // the final header was written
 	hijacked bool
 	streamed bool // flushed before the end: server-sent events, long polls
+	late     bool // the context had ended when the header was written
+	timedOut bool // http.TimeoutHandler had answered before
 }
 
 var (
@@ -39,32 +42,57 @@ func (r *recorder) code() int {
 func (r *recorder) WriteHeader(code int) {
 	// 1xx other than 101 are interim: the final status follows.
 	if !r.wrote && (code >= 200 || code == http.StatusSwitchingProtocols) {
-		r.wrote, r.status = true, code
+		r.status = code
+		r.begin()
 	}
 	r.ResponseWriter.WriteHeader(code)
 }
 
-func (r *recorder) Write(p []byte) (int, error) {
+// begin prepares the final header, which is about to be written.
+func (r *recorder) begin() {
+	if r.wrote {
+		return
+	}
 	r.wrote = true
+	st := r.state
+	// A reverse proxy adds the header of the service behind it.
+	if h := r.Header(); len(h["X-Correlation-Id"]) > 1 {
+		h["X-Correlation-Id"] = h["X-Correlation-Id"][:1]
+	}
+	if r.status == http.StatusRequestEntityTooLarge {
+		st.tooLarge(r.Header())
+	}
+	r.late = st.ctx.Err() != nil
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.begin()
 	c := r.hop.StartCall(caller)
 	n, err := r.ResponseWriter.Write(p)
 	c.End()
 	r.bytes += int64(n)
+	if err == http.ErrHandlerTimeout { // returned as it is
+		r.timedOut = true
+	}
 	return n, err
 }
 
 // WriteString writes a string without the copy that io.WriteString would make.
 func (r *recorder) WriteString(s string) (int, error) {
-	r.wrote = true
+	r.begin()
 	c := r.hop.StartCall(caller)
 	n, err := io.WriteString(r.ResponseWriter, s)
 	c.End()
 	r.bytes += int64(n)
+	if err == http.ErrHandlerTimeout { // returned as it is
+		r.timedOut = true
+	}
 	return n, err
 }
 
 func (r *recorder) flush() {
-	r.wrote, r.streamed = true, true
+	r.begin()
+	r.streamed = true
 	c := r.hop.StartCall(caller)
 	r.ResponseWriter.(http.Flusher).Flush()
 	c.End()
@@ -77,7 +105,8 @@ func (r *recorder) flushError() error {
 		r.flush()
 		return nil
 	}
-	r.wrote, r.streamed = true, true
+	r.begin()
+	r.streamed = true
 	c := r.hop.StartCall(caller)
 	defer c.End()
 	return f.FlushError()
@@ -100,7 +129,7 @@ func (r *recorder) push(target string, opts *http.PushOptions) error {
 
 // readFrom passes the source to the inner writer, which may use sendfile.
 func (r *recorder) readFrom(src io.Reader) (int64, error) {
-	r.wrote = true
+	r.begin()
 	c := r.hop.StartCall(caller)
 	n, err := r.ResponseWriter.(io.ReaderFrom).ReadFrom(src)
 	c.End()

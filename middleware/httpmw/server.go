@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -25,11 +26,10 @@ func Handler(next http.Handler, opts ...Option) http.Handler {
 		panic("httpmw: Handler: nil handler")
 	}
 	c := configure(opts)
-	if c.route == nil {
-		if mux, ok := next.(*http.ServeMux); ok && mux != nil {
-			WithMux(mux)(&c)
-		}
+	if mux, ok := next.(*http.ServeMux); ok && mux != nil {
+		c.router.next = mux
 	}
+	c.router.learned = &learned{}
 	h, err := newServer(next, c)
 	if err != nil {
 		panic("httpmw: " + err.Error())
@@ -62,6 +62,9 @@ type server struct {
 	config
 	next    http.Handler
 	metrics serverMetrics
+
+	warned                             atomic.Bool
+	matchedRequests, unmatchedRequests atomic.Int64
 }
 
 func newServer(next http.Handler, c config) (*server, error) {
@@ -83,9 +86,12 @@ type state struct {
 	body   callerBody
 	echo   [1]string // the correlation ID's response header
 
+	ctx context.Context // of the request as it came
+
 	mu    sync.Mutex
 	req   *http.Request // the request passed to next
-	route string        // "" while unknown
+	route string        // set by SetRoute or at the end; "" before
+	inner string        // of a measured handler within
 }
 
 // setRoute sets the pattern and returns the operation.
@@ -96,21 +102,41 @@ func (s *state) setRoute(pattern string) string {
 	return s.method + " " + s.route
 }
 
-// Operation returns the operation, or "" while the router has set no pattern.
+// Operation returns the operation, or "" while the router has set no pattern. Before
+// the handler has returned it may be that of an outer router.
 func (s *state) Operation() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.route == "" && s.req != nil {
-		pattern := s.req.Pattern
-		if pattern == "" && s.server.route != nil {
-			pattern = s.server.route(s.req)
-		}
+	route := s.route
+	if route == "" && s.req != nil {
+		pattern := s.server.router.early(s)
 		if pattern == "" {
 			return ""
 		}
-		s.route = routeOf(pattern)
+		route = procedure(routeOf(pattern), s.req)
 	}
-	return s.server.metrics.operationOf(s.method, s.route)
+	return s.server.metrics.operationOf(s.method, route)
+}
+
+// end determines the route of a request whose handler has returned.
+func (s *state) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.route != "" {
+		return
+	}
+	switch pattern := s.server.router.final(s.req); {
+	case s.inner != "" && (pattern == "" || s.server.router.fn == nil && s.server.router.mux == nil):
+		s.route = s.inner
+	case pattern != "":
+		s.route = routeOf(pattern)
+	default:
+		s.route = unmatched
+		return
+	}
+	if s.status != http.StatusNotFound {
+		s.route = procedure(s.route, s.req)
+	}
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -119,8 +145,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.next.ServeHTTP(w, r)
 		return
 	}
+	noteServe()
+	if outer := s.measuredBy(r.Context(), w, r); outer != nil {
+		s.serveWithin(outer, w, r)
+		return
+	}
 	m := methodIndex(r.Method)
-	st := &state{server: s, method: methods[m]}
+	st := &state{server: s, method: methods[m], ctx: r.Context()}
 	in := adapter.Incoming{
 		Protocol: "http", SpanName: spanMethod(st.method), SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
 		Header: headerOf(r), Route: st, Local: st,
@@ -138,7 +169,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else if h.Span().IsRecording() { // the sampler ignores the parent
 		h.Span().SetAttributes(startAttributes(nil, r, st.method)...)
 	}
-	st.recorder = recorder{ResponseWriter: w, hop: h}
+	st.recorder = recorder{ResponseWriter: w, hop: h, state: st}
 	st.echo[0] = h.CorrelationID()
 	w.Header()["X-Correlation-Id"] = st.echo[:]
 	req := r.WithContext(ctx)
@@ -194,13 +225,19 @@ func headerOf(r *http.Request) http.Header {
 // finish reports the request in all signals. panicked is nil unless the handler
 // panicked.
 func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
-	h, rec := &st.hop, &st.recorder
-	if h.Operation() == "" {
-		h.SetOperation(st.setRoute(unmatched))
-	}
+	h, rec, ctx := &st.hop, &st.recorder, st.ctx
+	st.end()
 	st.mu.Lock()
-	route, ctx := st.route, st.req.Context()
+	route := st.route
 	st.mu.Unlock()
+	if !h.HasOperation() {
+		h.SetOperation(s.metrics.operationOf(st.method, route))
+	}
+	if !rec.wrote && panicked == nil && !rec.hijacked {
+		if echo := rec.Header()["X-Correlation-Id"]; len(echo) > 1 {
+			rec.Header()["X-Correlation-Id"] = echo[:1]
+		}
+	}
 	code, out := rec.code(), adapter.Outcome{Level: slog.LevelInfo, Message: "request", Bytes: rec.bytes}
 	switch {
 	case errors.Is(panicked, http.ErrAbortHandler):
@@ -211,26 +248,36 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 		}
 		out.ErrorType, out.Failed, out.Err = adapter.ErrorPanic, true, panicked
 	case rec.hijacked:
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) && (!rec.wrote || rec.streamed):
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) && (!rec.wrote || rec.streamed || rec.late) && !stoppedByServer(ctx):
 		out.ErrorType = "client_closed_request"
-		if !rec.wrote {
+		if !rec.wrote || rec.late {
 			code = StatusClientClosedRequest
 		}
+	case rec.timedOut, errors.Is(ctx.Err(), context.DeadlineExceeded) && answersTimeouts(rec.ResponseWriter): // http.TimeoutHandler has answered
+		code = http.StatusServiceUnavailable
+		out.ErrorType, out.Failed = "timeout", true
+	case !rec.wrote && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		out.ErrorType, out.Failed = "timeout", true
 	case code >= 500:
 		out.ErrorType, out.Failed = statusText(code), true
+	case isRPC(st.req):
+		out.ErrorType, out.Failed = rpcError(rec.Header())
 	}
+	s.countRoute(route, code)
 	if out.Failed {
 		out.Level = slog.LevelError
 	}
 	// The client decides how long these last: their duration is no latency.
-	longLived := rec.hijacked || rec.streamed && isEventStream(rec.Header())
+	longLived := rec.hijacked || rec.streamed && isStream(rec.Header())
 	out.StatusCode, out.Unmetered = code, longLived
 	span := h.Span()
 	if span.IsRecording() {
 		attrs := adapter.BorrowAttributes()
 		defer attrs.Return()
 		out.Attrs = append(attrs[:0], adapter.AttrHTTPRoute.String(route), adapter.AttrHTTPStatus.Int(code), adapter.AttrProtocolVersion.String(version(st.req)))
-		if st.method == adapter.Overflow {
+		if named, ok := span.(interface{ Name() string }); ok && named.Name() != spanMethod(st.method) {
+			// The handler has named its span.
+		} else if st.method == adapter.Overflow {
 			span.SetName(spanMethod(st.method) + " " + route)
 		} else {
 			span.SetName(h.Operation())
@@ -240,12 +287,6 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 		out.Series = s.metrics.seriesOf(requestLabels{st.method, route, out.ErrorType, code, st.req.TLS != nil})
 	}
 	h.End(out)
-}
-
-func isEventStream(h http.Header) bool {
-	const eventStream = "text/event-stream"
-	v := h["Content-Type"]
-	return len(v) > 0 && len(v[0]) >= len(eventStream) && v[0][:len(eventStream)] == eventStream
 }
 
 // statusText returns a status as a label value, without allocating for known ones.
@@ -266,13 +307,20 @@ var statusTexts = func() (t [500]string) {
 // callerBody is a request body. Reading it is a wait for the caller.
 type callerBody struct {
 	io.ReadCloser
-	hop *adapter.Hop
+	hop  *adapter.Hop
+	read int64
+	eof  bool
 }
 
 func (b *callerBody) Read(p []byte) (int, error) {
 	c := b.hop.StartCall(caller)
 	defer c.End()
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	if err != nil {
+		b.eof = true
+	}
+	return n, err
 }
 
 var caller = adapter.Dependency{Name: "caller", Kind: adapter.KindCaller}

@@ -139,6 +139,9 @@ func (r *recorder) wrap() http.ResponseWriter {
 	if _, ok := r.ResponseWriter.(io.ReaderFrom); ok {
 		has |= 8
 	}
+	if _, ok := r.ResponseWriter.(closeNotifier); ok {
+		return r.wrapNotifying(has)
+	}
 	switch has {
 	case 1:
 		return withF{r}

@@ -35,11 +35,12 @@ type sending struct {
 	context.Context
 	messaging.Sending
 	carrier carrier
+	headers []kgo.RecordHeader // as the caller set them
 }
 
 // OnProduceRecordBuffered starts the record's span and writes its headers.
 func (p *producer) OnProduceRecordBuffered(r *kgo.Record) {
-	s := &sending{Context: r.Context, carrier: carrier{record: r}}
+	s := &sending{Context: r.Context, carrier: carrier{record: r}, headers: r.Headers}
 	if s.Context == nil {
 		s.Context = context.Background()
 	}
@@ -55,6 +56,7 @@ func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 	}
 	r.Context = s.Context
 	if err != nil {
+		r.Headers = s.headers // a record that is sent again belongs to another request
 		s.End(err)
 		return
 	}

@@ -98,6 +98,16 @@ func (s Server) span(t *testing.T, r *Recorder) Span {
 	return oneSpan(t, r, s.Kind, "")
 }
 
+// line returns the first log line. It fails the test when there is none.
+func (r *Recorder) line(t *testing.T) map[string]any {
+	t.Helper()
+	lines := r.Lines()
+	if len(lines) == 0 {
+		t.Fatal("the handler left no log line, want one per message")
+	}
+	return lines[0]
+}
+
 // oneSpan returns the one span of the kind, and of the name unless that is "".
 func oneSpan(t *testing.T, r *Recorder, kind trace.SpanKind, name string) Span {
 	t.Helper()
@@ -166,7 +176,7 @@ func serverTrace(t *testing.T, s Server) {
 	case in.TraceState().Get("vendor") != "1":
 		t.Errorf("tracestate %q", in.TraceState())
 	}
-	line := r.Lines()[0]
+	line := r.line(t)
 	if line["trace_id"] != testTrace || line["span_id"] != sp.SpanContext.SpanID().String() {
 		t.Errorf("line %v", line)
 	}
@@ -207,7 +217,7 @@ func serverEntry(t *testing.T, s Server) {
 			if n := r.Count("hop_self_duration_seconds", "operation", s.Operation, "entry", c.entry); n != 1 {
 				t.Errorf("%d measurements of %q for %q", n, s.Operation, c.entry)
 			}
-			if line := r.Lines()[0]; line["operation"] != s.Operation {
+			if line := r.line(t); line["operation"] != s.Operation {
 				t.Errorf("line %v, want operation %q", line, s.Operation)
 			}
 		})
@@ -243,7 +253,7 @@ func serverSelfTime(t *testing.T, s Server) {
 			t.Errorf("%s%v is %v s, want %v", w.family, w.labels, got, w.want)
 		}
 	}
-	if line := r.Lines()[0]; line["self_ms"] != 15. || line["duration_ms"] != 65. {
+	if line := r.line(t); line["self_ms"] != 15. || line["duration_ms"] != 65. {
 		t.Errorf("line %v, want self_ms 15 and duration_ms 65", line)
 	}
 	if got := s.span(t, r).Attributes["hop.self_ms"]; got != "15" {

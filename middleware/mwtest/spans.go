@@ -133,6 +133,13 @@ func (s *span) AddEvent(name string, _ ...trace.EventOption) {
 func (s *span) AddLink(l trace.Link) { s.change(func(d *Span) { d.Links = append(d.Links, l) }) }
 func (s *span) SetName(name string)  { s.change(func(d *Span) { d.Name = name }) }
 
+// Name returns the span's name, as the SDK's spans do.
+func (s *span) Name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data.Name
+}
+
 func (s *span) SetStatus(c codes.Code, _ string) { s.change(func(d *Span) { d.Status = c }) }
 
 func (s *span) RecordError(err error, _ ...trace.EventOption) {

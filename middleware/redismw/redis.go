@@ -101,7 +101,10 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		return h.measure(ctx, "PIPELINE", func(ctx context.Context) error { return next(ctx, cmds) })
+		ctx, s := h.client.Begin(ctx, "PIPELINE")
+		err := next(ctx, cmds)
+		s.End(errorType(failure(err, cmds)))
+		return err
 	}
 }
 
@@ -110,6 +113,21 @@ func (h *hook) measure(ctx context.Context, name string, do func(context.Context
 	err := do(ctx)
 	s.End(errorType(err))
 	return err
+}
+
+// failure returns the error of a pipeline: its first command's that is no missing key.
+// go-redis returns the first command's error of any kind, and none of a failed one
+// behind it.
+func failure(err error, cmds []redis.Cmder) error {
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	for _, cmd := range cmds {
+		if e := cmd.Err(); e != nil && !errors.Is(e, redis.Nil) {
+			return e
+		}
+	}
+	return nil
 }
 
 // operation returns the command's name, or _OTHER when it is not a plain word. A

@@ -90,6 +90,32 @@ func (c *Metadata) set(key, value string) {
 	}
 }
 
+// HasMember reports whether a baggage header has a member with the key.
+func HasMember(header, key string) bool {
+	for member := range strings.SplitSeq(header, ",") {
+		have, _, _ := strings.Cut(member, "=")
+		if strings.Trim(have, " \t") == key {
+			return true
+		}
+	}
+	return false
+}
+
+// EntryOf returns the entry, its start and the flow from baggage members that get
+// returns unescaped. The entry is "" unless both members are valid.
+func EntryOf(get func(key string) string) (entry string, start time.Time, async bool) {
+	var c Metadata
+	if v := get(memberEntry); validEntry(v) {
+		c.Entry = v
+	}
+	c.set(memberStart, get(memberStart))
+	c.set(memberFlow, get(memberFlow))
+	if c.Entry == "" || c.EntryStart.IsZero() {
+		return "", time.Time{}, c.Async
+	}
+	return c.Entry, c.EntryStart, c.Async
+}
+
 // validEntry reports whether a caller's entry may become a label value.
 func validEntry(s string) bool {
 	if s == "" || len(s) > MaxName {

@@ -1,0 +1,78 @@
+package httpmw
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/tenhop/tenhop/middleware/adapter"
+)
+
+// measuredBy returns the state of a handler around this one that measures the same
+// message, or nil.
+func (s *server) measuredBy(ctx context.Context, w http.ResponseWriter, r *http.Request) *state {
+	h := adapter.FromContext(ctx)
+	if h == nil || h.Core() != s.core {
+		return nil
+	}
+	outer, ok := h.Local().(*state)
+	if !ok {
+		return nil
+	}
+	outer.mu.Lock()
+	header := outer.req.Header
+	outer.mu.Unlock()
+	if header != nil && reflect.ValueOf(header).Pointer() == reflect.ValueOf(r.Header).Pointer() {
+		return outer
+	}
+	for range 16 {
+		if own, ok := w.(interface{ measured() *recorder }); ok && own.measured() == &outer.recorder {
+			return outer
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = inner.Unwrap()
+	}
+	return nil
+}
+
+func (r *recorder) measured() *recorder { return r }
+
+// serveWithin serves a request that outer measures. outer takes the route.
+func (s *server) serveWithin(outer *state, w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if pattern := s.router.final(r); pattern != "" {
+			outer.mu.Lock()
+			outer.inner = routeOf(pattern)
+			outer.mu.Unlock()
+		}
+	}()
+	s.next.ServeHTTP(w, r)
+}
+
+// unmatchedWarning notices a handler whose routes cannot be seen.
+const (
+	unmatchedSample = 200 // requests, of which nine in ten are unmatched
+	unmatchedShare  = 0.9
+)
+
+// countRoute warns once when most requests that were handled have no route.
+func (s *server) countRoute(route string, code int) {
+	if s.warned.Load() {
+		return
+	}
+	if route != unmatched {
+		s.matchedRequests.Add(1)
+		return
+	}
+	if code == http.StatusNotFound || code == http.StatusMethodNotAllowed || code >= 500 {
+		return
+	}
+	n, m := s.unmatchedRequests.Add(1), s.matchedRequests.Load()
+	if n >= unmatchedSample && float64(n) >= unmatchedShare*float64(n+m) && s.warned.CompareAndSwap(false, true) {
+		s.core.Logger().Warn("most requests have no route: the router copies the request; use httpmw.WithMux, httpmw.WithRouteFunc or httpmw.SetRoute",
+			"unmatched", n, "matched", m)
+	}
+}

@@ -1,0 +1,211 @@
+package httpmw
+
+import (
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// router finds the patterns of requests. The zero value reads http.Request.Pattern.
+type router struct {
+	fn      func(*http.Request) string // of WithRouteFunc
+	mux     *http.ServeMux             // of WithMux
+	next    *http.ServeMux             // the measured handler, when it is one
+	learned *learned
+}
+
+// early returns the pattern of a request whose handler may still be chosen, in another
+// goroutine. It never reads a field that the router writes meanwhile.
+func (rt *router) early(s *state) string {
+	switch {
+	case rt.fn != nil:
+		if p := rt.fn(s.req); p != "" {
+			return p
+		}
+	case rt.mux != nil:
+		return lookup(rt.mux, s.req)
+	case rt.next != nil && !onHandlersStack():
+		return lookup(rt.next, s.req)
+	}
+	if onHandlersStack() {
+		return s.req.Pattern
+	}
+	return rt.learned.lookup(s.req)
+}
+
+// final returns the pattern of a request whose handler has returned. What the user
+// said counts more than the pattern on the request, which may be an outer mux's.
+func (rt *router) final(r *http.Request) string {
+	if rt.fn != nil {
+		if p := rt.fn(r); p != "" {
+			return p
+		}
+	}
+	if rt.mux != nil {
+		if p := behind(rt.mux, r); p != "" {
+			return p
+		}
+	}
+	if r.Pattern == "" && rt.next != nil {
+		return lookup(rt.next, r)
+	}
+	if r.Pattern != "" && rt.fn == nil && rt.mux == nil && rt.next == nil {
+		rt.learned.add(r.Pattern)
+	}
+	return r.Pattern
+}
+
+func lookup(mux *http.ServeMux, r *http.Request) string {
+	_, pattern := mux.Handler(r)
+	return pattern
+}
+
+// behind returns the pattern of a mux that may be behind http.StripPrefix: the prefix
+// of the outer mux's pattern and the inner pattern.
+func behind(mux *http.ServeMux, r *http.Request) string {
+	whole := lookup(mux, r)
+	if whole != "" && routeOf(whole) != "/" {
+		return whole
+	}
+	prefix := ""
+	if outer := routeOf(r.Pattern); len(outer) > 1 && strings.HasSuffix(outer, "/") {
+		prefix = outer[:len(outer)-1]
+	}
+	path := r.URL.Path
+	if prefix != "" {
+		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			if p := lookupPath(mux, r, rest); p != "" && routeOf(p) != "/" {
+				return prefix + routeOf(p)
+			}
+		}
+	}
+	if whole != "" {
+		return whole
+	}
+	for { // a prefix that no pattern names
+		i := strings.IndexByte(strings.TrimPrefix(path, "/"), '/')
+		if i < 0 {
+			return ""
+		}
+		path = strings.TrimPrefix(path, "/")[i:]
+		if p := lookupPath(mux, r, path); p != "" {
+			return p
+		}
+	}
+}
+
+func lookupPath(mux *http.ServeMux, r *http.Request, path string) string {
+	if !strings.HasPrefix(path, "/") {
+		return ""
+	}
+	return lookup(mux, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: path}})
+}
+
+// onHandlersStack reports whether the caller runs in the goroutine of a handler, where
+// the router's writes to the request can be read.
+func onHandlersStack() bool {
+	var pcs [64]uintptr
+	for skip := 3; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs[:])
+		for _, pc := range pcs[:n] {
+			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == serveEntry.Load() {
+				return true
+			}
+		}
+		if n < len(pcs) {
+			return false
+		}
+	}
+}
+
+// serveEntry is the entry point of server.ServeHTTP, which notes it when it first runs.
+var serveEntry atomic.Uintptr
+
+func noteServe() {
+	if serveEntry.Load() != 0 {
+		return
+	}
+	if pc, _, _, ok := runtime.Caller(1); ok {
+		serveEntry.Store(runtime.FuncForPC(pc).Entry())
+	}
+}
+
+// learned holds the patterns seen on requests, for a mux within other handlers. It
+// answers calls that other goroutines than the handler's make.
+type learned struct {
+	mu    sync.RWMutex
+	known map[string]bool
+	mux   http.ServeMux
+}
+
+// maxLearned is the maximum number of patterns.
+const maxLearned = 2048
+
+func (l *learned) add(pattern string) {
+	l.mu.RLock()
+	have := l.known[pattern] || len(l.known) >= maxLearned
+	l.mu.RUnlock()
+	if have {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil {
+		l.known = map[string]bool{}
+	}
+	if l.known[pattern] {
+		return
+	}
+	l.known[pattern] = true
+	defer func() { _ = recover() }() // not a ServeMux pattern, or in conflict with one of another mux
+	l.mux.Handle(pattern, http.NotFoundHandler())
+}
+
+func (l *learned) lookup(r *http.Request) string {
+	l.mu.RLock()
+	none := len(l.known) == 0
+	l.mu.RUnlock()
+	if none {
+		return ""
+	}
+	return lookup(&l.mux, r)
+}
+
+// procedure returns the route of an RPC below a service's pattern, as ConnectRPC
+// mounts one: the path, when it is the pattern and a method's name.
+func procedure(route string, r *http.Request) string {
+	if len(route) < 3 || route[len(route)-1] != '/' || r.Method != http.MethodPost && r.Method != http.MethodGet {
+		return route
+	}
+	name, ok := strings.CutPrefix(r.URL.Path, route)
+	if !ok || !identifier(name) || !isRPC(r) || strings.IndexByte(route, '{') >= 0 {
+		return route
+	}
+	return clip(r.URL.Path)
+}
+
+func identifier(s string) bool {
+	for i := range len(s) {
+		c := s[i] | 0x20
+		if !(c >= 'a' && c <= 'z' || i > 0 && (s[i] >= '0' && s[i] <= '9' || s[i] == '_')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isRPC reports whether a request is of gRPC, gRPC-Web or Connect.
+func isRPC(r *http.Request) bool {
+	if len(r.Header["Connect-Protocol-Version"]) > 0 {
+		return true
+	}
+	t := ""
+	if v := r.Header["Content-Type"]; len(v) > 0 {
+		t = v[0]
+	}
+	return strings.HasPrefix(t, "application/grpc") || strings.HasPrefix(t, "application/connect+") || t == "application/proto" ||
+		r.Method == http.MethodGet && strings.HasPrefix(r.URL.RawQuery, "connect=v1")
+}
