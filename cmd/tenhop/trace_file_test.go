@@ -68,7 +68,7 @@ func TestTraceFiles(t *testing.T) {
 		{"no such file", []string{"nosuch.json"}, []string{"neither a file nor a trace ID"}, true},
 		{"two IDs", []string{one, "1", "2"}, []string{"neither is a file"}, true},
 		{"ID and slowest", []string{three, "2", "--slowest"}, []string{"exclude each other"}, true},
-		{"file and Jaeger", []string{three, "--jaeger", "http://localhost:1"}, []string{"--jaeger goes without files"}, true},
+		{"file and Jaeger", []string{three, "--jaeger", "http://localhost:1"}, []string{"--jaeger and --tempo go without files"}, true},
 	} {
 		out, err := runTrace(c.args)
 		for _, want := range c.want {

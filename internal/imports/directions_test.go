@@ -18,7 +18,7 @@ var directions = []struct {
 	{packages: "trace/* !trace/file !trace/tempo", may: "trace trace/internal/...", why: "a codec knows the model and no other codec"},
 	{packages: "trace/tempo", may: "trace trace/internal/... trace/otlp", why: "Tempo's JSON wraps OTLP"},
 	{packages: "trace/file", may: "trace/...", why: "it recognises a file and picks the codec"},
-	{packages: "query/...", may: "query/... trace/...", why: "clients return traces and series, whoever asks"},
+	{packages: "query/...", may: "query/... trace/... signals", why: "clients return traces and series, whoever asks"},
 	{packages: "diagnose/...", never: "drill/... middleware/chaos supervisor/... stack/... console/... cmd/...",
 		why: "the diagnosis must not see the answers, nor depend on who asks"},
 	{packages: "drill", never: "waterfall console/... supervisor/... cmd/...", why: "a drill draws nothing and starts nothing"},
