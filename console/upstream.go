@@ -110,7 +110,7 @@ func (u *upstream) pass(w http.ResponseWriter, r *http.Request, segments ...stri
 		return
 	}
 	defer resp.Body.Close()
-	var body io.Reader = io.LimitReader(resp.Body, maxAnswer)
+	body := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode >= http.StatusBadRequest {
 		text, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
 		switch {

@@ -238,11 +238,11 @@ func (d *Diagnosis) describe(m evidence.Metrics, busiest detect.Latency, doubtfu
 	d.grounds.seen = d.result.Baseline.To.Sub(d.result.Baseline.From)
 	if doubtful != nil {
 		d.grounds.doubt = fmt.Sprintf("%s took %.0f ms on average in the last %s, %.0f ms before: too little or too short a time to be sure",
-			l.Change.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
+			l.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
 		return
 	}
 	if ranges := l.Past.Ranges(m); len(ranges) > 0 {
-		e := l.Change.Entry
+		e := l.Entry
 		d.result.Past = &result.Past{Range: result.Range{From: ranges[0].From, To: ranges[len(ranges)-1].To},
 			MeanMS: stats.Round(1000 * l.Past.Mean(e.Sum, e.Count))}
 	}

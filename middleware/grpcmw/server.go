@@ -134,7 +134,9 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 	out := &serverStream{ServerStream: ss, ctx: ctx, hop: &c.hop, call: c}
 	returned := false
 	defer func() {
-		if !out.echoed.Load() && !(returned && err == nil && ss.SetHeader(c.header()) == nil) {
+		// An error stays retryable only without a header in front of it.
+		inHeader := out.echoed.Load() || returned && err == nil && ss.SetHeader(c.header()) == nil
+		if !inHeader {
 			ss.SetTrailer(c.header())
 		}
 		if returned {

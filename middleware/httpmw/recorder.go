@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"errors"
 	"bufio"
 	"io"
 	"net"
@@ -71,7 +72,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	n, err := r.ResponseWriter.Write(p)
 	c.End()
 	r.bytes += int64(n)
-	if err == http.ErrHandlerTimeout { // returned as it is
+	if errors.Is(err, http.ErrHandlerTimeout) { // returned as it is
 		r.timedOut = true
 	}
 	return n, err
@@ -84,7 +85,7 @@ func (r *recorder) WriteString(s string) (int, error) {
 	n, err := io.WriteString(r.ResponseWriter, s)
 	c.End()
 	r.bytes += int64(n)
-	if err == http.ErrHandlerTimeout { // returned as it is
+	if errors.Is(err, http.ErrHandlerTimeout) { // returned as it is
 		r.timedOut = true
 	}
 	return n, err

@@ -190,7 +190,8 @@ func procedure(route string, r *http.Request) string {
 func identifier(s string) bool {
 	for i := range len(s) {
 		c := s[i] | 0x20
-		if !(c >= 'a' && c <= 'z' || i > 0 && (s[i] >= '0' && s[i] <= '9' || s[i] == '_')) {
+		letter, later := c >= 'a' && c <= 'z', s[i] >= '0' && s[i] <= '9' || s[i] == '_'
+		if !letter && (i == 0 || !later) {
 			return false
 		}
 	}

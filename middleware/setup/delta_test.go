@@ -18,10 +18,10 @@ func TestDeltasAddUpToTheCumulativeValue(t *testing.T) {
 	for _, explicit := range []bool{false, true} {
 		reg := prometheus.NewRegistry()
 		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "h", Buckets: []float64{0.001, 0.01, 0.1, 1},
+			Name: "h", Help: "A histogram.", Buckets: []float64{0.001, 0.01, 0.1, 1},
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 20,
 		}, []string{"l"})
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "c"})
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "A counter."})
 		reg.MustRegister(h, c)
 		p := &pushed{registry: reg, explicit: explicit, delta: newDelta()}
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -101,7 +101,7 @@ func TestDeltaOfAResetCounter(t *testing.T) {
 func TestPushedExemplars(t *testing.T) {
 	for _, explicit := range []bool{false, true} {
 		reg := prometheus.NewRegistry()
-		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Buckets: []float64{1}, NativeHistogramBucketFactor: 1.1})
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "A histogram.", Buckets: []float64{1}, NativeHistogramBucketFactor: 1.1})
 		reg.MustRegister(h)
 		h.(prometheus.ExemplarObserver).ObserveWithExemplar(0.5, prometheus.Labels{"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "k": "v"})
 		scopes, err := (&pushed{registry: reg, explicit: explicit}).Produce(t.Context())

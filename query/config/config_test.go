@@ -23,13 +23,13 @@ func read(t *testing.T, text string) (*config.File, error) {
 func TestRead(t *testing.T) {
 	t.Setenv("T_PORT", "9090")
 	t.Setenv("T_PASSWORD", `a: "b" # c`)
-	f, err := read(t, `# the shop's
+	_, err := read(t, `# the shop's
 x: &auth {basic_auth: {username: me, password: "${T_PASSWORD}"}}
 `)
 	if err == nil || !strings.Contains(err.Error(), "line 2: there is no option x here") {
 		t.Errorf("%v", err)
 	}
-	f, err = read(t, `backends:
+	f, err := read(t, `backends:
   prometheus: &shared
     url: http://prometheus:${T_PORT}/base
     basic_auth: {username: "$${T_PORT}", password: "${T_PASSWORD}"}
