@@ -1,8 +1,8 @@
 package httpmw
 
 import (
-	"errors"
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
