@@ -296,3 +296,24 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A pattern that the shell did not expand stands for the files that match.
+func TestPattern(t *testing.T) {
+	dir := t.TempDir()
+	for name, body := range map[string][]byte{"a.json": asJSON(t, message(1)), "b.json": asJSON(t, message(2)), "c.txt": []byte("no"), "[x].json": asJSON(t, message(3))} {
+		if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pattern, want := range map[string]int{"[ab].json": 4, "*.json": 6, "[x].json": 2, "*.none": 0, "[": 0} {
+		n := 0
+		_, err := file.Read(t.Context(), filepath.Join(dir, pattern), func(string, trace.Span) { n++ })
+		if n != want || (err != nil) != (want == 0) {
+			t.Errorf("%s: %d spans, %v; want %d", pattern, n, err, want)
+		}
+	}
+	n := 0
+	if _, err := file.Read(t.Context(), filepath.Join(dir, "*"), func(string, trace.Span) { n++ }); n != 6 || err == nil || !strings.Contains(err.Error(), "c.txt") {
+		t.Errorf("%d spans, %v", n, err)
+	}
+}
