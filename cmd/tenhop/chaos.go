@@ -43,6 +43,16 @@ func faultsIn(dir string) (drill.Faults, supervisor.State, error) {
 	return f, state, advise(err)
 }
 
+// servicesIn lists the services of the storefront that runs in dir for an error, or
+// returns "" if there is none.
+func servicesIn(dir string) string {
+	f, _, err := faultsIn(dir)
+	if err != nil {
+		return ", such as `tenhop chaos inject payment --latency 500ms`"
+	}
+	return ": " + strings.Join(slices.Sorted(maps.Keys(f.Services)), ", ")
+}
+
 func newChaosInjectCmd(dir *string) *cobra.Command {
 	var latency, jitter, lasting time.Duration
 	var code, operation string
@@ -54,8 +64,11 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 		Example: `  tenhop chaos inject payment --latency 500ms
   tenhop chaos inject payment --latency 300ms --jitter 100ms --match region=eu --percent 50
   tenhop chaos inject inventory --error UNAVAILABLE --percent 10 --for 1m`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one service%s", servicesIn(*dir))
+			}
 			fault := chaos.Fault{Kind: "latency", Latency: chaos.Duration(latency), Jitter: chaos.Duration(jitter), Code: code,
 				Operation: operation, Match: match, Percent: percent, For: chaos.Duration(lasting)}
 			switch {
