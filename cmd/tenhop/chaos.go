@@ -14,6 +14,7 @@ import (
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/services"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -43,14 +44,15 @@ func faultsIn(dir string) (drill.Faults, supervisor.State, error) {
 	return f, state, advise(err)
 }
 
-// servicesIn lists the services of the storefront that runs in dir for an error, or
-// returns "" if there is none.
+// servicesIn lists the services of the storefront that runs in dir, or those that it
+// would have.
 func servicesIn(dir string) string {
-	f, _, err := faultsIn(dir)
-	if err != nil {
-		return ", such as `tenhop chaos inject payment --latency 500ms`"
+	names := services.Names()
+	if f, _, err := faultsIn(dir); err == nil {
+		names = slices.Collect(maps.Keys(f.Services))
 	}
-	return ": " + strings.Join(slices.Sorted(maps.Keys(f.Services)), ", ")
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 func newChaosInjectCmd(dir *string) *cobra.Command {
@@ -67,7 +69,7 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("name one service%s", servicesIn(*dir))
+				return usagef("name one service; the services are %s", servicesIn(*dir))
 			}
 			fault := chaos.Fault{Kind: "latency", Latency: chaos.Duration(latency), Jitter: chaos.Duration(jitter), Code: code,
 				Operation: operation, Match: match, Percent: percent, For: chaos.Duration(lasting)}
