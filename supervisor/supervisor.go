@@ -92,7 +92,13 @@ func (s *Supervisor) start(ctx context.Context) error {
 	for _, notice := range s.plan.notices {
 		s.say("%s", notice)
 	}
-	s.say("starting %d processes", len(s.plan.processes))
+	load := 0 // started when the others are ready
+	for _, p := range s.plan.processes {
+		if p.Stage == StageLoad {
+			load++
+		}
+	}
+	s.say("starting %d processes", len(s.plan.processes)-load)
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("timeout after %s; see the logs in %s", readyWithin, s.dir.Path("logs")))
 	defer cancel()
 	for _, p := range s.plan.processes {

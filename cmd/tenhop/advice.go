@@ -23,7 +23,7 @@ func advise(err error) error {
 	case errors.As(err, &inUse):
 		return fmt.Errorf("--listen %s=%s: another program listens there; end it, or name another port", inUse.Endpoint, inUse.Address)
 	case errors.Is(err, app.ErrNoStorefront):
-		return fmt.Errorf("%w; stop it with `tenhop down` and start `tenhop up`", err)
+		return fmt.Errorf("%w; stop it with `tenhop down` and start `tenhop up`: faults and drills know the storefront only, and a service of your own takes faults from the package middleware/chaos", err)
 	case errors.Is(err, app.ErrNotReady):
 		return fmt.Errorf("%w; see `tenhop status`", err)
 	case errors.As(err, &starting):

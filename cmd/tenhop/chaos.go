@@ -14,6 +14,7 @@ import (
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/services"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -43,6 +44,17 @@ func faultsIn(dir string) (drill.Faults, supervisor.State, error) {
 	return f, state, advise(err)
 }
 
+// servicesIn lists the services of the storefront that runs in dir, or those that it
+// would have.
+func servicesIn(dir string) string {
+	names := services.Names()
+	if f, _, err := faultsIn(dir); err == nil {
+		names = slices.Collect(maps.Keys(f.Services))
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
 func newChaosInjectCmd(dir *string) *cobra.Command {
 	var latency, jitter, lasting time.Duration
 	var code, operation string
@@ -54,8 +66,11 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 		Example: `  tenhop chaos inject payment --latency 500ms
   tenhop chaos inject payment --latency 300ms --jitter 100ms --match region=eu --percent 50
   tenhop chaos inject inventory --error UNAVAILABLE --percent 10 --for 1m`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one service; the services are %s", servicesIn(*dir))
+			}
 			fault := chaos.Fault{Kind: "latency", Latency: chaos.Duration(latency), Jitter: chaos.Duration(jitter), Code: code,
 				Operation: operation, Match: match, Percent: percent, For: chaos.Duration(lasting)}
 			switch {

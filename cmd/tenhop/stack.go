@@ -71,7 +71,7 @@ Without arguments all of them run.`,
 	fl.StringVar(&f.Stack.DataDir, "data", "", "directory for traces, metrics and Kafka records (default .tenhop/data)")
 	fl.StringVar(&f.Stack.LogsDir, "logs", "", "directory with the *.jsonl files that log queries read (default .tenhop/logs)")
 	fl.StringVar(&f.Stack.TargetsFile, "targets", "", "scrape targets in Prometheus's file_sd format, JSON (default .tenhop/targets.json)")
-	fl.StringVar(&f.rules, "rules", "", "directory with rule files that replace the built-in ones")
+	fl.StringVar(&f.rules, "rules", "", "directory with rule files to evaluate besides the built-in ones; a file with the name of a built-in one replaces it")
 	fl.StringToStringVar(&f.Stack.Addresses, "listen", nil, "address of an endpoint, `ENDPOINT=ADDRESS`; may be given again")
 	fl.Lookup("listen").DefValue = "" // not [] in the help
 	fl.StringVar(&f.asked.config, "config", "", "file with the URLs and credentials of the back ends that the console queries (default for the console alone: that named by "+configVariable+")")
@@ -126,7 +126,14 @@ func (f *stackFlags) complete(parts []string) (err error) {
 	f.Console.Prometheus, f.Console.Jaeger, f.Console.Tempo, f.Console.Loki = found.Prometheus, found.Jaeger, found.Tempo, found.Loki
 	f.Console.Clients = found.Clients
 	if f.rules != "" {
-		f.Stack.Rules = os.DirFS(f.rules)
+		rules, notices, err := app.Rules(os.DirFS(f.rules))
+		if err != nil {
+			return usagef("--rules %s: %v", f.rules, err)
+		}
+		for _, notice := range notices {
+			fmt.Fprintf(os.Stderr, "--rules %s: %s\n", f.rules, notice)
+		}
+		f.Stack.Rules = rules
 	}
 	if f.dashboards != "" {
 		f.Console.Dashboards = os.DirFS(f.dashboards)

@@ -25,7 +25,7 @@ func isFile(arg string) bool {
 		return true
 	}
 	_, err := os.Stat(arg)
-	return err == nil
+	return err == nil || len(file.Matches(arg)) > 0
 }
 
 // fileArgs divides the arguments into files and the ID of a trace in them, which may

@@ -58,6 +58,8 @@ func decode(ctx context.Context, r io.Reader, name string, limit int, add func(s
 		return d.stats, fmt.Errorf("%s %w: its %d records are logs, metrics or profiles", name, ErrNoSpans, d.stats.Skipped)
 	case d.stats.Spans+d.stats.Timeless == 0:
 		return d.stats, fmt.Errorf("%s %w", name, ErrNoSpans)
+	case d.stats.Spans == 0:
+		return d.stats, fmt.Errorf("%s %w with a start time; %d have none", name, ErrNoSpans, d.stats.Timeless)
 	}
 	return d.stats, nil
 }
@@ -178,11 +180,7 @@ func (d *decoder) nested(text []byte, depth int) error {
 	case asTempo:
 		return d.tempos.Decode(text, d.add)
 	case asJaeger:
-		return d.jaegers.Decode(text, func(t trace.Trace) {
-			for i := range t.Spans {
-				d.add(t.ID, t.Spans[i])
-			}
-		})
+		return d.jaeger(text)
 	case asJaegerSpan:
 		return d.one(d.jaegers.Span(text))
 	case asStdoutGo:
@@ -201,6 +199,21 @@ func (d *decoder) nested(text []byte, depth int) error {
 		}
 	}
 	return errors.New(cmp.Or(s.remedy, "an object within objects"))
+}
+
+// jaeger reads a response of Jaeger's, an array of traces or one trace.
+func (d *decoder) jaeger(text []byte) error {
+	any := false
+	err := d.jaegers.Decode(text, func(t trace.Trace) {
+		for i := range t.Spans {
+			any = true
+			d.add(t.ID, t.Spans[i])
+		}
+	})
+	if !any {
+		return cmp.Or(items(text), err)
+	}
+	return err
 }
 
 func (d *decoder) one(traceID string, s trace.Span, err error) error {

@@ -75,7 +75,8 @@ func (e *Error) Unwrap() error { return e.Err }
 var ErrNoSpans = errors.New("holds no spans")
 
 // Read passes the spans of a file to add, with their trace IDs. If path is a directory,
-// Read reads all files below it except hidden ones. Spans read before an error have
+// Read reads all files below it except hidden ones. If it is a pattern, as a shell
+// leaves it in quotes, Read reads all that match. Spans read before an error have
 // been passed on. Read returns when ctx is done, even while it waits for the writer of
 // a named pipe.
 func Read(ctx context.Context, path string, add func(traceID string, s trace.Span)) (Stats, error) {
@@ -85,7 +86,39 @@ func Read(ctx context.Context, path string, add func(traceID string, s trace.Spa
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return readDir(ctx, path, add)
 	}
+	if paths := Matches(path); len(paths) > 0 {
+		return readAll(ctx, paths, add)
+	}
 	return readFile(ctx, path, add)
+}
+
+// Matches returns the files that path stands for if there is no file of that name and
+// path is a pattern of package path/filepath.
+func Matches(path string) []string {
+	if _, err := os.Lstat(path); err == nil {
+		return nil
+	}
+	paths, _ := filepath.Glob(path) // a malformed pattern is the name of a file that does not exist
+	return paths
+}
+
+// readAll reads files and directories one after another.
+func readAll(ctx context.Context, paths []string, add func(string, trace.Span)) (Stats, error) {
+	var all Stats
+	var failed []error
+	for _, path := range paths {
+		stats, err := Read(ctx, path, add)
+		if all.add(stats); err != nil {
+			failed = append(failed, err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if more := len(failed) - mostErrors; more > 0 {
+		failed = append(failed[:mostErrors], fmt.Errorf("%d more files cannot be read", more))
+	}
+	return all, errors.Join(failed...)
 }
 
 func readFile(ctx context.Context, path string, add func(string, trace.Span)) (Stats, error) {

@@ -128,7 +128,7 @@ func TestNotTraces(t *testing.T) {
 		{"a search of Tempo", `{"traces":[{"traceID":"a","rootServiceName":"b"}],"metrics":{}}`, "f:1: this lists traces without their spans"},
 		{"X-Ray", `{"Traces":[{"Id":"1-5759e988-bd862e3fe1be46a994272793","Segments":[]}]}`, "f:1: these are segments of AWS X-Ray: export the traces as OTLP"},
 		{"an X-Ray segment", `{"id":"6b55dcc497934f1a","trace_id":"1-5759e988-bd862e3fe1be46a994272793","name":"a","start_time":1.1,"end_time":1.2}`, "f:1: these are segments of AWS X-Ray"},
-		{"Datadog", `[[{"trace_id":1,"span_id":2,"start":1,"duration":2}]]`, "f:1: these are spans in a vendor's own form"},
+		{"a vendor's", `[[{"trace_id":1,"span_id":2,"start":1,"duration":2}]]`, "f:1: these are spans in a vendor's own form"},
 		{"Zipkin v1", `[{"traceId":"a","id":"b","annotations":[],"binaryAnnotations":[]}]`, "f:1: these are spans of Zipkin's first version"},
 		{"a recording of Chrome", `{"traceEvents":[]}`, "f:1: this is a recording of a browser"},
 		{"a page", "<!DOCTYPE html><title>Jaeger UI</title>", "f: this is an HTML page: save the answer of the API"},
@@ -139,11 +139,11 @@ func TestNotTraces(t *testing.T) {
 		{"zip", "PK\x03\x04 and so on", "f: this is a ZIP archive: unpack it"},
 		{"tar in gzip", string(zipped(t, append(make([]byte, 257), "ustar\x0000"...))), "f: this is a tar archive"},
 		{"Parquet", "PAR1\x00\x00", "f: this is a Parquet file"},
-		{"zeros without end", strings.Repeat("\x00", 1<<20), "f: byte 0: neither JSON nor OTLP in protobuf"},
+		{"zeros without end", strings.Repeat("\x00", 1<<20), "f: neither JSON nor OTLP in protobuf"},
 		{"noise", "\x93\x00\x01\xff\xfe\xfd", "f: neither JSON nor OTLP in protobuf"},
 		{"gzip cut short", string(zipped(t, good)[:40]), "f: unexpected EOF"},
 		{"no gzip", "\x1f\x8b and so on", "f: gzip: invalid header"},
-		{"a hundred strangers", strings.Repeat(`{"a":1}`+"\n", 1000), `f:1: an object that no format of traces has, with the fields "a"; 99 more records cannot be read`},
+		{"a hundred strangers", strings.Repeat(`{"a":1}`+"\n", 1000), `f:1: an object that no format of traces has, with the fields "a": export the traces as OTLP, or save them from Jaeger, Tempo or Zipkin as JSON; 99 more records cannot be read`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := file.Decode(t.Context(), strings.NewReader(c.body), "f", func(string, trace.Span) { t.Error("a span") })
@@ -295,4 +295,25 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("error without the file's name: %v", err)
 		}
 	})
+}
+
+// A pattern that the shell did not expand stands for the files that match.
+func TestPattern(t *testing.T) {
+	dir := t.TempDir()
+	for name, body := range map[string][]byte{"a.json": asJSON(t, message(1)), "b.json": asJSON(t, message(2)), "c.txt": []byte("no"), "[x].json": asJSON(t, message(3))} {
+		if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pattern, want := range map[string]int{"[ab].json": 4, "*.json": 6, "[x].json": 2, "*.none": 0, "[": 0} {
+		n := 0
+		_, err := file.Read(t.Context(), filepath.Join(dir, pattern), func(string, trace.Span) { n++ })
+		if n != want || (err != nil) != (want == 0) {
+			t.Errorf("%s: %d spans, %v; want %d", pattern, n, err, want)
+		}
+	}
+	n := 0
+	if _, err := file.Read(t.Context(), filepath.Join(dir, "*"), func(string, trace.Span) { n++ }); n != 6 || err == nil || !strings.Contains(err.Error(), "c.txt") {
+		t.Errorf("%d spans, %v", n, err)
+	}
 }

@@ -51,6 +51,10 @@ var foreign = []struct {
 	{0, "\xff\x06\x00\x00sNaPpY", "this is compressed with Snappy: decompress it first"},
 	{0, "SQLite format 3\x00", "this is an SQLite database, not a file of traces"},
 	{0, "\x7fELF", "this is a program, not a file of traces"},
+	{0, "go 1.", "this is a recording of Go's execution tracer, not traces of requests"},
+	{0, "FLR\x00", "this is a recording of Java's Flight Recorder, not traces of requests"},
+	{0, "\xd4\xc3\xb2\xa1", "this is a capture of a network, not traces of requests"},
+	{0, "\x0a\x0d\x0d\x0a", "this is a capture of a network, not traces of requests"},
 	{0, "%PDF", "this is a PDF document, not a file of traces"},
 }
 
@@ -96,8 +100,17 @@ func unpack(ctx context.Context, r io.Reader) (*bufio.Reader, error) {
 var errEmpty = errors.New("it is empty")
 
 func compression(in *bufio.Reader) func(io.Reader) (io.Reader, error) {
+	head, _ := in.Peek(maxMagic)
+	return openerOf(head)
+}
+
+// maxMagic is the length of the longest magic number in compressions.
+const maxMagic = 6
+
+// openerOf returns the decompressor of data that begins with head, or nil.
+func openerOf(head []byte) func(io.Reader) (io.Reader, error) {
 	for _, c := range compressions {
-		if head, _ := in.Peek(len(c.magic)); string(head) == c.magic {
+		if bytes.HasPrefix(head, []byte(c.magic)) {
 			return c.open
 		}
 	}
@@ -128,19 +141,16 @@ func formOf(in *bufio.Reader) (form, error) {
 	switch {
 	case len(text) == 0:
 		return 0, errors.New("it holds nothing but white space")
-	case text[0] == '{' || text[0] == '[':
+	case text[0] == '{', text[0] == '[' && !bracketed(text):
 		return jsonForm, nil
 	case head[0] == 0x0a && len(text) < len(head) && printable(text) && !protobuf(head):
 		return 0, describe(text)
 	case protobuf(head):
 		return messageForm, nil
-	case head[0] == 0 || head[0] < maxRecord>>24: // first byte of a length prefix
-		if printable(text) {
-			return 0, describe(text)
-		}
-		return framedForm, nil
 	case printable(text):
 		return 0, describe(text)
+	case head[0] < maxRecord>>24 && begins(head[min(4, len(head)):]): // a length prefix
+		return framedForm, nil
 	}
 	return 0, errors.New("neither JSON nor OTLP in protobuf: export the traces as OTLP, or save them from Jaeger, Tempo or Zipkin as JSON")
 }
@@ -157,6 +167,19 @@ func protobuf(head []byte) bool {
 		}
 	}
 	return false
+}
+
+// begins reports whether the first message after a length prefix may be of OTLP: in
+// protobuf, in JSON or compressed, as the collector's file exporter writes it.
+func begins(message []byte) bool {
+	return len(message) == 0 || message[0] == 0x0a || message[0] == '{' || openerOf(message) != nil
+}
+
+// bracketed reports whether text begins with a bracket that is not that of a JSON
+// array, as lines of logs do.
+func bracketed(text []byte) bool {
+	inner := bytes.TrimLeft(text[1:], " \t\r\n")
+	return len(inner) > 0 && !bytes.ContainsRune([]byte(`{["]`), rune(inner[0]))
 }
 
 func printable(text []byte) bool {
@@ -184,6 +207,9 @@ func describe(text []byte) error {
 	case strings.HasPrefix(head, "version https://git-lfs"):
 		return errors.New("this is a pointer of Git LFS: fetch the file with git lfs pull")
 	}
+	if err := describeForeign(text); err != nil {
+		return err
+	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	return fmt.Errorf("this is text, neither JSON nor OTLP in protobuf; it begins with %q", strings.ToValidUTF8(line[:min(len(line), 40)], ""))
+	return fmt.Errorf("this is text, neither JSON nor OTLP in protobuf; it begins with %q: export the traces as OTLP, or save them from Jaeger, Tempo or Zipkin as JSON", strings.ToValidUTF8(line[:min(len(line), 40)], ""))
 }

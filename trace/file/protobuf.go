@@ -43,7 +43,8 @@ func (d *decoder) message(in *bufio.Reader) error {
 	}
 }
 
-// framed reads OTLP messages in protobuf, each preceded by its length in four bytes.
+// framed reads messages, each preceded by its length in four bytes. A message is OTLP in
+// protobuf or JSON, and may be compressed on its own.
 func (d *decoder) framed(in *bufio.Reader) error {
 	for at := int64(0); ; {
 		var size [4]byte
@@ -60,13 +61,33 @@ func (d *decoder) framed(in *bufio.Reader) error {
 		if err != nil {
 			return d.fail(0, at, fmt.Errorf("a message of %d bytes: %w", n, d.cutOr(err)))
 		}
-		if err := otlp.Unmarshal(body, d.add); err != nil {
+		if err := d.frame(body); err != nil {
 			if err := d.fail(0, at, err); err != nil {
 				return err
 			}
 		}
 		at += 4 + int64(n)
 	}
+}
+
+// frame reads one message of a framed file.
+func (d *decoder) frame(body []byte) error {
+	if open := openerOf(body); open != nil {
+		in, err := open(bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		if body, err = io.ReadAll(io.LimitReader(in, int64(d.limit)+1)); err != nil {
+			return err
+		}
+		if len(body) > d.limit {
+			return fmt.Errorf("a message of more than %d MiB", d.limit>>20)
+		}
+	}
+	if len(body) > 0 && body[0] == '{' {
+		return d.record(body)
+	}
+	return otlp.Unmarshal(body, d.add)
 }
 
 // cutOr returns the error for a truncated record if err is an unexpected end, else err.

@@ -59,7 +59,7 @@ var shapes = []shape{
 
 	{fields: "status data[]", remedy: "this is an answer of Prometheus, not traces"},
 	{fields: "data.resultType", remedy: "this is an answer of Prometheus or Loki, not traces"},
-	{fields: "projectId spans[]", remedy: "this is a trace of Google Cloud Trace: export it as OTLP, with the googlecloud receiver's counterpart or from the application"},
+	{fields: "projectId spans[]", remedy: "this is a trace of Google Cloud Trace: " + asOTLPInstead},
 	{fields: "data[]", read: asJaeger},
 	{fields: "traceID spans[]", read: asJaeger},
 	{fields: "spans[] processes{}", read: asJaeger},
@@ -75,16 +75,12 @@ var shapes = []shape{
 	{fields: "Segments[]", remedy: xray},
 	{fields: "traceEvents[]", remedy: "this is a recording of a browser or a runtime for chrome://tracing, not traces of requests"},
 	{fields: "results{}", remedy: "this is the data of a Grafana panel: open the trace in Grafana and export it as OTLP JSON"},
-	{fields: "data{}", whole: true, remedy: "this is an answer of an API, but not of Jaeger's /api/traces"},
 	{fields: "partialSuccess", remedy: "this is the answer to an OTLP export, not the export"},
-	{fields: "trace_id segment_id", whole: true, remedy: "these are spans of SkyWalking: export the traces as OTLP or Zipkin JSON"},
-	{fields: "trace_id id start_time", whole: true, remedy: xray},
-	{fields: "trace_id span_id", whole: true, remedy: "these are spans in a vendor's own form, such as Datadog's: export the traces as OTLP"},
 	{fields: "traceId id binaryAnnotations", whole: true, remedy: "these are spans of Zipkin's first version: save them from /api/v2"},
 	{fields: "traceId id", whole: true, read: asZipkin},
 }
 
-const xray = "these are segments of AWS X-Ray: export the traces as OTLP, with the application's or the collector's otlp exporter"
+const xray = "these are segments of AWS X-Ray: " + asOTLPInstead
 
 // field is a bit set of fields.
 type field uint64
@@ -171,7 +167,10 @@ func shapeOf(text []byte) (*shape, error) {
 	if err := sc.Err(); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("an object that no format of traces has, with the fields %s", quoteAll(names))
+	if remedy := foreignShape(text); remedy != "" {
+		return nil, errors.New(remedy)
+	}
+	return nil, fmt.Errorf("an object that no format of traces has, with the fields %s: export the traces as OTLP, or save them from Jaeger, Tempo or Zipkin as JSON", quoteAll(names))
 }
 
 // match returns the first shape whose fields are all in have.

@@ -265,7 +265,11 @@ func FuzzUnmarshalJSON(f *testing.F) {
 	}
 	f.Add(js)
 	f.Add([]byte(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"status":{"code":"2"}}]}],"resource":null}]}`))
+	emptyKey := regexp.MustCompile(`""\s*:`) // pdata takes it for the end of the object
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if emptyKey.Match(b) {
+			return
+		}
 		var ours []found
 		ourErr := otlp.UnmarshalJSON(b, func(id string, s trace.Span) { ours = append(ours, found{id, s}) })
 		td, err := (&ptrace.JSONUnmarshaler{}).UnmarshalTraces(b)
