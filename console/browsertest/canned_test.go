@@ -17,7 +17,10 @@ import (
 
 // canned serves the page with answers from testdata, which hold names and values
 // of every length and every field of a diagnosis. It returns the page's URL.
-func canned(t *testing.T) string {
+func canned(t *testing.T) string { return cannedAs(t) }
+
+// cannedAs is canned with pairs of old and new texts of the map.
+func cannedAs(t *testing.T, renamed ...string) string {
 	t.Helper()
 	file := func(path string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -52,7 +55,7 @@ func canned(t *testing.T) string {
 			t.Error(err)
 		}
 		var line bytes.Buffer
-		_ = json.Compact(&line, b)
+		_ = json.Compact(&line, []byte(strings.NewReplacer(renamed...).Replace(string(b))))
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "event: now\ndata: %s\n\nevent: drill\ndata: {\"phase\":\"idle\",\"history\":[]}\n\n", line.Bytes())
 		_ = http.NewResponseController(w).Flush()
@@ -102,6 +105,31 @@ func TestNowFits(t *testing.T) {
 					t.Errorf("%s is cut: %q", selector, bad)
 				}
 			}
+			p.clean()
+		})
+	}
+}
+
+// A fleet that nobody here named fits, too.
+func TestForeignFleetFits(t *testing.T) {
+	const longest = "com.example.platform.recommendations.personalisation-backend-v2-canary-eu-central-1"
+	url := cannedAs(t, `"gateway"`, `"edge-ingress-controller-production-eu-central-1"`, `"notification"`, `"`+longest+`"`,
+		`"catalog"`, `"商品カタログ検索インデックス管理サービス本番環境"`, `"payment"`, `"WWWWWWWWWWWWWWWWWWWWWWWWWWWW"`, `"POST /checkout"`,
+		`"/com.example.platform.recommendations.v2.PersonalisationService/GetRecommendationsForAnonymousVisitor"`)
+	for _, width := range []int64{1440, 390} {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			p := open(t, "light")
+			p.do(chromedp.EmulateViewport(width, 844))
+			p.visit(url + "/")
+			p.wait(10*time.Second, ".node", "WWWW")
+			fits(p)
+			if bad := eval[[]string](p, overlaps); len(bad) > 0 {
+				t.Errorf("on the map: %q", bad)
+			}
+			if text := eval[string](p, "document.body.innerText"); strings.Contains(strings.ReplaceAll(text, "edge-ingress", ""), "gateway") {
+				t.Errorf("the page names a gateway:\n%s", text)
+			}
+			p.shot(fmt.Sprintf("foreign-%d", width))
 			p.clean()
 		})
 	}
