@@ -65,7 +65,11 @@ func Text(w io.Writer, r result.Result, l Links) error {
 		fmt.Fprintf(&b, "\n%s left out: spans of them are missing or had not arrived\n", traces(r.IncompleteTraces))
 	}
 	for _, s := range r.Sources {
-		if !s.OK {
+		switch {
+		case s.OK:
+		case s.Read > 0:
+			fmt.Fprintf(&b, "\na part of %s was not read: %s\n", s.Name, s.Error)
+		default:
 			fmt.Fprintf(&b, "\n%s failed, the result rests on the other sources: %s\n", s.Name, s.Error)
 		}
 	}
