@@ -253,8 +253,9 @@ func pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 
 var (
 	quoted   = regexp.MustCompile("`[^`]*`")
-	typeName = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	typeName = regexp.MustCompile(`field (\S+) not found in type .+`)
 	intoType = regexp.MustCompile(`cannot unmarshal !!(\w+) (?:` + "`[^`]*` )?" + `into (\S+)`)
+	ownType  = regexp.MustCompile(` as \S*(?:\.|struct).*`)
 )
 
 // plain returns an error of the YAML library in the words of the file, without values.
@@ -267,6 +268,7 @@ func plain(err error) error {
 	for _, line := range wrong.Errors {
 		line = typeName.ReplaceAllString(line, "there is no option $1 here")
 		line = intoType.ReplaceAllString(line, "a $1 cannot be used here as $2")
+		line = ownType.ReplaceAllString(line, "")
 		lines = append(lines, quoted.ReplaceAllString(line, "a value"))
 	}
 	return errors.New(strings.Join(lines, "; "))

@@ -82,6 +82,9 @@ func TestErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "tenhop.yaml") {
 			t.Errorf("%q: error %v, want %q", c.text, err, c.says)
 		}
+		if err != nil && (strings.Contains(err.Error(), "config.") || strings.Contains(err.Error(), "struct")) {
+			t.Errorf("%q: error %v names a Go type", c.text, err)
+		}
 	}
 }
 
