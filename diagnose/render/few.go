@@ -41,9 +41,18 @@ func few(b *strings.Builder, r result.Result) {
 	for _, g := range f.Gaps {
 		fmt.Fprintf(b, "  %s %s, from %s on\n", ms(g.TookMS), gap(g), ms(g.FromMS))
 	}
-	if n := len(r.Sources); n > 0 && r.Sources[n-1].Name == "file" && r.Sources[n-1].URL != "-" {
-		fmt.Fprintf(b, "\ndraw it: tenhop trace %s %s\n", inQuotes(r.Sources[n-1].URL), f.TraceID)
+	if path := fromFile(r); path != "" {
+		fmt.Fprintf(b, "\ndraw it: tenhop trace %s %s\n", inQuotes(path), f.TraceID)
 	}
+}
+
+// fromFile returns the file that the requests of now come from, or "" if they come from
+// elsewhere or from standard input.
+func fromFile(r result.Result) string {
+	if n := len(r.Sources); n > 0 && r.Sources[n-1].Name == "file" && r.Sources[n-1].URL != "-" {
+		return r.Sources[n-1].URL
+	}
+	return ""
 }
 
 // spent writes the table of the parts.

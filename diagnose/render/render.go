@@ -58,7 +58,7 @@ func Text(w io.Writer, r result.Result, l Links) error {
 		fmt.Fprintln(&b)
 	}
 	if len(r.Findings) > 0 && len(r.Findings[0].Exemplars) > 0 {
-		fmt.Fprintf(&b, "\nsee one request: %s\n", exemplar(r.Findings[0].Exemplars[0], l))
+		fmt.Fprintf(&b, "\nsee one request: %s\n", exemplar(r, r.Findings[0].Exemplars[0], l))
 	}
 	evidence(&b, r)
 	if r.IncompleteTraces > 0 {
@@ -138,99 +138,6 @@ func read(s result.Source) string {
 		return "log lines"
 	}
 	return "traces"
-}
-
-// Verdict returns the verdict and the first finding in one line.
-func Verdict(r result.Result) string {
-	switch {
-	case r.Verdict == result.None:
-		rest := "is at its baseline (mean " + ms(r.NowMS) + ")"
-		if r.Looked > 1 {
-			return fmt.Sprintf("no spike in any of %d entries; the busiest, %s, %s", r.Looked, r.Entry.Operation, rest)
-		}
-		return "no spike: " + r.Entry.Operation + " " + rest
-	case r.Few != nil && len(r.Findings) == 0:
-		return fewVerdict(r)
-	case len(r.Findings) == 0:
-		return "not sure: " + r.Why
-	}
-	f := r.Findings[0]
-	if f.Kind == result.KindErrors {
-		why := ""
-		if r.Verdict == result.Unsure {
-			why = "not sure (" + r.Why + "), but "
-		}
-		return fmt.Sprintf("%serrors begin at %s: %s of its requests fail%s, %.0f %% of the added failures at %s", why, Name(f), percent(f.Errors.Now),
-			withType(f.Errors.Type), 100*f.Share, r.Entry.Operation)
-	}
-	sure := ""
-	if r.Verdict == result.Unsure {
-		sure = "not sure (" + r.Why + "), but "
-	}
-	if !timed(f) {
-		return fmt.Sprintf("%s%s: %s", sure, Name(f), f.Evidence)
-	}
-	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry), end(f))
-}
-
-// end returns what is known about the end of a link that delays it, or "".
-func end(f result.Finding) string {
-	switch {
-	case f.Kind != result.KindLink || f.Evidence == "":
-		return ""
-	case f.EitherEnd:
-		return fmt.Sprintf("; nothing tells whether %s or %s delays it", f.Target, f.Hop)
-	}
-	return fmt.Sprintf("; the delay is at %s", f.Hop)
-}
-
-// timed reports whether a finding has times. A finding of a comparison has none if it
-// is not on a critical path.
-func timed(f result.Finding) bool { return f.BaselineMS != 0 || f.NowMS != 0 }
-
-// Name returns a phrase that names a finding, such as "gateway waits for redis".
-func Name(f result.Finding) string {
-	switch f.Kind {
-	case result.KindDependency:
-		return f.Hop + " waits for " + f.Target
-	case result.KindLink:
-		return "the link between " + f.Target + " and " + f.Hop
-	case result.KindMix:
-		return "other requests than before (" + f.Target + ")"
-	case result.KindCalls:
-		name := "more calls between " + f.Target + " and " + f.Hop
-		if f.Calls != nil {
-			name += fmt.Sprintf(" (%.1f per request, %.1f before)", f.Calls.Now, f.Calls.Baseline)
-		}
-		return name
-	case result.KindFlow:
-		return "what " + f.Hop + " does"
-	case result.KindConcurrency:
-		if f.Target == "" || f.Target == f.Hop {
-			return "lost concurrency in " + f.Hop
-		}
-		return "lost concurrency of " + f.Hop + "'s calls of " + f.Target
-	case result.KindQueue:
-		return "waiting before " + f.Target + " of " + f.Hop
-	}
-	return strings.TrimSpace(f.Hop + " " + f.Operation)
-}
-
-func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }
-
-// withType returns " with" and a type of error, or "".
-func withType(kind string) string {
-	if kind == "" {
-		return ""
-	}
-	return " with " + kind
-}
-
-func flow(e result.Entry) string {
-	if e.Flow == "async" {
-		return " (completion of what follows it)"
-	}
-	return ""
 }
 
 func table(b *strings.Builder, r result.Result) {
@@ -386,72 +293,13 @@ func signed(v float64) string {
 	return "-" + ms(-v)
 }
 
-func exemplar(id string, l Links) string {
+// exemplar returns the command or the URL that shows a trace.
+func exemplar(r result.Result, id string, l Links) string {
 	if l.Traces == "" {
+		if path := fromFile(r); path != "" {
+			return "tenhop trace " + inQuotes(path) + " " + id
+		}
 		return strings.TrimSuffix("tenhop trace "+id+" "+l.Flags, " ")
 	}
 	return strings.TrimSuffix(l.Traces, "/") + "/trace/" + id
 }
-
-// Markdown writes r as Markdown for an incident channel. An error is that of w.
-func Markdown(w io.Writer, r result.Result, l Links) error {
-	r = plain(r)
-	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**\n", escape(Verdict(r)))
-	if len(r.Findings) > 0 {
-		fmt.Fprintf(&b, "\n%s mean %s → %s, p95 %s → %s\n\n",
-			code(r.Entry.Operation), ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS))
-		fmt.Fprint(&b, "| # | hop | operation | kind | added | share | exemplar |\n|--:|---|---|---|--:|--:|---|\n")
-		for _, f := range r.Findings {
-			link := ""
-			if len(f.Exemplars) > 0 {
-				link = exemplar(f.Exemplars[0], l)
-			}
-			added := signed(f.AddedMS)
-			if f.Kind == result.KindErrors {
-				added = percent(f.Errors.Baseline) + " → " + percent(f.Errors.Now)
-			}
-			share := fmt.Sprintf("%.0f %%", 100*f.Share)
-			if f.Kind != result.KindErrors && !timed(f) {
-				added, share = "", ""
-			}
-			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s |\n", f.Rank, escape(f.Hop), escape(f.Operation),
-				strings.TrimSpace(f.Kind+" "+escape(f.Target)), added, share, link)
-		}
-	}
-	for _, f := range r.Findings {
-		for _, text := range notes(f) {
-			fmt.Fprintf(&b, "\n%s: %s.\n", escape(Name(f)), escape(text))
-		}
-		for _, q := range f.Quotes {
-			fmt.Fprintf(&b, "\n%s, %s: %s (trace %s)\n", escape(Name(f)), quoted(q), code(q.Text), code(q.TraceID))
-		}
-	}
-	if r.Few != nil {
-		fewMarkdown(&b, r)
-	}
-	for _, d := range r.Deploys {
-		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before.\n",
-			escape(d.Service), escape(d.Version), d.Seen.Format("15:04:05"), escape(d.Before))
-	}
-	for _, s := range r.Sources {
-		if !s.OK {
-			fmt.Fprintf(&b, "\n%s failed: %s\n", s.Name, escape(s.Error))
-		}
-	}
-	for _, w := range r.Warnings {
-		fmt.Fprintf(&b, "\nWarning: %s\n", escape(w))
-	}
-	fmt.Fprintf(&b, "\nWindow %s – %s, baseline %s – %s.\n", r.Window.From.Format("15:04:05"), r.Window.To.Format("15:04:05"),
-		r.Baseline.From.Format("15:04:05"), r.Baseline.To.Format("15:04:05 MST"))
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// code returns a text as a code span, in which Markdown has no markup, links or
-// mentions.
-func code(s string) string { return "`" + strings.NewReplacer("`", "'", "\n", " ").Replace(s) + "`" }
-
-var escaper = strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "[", "\\[", "`", "\\`", "\n", " ")
-
-func escape(s string) string { return escaper.Replace(s) }

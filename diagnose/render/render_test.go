@@ -131,3 +131,15 @@ func TestNamesCannotCommandTheTerminal(t *testing.T) {
 		t.Error("the result itself was changed")
 	}
 }
+
+// An entry that became much faster is not at its baseline.
+func TestFasterThanItsBaseline(t *testing.T) {
+	r := result.Result{Verdict: result.None, Entry: result.Entry{Operation: "GET /a"}, BaselineMS: 133, NowMS: 33}
+	if got, want := render.Verdict(r), "no spike: GET /a is faster than its baseline (mean 133 ms -> 33.0 ms)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	r.NowMS = 120
+	if got, want := render.Verdict(r), "no spike: GET /a is at its baseline (mean 120 ms)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
