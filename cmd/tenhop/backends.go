@@ -99,12 +99,18 @@ func (b *backendFlags) read() (*backends, error) {
 	case b.tempo == "" && out.Jaeger != "" && out.Tempo != "":
 		return nil, usagef("--config %s: backends names Jaeger and Tempo; remove one, or choose by --jaeger URL or --tempo URL", f.Name)
 	}
+	other := b.jaeger != "" || b.tempo != "" // a flag names the source of traces
 	for name, at := range map[string]struct {
-		url string
-		to  **http.Client
-	}{"prometheus": {out.Prometheus, &out.Clients.Prometheus}, "jaeger": {out.Jaeger, &out.Clients.Jaeger},
-		"tempo": {out.Tempo, &out.Clients.Tempo}, "loki": {out.Loki, &out.Clients.Loki}} {
+		url      string
+		to       **http.Client
+		of       *config.Backend
+		replaced bool
+	}{"prometheus": {out.Prometheus, &out.Clients.Prometheus, f.Backends.Prometheus, false}, "jaeger": {out.Jaeger, &out.Clients.Jaeger, f.Backends.Jaeger, other},
+		"tempo": {out.Tempo, &out.Clients.Tempo, f.Backends.Tempo, other}, "loki": {out.Loki, &out.Clients.Loki, f.Backends.Loki, false}} {
 		if at.url == "" {
+			if at.of != nil && at.of.URL == "" && !at.replaced {
+				return nil, usagef("--config %s: backends.%s has no url; add one, or give --%s URL", f.Name, name, name)
+			}
 			continue
 		}
 		if *at.to, err = f.Client(name); err != nil {
