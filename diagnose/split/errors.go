@@ -72,6 +72,7 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 			out = append(out, f.finding(x, calls, total))
 		}
 	}
+	f.passedByWaits(passed)
 	for _, service := range slices.Sorted(maps.Keys(f.byOp)) {
 		if own := f.served[service] - passed[service]; own > ownFailures*f.served[service] && own > .05*total {
 			out = append(out, f.finding(result.Finding{Hop: service}, f.byOp[service], total))
@@ -80,6 +81,27 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 	out = slices.DeleteFunc(out, func(x result.Finding) bool { return x.Errors == nil || x.Share < minShare })
 	slices.SortStableFunc(out, func(a, b result.Finding) int { return cmp.Compare(b.Share, a.Share) })
 	return out
+}
+
+// passedByWaits adds to passed, for services of whose calls no failures are known, those
+// that their callees served. Of services that only send spans, the calls are known by the
+// waits for them.
+func (f failures) passedByWaits(passed map[string]float64) {
+	callees := map[string]map[string]bool{}
+	for _, w := range f.m.Waits {
+		if passed[w.Service] > 0 || !isCall(w.Kind) || w.Service == w.Dependency || len(f.byOp[w.Dependency]) == 0 {
+			continue
+		}
+		if callees[w.Service] == nil {
+			callees[w.Service] = map[string]bool{}
+		}
+		callees[w.Service][w.Dependency] = true
+	}
+	for service, names := range callees {
+		for name := range names {
+			passed[service] += f.served[name]
+		}
+	}
 }
 
 // finding completes x with the operation whose failures grew most. It returns x

@@ -135,3 +135,32 @@ func TestFallsAreNoFindings(t *testing.T) {
 		}
 	}
 }
+
+// Of services that only send spans, failed calls are not counted. Failures begin at the
+// last service of a chain that served them, whatever the names.
+func TestFailuresOfServicesWithoutClientMetrics(t *testing.T) {
+	for _, chain := range [][]string{{"a", "b", "c"}, {"c", "b", "a"}, {"b", "c", "a"}} {
+		b := newMetered()
+		for i, service := range chain {
+			b.hop(service, [2]float64{5, 5}, [2]float64{15, 15})
+			served := evidence.CallSeries{Service: service, Operation: "op " + service, Count: make([]float64, steps),
+				Failed: make([]float64, steps), Types: map[string][]float64{}}
+			for k := range steps {
+				served.Count[k] = 20
+				if k >= onset {
+					served.Failed[k] = 6
+				}
+			}
+			b.m.Calls = append(b.m.Calls, served)
+			if i > 0 {
+				b.wait(chain[i-1], service, "http", [2]float64{10, 10})
+			}
+		}
+		c := evidence.Change{Entry: b.m.Entries[0], Now: evidence.Steps(onset, steps), Baseline: evidence.Steps(0, onset)}
+		c.Entry.Sum = b.m.Calls[0].Failed
+		found := split.Failures(b.m, c, .05)
+		if len(found) != 1 || found[0].Hop != chain[2] || found[0].Kind != result.KindErrors {
+			t.Errorf("%v: %+v", chain, found)
+		}
+	}
+}
