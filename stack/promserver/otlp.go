@@ -19,6 +19,10 @@ import (
 // too old. Clients must not send them again.
 var ErrRefused = errors.New("prometheus refused the metrics")
 
+// DefaultMaxSeries is the default number of series in memory from which metrics over OTLP
+// are refused. That many take about a gigabyte.
+const DefaultMaxSeries = 200_000
+
 // newOTLPHandler returns Prometheus's own handler of OTLP metrics, which converts delta
 // temporality to cumulative.
 func (s *Server) newOTLPHandler() http.Handler {
@@ -32,6 +36,12 @@ func (s *Server) newOTLPHandler() http.Handler {
 // resource has an instance. WriteOTLP modifies md. An error is ErrRefused if sending md
 // again would not help.
 func (s *Server) WriteOTLP(ctx context.Context, md pmetric.Metrics) error {
+	switch n := s.db.Head().NumSeries(); {
+	case n >= s.maxSeries:
+		return fmt.Errorf("%w: it holds %d series and takes no more; find the label that has a value per request", ErrRefused, n)
+	case uint64(md.DataPointCount()) > s.maxSeries:
+		return fmt.Errorf("%w: %d points in one request; the limit is %d", ErrRefused, md.DataPointCount(), s.maxSeries)
+	}
 	for _, rm := range md.ResourceMetrics().All() {
 		identify(rm.Resource().Attributes())
 	}

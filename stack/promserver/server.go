@@ -53,6 +53,7 @@ type Server struct {
 	evalEvery   time.Duration
 	retention   time.Duration
 	diskBytes   int64
+	maxSeries   uint64
 	targetsFile string
 	static      []StaticTarget
 	rulesFS     fs.FS
@@ -102,6 +103,10 @@ func WithRetention(d time.Duration) Option { return func(s *Server) { s.retentio
 // DefaultDiskBytes.
 func WithDiskBytes(n int64) Option { return func(s *Server) { s.diskBytes = n } }
 
+// WithMaxSeries sets the number of series in memory from which metrics over OTLP are
+// refused. The default is DefaultMaxSeries.
+func WithMaxSeries(n uint64) Option { return func(s *Server) { s.maxSeries = n } }
+
 // WithTargetsFile sets the targets file, JSON in the format of file_sd. The file
 // may be created later.
 func WithTargetsFile(path string) Option { return func(s *Server) { s.targetsFile = path } }
@@ -138,6 +143,7 @@ func Open(dir string, opts ...Option) (*Server, error) {
 		evalEvery:   DefaultInterval,
 		retention:   DefaultRetention,
 		diskBytes:   DefaultDiskBytes,
+		maxSeries:   DefaultMaxSeries,
 		external:    &url.URL{Scheme: "http", Host: "localhost:9090"},
 		log:         slog.Default(),
 		startedAt:   time.Now(),
