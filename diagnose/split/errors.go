@@ -64,7 +64,11 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 		}
 		passed[k[0]] += failed
 		known := len(f.byOp[k[1]]) > 0
-		if unserved := failed - f.served[k[1]]; unserved > ownFailures*failed && failed > .05*total {
+		served := f.served[k[1]]
+		if !known && !m.Foreign[k[1]] {
+			served = f.waitedFor(k[0])
+		}
+		if unserved := failed - served; unserved > ownFailures*failed && failed > .05*total {
 			x := result.Finding{Hop: k[0], Target: k[1]}
 			if known || m.Foreign[k[1]] {
 				x.Hop, x.Target = k[1], k[0]
@@ -72,8 +76,10 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 			out = append(out, f.finding(x, calls, total))
 		}
 	}
-	f.passedByWaits(passed)
 	for _, service := range slices.Sorted(maps.Keys(f.byOp)) {
+		if passed[service] == 0 {
+			passed[service] = f.waitedFor(service)
+		}
 		if own := f.served[service] - passed[service]; own > ownFailures*f.served[service] && own > .05*total {
 			out = append(out, f.finding(result.Finding{Hop: service}, f.byOp[service], total))
 		}
@@ -83,25 +89,21 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 	return out
 }
 
-// passedByWaits adds to passed, for services of whose calls no failures are known, those
-// that their callees served. Of services that only send spans, the calls are known by the
-// waits for them.
-func (f failures) passedByWaits(passed map[string]float64) {
-	callees := map[string]map[string]bool{}
+// waitedFor returns the failures that the callees of a service served, of which its
+// counts of calls do not know the names. The waits for them tell which they are: services
+// that only send spans count no calls, and others count them by address.
+func (f failures) waitedFor(service string) float64 {
+	names := map[string]bool{}
 	for _, w := range f.m.Waits {
-		if passed[w.Service] > 0 || !isCall(w.Kind) || w.Service == w.Dependency || len(f.byOp[w.Dependency]) == 0 {
-			continue
-		}
-		if callees[w.Service] == nil {
-			callees[w.Service] = map[string]bool{}
-		}
-		callees[w.Service][w.Dependency] = true
-	}
-	for service, names := range callees {
-		for name := range names {
-			passed[service] += f.served[name]
+		if w.Service == service && w.Dependency != service && isCall(w.Kind) && f.clients[[2]string{service, w.Dependency}] == nil {
+			names[w.Dependency] = true
 		}
 	}
+	sum := 0.0
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		sum += f.served[name]
+	}
+	return sum
 }
 
 // finding completes x with the operation whose failures grew most. It returns x

@@ -136,10 +136,13 @@ func TestFallsAreNoFindings(t *testing.T) {
 	}
 }
 
-// Of services that only send spans, failed calls are not counted. Failures begin at the
-// last service of a chain that served them, whatever the names.
-func TestFailuresOfServicesWithoutClientMetrics(t *testing.T) {
-	for _, chain := range [][]string{{"a", "b", "c"}, {"c", "b", "a"}, {"b", "c", "a"}} {
+// Of services that only send spans, failed calls are not counted; others count them by
+// address. Failures begin at the last service of a chain that served them, whatever the
+// names.
+func TestFailuresOfCallsWithoutNames(t *testing.T) {
+	for _, chain := range [][]string{{"a", "b", "c"}, {"c", "b", "a"}, {"b", "c", "a"}, {"a", "b", "c", "by address"}, {"c", "a", "b", "by address"}} {
+		byAddress := len(chain) > 3
+		chain = chain[:3]
 		b := newMetered()
 		for i, service := range chain {
 			b.hop(service, [2]float64{5, 5}, [2]float64{15, 15})
@@ -154,6 +157,11 @@ func TestFailuresOfServicesWithoutClientMetrics(t *testing.T) {
 			b.m.Calls = append(b.m.Calls, served)
 			if i > 0 {
 				b.wait(chain[i-1], service, "http", [2]float64{10, 10})
+			}
+			if i > 0 && byAddress {
+				called := served
+				called.Service, called.Operation, called.Dependency = chain[i-1], "GET", "10.0.0.7"
+				b.m.Calls = append(b.m.Calls, called)
 			}
 		}
 		c := evidence.Change{Entry: b.m.Entries[0], Now: evidence.Steps(onset, steps), Baseline: evidence.Steps(0, onset)}
