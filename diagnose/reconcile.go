@@ -58,7 +58,7 @@ func Reconcile(metrics, traces *Diagnosis) *Diagnosis {
 	if m.known && m.entry == t.entry && m.verdict != t.verdict && verdict == result.Unsure && t.verdict != result.Unsure {
 		warnings = append(warnings, fmt.Sprintf("metrics and traces disagree about %s: %s, %s", m.entry, m.figures, t.figures))
 	}
-	chosen.decided = &decision{verdict, why, decidedBy}
+	chosen.grounds.reconciled, chosen.grounds.decidedBy = &decision{verdict, why}, decidedBy
 	chosen.result.ResolutionS = metrics.result.ResolutionS
 	chosen.result.Warnings = append(chosen.result.Warnings, warnings...)
 	chosen.result.Recent = both(metrics.result.Recent, traces.result.Recent)

@@ -36,14 +36,20 @@ type grounds struct {
 	spread          string // reason why no hop is named, or ""
 
 	comparison *compare.Comparison // nil without traces of two windows
+	reconciled *decision           // on metrics and traces of the same time, or nil
 	decidedBy  string              // Result.DecidedBy
 }
 
-// decide returns the verdict and the reason for it, which may be "". There are no
-// other rules for a verdict.
+// decision is a verdict that reconcile has made.
+type decision struct{ verdict, why string }
+
+// decide returns the verdict and the reason for it, which may be "". The only other
+// rules for a verdict are those of reconcile.
 func (g grounds) decide() (verdict, why string) {
 	short := g.short()
 	switch {
+	case g.reconciled != nil:
+		return g.reconciled.verdict, g.reconciled.why
 	case g.failing && short == "" && !g.failuresLocated:
 		return result.Errors, "no hop's own failures explain it; are all hops scraped?"
 	case g.failing && short == "":
