@@ -144,9 +144,9 @@ func (g grounds) with(found []result.Finding) grounds {
 	return g
 }
 
-// located reports whether there is a finding of added time.
+// located reports whether there is a finding of time that the entry itself added.
 func located(found []result.Finding) bool {
-	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind != result.KindErrors })
+	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind != result.KindErrors && f.Entry == "" })
 }
 
 // failuresLocated reports whether there is a finding of failures.
@@ -161,11 +161,14 @@ const (
 	maxSpreadShare = .25
 )
 
-// spread returns the reason why the findings name no hop, or "".
+// spread returns the reason why the findings of the entry itself name no hop, or "".
 func spread(found []result.Finding) string {
 	parts, most := 0, 0.0
 	ends := map[string]float64{} // share of the links by end
 	for _, f := range found {
+		if f.Entry != "" {
+			continue
+		}
 		if f.Kind != result.KindErrors {
 			parts, most = parts+1, max(most, f.Share)
 		}
