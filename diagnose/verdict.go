@@ -102,11 +102,12 @@ func reconcile(m, t view) (byTraces bool, verdict, why, decidedBy string) {
 		return true, result.Unsure, fmt.Sprintf("metrics and traces disagree: %s, %s", m.figures, t.figures), result.DecidedByBoth
 	case t.verdict == result.Spike, t.verdict == result.Errors:
 		return true, t.verdict, t.why, result.DecidedByTraces
-	case t.verdict == result.None && !m.hard:
+	// Quiet traces of other entries say nothing of one that the metrics cannot judge.
+	case t.verdict == result.None && !m.hard && (m.verdict == result.None || m.entry == t.entry || slices.Contains(t.entries, m.entry)):
 		return false, result.None, "", result.DecidedByBoth
 	case t.verdict == result.Unsure && t.hard && !m.hard:
 		return true, t.verdict, t.why, result.DecidedByTraces
-	case m.verdict == result.Unsure && !m.hard && m.why != t.why:
+	case m.verdict == result.Unsure && t.verdict == result.Unsure && !m.hard && m.why != t.why:
 		return false, m.verdict, m.why + "; of traces, " + t.why, result.DecidedByBoth
 	}
 	return false, m.verdict, m.why, result.DecidedByMetrics
