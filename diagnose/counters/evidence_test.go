@@ -116,6 +116,25 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// Two libraries spell the bound of a bucket differently.
+func TestP95OfTwoSpellings(t *testing.T) {
+	end := began.Add(300 * time.Second)
+	bucket := func(pod, le string, perSecond float64) promtest.Counter {
+		return promtest.Counter{Name: "hop_duration_seconds_bucket", Labels: map[string]string{
+			"service_name": "gateway", "operation": "GET /", "entry": "GET /", "flow": "request", "pod": pod, "le": le},
+			At: func(at time.Time) float64 { return at.Sub(began).Seconds() * perSecond }}
+	}
+	srv := promtest.Serve(t, began, end, target("a", []promtest.Counter{
+		bucket("a", "1", 10), bucket("a", "2", 10), bucket("a", "+Inf", 10),
+		bucket("b", "1.0", 10), bucket("b", "2.0", 10), bucket("b", "+Inf", 10),
+	}))
+	v, err := counters.P95(t.Context(), clientOf(t, srv), evidence.EntrySeries{Entry: result.Entry{Service: "gateway", Operation: "GET /"}},
+		[]result.Range{{From: began.Add(10 * time.Second), To: end}})
+	if err != nil || math.Abs(v-.95) > .01 {
+		t.Errorf("p95 %.3f s, %v; want 0.95", v, err)
+	}
+}
+
 // The 95th percentile covers one service's entry, over the ranges of the baseline
 // without the earlier spike between them.
 func TestP95(t *testing.T) {
