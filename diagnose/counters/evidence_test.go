@@ -135,6 +135,47 @@ func TestP95OfTwoSpellings(t *testing.T) {
 	}
 }
 
+// Requests without a route are an entry of their own, and the 95th percentile of that
+// entry is not one of all routes.
+func TestP95WithoutRoute(t *testing.T) {
+	end := began.Add(300 * time.Second)
+	var all []promtest.Counter
+	add := func(name string, perSecond float64, more ...string) {
+		l := map[string]string{"service_name": "web", "http_request_method": "GET"}
+		for i := 0; i < len(more); i += 2 {
+			l[more[i]] = more[i+1]
+		}
+		all = append(all, promtest.Counter{Name: "http_server_request_duration_seconds_" + name, Labels: l,
+			At: func(at time.Time) float64 { return at.Sub(began).Seconds() * perSecond }})
+	}
+	add("sum", .5)
+	add("count", 10)
+	for le, n := range map[string]float64{"0.1": 10, "1": 10, "10": 10, "+Inf": 10} {
+		add("bucket", n, "le", le)
+	}
+	add("sum", 50, "http_route", "/slow")
+	add("count", 10, "http_route", "/slow")
+	for le, n := range map[string]float64{"0.1": 0, "1": 0, "10": 10, "+Inf": 10} {
+		add("bucket", n, "le", le, "http_route", "/slow")
+	}
+	c := clientOf(t, promtest.Serve(t, began, end, target("a", all)))
+	ev, _, err := counters.Read(t.Context(), c, began.Add(10*time.Second), end, counters.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{"GET": .095, "GET /slow": 9.55}
+	for _, e := range ev.Entries {
+		v, err := counters.P95(t.Context(), c, e, []result.Range{{From: began.Add(10 * time.Second), To: end}})
+		if err != nil || math.Abs(v-want[e.Operation]) > .01*want[e.Operation] {
+			t.Errorf("p95 of %s is %.3f s, %v; want %.3f", e.Operation, v, err, want[e.Operation])
+		}
+		delete(want, e.Operation)
+	}
+	if len(want) > 0 {
+		t.Errorf("no entry %v", want)
+	}
+}
+
 // The 95th percentile covers one service's entry, over the ranges of the baseline
 // without the earlier spike between them.
 func TestP95(t *testing.T) {
