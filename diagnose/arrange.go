@@ -16,7 +16,7 @@ const maxFindings = 10
 // suspect takes the finding of its link or service, if there is one, and adds its
 // evidence to it. Findings of failures come first if the verdict is errors.
 func arrange(r result.Result, c compare.Comparison) []result.Finding {
-	rest, out := r.Findings, []result.Finding{}
+	rest, out := slices.Clone(r.Findings), []result.Finding{}
 	take := func(most int, fits func(result.Finding) bool) {
 		for i := 0; i < len(rest) && most > 0; {
 			if fits(rest[i]) {

@@ -72,14 +72,10 @@ type Diagnosis struct {
 	evidence Evidence
 	sample   *sample.Sample // nil if the evidence is metrics
 	until    time.Time      // end of the evidence
-	decided  *decision      // set by Reconcile
 
 	slowLogs, ordinaryLogs LogTraces     // of the traces that explain the result
 	before, now            []trace.Trace // of the sample's two windows
 }
-
-// decision replaces the verdict of the grounds.
-type decision struct{ verdict, why, decidedBy string }
 
 // Diagnose finds the entry that has left its baseline and divides its added time
 // between hops, dependencies, links and queues. Of several entries it chooses the one
@@ -117,9 +113,6 @@ func (d *Diagnosis) Result() result.Result {
 	r.Findings = append([]result.Finding{}, r.Findings...) // never nil
 	r.Verdict, r.Why = d.grounds.with(r.Findings).decide()
 	r.DecidedBy = d.grounds.decidedBy
-	if d.decided != nil {
-		r.Verdict, r.Why, r.DecidedBy = d.decided.verdict, d.decided.why, d.decided.decidedBy
-	}
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r, *d.grounds.comparison)
 		if d.sample != nil {

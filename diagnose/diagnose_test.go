@@ -2,6 +2,7 @@ package diagnose_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -157,6 +158,21 @@ func TestDiagnose(t *testing.T) {
 				t.Errorf("%s: first is %s %s with %.2f, want %s %s", c.why, f.Hop, f.Kind, f.Share, c.hop, c.kind)
 			}
 		})
+	}
+}
+
+// The added time of an entry is not explained by what is slow in requests of another,
+// of which too little is known for a verdict.
+func TestOtherEntryExplainsNothing(t *testing.T) {
+	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"payment": from(135, .5), "search": from(135, .2)})
+	search := &ev.Entries[1]
+	search.Sum, search.Count = slices.Clone(search.Sum), slices.Clone(search.Count)
+	clear(search.Sum[:115])
+	clear(search.Count[:115])
+	ev.Hops, ev.Waits = ev.Hops[3:], nil // the checkout has no contributions
+	res := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result()
+	if res.Verdict != result.Unsure || res.Entry.Operation != "POST /checkout" || len(res.Findings) != 1 || res.Findings[0].Entry != "GET /search" {
+		t.Errorf("%s (%s) at %s: %+v; want unsure", res.Verdict, res.Why, res.Entry.Operation, res.Findings)
 	}
 }
 

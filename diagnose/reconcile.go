@@ -14,6 +14,7 @@ import (
 type view struct {
 	verdict, why string
 	entry        string        // operation
+	entries      []string      // operations with requests, of which the verdict is about entry
 	known        bool          // the evidence knows of requests
 	hard         bool          // the evidence shows a deviation, certain or not
 	from         time.Time     // start of the present level
@@ -31,9 +32,23 @@ func (d *Diagnosis) Left() bool { return d.grounds.raised || d.grounds.failing }
 func (d *Diagnosis) view(what string) view {
 	r := d.Result()
 	g := d.grounds
-	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.doubt != "" || g.failDoubt != "",
+	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, entries: d.entries(), known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.doubt != "" || g.failDoubt != "",
 		from: r.Window.From, until: d.until, step: g.step,
 		figures: fmt.Sprintf("%s by %s (%d requests)", means(r), what, r.Requests.Baseline+r.Requests.Now)}
+}
+
+// entries returns the operations of the entries that had requests.
+func (d *Diagnosis) entries() (out []string) {
+	m := d.evidence.Metrics
+	if d.sample != nil {
+		m = d.sample.Series()
+	}
+	for _, e := range m.Entries {
+		if evidence.Steps(0, m.Steps).Sum(e.Count) > 0 {
+			out = append(out, e.Operation)
+		}
+	}
+	return out
 }
 
 // means returns the means of a result in words.
@@ -58,7 +73,7 @@ func Reconcile(metrics, traces *Diagnosis) *Diagnosis {
 	if m.known && m.entry == t.entry && m.verdict != t.verdict && verdict == result.Unsure && t.verdict != result.Unsure {
 		warnings = append(warnings, fmt.Sprintf("metrics and traces disagree about %s: %s, %s", m.entry, m.figures, t.figures))
 	}
-	chosen.decided = &decision{verdict, why, decidedBy}
+	chosen.grounds.reconciled, chosen.grounds.decidedBy = &decision{verdict, why}, decidedBy
 	chosen.result.ResolutionS = metrics.result.ResolutionS
 	chosen.result.Warnings = append(chosen.result.Warnings, warnings...)
 	chosen.result.Recent = both(metrics.result.Recent, traces.result.Recent)

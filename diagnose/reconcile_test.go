@@ -31,6 +31,11 @@ func TestReconcile(t *testing.T) {
 		{"of another entry the metrics say nothing", metrics, with(traces, func(v *view) { v.entry, v.from = "GET /other", at.Add(-2*time.Minute) }), true, result.Spike, result.DecidedByTraces},
 		{"traces were chosen by duration", metrics, with(traces, func(v *view) { v.chosen = true }), false, result.Unsure, result.DecidedByMetrics},
 		{"both are quiet", metrics, with(traces, func(v *view) { v.verdict = result.None }), false, result.None, result.DecidedByBoth},
+		{"traces of another entry are quiet", metrics, with(traces, func(v *view) { v.verdict, v.entry = result.None, "GET /other" }), false, result.Unsure, result.DecidedByMetrics},
+		{"traces of this entry and a busier one are quiet", metrics, with(traces, func(v *view) {
+			v.verdict, v.entry, v.entries = result.None, "GET /other", []string{"GET /other", "GET /"}
+		}), false, result.None, result.DecidedByBoth},
+		{"both are quiet, each about another entry", with(metrics, func(v *view) { v.verdict = result.None }), with(traces, func(v *view) { v.verdict, v.entry = result.None, "GET /other" }), false, result.None, result.DecidedByBoth},
 		{"metrics rise and traces are quiet", with(metrics, func(v *view) { v.hard = true }), with(traces, func(v *view) { v.verdict = result.None }), false, result.Unsure, result.DecidedByMetrics},
 		{"traces rise, metrics cannot tell", metrics, with(traces, func(v *view) { v.verdict, v.hard = result.Unsure, true }), true, result.Unsure, result.DecidedByTraces},
 		{"neither can tell", metrics, with(traces, func(v *view) { v.verdict, v.why = result.Unsure, "few" }), false, result.Unsure, result.DecidedByBoth},

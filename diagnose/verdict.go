@@ -36,14 +36,20 @@ type grounds struct {
 	spread          string // reason why no hop is named, or ""
 
 	comparison *compare.Comparison // nil without traces of two windows
+	reconciled *decision           // on metrics and traces of the same time, or nil
 	decidedBy  string              // Result.DecidedBy
 }
 
-// decide returns the verdict and the reason for it, which may be "". There are no
-// other rules for a verdict.
+// decision is a verdict that reconcile has made.
+type decision struct{ verdict, why string }
+
+// decide returns the verdict and the reason for it, which may be "". The only other
+// rules for a verdict are those of reconcile.
 func (g grounds) decide() (verdict, why string) {
 	short := g.short()
 	switch {
+	case g.reconciled != nil:
+		return g.reconciled.verdict, g.reconciled.why
 	case g.failing && short == "" && !g.failuresLocated:
 		return result.Errors, "no hop's own failures explain it; are all hops scraped?"
 	case g.failing && short == "":
@@ -96,11 +102,12 @@ func reconcile(m, t view) (byTraces bool, verdict, why, decidedBy string) {
 		return true, result.Unsure, fmt.Sprintf("metrics and traces disagree: %s, %s", m.figures, t.figures), result.DecidedByBoth
 	case t.verdict == result.Spike, t.verdict == result.Errors:
 		return true, t.verdict, t.why, result.DecidedByTraces
-	case t.verdict == result.None && !m.hard:
+	// Quiet traces of other entries say nothing of one that the metrics cannot judge.
+	case t.verdict == result.None && !m.hard && (m.verdict == result.None || m.entry == t.entry || slices.Contains(t.entries, m.entry)):
 		return false, result.None, "", result.DecidedByBoth
 	case t.verdict == result.Unsure && t.hard && !m.hard:
 		return true, t.verdict, t.why, result.DecidedByTraces
-	case m.verdict == result.Unsure && !m.hard && m.why != t.why:
+	case m.verdict == result.Unsure && t.verdict == result.Unsure && !m.hard && m.why != t.why:
 		return false, m.verdict, m.why + "; of traces, " + t.why, result.DecidedByBoth
 	}
 	return false, m.verdict, m.why, result.DecidedByMetrics
@@ -138,9 +145,9 @@ func (g grounds) with(found []result.Finding) grounds {
 	return g
 }
 
-// located reports whether there is a finding of added time.
+// located reports whether there is a finding of time that the entry itself added.
 func located(found []result.Finding) bool {
-	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind != result.KindErrors })
+	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind != result.KindErrors && f.Entry == "" })
 }
 
 // failuresLocated reports whether there is a finding of failures.
@@ -155,11 +162,14 @@ const (
 	maxSpreadShare = .25
 )
 
-// spread returns the reason why the findings name no hop, or "".
+// spread returns the reason why the findings of the entry itself name no hop, or "".
 func spread(found []result.Finding) string {
 	parts, most := 0, 0.0
 	ends := map[string]float64{} // share of the links by end
 	for _, f := range found {
+		if f.Entry != "" {
+			continue
+		}
 		if f.Kind != result.KindErrors {
 			parts, most = parts+1, max(most, f.Share)
 		}

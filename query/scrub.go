@@ -44,7 +44,10 @@ func replaceSecret(text, secret string) string {
 		return strings.ReplaceAll(text, secret, redacted)
 	}
 	word := regexp.MustCompile(`(^|[^0-9A-Za-z])` + regexp.QuoteMeta(secret) + `($|[^0-9A-Za-z])`)
-	return word.ReplaceAllString(text, "${1}"+redacted+"${2}")
+	for range 2 { // neighbours share what parts them
+		text = word.ReplaceAllString(text, "${1}"+redacted+"${2}")
+	}
+	return text
 }
 
 // UserSecrets returns the texts that reveal the user information of a URL: user,

@@ -176,6 +176,9 @@ func matchersOf(l map[string]string, service, operation []string, c signals.Conv
 	names := slices.Clone(service)
 	for _, alternatives := range append([][]string{operation}, c.Operation...) {
 		_, n := named(l, alternatives)
+		if n == nil {
+			n = alternatives // empty: series of other operations may have them
+		}
 		names = append(names, n...)
 	}
 	names = append(names, slices.Sorted(maps.Keys(c.Only))...)

@@ -116,6 +116,66 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// Two libraries spell the bound of a bucket differently.
+func TestP95OfTwoSpellings(t *testing.T) {
+	end := began.Add(300 * time.Second)
+	bucket := func(pod, le string, perSecond float64) promtest.Counter {
+		return promtest.Counter{Name: "hop_duration_seconds_bucket", Labels: map[string]string{
+			"service_name": "gateway", "operation": "GET /", "entry": "GET /", "flow": "request", "pod": pod, "le": le},
+			At: func(at time.Time) float64 { return at.Sub(began).Seconds() * perSecond }}
+	}
+	srv := promtest.Serve(t, began, end, target("a", []promtest.Counter{
+		bucket("a", "1", 10), bucket("a", "2", 10), bucket("a", "+Inf", 10),
+		bucket("b", "1.0", 10), bucket("b", "2.0", 10), bucket("b", "+Inf", 10),
+	}))
+	v, err := counters.P95(t.Context(), clientOf(t, srv), evidence.EntrySeries{Entry: result.Entry{Service: "gateway", Operation: "GET /"}},
+		[]result.Range{{From: began.Add(10 * time.Second), To: end}})
+	if err != nil || math.Abs(v-.95) > .01 {
+		t.Errorf("p95 %.3f s, %v; want 0.95", v, err)
+	}
+}
+
+// Requests without a route are an entry of their own, and the 95th percentile of that
+// entry is not one of all routes.
+func TestP95WithoutRoute(t *testing.T) {
+	end := began.Add(300 * time.Second)
+	var all []promtest.Counter
+	add := func(name string, perSecond float64, more ...string) {
+		l := map[string]string{"service_name": "web", "http_request_method": "GET"}
+		for i := 0; i < len(more); i += 2 {
+			l[more[i]] = more[i+1]
+		}
+		all = append(all, promtest.Counter{Name: "http_server_request_duration_seconds_" + name, Labels: l,
+			At: func(at time.Time) float64 { return at.Sub(began).Seconds() * perSecond }})
+	}
+	add("sum", .5)
+	add("count", 10)
+	for le, n := range map[string]float64{"0.1": 10, "1": 10, "10": 10, "+Inf": 10} {
+		add("bucket", n, "le", le)
+	}
+	add("sum", 50, "http_route", "/slow")
+	add("count", 10, "http_route", "/slow")
+	for le, n := range map[string]float64{"0.1": 0, "1": 0, "10": 10, "+Inf": 10} {
+		add("bucket", n, "le", le, "http_route", "/slow")
+	}
+	c := clientOf(t, promtest.Serve(t, began, end, target("a", all)))
+	ev, _, err := counters.Read(t.Context(), c, began.Add(10*time.Second), end, counters.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{"GET": .095, "GET /slow": 9.55}
+	for _, e := range ev.Entries {
+		v, err := counters.P95(t.Context(), c, e, []result.Range{{From: began.Add(10 * time.Second), To: end}})
+		if err != nil || math.Abs(v-want[e.Operation]) > .01*want[e.Operation] {
+			t.Errorf("p95 of %s is %.3f s, %v; want %.3f", e.Operation, v, err, want[e.Operation])
+		}
+		delete(want, e.Operation)
+	}
+	if len(want) > 0 {
+		t.Errorf("no entry %v", want)
+	}
+}
+
 // The 95th percentile covers one service's entry, over the ranges of the baseline
 // without the earlier spike between them.
 func TestP95(t *testing.T) {

@@ -92,9 +92,10 @@ func quantile(q float64, below map[string]float64) (float64, error) {
 			return 0, err
 		}
 		bounds = append(bounds, bound)
-		at[bound] = n
+		at[bound] += n // libraries write 1 or 1.0
 	}
 	slices.Sort(bounds)
+	bounds = slices.Compact(bounds)
 	if len(bounds) == 0 || !(at[bounds[len(bounds)-1]] > 0) {
 		return math.NaN(), nil
 	}

@@ -115,9 +115,24 @@ func (t *transport) Secrets() []string {
 		all = append(all, credentials)
 	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-		if v := os.Getenv(name); strings.Contains(v, "@") {
-			all = append(all, v[:strings.LastIndexByte(v, '@')])
-		}
+		all = append(all, proxySecrets(os.Getenv(name))...)
+	}
+	return all
+}
+
+// proxySecrets returns the texts that reveal the user of a proxy. As in the environment,
+// its URL may lack the scheme.
+func proxySecrets(proxy string) []string {
+	at := strings.LastIndexByte(proxy, '@')
+	if at < 0 {
+		return nil
+	}
+	all := []string{proxy[:at]}
+	if !strings.Contains(proxy, "://") {
+		proxy = "http://" + proxy
+	}
+	if u, err := url.Parse(proxy); err == nil {
+		all = append(all, query.UserSecrets(u)...)
 	}
 	return all
 }

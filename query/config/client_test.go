@@ -108,10 +108,39 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// A proxy of the environment may repeat what it was sent.
+func TestScrubProxy(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, "denied %s, that is u:secret", r.Header.Get("Proxy-Authorization"))
+	}))
+	defer proxy.Close()
+	for _, at := range []string{"http://u:secret@", "u:secret@"} {
+		t.Setenv("HTTP_PROXY", strings.Replace(proxy.URL, "http://", at, 1))
+		t.Setenv("http_proxy", "")
+		f, err := read(t, "backends: {prometheus: {tenant: a}}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := f.Client("prometheus")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := product.At("http://prometheus.invalid", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = b.JSON(t.Context(), new(any), nil)
+		if err == nil || !strings.Contains(err.Error(), "denied") || strings.Contains(err.Error(), "ecret") || strings.Contains(err.Error(), "dTpzZWNyZXQ=") {
+			t.Errorf("%s: %v", at, err)
+		}
+	}
+}
+
 func TestScrub(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
-		fmt.Fprintf(w, "tenant 7 of 1700 with %v", r.Header)
+		fmt.Fprintf(w, "tenant 7 of 1700, 7 7 7, with %v", r.Header)
 	}))
 	defer srv.Close()
 	f, err := read(t, "backends: {prometheus: {tenant: '7', basic_auth: {username: somebody, password: secret}}}")
@@ -127,7 +156,7 @@ func TestScrub(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = b.JSON(t.Context(), new(any), nil)
-	if err == nil || strings.Contains(err.Error(), "ecret") || strings.Contains(err.Error(), "Basic dX") || !strings.Contains(err.Error(), "tenant <redacted> of 1700") {
+	if err == nil || strings.Contains(err.Error(), "ecret") || strings.Contains(err.Error(), "Basic dX") || !strings.Contains(err.Error(), "tenant <redacted> of 1700, <redacted> <redacted> <redacted>, with") {
 		t.Errorf("%v", err)
 	}
 }
