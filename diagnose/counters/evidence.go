@@ -196,10 +196,12 @@ func newTable(r *reader, hops, calls []parts) table {
 
 // preferMiddleware sets the service of every series. It leaves out those that were
 // derived from spans (source="spans") where the middleware reports the same service and
-// entry itself.
+// entry itself, and for entries whose edge it reports: spans are complete some seconds
+// after the middleware has counted, and a caller's wait without the callee's time would
+// be the link's.
 func preferMiddleware(r *reader, family map[string][]prometheus.Series) {
 	type place struct{ service, entry string }
-	own := map[place]bool{}
+	own, edge := map[place]bool{}, map[string]bool{}
 	for _, series := range family {
 		for _, s := range series {
 			s.Labels["service_name"], _ = r.service(nil, s.Labels)
@@ -208,12 +210,13 @@ func preferMiddleware(r *reader, family map[string][]prometheus.Series) {
 			}
 			if s.Labels["source"] != fromSpans {
 				own[place{s.Labels["service_name"], s.Labels["entry"]}] = true
+				edge[s.Labels["entry"]] = edge[s.Labels["entry"]] || s.Labels["operation"] == s.Labels["entry"]
 			}
 		}
 	}
 	for name, series := range family {
 		family[name] = slices.DeleteFunc(slices.Clone(series), func(s prometheus.Series) bool {
-			return s.Labels["source"] == fromSpans && own[place{s.Labels["service_name"], s.Labels["entry"]}]
+			return s.Labels["source"] == fromSpans && (edge[s.Labels["entry"]] || own[place{s.Labels["service_name"], s.Labels["entry"]}])
 		})
 	}
 }
