@@ -2,6 +2,7 @@ package counters_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -334,5 +335,25 @@ func TestProtocolWithoutMetrics(t *testing.T) {
 	res := read(t, onset.Add(60*time.Second), counters.Options{}, append(all(connector, graph("_seconds", 1))(f), health)...)
 	if res.Verdict != result.Spike || res.Findings[0].Hop != f.Services[5].Name {
 		t.Errorf("%s (%s): %+v", res.Verdict, res.Why, res.Findings)
+	}
+}
+
+// Metrics from spans are some seconds late. The time of a callee that only they know is
+// not the link's meanwhile.
+func TestLateMetricsFromSpans(t *testing.T) {
+	f := promtest.Fleet{Began: began, Onset: began.Add(200 * time.Second), Every: 2 * time.Second}
+	late := f
+	late.Onset = f.Onset.Add(8 * time.Second)
+	now := f.Onset.Add(14 * time.Second)
+	l := labels("service_name", "page", "operation", "GET /", "entry", "GET /", "flow", "request")
+	page := promtest.Target{Job: "page", Instance: "page", Every: f.Every, Counters: slices.Concat(
+		f.Histogram("hop_self_duration_seconds", l, 20, .005, .005, 1), f.Histogram("hop_duration_seconds", l, 20, .02, .22, 1),
+		f.Histogram("hop_wait_duration_seconds", with(with(l, "dependency", "dims"), "dependency_kind", "http"), 20, .015, .215, 1))}
+	s := labels("service_name", "dims", "operation", "GET /dims", "entry", "GET /", "flow", "request", "source", "spans")
+	spans := promtest.Target{Job: "stack", Instance: "stack", Every: f.Every, Counters: append(
+		late.Histogram("hop_self_duration_seconds", s, 20, .014, .214, 1), late.Histogram("hop_duration_seconds", s, 20, .014, .214, 1)...)}
+	res := read(t, now, counters.Options{}, page, spans)
+	if res.Verdict != result.Spike || len(res.Findings) != 1 || res.Findings[0].Kind == result.KindLink || res.Findings[0].Share < .9 {
+		t.Errorf("%s: %+v", res.Verdict, res.Findings)
 	}
 }
