@@ -144,7 +144,7 @@ func Read(td ptrace.Traces) Batch {
 	}
 	b.spans = make([]arrived, 0, len(codes))
 	otlp.Spans(td, func(id string, s trace.Span) {
-		s.Service = serviceName(s.Service)
+		s.Service, s.Operation = serviceName(s.Service), clip(s.Operation)
 		a := arrived{record: record{s, describe(&s)}, traceID: id, status: statuses[codes[len(b.spans)]]}
 		a.shrink()
 		b.spans = append(b.spans, a)
@@ -190,7 +190,7 @@ func (r *record) shrink() {
 	wait, ok := r.span.Attributes[attrQueueWait]
 	r.span.Attributes, r.span.Resource, r.span.Events, r.span.StatusMessage, r.span.TraceState = nil, nil, nil, "", ""
 	if ok {
-		r.span.Attributes = map[string]string{attrQueueWait: wait} // read by trace.Tree
+		r.span.Attributes = map[string]string{attrQueueWait: clip(wait)} // read by trace.Tree
 	}
 }
 
