@@ -50,13 +50,15 @@ type Processor struct {
 	mu       sync.Mutex
 	window   *window
 	trace    collapsed
-	waits    []wait
+	waits    []waited
 	families *families
 	health   *health
-	callees  callees
-	paths    staticPaths
-	scopes   map[string]time.Time // first span of the middleware, by service
-	swept    time.Time
+
+	waitIndex map[wait]int // in waits
+	callees   callees
+	paths     staticPaths
+	scopes    map[string]time.Time // first span of the middleware, by service
+	swept     time.Time
 }
 
 // Option configures a Processor.
@@ -100,6 +102,7 @@ func New(opts ...Option) *Processor {
 		expiration: DefaultExpiration,
 		maxSpans:   DefaultMaxSpans,
 		callees:    callees{},
+		waitIndex:  map[wait]int{},
 		paths:      staticPaths{},
 		scopes:     map[string]time.Time{},
 	}
