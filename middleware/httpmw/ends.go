@@ -54,7 +54,7 @@ func answersTimeouts(w http.ResponseWriter) bool {
 // tooLarge tells the client that the connection closes after a 413, when the body was
 // read in part. http.MaxBytesReader does that only with the server's own writer.
 func (s *state) tooLarge(h http.Header) {
-	if s.body.read > 0 && !s.body.eof && s.req != nil && s.req.ProtoMajor == 1 && len(h["Connection"]) == 0 {
+	if s.body.begun.Load() && !s.body.ended.Load() && s.req != nil && s.req.ProtoMajor == 1 && len(h["Connection"]) == 0 {
 		h["Connection"] = []string{"close"}
 	}
 }

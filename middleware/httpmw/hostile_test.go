@@ -1,6 +1,7 @@
 package httpmw_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,5 +25,23 @@ func TestAPathOfManySegmentsIsCheap(t *testing.T) {
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("a path of %d bytes took %s", len(path), took)
 		}
+	}
+}
+
+// A reverse proxy's transport reads the body while the handler passes the response on.
+func TestTooLargeABodyThatAnotherGoroutineReads(t *testing.T) {
+	h := httpmw.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = io.Copy(io.Discard, r.Body)
+		}()
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		<-done
+	}), httpmw.WithTelemetry(mwtest.New(t).Telemetry))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", 1<<20))))
+	if w.Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("status %d", w.Code)
 	}
 }
