@@ -45,3 +45,28 @@ func TestTooLargeABodyThatAnotherGoroutineReads(t *testing.T) {
 		t.Errorf("status %d", w.Code)
 	}
 }
+
+// A gRPC server within net/http answers 200 for a method that it does not have. Callers
+// choose the names of such methods.
+func TestAProcedureThatDoesNotExistIsNoRoute(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/shop.Cart/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		w.WriteHeader(http.StatusOK)
+		status := "0"
+		if r.URL.Path != "/shop.Cart/Add" {
+			status = "12"
+		}
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", status)
+	})
+	rec := mwtest.New(t)
+	h := httpmw.Handler(mux, httpmw.WithTelemetry(rec.Telemetry))
+	for i, c := range []struct{ path, want string }{{"/shop.Cart/Add", "/shop.Cart/Add"}, {"/shop.Cart/Made_up", "/shop.Cart/"}} {
+		r := httptest.NewRequest(http.MethodPost, c.path, nil)
+		r.Header.Set("Content-Type", "application/grpc")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if got := rec.Spans()[i].Attributes["http.route"]; got != c.want {
+			t.Errorf("%s: route %q, want %q", c.path, got, c.want)
+		}
+	}
+}

@@ -134,7 +134,7 @@ func (s *state) end() {
 		s.route = unmatched
 		return
 	}
-	if s.status != http.StatusNotFound {
+	if s.status != http.StatusNotFound && !unimplemented(s.Header()) {
 		s.route = procedure(s.route, s.req)
 	}
 }
