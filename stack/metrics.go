@@ -20,8 +20,9 @@ func (s *Stack) storeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	n := md.DataPointCount()
 	return s.dataExport.Export(n, func() error {
 		err := s.prometheus.WriteOTLP(ctx, md)
-		if errors.Is(err, promserver.ErrRefused) {
-			return &otelcol.RejectedError{Count: n, Reason: err.Error()}
+		var refused *promserver.RefusedError
+		if errors.As(err, &refused) { // a point of a histogram has many samples
+			return &otelcol.RejectedError{Count: min(refused.Samples, n), Reason: err.Error()}
 		}
 		return err
 	})

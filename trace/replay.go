@@ -74,7 +74,7 @@ func (t *Tree) replaySpan(i int) time.Duration {
 		return cmp.Or(cmp.Compare(within(t.nodes[r.kids[a]].end), within(t.nodes[r.kids[b]].end)), cmp.Compare(a, b))
 	})
 	sum := time.Duration(0)
-	t.gaps(i, nil, func(from, to time.Duration) {
+	t.gaps(i, func(from, to time.Duration) {
 		r.gaps = append(r.gaps, gap{from, to, sum})
 		sum += to - from
 	})

@@ -14,40 +14,27 @@ func (s Segment) Took() time.Duration { return s.To - s.From }
 // Self returns a span's self time: its duration minus the union of the intervals of
 // the children that it waited for. See Async.
 func (t *Tree) Self(i int) time.Duration {
-	return t.without(i, nil)
-}
-
-// Waited returns the part of a span's duration in which it waited for at least one of
-// the children that selected reports: the union of their intervals. It is 0 if there
-// are none.
-func (t *Tree) Waited(i int, selected func(child int) bool) time.Duration {
-	return t.Took(i) - t.without(i, selected)
-}
-
-// without returns a span's duration without the union of the intervals of the selected
-// children that it waited for. A nil function selects all children.
-func (t *Tree) without(i int, selected func(child int) bool) time.Duration {
 	var sum time.Duration
-	t.gaps(i, selected, func(from, to time.Duration) { sum += to - from })
+	t.gaps(i, func(from, to time.Duration) { sum += to - from })
 	return sum
 }
 
 // AppendBusy appends the segments that make up a span's self time, ordered by time.
 func (t *Tree) AppendBusy(dst []Segment, i int) []Segment {
-	t.gaps(i, nil, func(from, to time.Duration) { dst = append(dst, Segment{i, from, to}) })
+	t.gaps(i, func(from, to time.Duration) { dst = append(dst, Segment{i, from, to}) })
 	return dst
 }
 
 // Busy returns the segments that make up a span's self time, ordered by time.
 func (t *Tree) Busy(i int) []Segment { return t.AppendBusy(nil, i) }
 
-// gaps calls f for each interval of a span in which it waited for no selected child.
-func (t *Tree) gaps(i int, selected func(child int) bool, f func(from, to time.Duration)) {
+// gaps calls f for each interval of a span in which it waited for no child.
+func (t *Tree) gaps(i int, f func(from, to time.Duration)) {
 	n := &t.nodes[i]
 	at := n.start
 	for _, c := range t.Children(i) { // by start
 		k := &t.nodes[c]
-		if k.async || selected != nil && !selected(c) {
+		if k.async {
 			continue
 		}
 		if from := min(k.start, n.end); from > at {

@@ -54,7 +54,7 @@ func answersTimeouts(w http.ResponseWriter) bool {
 // tooLarge tells the client that the connection closes after a 413, when the body was
 // read in part. http.MaxBytesReader does that only with the server's own writer.
 func (s *state) tooLarge(h http.Header) {
-	if s.body.read > 0 && !s.body.eof && s.req != nil && s.req.ProtoMajor == 1 && len(h["Connection"]) == 0 {
+	if s.body.begun.Load() && !s.body.ended.Load() && s.req != nil && s.req.ProtoMajor == 1 && len(h["Connection"]) == 0 {
 		h["Connection"] = []string{"close"}
 	}
 }
@@ -84,18 +84,28 @@ var rpcStatuses = [...]struct {
 	{"FAILED_PRECONDITION", false}, {"ABORTED", false}, {"OUT_OF_RANGE", false}, {"UNIMPLEMENTED", true}, {"INTERNAL", true},
 	{"UNAVAILABLE", true}, {"DATA_LOSS", true}, {"UNAUTHENTICATED", false}}
 
+// rpcStatus returns the code of a gRPC response over HTTP, or "".
+func rpcStatus(h http.Header) string {
+	for _, v := range [][]string{h["Grpc-Status"], h[http.TrailerPrefix+"Grpc-Status"]} {
+		if len(v) > 0 {
+			return v[0]
+		}
+	}
+	return ""
+}
+
+// unimplemented reports whether the server lacks the procedure.
+func unimplemented(h http.Header) bool { return rpcStatus(h) == "12" }
+
 // rpcError returns error.type of a gRPC response over HTTP, whose status is 200 and
 // whose trailer has the code.
 func rpcError(h http.Header) (errorType string, failed bool) {
-	v := h["Grpc-Status"]
-	if len(v) == 0 {
-		v = h[http.TrailerPrefix+"Grpc-Status"]
-	}
-	if len(v) == 0 || v[0] == "0" || v[0] == "" {
+	status := rpcStatus(h)
+	if status == "" || status == "0" {
 		return "", false
 	}
 	code := 0
-	for _, c := range []byte(v[0]) {
+	for _, c := range []byte(status) {
 		if c < '0' || c > '9' || code > len(rpcStatuses) {
 			return "", false
 		}

@@ -85,7 +85,10 @@ func behind(mux *http.ServeMux, r *http.Request) string {
 	if whole != "" {
 		return whole
 	}
-	for { // a prefix that no pattern names
+	if len(path) > maxPath {
+		return ""
+	}
+	for range maxPrefix { // a prefix that no pattern names
 		i := strings.IndexByte(strings.TrimPrefix(path, "/"), '/')
 		if i < 0 {
 			return ""
@@ -95,7 +98,15 @@ func behind(mux *http.ServeMux, r *http.Request) string {
 			return p
 		}
 	}
+	return ""
 }
+
+// Bounds of the search behind a prefix that no pattern names. Each of its segments costs
+// a lookup of the path, and the client chooses both.
+const (
+	maxPrefix = 8    // segments
+	maxPath   = 4096 // bytes
+)
 
 func lookupPath(mux *http.ServeMux, r *http.Request, path string) string {
 	if !strings.HasPrefix(path, "/") {

@@ -134,7 +134,7 @@ func (s *state) end() {
 		s.route = unmatched
 		return
 	}
-	if s.status != http.StatusNotFound {
+	if s.status != http.StatusNotFound && !unimplemented(s.Header()) {
 		s.route = procedure(s.route, s.req)
 	}
 }
@@ -174,7 +174,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Correlation-Id"] = st.echo[:]
 	req := r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
-		st.body = callerBody{ReadCloser: r.Body, hop: h}
+		st.body.ReadCloser, st.body.hop = r.Body, h
 		req.Body = &st.body
 	}
 	st.mu.Lock()
@@ -304,21 +304,24 @@ var statusTexts = func() (t [500]string) {
 	return t
 }()
 
-// callerBody is a request body. Reading it is a wait for the caller.
+// callerBody is a request body. Reading it is a wait for the caller. Another goroutine
+// than the handler's may read it: a reverse proxy's does.
 type callerBody struct {
 	io.ReadCloser
-	hop  *adapter.Hop
-	read int64
-	eof  bool
+	hop   *adapter.Hop
+	begun atomic.Bool // something was read
+	ended atomic.Bool // a read failed or met the end
 }
 
 func (b *callerBody) Read(p []byte) (int, error) {
 	c := b.hop.StartCall(caller)
 	defer c.End()
 	n, err := b.ReadCloser.Read(p)
-	b.read += int64(n)
+	if n > 0 && !b.begun.Load() {
+		b.begun.Store(true)
+	}
 	if err != nil {
-		b.eof = true
+		b.ended.Store(true)
 	}
 	return n, err
 }

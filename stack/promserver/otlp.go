@@ -3,7 +3,6 @@ package promserver
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -15,41 +14,41 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 )
 
-// ErrRefused is returned for metrics that cannot be stored, such as samples that are
-// too old. Clients must not send them again.
-var ErrRefused = errors.New("prometheus refused the metrics")
+// A RefusedError reports samples that cannot be stored, such as those that are too old
+// or of new series when there are too many. The other samples of the request are stored.
+// Clients must not send them again.
+type RefusedError struct {
+	Samples int // at least 1
+	Reason  string
+}
 
-// DefaultMaxSeries is the default number of series in memory from which metrics over OTLP
-// are refused. That many take about a gigabyte.
-const DefaultMaxSeries = 200_000
+// Error implements error.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("prometheus refused %d samples: %s", e.Samples, e.Reason)
+}
 
 // newOTLPHandler returns Prometheus's own handler of OTLP metrics, which converts delta
 // temporality to cumulative.
 func (s *Server) newOTLPHandler() http.Handler {
-	return remote.NewOTLPWriteHandler(s.log, s.registry, s.db, func() config.Config { return *s.config },
+	return remote.NewOTLPWriteHandler(s.log, s.registry, &pushed{s.db, s.maxPushed}, func() config.Config { return *s.config },
 		remote.OTLPOptions{ConvertDelta: true, LookbackDelta: lookback})
 }
 
 // WriteOTLP stores metrics in the translation of Prometheus's OTLP endpoint: names with
 // units and suffixes, exponential histograms as native ones, delta temporality as
 // cumulative. Each series has the label service_name, and service_instance_id if the
-// resource has an instance. WriteOTLP modifies md. An error is ErrRefused if sending md
-// again would not help.
+// resource has an instance. WriteOTLP modifies md. It returns a *RefusedError for
+// samples that were not stored; after any other error md should be sent again.
 func (s *Server) WriteOTLP(ctx context.Context, md pmetric.Metrics) error {
-	switch n := s.db.Head().NumSeries(); {
-	case n >= s.maxSeries:
-		return fmt.Errorf("%w: it holds %d series and takes no more; find the label that has a value per request", ErrRefused, n)
-	case uint64(md.DataPointCount()) > s.maxSeries:
-		return fmt.Errorf("%w: %d points in one request; the limit is %d", ErrRefused, md.DataPointCount(), s.maxSeries)
-	}
 	for _, rm := range md.ResourceMetrics().All() {
 		identify(rm.Resource().Attributes())
 	}
 	body, err := pmetricotlp.NewExportRequestFromMetrics(md).MarshalProto()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return &RefusedError{Samples: max(md.DataPointCount(), 1), Reason: err.Error()}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/v1/metrics", bytes.NewReader(body))
+	var out outcome
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, outcomeKey{}, &out), http.MethodPost, "/v1/metrics", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -57,14 +56,17 @@ func (s *Server) WriteOTLP(ctx context.Context, md pmetric.Metrics) error {
 	var a answer
 	s.otlp.ServeHTTP(&a, req)
 	text := strings.TrimSpace(a.text.String())
-	switch a.code {
-	case 0, http.StatusOK:
-		return nil
-	case http.StatusBadRequest:
-		return fmt.Errorf("%w: %s", ErrRefused, text)
-	default:
-		return fmt.Errorf("store metrics: %s", text)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("store metrics: %w", ctx.Err())
+	case out.commit != nil:
+		return fmt.Errorf("store metrics: %w", out.commit)
+	case a.code != 0 && a.code != http.StatusOK: // a metric could not be translated
+		return &RefusedError{Samples: max(out.refused, 1), Reason: text}
+	case out.refused > 0:
+		return &RefusedError{Samples: out.refused, Reason: out.reason.Error()}
 	}
+	return nil
 }
 
 // identify adds the attributes that distinguish services and their processes.

@@ -33,6 +33,9 @@ const (
 	DefaultInterval  = 2 * time.Second
 	DefaultRetention = 24 * time.Hour
 	DefaultDiskBytes = 1 << 30
+	// DefaultPushedSeries bounds the head's memory, about 3 kB per series, whatever
+	// clients push.
+	DefaultPushedSeries = 200_000
 	// blockDuration is the time after which samples in the head are written as a
 	// block. With Prometheus's two hours and a scrape interval of 2 s, the head
 	// takes more memory and its replay after a crash takes minutes.
@@ -53,7 +56,7 @@ type Server struct {
 	evalEvery   time.Duration
 	retention   time.Duration
 	diskBytes   int64
-	maxSeries   uint64
+	maxPushed   uint64
 	targetsFile string
 	static      []StaticTarget
 	rulesFS     fs.FS
@@ -103,9 +106,10 @@ func WithRetention(d time.Duration) Option { return func(s *Server) { s.retentio
 // DefaultDiskBytes.
 func WithDiskBytes(n int64) Option { return func(s *Server) { s.diskBytes = n } }
 
-// WithMaxSeries sets the number of series in memory from which metrics over OTLP are
-// refused. The default is DefaultMaxSeries.
-func WithMaxSeries(n uint64) Option { return func(s *Server) { s.maxSeries = n } }
+// WithPushedSeries sets the number of series in memory from which pushed samples of new
+// series are refused. Those of known series are stored. The default is
+// DefaultPushedSeries.
+func WithPushedSeries(n uint64) Option { return func(s *Server) { s.maxPushed = n } }
 
 // WithTargetsFile sets the targets file, JSON in the format of file_sd. The file
 // may be created later.
@@ -143,7 +147,7 @@ func Open(dir string, opts ...Option) (*Server, error) {
 		evalEvery:   DefaultInterval,
 		retention:   DefaultRetention,
 		diskBytes:   DefaultDiskBytes,
-		maxSeries:   DefaultMaxSeries,
+		maxPushed:   DefaultPushedSeries,
 		external:    &url.URL{Scheme: "http", Host: "localhost:9090"},
 		log:         slog.Default(),
 		startedAt:   time.Now(),

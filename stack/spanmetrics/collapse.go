@@ -1,7 +1,9 @@
 package spanmetrics
 
 import (
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tenhop/tenhop/trace"
 )
@@ -19,6 +21,8 @@ type collapsed struct {
 	top   []bool   // the same, by span of in
 	near  []int    // by span of in: nearest kept span, itself or an ancestor, in out
 	calls []bool   // by span of in: whether a serving span descends from it
+
+	origins []origin // by span of out
 }
 
 // load computes the hops and calls of a trace.
@@ -72,6 +76,7 @@ func (c *collapsed) load(records []record, roots callers, learn bool) {
 		c.lost = append(c.lost, c.top[i])
 	}
 	c.tree.Load(&c.out)
+	c.findOrigins()
 }
 
 // keep reports whether a span of in is kept, and whether it is a hop. above is the
@@ -103,34 +108,93 @@ func (c *collapsed) detach(roots callers, learn bool) {
 	for i := range c.in.Spans {
 		ids[c.in.Spans[i].ID] = true
 	}
+	var within *enclosing // made when it is needed
 	for i := range c.in.Spans {
 		s := &c.in.Spans[i]
-		switch {
-		case s.Parent == "" || !s.Kind.Serves():
-		case ids[s.Parent]:
+		if s.Parent == "" || !s.Kind.Serves() {
+			continue
+		}
+		if ids[s.Parent] {
 			if learn {
 				roots.note(s, present)
 			}
-		case !c.called(s):
-			if learn {
-				roots.note(s, absent)
-			}
-			if roots.outside(s) {
-				s.Parent = ""
-			}
+			continue
+		}
+		if within == nil {
+			within = newEnclosing(c.in.Spans)
+		}
+		if within.has(s) {
+			continue
+		}
+		if learn {
+			roots.note(s, absent)
+		}
+		if roots.outside(s) {
+			s.Parent = ""
 		}
 	}
 }
 
-// called reports whether a span lies within a call of another service.
-func (c *collapsed) called(s *trace.Span) bool {
-	for i := range c.in.Spans {
-		o := &c.in.Spans[i]
-		if o.Kind.Calls() && o.Service != s.Service && !o.Start.After(s.Start) && !o.End().Before(s.End()) {
-			return true
+// enclosing answers whether a span lies within a call of another service. A trace may
+// have as many spans as are held, so the answer takes logarithmic time.
+type enclosing struct {
+	starts []time.Time // of the calls, in order
+	ends   []latest    // of the calls up to each one
+}
+
+// latest holds the latest end of calls, and the latest one of another service.
+type latest struct {
+	service, other string
+	end, otherEnd  time.Time
+}
+
+func (l latest) with(service string, end time.Time) latest {
+	switch {
+	case service == l.service:
+		if end.After(l.end) {
+			l.end = end
+		}
+	case l.service == "" || end.After(l.end):
+		l = latest{service, l.service, end, l.end}
+	case l.other == "" || end.After(l.otherEnd):
+		l.other, l.otherEnd = service, end
+	}
+	return l
+}
+
+func newEnclosing(spans []trace.Span) *enclosing {
+	var calls []*trace.Span
+	for i := range spans {
+		if spans[i].Kind.Calls() {
+			calls = append(calls, &spans[i])
 		}
 	}
-	return false
+	slices.SortFunc(calls, func(a, b *trace.Span) int { return a.Start.Compare(b.Start) })
+	e := &enclosing{}
+	var l latest
+	for _, s := range calls {
+		l = l.with(s.Service, s.End())
+		e.starts, e.ends = append(e.starts, s.Start), append(e.ends, l)
+	}
+	return e
+}
+
+// has reports whether a span lies within a call of another service.
+func (e *enclosing) has(s *trace.Span) bool {
+	n, _ := slices.BinarySearchFunc(e.starts, s.Start, func(start, at time.Time) int {
+		if start.After(at) {
+			return 1
+		}
+		return -1 // the first one after it
+	})
+	if n == 0 {
+		return false
+	}
+	l := e.ends[n-1]
+	if l.service == s.Service {
+		return l.other != "" && !l.otherEnd.Before(s.End())
+	}
+	return !l.end.Before(s.End())
 }
 
 // missing returns whether a span of the trace lacks its parent.
@@ -139,26 +203,40 @@ func (c *collapsed) missing() bool {
 	return len(c.whole.Missing()) > 0 || root != trace.None && c.in.Spans[root].Parent != ""
 }
 
+// origin is where the request of a span came in.
+type origin struct {
+	at    int    // hop at the top, or trace.None
+	name  string // of the entry, as the nearest hop recorded it; empty if none did
+	async bool   // whether the flow to the span is asynchronous
+}
+
+// findOrigins computes the origins of all spans of out, from the top down.
+func (c *collapsed) findOrigins() {
+	c.origins = resize(c.origins, len(c.out.Spans))
+	for _, i := range c.tree.Order() {
+		o := origin{at: trace.None}
+		if p := c.tree.Parent(i); p != trace.None {
+			o = c.origins[p]
+		}
+		if c.hop[i] {
+			if o.at == trace.None {
+				o.at = i
+			}
+			o.async = o.async || c.out.Spans[i].Kind == trace.Consumer
+			if e := c.facts[i].entry; e != "" {
+				o.name = e
+			}
+		}
+		c.origins[i] = o
+	}
+}
+
 // entry returns the hop at which the request of a hop came in, the name of the entry,
 // and whether the flow to the hop is asynchronous. The name is empty if no hop recorded
 // it; it is then the operation of the hop at.
 func (c *collapsed) entry(i int) (at int, name string, async bool) {
-	at = trace.None
-	for {
-		if c.hop[i] {
-			at = i
-			async = async || c.out.Spans[i].Kind == trace.Consumer
-			if name == "" {
-				name = c.facts[i].entry
-			}
-		}
-		p := c.tree.Parent(i)
-		if p == trace.None {
-			break
-		}
-		i = p
-	}
-	return at, name, async
+	o := c.origins[i]
+	return o.at, o.name, o.async
 }
 
 func resize[T any](s []T, n int) []T {

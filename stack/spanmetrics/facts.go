@@ -83,7 +83,16 @@ func describe(s *trace.Span) facts {
 	if f.errorType == "" && s.Failed {
 		f.errorType = cmp.Or(at("error.type"), overflow)
 	}
+	f.bound()
 	return f
+}
+
+// bound makes all facts fit to be label values. Senders choose their length and bytes.
+func (f *facts) bound() {
+	for _, v := range []*string{&f.protocol, &f.operation, &f.entry, &f.errorType, &f.method, &f.route, &f.scheme, &f.status, &f.system,
+		&f.verb, &f.destination, &f.peer, &f.kind, &f.addr} {
+		*v = clip(*v)
+	}
 }
 
 // caches holds the database systems that count as caches.
@@ -228,7 +237,7 @@ func (f *facts) call(at func(...string) string, s *trace.Span) {
 	host, port := at("server.address", "net.peer.name", "net.peer.ip", "network.peer.address"), at("server.port", "net.peer.port", "network.peer.port")
 	if raw := at("url.full", "http.url"); raw != "" && (host == "" || port == "") {
 		if u, err := url.Parse(raw); err == nil {
-			host, port = cmp.Or(host, u.Hostname()), cmp.Or(port, u.Port())
+			host, port = cmp.Or(host, strings.Clone(u.Hostname())), cmp.Or(port, u.Port())
 		}
 	}
 	if host != "" {
@@ -273,10 +282,11 @@ func first(attrs map[string]string, keys ...string) string {
 // maxLabel is the maximum length of a label value in bytes.
 const maxLabel = 200
 
-// clip returns s as a label value: truncated and valid UTF-8.
+// clip returns s as a label value: truncated and valid UTF-8. It does not keep the rest
+// of s in memory.
 func clip(s string) string {
 	if len(s) > maxLabel {
-		s = s[:maxLabel]
+		s = strings.Clone(s[:maxLabel])
 	}
 	return strings.ToValidUTF8(s, "?")
 }

@@ -7,8 +7,15 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// wait is the time that a hop waited for a dependency.
+// wait is what a hop waits for.
 type wait struct{ dependency, kind string }
+
+// waited is the time that a hop waited for a dependency.
+type waited struct {
+	wait
+	took  time.Duration
+	until time.Duration // end of the calls so far
+}
 
 // observe computes the metrics of a trace. learn is false if it may lack spans that
 // would still have arrived.
@@ -48,24 +55,8 @@ func (p *Processor) hop(c *collapsed, i int, id string, now time.Time) {
 	}
 	p.families.self.observe(tree.Self(i).Seconds(), id, now, s.Service, f.protocol, f.operation, entry, flow)
 	p.families.whole.observe(tree.Took(i).Seconds(), id, now, s.Service, f.protocol, f.operation, entry, flow)
-	p.waits = p.waits[:0]
-	for _, child := range tree.Children(i) {
-		if tree.Async(child) || !c.out.Spans[child].Kind.Calls() {
-			continue
-		}
-		w := p.dependency(c, child)
-		seen := false
-		for _, other := range p.waits {
-			seen = seen || other == w
-		}
-		if seen {
-			continue
-		}
-		p.waits = append(p.waits, w)
-		waited := tree.Waited(i, func(other int) bool {
-			return c.out.Spans[other].Kind.Calls() && p.dependency(c, other) == w
-		})
-		p.families.wait.observe(waited.Seconds(), id, now, s.Service, f.operation, entry, flow, w.dependency, w.kind)
+	for _, w := range p.waitsOf(c, i) {
+		p.families.wait.observe(w.took.Seconds(), id, now, s.Service, f.operation, entry, flow, w.dependency, w.kind)
 	}
 	if s.Kind != trace.Consumer {
 		return
@@ -74,6 +65,34 @@ func (p *Processor) hop(c *collapsed, i int, id string, now time.Time) {
 		p.families.queue.observe(q.Took().Seconds(), id, now, s.Service, f.operation, entry)
 	}
 	p.families.completion.observe((tree.End(i) - tree.Start(at)).Seconds(), id, now, s.Service, f.operation, entry)
+}
+
+// waitsOf returns the waits of a hop: for each dependency the union of the intervals of
+// the calls to it. The result is valid until the next call.
+func (p *Processor) waitsOf(c *collapsed, i int) []waited {
+	p.waits = p.waits[:0]
+	if len(p.waitIndex) > 256 { // clearing takes time proportional to the largest size
+		p.waitIndex = map[wait]int{}
+	}
+	clear(p.waitIndex)
+	tree := &c.tree
+	for _, child := range tree.Children(i) { // by start
+		if tree.Async(child) || !c.out.Spans[child].Kind.Calls() {
+			continue
+		}
+		d := p.dependency(c, child)
+		k, ok := p.waitIndex[d]
+		if !ok {
+			k = len(p.waits)
+			p.waitIndex[d] = k
+			p.waits = append(p.waits, waited{wait: d, until: tree.Start(i)})
+		}
+		w := &p.waits[k]
+		from, to := max(tree.Start(child), w.until), min(tree.End(child), tree.End(i))
+		w.took += max(to-from, 0)
+		w.until = max(w.until, to)
+	}
+	return p.waits
 }
 
 // dependency returns what a call waits for: the service that has the callee's span, or

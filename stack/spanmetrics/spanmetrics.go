@@ -50,13 +50,15 @@ type Processor struct {
 	mu       sync.Mutex
 	window   *window
 	trace    collapsed
-	waits    []wait
+	waits    []waited
 	families *families
 	health   *health
-	callees  callees
-	paths    staticPaths
-	scopes   map[string]time.Time // first span of the middleware, by service
-	swept    time.Time
+
+	waitIndex map[wait]int // in waits
+	callees   callees
+	paths     staticPaths
+	scopes    map[string]time.Time // first span of the middleware, by service
+	swept     time.Time
 }
 
 // Option configures a Processor.
@@ -100,6 +102,7 @@ func New(opts ...Option) *Processor {
 		expiration: DefaultExpiration,
 		maxSpans:   DefaultMaxSpans,
 		callees:    callees{},
+		waitIndex:  map[wait]int{},
 		paths:      staticPaths{},
 		scopes:     map[string]time.Time{},
 	}
@@ -144,7 +147,7 @@ func Read(td ptrace.Traces) Batch {
 	}
 	b.spans = make([]arrived, 0, len(codes))
 	otlp.Spans(td, func(id string, s trace.Span) {
-		s.Service = serviceName(s.Service)
+		s.Service, s.Operation = serviceName(s.Service), clip(s.Operation)
 		a := arrived{record: record{s, describe(&s)}, traceID: id, status: statuses[codes[len(b.spans)]]}
 		a.shrink()
 		b.spans = append(b.spans, a)
@@ -190,7 +193,7 @@ func (r *record) shrink() {
 	wait, ok := r.span.Attributes[attrQueueWait]
 	r.span.Attributes, r.span.Resource, r.span.Events, r.span.StatusMessage, r.span.TraceState = nil, nil, nil, "", ""
 	if ok {
-		r.span.Attributes = map[string]string{attrQueueWait: wait} // read by trace.Tree
+		r.span.Attributes = map[string]string{attrQueueWait: clip(wait)} // read by trace.Tree
 	}
 }
 
