@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -78,7 +79,7 @@ func (a *pushAppender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int
 	if err == nil || errors.As(err, &partial) { // the sample is stored, not all of its exemplars
 		return ref, err
 	}
-	a.out.refuse(fmt.Errorf("%s: %w", ls.Get(labels.MetricName), err))
+	a.out.refuse(fmt.Errorf("%s: %w", ls.Get(model.MetricNameLabel), err))
 	return 0, nil
 }
 
