@@ -3,6 +3,7 @@ package adapter
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,6 +107,9 @@ func (h *Histogram) resolve(key labelValues) *Series {
 	if s != nil {
 		return s
 	}
+	for i := range h.labels {
+		key[i] = labelValue(key[i])
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s = h.series[key]; s != nil {
@@ -125,6 +129,10 @@ func (h *Histogram) resolve(key labelValues) *Series {
 	h.series[key] = s
 	return s
 }
+
+// labelValue returns s as valid UTF-8, for which client_golang panics otherwise. Names
+// and attributes of other libraries may have any bytes.
+func labelValue(s string) string { return strings.ToValidUTF8(s, "?") }
 
 // Observe records a duration. It adds an exemplar when the span's trace is sampled
 // and the bucket is due for one, and reports whether it did.

@@ -77,7 +77,7 @@ func (o *outside) add(dep Dependency) *outsideCalls {
 			return c
 		}
 	}
-	c := &outsideCalls{counter: o.counter.WithLabelValues(dep.Name, dep.Kind)}
+	c := &outsideCalls{counter: o.counter.WithLabelValues(labelValue(dep.Name), labelValue(dep.Kind))}
 	o.deps[dep] = c
 	return c
 }
