@@ -73,12 +73,29 @@ func (h *hopState) leave(r *record, dep adapter.Dependency, start, end time.Time
 	if h.closed {
 		return
 	}
+	h.removeOpen(r)
+	h.add(dep, start, end)
+}
+
+// giveUp ends a call whose own end will not be seen.
+func (h *hopState) giveUp(r *record, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return
+	}
+	s := r.span
+	h.removeOpen(r)
+	a := read(s.Attributes())
+	h.add(a.dependency(r.kind, s.Name()), s.StartTime(), now)
+}
+
+func (h *hopState) removeOpen(r *record) {
 	last := len(h.open) - 1
 	h.open[r.position] = h.open[last]
 	h.open[r.position].position = r.position
 	h.open[last] = nil
 	h.open, r.span = h.open[:last], nil
-	h.add(dep, start, end)
 }
 
 func (h *hopState) add(dep adapter.Dependency, start, end time.Time) {

@@ -58,8 +58,12 @@ func (p *SpanProcessor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan
 	case trace.SpanKindClient, trace.SpanKindProducer:
 		p.startCall(s, r, h, local && above == nil)
 	}
-	if p.table.put(r) {
+	if old := p.table.put(r); old != nil {
 		p.evicted.Inc()
+		old.wait.End()
+		if old.call && old.hop != nil {
+			old.hop.giveUp(old, s.StartTime())
+		}
 	}
 }
 

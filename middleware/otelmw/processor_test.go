@@ -283,6 +283,22 @@ func TestNeverEndedSpansAreBounded(t *testing.T) {
 	}
 }
 
+// A call that was given up is a wait no longer.
+func TestAGivenUpCallIsNoWait(t *testing.T) {
+	b := newBed(t, otelmw.WithMaxSpans(32))
+	ctx, h := b.tel.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /a", SpanKind: trace.SpanKindServer})
+	_, call := b.tracer.Start(ctx, "query", trace.WithSpanKind(trace.SpanKindClient))
+	for range 1000 {
+		b.start(context.Background(), "leak", trace.SpanKindInternal, 0)
+	}
+	time.Sleep(50 * time.Millisecond)
+	call.End()
+	h.End(adapter.Outcome{Quiet: true})
+	if n, self := b.histogram("hop_self_duration_seconds"); n != 1 || self < 0.05 {
+		t.Errorf("%d hops, self time %v", n, self)
+	}
+}
+
 func TestConcurrentSpans(t *testing.T) {
 	b := newBed(t)
 	var all sync.WaitGroup

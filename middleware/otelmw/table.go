@@ -67,14 +67,14 @@ func (t *table) get(k key) *record {
 	return s.spans[k]
 }
 
-// put adds a span and reports whether the oldest had to be given up.
-func (t *table) put(r *record) (evicted bool) {
+// put adds a span and returns the oldest when that had to be given up, else nil.
+func (t *table) put(r *record) (evicted *record) {
 	s := t.of(r.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.spans) >= t.limit {
-		s.remove(s.oldest)
-		evicted = true
+		evicted = s.oldest
+		s.remove(evicted)
 	}
 	s.spans[r.key] = r
 	if r.older = s.newest; r.older != nil {
