@@ -16,6 +16,7 @@ import (
 type SpanProcessor struct {
 	config
 	table   table
+	own     table // of the adapters' spans, which discard some without an end
 	red     redFamilies
 	evicted prometheus.Counter
 }
@@ -32,6 +33,7 @@ func NewSpanProcessor(opts ...Option) *SpanProcessor {
 		Help: "Spans that were given up before their end because too many were in progress; most of them never end.",
 	}))
 	p.table.init(c.limit)
+	p.own.init(c.limit)
 	if !c.hopOnly {
 		p.red = newREDFamilies(c.core)
 	}
@@ -46,7 +48,9 @@ func (p *SpanProcessor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan
 	var above *record
 	local := up.IsValid() && !up.IsRemote()
 	if local {
-		above = p.table.get(keyOf(up))
+		if above = p.table.get(keyOf(up)); above == nil {
+			above = p.own.get(keyOf(up))
+		}
 	}
 	if above != nil {
 		r.hop, r.inCall = above.hop, above.inCall
@@ -58,7 +62,9 @@ func (p *SpanProcessor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan
 	case trace.SpanKindClient, trace.SpanKindProducer:
 		p.startCall(s, r, h, local && above == nil)
 	}
-	if old := p.table.put(r); old != nil {
+	if r.own {
+		p.own.put(r)
+	} else if old := p.table.put(r); old != nil {
 		p.evicted.Inc()
 		old.wait.End()
 		if old.call && old.hop != nil {
@@ -111,8 +117,12 @@ func (p *SpanProcessor) startCall(s sdktrace.ReadWriteSpan, r *record, h *adapte
 
 // OnEnd observes the metrics of a span.
 func (p *SpanProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
+	if s.InstrumentationScope().Name == adapter.Scope {
+		p.own.take(keyOf(s.SpanContext()))
+		return
+	}
 	r := p.table.take(keyOf(s.SpanContext()))
-	if r == nil || r.own {
+	if r == nil {
 		return
 	}
 	r.wait.End()

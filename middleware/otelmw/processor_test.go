@@ -283,6 +283,21 @@ func TestNeverEndedSpansAreBounded(t *testing.T) {
 	}
 }
 
+// A statement that a driver does not take has a span that never ends. It does not push
+// out others.
+func TestDiscardedSpansOfAdapters(t *testing.T) {
+	b := newBed(t, otelmw.WithMaxSpans(320))
+	_, s := b.start(context.Background(), "GET /a", trace.SpanKindServer, 0, server...)
+	for range 10_000 {
+		_, c := b.tel.Core().BeginCall(context.Background(), adapter.Outgoing{SpanKind: trace.SpanKindClient, Dependency: adapter.Dependency{Name: "db"}})
+		c.Discard()
+	}
+	end(s, 4)
+	if n, _ := b.histogram("hop_duration_seconds"); n != 1 || b.counter("tenhop_tracked_spans_evicted_total") != 0 {
+		t.Errorf("%d hops, %v spans were given up", n, b.counter("tenhop_tracked_spans_evicted_total"))
+	}
+}
+
 // A call that was given up is a wait no longer.
 func TestAGivenUpCallIsNoWait(t *testing.T) {
 	b := newBed(t, otelmw.WithMaxSpans(32))
