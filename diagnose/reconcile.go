@@ -10,7 +10,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// view is what one of two kinds of evidence says.
+// view summarizes the diagnosis of one kind of evidence.
 type view struct {
 	verdict, why string
 	entry        string        // operation

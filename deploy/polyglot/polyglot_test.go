@@ -115,7 +115,7 @@ func (p *programs) run(t *testing.T, signal string, rounds []round) {
 	t.Log("\n" + table.String())
 }
 
-// answer is what the test reads of diagnose --json.
+// answer holds the fields of diagnose --json that the test reads.
 type answer struct {
 	Verdict  string    `json:"verdict"`
 	Findings []finding `json:"findings"`

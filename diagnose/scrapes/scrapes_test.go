@@ -88,7 +88,7 @@ func (w *world) ask(t testing.TB, at time.Time) result.Result {
 	return res
 }
 
-// outcome is what was said about faults.
+// outcome counts the answers about faults.
 type outcome struct {
 	named    []time.Duration // after the onset; 0 for never
 	wrong    int             // spikes with another hop first

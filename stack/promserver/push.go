@@ -24,7 +24,7 @@ type pushed struct {
 	max uint64 // series
 }
 
-// outcome is what became of the samples of a request.
+// outcome counts the samples of a request that were not stored.
 type outcome struct {
 	mu      sync.Mutex
 	refused int   // samples

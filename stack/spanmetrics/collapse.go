@@ -203,7 +203,7 @@ func (c *collapsed) missing() bool {
 	return len(c.whole.Missing()) > 0 || root != trace.None && c.in.Spans[root].Parent != ""
 }
 
-// origin is where the request of a span came in.
+// origin identifies the hop and the entry of the request that a span belongs to.
 type origin struct {
 	at    int    // hop at the top, or trace.None
 	name  string // of the entry, as the nearest hop recorded it; empty if none did
