@@ -208,6 +208,11 @@ func (t *Core) RegisterGauge(name, help string, labels ...string) (*prometheus.G
 	return register(t, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels), name)
 }
 
+// RegisterCounter registers a counter. A counter that is already registered is shared.
+func (t *Core) RegisterCounter(name, help string) (prometheus.Counter, error) {
+	return register(t, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help}), name)
+}
+
 // register registers c, or returns the collector that is registered in its place.
 func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
 	err := t.registerer.Register(c)

@@ -28,10 +28,12 @@ var _ sdktrace.SpanProcessor = (*SpanProcessor)(nil)
 func NewSpanProcessor(opts ...Option) *SpanProcessor {
 	c := configure(opts)
 	p := &SpanProcessor{config: c}
-	p.evicted = registered(c.core.Registerer(), prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenhop_tracked_spans_evicted_total",
-		Help: "Spans that were given up before their end because too many were in progress; most of them never end.",
-	}))
+	var err error
+	p.evicted, err = c.core.RegisterCounter("tenhop_tracked_spans_evicted_total",
+		"Spans that were given up before their end because too many were in progress; most of them never end.")
+	if err != nil {
+		panic("otelmw: " + err.Error())
+	}
 	p.table.init(c.limit)
 	p.own.init(c.limit)
 	if !c.hopOnly {

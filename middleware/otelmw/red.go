@@ -1,10 +1,8 @@
 package otelmw
 
 import (
-	"errors"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -101,19 +99,4 @@ func verbOr(verb, fallback string) string {
 		return fallback
 	}
 	return verb
-}
-
-// registered registers c, or returns the counter that is registered in its place.
-func registered(reg prometheus.Registerer, c prometheus.Counter) prometheus.Counter {
-	err := reg.Register(c)
-	var have prometheus.AlreadyRegisteredError
-	if errors.As(err, &have) {
-		if old, ok := have.ExistingCollector.(prometheus.Counter); ok {
-			return old
-		}
-	}
-	if err != nil {
-		panic("otelmw: " + err.Error())
-	}
-	return c
 }
