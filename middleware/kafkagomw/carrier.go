@@ -1,11 +1,12 @@
 package kafkagomw
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
 // ownHeaders is the maximum number of headers that Set adds: traceparent,
@@ -16,7 +17,7 @@ const ownHeaders = 4
 type carrier struct {
 	headers []kafka.Header
 	owned   bool // headers is a copy
-	state   bool // tracestate was set
+	writer  messaging.HeaderWriter
 }
 
 var _ propagation.TextMapCarrier = (*carrier)(nil)
@@ -24,15 +25,15 @@ var _ propagation.TextMapCarrier = (*carrier)(nil)
 // Get returns the last value of a header.
 func (c *carrier) Get(key string) string {
 	for i := len(c.headers) - 1; i >= 0; i-- {
-		if strings.EqualFold(c.headers[i].Key, key) {
+		if is(c.headers[i], key) {
 			return string(c.headers[i].Value)
 		}
 	}
 	return ""
 }
 
-// Set replaces a header, wherever it stands more than once. It does not modify the caller's slice, which several
-// messages may share.
+// Set replaces a header, wherever it stands more than once. It does not modify the
+// caller's slice, which several messages may share.
 func (c *carrier) Set(key, value string) {
 	if !c.owned {
 		headers := make([]kafka.Header, len(c.headers), len(c.headers)+ownHeaders)
@@ -40,27 +41,7 @@ func (c *carrier) Set(key, value string) {
 		c.headers, c.owned = headers, true
 	}
 	header := kafka.Header{Key: strings.ToLower(key), Value: []byte(value)}
-	c.dropState(key)
-	for i := range c.headers {
-		if strings.EqualFold(c.headers[i].Key, key) {
-			c.headers[i] = header
-			rest := slices.DeleteFunc(c.headers[i+1:], func(h kafka.Header) bool { return strings.EqualFold(h.Key, key) })
-			c.headers = c.headers[:i+1+len(rest)]
-			return
-		}
-	}
-	c.headers = append(c.headers, header)
-}
-
-// dropState removes the tracestate that a republished message has from its former
-// traceparent.
-func (c *carrier) dropState(key string) {
-	switch {
-	case strings.EqualFold(key, "tracestate"):
-		c.state = true
-	case strings.EqualFold(key, "traceparent") && !c.state:
-		c.headers = slices.DeleteFunc(c.headers, func(h kafka.Header) bool { return strings.EqualFold(h.Key, "tracestate") })
-	}
+	c.headers = messaging.SetHeader(&c.writer, c.headers, header, key, is)
 }
 
 // Keys returns the names of all headers.
@@ -71,3 +52,5 @@ func (c *carrier) Keys() []string {
 	}
 	return keys
 }
+
+func is(h kafka.Header, key string) bool { return strings.EqualFold(h.Key, key) }

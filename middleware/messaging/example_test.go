@@ -165,3 +165,13 @@ func ExampleWithQueue() {
 	// process orders:shipping
 	// process orders:billing
 }
+
+// A message that goes on with the headers it came with has one of each, the sender's own.
+func ExampleSetHeader() {
+	type header struct{ key, value string }
+	is := func(h header, key string) bool { return strings.EqualFold(h.key, key) }
+	came := []header{{"traceparent", "a"}, {"k", "1"}, {"tracestate", "old=1"}, {"Traceparent", "b"}}
+	var w messaging.HeaderWriter
+	fmt.Println(messaging.SetHeader(&w, came, header{"traceparent", "own"}, "traceparent", is))
+	// Output: [{traceparent own} {k 1}]
+}

@@ -1,11 +1,12 @@
 package saramamw
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/IBM/sarama"
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/tenhop/tenhop/middleware/messaging"
 )
 
 // ownHeaders is the maximum number of headers that Set adds: traceparent,
@@ -21,21 +22,21 @@ var (
 type produced struct {
 	message *sarama.ProducerMessage
 	owned   bool // message.Headers is a copy
-	state   bool // tracestate was set
+	writer  messaging.HeaderWriter
 }
 
 // Get returns the last value of a header.
 func (c *produced) Get(key string) string {
 	for i := len(c.message.Headers) - 1; i >= 0; i-- {
-		if is(&c.message.Headers[i], key) {
+		if is(c.message.Headers[i], key) {
 			return string(c.message.Headers[i].Value)
 		}
 	}
 	return ""
 }
 
-// Set replaces a header, wherever it stands more than once. It does not modify the caller's slice, which several
-// messages may share.
+// Set replaces a header, wherever it stands more than once. It does not modify the
+// caller's slice, which several messages may share.
 func (c *produced) Set(key, value string) {
 	if !c.owned {
 		headers := make([]sarama.RecordHeader, len(c.message.Headers), len(c.message.Headers)+ownHeaders)
@@ -43,27 +44,7 @@ func (c *produced) Set(key, value string) {
 		c.message.Headers, c.owned = headers, true
 	}
 	header := sarama.RecordHeader{Key: []byte(strings.ToLower(key)), Value: []byte(value)}
-	c.dropState(key)
-	for i := range c.message.Headers {
-		if is(&c.message.Headers[i], key) {
-			c.message.Headers[i] = header
-			rest := slices.DeleteFunc(c.message.Headers[i+1:], func(h sarama.RecordHeader) bool { return is(&h, key) })
-			c.message.Headers = c.message.Headers[:i+1+len(rest)]
-			return
-		}
-	}
-	c.message.Headers = append(c.message.Headers, header)
-}
-
-// dropState removes the tracestate that a republished message has from its former
-// traceparent.
-func (c *produced) dropState(key string) {
-	switch {
-	case strings.EqualFold(key, "tracestate"):
-		c.state = true
-	case strings.EqualFold(key, "traceparent") && !c.state:
-		c.message.Headers = slices.DeleteFunc(c.message.Headers, func(h sarama.RecordHeader) bool { return is(&h, "tracestate") })
-	}
+	c.message.Headers = messaging.SetHeader(&c.writer, c.message.Headers, header, key, is)
 }
 
 // Keys returns the names of all headers.
@@ -81,7 +62,7 @@ type consumed struct{ message *sarama.ConsumerMessage }
 // Get returns the last value of a header.
 func (c *consumed) Get(key string) string {
 	for i := len(c.message.Headers) - 1; i >= 0; i-- {
-		if h := c.message.Headers[i]; h != nil && is(h, key) {
+		if h := c.message.Headers[i]; h != nil && is(*h, key) {
 			return string(h.Value)
 		}
 	}
@@ -102,6 +83,6 @@ func (c *consumed) Keys() []string {
 	return keys
 }
 
-func is(h *sarama.RecordHeader, key string) bool {
+func is(h sarama.RecordHeader, key string) bool {
 	return len(h.Key) == len(key) && strings.EqualFold(string(h.Key), key)
 }
