@@ -83,9 +83,11 @@ func (h *Hop) fields(buf []slog.Attr, out *Outcome, tm Timing, op string) []slog
 	if out.ErrorType != "" {
 		a = append(a, slog.String("error_type", out.ErrorType))
 	}
-	var p *panicError
-	if out.Failed && errors.As(out.Err, &p) {
-		a = append(a, slog.String("stack", p.stack))
+	if out.Failed {
+		var p *panicError // errors.As moves it to the heap, so it is declared here only
+		if errors.As(out.Err, &p) {
+			a = append(a, slog.String("stack", p.stack))
+		}
 	}
 	return a
 }
