@@ -63,13 +63,18 @@ func (w *window) add(id string, r record, now time.Time) bool {
 }
 
 // take removes and returns the traces that are due: those that are probably complete,
-// and the oldest ones while there are too many spans. all takes all of them.
+// and the oldest ones if there are too many spans, until a tenth of the room is free.
+// all takes all of them.
 func (w *window) take(now time.Time, all bool) (due, evicted []*open) {
 	quiet := w.lags.quiet()
 	kept := w.order[:0]
+	most := w.most
+	if w.spans > most { // a batch of spans later, it would be too many again
+		most -= most / 10
+	}
 	for _, t := range w.order {
 		switch {
-		case w.spans > w.most:
+		case w.spans > most:
 			evicted = append(evicted, t)
 		case all || now.Sub(t.first) >= maxHeld || now.Sub(t.last) >= quiet && (now.Sub(t.last) >= maxHeld/2 || w.whole(t)):
 			due = append(due, t)

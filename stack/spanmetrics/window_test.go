@@ -1,6 +1,7 @@
 package spanmetrics
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -110,6 +111,21 @@ func TestMaxSpans(t *testing.T) {
 	got := gather(t, p)
 	got.want(t, "tenhop_spanmetrics_evicted_traces_total{}", 10)
 	got.want(t, selfOf+"b}", 20*60)
+}
+
+// TestMaxSpansMakesRoom checks that a full window is not searched again for every batch.
+func TestMaxSpansMakesRoom(t *testing.T) {
+	p := New(WithMaxSpans(1000))
+	for i := range 501 {
+		b := batch(byte(i), top, call)
+		for k := range b.spans {
+			b.spans[k].traceID = strconv.Itoa(i)
+		}
+		p.Add(b, at(time.Second))
+	}
+	if n := p.window.spans; n != 900 {
+		t.Errorf("%d spans are held after the maximum was reached", n)
+	}
 }
 
 // TestCallsWithoutAnswer attributes a call to the service that answered at the address
