@@ -245,9 +245,9 @@ func clientCertificates() error {
 func batchSizes(processor, record string) error {
 	size := "OTEL_" + processor + "_MAX_QUEUE_SIZE"
 	batch := "OTEL_" + processor + "_MAX_EXPORT_BATCH_SIZE"
-	queue, err1 := strconv.Atoi(os.Getenv(size))
-	n, err2 := strconv.Atoi(os.Getenv(batch))
-	if err1 == nil && err2 == nil && n > queue {
+	queue := queueSize(size)
+	n, err := strconv.ParseInt(strings.TrimSpace(os.Getenv(batch)), 10, 64)
+	if err == nil && n > queue {
 		return fmt.Errorf("setup: %s=%d: a batch is larger than the queue of %d %ss (%s)", batch, n, queue, record, size)
 	}
 	return nil

@@ -54,6 +54,8 @@ func TestEnvironmentPairs(t *testing.T) {
 	for _, env := range []map[string]string{
 		{"OTEL_EXPORTER_OTLP_CLIENT_KEY": os.Args[0]},
 		{"OTEL_BSP_MAX_QUEUE_SIZE": "10", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "11"},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4096"}, // of the default queue
+		{"OTEL_BSP_MAX_QUEUE_SIZE": " 10 ", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "11"},
 		{"OTEL_BLRP_MAX_QUEUE_SIZE": "10", "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "11"},
 	} {
 		clean(t)
@@ -63,6 +65,15 @@ func TestEnvironmentPairs(t *testing.T) {
 		if checkEnvironment() == nil {
 			t.Errorf("%v is no error", env)
 		}
+	}
+}
+
+// The size of a queue is honoured as it was checked.
+func TestQueueSizeWithSpaces(t *testing.T) {
+	clean(t)
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", " 10 ")
+	if n := queueSize("OTEL_BSP_MAX_QUEUE_SIZE"); n != 10 || checkEnvironment() != nil {
+		t.Errorf("a queue of %d, %v", n, checkEnvironment())
 	}
 }
 

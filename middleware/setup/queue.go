@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,7 +42,7 @@ func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *expor
 // queueSize returns the size of an SDK queue, from its environment variable or the
 // default that spans and log records share.
 func queueSize(variable string) int64 {
-	if n, err := strconv.ParseInt(os.Getenv(variable), 10, 64); err == nil && n > 0 {
+	if n, err := strconv.ParseInt(strings.TrimSpace(os.Getenv(variable)), 10, 64); err == nil && n > 0 {
 		return n
 	}
 	return sdktrace.DefaultMaxQueueSize
