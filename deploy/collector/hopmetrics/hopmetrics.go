@@ -54,6 +54,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("middleware: %q is not known, use %q or %q", c.Middleware, skip, count)
 	case c.FlushInterval <= 0 || c.Expiration <= 0 || c.MaxSpans <= 0:
 		return fmt.Errorf("metrics_flush_interval, metrics_expiration and max_spans must be positive")
+	case c.Expiration < 2*c.FlushInterval:
+		return fmt.Errorf("metrics_expiration: %s is shorter than two flushes: series would expire before they are passed on", c.Expiration)
 	}
 	return nil
 }

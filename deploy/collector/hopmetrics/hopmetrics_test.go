@@ -1,6 +1,7 @@
 package hopmetrics
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,21 @@ func request(scope string) ptrace.Traces {
 	s.SetStartTimestamp(pcommon.NewTimestampFromTime(now.Add(-80 * time.Millisecond)))
 	s.SetEndTimestamp(pcommon.NewTimestampFromTime(now))
 	return td
+}
+
+func TestValidate(t *testing.T) {
+	for name, spoil := range map[string]func(*Config){
+		"middleware":             func(c *Config) { c.Middleware = "some" },
+		"metrics_flush_interval": func(c *Config) { c.FlushInterval = 0 },
+		"metrics_expiration":     func(c *Config) { c.Expiration = c.FlushInterval },
+		"max_spans":              func(c *Config) { c.MaxSpans = -1 },
+	} {
+		c := NewFactory().CreateDefaultConfig().(*Config)
+		spoil(c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
 }
 
 // TestConnector passes a span through, for each setting of the middleware.
