@@ -27,11 +27,12 @@ func (rt *router) early(s *state) string {
 		}
 	case rt.mux != nil:
 		return lookup(rt.mux, s.req)
-	case rt.next != nil && !onHandlersStack():
-		return lookup(rt.next, s.req)
 	}
 	if onHandlersStack() {
 		return s.req.Pattern
+	}
+	if rt.next != nil {
+		return lookup(rt.next, s.req)
 	}
 	return rt.learned.lookup(s.req)
 }
