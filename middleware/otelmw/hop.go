@@ -36,7 +36,7 @@ type interval struct {
 }
 
 // maxIntervals is the maximum number of calls that a hop remembers singly. The
-// earlier half of them is added up then.
+// half of them that ended earlier is added up then.
 const maxIntervals = 2048
 
 func (h *hopState) supersede() {
@@ -99,23 +99,33 @@ func (h *hopState) removeOpen(r *record) {
 }
 
 func (h *hopState) add(dep adapter.Dependency, start, end time.Time) {
+	h.remember(dep, start, end)
+	if len(h.done) >= maxIntervals {
+		h.fold()
+	}
+}
+
+// remember records an interval. Its part before foldedTo has been added up.
+func (h *hopState) remember(dep adapter.Dependency, start, end time.Time) {
 	i := slices.Index(h.deps, dep)
 	if i < 0 {
 		i = len(h.deps)
 		h.deps = append(h.deps, dep)
 	}
 	h.done = append(h.done, interval{max(start.Sub(h.start), h.foldedTo), end.Sub(h.start), i})
-	if len(h.done) >= maxIntervals {
-		h.fold()
-	}
 }
 
-// fold adds up the earlier half of the intervals. A later interval counts from the
-// end of that half only.
+// fold adds up all calls until the end of the half that ended earlier, those in flight
+// too. It keeps the other half. A span with an earlier time that is recorded later
+// counts from there only.
 func (h *hopState) fold() {
 	slices.SortFunc(h.done, func(a, b interval) int { return cmp.Compare(a.end, b.end) })
 	half := len(h.done) / 2
-	to := h.done[half-1].end
+	to := max(h.done[half-1].end, h.foldedTo)
+	kept := slices.Clone(h.done[half:]) // union sorts
+	for _, r := range h.open {
+		h.rememberOpen(r, h.start.Add(to))
+	}
 	covered, deps := union(h.done, len(h.deps), h.foldedTo, to)
 	h.folded += covered
 	for len(h.foldedDeps) < len(deps) {
@@ -125,7 +135,13 @@ func (h *hopState) fold() {
 		h.foldedDeps[i] += d
 	}
 	h.foldedTo = to
-	h.done = append(h.done[:0], h.done[half:]...)
+	h.done = append(h.done[:0], kept...)
+}
+
+// rememberOpen records a call in flight until end.
+func (h *hopState) rememberOpen(r *record, end time.Time) {
+	a := read(r.span.Attributes())
+	h.remember(a.dependency(r.kind, r.span.Name()), r.span.StartTime(), end)
 }
 
 // close ends the hop and the calls in flight. It returns the wait of each dependency
@@ -139,8 +155,7 @@ func (h *hopState) close(end time.Time) (waits []adapter.Wait, covered time.Dura
 		return nil, 0, "", true
 	}
 	for _, r := range h.open {
-		a := read(r.span.Attributes())
-		h.add(a.dependency(r.kind, r.span.Name()), r.span.StartTime(), end)
+		h.rememberOpen(r, end)
 		r.span = nil
 	}
 	h.open = nil

@@ -1,0 +1,75 @@
+package otelmw_test
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// A hop of more calls than are remembered singly has the waits and the self time of its
+// calls, also when some of them are long.
+func TestManyCallsLongAndShort(t *testing.T) {
+	const calls, length = 6000, 10_000 // milliseconds
+	for seed := range uint64(4) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		b := newBed(t)
+		at := func(ms int) trace.SpanEventOption {
+			return trace.WithTimestamp(time.Unix(1_700_000_000, 0).Add(time.Duration(ms) * time.Millisecond))
+		}
+		ctx, root := b.tracer.Start(context.Background(), "GET /a", trace.WithSpanKind(trace.SpanKindServer), at(0),
+			trace.WithAttributes(attribute.String("http.request.method", "GET"), attribute.String("http.route", "/a")))
+		type event struct{ at, call int }
+		var events []event
+		var covered [length]bool
+		var waits [3][length]bool
+		for i := range calls {
+			begin, long := rnd.IntN(length), 1
+			if rnd.IntN(1000) == 0 {
+				long = rnd.IntN(length / 4)
+			}
+			end := min(begin+long, length-1)
+			events = append(events, event{begin, i}, event{end, i})
+			for ms := begin; ms < end; ms++ {
+				covered[ms], waits[i%3][ms] = true, true
+			}
+		}
+		slices.SortStableFunc(events, func(a, b event) int { return a.at - b.at })
+		open := map[int]trace.Span{}
+		for _, e := range events {
+			if s := open[e.call]; s != nil {
+				s.End(at(e.at))
+				continue
+			}
+			_, open[e.call] = b.tracer.Start(ctx, "call", trace.WithSpanKind(trace.SpanKindClient), at(e.at),
+				trace.WithAttributes(attribute.String("peer.service", "dep"+strconv.Itoa(e.call%3))))
+		}
+		root.End(at(length))
+		same := func(what string, got float64, want int) {
+			if math.Abs(got-float64(want)/1000) > 1e-6 {
+				t.Errorf("seed %d: %s is %v, want %v", seed, what, got, float64(want)/1000)
+			}
+		}
+		_, self := b.histogram("hop_self_duration_seconds")
+		same("self time", self, length-count(covered[:]))
+		for i := range waits {
+			_, wait := b.histogram("hop_wait_duration_seconds", "dependency", "dep"+strconv.Itoa(i))
+			same("wait "+strconv.Itoa(i), wait, count(waits[i][:]))
+		}
+	}
+}
+
+func count(of []bool) (n int) {
+	for _, b := range of {
+		if b {
+			n++
+		}
+	}
+	return n
+}
