@@ -105,7 +105,7 @@ func (a *attributes) protocol(kind trace.SpanKind) string {
 func (a *attributes) operation(kind trace.SpanKind, name string, core *adapter.Core) (operation string, known bool) {
 	switch {
 	case a.rpcSystem != "":
-		return a.procedure(name), true
+		return a.served(name), true
 	case a.messaging != "":
 		verb := a.verb
 		if verb == "" {
@@ -144,6 +144,15 @@ func (a *attributes) procedure(name string) string {
 		return a.rpcService + "/" + a.rpcName
 	}
 	return strings.TrimPrefix(a.rpcName, "/")
+}
+
+// served returns the procedure of a server span. Some instrumentation has spans for
+// calls of procedures that the server lacks, whose names the caller makes up.
+func (a *attributes) served(name string) string {
+	if strings.EqualFold(a.rpcStatus, "UNIMPLEMENTED") {
+		return adapter.Overflow
+	}
+	return a.procedure(name)
 }
 
 // dependency returns the dependency of a call: peer.service when it is set, else the

@@ -67,7 +67,7 @@ func (f *redFamilies) handled(a *attributes, s sdktrace.ReadOnlySpan, core *adap
 	d, sc, errorType := end.Sub(s.StartTime()), s.SpanContext(), failure(a, s)
 	switch {
 	case a.rpcSystem != "":
-		f.rpcServer.Observe(d, end, sc, a.rpcSystem, a.procedure(s.Name()), a.rpcStatus, errorType)
+		f.rpcServer.Observe(d, end, sc, a.rpcSystem, a.served(s.Name()), a.rpcStatus, errorType)
 	case a.messaging != "":
 		f.process.Observe(d, end, sc, a.messaging, verbOr(a.verb, "process"), core.Destination(a.destination), errorType)
 	case a.method != "":
