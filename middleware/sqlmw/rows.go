@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"io"
 
 	"github.com/XSAM/otelsql"
 
@@ -47,6 +48,14 @@ type connector struct {
 	dep adapter.Dependency
 }
 
+// Close closes the driver's connector, if it is an io.Closer. sql.DB.Close calls it.
+func (c connector) Close() error {
+	if closer, ok := c.Connector.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}
+
 // Connect returns a connection whose rows are measured.
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	inner, err := c.Connector.Connect(ctx)
@@ -77,6 +86,7 @@ type otelConn interface {
 var (
 	_ driver.Connector = connector{}
 	_ driver.Connector = dsnConnector{}
+	_ io.Closer        = connector{}
 	_ otelConn         = (*conn)(nil)
 	_ otelStmt         = (*stmt)(nil)
 	_ otelRows         = (*rows)(nil)
