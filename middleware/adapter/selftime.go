@@ -58,7 +58,7 @@ type ledger struct {
 	inFlight int32
 	free     int32         // first free cell plus one; 0 means none
 	used     int32         // cells that were ever used
-	since    time.Duration // when inFlight left zero
+	since    time.Duration // when inFlight left zero, or reached it again
 	covered  time.Duration
 	slots    []slot
 	inline   [3]slot // spares the allocation for ordinary fan-out
@@ -89,13 +89,14 @@ func (l *ledger) enter(dep Dependency, now time.Duration) (index int32, serial u
 		return 0, 0, false
 	}
 	i := l.slotOf(dep)
+	// The clock was read before the lock: the time until since may be covered by others.
 	if l.inFlight == 0 {
-		l.since = now
+		l.since = max(now, l.since)
 	}
 	l.inFlight++
 	s := &l.slots[i]
 	if s.inFlight == 0 {
-		s.since = now
+		s.since = max(now, s.since)
 	}
 	s.inFlight++
 	index = l.take()
@@ -115,9 +116,11 @@ func (l *ledger) leave(index int32, serial uint32, now time.Duration) {
 	s := &l.slots[c.slot]
 	if s.inFlight--; s.inFlight == 0 {
 		s.waited += max(now-s.since, 0)
+		s.since = max(now, s.since)
 	}
 	if l.inFlight--; l.inFlight == 0 {
 		l.covered += max(now-l.since, 0)
+		l.since = max(now, l.since)
 	}
 	c.serial++
 	c.slot, l.free = l.free, index+1
