@@ -169,11 +169,18 @@ func (l *ledger) close(now time.Duration) (covered time.Duration, slots []slot) 
 	return l.covered, l.slots
 }
 
+// maxSlots is the number of dependencies of a hop that are told apart. Further ones of a
+// kind share the name Overflow. A job that calls the hosts of its users has any number.
+const maxSlots = 1024
+
 func (l *ledger) slotOf(dep Dependency) int {
 	for i := range l.slots {
 		if l.slots[i].dep == dep {
 			return i
 		}
+	}
+	if len(l.slots) >= maxSlots && dep.Name != Overflow {
+		return l.slotOf(Dependency{Name: Overflow, Kind: dep.Kind})
 	}
 	if l.slots == nil {
 		l.slots = l.inline[:0]
