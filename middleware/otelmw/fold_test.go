@@ -73,3 +73,22 @@ func count(of []bool) (n int) {
 	}
 	return n
 }
+
+// A job may call the hosts of its users, one after the other. No wait is lost.
+func TestDependenciesOfAHopAreBounded(t *testing.T) {
+	b := newBed(t)
+	start := time.Unix(1_700_000_000, 0)
+	const calls = 2000
+	ctx, root := b.tracer.Start(context.Background(), "POST /jobs", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
+	for i := range calls {
+		_, s := b.tracer.Start(ctx, "call", trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(start.Add(time.Duration(i)*time.Second)),
+			trace.WithAttributes(attribute.String("server.address", "host"+strconv.Itoa(i))))
+		s.End(trace.WithTimestamp(start.Add(time.Duration(i+1) * time.Second)))
+	}
+	root.End(trace.WithTimestamp(start.Add(calls * time.Second)))
+	_, waited := b.histogram("hop_wait_duration_seconds")
+	_, other := b.histogram("hop_wait_duration_seconds", "dependency", "_OTHER")
+	if waited != calls || other != calls-1024 {
+		t.Errorf("%v s of waits, %v s of them under _OTHER", waited, other)
+	}
+}

@@ -39,6 +39,10 @@ type interval struct {
 // half of them that ended earlier is added up then.
 const maxIntervals = 2048
 
+// maxDependencies is the number of dependencies of a hop that are told apart, as in
+// adapter. Further ones of a kind share the name adapter.Overflow.
+const maxDependencies = 1024
+
 func (h *hopState) supersede() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -108,6 +112,10 @@ func (h *hopState) add(dep adapter.Dependency, start, end time.Time) {
 // remember records an interval. Its part before foldedTo has been added up.
 func (h *hopState) remember(dep adapter.Dependency, start, end time.Time) {
 	i := slices.Index(h.deps, dep)
+	if i < 0 && len(h.deps) >= maxDependencies {
+		dep.Name = adapter.Overflow
+		i = slices.Index(h.deps, dep)
+	}
 	if i < 0 {
 		i = len(h.deps)
 		h.deps = append(h.deps, dep)
