@@ -222,10 +222,21 @@ func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
 	var have prometheus.AlreadyRegisteredError
 	if errors.As(err, &have) {
 		if old, ok := have.ExistingCollector.(C); ok {
+			if a, b := description(old), description(c); a != b {
+				return c, fmt.Errorf("hop: register %s: it is registered as %s, not as %s", name, a, b)
+			}
 			return old, nil
 		}
 	}
 	return c, fmt.Errorf("hop: register %s: %w", name, err)
+}
+
+// description returns what a vector says of itself, with its labels in order. The
+// registry does not compare their order, by which their values are passed.
+func description(c prometheus.Collector) string {
+	d := make(chan *prometheus.Desc, 1)
+	c.Describe(d)
+	return (<-d).String()
 }
 
 const (

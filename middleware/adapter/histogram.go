@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ type labelValues [maxLabels]string
 // native ones. The number of its series is limited.
 type Histogram struct {
 	vec     *prometheus.HistogramVec
+	names   []string
 	labels  int
 	buckets []float64
 	limit   int
@@ -55,8 +57,8 @@ type Series struct {
 }
 
 // RequestHistogram registers a family of request durations with the buckets of the
-// semantic conventions. A family that is already registered is shared. A family
-// has at most 8 labels.
+// semantic conventions. A family that is already registered with the same labels in
+// the same order is shared. A family has at most 8 labels.
 func (t *Core) RequestHistogram(name, help string, labels ...string) (*Histogram, error) {
 	return t.histogram(name, help, requestBuckets, labels)
 }
@@ -67,7 +69,7 @@ func (t *Core) histogram(name, help string, buckets []float64, labels []string) 
 	}
 	t.histogramsMu.Lock()
 	defer t.histogramsMu.Unlock()
-	if h := t.histograms[name]; h != nil && h.labels == len(labels) {
+	if h := t.histograms[name]; h != nil && slices.Equal(h.names, labels) && slices.Equal(h.buckets, buckets) {
 		return h, nil // with its limit, which holds for all handlers together
 	}
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -80,7 +82,7 @@ func (t *Core) histogram(name, help string, buckets []float64, labels []string) 
 	if err != nil {
 		return nil, err
 	}
-	h := &Histogram{vec: vec, labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{}}
+	h := &Histogram{vec: vec, names: slices.Clone(labels), labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{}}
 	t.histograms[name] = h
 	return h, nil
 }
