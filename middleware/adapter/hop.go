@@ -131,15 +131,12 @@ func (h *Hop) Operation() string {
 		return ""
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.operationLocked()
-}
-
-func (h *Hop) operationLocked() string {
-	if h.operation == "" && h.route != nil {
-		return h.route.Operation() // not kept: it may become more specific
+	op, route := h.operation, h.route
+	h.mu.Unlock()
+	if op == "" && route != nil {
+		return route.Operation() // not kept: it may become more specific. Without the lock: it may use the hop
 	}
-	return h.operation
+	return op
 }
 
 // Entry returns the edge operation that the request belongs to: the caller's, or
@@ -149,15 +146,12 @@ func (h *Hop) Entry() string {
 		return ""
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.entryLocked()
-}
-
-func (h *Hop) entryLocked() string {
-	if h.entry == "" {
-		return h.operationLocked()
+	entry := h.entry
+	h.mu.Unlock()
+	if entry == "" {
+		return h.Operation()
 	}
-	return h.entry
+	return entry
 }
 
 // Flow returns "async" behind a queue and "request" otherwise.

@@ -52,11 +52,11 @@ func (h *Hop) End(out Outcome) Timing {
 		h.mu.Unlock()
 		return Timing{}
 	}
-	op, entry := h.operationLocked(), h.entryLocked()
 	h.ended = true
 	pending := h.pending
 	h.pending = nil
 	h.mu.Unlock()
+	op, entry := h.Operation(), h.Entry() // neither changes from now on
 
 	total := h.elapsed()
 	covered, slots := h.ledger.close(total)

@@ -19,29 +19,40 @@ type router struct {
 
 // early returns the pattern of a request whose handler may still be chosen, in another
 // goroutine. It never reads a field that the router writes meanwhile.
-func (rt *router) early(s *state) string {
+func (rt *router) early(r *http.Request) string {
 	switch {
 	case rt.fn != nil:
-		if p := rt.fn(s.req); p != "" {
+		if onStack(&askEntry, 2) {
+			return "" // the function itself asks for the operation
+		}
+		if p := rt.ask(r); p != "" {
 			return p
 		}
 	case rt.mux != nil:
-		return lookup(rt.mux, s.req)
+		return lookup(rt.mux, r)
 	}
-	if onHandlersStack() {
-		return s.req.Pattern
+	if onStack(&serveEntry, 2) { // the router's writes to the request can be read
+		return r.Pattern
 	}
 	if rt.next != nil {
-		return lookup(rt.next, s.req)
+		return lookup(rt.next, r)
 	}
-	return rt.learned.lookup(s.req)
+	return rt.learned.lookup(r)
+}
+
+// ask calls the function of WithRouteFunc.
+//
+//go:noinline
+func (rt *router) ask(r *http.Request) string {
+	note(&askEntry)
+	return rt.fn(r)
 }
 
 // final returns the pattern of a request whose handler has returned. What the user
 // said counts more than the pattern on the request, which may be an outer mux's.
 func (rt *router) final(r *http.Request) string {
 	if rt.fn != nil {
-		if p := rt.fn(r); p != "" {
+		if p := rt.ask(r); p != "" {
 			return p
 		}
 	}
@@ -116,14 +127,17 @@ func lookupPath(mux *http.ServeMux, r *http.Request, path string) string {
 	return lookup(mux, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: path}})
 }
 
-// onHandlersStack reports whether the caller runs in the goroutine of a handler, where
-// the router's writes to the request can be read.
-func onHandlersStack() bool {
+// onStack reports whether the goroutine is in a function whose entry was noted.
+func onStack(entry *atomic.Uintptr, skip int) bool {
+	want := entry.Load()
+	if want == 0 {
+		return false
+	}
 	var pcs [64]uintptr
-	for skip := 3; ; skip += len(pcs) {
+	for ; ; skip += len(pcs) {
 		n := runtime.Callers(skip, pcs[:])
 		for _, pc := range pcs[:n] {
-			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == serveEntry.Load() {
+			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == want {
 				return true
 			}
 		}
@@ -133,15 +147,17 @@ func onHandlersStack() bool {
 	}
 }
 
-// serveEntry is the entry point of server.ServeHTTP, which notes it when it first runs.
-var serveEntry atomic.Uintptr
+// Entry points of server.ServeHTTP and of router.ask, noted when they first run. In the
+// goroutine of the former the router's writes to the request can be read.
+var serveEntry, askEntry atomic.Uintptr
 
-func noteServe() {
-	if serveEntry.Load() != 0 {
+// note stores the entry point of its caller.
+func note(entry *atomic.Uintptr) {
+	if entry.Load() != 0 {
 		return
 	}
 	if pc, _, _, ok := runtime.Caller(1); ok {
-		serveEntry.Store(runtime.FuncForPC(pc).Entry())
+		entry.Store(runtime.FuncForPC(pc).Entry())
 	}
 }
 

@@ -106,14 +106,14 @@ func (s *state) setRoute(pattern string) string {
 // the handler has returned it may be that of an outer router.
 func (s *state) Operation() string {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	route := s.route
-	if route == "" && s.req != nil {
-		pattern := s.server.router.early(s)
+	route, req := s.route, s.req
+	s.mu.Unlock() // the function of WithRouteFunc may use the hop
+	if route == "" && req != nil {
+		pattern := s.server.router.early(req)
 		if pattern == "" {
 			return ""
 		}
-		route = procedure(routeOf(pattern), s.req)
+		route = procedure(routeOf(pattern), req)
 	}
 	return s.server.metrics.operationOf(s.method, route)
 }
@@ -121,22 +121,35 @@ func (s *state) Operation() string {
 // end determines the route of a request whose handler has returned.
 func (s *state) end() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.route != "" {
+	known, inner := s.route != "", s.inner
+	s.mu.Unlock()
+	if known {
 		return
 	}
+	route := s.found(inner)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.route == "" { // the function of WithRouteFunc may call SetRoute
+		s.route = route
+	}
+}
+
+// found returns the route of a request whose handler has returned. inner is that of a
+// measured handler within.
+func (s *state) found(inner string) string {
+	route := ""
 	switch pattern := s.server.router.final(s.req); {
-	case s.inner != "" && (pattern == "" || s.server.router.fn == nil && s.server.router.mux == nil):
-		s.route = s.inner
+	case inner != "" && (pattern == "" || s.server.router.fn == nil && s.server.router.mux == nil):
+		route = inner
 	case pattern != "":
-		s.route = routeOf(pattern)
+		route = routeOf(pattern)
 	default:
-		s.route = unmatched
-		return
+		return unmatched
 	}
 	if s.status != http.StatusNotFound && !unimplemented(s.Header()) {
-		s.route = procedure(s.route, s.req)
+		return procedure(route, s.req)
 	}
+	return route
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -145,7 +158,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	noteServe()
+	note(&serveEntry)
 	if outer := s.measuredBy(r.Context(), w, r); outer != nil {
 		s.serveWithin(outer, w, r)
 		return
