@@ -49,7 +49,11 @@ func (Jaeger) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 // Extract reads the headers. It ignores malformed ones.
 func (Jaeger) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	ctx = extractUberctx(ctx, carrier)
-	parts := strings.Split(strings.ReplaceAll(carrier.Get(jaegerHeader), "%3A", ":"), ":")
+	header := carrier.Get(jaegerHeader)
+	if len(header) > wire.MaxName {
+		return ctx
+	}
+	parts := strings.Split(strings.ReplaceAll(header, "%3A", ":"), ":")
 	if len(parts) != 4 || len(parts[0]) > 32 || len(parts[1]) > 16 {
 		return ctx
 	}
@@ -74,13 +78,16 @@ func (Jaeger) Extract(ctx context.Context, carrier propagation.TextMapCarrier) c
 // limits of W3C Baggage.
 func extractUberctx(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	var members []baggage.Member
-	size := 0
+	size, seen := 0, 0
 	for _, k := range carrier.Keys() {
 		if len(k) <= len(jaegerBaggage) || !strings.EqualFold(k[:len(jaegerBaggage)], jaegerBaggage) {
 			continue
 		}
+		if seen++; seen > wire.MaxBaggageMembers {
+			break // Get is linear in some carriers, whose senders add any number of headers
+		}
 		value, err := url.PathUnescape(carrier.Get(k))
-		if size += len(k) + len(value); err != nil || size > wire.MaxBaggageBytes || len(members) == wire.MaxBaggageMembers {
+		if size += len(k) + len(value); err != nil || size > wire.MaxBaggageBytes {
 			continue
 		}
 		if m, err := baggage.NewMemberRaw(strings.ToLower(k[len(jaegerBaggage):]), value); err == nil {
