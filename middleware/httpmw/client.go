@@ -102,6 +102,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	for k, v := range r.Header {
 		r2.Header[k] = v
 	}
+	if call.Span().SpanContext().IsValid() {
+		delete(r2.Header, "Tracestate") // of the traceparent that a proxy has received
+	}
 	switch {
 	case t.trusts != nil && !t.trusts(host):
 		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r2.Header))
