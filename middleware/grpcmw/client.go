@@ -107,6 +107,9 @@ func (c *client) begin(ctx context.Context, cc *grpc.ClientConn, full string, no
 	if !ok {
 		md = make(metadata.MD, 4)
 	}
+	if to.call.Span().SpanContext().IsValid() {
+		delete(md, "tracestate") // of the traceparent that a proxy has received
+	}
 	to.call.Inject(ctx, outgoing(md))
 	return metadata.NewOutgoingContext(ctx, md)
 }
