@@ -10,12 +10,15 @@ import (
 )
 
 // carrier reads and writes a message's headers. It writes lower-case keys.
-type carrier struct{ headers amqp.Table }
+type carrier struct {
+	headers amqp.Table
+	state   bool // Set has written tracestate
+}
 
-var _ propagation.TextMapCarrier = carrier{}
+var _ propagation.TextMapCarrier = (*carrier)(nil)
 
 // Get returns the value of a header, or "" when it is not text.
-func (c carrier) Get(key string) string {
+func (c *carrier) Get(key string) string {
 	if v, ok := c.headers[key]; ok {
 		return text(v)
 	}
@@ -37,19 +40,31 @@ func text(value any) string {
 	return ""
 }
 
-// Set replaces a header.
-func (c carrier) Set(key, value string) {
+// Set replaces a header. With traceparent it removes the tracestate that a republished
+// message has from its former traceparent.
+func (c *carrier) Set(key, value string) {
 	lower := strings.ToLower(key)
-	for k := range c.headers {
-		if k != lower && strings.EqualFold(k, key) {
-			delete(c.headers, k)
-		}
+	switch {
+	case lower == "tracestate":
+		c.state = true
+	case lower == "traceparent" && !c.state:
+		c.remove("tracestate")
 	}
+	c.remove(lower)
 	c.headers[lower] = value
 }
 
+// remove removes a header in any case.
+func (c *carrier) remove(key string) {
+	for k := range c.headers {
+		if strings.EqualFold(k, key) {
+			delete(c.headers, k)
+		}
+	}
+}
+
 // Keys returns the names of all headers.
-func (c carrier) Keys() []string {
+func (c *carrier) Keys() []string {
 	keys := make([]string, 0, len(c.headers))
 	for k := range c.headers {
 		keys = append(keys, k)

@@ -48,5 +48,5 @@ func BatchHandler(fn BatchFunc, opts ...Option) BatchFunc {
 }
 
 func describe(d *amqp.Delivery) messaging.Delivery {
-	return messaging.Delivery{Destination: destination(d.Exchange, d.RoutingKey), Produced: published(d), Carrier: carrier{d.Headers}}
+	return messaging.Delivery{Destination: destination(d.Exchange, d.RoutingKey), Produced: published(d), Carrier: &carrier{headers: d.Headers}}
 }

@@ -39,7 +39,7 @@ func (p *Publisher) Publish(ctx context.Context, exchange, key string, mandatory
 	}
 	msg.Headers[headerTime] = msg.Timestamp.UnixMilli() // the property has whole seconds
 	var s messaging.Sending
-	p.measured.Begin(ctx, &s, name, carrier{msg.Headers}, adapter.AttrRabbitMQKey.String(key))
+	p.measured.Begin(ctx, &s, name, &carrier{headers: msg.Headers}, adapter.AttrRabbitMQKey.String(key))
 	confirmation, err := p.channel.PublishWithDeferredConfirmWithContext(ctx, exchange, key, mandatory, immediate, msg)
 	if err == nil && confirmation != nil {
 		var taken bool
