@@ -162,11 +162,14 @@ func note(entry *atomic.Uintptr) {
 }
 
 // learned holds the patterns seen on requests, for a mux within other handlers. It
-// answers calls that other goroutines than the handler's make.
+// answers calls that other goroutines than the handler's make. It also holds the
+// procedures seen.
 type learned struct {
 	mu    sync.RWMutex
 	known map[string]bool
 	mux   http.ServeMux
+
+	procedures map[string]bool // paths that are routes
 }
 
 // maxLearned is the maximum number of patterns.
@@ -203,8 +206,9 @@ func (l *learned) lookup(r *http.Request) string {
 }
 
 // procedure returns the route of an RPC below a service's pattern, as ConnectRPC
-// mounts one: the path, when it is the pattern and a method's name.
-func procedure(route string, r *http.Request) string {
+// mounts one: the path, when it is the pattern and a method's name. The name is the
+// caller's, so the number of such routes is bounded: beyond it the pattern is the route.
+func (l *learned) procedure(route string, r *http.Request) string {
 	if len(route) < 3 || route[len(route)-1] != '/' || r.Method != http.MethodPost && r.Method != http.MethodGet {
 		return route
 	}
@@ -212,8 +216,31 @@ func procedure(route string, r *http.Request) string {
 	if !ok || !identifier(name) || !isRPC(r) || strings.IndexByte(route, '{') >= 0 {
 		return route
 	}
-	return clip(r.URL.Path)
+	path := clip(r.URL.Path)
+	l.mu.RLock()
+	known, full := l.procedures[path], len(l.procedures) >= maxProcedures
+	l.mu.RUnlock()
+	if known {
+		return path
+	}
+	if full {
+		return route
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.procedures == nil {
+		l.procedures = map[string]bool{}
+	}
+	if len(l.procedures) >= maxProcedures && !l.procedures[path] {
+		return route
+	}
+	l.procedures[path] = true
+	return path
 }
+
+// maxProcedures is the maximum number of procedures of a handler. It leaves room in the
+// families for the other routes.
+const maxProcedures = 256
 
 func identifier(s string) bool {
 	for i := range len(s) {

@@ -113,7 +113,7 @@ func (s *state) Operation() string {
 		if pattern == "" {
 			return ""
 		}
-		route = procedure(routeOf(pattern), req)
+		route = s.server.router.learned.procedure(routeOf(pattern), req)
 	}
 	return s.server.metrics.operationOf(s.method, route)
 }
@@ -147,7 +147,7 @@ func (s *state) found(inner string) string {
 		return unmatched
 	}
 	if s.status != http.StatusNotFound && !unimplemented(s.Header()) {
-		return procedure(route, s.req)
+		return s.server.router.learned.procedure(route, s.req)
 	}
 	return route
 }
