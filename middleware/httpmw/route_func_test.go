@@ -17,7 +17,9 @@ func TestARouteFuncMayUseTheHop(t *testing.T) {
 		"Logger":    func(r *http.Request) { hop.Logger(r.Context()).Debug("routed") },
 		"Operation": func(r *http.Request) { _ = hop.Operation(r.Context()) + hop.EntryOf(r.Context()) },
 		"SetRoute":  func(r *http.Request) { httpmw.SetRoute(r.Context(), "/items/{id}") },
-		"StartCall": func(r *http.Request) { hop.StartCall(r.Context(), hop.Dependency{Name: "db", Kind: hop.KindDatabase}).End() },
+		"StartCall": func(r *http.Request) {
+			hop.StartCall(r.Context(), hop.Dependency{Name: "db", Kind: hop.KindDatabase}).End()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := mwtest.New(t)
