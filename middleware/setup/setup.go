@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,6 +81,7 @@ type Runtime struct {
 	Registry       *prometheus.Registry
 	Logger         zerolog.Logger
 
+	stop     sync.Mutex // held by Shutdown
 	shutdown []func(context.Context) error
 	warnings *exportWarnings
 }
@@ -207,13 +209,15 @@ const flushWithin = 5 * time.Second
 // Shutdown exports the queued data and stops the exporters, all signals at the same time.
 // It returns the error of the last export of each signal, so that a short job learns that
 // its data was refused. When ctx ends, exports in flight are cut off, and no goroutine of
-// theirs stays behind.
+// theirs stays behind. It may be called more than once: by a signal handler and deferred.
 func (rt *Runtime) Shutdown(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, flushWithin)
 		defer cancel()
 	}
+	rt.stop.Lock() // a second call waits for the first, and has nothing left to do
+	defer rt.stop.Unlock()
 	rt.warnings.closing.Store(true)
 	// The providers get a context without end: with one that has ended they would not
 	// stop their goroutines.
