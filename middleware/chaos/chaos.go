@@ -24,17 +24,18 @@ import (
 
 // Fault describes a fault. The admin endpoint reads and lists it as JSON.
 type Fault struct {
-	ID        string            `json:"id,omitempty"`
-	Kind      string            `json:"kind"` // name of a Kind
-	Latency   Duration          `json:"latency,omitempty"`
-	Jitter    Duration          `json:"jitter,omitempty"`
-	Bytes     int64             `json:"bytes,omitempty"`     // per second
-	Code      string            `json:"code,omitempty"`      // "UNAVAILABLE" or "503"
-	Operation string            `json:"operation,omitempty"` // every operation when empty
-	Match     map[string]string `json:"match,omitempty"`     // fields that the service declares
-	Percent   float64           `json:"percent,omitempty"`   // of the matching requests; 0 means 100
-	For       Duration          `json:"for,omitempty"`       // removed afterwards; 0 means until cleared
-	Sealed    bool              `json:"sealed,omitempty"`    // set by a drill; hidden from lists
+	ID         string            `json:"id,omitempty"`
+	Kind       string            `json:"kind"` // name of a Kind
+	Latency    Duration          `json:"latency,omitempty"`
+	Jitter     Duration          `json:"jitter,omitempty"`
+	Bytes      int64             `json:"bytes,omitempty"`      // per second
+	Code       string            `json:"code,omitempty"`       // "UNAVAILABLE" or "503"
+	Operation  string            `json:"operation,omitempty"`  // every operation when empty
+	Dependency string            `json:"dependency,omitempty"` // calls of it in place of requests
+	Match      map[string]string `json:"match,omitempty"`      // fields that the service declares
+	Percent    float64           `json:"percent,omitempty"`    // of the matching requests; 0 means 100
+	For        Duration          `json:"for,omitempty"`        // removed afterwards; 0 means until cleared
+	Sealed     bool              `json:"sealed,omitempty"`     // set by a drill; hidden from lists
 }
 
 // Duration is a time.Duration encoded as text, such as "500ms".
@@ -62,10 +63,12 @@ const maxFaults = 100
 // Injector holds the faults of a service. Without faults it costs one atomic load per
 // request.
 type Injector struct {
-	token      string
-	operations []string
-	fields     FieldsFunc
-	now        func() time.Time
+	token        string
+	operations   []string
+	fields       FieldsFunc
+	dependencies []string
+	store        Store // guarded by mu
+	now          func() time.Time
 
 	mu     sync.RWMutex
 	faults []active // replaced as a whole, never changed in place
@@ -102,6 +105,12 @@ func WithToken(token string) Option { return func(i *Injector) { i.token = token
 // WithOperations declares the service's operations. Inject refuses a fault for any
 // other operation.
 func WithOperations(ops ...string) Option { return func(i *Injector) { i.operations = ops } }
+
+// WithDependencies declares the dependencies whose calls the service passes to ApplyCall.
+// Inject refuses a fault for any other dependency.
+func WithDependencies(names ...string) Option {
+	return func(i *Injector) { i.dependencies = names }
+}
 
 // WithFields declares the fields that faults may match on.
 func WithFields(f FieldsFunc) Option { return func(i *Injector) { i.fields = f } }
@@ -154,7 +163,7 @@ func (i *Injector) Inject(f Fault) (string, error) {
 		a.state.ctx, a.state.lift = context.WithCancel(context.Background())
 	}
 	if a.kind.process != nil {
-		if err := a.kind.process(a.state.ctx, f); err != nil {
+		if err := a.kind.process(a.state.ctx, i, f); err != nil {
 			a.state.lift()
 			return "", err
 		}
@@ -176,6 +185,14 @@ func (i *Injector) check(f *Fault) error {
 	}
 	if k.Process {
 		return nil
+	}
+	if f.Dependency != "" {
+		if f.Operation != "" {
+			return errors.New("operation and dependency exclude each other: a fault affects requests or calls")
+		}
+		if len(i.dependencies) > 0 && !slices.Contains(i.dependencies, f.Dependency) {
+			return fmt.Errorf("dependency %q is unknown here; known are: %s", f.Dependency, strings.Join(i.dependencies, ", "))
+		}
 	}
 	if f.Percent == 0 {
 		f.Percent = 100
@@ -230,9 +247,20 @@ func (i *Injector) snapshot() []active {
 
 func (i *Injector) over(a active) bool { return !a.until.IsZero() && !i.now().Before(a.until) }
 
-// Apply applies the faults in force: it waits or returns an error. A nil Injector does
-// nothing.
+// Apply applies the faults in force to a request: it waits or returns an error. A nil
+// Injector does nothing.
 func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
+	return i.apply(ctx, operation, "", req)
+}
+
+// ApplyCall applies the faults in force to a call of a dependency. Call it where the call
+// is measured, so that a fault adds to the wait. A nil Injector does nothing.
+func (i *Injector) ApplyCall(ctx context.Context, dependency string) error {
+	return i.apply(ctx, "", dependency, nil)
+}
+
+// apply applies the faults to a request with an operation, or to a call of a dependency.
+func (i *Injector) apply(ctx context.Context, operation, dependency string, req any) error {
 	if i == nil {
 		return nil
 	}
@@ -242,7 +270,7 @@ func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
 	}
 	var fields map[string]string
 	for _, a := range faults {
-		if a.kind.request == nil || i.over(a) || (a.Operation != "" && a.Operation != operation) {
+		if a.kind.request == nil || a.Dependency != dependency || i.over(a) || (a.Operation != "" && a.Operation != operation) {
 			continue
 		}
 		if len(a.Match) > 0 {

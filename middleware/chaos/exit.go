@@ -17,7 +17,7 @@ var exitKind = kind{
 		Cause:   "restart", Process: true,
 		Example: Fault{Kind: "exit"},
 	},
-	process: func(ctx context.Context, _ Fault) error {
+	process: func(ctx context.Context, _ *Injector, _ Fault) error {
 		go func() {
 			if sleep(ctx, exitDelay) {
 				os.Exit(137)

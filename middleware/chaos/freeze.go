@@ -28,7 +28,7 @@ var freezeKind = kind{
 		}
 		return ends(f)
 	},
-	process: func(ctx context.Context, f Fault) error {
+	process: func(ctx context.Context, _ *Injector, f Fault) error {
 		return freeze(ctx, time.Duration(f.Latency), time.Duration(f.For))
 	},
 }

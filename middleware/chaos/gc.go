@@ -14,7 +14,7 @@ var gcKind = kind{
 		Cause:   "gc", Process: true,
 		Example: Fault{Kind: "gc"},
 	},
-	process: func(ctx context.Context, _ Fault) error {
+	process: func(ctx context.Context, _ *Injector, _ Fault) error {
 		go func() {
 			for sleep(ctx, time.Millisecond) {
 				runtime.GC()

@@ -31,12 +31,13 @@ type kind struct {
 	request func(ctx context.Context, a active, roll func() float64) error
 
 	// process begins the fault, which ends when ctx is done.
-	process func(ctx context.Context, f Fault) error
+	// It is called with the Injector's lock held.
+	process func(ctx context.Context, i *Injector, f Fault) error
 }
 
 // kinds returns all kinds. Each has a file of its own.
 func kinds() []kind {
-	return []kind{latencyKind, errorKind, hangKind, cpuKind, mutexKind, goroutinesKind, gcKind, leakKind, freezeKind, exitKind}
+	return []kind{latencyKind, errorKind, hangKind, cpuKind, mutexKind, goroutinesKind, gcKind, leakKind, poolKind, storeLockKind, freezeKind, exitKind}
 }
 
 // Kinds returns the kinds of fault.
@@ -67,14 +68,14 @@ func kindNames() string {
 }
 
 // ofRequests lists the fields that select requests.
-var ofRequests = []string{"operation", "match", "percent"}
+var ofRequests = []string{"operation", "dependency", "match", "percent"}
 
 // accepts reports the first field of a fault that the kind does not use, or that has a
 // wrong value.
 func (k kind) accepts(f Fault) error {
 	given := map[string]bool{"latency": f.Latency != 0, "jitter": f.Jitter != 0, "bytes": f.Bytes != 0, "code": f.Code != "",
-		"operation": f.Operation != "", "match": len(f.Match) > 0, "percent": f.Percent != 0 && f.Percent != 100}
-	for _, field := range []string{"latency", "jitter", "bytes", "code", "operation", "match", "percent"} {
+		"operation": f.Operation != "", "dependency": f.Dependency != "", "match": len(f.Match) > 0, "percent": f.Percent != 0 && f.Percent != 100}
+	for _, field := range []string{"latency", "jitter", "bytes", "code", "operation", "dependency", "match", "percent"} {
 		if !given[field] || slices.Contains(k.Fields, field) {
 			continue
 		}

@@ -3,9 +3,13 @@ package chaos_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +64,9 @@ func TestEveryKindTakesItsExample(t *testing.T) {
 				t.Skip("tested in a process of its own")
 			}
 			i := chaos.New()
+			db := sql.OpenDB(noConnector{})
+			db.SetMaxOpenConns(2)
+			i.SetStore(chaos.Store{DB: db, Lock: func(context.Context) (func(), error) { return func() {}, nil }})
 			id := inject(t, i, k.Example)
 			if faults, _ := i.List(); len(faults) != 1 || faults[0].Kind != k.Name {
 				t.Errorf("in force: %+v", faults)
@@ -69,6 +76,74 @@ func TestEveryKindTakesItsExample(t *testing.T) {
 				t.Errorf("not described: %+v", k)
 			}
 		})
+	}
+}
+
+// noConnector opens no connection.
+type noConnector struct{ driver.Connector }
+
+func (noConnector) Connect(context.Context) (driver.Conn, error) { return nil, errors.New("none") }
+
+func TestStoreLockIsHeldAtTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := chaos.New()
+		if _, err := i.Inject(chaos.Fault{Kind: "store_lock", Latency: ms(100)}); err == nil {
+			t.Error("accepted without a store")
+		}
+		held, since, times := time.Duration(0), time.Time{}, 0
+		i.SetStore(chaos.Store{Lock: func(context.Context) (func(), error) {
+			since = time.Now()
+			times++
+			return func() { held += time.Since(since) }, nil
+		}})
+		id := inject(t, i, chaos.Fault{Kind: "store_lock", Latency: ms(300)})
+		time.Sleep(9900 * time.Millisecond)
+		synctest.Wait()
+		if held != 3*time.Second || times != 10 {
+			t.Errorf("held %v in %d times, want 3s in 10", held, times)
+		}
+		i.Clear(id)
+		synctest.Wait()
+	})
+}
+
+func TestCallsOfADependencyOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := chaos.New(chaos.WithDependencies("orders-db"))
+		if _, err := i.Inject(chaos.Fault{Kind: "latency", Latency: ms(1), Dependency: "other"}); err == nil {
+			t.Error("an unknown dependency was accepted")
+		}
+		inject(t, i, chaos.Fault{Kind: "latency", Latency: ms(100), Dependency: "orders-db"})
+		if d := took(t, i, t.Context(), "op", nil); d != 0 {
+			t.Errorf("a request took %v", d)
+		}
+		began := time.Now()
+		if err := i.ApplyCall(t.Context(), "orders-db"); err != nil || time.Since(began) != 100*time.Millisecond {
+			t.Errorf("a call took %v, %v", time.Since(began), err)
+		}
+	})
+}
+
+func TestTransportDelaysAndFails(t *testing.T) {
+	i := chaos.New()
+	client := http.Client{Transport: i.Transport(nil, "prices")}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	get := func() int {
+		resp, err := client.Post(server.URL, "text/plain", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	id := inject(t, i, chaos.Fault{Kind: "error", Code: "503", Dependency: "prices"})
+	if code := get(); code != 503 {
+		t.Errorf("under the fault: %d", code)
+	}
+	i.Clear(id)
+	if code := get(); code != 404 {
+		t.Errorf("after it: %d", code)
 	}
 }
 

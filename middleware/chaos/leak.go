@@ -27,7 +27,7 @@ var leakKind = kind{
 		}
 		return nil
 	},
-	process: func(ctx context.Context, f Fault) error {
+	process: func(ctx context.Context, _ *Injector, f Fault) error {
 		go func() {
 			var held [][]byte
 			size := int64(0)
