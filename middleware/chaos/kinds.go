@@ -11,13 +11,13 @@ import (
 
 // Kind describes a kind of fault.
 type Kind struct {
-	Name    string
-	Does    string   // effect, one sentence
-	Symptom string   // signals that change
-	Cause   string   // kind of cause that a diagnosis should name
-	Fields  []string // fields of Fault, besides Kind and For, that the kind uses
-	Process bool     // affects the process, not single requests
-	Example Fault    // a fault of the kind
+	Name    string   `json:"name"`
+	Does    string   `json:"does"`             // effect, one sentence
+	Symptom string   `json:"symptom"`          // signals that change
+	Cause   string   `json:"cause"`            // kind of cause that a diagnosis should name
+	Fields  []string `json:"fields,omitempty"` // fields of Fault, besides Kind and For, that the kind uses
+	Process bool     `json:"process"`          // affects the process, not single requests
+	Example Fault    `json:"example"`          // a fault of the kind
 }
 
 // kind is a Kind with its implementation. One of request and process is set.
