@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware fuzz \
-        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outage generate check ci
+        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outside outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -96,6 +96,9 @@ scrapes: ## time to the right name by scrape interval and traced share, into doc
 
 pairs-live: ## inject 200 ms at every pair of six storefront hops and diagnose each (eleven minutes; TENHOP_PAIRS=2 for two)
 	TENHOP_PAIRS=$${TENHOP_PAIRS:-15} $(GO) test -count=1 -v -timeout 20m -run TestPairsLive ./diagnose/matrix
+
+outside: ## faults from outside the processes: signals, cgroups, locks, traffic; each diagnosed (half an hour, as root)
+	TENHOP_OUTSIDE=$${TENHOP_OUTSIDE:-full} $(GO) test -count=1 -v -timeout 60m ./acceptance/outside
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/traces"
@@ -33,8 +33,9 @@ type Config struct {
 	ConfigEnv  []string
 	Entry      Entry
 	Rounds     int
-	Seed       uint64        // selects the hops
-	Latency    time.Duration // latency to inject; 500 ms if zero
+	Seed       uint64        // selects the faults
+	Kinds      []string      // kinds of fault to choose from, see Kinds; latency if empty
+	Latency    time.Duration // latency of latency faults; 500 ms if zero
 	Baseline   time.Duration // minimum time without a fault before each round; 75 s if zero
 	Up         time.Time     // start of the storefront
 
@@ -59,6 +60,7 @@ const (
 	faultMargin     = 30 * time.Second // time from the end of the timeout until the fault expires
 	liftTimeout     = 5 * time.Second
 	defaultBaseline = 75 * time.Second
+	longestFault    = 5 * time.Minute // of a process; a person's round may outlast it
 )
 
 // ErrNotLifted reports that the fault of a drill may still be active. The fault expires by
@@ -81,11 +83,15 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if cfg.Baseline == 0 {
 		cfg.Baseline = defaultBaseline
 	}
+	kinds, err := named(cfg.Kinds)
+	if err != nil {
+		return nil, err
+	}
 	prom, err := prometheus.New(cfg.Prometheus, cfg.Clients.Prometheus)
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{Config: cfg, metrics: metrics{prom}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
+	r := &runner{Config: cfg, kinds: kinds, metrics: metrics{prom}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
 		asks: diagnoser{cfg}}
 	from, err := traces.Open(cfg.Jaeger, cfg.Tempo, cfg.Clients)
 	if err != nil {
@@ -98,6 +104,9 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 		return nil, err
 	} else if sealed {
 		return nil, ErrRunning
+	}
+	if err := r.lifted(ctx); err != nil {
+		return nil, err
 	}
 	quiet := cfg.Up
 	var rounds []Round
@@ -127,6 +136,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 // runner holds the state of Run.
 type runner struct {
 	Config
+	kinds   []template
 	metrics metrics
 	asks    diagnoser
 	rng     *rand.Rand
@@ -134,7 +144,10 @@ type runner struct {
 }
 
 // Hop is an operation of a service that requests of an entry wait for.
-type Hop struct{ Service, Operation string }
+type Hop struct {
+	Service, Operation string
+	Store              bool // the service calls a database
+}
 
 // Hops returns the hops that at least half of the entry's 20 latest traces of the last ten
 // minutes waited for, sorted by service and operation. It is an error if there are none.
@@ -143,7 +156,7 @@ func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := map[Hop]int{}
+	seen, stored := map[Hop]int{}, map[string]bool{}
 	for _, t := range traces {
 		own := entry.span(t)
 		if own == nil {
@@ -151,13 +164,15 @@ func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
 		}
 		for _, s := range t.Spans {
 			if s.Kind == trace.Server && !s.Start.After(own.End()) {
-				seen[Hop{s.Service, s.Operation}]++
+				seen[Hop{Service: s.Service, Operation: s.Operation}]++
 			}
+			stored[s.Service] = stored[s.Service] || isStatement(s)
 		}
 	}
 	var out []Hop
 	for h, n := range seen {
 		if 2*n >= len(traces) { // most requests must show the fault
+			h.Store = stored[h.Service]
 			out = append(out, h)
 		}
 	}
@@ -171,6 +186,15 @@ func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
 		return strings.Compare(a.Operation, b.Operation)
 	})
 	return out, nil
+}
+
+// isStatement reports whether a span is a statement of a SQL database.
+func isStatement(s trace.Span) bool {
+	if s.Kind != trace.Client {
+		return false
+	}
+	system := cmp.Or(s.Attribute("db.system.name"), s.Attribute("db.system"))
+	return system != "" && system != "redis"
 }
 
 // recent returns at most limit traces of the entry that began within the last since.
@@ -189,150 +213,6 @@ func (e Entry) span(t trace.Trace) *trace.Span {
 		}
 	}
 	return first
-}
-
-// pick returns a random hop. It chooses the service first, so that all services have the
-// same probability.
-func (r *runner) pick() Hop {
-	var services []string
-	for _, h := range r.hops {
-		services = append(services, h.Service)
-	}
-	services = slices.Compact(services)
-	service := services[r.rng.IntN(len(services))]
-	of := slices.DeleteFunc(slices.Clone(r.hops), func(h Hop) bool { return h.Service != service })
-	return of[r.rng.IntN(len(of))]
-}
-
-// round runs one round.
-func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
-	hop := r.pick()
-	timeout := answerTimeout
-	if r.Human != nil {
-		timeout = humanTimeout
-	}
-	round = Round{Round: n, Fault: Fault{Kind: "latency", Hop: hop.Service, Operation: hop.Operation, Latency: chaos.Duration(r.Latency)}}
-	before, ok, err := r.metrics.mean(ctx, r.Entry, 30*time.Second)
-	if err != nil {
-		return round, err
-	}
-	if !ok {
-		return round, fmt.Errorf("nobody asks for %s; start shoppers with `tenhop load`", r.Entry.Operation)
-	}
-	quiet, err := r.metrics.firing(ctx)
-	if err != nil {
-		return round, err
-	}
-	injected, err := r.Faults.Inject(ctx, hop.Service, chaos.Fault{Kind: "latency", Latency: chaos.Duration(r.Latency),
-		Operation: hop.Operation, For: chaos.Duration(timeout + faultMargin), Sealed: true})
-	if err != nil {
-		return round, fmt.Errorf("inject: %w", err)
-	}
-	began := time.Now()
-	lift := func() error {
-		liftCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liftTimeout)
-		defer cancel()
-		return r.Faults.Remove(liftCtx, injected)
-	}
-	defer func() {
-		if round.Seconds.Lifted == nil {
-			if liftErr := lift(); liftErr != nil {
-				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, liftErr))
-			}
-		}
-	}()
-	r.Say("round %d: a hop is slower now", n)
-	if err := r.search(ctx, &round, began, before, quiet, timeout); err != nil {
-		return round, err
-	}
-	if err := lift(); err != nil {
-		return round, fmt.Errorf("lift: %w", err)
-	}
-	round.Seconds.Lifted = since(began)
-	if err := r.recovery(ctx, &round, before); err != nil {
-		return round, err
-	}
-	if err := r.foreseen(ctx, &round); err != nil {
-		if ctx.Err() != nil {
-			return round, err
-		}
-		r.Say("round %d: %v", n, err) // the round counts without the measurement
-	}
-	return round, nil
-}
-
-// search records when the latency rises and an alert fires, until there is an answer or
-// the timeout.
-func (r *runner) search(ctx context.Context, round *Round, began time.Time, before time.Duration,
-	quiet map[string]bool, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	answers := make(chan error, 1)
-	go func() { answers <- r.answer(ctx, round, began) }()
-	for {
-		now, ok, err := r.metrics.mean(ctx, r.Entry, meanWindow)
-		if err == nil && ok && round.Seconds.Moved == nil && now > before+r.Latency/2 {
-			round.Seconds.Moved = since(began)
-		}
-		if firing, err := r.metrics.firing(ctx); err == nil && round.Seconds.Alerted == nil {
-			for a := range firing {
-				if !quiet[a] {
-					round.Seconds.Alerted = since(began)
-				}
-			}
-		}
-		select {
-		case err := <-answers:
-			if errors.Is(err, context.DeadlineExceeded) {
-				round.Error = fmt.Sprintf("no answer within %s", timeout)
-				return nil
-			}
-			return err
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
-// answer asks until a hop is named, and scores it.
-func (r *runner) answer(ctx context.Context, round *Round, began time.Time) error {
-	if r.Human != nil {
-		return r.human(ctx, round, began)
-	}
-	for {
-		raw, a, err := r.asks.ask(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			return err
-		}
-		round.Answer = raw
-		if a.found() {
-			round.Seconds.Answered = since(began)
-			round.score(a)
-			return nil
-		}
-		if err := pause(ctx, pollInterval); err != nil {
-			return err
-		}
-	}
-}
-
-// recovery waits until the entry's mean is within a tenth of the injected latency of its
-// value before the fault, for at most recoveryTimeout.
-func (r *runner) recovery(ctx context.Context, round *Round, before time.Duration) error {
-	lifted := time.Now()
-	for time.Since(lifted) < recoveryTimeout {
-		now, ok, err := r.metrics.mean(ctx, r.Entry, meanWindow)
-		if err == nil && ok && now < before+r.Latency/10 {
-			round.Seconds.Recovered = since(lifted)
-			return nil
-		}
-		if err := pause(ctx, pollInterval); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // pause waits for d or until ctx is done.

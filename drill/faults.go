@@ -33,11 +33,12 @@ type Injected struct {
 	chaos.Fault
 }
 
-// Inject injects a fault into every process of a service. If one fails, Inject removes the
-// fault from the others and returns the error. The error is ErrUnknownService if there is
-// no such service.
-func (f Faults) Inject(ctx context.Context, service string, fault chaos.Fault) ([]Injected, error) {
-	if err := f.known(service); err != nil {
+// Inject injects a fault into every process of a service, or into the process with that
+// name. If one fails, Inject removes the fault from the others and returns the error. The
+// error is ErrUnknownService if there is neither.
+func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]Injected, error) {
+	service, processes, err := f.find(name)
+	if err != nil {
 		return nil, err
 	}
 	body, err := json.Marshal(fault)
@@ -45,7 +46,7 @@ func (f Faults) Inject(ctx context.Context, service string, fault chaos.Fault) (
 		return nil, err
 	}
 	var done []Injected
-	for _, process := range f.Services[service] {
+	for _, process := range processes {
 		var answer struct {
 			ID string `json:"id"`
 		}
@@ -98,32 +99,38 @@ func (f Faults) List(ctx context.Context) (faults []Injected, sealed bool, err e
 	return faults, false, nil
 }
 
-// Clear lifts all faults of the named services, or of all services if there are no names.
+// Clear lifts all faults of the named services or processes, or of all if there are no names.
 func (f Faults) Clear(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(f.Services))
 	}
 	var errs []error
-	for _, service := range names {
-		if err := f.known(service); err != nil {
+	for _, name := range names {
+		_, processes, err := f.find(name)
+		if err != nil {
 			return err
 		}
-		for _, process := range f.Services[service] {
+		for _, process := range processes {
 			errs = append(errs, f.call(ctx, http.MethodDelete, process, "/chaos", nil, nil))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// ErrUnknownService reports that there is no service with a name.
+// ErrUnknownService reports that there is no service or process with a name.
 var ErrUnknownService = errors.New("there is no service")
 
-// known returns an error if there is no such service.
-func (f Faults) known(service string) error {
-	if len(f.Services[service]) == 0 {
-		return fmt.Errorf("%w %q; the services are %s", ErrUnknownService, service, strings.Join(slices.Sorted(maps.Keys(f.Services)), ", "))
+// find returns the processes of a service, or the process with a name and its service.
+func (f Faults) find(name string) (service string, processes []string, err error) {
+	if found := f.Services[name]; len(found) > 0 {
+		return name, found, nil
 	}
-	return nil
+	for service, all := range f.Services {
+		if slices.Contains(all, name) {
+			return service, []string{name}, nil
+		}
+	}
+	return "", nil, fmt.Errorf("%w %q; the services are %s", ErrUnknownService, name, strings.Join(slices.Sorted(maps.Keys(f.Services)), ", "))
 }
 
 // statusError is an error response of an admin endpoint.

@@ -8,7 +8,7 @@ import (
 )
 
 // human asks the person and scores the answer like that of a diagnosis.
-func (r *runner) human(ctx context.Context, round *Round, began time.Time) error {
+func (r *runner) human(ctx context.Context, p plan, round *Round, began time.Time) error {
 	var hops []string
 	for _, h := range r.hops {
 		hops = append(hops, h.Service)
@@ -27,6 +27,6 @@ func (r *runner) human(ctx context.Context, round *Round, began time.Time) error
 		return err
 	}
 	round.Answer, round.Seconds.Answered = raw, since(began)
-	round.score(a)
+	p.score(round, a)
 	return nil
 }

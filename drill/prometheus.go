@@ -13,9 +13,20 @@ type metrics struct{ api *prometheus.Client }
 
 const queryTimeout = 5 * time.Second
 
-// mean returns an entry's mean duration over the last window. It reports false if there
-// were no requests.
-func (m metrics) mean(ctx context.Context, e Entry, window time.Duration) (time.Duration, bool, error) {
+// level is what the customers of an entry have.
+type level struct {
+	mean   time.Duration // 0 without requests
+	failed float64       // ratio of the failed requests of the entry's service
+}
+
+// worse reports whether customers feel the difference: the mean has risen by a quarter and
+// 10 ms, or two more in a hundred requests fail.
+func (l level) worse(before level) bool {
+	return l.mean > before.mean+max(before.mean/4, 10*time.Millisecond) || l.failed > before.failed+0.02
+}
+
+// level returns the level of an entry over the last window.
+func (m metrics) level(ctx context.Context, e Entry, window time.Duration) (level, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	series := func(suffix string) string {
@@ -23,9 +34,18 @@ func (m metrics) mean(ctx context.Context, e Entry, window time.Duration) (time.
 	}
 	found, err := m.api.Instant(ctx, series("sum")+"/"+series("count"), time.Time{})
 	if err != nil || len(found) == 0 {
-		return 0, false, err
+		return level{}, err
 	}
-	return time.Duration(found[0].Value * float64(time.Second)), true, nil
+	served := func(matcher string) string {
+		return fmt.Sprintf(`sum(rate({__name__=~"http_server_request_duration_seconds_count|rpc_server_call_duration_seconds_count",service_name=%q%s}[%s]))`,
+			e.Service, matcher, window)
+	}
+	out := level{mean: time.Duration(found[0].Value * float64(time.Second))}
+	failed, err := m.api.Instant(ctx, served(`,error_type!=""`)+"/"+served(""), time.Time{})
+	if err == nil && len(failed) > 0 { // no series without failures
+		out.failed = failed[0].Value
+	}
+	return out, err
 }
 
 // firing returns the set of firing alerts by their labels.

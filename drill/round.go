@@ -1,7 +1,10 @@
 package drill
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -16,6 +19,9 @@ type Round struct {
 	RightHop       bool            `json:"right_hop"`
 	RightOperation bool            `json:"right_operation"`
 	RightKind      bool            `json:"right_kind"`
+	RightInstance  *bool           `json:"right_instance,omitempty"` // set if one instance of several had the fault
+	RightCause     *bool           `json:"right_cause,omitempty"`    // set if the fault has a cause that can be known
+	Void           string          `json:"void,omitempty"`           // reason why the round does not count
 	Seconds        Seconds         `json:"seconds"`
 	Foreseen       *Foreseen       `json:"foreseen,omitempty"` // set if the answer named the right hop and predicted a p95
 	Error          string          `json:"error,omitempty"`    // reason why there is no answer
@@ -25,22 +31,47 @@ type Round struct {
 type Fault struct {
 	Kind      string         `json:"kind"`
 	Hop       string         `json:"hop"`
-	Operation string         `json:"operation"`
+	Operation string         `json:"operation"`          // "" if the fault was that of a process
+	Instance  string         `json:"instance,omitempty"` // process, if not all of the service had the fault
 	Latency   chaos.Duration `json:"latency,omitempty"`
+	Percent   float64        `json:"percent,omitempty"` // of the operation's requests
+}
+
+// String returns the fault in a few words, such as "latency 500ms at payment Charge".
+func (f Fault) String() string {
+	if f.Kind == Control {
+		return "nothing"
+	}
+	words := []string{f.Kind}
+	if f.Latency > 0 {
+		words = append(words, time.Duration(f.Latency).String())
+	}
+	if f.Percent > 0 && f.Percent < 100 {
+		words = append(words, fmt.Sprintf("of %v %%", f.Percent))
+	}
+	words = append(words, "at", cmp.Or(f.Instance, f.Hop))
+	if f.Operation != "" {
+		words = append(words, f.Operation)
+	}
+	return strings.Join(words, " ")
 }
 
 // Seconds holds the times of events in seconds since the injection. Recovered counts from
 // Lifted. A field is nil if the event did not happen.
 type Seconds struct {
-	Moved     *float64 `json:"moved"`     // the entry's mean has risen by half the injected latency
+	Moved     *float64 `json:"moved"`     // customers feel it: the entry's mean or its failures have risen
 	Alerted   *float64 `json:"alerted"`   // an alert fires that did not fire before
 	Answered  *float64 `json:"answered"`  // a hop was named
 	Lifted    *float64 `json:"lifted"`    // the fault was lifted
 	Recovered *float64 `json:"recovered"` // the entry's mean is back at its baseline
 }
 
-// Right reports whether hop, operation and kind are right.
-func (r Round) Right() bool { return r.RightHop && r.RightOperation && r.RightKind }
+// Right reports whether hop, operation and kind are right, and instance and cause if there
+// are any.
+func (r Round) Right() bool {
+	return r.RightHop && r.RightOperation && r.RightKind &&
+		(r.RightInstance == nil || *r.RightInstance) && (r.RightCause == nil || *r.RightCause)
+}
 
 // answer is the part of a diagnosis that is scored.
 type answer struct {
@@ -50,26 +81,19 @@ type answer struct {
 		Operation string  `json:"operation"`
 		Kind      string  `json:"kind"`
 		Target    string  `json:"target"`
+		Instance  string  `json:"instance"`
 		Share     float64 `json:"share"`
+		Cause     struct {
+			Kind string `json:"kind"`
+		} `json:"cause"`
 
 		CounterfactualP95 *[2]float64 `json:"counterfactual_p95_ms"`
 	} `json:"findings"`
 }
 
-func (a answer) found() bool { return a.Verdict == "spike" && len(a.Findings) > 0 }
-
-// score compares an answer with the injected fault. The right kind is self. A hop without
-// self-time metrics may instead be the target of its caller's wait.
-func (r *Round) score(a answer) {
-	if !a.found() {
-		return
-	}
-	top := a.Findings[0]
-	own := top.Hop == r.Fault.Hop
-	waited := top.Kind == "dependency" && top.Target == r.Fault.Hop
-	r.RightHop = own || waited
-	r.RightOperation = waited || (own && top.Operation == r.Fault.Operation)
-	r.RightKind = (own && top.Kind == "self") || waited
+// found reports whether the answer names a hop.
+func (a answer) found() bool {
+	return (a.Verdict == "spike" || a.Verdict == "errors") && len(a.Findings) > 0
 }
 
 // since returns the seconds since t.

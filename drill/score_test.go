@@ -29,12 +29,13 @@ func TestScore(t *testing.T) {
 		{"not sure", `{"verdict":"unsure","findings":[]}`, false, false, false},
 	} {
 		t.Run(c.why, func(t *testing.T) {
-			r := Round{Fault: Fault{Hop: "payment", Operation: "Charge"}}
+			r := Round{}
+			p := plan{template: templates()[0], Fault: Fault{Hop: "payment", Operation: "Charge"}}
 			var a answer
 			if err := json.Unmarshal([]byte(c.answer), &a); err != nil {
 				t.Fatal(err)
 			}
-			r.score(a)
+			p.score(&r, a)
 			if r.RightHop != c.hop || r.RightOperation != c.operation || r.RightKind != c.kind {
 				t.Errorf("hop %v, operation %v, kind %v; want %v, %v, %v", r.RightHop, r.RightOperation, r.RightKind, c.hop, c.operation, c.kind)
 			}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/drill"
@@ -21,16 +24,17 @@ import (
 func newChaosCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chaos",
-		Short: "Inject latency and errors into services",
-		Long:  "Inject latency and errors into the services of the storefront. Telemetry does not\nname a fault: it looks like a real one of its kind.",
+		Short: "Inject faults into services",
+		Long:  "Inject latency, errors and other faults into the services of the storefront. Telemetry\ndoes not name a fault: it looks like a real one of its kind.",
 		Example: `  tenhop chaos inject payment --latency 500ms
+  tenhop chaos kinds
   tenhop chaos list
   tenhop chaos clear`,
 	}
 	var dir string
 	cmd.PersistentFlags().StringVar(&dir, "dir", ".", "directory that contains .tenhop")
 	group(cmd)
-	cmd.AddCommand(newChaosInjectCmd(&dir), newChaosListCmd(&dir), newChaosClearCmd(&dir))
+	cmd.AddCommand(newChaosInjectCmd(&dir), newChaosKindsCmd(), newChaosListCmd(&dir), newChaosClearCmd(&dir))
 	return cmd
 }
 
@@ -57,33 +61,28 @@ func servicesIn(dir string) string {
 
 func newChaosInjectCmd(dir *string) *cobra.Command {
 	var latency, jitter, lasting time.Duration
-	var code, operation string
+	var kind, code, operation, dependency, size string
 	var match map[string]string
 	var percent float64
 	cmd := &cobra.Command{
-		Use:   "inject SERVICE",
-		Short: "Add latency or errors to a service",
+		Use:   "inject SERVICE|PROCESS",
+		Short: "Inject a fault into a service, or into one process of it",
+		Long:  "Inject a fault into every process of a service, or into one process of it. The kind of\nfault is --kind, or latency with --latency and error with --error; `tenhop chaos kinds`\nlists them.",
 		Example: `  tenhop chaos inject payment --latency 500ms
   tenhop chaos inject payment --latency 300ms --jitter 100ms --match region=eu --percent 50
-  tenhop chaos inject inventory --error UNAVAILABLE --percent 10 --for 1m`,
+  tenhop chaos inject inventory --error UNAVAILABLE --percent 10 --for 1m
+  tenhop chaos inject order --latency 200ms --dependency order-db
+  tenhop chaos inject payment-2 --kind freeze --latency 400ms --for 1m
+  tenhop chaos inject catalog --kind leak --bytes 32MiB`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("name one service; the services are %s", servicesIn(*dir))
 			}
-			fault := chaos.Fault{Kind: "latency", Latency: chaos.Duration(latency), Jitter: chaos.Duration(jitter), Code: code,
-				Operation: operation, Match: match, Percent: percent, For: chaos.Duration(lasting)}
-			switch {
-			case (latency != 0) == (code != ""):
-				return usagef("give either --latency or --error, such as --latency 500ms or --error UNAVAILABLE")
-			case code != "":
-				if jitter != 0 {
-					return usagef("--jitter needs --latency")
-				}
-				fault.Kind = "error"
-			}
-			if !(percent > 0 && percent <= 100) {
-				return usagef("--percent %v: must be greater than 0 and at most 100", percent)
+			fault := chaos.Fault{Kind: kind, Latency: chaos.Duration(latency), Jitter: chaos.Duration(jitter), Code: code,
+				Operation: operation, Dependency: dependency, Match: match, Percent: percent, For: chaos.Duration(lasting)}
+			if err := complete(&fault, size); err != nil {
+				return err
 			}
 			f, state, err := faultsIn(*dir)
 			if err != nil {
@@ -104,15 +103,84 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&latency, "latency", 0, "latency added to each request")
+	f.StringVar(&kind, "kind", "", "kind of fault (default: latency or error, by the flags given)")
+	f.DurationVar(&latency, "latency", 0, "latency added to each request; other kinds use it as their duration")
 	f.DurationVar(&jitter, "jitter", 0, "maximum deviation from --latency, in both directions")
 	f.StringVar(&code, "error", "", "gRPC code or HTTP status to fail with, such as UNAVAILABLE or 503")
+	f.StringVar(&size, "bytes", "", "amount per second, such as 32MiB, for the kinds that use it")
 	f.StringVar(&operation, "operation", "", "affect only this operation (default: all operations)")
+	f.StringVar(&dependency, "dependency", "", "affect calls of this dependency, such as payment-db, in place of requests")
 	f.StringToStringVar(&match, "match", nil, "affect only requests with this attribute, `KEY=VALUE`; may be given again")
 	f.Lookup("match").DefValue = "" // not [] in the help
 	f.Float64Var(&percent, "percent", 100, "percentage of matching requests to affect")
 	f.DurationVar(&lasting, "for", 2*time.Minute, "duration after which the fault is removed")
 	return cmd
+}
+
+// complete sets the kind of a fault from the flags given, and its bytes.
+func complete(f *chaos.Fault, size string) error {
+	switch {
+	case f.Kind == "" && (f.Latency != 0) == (f.Code != ""):
+		return usagef("give --latency, --error or --kind, such as --latency 500ms, --error UNAVAILABLE or --kind gc")
+	case f.Kind == "" && f.Code != "":
+		if f.Kind = "error"; f.Jitter != 0 {
+			return usagef("--jitter needs --latency")
+		}
+	case f.Kind == "":
+		f.Kind = "latency"
+	}
+	if !(f.Percent > 0 && f.Percent <= 100) {
+		return usagef("--percent %v: must be greater than 0 and at most 100", f.Percent)
+	}
+	if size == "" {
+		return nil
+	}
+	n, err := humanize.ParseBytes(size)
+	if err != nil || n > math.MaxInt64 {
+		return usagef("--bytes %q: must be an amount such as 32MiB", size)
+	}
+	f.Bytes = int64(n)
+	return nil
+}
+
+func newChaosKindsCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "kinds",
+		Short:   "List the kinds of fault, with their symptoms and an example",
+		Example: "  tenhop chaos kinds",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return writeJSON(out, chaos.Kinds())
+			}
+			for _, k := range chaos.Kinds() {
+				fmt.Fprintf(out, "%s\n  %s\n  Symptoms: %s\n  Cause to expect: %s\n  tenhop chaos inject SERVICE %s\n\n", k.Name, k.Does, k.Symptom, k.Cause, injectFlags(k.Example))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// injectFlags returns the flags of `tenhop chaos inject` for a fault.
+func injectFlags(f chaos.Fault) string {
+	flags := []string{"--kind " + f.Kind}
+	if f.Latency != 0 {
+		flags = append(flags, "--latency "+time.Duration(f.Latency).String())
+	}
+	if f.Bytes != 0 {
+		flags = append(flags, "--bytes "+strings.ReplaceAll(humanize.IBytes(uint64(f.Bytes)), " ", ""))
+	}
+	if f.Code != "" {
+		flags = append(flags, "--error "+f.Code)
+	}
+	if f.Percent != 0 {
+		flags = append(flags, fmt.Sprintf("--percent %v", f.Percent))
+	}
+	return strings.Join(flags, " ")
 }
 
 // Minimum times before a diagnosis is meaningful.
@@ -134,13 +202,25 @@ func afterInject(state supervisor.State, lasting time.Duration, now time.Time) s
 
 func describeFault(f chaos.Fault) string {
 	var b strings.Builder
-	if f.Kind == "error" {
-		fmt.Fprintf(&b, "fails with %s", f.Code)
-	} else {
+	switch f.Kind {
+	case "error":
+		fmt.Fprintf(&b, "fails with %s", cmp.Or(f.Code, "UNAVAILABLE"))
+	case "latency":
 		fmt.Fprintf(&b, "+%s", time.Duration(f.Latency))
 		if f.Jitter > 0 {
 			fmt.Fprintf(&b, " ± %s", time.Duration(f.Jitter))
 		}
+	default:
+		b.WriteString(f.Kind)
+		if f.Latency > 0 {
+			fmt.Fprintf(&b, " %s", time.Duration(f.Latency))
+		}
+		if f.Bytes > 0 {
+			fmt.Fprintf(&b, " %s/s", humanize.IBytes(uint64(f.Bytes)))
+		}
+	}
+	if f.Dependency != "" {
+		fmt.Fprintf(&b, " in calls of %s", f.Dependency)
 	}
 	if f.Operation != "" {
 		fmt.Fprintf(&b, " at %s", f.Operation)
@@ -195,8 +275,8 @@ func newChaosListCmd(dir *string) *cobra.Command {
 
 func newChaosClearCmd(dir *string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "clear [SERVICE...]",
-		Short: "Remove the faults of the named services, or of all",
+		Use:   "clear [SERVICE|PROCESS...]",
+		Short: "Remove the faults of the named services or processes, or of all",
 		Example: `  tenhop chaos clear
   tenhop chaos clear payment`,
 		RunE: func(cmd *cobra.Command, args []string) error {

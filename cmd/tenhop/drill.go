@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +19,7 @@ import (
 type drillFlags struct {
 	dir, report, entry  string
 	config              string
+	kinds               []string
 	auto, human, asJSON bool
 }
 
@@ -26,13 +29,19 @@ func newDrillCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drill",
 		Short: "Inject a hidden fault and score the diagnosis",
-		Long: `Add latency to a hop that the seed selects, without naming it. Measure the time until
-customers, alerts and the diagnosis notice, score the answer, remove the fault and
-wait until latency is back to normal. The diagnosis runs in a process of its own,
-which knows only the URLs of Jaeger and Prometheus. With --human, you answer.
+		Long: `Inject a fault that the seed selects, without naming it: by default latency at a hop,
+with --kinds any of the kinds below. Measure the time until customers, alerts and the
+diagnosis notice, score the answer, remove the fault and wait until latency is back to
+normal. The diagnosis runs in a process of its own, which knows only the URLs of Jaeger
+and Prometheus. With --human, you answer.
 
-The fault is removed however the drill ends.`,
+The fault is removed however the drill ends. The exit code is 1 if an answer is wrong.
+
+Kinds: ` + strings.Join(drill.Kinds(), ", ") + `. In rounds of the kind
+` + drill.Control + ` there is no fault, and nothing may be named.`,
 		Example: `  tenhop drill --auto --rounds 3 --seed 7 --report drill.md
+  tenhop drill --auto --rounds 20 --kinds all
+  tenhop drill --auto --rounds 5 --kinds error,freeze,none
   tenhop drill --human`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,6 +50,14 @@ The fault is removed however the drill ends.`,
 			}
 			if cfg.Rounds < 1 || cfg.Rounds > 1000 {
 				return usagef("--rounds %d: must be between 1 and 1000", cfg.Rounds)
+			}
+			if cfg.Kinds = f.kinds; slices.Equal(f.kinds, []string{"all"}) {
+				cfg.Kinds = drill.Kinds()
+			}
+			for _, k := range cfg.Kinds {
+				if !slices.Contains(drill.Kinds(), k) {
+					return usagef("--kinds %s: there is no such kind; the kinds are %s", k, strings.Join(drill.Kinds(), ", "))
+				}
 			}
 			return f.run(cmd, cfg)
 		},
@@ -51,8 +68,10 @@ The fault is removed however the drill ends.`,
 	fl.BoolVar(&f.auto, "auto", false, "let the diagnosis answer (default)")
 	fl.BoolVar(&f.human, "human", false, "answer yourself")
 	fl.IntVar(&cfg.Rounds, "rounds", 1, "number of faults, one after the other")
-	fl.Uint64Var(&cfg.Seed, "seed", 1, "seed that selects the hops")
-	fl.DurationVar(&cfg.Latency, "latency", 0, "added latency (default 500ms)")
+	fl.Uint64Var(&cfg.Seed, "seed", 1, "seed that selects the faults")
+	fl.StringSliceVar(&f.kinds, "kinds", nil, "kinds of fault to choose from, or all (default latency)")
+	fl.Lookup("kinds").DefValue = ""
+	fl.DurationVar(&cfg.Latency, "latency", 0, "latency of latency faults (default 500ms)")
 	fl.StringVar(&f.entry, "entry", app.DefaultEntry().Operation, "entry at the gateway whose latency is watched")
 	fl.StringVar(&f.report, "report", "", "write a Markdown report to this file")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object per round")
@@ -69,7 +88,7 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 			return err
 		}
 	}
-	cfg.Rounds, cfg.Seed, cfg.Latency, cfg.Entry.Operation = given.Rounds, given.Seed, given.Latency, f.entry
+	cfg.Rounds, cfg.Seed, cfg.Kinds, cfg.Latency, cfg.Entry.Operation = given.Rounds, given.Seed, given.Kinds, given.Latency, f.entry
 	cfg.Say = func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
 	if f.human {
 		state, err := readState(f.dir)
@@ -91,10 +110,13 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 	if f.report != "" && len(rounds) > 0 { // also after an error
 		err = errors.Join(err, writeReport(f.report, rounds))
 	}
-	if f.asJSON || len(rounds) == 0 {
-		return err
+	if !f.asJSON && len(rounds) > 0 {
+		err = errors.Join(err, drill.WriteTable(cmd.OutOrStdout(), rounds))
 	}
-	return errors.Join(err, drill.WriteTable(cmd.OutOrStdout(), rounds))
+	if wrong := drill.Wrong(rounds); wrong > 0 {
+		err = errors.Join(err, fmt.Errorf("%d of %d answers are wrong", wrong, len(rounds)))
+	}
+	return err
 }
 
 // configureDrill sets the back ends of a drill to those that a file names, and their

@@ -1,6 +1,7 @@
-// Package chaos injects faults into a service that opts in. A fault adds latency or
-// returns an error. It can be limited in time, and to an operation, a kind of
-// request or a percentage of the requests.
+// Package chaos injects faults into a service that opts in. Kinds lists them: some slow
+// or fail requests, the others take the process's processor, memory or life. A fault can
+// be limited in time, and one of requests to an operation, a kind of request or a
+// percentage of the requests.
 //
 // Faults are not visible in telemetry. The package emits no log lines, attributes
 // or metrics. The text of an injected error is that of an ordinary outage.
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/baggage"
@@ -22,16 +24,18 @@ import (
 
 // Fault describes a fault. The admin endpoint reads and lists it as JSON.
 type Fault struct {
-	ID        string            `json:"id,omitempty"`
-	Kind      string            `json:"kind"` // "latency" or "error"
-	Latency   Duration          `json:"latency,omitempty"`
-	Jitter    Duration          `json:"jitter,omitempty"`
-	Code      string            `json:"code,omitempty"`      // "UNAVAILABLE" or "503"
-	Operation string            `json:"operation,omitempty"` // every operation when empty
-	Match     map[string]string `json:"match,omitempty"`     // fields that the service declares
-	Percent   float64           `json:"percent,omitempty"`   // of the matching requests; 0 means 100
-	For       Duration          `json:"for,omitempty"`       // removed afterwards; 0 means until cleared
-	Sealed    bool              `json:"sealed,omitempty"`    // set by a drill; hidden from lists
+	ID         string            `json:"id,omitempty"`
+	Kind       string            `json:"kind"` // name of a Kind
+	Latency    Duration          `json:"latency,omitempty"`
+	Jitter     Duration          `json:"jitter,omitempty"`
+	Bytes      int64             `json:"bytes,omitempty"`      // per second
+	Code       string            `json:"code,omitempty"`       // "UNAVAILABLE" or "503"
+	Operation  string            `json:"operation,omitempty"`  // every operation when empty
+	Dependency string            `json:"dependency,omitempty"` // calls of it in place of requests
+	Match      map[string]string `json:"match,omitempty"`      // fields that the service declares
+	Percent    float64           `json:"percent,omitempty"`    // of the matching requests; 0 means 100
+	For        Duration          `json:"for,omitempty"`        // removed afterwards; 0 means until cleared
+	Sealed     bool              `json:"sealed,omitempty"`     // set by a drill; hidden from lists
 }
 
 // Duration is a time.Duration encoded as text, such as "500ms".
@@ -59,10 +63,12 @@ const maxFaults = 100
 // Injector holds the faults of a service. Without faults it costs one atomic load per
 // request.
 type Injector struct {
-	token      string
-	operations []string
-	fields     FieldsFunc
-	now        func() time.Time
+	token        string
+	operations   []string
+	fields       FieldsFunc
+	dependencies []string
+	store        Store // guarded by mu
+	now          func() time.Time
 
 	mu     sync.RWMutex
 	faults []active // replaced as a whole, never changed in place
@@ -74,7 +80,17 @@ type Injector struct {
 
 type active struct {
 	Fault
+	kind  kind
 	until time.Time // zero: until cleared
+	state *state
+}
+
+// state is what the requests under a fault share.
+type state struct {
+	ctx  context.Context // done when the fault is lifted
+	lift context.CancelFunc
+	lock sync.Mutex   // of the fault mutex
+	held atomic.Int64 // goroutines of the fault goroutines
 }
 
 // FieldsFunc returns the fields of a request that faults may match on.
@@ -89,6 +105,12 @@ func WithToken(token string) Option { return func(i *Injector) { i.token = token
 // WithOperations declares the service's operations. Inject refuses a fault for any
 // other operation.
 func WithOperations(ops ...string) Option { return func(i *Injector) { i.operations = ops } }
+
+// WithDependencies declares the dependencies whose calls the service passes to ApplyCall.
+// Inject refuses a fault for any other dependency.
+func WithDependencies(names ...string) Option {
+	return func(i *Injector) { i.dependencies = names }
+}
 
 // WithFields declares the fields that faults may match on.
 func WithFields(f FieldsFunc) Option { return func(i *Injector) { i.fields = f } }
@@ -127,41 +149,56 @@ func (i *Injector) Inject(f Fault) (string, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.next++
-	f.ID = strconv.Itoa(i.next)
-	a := active{Fault: f}
-	if f.For > 0 {
-		a.until = i.now().Add(time.Duration(f.For))
-	}
 	left := slices.DeleteFunc(slices.Clone(i.faults), i.over)
 	if len(left) >= maxFaults {
 		return "", fmt.Errorf("%d faults are in force, which is the most; clear one first", maxFaults)
+	}
+	i.next++
+	f.ID = strconv.Itoa(i.next)
+	a := active{Fault: f, kind: kindNamed(f.Kind), state: &state{}}
+	if f.For > 0 {
+		a.until = i.now().Add(time.Duration(f.For))
+		a.state.ctx, a.state.lift = context.WithTimeout(context.Background(), time.Duration(f.For))
+	} else {
+		a.state.ctx, a.state.lift = context.WithCancel(context.Background())
+	}
+	if a.kind.process != nil {
+		if err := a.kind.process(a.state.ctx, i, f); err != nil {
+			a.state.lift()
+			return "", err
+		}
 	}
 	i.faults = append(left, a)
 	return f.ID, nil
 }
 
 func (i *Injector) check(f *Fault) error {
-	switch f.Kind {
-	case kindLatency:
-		if f.Latency <= 0 || f.Latency > Duration(maxLatency) || f.Jitter < 0 || f.Jitter > f.Latency || f.Jitter > Duration(maxLatency)-f.Latency {
-			return fmt.Errorf("latency must be above 0, jitter between 0 and the latency, both together at most %s", maxLatency)
+	if f.For < 0 {
+		return errors.New("for must not be negative")
+	}
+	k := kindNamed(f.Kind)
+	if k.Name == "" {
+		return fmt.Errorf("kind %q is unknown; the kinds are %s", f.Kind, kindNames())
+	}
+	if err := k.accepts(*f); err != nil {
+		return err
+	}
+	if k.Process {
+		return nil
+	}
+	if f.Dependency != "" {
+		if f.Operation != "" {
+			return errors.New("operation and dependency exclude each other: a fault affects requests or calls")
 		}
-	case kindError:
-		if _, err := parseCode(f.Code); err != nil {
-			return err
+		if len(i.dependencies) > 0 && !slices.Contains(i.dependencies, f.Dependency) {
+			return fmt.Errorf("dependency %q is unknown here; known are: %s", f.Dependency, strings.Join(i.dependencies, ", "))
 		}
-	default:
-		return fmt.Errorf("kind %q is unknown; use latency or error", f.Kind)
 	}
 	if f.Percent == 0 {
 		f.Percent = 100
 	}
 	if !(f.Percent > 0 && f.Percent <= 100) {
 		return fmt.Errorf("percent is %v; it must be above 0 and at most 100", f.Percent)
-	}
-	if f.For < 0 {
-		return errors.New("for must not be negative")
 	}
 	if f.Operation != "" && len(i.operations) > 0 && !slices.Contains(i.operations, f.Operation) {
 		return fmt.Errorf("operation %q is unknown here; known are: %s", f.Operation, strings.Join(i.operations, ", "))
@@ -175,7 +212,13 @@ func (i *Injector) Clear(id string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	before := len(i.faults)
-	i.faults = slices.DeleteFunc(slices.Clone(i.faults), func(a active) bool { return id == "" || a.ID == id })
+	i.faults = slices.DeleteFunc(slices.Clone(i.faults), func(a active) bool {
+		if id != "" && a.ID != id {
+			return false
+		}
+		a.state.lift()
+		return true
+	})
 	return len(i.faults) < before
 }
 
@@ -204,9 +247,20 @@ func (i *Injector) snapshot() []active {
 
 func (i *Injector) over(a active) bool { return !a.until.IsZero() && !i.now().Before(a.until) }
 
-// Apply applies the faults in force: it waits or returns an error. A nil Injector does
-// nothing.
+// Apply applies the faults in force to a request: it waits or returns an error. A nil
+// Injector does nothing.
 func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
+	return i.apply(ctx, operation, "", req)
+}
+
+// ApplyCall applies the faults in force to a call of a dependency. Call it where the call
+// is measured, so that a fault adds to the wait. A nil Injector does nothing.
+func (i *Injector) ApplyCall(ctx context.Context, dependency string) error {
+	return i.apply(ctx, "", dependency, nil)
+}
+
+// apply applies the faults to a request with an operation, or to a call of a dependency.
+func (i *Injector) apply(ctx context.Context, operation, dependency string, req any) error {
 	if i == nil {
 		return nil
 	}
@@ -216,7 +270,7 @@ func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
 	}
 	var fields map[string]string
 	for _, a := range faults {
-		if i.over(a) || (a.Operation != "" && a.Operation != operation) {
+		if a.kind.request == nil || a.Dependency != dependency || i.over(a) || (a.Operation != "" && a.Operation != operation) {
 			continue
 		}
 		if len(a.Match) > 0 {
@@ -230,20 +284,11 @@ func (i *Injector) Apply(ctx context.Context, operation string, req any) error {
 		if a.Percent < 100 && i.roll()*100 >= a.Percent {
 			continue
 		}
-		if err := i.apply(ctx, a.Fault); err != nil {
+		if err := a.kind.request(ctx, a, i.roll); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (i *Injector) apply(ctx context.Context, f Fault) error {
-	switch f.Kind {
-	case kindError:
-		return failure(f.Code)
-	default:
-		return latency{D: time.Duration(f.Latency), Jitter: time.Duration(f.Jitter)}.apply(ctx, i.roll)
-	}
 }
 
 // matches compares with the fields that the service declares. Other fields are those of
@@ -260,9 +305,3 @@ func matches(ctx context.Context, want, declared map[string]string) bool {
 	}
 	return true
 }
-
-// Kinds of fault. Each has a file of its own.
-const (
-	kindLatency = "latency"
-	kindError   = "error"
-)

@@ -1,15 +1,30 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Error is returned by an error fault. The operation fails immediately with a code
-// of its transport. Symptoms: the hop's error rate rises, its duration falls, and
-// its callees get fewer calls. The text of an Error is that of an ordinary outage.
+// errorKind fails requests.
+var errorKind = kind{
+	Kind: Kind{
+		Name: "error", Does: "Requests fail at once with code.",
+		Symptom: "The hop's error rate rises, its duration falls, and its callees get fewer calls.",
+		Cause:   "code", Fields: append([]string{"code"}, ofRequests...),
+		Example: Fault{Kind: "error", Code: "UNAVAILABLE", Percent: 10},
+	},
+	check: func(f Fault) error {
+		_, err := parseCode(f.Code)
+		return err
+	},
+	request: func(_ context.Context, a active, _ func() float64) error { return failure(a.Code) },
+}
+
+// Error is returned by an error fault, with the code of each transport. Its text is that
+// of an ordinary outage.
 type Error struct {
 	HTTP int    // status for HTTP servers
 	GRPC uint32 // code for gRPC servers (google.golang.org/grpc/codes)

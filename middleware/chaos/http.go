@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -49,6 +50,50 @@ func (i *Injector) Handler(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Transport returns a transport that applies the faults of a dependency and then calls
+// next. Give it to httpmw.Transport, so that a fault adds to the wait for the dependency.
+// An error fault responds with its status. A nil next is http.DefaultTransport; with a nil
+// Injector Transport returns next.
+func (i *Injector) Transport(next http.RoundTripper, dependency string) http.RoundTripper {
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	if i == nil {
+		return next
+	}
+	return transport{next, i, dependency}
+}
+
+type transport struct {
+	next       http.RoundTripper
+	faults     *Injector
+	dependency string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	err := t.faults.ApplyCall(r.Context(), t.dependency)
+	if err == nil {
+		return t.next.RoundTrip(r)
+	}
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return nil, err
+	}
+	return &http.Response{Status: strconv.Itoa(e.HTTP) + " " + http.StatusText(e.HTTP), StatusCode: e.HTTP, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+// CloseIdleConnections closes those of next.
+func (t transport) CloseIdleConnections() {
+	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
 }
 
 // AdminHandler serves GET, POST and DELETE /chaos and DELETE /chaos/{id} to callers

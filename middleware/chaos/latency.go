@@ -2,26 +2,31 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
-// latency is the latency fault: the operation takes D longer, with uniform jitter.
-// Symptoms: the hop's self time and its callers' wait rise by D, and nothing else
-// changes. It ends early with the error of the context when the caller disconnects.
-type latency struct{ D, Jitter time.Duration }
-
-// apply waits. roll returns a random number in [0, 1).
-func (l latency) apply(ctx context.Context, roll func() float64) error {
-	d := l.D
-	if l.Jitter > 0 {
-		d += time.Duration((2*roll() - 1) * float64(l.Jitter))
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
+// latencyKind delays requests by Latency, with uniform jitter. The wait ends early with
+// the error of the context when the caller disconnects.
+var latencyKind = kind{
+	Kind: Kind{
+		Name: "latency", Does: "Requests wait for latency, plus or minus jitter.",
+		Symptom: "The hop's self time and its callers' wait rise by the latency, and nothing else changes.",
+		Cause:   "code", Fields: append([]string{"latency", "jitter"}, ofRequests...),
+		Example: Fault{Kind: "latency", Latency: Duration(500 * time.Millisecond)},
+	},
+	check: func(f Fault) error {
+		if f.Latency <= 0 || f.Latency > Duration(maxLatency) || f.Jitter < 0 || f.Jitter > f.Latency || f.Jitter > Duration(maxLatency)-f.Latency {
+			return fmt.Errorf("latency must be above 0, jitter between 0 and the latency, both together at most %s", maxLatency)
+		}
 		return nil
-	case <-ctx.Done():
+	},
+	request: func(ctx context.Context, a active, roll func() float64) error {
+		d := time.Duration(a.Latency)
+		if a.Jitter > 0 {
+			d += time.Duration((2*roll() - 1) * float64(a.Jitter))
+		}
+		sleep(ctx, d)
 		return ctx.Err()
-	}
+	},
 }

@@ -43,6 +43,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
 )
@@ -50,6 +51,7 @@ import (
 type config struct {
 	core   *adapter.Core
 	system string
+	chaos  *chaos.Injector
 }
 
 // Option configures a database.
@@ -67,6 +69,10 @@ func WithTelemetry(t *hop.Telemetry) Option {
 // WithSystem sets db.system.name, such as "postgresql". The default is the driver's
 // name.
 func WithSystem(name string) Option { return func(c *config) { c.system = name } }
+
+// WithChaos sets the fault injector for statements. Faults that make a call of the
+// dependency wait apply; errors do not. A nil Injector injects nothing.
+func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
 
 // DB embeds a *sql.DB. Its methods with a context also measure the wait for a
 // connection, which drivers cannot measure. The wait of a *sql.Stmt for a
@@ -99,7 +105,7 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
 	db, err := open(driverName, dsn, dep,
-		otelsql.WithTracerProvider(&provider{client: client}),
+		otelsql.WithTracerProvider(&provider{client: client, chaos: c.chaos, dependency: dependency}),
 		otelsql.WithMeterProvider(noop.NewMeterProvider()), // the statement has the metrics
 		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableQuery: true}),

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace/embedded"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/database"
 )
 
@@ -18,7 +19,9 @@ import (
 // driver call, it starts the statement, which ends with the span.
 type provider struct {
 	embedded.TracerProvider
-	client *database.Client
+	client     *database.Client
+	chaos      *chaos.Injector
+	dependency string
 }
 
 func (p *provider) Tracer(string, ...trace.TracerOption) trace.Tracer { return tracer{provider: p} }
@@ -40,8 +43,15 @@ func (t tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartO
 	}
 	start := trace.NewSpanStartConfig(opts...)
 	ctx, statement := t.client.Begin(ctx, name, start.Attributes()...)
+	if !inner[name] {
+		_ = t.chaos.ApplyCall(ctx, t.dependency) // it waits; the driver reports what became of the context
+	}
 	return ctx, &span{Span: statement.Span(), statement: statement}
 }
+
+// inner holds the calls that accompany statements, which a fault of the statements leaves
+// alone.
+var inner = map[string]bool{"BEGIN": true, "COMMIT": true, "ROLLBACK": true, "CONNECT": true, "PREPARE": true, "PING": true}
 
 type span struct {
 	trace.Span

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,10 +13,13 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 )
@@ -78,6 +83,7 @@ var reconnect = grpc.ConnectParams{
 // and reconnects when the connection is lost.
 func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	opts := append(grpcmw.DialOptions(name, grpcmw.WithTelemetry(e.Telemetry)),
+		grpc.WithChainUnaryInterceptor(e.slowed(name)), // within the measured call
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithConnectParams(reconnect),
@@ -102,6 +108,21 @@ func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	return conn, nil
 }
 
+// slowed returns an interceptor that applies the faults of calls to a service.
+func (e *Env) slowed(name string) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		err := e.Chaos.ApplyCall(ctx, name)
+		var fault *chaos.Error
+		switch {
+		case errors.As(err, &fault):
+			return status.Error(codes.Code(fault.GRPC), fault.Error())
+		case err != nil:
+			return status.FromContextError(err).Err()
+		}
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}
+}
+
 // BaseURL returns a function that returns the base URLs of an HTTP service's
 // instances in turn.
 func (e *Env) BaseURL(name string) func() string {
@@ -115,5 +136,5 @@ func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
 	opts = append([]httpmw.Option{httpmw.WithTelemetry(e.Telemetry), httpmw.WithDependency(name)}, opts...)
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.MaxIdleConnsPerHost = base.MaxIdleConns // the default of 2 reconnects under load
-	return &http.Client{Timeout: callTimeout, Transport: httpmw.Transport(base, opts...)}
+	return &http.Client{Timeout: callTimeout, Transport: httpmw.Transport(e.Chaos.Transport(base, name), opts...)}
 }

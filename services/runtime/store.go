@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver for sqlite://
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/sqlmw"
 )
 
@@ -39,7 +41,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	if s.postgres {
 		system, dialect = "postgresql", goose.DialectPostgres
 	}
-	db, err := sqlmw.Open(driver, dsn, e.Name+"-db", sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system))
+	db, err := sqlmw.Open(driver, dsn, e.Name+"-db", sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system), sqlmw.WithChaos(e.Chaos))
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +58,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	}
 	e.OnClose(db.Close)
 	e.AddCheck("store", db.PingContext)
+	e.Chaos.SetStore(chaos.Store{DB: db.DB, Lock: func(ctx context.Context) (func(), error) { return writeLock(ctx, driver, dsn) }})
 	return s, nil
 }
 
@@ -74,6 +77,37 @@ func dataSource(store string) (driver, dsn string, err error) {
 		return "sqlite", "file:" + u.EscapedPath() + "?" + q.Encode(), nil
 	}
 	return "", "", fmt.Errorf("TENHOP_STORE=%q: use sqlite:///path/to/file.db or postgres://…", store)
+}
+
+// writeLock takes the lock that a store's writers need, on a connection of its own.
+func writeLock(ctx context.Context, driver, dsn string) (release func(), err error) {
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	tx, err := db.BeginTx(ctx, nil) // takes the lock in SQLite, because of _txlock
+	if err == nil && driver == "pgx" {
+		err = lockTables(ctx, tx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return func() {
+		_ = tx.Rollback()
+		_ = db.Close()
+	}, nil
+}
+
+// lockTables keeps writers from all tables of a PostgreSQL schema.
+func lockTables(ctx context.Context, tx *sql.Tx) error {
+	var tables sql.NullString
+	err := tx.QueryRowContext(ctx, "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = current_schema()").Scan(&tables)
+	if err != nil || !tables.Valid {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "LOCK TABLE "+tables.String+" IN EXCLUSIVE MODE")
+	return err
 }
 
 // rebind numbers the placeholders for PostgreSQL. Statements must not contain

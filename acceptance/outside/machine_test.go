@@ -1,0 +1,254 @@
+//go:build linux
+
+package outside
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	_ "modernc.org/sqlite" // the stores' driver
+)
+
+// background runs f until the returned function is called or ctx ends.
+func background(ctx context.Context, f func(context.Context)) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	var g sync.WaitGroup
+	g.Go(func() { f(ctx) })
+	return func() {
+		cancel()
+		g.Wait()
+	}
+}
+
+// wait waits for d and reports whether ctx is still valid.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// lockStore takes a service's write lock for held, again and again.
+func (s *shop) lockStore(ctx context.Context, service string, held, free time.Duration) (func(), error) {
+	db, err := sql.Open("sqlite", "file:"+s.state.Path("data", service+".db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	stop := background(ctx, func(ctx context.Context) {
+		for wait(ctx, held) {
+			_, _ = db.Exec("ROLLBACK")
+			if !wait(ctx, free) {
+				return
+			}
+			_, _ = db.Exec("BEGIN IMMEDIATE")
+		}
+	})
+	return func() {
+		stop()
+		_, _ = db.Exec("ROLLBACK") // may have been done
+		_ = db.Close()
+	}, nil
+}
+
+// stopAtTimes stops a process for stopped and lets it run for running, again and again.
+func (s *shop) stopAtTimes(ctx context.Context, process string, stopped, running time.Duration) (func(), error) {
+	pid, err := s.pid(process)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return nil, err
+	}
+	end := background(ctx, func(ctx context.Context) {
+		for wait(ctx, stopped) {
+			_ = syscall.Kill(pid, syscall.SIGCONT)
+			if !wait(ctx, running) {
+				return
+			}
+			_ = syscall.Kill(pid, syscall.SIGSTOP)
+		}
+	})
+	return func() {
+		end()
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}, nil
+}
+
+// killAtTimes kills a process, which the supervisor starts again, at intervals.
+func (s *shop) killAtTimes(ctx context.Context, process string, every time.Duration) (func(), error) {
+	pid, err := s.pid(process)
+	if err != nil {
+		return nil, err
+	}
+	return background(ctx, func(ctx context.Context) {
+		for {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			if !wait(ctx, every) {
+				return
+			}
+			if again, err := s.pid(process); err == nil {
+				pid = again
+			}
+		}
+	}), nil
+}
+
+// cgroup adds a process to a new cgroup of a controller with one limit.
+func cgroup(controller, name string, pid int, limits map[string]string) (func(), error) {
+	dir := filepath.Join("/sys/fs/cgroup", controller, "tenhop-outside-"+name+"-"+strconv.Itoa(os.Getpid()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("needs root and cgroup v1: %w", err)
+	}
+	lift := func() {
+		if procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs")); err == nil {
+			for _, p := range fields(procs) {
+				_ = os.WriteFile(filepath.Join("/sys/fs/cgroup", controller, "cgroup.procs"), []byte(p), 0)
+			}
+		}
+		_ = os.Remove(dir)
+	}
+	for file, value := range limits {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(value), 0); err != nil {
+			lift()
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+		lift()
+		return nil, err
+	}
+	return lift, nil
+}
+
+// quota limits a process to permille of one core.
+func (s *shop) quota(process string, permille int) (func(), error) {
+	pid, err := s.pid(process)
+	if err != nil {
+		return nil, err
+	}
+	const period = 100_000 // microseconds
+	return cgroup("cpu", process, pid, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(period * permille / 1000)})
+}
+
+// memoryLimit limits the memory of a process below what it needs, so that the kernel
+// kills it. The process that replaces it is limited again.
+func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) {
+	pid, err := s.pid(process)
+	if err != nil {
+		return nil, err
+	}
+	lift, err := cgroup("memory", process, pid, map[string]string{"memory.limit_in_bytes": "16M", "memory.swappiness": "0"})
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join("/sys/fs/cgroup/memory", "tenhop-outside-"+process+"-"+strconv.Itoa(os.Getpid()), "cgroup.procs")
+	stop := background(ctx, func(ctx context.Context) {
+		// What the process has already is charged elsewhere: collections make it allocate.
+		end, err := s.collect(ctx, process)
+		if err == nil {
+			defer end()
+		}
+		for wait(ctx, 500*time.Millisecond) {
+			if again, err := s.pid(process); err == nil && again != pid {
+				pid = again
+				_ = os.WriteFile(dir, []byte(strconv.Itoa(pid)), 0)
+			}
+		}
+	})
+	return func() {
+		stop()
+		lift()
+	}, nil
+}
+
+// collect makes a process collect its garbage without pause, through its profiles.
+func (s *shop) collect(ctx context.Context, process string) (func(), error) {
+	admin := s.Admin[process]
+	if admin == "" {
+		return nil, fmt.Errorf("%s has no admin port", process)
+	}
+	return background(ctx, func(ctx context.Context) {
+		var g sync.WaitGroup
+		for range 4 {
+			g.Go(func() {
+				for ctx.Err() == nil {
+					req, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/debug/pprof/heap?gc=1", nil)
+					if err != nil {
+						return
+					}
+					req.Header.Set("Authorization", "Bearer "+s.Token)
+					if resp, err := http.DefaultClient.Do(req); err == nil {
+						resp.Body.Close()
+					} else {
+						wait(ctx, 100*time.Millisecond)
+					}
+				}
+			})
+		}
+		g.Wait()
+	}), nil
+}
+
+// scripts keeps Redis busy for about half of the time.
+func (s *shop) scripts(ctx context.Context) (func(), error) {
+	client := redis.NewClient(&redis.Options{Addr: s.Endpoints["redis"], ReadTimeout: 10 * time.Second})
+	const loop = `local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i end return n`
+	took := func(n int) (time.Duration, error) {
+		began := time.Now()
+		err := client.Eval(ctx, loop, nil, n).Err()
+		return time.Since(began), err
+	}
+	n := 100_000
+	d, err := took(n)
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	n = max(n, int(float64(n)*float64(200*time.Millisecond)/float64(d)))
+	stop := background(ctx, func(ctx context.Context) {
+		for wait(ctx, 200*time.Millisecond) {
+			_, _ = took(n)
+		}
+	})
+	return func() {
+		stop()
+		_ = client.Close()
+	}, nil
+}
+
+// hogs occupies n processors.
+func hogs(ctx context.Context, n int) (func(), error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all []*exec.Cmd
+	stop := func() {
+		cancel()
+		for _, c := range all {
+			_ = c.Wait()
+		}
+	}
+	for range n {
+		c := exec.CommandContext(ctx, "sh", "-c", "while :; do :; done")
+		if err := c.Start(); err != nil {
+			stop()
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return stop, nil
+}

@@ -1,0 +1,159 @@
+//go:build linux
+
+package outside
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/internal/uptest"
+	"github.com/tenhop/tenhop/supervisor"
+)
+
+// Times of a run. All faults take about half an hour.
+const (
+	replicas = 3 // of payment
+	baseline = 90 * time.Second
+	pause    = 25 * time.Second // after a fault
+	quiet    = 90 * time.Second // until nothing is named
+	lasting  = 42 * time.Second // of a fault, unless it is shorter
+)
+
+// asked holds the times of the diagnoses after the onset.
+var asked = []time.Duration{15 * time.Second, 25 * time.Second, 40 * time.Second}
+
+// shop is a running storefront.
+type shop struct {
+	*uptest.Storefront
+	state supervisor.Dir
+}
+
+// pid returns the present ID of a process, which changes when it is started again.
+func (s *shop) pid(process string) (int, error) {
+	st, err := s.state.Read()
+	if err != nil {
+		return 0, err
+	}
+	if st.PIDs[process] == 0 {
+		return 0, fmt.Errorf("no process is named %q", process)
+	}
+	return st.PIDs[process], nil
+}
+
+// diagnose runs the program as an engineer would.
+func (s *shop) diagnose(ctx context.Context) (result.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, s.Program, "diagnose", "--json", "--dir", s.Dir)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var res result.Result
+	if err := cmd.Run(); err != nil {
+		return res, fmt.Errorf("%w: %s", err, errs.String())
+	}
+	return res, json.Unmarshal(out.Bytes(), &res)
+}
+
+// round is one fault with the answers to it.
+type round struct {
+	fault
+	answers []result.Result
+	errs    []error
+	felt    string // what customers felt, "" if nothing
+}
+
+// TestOutsideFaults injects every fault into a running storefront and diagnoses it.
+// TENHOP_OUTSIDE is full, or a part of the name of some faults.
+func TestOutsideFaults(t *testing.T) {
+	only := os.Getenv("TENHOP_OUTSIDE")
+	if only == "" {
+		t.Skip("SKIPPED: no fault was injected from outside; it runs the storefront for half an hour: set TENHOP_OUTSIDE=full, as root")
+	}
+	seed := uint64(time.Now().Unix() / 86400)
+	if v := os.Getenv("TENHOP_SEED"); v != "" {
+		var err error
+		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := faults(rand.New(rand.NewPCG(seed, 1)))
+	if only != "full" {
+		list = slices.DeleteFunc(list, func(f fault) bool { return !strings.Contains(f.name, only) })
+	}
+	t.Logf("TENHOP_SEED=%d, %d faults, load %s", seed, len(list), loadAverage())
+	ctx := t.Context()
+	s := &shop{Storefront: uptest.Start(t, "--replicas", fmt.Sprintf("payment=%d", replicas))}
+	dir, err := supervisor.In(s.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.state = dir
+	wait(ctx, baseline)
+	var rounds []round
+	for _, f := range list {
+		s.untilQuiet(ctx)
+		r := s.run(ctx, f)
+		rounds = append(rounds, r)
+		t.Logf("%s\n", r.row())
+		wait(ctx, pause)
+	}
+	report(t, rounds)
+}
+
+// untilQuiet waits until nothing is named, at most for quiet.
+func (s *shop) untilQuiet(ctx context.Context) {
+	for began := time.Now(); time.Since(began) < quiet; wait(ctx, 3*time.Second) {
+		if res, err := s.diagnose(ctx); err == nil && res.Verdict == result.None {
+			return
+		}
+	}
+}
+
+func (s *shop) run(ctx context.Context, f fault) round {
+	r := round{fault: f}
+	before := s.customers(ctx, 60*time.Second)
+	began := time.Now()
+	lift, err := f.inject(ctx, s)
+	if err != nil {
+		r.errs = append(r.errs, err)
+		return r
+	}
+	lift = sync.OnceFunc(lift)
+	defer lift()
+	if f.lasting == 0 {
+		f.lasting = lasting
+	}
+	ends := time.AfterFunc(f.lasting, lift)
+	defer ends.Stop()
+	for _, after := range asked {
+		wait(ctx, time.Until(began.Add(after)))
+		res, err := s.diagnose(ctx)
+		r.answers, r.errs = append(r.answers, res), append(r.errs, err)
+		if after == asked[1] {
+			r.felt = s.customers(ctx, asked[1]).worse(before)
+		}
+	}
+	return r
+}
+
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "?"
+	}
+	return strings.Join(fields(b)[:3], " ")
+}
+
+func fields(b []byte) []string { return strings.Fields(string(b)) }

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+func freeze(context.Context, time.Duration, time.Duration) error {
+	return errors.New("freeze needs signals, which this system does not have")
+}
