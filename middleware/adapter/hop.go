@@ -28,6 +28,7 @@ type Hop struct {
 	local     any
 	ledger    ledger
 	ctx       hopContext
+	remote    remoteContext // of the caller's span, below ctx
 
 	mu        sync.Mutex
 	operation string
@@ -61,24 +62,6 @@ func (c *hopContext) Value(key any) any {
 		return c.hop.Zerolog()
 	}
 	return v
-}
-
-// zerologKey is the key under which zerolog.Ctx looks for its logger.
-var zerologKey = func() any {
-	var spy keySpy
-	zerolog.Ctx(&spy)
-	return spy.key
-}()
-
-// keySpy records the key that it is asked for.
-type keySpy struct {
-	context.Context
-	key any
-}
-
-func (s *keySpy) Value(key any) any {
-	s.key = key
-	return nil
 }
 
 // FromContext returns the hop that ctx belongs to, or nil.

@@ -114,7 +114,7 @@ func (t *Core) MayRecord(in *Incoming) bool {
 func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanContext) context.Context {
 	if in.Skip&Traces != 0 {
 		if remote.IsValid() && !in.Public {
-			ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
+			ctx = h.withRemote(ctx, remote)
 		}
 		// The span belongs to someone else: it must not be ended here.
 		h.span = trace.SpanFromContext(trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx)))
@@ -133,7 +133,7 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 	case remote.IsValid() && in.SpanKind == trace.SpanKindServer && surrounded(ctx, remote):
 		parent = trace.SpanContextFromContext(ctx)
 	case remote.IsValid():
-		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
+		ctx = h.withRemote(ctx, remote)
 		parent = remote
 	}
 	if t.clock != nil {
