@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -121,27 +122,30 @@ func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanCont
 		return ctx
 	}
 	t := h.core
-	buf := optionPool.Get().(*spanOptions)
-	opts := append(buf[:0], t.kinds[in.SpanKind])
+	name := cmp.Or(in.SpanName, in.Operation)
 	parent := trace.SpanContext{}
 	switch {
 	case in.Public:
-		opts = append(opts, trace.WithNewRoot())
-		if remote.IsValid() {
-			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: remote}))
-		}
 	case remote.IsValid() && in.SpanKind == trace.SpanKindServer && surrounded(ctx, remote):
 		parent = trace.SpanContextFromContext(ctx)
 	case remote.IsValid():
 		ctx = h.withRemote(ctx, remote)
 		parent = remote
 	}
+	if t.starter != nil && !in.Public {
+		ctx, h.span = t.starter.StartSpan(ctx, name, in.SpanKind, h.start, in.Fixed.list(), in.Attributes)
+		return ctx
+	}
+	buf := optionPool.Get().(*spanOptions)
+	opts := append(buf[:0], t.kinds[in.SpanKind])
+	if in.Public {
+		opts = append(opts, trace.WithNewRoot())
+		if remote.IsValid() {
+			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: remote}))
+		}
+	}
 	if t.clock != nil {
 		opts = append(opts, trace.WithTimestamp(h.start))
-	}
-	name := in.SpanName
-	if name == "" {
-		name = in.Operation
 	}
 	ctx, h.span = t.begin(ctx, name, parent, in.Fixed, in.Attributes, opts)
 	clear(buf[:])
