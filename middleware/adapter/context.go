@@ -16,9 +16,12 @@ type remoteContext struct {
 
 // remoteSpan is the caller's span, which records nothing here.
 type remoteSpan struct {
-	noop.Span
-	sc trace.SpanContext
+	trace.Span // nothing
+	sc         trace.SpanContext
 }
+
+// nothing is the span that records nothing.
+var nothing trace.Span = noop.Span{}
 
 // SpanContext returns the caller's span context.
 func (s *remoteSpan) SpanContext() trace.SpanContext { return s.sc }
@@ -36,7 +39,7 @@ func (h *Hop) withRemote(ctx context.Context, remote trace.SpanContext) context.
 	if spanKey == nil {
 		return trace.ContextWithRemoteSpanContext(ctx, remote)
 	}
-	h.remote.Context, h.remote.span.sc = ctx, remote.WithRemote(true)
+	h.remote.Context, h.remote.span = ctx, remoteSpan{nothing, remote.WithRemote(true)}
 	return &h.remote
 }
 

@@ -24,6 +24,7 @@ type Hop struct {
 	metadata wire.Metadata
 
 	requestID bool // the correlation ID came as X-Request-ID
+	ended     bool // guarded by mu
 	skip      Signals
 	local     any
 	ledger    ledger
@@ -33,11 +34,9 @@ type Hop struct {
 	mu        sync.Mutex
 	operation string
 	route     Router
-	entry     string
 	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
 
-	outgoingFor string // the entry in them
-	ended       bool
+	outgoingFor string   // the entry in them
 	pending     *Pending // calls to end with the hop
 
 	logs *zlog.Handler // made at the first line, as is slog
@@ -137,10 +136,10 @@ func (h *Hop) Entry() string {
 }
 
 func (h *Hop) entryLocked() string {
-	if h.entry == "" {
+	if h.metadata.Entry == "" {
 		return h.operationLocked()
 	}
-	return h.entry
+	return h.metadata.Entry
 }
 
 // Flow returns "async" behind a queue and "request" otherwise.

@@ -89,8 +89,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	if h.metadata.Entry == "" || h.metadata.EntryStart.IsZero() {
 		h.metadata.Entry, h.metadata.EntryStart = "", h.start
 	} else {
-		h.entry = t.entries.intern(h.metadata.Entry, h.start)
-		h.metadata.Entry = h.entry
+		h.metadata.Entry = t.entries.intern(h.metadata.Entry, h.start)
 	}
 	ctx = h.startSpan(ctx, in, r.remote)
 	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}

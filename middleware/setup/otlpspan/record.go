@@ -24,7 +24,8 @@ type record struct {
 	code        codes.Code
 	description string
 
-	rare sdktrace.ReadWriteSpan // records events and links; nil without any
+	rare    sdktrace.ReadWriteSpan // records events and links; nil without any
+	endTask func()                 // of runtime/trace; may be nil
 }
 
 // key is the place of an attribute in a record.

@@ -22,9 +22,8 @@ type span struct {
 	embedded.Span
 	context.Context
 
-	tracer  *tracer
-	sc      trace.SpanContext
-	endTask func() // of runtime/trace
+	tracer *tracer
+	sc     trace.SpanContext
 
 	mu   sync.Mutex
 	rec  *record // nil when the span does not record, or no longer
@@ -203,7 +202,7 @@ func (s *span) EndWith(end time.Time, failed bool, attrs []attribute.KeyValue) {
 func (s *span) finish(end time.Time) {
 	r := s.rec
 	s.rec = nil
-	task := s.endTask
+	task := r.endTask
 	r.finish(s.name, end)
 	s.mu.Unlock()
 	if task != nil {

@@ -91,6 +91,6 @@ func (t *tracer) start(ctx, in context.Context, name string, kind oteltrace.Span
 		return s, s
 	}
 	tasked, task := trace.NewTask(s, name)
-	s.endTask = task.End
+	rec.endTask = task.End
 	return tasked, s
 }
