@@ -95,11 +95,11 @@ func sampler() sdktrace.Sampler {
 	case "traceidratio":
 		return sdktrace.TraceIDRatioBased(ratio)
 	case "parentbased_always_off":
-		return sdktrace.ParentBased(sdktrace.NeverSample())
+		return otlpspan.ParentBased(sdktrace.NeverSample())
 	case "parentbased_traceidratio":
-		return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio))
+		return otlpspan.ParentBased(sdktrace.TraceIDRatioBased(ratio))
 	}
-	return sdktrace.ParentBased(sdktrace.AlwaysSample())
+	return otlpspan.ParentBased(sdktrace.AlwaysSample())
 }
 
 // spanBatches returns the options of OTEL_BSP_*. The SDK reads them, too.

@@ -290,6 +290,13 @@ func (e everything) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Samplin
 	return r
 }
 
+// ownSamplers are samplers of this package that replace the SDK's.
+var ownSamplers = map[string]sdktrace.Sampler{
+	"parentbased_always_on":    otlpspan.ParentBased(sdktrace.AlwaysSample()),
+	"parentbased_always_off":   otlpspan.ParentBased(sdktrace.NeverSample()),
+	"parentbased_traceidratio": otlpspan.ParentBased(rooted{sdktrace.TraceIDRatioBased(0.5)}),
+}
+
 func TestTheSDKExportsTheSame(t *testing.T) {
 	samplers := map[string]sdktrace.Sampler{
 		"always_on":                sdktrace.AlwaysSample(),
@@ -298,6 +305,7 @@ func TestTheSDKExportsTheSame(t *testing.T) {
 		"parentbased_always_on":    sdktrace.ParentBased(sdktrace.AlwaysSample()),
 		"parentbased_always_off":   sdktrace.ParentBased(sdktrace.NeverSample()),
 		"parentbased_traceidratio": sdktrace.ParentBased(rooted{sdktrace.TraceIDRatioBased(0.5)}),
+		"parentbased, the SDK's":   sdktrace.ParentBased(sdktrace.AlwaysSample(), sdktrace.WithRemoteParentNotSampled(sdktrace.AlwaysSample())),
 		"record only":              everything{sdktrace.ParentBased(sdktrace.NeverSample())},
 		"records all":              sdktrace.AlwaysRecord(sdktrace.ParentBased(sdktrace.NeverSample())),
 	}
@@ -314,7 +322,11 @@ func TestTheSDKExportsTheSame(t *testing.T) {
 					var outputs, answers [2]string
 					for i, provider := range []func(*testing.T, *collector, sdktrace.Sampler, sdktrace.SpanLimits) shutter{sdkProvider, ourProvider} {
 						c := &collector{}
-						tp := provider(t, c, sampler, l)
+						use := sampler
+						if own := ownSamplers[name]; i == 1 && own != nil {
+							use = own
+						}
+						tp := provider(t, c, use, l)
 						p := &program{Rand: rand.New(rand.NewPCG(seed, 1))}
 						p.run(tp, 200)
 						if err := tp.Shutdown(t.Context()); err != nil {

@@ -18,7 +18,6 @@ type record struct {
 	keys    []key  // of the attributes in buf, in order
 	mask    uint64 // of the keys' hashes
 	dropped int    // attributes
-	scratch []attribute.KeyValue
 
 	start       time.Time
 	code        codes.Code
@@ -43,12 +42,11 @@ var records = sync.Pool{New: func() any { return &record{buf: make([]byte, 0, 10
 func newRecord() *record { return records.Get().(*record) }
 
 func (r *record) free() {
-	if cap(r.buf) > maxPooled || cap(r.scratch) > 64 {
+	if cap(r.buf) > maxPooled {
 		return
 	}
 	clear(r.keys)
-	clear(r.scratch)
-	*r = record{buf: r.buf[:0], keys: r.keys[:0], scratch: r.scratch[:0]}
+	*r = record{buf: r.buf[:0], keys: r.keys[:0]}
 	records.Put(r)
 }
 

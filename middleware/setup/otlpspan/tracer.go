@@ -3,6 +3,7 @@ package otlpspan
 import (
 	"context"
 	"runtime/trace"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -52,33 +53,26 @@ func (t *tracer) start(ctx, in context.Context, name string, kind oteltrace.Span
 	} else {
 		c.TraceID, c.SpanID = newTraceID(), newSpanID()
 	}
-	var rec *record
-	sampled := fixed // what the sampler sees
-	if len(fixed) == 0 {
-		sampled = attrs
-	} else if len(attrs) > 0 {
-		rec = newRecord()
-		rec.scratch = append(append(rec.scratch[:0], fixed...), attrs...)
-		sampled = rec.scratch
+	decision := sdktrace.SamplingResult{Decision: sdktrace.Drop}
+	switch {
+	case !p.followsParent || !parent.IsValid():
+		decision = p.decide(in, c.TraceID, name, kind, fixed, attrs, links)
+		c.TraceState = decision.Tracestate
+	case parent.IsSampled():
+		decision.Decision = sdktrace.RecordAndSample
+		fallthrough
+	default:
+		c.TraceState = parent.TraceState()
 	}
-	decision := p.sampler.ShouldSample(sdktrace.SamplingParameters{
-		ParentContext: in, TraceID: c.TraceID, Name: name, Kind: kind, Attributes: sampled, Links: links,
-	})
-	c.TraceState = decision.Tracestate
 	c.TraceFlags = parent.TraceFlags() &^ oteltrace.FlagsSampled
 	if decision.Decision == sdktrace.RecordAndSample {
 		c.TraceFlags |= oteltrace.FlagsSampled
 	}
 	s := &span{Context: ctx, tracer: t, sc: oteltrace.NewSpanContext(c), name: name}
 	if decision.Decision == sdktrace.Drop {
-		if rec != nil {
-			rec.free()
-		}
 		return s, s
 	}
-	if rec == nil {
-		rec = newRecord()
-	}
+	rec := newRecord()
 	rec.begin(s.sc, parent, kind, start)
 	rec.set(p, decision.Attributes)
 	rec.set(p, fixed)
@@ -94,3 +88,23 @@ func (t *tracer) start(ctx, in context.Context, name string, kind oteltrace.Span
 	rec.endTask = task.End
 	return tasked, s
 }
+
+// decide asks the sampler.
+func (p *Provider) decide(ctx context.Context, id oteltrace.TraceID, name string, kind oteltrace.SpanKind, fixed, attrs []attribute.KeyValue, links []oteltrace.Link) sdktrace.SamplingResult {
+	in := sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id, Name: name, Kind: kind, Attributes: fixed, Links: links}
+	switch {
+	case len(fixed) == 0:
+		in.Attributes = attrs
+	case len(attrs) > 0:
+		both := attributeLists.Get().(*[]attribute.KeyValue)
+		in.Attributes = append(append((*both)[:0], fixed...), attrs...)
+		defer func() {
+			clear(in.Attributes)
+			*both = in.Attributes[:0]
+			attributeLists.Put(both)
+		}()
+	}
+	return p.sampler.ShouldSample(in)
+}
+
+var attributeLists = sync.Pool{New: func() any { return new([]attribute.KeyValue) }}
