@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
@@ -33,10 +34,28 @@ func Fix(attrs ...attribute.KeyValue) *FixedAttributes {
 	return &FixedAttributes{attrs: attrs, option: trace.WithAttributes(attrs...)}
 }
 
+// list returns the attributes.
+func (f *FixedAttributes) list() []attribute.KeyValue {
+	if f == nil {
+		return nil
+	}
+	return f.attrs
+}
+
 // spanOptions is a pooled buffer for the start options of one span.
 type spanOptions [6]trace.SpanStartOption
 
 var optionPool = sync.Pool{New: func() any { return new(spanOptions) }}
+
+// spanStarter is a tracer that starts a span without the cost of options.
+type spanStarter interface {
+	StartSpan(ctx context.Context, name string, kind trace.SpanKind, start time.Time, fixed, attrs []attribute.KeyValue) (context.Context, trace.Span)
+}
+
+// spanEnder is a span that takes all that is known at its end in one call.
+type spanEnder interface {
+	EndWith(end time.Time, failed bool, attrs []attribute.KeyValue)
+}
 
 // begin starts a span with the attributes known at its start, so that samplers see
 // them. Under an unsampled parent it sets them only on a span that records all the

@@ -53,6 +53,10 @@ func (t *Core) BeginCall(ctx context.Context, out Outgoing) (context.Context, Cl
 		}
 	}
 	c.correlation = CorrelationID(ctx)
+	if t.starter != nil {
+		ctx, c.span = t.starter.StartSpan(ctx, out.SpanName, out.SpanKind, c.start, out.Fixed.list(), out.Attributes)
+		return ctx, c
+	}
 	buf := optionPool.Get().(*spanOptions)
 	opts := append(buf[:0], t.kinds[out.SpanKind])
 	if t.clock != nil {
@@ -84,6 +88,10 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 		}
 		if out.ErrorType != "" {
 			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
+		}
+		if e, ok := c.span.(spanEnder); ok {
+			e.EndWith(c.start.Add(total), out.Failed, attrs)
+			return total
 		}
 		c.span.SetAttributes(attrs...)
 		if out.Failed {

@@ -31,6 +31,7 @@ const scope = "github.com/tenhop/tenhop/middleware"
 // Core of a service.
 type Core struct {
 	tracer      trace.Tracer
+	starter     spanStarter // the tracer, if it is one
 	propagator  propagation.TextMapPropagator
 	registerer  prometheus.Registerer
 	zerolog     zerolog.Logger
@@ -113,6 +114,7 @@ func NewCore(c Config) (*Core, error) {
 		accept:      c.Accept,
 		sampling:    c.LogSampling,
 	}
+	t.starter, _ = t.tracer.(spanStarter)
 	for k := range t.kinds {
 		t.kinds[k] = trace.WithSpanKind(trace.SpanKind(k))
 	}

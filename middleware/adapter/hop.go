@@ -24,19 +24,19 @@ type Hop struct {
 	metadata wire.Metadata
 
 	requestID bool // the correlation ID came as X-Request-ID
+	ended     bool // guarded by mu
 	skip      Signals
 	local     any
 	ledger    ledger
 	ctx       hopContext
+	remote    remoteContext // of the caller's span, below ctx
 
 	mu        sync.Mutex
 	operation string
 	route     Router
-	entry     string
 	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
 
-	outgoingFor string // the entry in them
-	ended       bool
+	outgoingFor string   // the entry in them
 	pending     *Pending // calls to end with the hop
 
 	logs *zlog.Handler // made at the first line, as is slog
@@ -61,24 +61,6 @@ func (c *hopContext) Value(key any) any {
 		return c.hop.Zerolog() // unless the service has chosen a logger for contexts without one
 	}
 	return v
-}
-
-// zerologKey is the key under which zerolog.Ctx looks for its logger.
-var zerologKey = func() any {
-	var spy keySpy
-	zerolog.Ctx(&spy)
-	return spy.key
-}()
-
-// keySpy records the key that it is asked for.
-type keySpy struct {
-	context.Context
-	key any
-}
-
-func (s *keySpy) Value(key any) any {
-	s.key = key
-	return nil
 }
 
 // FromContext returns the hop that ctx belongs to, or nil.
@@ -146,7 +128,7 @@ func (h *Hop) Entry() string {
 		return ""
 	}
 	h.mu.Lock()
-	entry := h.entry
+	entry := h.metadata.Entry
 	h.mu.Unlock()
 	if entry == "" {
 		return h.Operation()

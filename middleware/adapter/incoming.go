@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -88,8 +89,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	if h.metadata.Entry == "" || h.metadata.EntryStart.IsZero() {
 		h.metadata.Entry, h.metadata.EntryStart = "", h.start
 	} else {
-		h.entry = t.entries.intern(h.metadata.Entry, h.start)
-		h.metadata.Entry = h.entry
+		h.metadata.Entry = t.entries.intern(h.metadata.Entry, h.start)
 	}
 	ctx = h.startSpan(ctx, in, r.remote)
 	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}
@@ -114,34 +114,37 @@ func (t *Core) MayRecord(in *Incoming) bool {
 func (h *Hop) startSpan(ctx context.Context, in *Incoming, remote trace.SpanContext) context.Context {
 	if in.Skip&Traces != 0 {
 		if remote.IsValid() && !in.Public {
-			ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
+			ctx = h.withRemote(ctx, remote)
 		}
 		// The span belongs to someone else: it must not be ended here.
 		h.span = trace.SpanFromContext(trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx)))
 		return ctx
 	}
 	t := h.core
-	buf := optionPool.Get().(*spanOptions)
-	opts := append(buf[:0], t.kinds[in.SpanKind])
+	name := cmp.Or(in.SpanName, in.Operation)
 	parent := trace.SpanContext{}
 	switch {
 	case in.Public:
+	case remote.IsValid() && in.SpanKind == trace.SpanKindServer && surrounded(ctx, remote):
+		parent = trace.SpanContextFromContext(ctx)
+	case remote.IsValid():
+		ctx = h.withRemote(ctx, remote)
+		parent = remote
+	}
+	if t.starter != nil && !in.Public {
+		ctx, h.span = t.starter.StartSpan(ctx, name, in.SpanKind, h.start, in.Fixed.list(), in.Attributes)
+		return ctx
+	}
+	buf := optionPool.Get().(*spanOptions)
+	opts := append(buf[:0], t.kinds[in.SpanKind])
+	if in.Public {
 		opts = append(opts, trace.WithNewRoot())
 		if remote.IsValid() {
 			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: remote}))
 		}
-	case remote.IsValid() && in.SpanKind == trace.SpanKindServer && surrounded(ctx, remote):
-		parent = trace.SpanContextFromContext(ctx)
-	case remote.IsValid():
-		ctx = trace.ContextWithRemoteSpanContext(ctx, remote)
-		parent = remote
 	}
 	if t.clock != nil {
 		opts = append(opts, trace.WithTimestamp(h.start))
-	}
-	name := in.SpanName
-	if name == "" {
-		name = in.Operation
 	}
 	ctx, h.span = t.begin(ctx, name, parent, in.Fixed, in.Attributes, opts)
 	clear(buf[:])

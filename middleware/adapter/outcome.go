@@ -111,6 +111,10 @@ func (h *Hop) endSpan(out *Outcome, tm Timing, now time.Time, exemplar bool) {
 		if exemplar {
 			attrs = append(attrs, attrExemplar.Bool(true))
 		}
+		if e, ok := h.span.(spanEnder); ok {
+			e.EndWith(now, out.Failed, attrs)
+			return
+		}
 		h.span.SetAttributes(attrs...)
 		if out.Failed {
 			h.span.SetStatus(codes.Error, "")

@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"context"
 	"strings"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/metadata"
@@ -16,16 +17,72 @@ var (
 	_ propagation.TextMapCarrier = outgoing(nil)
 )
 
-// incoming reads the metadata of a call key by key. metadata.FromIncomingContext
-// copies the whole map, with an allocation per header.
-type incoming struct{ ctx context.Context }
+// incoming reads the metadata of a call key by key, without the copies that package
+// metadata makes. It searches a missing key in all metadata only when they have keys in
+// upper case, which no transport hands over.
+type incoming struct {
+	ctx   context.Context
+	md    metadata.MD
+	read  bool // md is set
+	upper bool // md has keys with upper-case letters
+}
 
-// Get returns the first value of a key.
+// Get returns the first value of a key, which is in lower case.
 func (c *incoming) Get(key string) string {
-	if v := metadata.ValueFromIncomingContext(c.ctx, key); len(v) > 0 {
-		return v[0]
+	if incomingKey == nil {
+		if v := metadata.ValueFromIncomingContext(c.ctx, key); len(v) > 0 {
+			return v[0]
+		}
+		return ""
 	}
-	return ""
+	if !c.read {
+		c.read = true
+		c.md, _ = c.ctx.Value(incomingKey).(metadata.MD)
+		for k := range c.md {
+			c.upper = c.upper || hasUpper(k)
+		}
+	}
+	v, ok := c.md[key]
+	if !ok && c.upper {
+		for k := range c.md {
+			if strings.EqualFold(k, key) {
+				v = c.md[k]
+				break
+			}
+		}
+	}
+	if len(v) == 0 {
+		return ""
+	}
+	return v[0]
+}
+
+func hasUpper(s string) bool {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' || s[i] >= utf8.RuneSelf { // the Kelvin sign is a k, too
+			return true
+		}
+	}
+	return false
+}
+
+// incomingKey is the key under which package metadata keeps the metadata of a call, or
+// nil.
+var incomingKey = func() any {
+	var spy keySpy
+	metadata.FromIncomingContext(&spy)
+	return spy.key
+}()
+
+// keySpy records the key that it is asked for.
+type keySpy struct {
+	context.Context
+	key any
+}
+
+func (s *keySpy) Value(key any) any {
+	s.key = key
+	return nil
 }
 
 // Set does nothing, since incoming metadata belong to the caller.

@@ -22,13 +22,13 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// otlpTraces returns the exporter for OTEL_EXPORTER_OTLP_PROTOCOL. The exporters read
+// otlpTraces returns the client for OTEL_EXPORTER_OTLP_PROTOCOL. It reads
 // endpoint, headers, timeout and certificates from the environment.
-func otlpTraces(ctx context.Context) (*otlptrace.Exporter, error) {
+func otlpTraces() otlptrace.Client {
 	if overHTTP("TRACES") {
-		return otlptracehttp.New(ctx)
+		return otlptracehttp.NewClient()
 	}
-	return otlptracegrpc.New(ctx)
+	return otlptracegrpc.NewClient()
 }
 
 // overHTTP reports whether the protocol is http/protobuf instead of grpc, the default.

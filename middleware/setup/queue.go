@@ -24,19 +24,31 @@ type spanQueue struct {
 
 func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *exportWarnings) *spanQueue {
 	size := queueSize("OTEL_BSP_MAX_QUEUE_SIZE")
-	dropped := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenhop_spans_dropped_total", Help: "Spans that were not exported: the queue was full or the exporter failed.",
-	}))
-	failed := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tenhop_span_exports_failed_total", Help: "Batches of spans that the exporter gave up on.",
-	}))
+	dropped, failed := spanCounters(reg)
 	queued := &atomic.Int64{}
-	_ = reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "tenhop_spans_queued", Help: "Spans that wait for export.",
-	}, func() float64 { return float64(queued.Load()) })) // a second Start with the registry keeps the first one's
+	registerQueued(reg, func() float64 { return float64(queued.Load()) })
 	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed, exportWarnings: c},
 		sdktrace.WithMaxQueueSize(int(size)))
 	return &spanQueue{SpanProcessor: inner, queued: queued, size: size, dropped: dropped}
+}
+
+// spanCounters returns the counters of lost spans and of failed exports.
+func spanCounters(reg prometheus.Registerer) (dropped, failed prometheus.Counter) {
+	dropped = registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenhop_spans_dropped_total", Help: "Spans that were not exported: the queue was full or the exporter failed.",
+	}))
+	failed = registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tenhop_span_exports_failed_total", Help: "Batches of spans that the exporter gave up on.",
+	}))
+	return dropped, failed
+}
+
+// registerQueued registers the gauge of queued spans. A second Start with the registry
+// keeps the first one's.
+func registerQueued(reg prometheus.Registerer, queued func() float64) {
+	_ = reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tenhop_spans_queued", Help: "Spans that wait for export.",
+	}, queued))
 }
 
 // queueSize returns the size of an SDK queue, from its environment variable or the

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -43,6 +44,7 @@ type config struct {
 	setGlobal bool
 	instance  string
 	noTraces  bool
+	sdkSpans  bool
 }
 
 // Option configures Start.
@@ -77,7 +79,7 @@ func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
 // Runtime is the started telemetry of a service.
 type Runtime struct {
 	Telemetry      *hop.Telemetry
-	TracerProvider trace.TracerProvider // the SDK's, or a no-op without spans
+	TracerProvider trace.TracerProvider // see WithSDKSpans; a no-op without spans
 	Registry       *prometheus.Registry
 	Logger         zerolog.Logger
 
@@ -174,7 +176,12 @@ func registerProcess(owned prometheus.Registerer, registry prometheus.Gatherer) 
 // the next service unchanged.
 func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer, c *config) error {
 	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)} // the sampler comes from OTEL_TRACES_SAMPLER
-	for _, kind := range selected("OTEL_TRACES_EXPORTER", "otlp") {
+	exporters := selected("OTEL_TRACES_EXPORTER", "otlp")
+	sdk, err := c.mustBeSDK(exporters)
+	if err != nil {
+		return err
+	}
+	for _, kind := range exporters {
 		switch {
 		case c.noTraces || sdkDisabled():
 			rt.TracerProvider = noop.NewTracerProvider()
@@ -190,7 +197,10 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 			}
 			options = append(options, sdktrace.WithBatcher(exp))
 		default:
-			exp, err := otlpTraces(ctx)
+			if !sdk {
+				return rt.startOTLPSpans(ctx, otlpTraces(), res, reg)
+			}
+			exp, err := otlptrace.New(ctx, otlpTraces())
 			if err != nil {
 				return fmt.Errorf("setup: OTLP trace exporter: %w", err)
 			}

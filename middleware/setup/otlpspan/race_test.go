@@ -1,0 +1,5 @@
+//go:build race
+
+package otlpspan_test
+
+const raceEnabled = true
