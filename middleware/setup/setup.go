@@ -42,12 +42,14 @@ type config struct {
 	setGlobal bool
 	instance  string
 	noTraces  bool
+	detectors []resource.Detector
 }
 
 // Option configures Start.
 type Option func(*config)
 
-// WithVersion sets service.version.
+// WithVersion sets service.version. The default is the version of the main module in the
+// program's build information.
 func WithVersion(v string) Option { return func(c *config) { c.version = v } }
 
 // WithLogWriter sets the destination of log lines. The default is standard output.
@@ -66,8 +68,16 @@ func WithHopOptions(opts ...hop.Option) Option {
 // libraries that use them.
 func WithGlobal() Option { return func(c *config) { c.setGlobal = true } }
 
-// WithInstance sets service.instance.id, which identifies a replica.
+// WithInstance sets service.instance.id, which identifies a replica. The default is a
+// random UUID of the process.
 func WithInstance(id string) Option { return func(c *config) { c.instance = id } }
+
+// WithDetectors adds the resource attributes that detectors find, such as those of a
+// cloud. OTEL_RESOURCE_ATTRIBUTES and the attributes of other options win over them. A
+// detector that fails is a warning in the log.
+func WithDetectors(d ...resource.Detector) Option {
+	return func(c *config) { c.detectors = append(c.detectors, d...) }
+}
 
 // WithoutTraces starts metrics and logs only, for a service that is traced by other
 // means.
@@ -111,7 +121,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	if err := registerProcess(owned, c.registry); err != nil {
 		return nil, err
 	}
-	res, err := newResource(ctx, service, c.version, c.instance)
+	res, warning, err := newResource(ctx, service, &c)
 	if err != nil {
 		return nil, err
 	}
@@ -135,9 +145,15 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
 	}
 	rt.Logger = *rt.Telemetry.Zerolog()
-	if level := os.Getenv("OTEL_LOG_LEVEL"); level != "none" && level != "error" {
+	if level := enum("OTEL_LOG_LEVEL", "info"); level != "none" && level != "error" {
 		own := rt.Logger.Output(c.logs) // a line about log records that are lost is not exported itself
 		rt.warnings.logger.Store(&own)
+		for _, w := range environmentWarnings() {
+			own.Warn().Msg(w)
+		}
+		if warning != nil {
+			own.Warn().Err(warning).Msg("the resource lacks attributes")
+		}
 	}
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
@@ -171,10 +187,10 @@ func registerProcess(owned prometheus.Registerer, registry prometheus.Gatherer) 
 // startTraces sets rt.TracerProvider. Without an exporter, a caller's trace context reaches
 // the next service unchanged.
 func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer, c *config) error {
-	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)} // the sampler comes from OTEL_TRACES_SAMPLER
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithRawSpanLimits(spanLimits())} // the SDK reads OTEL_TRACES_SAMPLER
 	for _, kind := range selected("OTEL_TRACES_EXPORTER", "otlp") {
 		switch {
-		case c.noTraces || sdkDisabled():
+		case c.noTraces || truth("OTEL_SDK_DISABLED"):
 			rt.TracerProvider = noop.NewTracerProvider()
 			return nil
 		case kind == "none":
@@ -186,7 +202,7 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 			if err != nil {
 				return fmt.Errorf("setup: console trace exporter: %w", err)
 			}
-			options = append(options, sdktrace.WithBatcher(exp))
+			options = append(options, sdktrace.WithBatcher(exp, spanBatches()...))
 		default:
 			exp, err := otlpTraces(ctx)
 			if err != nil {
@@ -199,6 +215,18 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 	rt.TracerProvider = p
 	rt.shutdown = append(rt.shutdown, p.Shutdown)
 	return nil
+}
+
+// spanLimits returns the limits of OTEL_*_LIMIT.
+func spanLimits() sdktrace.SpanLimits {
+	l := sdktrace.NewSpanLimits()
+	l.AttributeValueLengthLimit = number(-1, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+	l.AttributeCountLimit = number(sdktrace.DefaultAttributeCountLimit, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
+	l.EventCountLimit = number(sdktrace.DefaultEventCountLimit, "OTEL_SPAN_EVENT_COUNT_LIMIT")
+	l.LinkCountLimit = number(sdktrace.DefaultLinkCountLimit, "OTEL_SPAN_LINK_COUNT_LIMIT")
+	l.AttributePerEventCountLimit = number(sdktrace.DefaultAttributePerEventCountLimit, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")
+	l.AttributePerLinkCountLimit = number(sdktrace.DefaultAttributePerLinkCountLimit, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")
+	return l
 }
 
 // flushWithin is the time limit of a shutdown whose context has no deadline.
@@ -235,11 +263,4 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 	rt.warnings.cutOff()
 	rt.shutdown = nil
 	return errors.Join(append(errs, rt.warnings.final())...)
-}
-
-func envOr(key, fallback string) string {
-	if v := os.Getenv(key); v != "" {
-		return v
-	}
-	return fallback
 }
