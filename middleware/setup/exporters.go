@@ -55,7 +55,7 @@ func (rt *Runtime) startMetrics(ctx context.Context, res *resource.Resource, con
 			return fmt.Errorf("setup: %s metric exporter: %w", kind, err)
 		}
 		options = append(options, metric.WithReader(metric.NewPeriodicReader(
-			&countedMetrics{Exporter: exp, exportWarnings: rt.warnings}, metric.WithProducer(newPushed(rt.Registry)),
+			&countedMetrics{Exporter: exp, exportWarnings: rt.warnings}, metric.WithProducer(newPushed(rt.Gatherer)),
 			metric.WithInterval(duration("OTEL_METRIC_EXPORT_INTERVAL", time.Minute)), metric.WithTimeout(timeout("OTEL_METRIC_EXPORT_TIMEOUT", 30*time.Second)))))
 	}
 	if len(options) == 1 {

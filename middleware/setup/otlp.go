@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/sdk/metric"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 )
@@ -141,6 +142,10 @@ func (s *otlpSettings) credentials() credentials.TransportCredentials {
 	return credentials.NewTLS(s.tls)
 }
 
+// noTXT omits gRPC's DNS query for a service config, which no collector has. The query
+// holds a connection that is closed for as long as the name server is silent.
+var noTXT = grpc.WithDisableServiceConfig()
+
 func (s *otlpSettings) compressor() string {
 	if s.gzip {
 		return "gzip"
@@ -163,7 +168,7 @@ func otlpTraces(ctx context.Context) (*otlptrace.Exporter, error) {
 	}
 	options := []otlptracegrpc.Option{
 		otlptracegrpc.WithEndpoint(s.target()), otlptracegrpc.WithHeaders(s.headers),
-		otlptracegrpc.WithTimeout(s.timeout), otlptracegrpc.WithTLSCredentials(s.credentials()),
+		otlptracegrpc.WithTimeout(s.timeout), otlptracegrpc.WithTLSCredentials(s.credentials()), otlptracegrpc.WithDialOption(noTXT),
 	}
 	if s.gzip {
 		options = append(options, otlptracegrpc.WithCompressor("gzip")) // it has no word for none
@@ -185,7 +190,7 @@ func otlpLogs(ctx context.Context) (sdklog.Exporter, error) {
 			otlploghttp.WithTimeout(s.timeout), otlploghttp.WithCompression(compression), otlploghttp.WithTLSClientConfig(s.tls))
 	}
 	return otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(s.target()), otlploggrpc.WithHeaders(s.headers),
-		otlploggrpc.WithTimeout(s.timeout), otlploggrpc.WithCompressor(s.compressor()), otlploggrpc.WithTLSCredentials(s.credentials()))
+		otlploggrpc.WithTimeout(s.timeout), otlploggrpc.WithCompressor(s.compressor()), otlploggrpc.WithTLSCredentials(s.credentials()), otlploggrpc.WithDialOption(noTXT))
 }
 
 func otlpMetrics(ctx context.Context) (metric.Exporter, error) {
@@ -203,7 +208,7 @@ func otlpMetrics(ctx context.Context) (metric.Exporter, error) {
 	}
 	options := []otlpmetricgrpc.Option{
 		otlpmetricgrpc.WithEndpoint(s.target()), otlpmetricgrpc.WithHeaders(s.headers),
-		otlpmetricgrpc.WithTimeout(s.timeout), otlpmetricgrpc.WithTLSCredentials(s.credentials()),
+		otlpmetricgrpc.WithTimeout(s.timeout), otlpmetricgrpc.WithTLSCredentials(s.credentials()), otlpmetricgrpc.WithDialOption(noTXT),
 	}
 	if s.gzip {
 		options = append(options, otlpmetricgrpc.WithCompressor("gzip")) // it has no word for none

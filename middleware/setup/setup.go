@@ -37,12 +37,15 @@ import (
 type config struct {
 	version   string
 	logs      io.Writer
-	registry  *prometheus.Registry
+	registry  prometheus.Registerer
+	gatherer  prometheus.Gatherer
 	hop       []hop.Option
 	setGlobal bool
 	instance  string
 	noTraces  bool
 	detectors []resource.Detector
+	adminAddr string
+	admin     []AdminOption
 }
 
 // Option configures Start.
@@ -57,7 +60,19 @@ func WithLogWriter(w io.Writer) Option { return func(c *config) { c.logs = w } }
 
 // WithRegistry sets the Prometheus registry. The default is a new one. Start adds the Go
 // and process collectors that the registry does not have yet.
-func WithRegistry(r *prometheus.Registry) Option { return func(c *config) { c.registry = r } }
+func WithRegistry(r *prometheus.Registry) Option {
+	return func(c *config) {
+		if c.registry, c.gatherer = nil, nil; r != nil {
+			c.registry, c.gatherer = r, r
+		}
+	}
+}
+
+// WithRegisterer is WithRegistry for a registry of another type, such as that of a
+// framework: metrics are registered with r, and served and pushed from g.
+func WithRegisterer(r prometheus.Registerer, g prometheus.Gatherer) Option {
+	return func(c *config) { c.registry, c.gatherer = r, g }
+}
 
 // WithHopOptions passes options to hop.New.
 func WithHopOptions(opts ...hop.Option) Option {
@@ -87,11 +102,14 @@ func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
 type Runtime struct {
 	Telemetry      *hop.Telemetry
 	TracerProvider trace.TracerProvider // the SDK's, or a no-op without spans
-	Registry       *prometheus.Registry
+	Registry       *prometheus.Registry // nil after WithRegisterer with another type
+	Gatherer       prometheus.Gatherer  // of the metrics that are served and pushed
 	Logger         zerolog.Logger
+	Admin          *Admin // of WithAdmin, or nil
 
-	shutdown []func(context.Context) error
-	warnings *exportWarnings
+	shutdown  []func(context.Context) error
+	warnings  *exportWarnings
+	adminAddr string
 }
 
 // Start starts the telemetry of a service. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES
@@ -113,12 +131,17 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	if service == "" {
 		return nil, errors.New("setup: no service name: pass one or set OTEL_SERVICE_NAME")
 	}
-	if c.registry == nil {
-		c.registry = prometheus.NewRegistry()
+	if c.registry == nil && c.gatherer == nil {
+		r := prometheus.NewRegistry()
+		c.registry, c.gatherer = r, r
 	}
-	rt := &Runtime{Registry: c.registry, warnings: newExportWarnings()}
+	if c.registry == nil || c.gatherer == nil {
+		return nil, errors.New("setup: WithRegisterer: give both a registerer and a gatherer")
+	}
+	rt := &Runtime{Gatherer: c.gatherer, warnings: newExportWarnings()}
+	rt.Registry, _ = c.registry.(*prometheus.Registry)
 	owned := prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
-	if err := registerProcess(owned, c.registry); err != nil {
+	if err := registerProcess(owned, c.gatherer); err != nil {
 		return nil, err
 	}
 	res, warning, err := newResource(ctx, service, &c)
@@ -139,7 +162,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	rt.Logger = zerolog.New(writer).Hook(timestamp{})
 	rt.Telemetry, err = hop.New(append([]hop.Option{
 		hop.WithServiceName(service), hop.WithTracerProvider(rt.TracerProvider), hop.WithPropagator(traceContext),
-		hop.WithRegistry(c.registry), hop.WithZerolog(rt.Logger),
+		hop.WithRegisterer(c.registry, c.gatherer), hop.WithZerolog(rt.Logger),
 	}, c.hop...)...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
@@ -154,6 +177,9 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		if warning != nil {
 			own.Warn().Err(warning).Msg("the resource lacks attributes")
 		}
+	}
+	if err := rt.startAdmin(ctx, &c); err != nil {
+		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
