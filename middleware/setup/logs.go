@@ -20,7 +20,7 @@ import (
 // logBridge converts zerolog's JSON lines to OTLP log records with the same fields.
 type logBridge struct{ logger log.Logger }
 
-func newLogBridge(p *sdklog.LoggerProvider) *logBridge {
+func newLogBridge(p log.LoggerProvider) *logBridge {
 	return &logBridge{logger: p.Logger("github.com/tenhop/tenhop/middleware")}
 }
 

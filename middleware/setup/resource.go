@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/tenhop/tenhop/middleware/internal/environ"
 )
 
 // newResource returns the resource of all signals. OTEL_RESOURCE_ATTRIBUTES wins over the
@@ -64,3 +66,7 @@ var processInstance = sync.OnceValue(func() string {
 	}
 	return id.String()
 })
+
+// ServiceName returns the name that Start gives a service: OTEL_SERVICE_NAME, then
+// service.name of OTEL_RESOURCE_ATTRIBUTES, then program.
+func ServiceName(program string) string { return environ.ServiceName(program) }

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+	"go.opentelemetry.io/otel/metric"
+	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -46,6 +49,7 @@ type config struct {
 	detectors []resource.Detector
 	adminAddr string
 	admin     []AdminOption
+	load      func(ctx context.Context, file string) (FileSDK, error)
 }
 
 // Option configures Start.
@@ -102,6 +106,7 @@ func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
 type Runtime struct {
 	Telemetry      *hop.Telemetry
 	TracerProvider trace.TracerProvider // the SDK's, or a no-op without spans
+	MeterProvider  metric.MeterProvider // of OTEL_CONFIG_FILE, else a no-op
 	Registry       *prometheus.Registry // nil after WithRegisterer with another type
 	Gatherer       prometheus.Gatherer  // of the metrics that are served and pushed
 	Logger         zerolog.Logger
@@ -124,13 +129,6 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		}
 		o(&c)
 	}
-	if err := checkEnvironment(); err != nil {
-		return nil, err
-	}
-	service = environ.ServiceName(service)
-	if service == "" {
-		return nil, errors.New("setup: no service name: pass one or set OTEL_SERVICE_NAME")
-	}
 	if c.registry == nil && c.gatherer == nil {
 		r := prometheus.NewRegistry()
 		c.registry, c.gatherer = r, r
@@ -138,44 +136,36 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	if c.registry == nil || c.gatherer == nil {
 		return nil, errors.New("setup: WithRegisterer: give both a registerer and a gatherer")
 	}
-	rt := &Runtime{Gatherer: c.gatherer, warnings: newExportWarnings()}
+	rt := &Runtime{Gatherer: c.gatherer, MeterProvider: noopmetric.NewMeterProvider(), warnings: newExportWarnings()}
 	rt.Registry, _ = c.registry.(*prometheus.Registry)
-	owned := prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
-	if err := registerProcess(owned, c.gatherer); err != nil {
-		return nil, err
+	start := rt.startEnvironment
+	if file := c.configFile(); file != "" {
+		start = func(ctx context.Context, service string, c *config) (started, error) {
+			return rt.startFile(ctx, file, c)
+		}
 	}
-	res, warning, err := newResource(ctx, service, &c)
-	if err != nil {
-		return nil, err
-	}
-	if err := rt.startTraces(ctx, res, owned, &c); err != nil {
-		return nil, err
-	}
-	writer, err := rt.startLogs(ctx, res, c.logs, owned)
+	s, err := start(ctx, service, &c)
 	if err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
-	if err := rt.startMetrics(ctx, res, c.logs); err != nil {
+	if err := registerProcess(c.owned(s.service), c.gatherer); err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
-	all, traceContext := propagators()
-	rt.Logger = zerolog.New(writer).Hook(timestamp{})
+	all, traceContext := propagators(s.propagators)
+	rt.Logger = zerolog.New(s.logs).Hook(timestamp{})
 	rt.Telemetry, err = hop.New(append([]hop.Option{
-		hop.WithServiceName(service), hop.WithTracerProvider(rt.TracerProvider), hop.WithPropagator(traceContext),
+		hop.WithServiceName(s.service), hop.WithTracerProvider(rt.TracerProvider), hop.WithPropagator(traceContext),
 		hop.WithRegisterer(c.registry, c.gatherer), hop.WithZerolog(rt.Logger),
 	}, c.hop...)...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
 	}
 	rt.Logger = *rt.Telemetry.Zerolog()
-	if level := enum("OTEL_LOG_LEVEL", "info"); level != "none" && level != "error" {
+	if s.warn {
 		own := rt.Logger.Output(c.logs) // a line about log records that are lost is not exported itself
 		rt.warnings.logger.Store(&own)
-		for _, w := range environmentWarnings() {
+		for _, w := range s.warnings {
 			own.Warn().Msg(w)
-		}
-		if warning != nil {
-			own.Warn().Err(warning).Msg("the resource lacks attributes")
 		}
 	}
 	if err := rt.startAdmin(ctx, &c); err != nil {
@@ -183,9 +173,57 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	}
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
+		if c.configFile() != "" {
+			otel.SetMeterProvider(rt.MeterProvider)
+		}
 		otel.SetTextMapPropagator(all)
 	}
 	return rt, nil
+}
+
+// started is what the environment or a configuration file decided.
+type started struct {
+	service     string
+	logs        io.Writer // of the log lines
+	propagators []string
+	warn        bool // log warnings
+	warnings    []string
+}
+
+// startEnvironment starts what the OTEL_* variables say.
+func (rt *Runtime) startEnvironment(ctx context.Context, service string, c *config) (started, error) {
+	if err := checkEnvironment(); err != nil {
+		return started{}, err
+	}
+	if service = environ.ServiceName(service); service == "" {
+		return started{}, errors.New("setup: no service name: pass one or set OTEL_SERVICE_NAME")
+	}
+	s := started{service: service, propagators: selected("OTEL_PROPAGATORS", "tracecontext,baggage"), warnings: environmentWarnings()}
+	level := enum("OTEL_LOG_LEVEL", "info")
+	s.warn = level != "none" && level != "error"
+	res, warning, err := newResource(ctx, service, c)
+	if err != nil {
+		return started{}, err
+	}
+	if warning != nil {
+		s.warnings = append(s.warnings, "the resource lacks attributes: "+warning.Error())
+	}
+	if slices.Contains(selected("OTEL_TRACES_EXPORTER", "otlp"), "console") || slices.Contains(selected("OTEL_METRICS_EXPORTER", "none"), "console") {
+		c.logs = zerolog.SyncWriter(c.logs) // the exporters write to it too
+	}
+	owned := c.owned(service)
+	if err := rt.startTraces(ctx, res, owned, c); err != nil {
+		return started{}, err
+	}
+	if s.logs, err = rt.startLogs(ctx, res, c.logs, owned); err != nil {
+		return started{}, err
+	}
+	return s, rt.startMetrics(ctx, res, c.logs)
+}
+
+// owned returns the registerer of a service's metrics.
+func (c *config) owned(service string) prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
 }
 
 // registerProcess registers the Go and process collectors, unless the registry has their
