@@ -79,6 +79,18 @@ func WithRegistry(r *prometheus.Registry) Option {
 	}
 }
 
+// WithRegisterer is WithRegistry for a registry of another type: metrics are registered
+// with r, and MetricsHandler serves those of g.
+func WithRegisterer(r prometheus.Registerer, g prometheus.Gatherer) Option {
+	return func(c *config) {
+		if r == nil || g == nil {
+			c.invalid("WithRegisterer: nil registerer or gatherer")
+			return
+		}
+		c.Registerer, c.gatherer = r, g
+	}
+}
+
 // WithLogger sets the logger of all lines. The default writes JSON to standard
 // error through zerolog. The last of WithLogger and WithZerolog applies.
 func WithLogger(l *slog.Logger) Option {

@@ -2,12 +2,22 @@ package setup
 
 import (
 	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write docs/middleware/otel-variables.md")
@@ -31,6 +41,153 @@ func TestEnvironmentRefusals(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// Each value that a variable honours starts a service, and so does an empty one.
+func TestEnvironmentHonours(t *testing.T) {
+	pem := pemFiles(t)
+	for _, v := range variables {
+		for _, name := range v.names() {
+			valid := append([]string{"", "  "}, v.valid...)
+			if strings.HasSuffix(name, "CERTIFICATE") || strings.HasSuffix(name, "KEY") {
+				valid = append(valid, pem[name[len(name)-3:]])
+			}
+			for _, value := range valid {
+				t.Run(name+"="+value, func(t *testing.T) {
+					clean(t)
+					t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
+					t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+					t.Setenv(name, value)
+					switch pair, isKey := strings.CutSuffix(name, "CLIENT_KEY"); {
+					case isKey && strings.TrimSpace(value) != "":
+						t.Setenv(pair+"CLIENT_CERTIFICATE", pem["ATE"])
+					case strings.HasSuffix(name, "CLIENT_CERTIFICATE") && strings.TrimSpace(value) != "":
+						t.Setenv(strings.TrimSuffix(name, "CERTIFICATE")+"KEY", pem["KEY"])
+					}
+					rt, err := Start(t.Context(), "shop", WithLogWriter(io.Discard))
+					if err != nil {
+						t.Fatal(err)
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					cancel()
+					_ = rt.Shutdown(ctx) // there is no collector
+				})
+			}
+		}
+	}
+}
+
+// pemFiles writes a certificate and its key, and returns their files by the last letters of
+// the variables that take them.
+func pemFiles(t *testing.T) map[string]string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for last, block := range map[string]*pem.Block{"ATE": {Type: "CERTIFICATE", Bytes: cert}, "KEY": {Type: "PRIVATE KEY", Bytes: der}} {
+		files[last] = filepath.Join(t.TempDir(), last+".pem")
+		if err := os.WriteFile(files[last], pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// A file that is readable and not PEM ends Start too.
+func TestEnvironmentRefusesOtherFiles(t *testing.T) {
+	other := filepath.Join(t.TempDir(), "other.pem")
+	if err := os.WriteFile(other, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, protocol := range []string{"grpc", "http/protobuf"} {
+		for _, names := range [][]string{
+			{"OTEL_EXPORTER_OTLP_CERTIFICATE"}, {"OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE"},
+			{"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"},
+			{"OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY"},
+		} {
+			clean(t)
+			t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
+			t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+			for _, n := range names {
+				t.Setenv(n, other)
+			}
+			if _, err := Start(t.Context(), "shop", WithLogWriter(io.Discard)); err == nil || !strings.Contains(err.Error(), names[0]) {
+				t.Errorf("%s, %v: %v", protocol, names, err)
+			}
+		}
+	}
+}
+
+// A variable that nobody knows is a warning with the name that was meant. Those of other
+// languages are none.
+func TestUnknownVariables(t *testing.T) {
+	for name, want := range map[string]string{
+		"OTEL_TRACE_SAMPLER":                   "OTEL_TRACES_SAMPLER",
+		"OTEL_EXPORTER_OLTP_ENDPOINT":          "OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_TRACE_ENDPOINT":    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+		"OTEL_RESOURCE_ATTRIBUTE":              "OTEL_RESOURCE_ATTRIBUTES",
+		"OTEL_SERVICENAME":                     "OTEL_SERVICE_NAME",
+		"OTEL_PROPAGATOR":                      "OTEL_PROPAGATORS",
+		"OTEL_SDK_DISABLE":                     "OTEL_SDK_DISABLED",
+		"OTEL_METRICS_EXPORT_INTERVAL":         "OTEL_METRIC_EXPORT_INTERVAL",
+		"OTEL_PYTHON_LOG_CORRELATION":          "",
+		"OTEL_RESOURCE_ATTRIBUTES_POD_NAME":    "",
+		"OTEL_SOMETHING_WHOLLY_DIFFERENT_HERE": "has no effect",
+	} {
+		t.Run(name, func(t *testing.T) {
+			clean(t)
+			t.Setenv(name, "x")
+			var log bytes.Buffer
+			rt, err := Start(t.Context(), "shop", WithLogWriter(&log))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = rt.Shutdown(t.Context())
+			said := strings.Contains(log.String(), name)
+			if said != (want != "") || !strings.Contains(log.String(), want) {
+				t.Errorf("the log has %q, want %q", log.String(), want)
+			}
+		})
+	}
+}
+
+// The settings of a signal are the same for every exporter.
+func TestOTLPSettings(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		env  map[string]string
+		want string
+	}{
+		{"default", nil, "https://localhost:4317"},
+		{"default without TLS", map[string]string{"OTEL_EXPORTER_OTLP_INSECURE": "True"}, "http://localhost:4317"},
+		{"default of HTTP", map[string]string{"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http/protobuf"}, "https://localhost:4318/v1/logs"},
+		{"scheme wins", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c:1", "OTEL_EXPORTER_OTLP_INSECURE": "true"}, "https://c:1"},
+		{"base URL", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:1/base/", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "http://c:1/base/v1/logs"},
+		{"URL of the signal is used as it is", map[string]string{"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": " http://c:1 ", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://d:1", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "http://c:1/"},
+		{"empty is unset", map[string]string{"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://d:1"}, "http://d:1"},
+		{"socket", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "unix:///run/otel.sock"}, "unix:///run/otel.sock"},
+	} {
+		clean(t)
+		for k, v := range c.env {
+			t.Setenv(k, v)
+		}
+		s, err := otlpSettingsOf("LOGS")
+		if err != nil || s.endpoint.String() != c.want || s.plain != (s.endpoint.Scheme != "https") {
+			t.Errorf("%s: %s, plain %v, want %s (%v)", c.why, s.endpoint, s.plain, c.want, err)
 		}
 	}
 }
@@ -72,7 +229,7 @@ func TestEnvironmentPairs(t *testing.T) {
 func TestQueueSizeWithSpaces(t *testing.T) {
 	clean(t)
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", " 10 ")
-	if n := queueSize("OTEL_BSP_MAX_QUEUE_SIZE"); n != 10 || checkEnvironment() != nil {
+	if n := queueSize("BSP"); n != 10 || checkEnvironment() != nil {
 		t.Errorf("a queue of %d, %v", n, checkEnvironment())
 	}
 }
@@ -104,11 +261,12 @@ func TestVariablesPage(t *testing.T) {
 	fmt.Fprint(&want, `# Environment variables of OpenTelemetry
 
 `+"`setup.Start`"+` honours these variables of the OpenTelemetry specification, or returns an error that names the
-variable. An empty value is an unset variable. The table is generated from the code by
+variable and says what to do. An empty value is an unset variable, spaces around a value are ignored, and the case of
+booleans and names does not matter. The sentence is of the first refused value. The table is generated from the code by
 `+"`go test ./middleware/setup -run TestVariablesPage -update`"+`.
 
-| variable | honoured values | effect | refused, for example |
-|---|---|---|---|
+| variable | honoured values | effect | refused, for example | sentence |
+|---|---|---|---|---|
 `)
 	for _, v := range variables {
 		var refused []string
@@ -119,10 +277,15 @@ variable. An empty value is an unset variable. The table is generated from the c
 		if strings.Contains(v.name, "*") {
 			name = "`" + strings.Replace(v.name, "*", "", 1) + "`, with `TRACES_`, `METRICS_`, `LOGS_` for one signal"
 		}
-		fmt.Fprintf(&want, "| %s | %s | %s | %s |\n", name, v.values, v.effect, strings.Join(refused, ", "))
+		var sentence string
+		if len(v.refused) > 0 {
+			sentence = v.refusal(v.refused[0]).Error()
+		}
+		fmt.Fprintf(&want, "| %s | %s | %s | %s | %s |\n", name, v.values, v.effect, strings.Join(refused, ", "), sentence)
 	}
 	fmt.Fprint(&want, `
-`+"`OTEL_SEMCONV_STABILITY_OPT_IN`"+` is not read: the middleware writes the stable conventions only.
+A variable with another name that begins with `+"`OTEL_`"+` is a warning in the log with the name that was probably meant,
+unless it is for another language.
 `)
 	if *update {
 		if err := os.WriteFile(page, want.Bytes(), 0o644); err != nil {

@@ -20,7 +20,7 @@ import (
 // logBridge converts zerolog's JSON lines to OTLP log records with the same fields.
 type logBridge struct{ logger log.Logger }
 
-func newLogBridge(p *sdklog.LoggerProvider) *logBridge {
+func newLogBridge(p log.LoggerProvider) *logBridge {
 	return &logBridge{logger: p.Logger("github.com/tenhop/tenhop/middleware")}
 }
 
@@ -101,11 +101,13 @@ type logQueue struct {
 }
 
 func newLogQueue(exp sdklog.Exporter, reg prometheus.Registerer, c *exportWarnings) *logQueue {
-	q := &logQueue{queued: &atomic.Int64{}, size: queueSize("OTEL_BLRP_MAX_QUEUE_SIZE"), dropped: prometheus.NewCounter(prometheus.CounterOpts{
+	q := &logQueue{queued: &atomic.Int64{}, size: int64(queueSize("BLRP")), dropped: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tenhop_log_records_dropped_total", Help: "Log records that were not exported over OTLP: the queue was full or the exporter failed.",
 	})}
 	q.dropped = registered(reg, q.dropped)
-	q.Processor = sdklog.NewBatchProcessor(&countedLogs{Exporter: exp, queued: q.queued, dropped: q.dropped, exportWarnings: c}, sdklog.WithMaxQueueSize(int(q.size)))
+	q.Processor = sdklog.NewBatchProcessor(&countedLogs{Exporter: exp, queued: q.queued, dropped: q.dropped, exportWarnings: c},
+		sdklog.WithMaxQueueSize(queueSize("BLRP")), sdklog.WithExportMaxBatchSize(batchSize("BLRP")),
+		sdklog.WithExportInterval(duration("OTEL_BLRP_SCHEDULE_DELAY", time.Second)), sdklog.WithExportTimeout(timeout("OTEL_BLRP_EXPORT_TIMEOUT", 30*time.Second)))
 	return q
 }
 

@@ -33,8 +33,14 @@ var _ trace.Tracer = passThroughTracer{}
 
 // Start implements trace.Tracer.
 func (t passThroughTracer) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
-	if trace.SpanContextFromContext(ctx).IsValid() {
+	if trace.SpanContextFromContext(ctx).IsValid() && (len(options) == 0 || !startsRoot(options)) {
 		return noop.Tracer{}.Start(ctx, name, options...)
 	}
 	return t.root.Start(ctx, name, options...)
+}
+
+// startsRoot reports whether the caller asked for a trace of its own.
+func startsRoot(options []trace.SpanStartOption) bool {
+	c := trace.NewSpanStartConfig(options...)
+	return c.NewRoot()
 }

@@ -8,11 +8,14 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 )
 
-// propagators returns the propagator of OTEL_PROPAGATORS, and the one of them that
-// carries trace context. checkEnvironment has checked the names.
-func propagators() (all, traceContext propagation.TextMapPropagator) {
+// propagatorNames checks a list of propagators.
+var propagatorNames = listOf("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", "none")
+
+// propagators returns the propagator of the names, which were checked, and the one of them
+// that carries trace context.
+func propagators(names []string) (all, traceContext propagation.TextMapPropagator) {
 	var every, carriers []propagation.TextMapPropagator
-	for _, name := range selected("OTEL_PROPAGATORS", "tracecontext,baggage") {
+	for _, name := range names {
 		var p propagation.TextMapPropagator
 		switch name {
 		case "tracecontext":

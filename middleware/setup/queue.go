@@ -3,10 +3,8 @@ package setup
 import (
 	"context"
 	"errors"
-	"os"
-	"strconv"
-	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -23,13 +21,13 @@ type spanQueue struct {
 }
 
 func newSpanQueue(exp sdktrace.SpanExporter, reg prometheus.Registerer, c *exportWarnings) *spanQueue {
-	size := queueSize("OTEL_BSP_MAX_QUEUE_SIZE")
+	size := queueSize("BSP")
 	dropped, failed := spanCounters(reg)
 	queued := &atomic.Int64{}
 	registerQueued(reg, func() float64 { return float64(queued.Load()) })
 	inner := sdktrace.NewBatchSpanProcessor(&countedSpans{SpanExporter: exp, queued: queued, dropped: dropped, failed: failed, exportWarnings: c},
-		sdktrace.WithMaxQueueSize(int(size)))
-	return &spanQueue{SpanProcessor: inner, queued: queued, size: size, dropped: dropped}
+		spanBatches()...)
+	return &spanQueue{SpanProcessor: inner, queued: queued, size: int64(size), dropped: dropped}
 }
 
 // spanCounters returns the counters of lost spans and of failed exports.
@@ -51,13 +49,24 @@ func registerQueued(reg prometheus.Registerer, queued func() float64) {
 	}, queued))
 }
 
-// queueSize returns the size of an SDK queue, from its environment variable or the
-// default that spans and log records share.
-func queueSize(variable string) int64 {
-	if n, err := strconv.ParseInt(strings.TrimSpace(os.Getenv(variable)), 10, 64); err == nil && n > 0 {
-		return n
+// spanBatches returns the options of OTEL_BSP_*.
+func spanBatches() []sdktrace.BatchSpanProcessorOption {
+	return []sdktrace.BatchSpanProcessorOption{
+		sdktrace.WithMaxQueueSize(queueSize("BSP")), sdktrace.WithMaxExportBatchSize(batchSize("BSP")),
+		sdktrace.WithBatchTimeout(duration("OTEL_BSP_SCHEDULE_DELAY", sdktrace.DefaultScheduleDelay*time.Millisecond)),
+		sdktrace.WithExportTimeout(timeout("OTEL_BSP_EXPORT_TIMEOUT", sdktrace.DefaultExportTimeout*time.Millisecond)),
 	}
-	return sdktrace.DefaultMaxQueueSize
+}
+
+// queueSize returns the capacity of a processor's queue, BSP or BLRP. Spans and log
+// records share the default.
+func queueSize(processor string) int {
+	return number(sdktrace.DefaultMaxQueueSize, "OTEL_"+processor+"_MAX_QUEUE_SIZE")
+}
+
+// batchSize returns the size of a processor's batch. The default fits into a small queue.
+func batchSize(processor string) int {
+	return number(min(sdktrace.DefaultMaxExportBatchSize, queueSize(processor)), "OTEL_"+processor+"_MAX_EXPORT_BATCH_SIZE")
 }
 
 // registered registers c, or returns the counter that an earlier Start registered under

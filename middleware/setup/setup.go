@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
+	"go.opentelemetry.io/otel/metric"
+	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -39,18 +42,24 @@ import (
 type config struct {
 	version   string
 	logs      io.Writer
-	registry  *prometheus.Registry
+	registry  prometheus.Registerer
+	gatherer  prometheus.Gatherer
 	hop       []hop.Option
 	setGlobal bool
 	instance  string
 	noTraces  bool
 	sdkSpans  bool
+	detectors []resource.Detector
+	adminAddr string
+	admin     []AdminOption
+	load      func(ctx context.Context, file string) (FileSDK, error)
 }
 
 // Option configures Start.
 type Option func(*config)
 
-// WithVersion sets service.version.
+// WithVersion sets service.version. The default is the version of the main module in the
+// program's build information.
 func WithVersion(v string) Option { return func(c *config) { c.version = v } }
 
 // WithLogWriter sets the destination of log lines. The default is standard output.
@@ -58,7 +67,19 @@ func WithLogWriter(w io.Writer) Option { return func(c *config) { c.logs = w } }
 
 // WithRegistry sets the Prometheus registry. The default is a new one. Start adds the Go
 // and process collectors that the registry does not have yet.
-func WithRegistry(r *prometheus.Registry) Option { return func(c *config) { c.registry = r } }
+func WithRegistry(r *prometheus.Registry) Option {
+	return func(c *config) {
+		if c.registry, c.gatherer = nil, nil; r != nil {
+			c.registry, c.gatherer = r, r
+		}
+	}
+}
+
+// WithRegisterer is WithRegistry for a registry of another type, such as that of a
+// framework: metrics are registered with r, and served and pushed from g.
+func WithRegisterer(r prometheus.Registerer, g prometheus.Gatherer) Option {
+	return func(c *config) { c.registry, c.gatherer = r, g }
+}
 
 // WithHopOptions passes options to hop.New.
 func WithHopOptions(opts ...hop.Option) Option {
@@ -69,8 +90,16 @@ func WithHopOptions(opts ...hop.Option) Option {
 // libraries that use them.
 func WithGlobal() Option { return func(c *config) { c.setGlobal = true } }
 
-// WithInstance sets service.instance.id, which identifies a replica.
+// WithInstance sets service.instance.id, which identifies a replica. The default is a
+// random UUID of the process.
 func WithInstance(id string) Option { return func(c *config) { c.instance = id } }
+
+// WithDetectors adds the resource attributes that detectors find, such as those of a
+// cloud. OTEL_RESOURCE_ATTRIBUTES and the attributes of other options win over them. A
+// detector that fails is a warning in the log.
+func WithDetectors(d ...resource.Detector) Option {
+	return func(c *config) { c.detectors = append(c.detectors, d...) }
+}
 
 // WithoutTraces starts metrics and logs only, for a service that is traced by other
 // means.
@@ -80,12 +109,16 @@ func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
 type Runtime struct {
 	Telemetry      *hop.Telemetry
 	TracerProvider trace.TracerProvider // see WithSDKSpans; a no-op without spans
-	Registry       *prometheus.Registry
+	MeterProvider  metric.MeterProvider // of OTEL_CONFIG_FILE, else a no-op
+	Registry       *prometheus.Registry // nil after WithRegisterer with another type
+	Gatherer       prometheus.Gatherer  // of the metrics that are served and pushed
 	Logger         zerolog.Logger
+	Admin          *Admin // of WithAdmin, or nil
 
-	stop     sync.Mutex // held by Shutdown
-	shutdown []func(context.Context) error
-	warnings *exportWarnings
+	shutdown  []func(context.Context) error
+	warnings  *exportWarnings
+	adminAddr string
+	stop      sync.Mutex // held by Shutdown
 }
 
 // Start starts the telemetry of a service. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES
@@ -100,54 +133,101 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		}
 		o(&c)
 	}
-	if err := checkEnvironment(); err != nil {
-		return nil, err
+	if c.registry == nil && c.gatherer == nil {
+		r := prometheus.NewRegistry()
+		c.registry, c.gatherer = r, r
 	}
-	service = environ.ServiceName(service)
-	if service == "" {
-		return nil, errors.New("setup: no service name: pass one or set OTEL_SERVICE_NAME")
+	if c.registry == nil || c.gatherer == nil {
+		return nil, errors.New("setup: WithRegisterer: give both a registerer and a gatherer")
 	}
-	if c.registry == nil {
-		c.registry = prometheus.NewRegistry()
+	rt := &Runtime{Gatherer: c.gatherer, MeterProvider: noopmetric.NewMeterProvider(), warnings: newExportWarnings()}
+	rt.Registry, _ = c.registry.(*prometheus.Registry)
+	start := rt.startEnvironment
+	if file := c.configFile(); file != "" {
+		start = func(ctx context.Context, service string, c *config) (started, error) {
+			return rt.startFile(ctx, file, c)
+		}
 	}
-	rt := &Runtime{Registry: c.registry, warnings: newExportWarnings()}
-	owned := prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
-	if err := registerProcess(owned, c.registry); err != nil {
-		return nil, err
-	}
-	res, err := newResource(ctx, service, c.version, c.instance)
-	if err != nil {
-		return nil, err
-	}
-	if err := rt.startTraces(ctx, res, owned, &c); err != nil {
-		return nil, err
-	}
-	writer, err := rt.startLogs(ctx, res, c.logs, owned)
+	s, err := start(ctx, service, &c)
 	if err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
-	if err := rt.startMetrics(ctx, res, c.logs); err != nil {
+	if err := registerProcess(c.owned(s.service), c.gatherer); err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
-	all, traceContext := propagators()
-	rt.Logger = zerolog.New(writer).Hook(timestamp{})
+	all, traceContext := propagators(s.propagators)
+	rt.Logger = zerolog.New(s.logs).Hook(timestamp{})
 	rt.Telemetry, err = hop.New(append([]hop.Option{
-		hop.WithServiceName(service), hop.WithTracerProvider(rt.TracerProvider), hop.WithPropagator(traceContext),
-		hop.WithRegistry(c.registry), hop.WithZerolog(rt.Logger),
+		hop.WithServiceName(s.service), hop.WithTracerProvider(rt.TracerProvider), hop.WithPropagator(traceContext),
+		hop.WithRegisterer(c.registry, c.gatherer), hop.WithZerolog(rt.Logger),
 	}, c.hop...)...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
 	}
 	rt.Logger = *rt.Telemetry.Zerolog()
-	if level := os.Getenv("OTEL_LOG_LEVEL"); level != "none" && level != "error" {
+	if s.warn {
 		own := rt.Logger.Output(c.logs) // a line about log records that are lost is not exported itself
 		rt.warnings.logger.Store(&own)
+		for _, w := range s.warnings {
+			own.Warn().Msg(w)
+		}
+	}
+	if err := rt.startAdmin(ctx, &c); err != nil {
+		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
+		if c.configFile() != "" {
+			otel.SetMeterProvider(rt.MeterProvider)
+		}
 		otel.SetTextMapPropagator(all)
 	}
 	return rt, nil
+}
+
+// started is what the environment or a configuration file decided.
+type started struct {
+	service     string
+	logs        io.Writer // of the log lines
+	propagators []string
+	warn        bool // log warnings
+	warnings    []string
+}
+
+// startEnvironment starts what the OTEL_* variables say.
+func (rt *Runtime) startEnvironment(ctx context.Context, service string, c *config) (started, error) {
+	if err := checkEnvironment(); err != nil {
+		return started{}, err
+	}
+	if service = environ.ServiceName(service); service == "" {
+		return started{}, errors.New("setup: no service name: pass one or set OTEL_SERVICE_NAME")
+	}
+	s := started{service: service, propagators: selected("OTEL_PROPAGATORS", "tracecontext,baggage"), warnings: environmentWarnings()}
+	level := enum("OTEL_LOG_LEVEL", "info")
+	s.warn = level != "none" && level != "error"
+	res, warning, err := newResource(ctx, service, c)
+	if err != nil {
+		return started{}, err
+	}
+	if warning != nil {
+		s.warnings = append(s.warnings, "the resource lacks attributes: "+warning.Error())
+	}
+	if slices.Contains(selected("OTEL_TRACES_EXPORTER", "otlp"), "console") || slices.Contains(selected("OTEL_METRICS_EXPORTER", "none"), "console") {
+		c.logs = zerolog.SyncWriter(c.logs) // the exporters write to it too
+	}
+	owned := c.owned(service)
+	if err := rt.startTraces(ctx, res, owned, c); err != nil {
+		return started{}, err
+	}
+	if s.logs, err = rt.startLogs(ctx, res, c.logs, owned); err != nil {
+		return started{}, err
+	}
+	return s, rt.startMetrics(ctx, res, c.logs)
+}
+
+// owned returns the registerer of a service's metrics.
+func (c *config) owned(service string) prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
 }
 
 // registerProcess registers the Go and process collectors, unless the registry has their
@@ -175,7 +255,7 @@ func registerProcess(owned prometheus.Registerer, registry prometheus.Gatherer) 
 // startTraces sets rt.TracerProvider. Without an exporter, a caller's trace context reaches
 // the next service unchanged.
 func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg prometheus.Registerer, c *config) error {
-	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)} // the sampler comes from OTEL_TRACES_SAMPLER
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithRawSpanLimits(spanLimits())} // the SDK reads OTEL_TRACES_SAMPLER
 	exporters := selected("OTEL_TRACES_EXPORTER", "otlp")
 	sdk, err := c.mustBeSDK(exporters)
 	if err != nil {
@@ -183,7 +263,7 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 	}
 	for _, kind := range exporters {
 		switch {
-		case c.noTraces || sdkDisabled():
+		case c.noTraces || truth("OTEL_SDK_DISABLED"):
 			rt.TracerProvider = noop.NewTracerProvider()
 			return nil
 		case kind == "none":
@@ -195,12 +275,16 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 			if err != nil {
 				return fmt.Errorf("setup: console trace exporter: %w", err)
 			}
-			options = append(options, sdktrace.WithBatcher(exp))
+			options = append(options, sdktrace.WithBatcher(exp, spanBatches()...))
 		default:
-			if !sdk {
-				return rt.startOTLPSpans(ctx, otlpTraces(), res, reg)
+			client, err := otlpTraces()
+			if err != nil {
+				return fmt.Errorf("setup: OTLP trace exporter: %w", err)
 			}
-			exp, err := otlptrace.New(ctx, otlpTraces())
+			if !sdk {
+				return rt.startOTLPSpans(ctx, client, res, reg)
+			}
+			exp, err := otlptrace.New(ctx, client)
 			if err != nil {
 				return fmt.Errorf("setup: OTLP trace exporter: %w", err)
 			}
@@ -211,6 +295,18 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 	rt.TracerProvider = p
 	rt.shutdown = append(rt.shutdown, p.Shutdown)
 	return nil
+}
+
+// spanLimits returns the limits of OTEL_*_LIMIT.
+func spanLimits() sdktrace.SpanLimits {
+	l := sdktrace.NewSpanLimits()
+	l.AttributeValueLengthLimit = number(-1, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+	l.AttributeCountLimit = number(sdktrace.DefaultAttributeCountLimit, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
+	l.EventCountLimit = number(sdktrace.DefaultEventCountLimit, "OTEL_SPAN_EVENT_COUNT_LIMIT")
+	l.LinkCountLimit = number(sdktrace.DefaultLinkCountLimit, "OTEL_SPAN_LINK_COUNT_LIMIT")
+	l.AttributePerEventCountLimit = number(sdktrace.DefaultAttributePerEventCountLimit, "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")
+	l.AttributePerLinkCountLimit = number(sdktrace.DefaultAttributePerLinkCountLimit, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")
+	return l
 }
 
 // flushWithin is the time limit of a shutdown whose context has no deadline.
@@ -249,11 +345,4 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 	rt.warnings.cutOff()
 	rt.shutdown = nil
 	return errors.Join(append(errs, rt.warnings.final())...)
-}
-
-func envOr(key, fallback string) string {
-	if v := os.Getenv(key); v != "" {
-		return v
-	}
-	return fallback
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -28,14 +25,14 @@ func WithSDKSpans() Option { return func(c *config) { c.sdkSpans = true } }
 // over OTLP, someone wants them to be, or the SDK is to report on itself.
 func (c *config) mustBeSDK(exporters []string) (bool, error) {
 	sdk := false
-	if v := os.Getenv("TENHOP_SDK_SPANS"); v != "" {
+	if v := getenv("TENHOP_SDK_SPANS"); v != "" {
 		var err error
 		if sdk, err = strconv.ParseBool(v); err != nil {
 			return false, fmt.Errorf("setup: TENHOP_SDK_SPANS: %q is not a boolean; use true, false", v)
 		}
 	}
 	return sdk || c.sdkSpans || len(exporters) != 1 || exporters[0] != "otlp" ||
-		strings.EqualFold(os.Getenv("OTEL_GO_X_OBSERVABILITY"), "true") || strings.EqualFold(os.Getenv("OTEL_GO_X_SELF_OBSERVABILITY"), "true"), nil
+		truth("OTEL_GO_X_OBSERVABILITY") || truth("OTEL_GO_X_SELF_OBSERVABILITY"), nil
 }
 
 // startOTLPSpans sets rt.TracerProvider to one that exports through the client of the
@@ -49,8 +46,9 @@ func (rt *Runtime) startOTLPSpans(ctx context.Context, client otlptrace.Client, 
 	for _, o := range spanBatches() {
 		o(&batch)
 	}
+	limits := spanLimits()
 	p, err := otlpspan.New(otlpspan.Config{
-		Sampler: sampler(), Resource: res, Batch: batch, Dropped: dropped.Inc,
+		Sampler: sampler(), Limits: &limits, Resource: res, Batch: batch, Dropped: dropped.Inc,
 		Export: func(ctx context.Context, resourceSpans []byte, spans int) error {
 			ctx, cancel := rt.warnings.bounded(ctx)
 			defer cancel()
@@ -83,11 +81,11 @@ func encoded(b []byte) *tracepb.ResourceSpans {
 // sampler returns the sampler of OTEL_TRACES_SAMPLER, as the SDK has it. checkEnvironment
 // has checked the values.
 func sampler() sdktrace.Sampler {
-	ratio, err := strconv.ParseFloat(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER_ARG")), 64)
+	ratio, err := strconv.ParseFloat(getenv("OTEL_TRACES_SAMPLER_ARG"), 64)
 	if err != nil {
 		ratio = 1
 	}
-	switch strings.ToLower(strings.TrimSpace(os.Getenv("OTEL_TRACES_SAMPLER"))) {
+	switch enum("OTEL_TRACES_SAMPLER", "") {
 	case "always_on":
 		return sdktrace.AlwaysSample()
 	case "always_off":
@@ -100,22 +98,4 @@ func sampler() sdktrace.Sampler {
 		return otlpspan.ParentBased(sdktrace.TraceIDRatioBased(ratio))
 	}
 	return otlpspan.ParentBased(sdktrace.AlwaysSample())
-}
-
-// spanBatches returns the options of OTEL_BSP_*. The SDK reads them, too.
-func spanBatches() []sdktrace.BatchSpanProcessorOption {
-	options := []sdktrace.BatchSpanProcessorOption{sdktrace.WithMaxQueueSize(int(queueSize("OTEL_BSP_MAX_QUEUE_SIZE")))}
-	set := func(name string, option func(int)) {
-		if n, err := strconv.Atoi(strings.TrimSpace(os.Getenv(name))); err == nil && n > 0 {
-			option(n)
-		}
-	}
-	set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", func(n int) { options = append(options, sdktrace.WithMaxExportBatchSize(n)) })
-	set("OTEL_BSP_SCHEDULE_DELAY", func(n int) {
-		options = append(options, sdktrace.WithBatchTimeout(time.Duration(n)*time.Millisecond))
-	})
-	set("OTEL_BSP_EXPORT_TIMEOUT", func(n int) {
-		options = append(options, sdktrace.WithExportTimeout(time.Duration(n)*time.Millisecond))
-	})
-	return options
 }

@@ -1,12 +1,9 @@
 package setup
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,7 +59,7 @@ func (c *exportWarnings) failed(signal string, n int, err error) error {
 	}
 	s.lost += n
 	if c.closing.Load() {
-		s.final = fmt.Errorf("setup: %d %s are not exported to %s: %w (%s)", s.lost, signal, endpoint(signal), err, hint(err))
+		s.final = fmt.Errorf("setup: %d %s are not exported to %s: %w (%s)", s.lost, signal, endpointOf(signal), err, hint(err))
 		return nil
 	}
 	logger := c.logger.Load()
@@ -73,7 +70,7 @@ func (c *exportWarnings) failed(signal string, n int, err error) error {
 		return nil
 	}
 	field := strings.ReplaceAll(signal, " ", "_") + "_lost"
-	logger.Warn().Err(err).Str("endpoint", endpoint(signal)).Int(field, s.lost).Str("hint", hint(err)).Msg(signal + " are not exported")
+	logger.Warn().Err(err).Str("endpoint", endpointOf(signal)).Int(field, s.lost).Str("hint", hint(err)).Msg(signal + " are not exported")
 	s.last, s.lost = time.Now(), 0
 	return nil
 }
@@ -89,16 +86,6 @@ func (c *exportWarnings) final() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// endpoint returns the endpoint of a signal's exporter.
-func endpoint(signal string) string {
-	variant := map[string]string{"spans": "TRACES", "log records": "LOGS", "metrics": "METRICS"}[signal]
-	e := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_"+variant+"_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "https://localhost (OTEL_EXPORTER_OTLP_ENDPOINT is not set)")
-	if u, err := url.Parse(e); err == nil {
-		return u.Redacted() // without a password
-	}
-	return e
 }
 
 // hint returns the usual remedy for an error.

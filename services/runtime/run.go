@@ -19,6 +19,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/setup"
+	"github.com/tenhop/tenhop/middleware/setup/profiles"
 )
 
 // Env is the environment of a service: its configuration, telemetry and resources.
@@ -29,22 +30,18 @@ type Env struct {
 	Chaos     *chaos.Injector
 	Metrics   http.Handler // served as /metrics
 
+	admin   *setup.Admin
 	mu      sync.Mutex
-	checks  []check
+	checks  []func() // remove the readiness checks
 	closer  []func() error
 	waiting error // error of the last attempt to build the service
-}
-
-type check struct {
-	name string
-	ok   func(context.Context) error
 }
 
 // AddCheck adds a readiness check.
 func (e *Env) AddCheck(name string, ok func(context.Context) error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.checks = append(e.checks, check{name, ok})
+	e.checks = append(e.checks, e.admin.AddCheck(name, ok))
 }
 
 // OnClose adds a function that Close calls, the last added first.
@@ -108,6 +105,8 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		return err
 	}
 	e.Telemetry, e.Metrics = rt.Telemetry, rt.Telemetry.MetricsHandler()
+	e.admin = setup.NewAdmin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.Metrics.ServeHTTP(w, r) }),
+		setup.AdminToken(cfg.ChaosToken), setup.AdminChaos(e.Chaos), setup.AdminHandler("/debug/pprof/", profiles.Handler()))
 	ready := make(chan struct{})
 	e.AddCheck("start", func(context.Context) error {
 		select {
@@ -123,7 +122,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		}
 	})
 	g, gctx := errgroup.WithContext(ctx)
-	admin := httpServer(e.adminHandler())
+	admin := httpServer(e.admin)
 	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin) })
 	g.Go(func() error {
 		s, err := e.build(gctx, d)
@@ -160,6 +159,9 @@ func (e *Env) build(ctx context.Context, d Definition) (Service, error) {
 		}
 		err = errors.Join(err, e.Close())
 		e.mu.Lock()
+		for _, remove := range e.checks[always:] {
+			remove()
+		}
 		e.checks = e.checks[:always:always]
 		e.waiting = err
 		e.mu.Unlock()

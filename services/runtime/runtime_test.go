@@ -149,7 +149,7 @@ func TestAServiceWaitsForItsNeeds(t *testing.T) {
 			return Service{}, errors.New("the broker is not there")
 		}
 		e.mu.Lock()
-		e.checks = e.checks[:len(e.checks)-1]
+		e.checks[len(e.checks)-1]()
 		e.mu.Unlock()
 		return Service{HTTP: http.NotFoundHandler()}, nil
 	}}

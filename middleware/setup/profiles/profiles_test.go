@@ -1,15 +1,15 @@
-package runtime
+package profiles
 
 import (
 	"net/http"
 	"net/http/httptest"
-	goruntime "runtime"
+	"runtime"
 	"testing"
 )
 
 // Waits are sampled while somebody asks, and only then.
 func TestWaitsAreSampledWhileAsked(t *testing.T) {
-	rate := func() int { return goruntime.SetMutexProfileFraction(-1) } // below 0 it only reads
+	rate := func() int { return runtime.SetMutexProfileFraction(-1) } // below 0 it only reads
 	var s waitSampler
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := s.during(func(http.ResponseWriter, *http.Request) {
