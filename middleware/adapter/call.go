@@ -85,7 +85,7 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 		if out.ErrorType != "" {
 			attrs = append(attrs, AttrErrorType.String(out.ErrorType))
 		}
-		c.span.SetAttributes(attrs...)
+		setAttributes(c.span, attrs)
 		if out.Failed {
 			c.span.SetStatus(codes.Error, "")
 		}

@@ -111,7 +111,7 @@ func (h *Hop) endSpan(out *Outcome, tm Timing, now time.Time, exemplar bool) {
 		if exemplar {
 			attrs = append(attrs, attrExemplar.Bool(true))
 		}
-		h.span.SetAttributes(attrs...)
+		setAttributes(h.span, attrs)
 		if out.Failed {
 			h.span.SetStatus(codes.Error, "")
 		}
