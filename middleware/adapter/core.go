@@ -137,9 +137,12 @@ func (t *Core) setLoggers(c Config) {
 		t.zerolog = t.zerolog.With().Str("service", c.ServiceName).Logger()
 	}
 	if c.Slog != nil {
-		t.slog, t.viaSlog = c.Slog.With("service", c.ServiceName), true
+		t.slog, t.viaSlog = c.Slog, true
+		if zlog.KeysOf(c.Slog.Handler())&zlog.KeyService == 0 {
+			t.slog = c.Slog.With("service", c.ServiceName)
+		}
 	} else {
-		t.slog = slog.New(&zlog.Handler{Logger: t.zerolog})
+		t.slog = slog.New(&zlog.Handler{Logger: t.zerolog, Has: zlog.KeyService})
 	}
 }
 
