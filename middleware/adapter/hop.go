@@ -33,6 +33,7 @@ type Hop struct {
 	operation string
 	route     Router
 	entry     string
+	named     *name     // the entry, when it is a caller's
 	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
 
 	outgoingFor string // the entry in them

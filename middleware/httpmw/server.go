@@ -154,7 +154,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := &state{server: s, method: methods[m], ctx: r.Context()}
 	in := adapter.Incoming{
 		Protocol: "http", SpanName: spanMethod(st.method), SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
-		Header: headerOf(r), Route: st, Local: st,
+		Header: headerOf(r), RemoteAddr: r.RemoteAddr, Route: st, Local: st,
 	}
 	record := s.core.MayRecord(&in)
 	var attrs *adapter.Attributes
