@@ -48,6 +48,7 @@ type Core struct {
 	histograms   map[string]*Histogram // by name
 
 	outside *outside
+	routes  routeCount
 	callers []netip.Prefix // whose entries are accepted; nil means private networks
 	queues  nameSet        // see Destination
 }

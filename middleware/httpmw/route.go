@@ -3,36 +3,42 @@ package httpmw
 import (
 	"net/http"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // router finds the patterns of requests. The zero value reads http.Request.Pattern.
 type router struct {
 	fn      func(*http.Request) string // of WithRouteFunc
 	mux     *http.ServeMux             // of WithMux
-	next    *http.ServeMux             // the measured handler, when it is one
+	next    *http.ServeMux             // the one that the measured handler is or wraps
 	learned *learned
 }
 
 // early returns the pattern of a request whose handler may still be chosen, in another
 // goroutine. It never reads a field that the router writes meanwhile.
 func (rt *router) early(s *state) string {
-	switch {
-	case rt.fn != nil:
+	if rt.fn != nil {
 		if p := rt.fn(s.req); p != "" {
 			return p
 		}
+	}
+	if s.within != nil && withinEntry.onStack() {
+		if p := s.within.pattern(s.routed); p != "" {
+			return p
+		}
+	}
+	pattern := ""
+	if serveEntry.onStack() {
+		pattern = s.req.Pattern
+	}
+	switch {
 	case rt.mux != nil:
-		return lookup(rt.mux, s.req)
-	}
-	if onHandlersStack() {
-		return s.req.Pattern
-	}
-	if rt.next != nil {
-		return lookup(rt.next, s.req)
+		return behind(rt.mux, s.req, pattern)
+	case pattern != "":
+		return pattern
+	case rt.next != nil:
+		return behind(rt.next, s.req, "")
 	}
 	return rt.learned.lookup(s.req)
 }
@@ -46,12 +52,12 @@ func (rt *router) final(r *http.Request) string {
 		}
 	}
 	if rt.mux != nil {
-		if p := behind(rt.mux, r); p != "" {
+		if p := behind(rt.mux, r, r.Pattern); p != "" {
 			return p
 		}
 	}
 	if r.Pattern == "" && rt.next != nil {
-		return lookup(rt.next, r)
+		return behind(rt.next, r, "")
 	}
 	if r.Pattern != "" && rt.fn == nil && rt.mux == nil && rt.next == nil {
 		rt.learned.add(r.Pattern)
@@ -66,13 +72,13 @@ func lookup(mux *http.ServeMux, r *http.Request) string {
 
 // behind returns the pattern of a mux that may be behind http.StripPrefix: the prefix
 // of the outer mux's pattern and the inner pattern.
-func behind(mux *http.ServeMux, r *http.Request) string {
+func behind(mux *http.ServeMux, r *http.Request, outerPattern string) string {
 	whole := lookup(mux, r)
 	if whole != "" && routeOf(whole) != "/" {
 		return whole
 	}
 	prefix := ""
-	if outer := routeOf(r.Pattern); len(outer) > 1 && strings.HasSuffix(outer, "/") {
+	if outer := routeOf(outerPattern); len(outer) > 1 && strings.HasSuffix(outer, "/") {
 		prefix = outer[:len(outer)-1]
 	}
 	path := r.URL.Path
@@ -114,35 +120,6 @@ func lookupPath(mux *http.ServeMux, r *http.Request, path string) string {
 		return ""
 	}
 	return lookup(mux, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: path}})
-}
-
-// onHandlersStack reports whether the caller runs in the goroutine of a handler, where
-// the router's writes to the request can be read.
-func onHandlersStack() bool {
-	var pcs [64]uintptr
-	for skip := 3; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs[:])
-		for _, pc := range pcs[:n] {
-			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == serveEntry.Load() {
-				return true
-			}
-		}
-		if n < len(pcs) {
-			return false
-		}
-	}
-}
-
-// serveEntry is the entry point of server.ServeHTTP, which notes it when it first runs.
-var serveEntry atomic.Uintptr
-
-func noteServe() {
-	if serveEntry.Load() != 0 {
-		return
-	}
-	if pc, _, _, ok := runtime.Caller(1); ok {
-		serveEntry.Store(runtime.FuncForPC(pc).Entry())
-	}
 }
 
 // learned holds the patterns seen on requests, for a mux within other handlers. It

@@ -26,9 +26,7 @@ func Handler(next http.Handler, opts ...Option) http.Handler {
 		panic("httpmw: Handler: nil handler")
 	}
 	c := configure(opts)
-	if mux, ok := next.(*http.ServeMux); ok && mux != nil {
-		c.router.next = mux
-	}
+	c.router.next = muxIn(next)
 	c.router.learned = &learned{}
 	h, err := newServer(next, c)
 	if err != nil {
@@ -62,9 +60,6 @@ type server struct {
 	config
 	next    http.Handler
 	metrics serverMetrics
-
-	warned                             atomic.Bool
-	matchedRequests, unmatchedRequests atomic.Int64
 }
 
 func newServer(next http.Handler, c config) (*server, error) {
@@ -91,7 +86,10 @@ type state struct {
 	mu    sync.Mutex
 	req   *http.Request // the request passed to next
 	route string        // set by SetRoute or at the end; "" before
-	inner string        // of a measured handler within
+	inner string        // of a measured handler within, or of WithinRouter
+
+	within *within // the last one that served the request, and its request
+	routed *http.Request
 }
 
 // setRoute sets the pattern and returns the operation.
@@ -145,7 +143,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	noteServe()
+	serveEntry.note()
 	if outer := s.measuredBy(r.Context(), w, r); outer != nil {
 		s.serveWithin(outer, w, r)
 		return
