@@ -93,7 +93,7 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 			e.EndWith(c.start.Add(total), out.Failed, attrs)
 			return total
 		}
-		c.span.SetAttributes(attrs...)
+		setAttributes(c.span, attrs)
 		if out.Failed {
 			c.span.SetStatus(codes.Error, "")
 		}

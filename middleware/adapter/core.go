@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,8 +49,9 @@ type Core struct {
 	histograms   map[string]*Histogram // by name
 
 	outside *outside
-	entries nameSet // accepted from callers
-	queues  nameSet // see Destination
+	routes  routeCount
+	callers []netip.Prefix // whose entries are accepted; nil means private networks
+	queues  nameSet        // see Destination
 }
 
 // Config configures a Core. The zero Config is valid. Each field documents its zero
@@ -82,6 +83,10 @@ type Config struct {
 	// SeriesLimit limits the number of series in each metric family; 0 means 2,000.
 	SeriesLimit int
 
+	// TrustedCallers lists the networks of callers whose entry is accepted. nil means
+	// private networks and the machine itself. Without networks no caller is trusted.
+	TrustedCallers []netip.Prefix
+
 	// Clock replaces time.Now in tests; nil means the real clock.
 	Clock func() time.Time
 }
@@ -103,7 +108,7 @@ func NewCore(c Config) (*Core, error) {
 	}
 	t := &Core{
 		histograms:  map[string]*Histogram{},
-		entries:     nameSet{limit: maxEntries, idle: idleEntry},
+		callers:     c.TrustedCallers,
 		queues:      nameSet{limit: maxDestinations},
 		tracer:      c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(SchemaURL)),
 		propagator:  c.Propagator,
@@ -139,9 +144,12 @@ func (t *Core) setLoggers(c Config) {
 		t.zerolog = t.zerolog.With().Str("service", c.ServiceName).Logger()
 	}
 	if c.Slog != nil {
-		t.slog, t.viaSlog = c.Slog.With("service", c.ServiceName), true
+		t.slog, t.viaSlog = c.Slog, true
+		if zlog.KeysOf(c.Slog.Handler())&zlog.KeyService == 0 {
+			t.slog = c.Slog.With("service", c.ServiceName)
+		}
 	} else {
-		t.slog = slog.New(&zlog.Handler{Logger: t.zerolog})
+		t.slog = slog.New(&zlog.Handler{Logger: t.zerolog, Has: zlog.KeyService})
 	}
 }
 
@@ -202,7 +210,7 @@ func (t *Core) since(start time.Time) time.Duration {
 // Destination returns the label value for the name of a queue, topic or exchange.
 // It returns name for the first 512 names in a process and Overflow for further
 // ones. Adapters of message brokers share this limit, so that their labels agree.
-func (t *Core) Destination(name string) string { return t.queues.intern(name, time.Time{}) }
+func (t *Core) Destination(name string) string { return t.queues.intern(name, time.Time{}).value }
 
 // RegisterGauge registers a family of in-flight gauges. A family that is already
 // registered is shared. The label values must come from a closed set.
@@ -239,79 +247,4 @@ func description(c prometheus.Collector) string {
 	d := make(chan *prometheus.Desc, 1)
 	c.Describe(d)
 	return (<-d).String()
-}
-
-const (
-	maxEntries      = 100
-	maxDestinations = 512
-)
-
-// nameSet caps the number of distinct names from outside the process that become
-// label values.
-type nameSet struct {
-	limit int
-	idle  time.Duration // a name unused for so long makes room for another; 0: never
-
-	mu   sync.RWMutex
-	seen map[string]*name
-
-	swept int64 // Unix seconds of the last sweep
-}
-
-// name is a name of a nameSet.
-type name struct {
-	value string
-	used  atomic.Int64 // Unix seconds
-}
-
-// idleEntry is the time after which an unused entry makes room for another, so that
-// callers cannot fill the set for good.
-const idleEntry = 10 * time.Minute
-
-// intern returns the name, or Overflow when the set is full and lacks it.
-func (n *nameSet) intern(value string, now time.Time) string {
-	seconds := now.Unix()
-	n.mu.RLock()
-	v := n.seen[value]
-	full := len(n.seen) >= n.limit
-	n.mu.RUnlock()
-	if v != nil {
-		if v.used.Load() != seconds {
-			v.used.Store(seconds)
-		}
-		return v.value
-	}
-	if full && n.idle == 0 {
-		return Overflow
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.seen == nil {
-		n.seen = map[string]*name{}
-	}
-	if v := n.seen[value]; v != nil {
-		return v.value
-	}
-	if len(n.seen) >= n.limit && !n.makeRoom(seconds) {
-		return Overflow
-	}
-	v = &name{value: value}
-	v.used.Store(seconds)
-	n.seen[value] = v
-	return value
-}
-
-// makeRoom removes the idle names and reports whether there were any.
-func (n *nameSet) makeRoom(seconds int64) bool {
-	if n.idle == 0 || seconds == n.swept { // at most once per second
-		return false
-	}
-	n.swept = seconds
-	before := len(n.seen)
-	for k, v := range n.seen {
-		if seconds-v.used.Load() >= int64(n.idle/time.Second) {
-			delete(n.seen, k)
-		}
-	}
-	return len(n.seen) < before
 }

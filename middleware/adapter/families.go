@@ -12,6 +12,21 @@ type families struct {
 
 	mu   sync.RWMutex
 	hops map[hopLabels]*hopSeries // self and whole, resolved together
+
+	entries nameSet // accepted from callers
+}
+
+// forget removes the series of an entry that made room for another. A series that comes
+// back starts at 0, which PromQL's rate takes for a restart.
+func (f *families) forget(entry string) {
+	for _, h := range []*Histogram{f.whole, f.wait, f.queue, f.completion} {
+		h.forget(entry)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, key := range f.self.forget(entry) {
+		delete(f.hops, hopLabels{key[0], key[1], key[2], key[3]})
+	}
 }
 
 // hopLabels holds the labels that the families of a hop share.
@@ -88,7 +103,8 @@ func (s *hopSeries) waitFor(f *families, dep Dependency) *Series {
 const maxWaits = 64
 
 func newFamilies(t *Core) (*families, error) {
-	f := &families{hops: map[hopLabels]*hopSeries{}}
+	f := &families{hops: map[hopLabels]*hopSeries{}, entries: nameSet{limit: maxEntries}}
+	f.entries.evict = f.forget
 	var errs []error
 	add := func(to **Histogram, name, help string, labels ...string) {
 		h, err := t.histogram(name, help, hopBuckets, labels)
@@ -108,5 +124,13 @@ func newFamilies(t *Core) (*families, error) {
 	add(&f.completion, "hop_completion_duration_seconds",
 		"From the start of the entry to the end of processing of a message that it caused.",
 		"operation", "entry")
-	return f, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	f.self.mu.Lock()
+	defer f.self.mu.Unlock()
+	if f.self.families == nil { // otherwise another Core has the registry too
+		f.self.families = f
+	}
+	return f.self.families, nil
 }

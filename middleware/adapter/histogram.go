@@ -35,7 +35,8 @@ var (
 type labelValues [maxLabels]string
 
 // Histogram is a family of duration histograms in seconds, with classic buckets and
-// native ones. The number of its series is limited.
+// native ones. The number of its series is limited. It is registered itself, so that
+// all Cores with a registry share the limit.
 type Histogram struct {
 	vec     *prometheus.HistogramVec
 	names   []string
@@ -43,9 +44,21 @@ type Histogram struct {
 	buckets []float64
 	limit   int
 
-	mu     sync.RWMutex
-	series map[labelValues]*Series
+	mu       sync.RWMutex
+	series   map[labelValues]*Series
+	families *families // of which this is the first
+
+	operation, entry int                      // indexes of these labels, or -1
+	byEntry          map[string][]labelValues // series of hops that work for a caller's entry
 }
+
+var _ prometheus.Collector = (*Histogram)(nil)
+
+// Describe implements prometheus.Collector.
+func (h *Histogram) Describe(to chan<- *prometheus.Desc) { h.vec.Describe(to) }
+
+// Collect implements prometheus.Collector.
+func (h *Histogram) Collect(to chan<- prometheus.Metric) { h.vec.Collect(to) }
 
 // Series is one series of a Histogram. An adapter can keep a Series to avoid
 // looking up its labels for each observation.
@@ -78,11 +91,11 @@ func (t *Core) histogram(name, help string, buckets []float64, labels []string) 
 		NativeHistogramMaxBucketNumber:  100,
 		NativeHistogramMinResetDuration: time.Hour,
 	}, labels)
-	vec, err := register(t, vec, name)
+	h, err := register(t, &Histogram{vec: vec, names: slices.Clone(labels), labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{},
+		operation: slices.Index(labels, "operation"), entry: slices.Index(labels, "entry"), byEntry: map[string][]labelValues{}}, name)
 	if err != nil {
 		return nil, err
 	}
-	h := &Histogram{vec: vec, names: slices.Clone(labels), labels: len(labels), buckets: buckets, limit: t.seriesLimit, series: map[labelValues]*Series{}}
 	t.histograms[name] = h
 	return h, nil
 }
@@ -129,7 +142,24 @@ func (h *Histogram) resolve(key labelValues) *Series {
 	s = &Series{buckets: h.buckets, observer: o, last: make([]atomic.Int64, len(h.buckets)+1)}
 	s.exemplar, _ = o.(prometheus.ExemplarObserver)
 	h.series[key] = s
+	if h.entry >= 0 && h.operation >= 0 && key[h.entry] != key[h.operation] && key[h.entry] != Overflow {
+		h.byEntry[key[h.entry]] = append(h.byEntry[key[h.entry]], key)
+	}
 	return s
+}
+
+// forget removes the series of hops that worked for a caller's entry and returns their
+// labels.
+func (h *Histogram) forget(entry string) []labelValues {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	keys := h.byEntry[labelValue(entry)]
+	delete(h.byEntry, labelValue(entry))
+	for _, key := range keys {
+		delete(h.series, key)
+		h.vec.DeleteLabelValues(key[:h.labels]...)
+	}
+	return keys
 }
 
 // labelValue returns s as valid UTF-8, for which client_golang panics otherwise. Names

@@ -34,6 +34,7 @@ type Hop struct {
 	mu        sync.Mutex
 	operation string
 	route     Router
+	named     *name     // the entry, when it is a caller's
 	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
 
 	outgoingFor string   // the entry in them
@@ -234,12 +235,12 @@ func (h *Hop) Zerolog() *zerolog.Logger {
 // handlerLocked returns the handler over the hop's zerolog logger.
 func (h *Hop) handlerLocked() *zlog.Handler {
 	if h.logs == nil {
-		c := h.core.zerolog.With().Str(CorrelationKey, h.metadata.Correlation)
+		c, has := h.core.zerolog.With().Str(CorrelationKey, h.metadata.Correlation), zlog.KeyService|zlog.KeyCorrelation
 		if sc := h.span.SpanContext(); sc.IsValid() {
 			tid, sid := sc.TraceID(), sc.SpanID()
-			c = c.Hex("trace_id", tid[:]).Hex("span_id", sid[:])
+			c, has = c.Hex("trace_id", tid[:]).Hex("span_id", sid[:]), has|zlog.KeyTrace|zlog.KeySpan
 		}
-		h.logs = &zlog.Handler{Logger: c.Logger()}
+		h.logs = &zlog.Handler{Logger: c.Logger(), Has: has}
 	}
 	return h.logs
 }

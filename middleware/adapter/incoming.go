@@ -3,6 +3,7 @@ package adapter
 import (
 	"cmp"
 	"context"
+	"net"
 	"net/http"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -38,6 +39,12 @@ type Incoming struct {
 	// Public marks an untrusted caller. The hop ignores its baggage and entry, and
 	// starts a new trace that links to the caller's.
 	Public bool
+
+	// RemoteAddr or Remote holds the caller's network address. Only callers that the
+	// Core trusts name the entry. A caller without an IP address, such as a broker or
+	// a process of the machine, is trusted.
+	RemoteAddr string
+	Remote     net.Addr
 
 	// Async marks a message that no caller waits for, such as a Kafka record.
 	Async bool
@@ -85,12 +92,16 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	if h.metadata.Correlation == "" {
 		h.metadata.Correlation = wire.NewCorrelationID(h.start)
 	}
-	h.metadata.Async = h.metadata.Async || in.Async
-	if h.metadata.Entry == "" || h.metadata.EntryStart.IsZero() {
+	switch {
+	case h.metadata.Entry == "" || h.metadata.EntryStart.IsZero():
 		h.metadata.Entry, h.metadata.EntryStart = "", h.start
-	} else {
-		h.metadata.Entry = t.entries.intern(h.metadata.Entry, h.start)
+	case !t.trusts(in):
+		h.metadata.Entry, h.metadata.EntryStart, h.metadata.Async = "", h.start, false
+	default:
+		h.named = t.families.entries.intern(h.metadata.Entry, h.start)
+		h.metadata.Entry = h.named.value
 	}
+	h.metadata.Async = h.metadata.Async || in.Async
 	ctx = h.startSpan(ctx, in, r.remote)
 	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}
 	return &h.ctx

@@ -44,7 +44,7 @@ func (t *Core) Report(m *Measured) {
 	f := t.families
 	l := hopLabels{protocol: m.Protocol, operation: m.Operation, entry: m.Operation, flow: flowRequest}
 	if m.Entry != "" {
-		l.entry = t.entries.intern(m.Entry, m.End)
+		l.entry = f.entries.intern(m.Entry, m.End).value
 	}
 	if m.Async {
 		l.flow = flowAsync

@@ -83,6 +83,9 @@ func (h *Hop) End(out Outcome) Timing {
 // observe feeds the hop's families and reports whether one took an exemplar.
 func (h *Hop) observe(out *Outcome, tm Timing, now time.Time, op, entry string, slots []slot) (exemplar bool) {
 	f, sc := h.core.families, h.span.SpanContext()
+	if h.named != nil {
+		entry = h.named.label()
+	}
 	s := f.ofHop(hopLabels{h.protocol, op, entry, h.Flow()})
 	take := func(series *Series, d time.Duration) { exemplar = series.Observe(d, now, sc) || exemplar }
 	take(s.self, tm.Self)
@@ -115,7 +118,7 @@ func (h *Hop) endSpan(out *Outcome, tm Timing, now time.Time, exemplar bool) {
 			e.EndWith(now, out.Failed, attrs)
 			return
 		}
-		h.span.SetAttributes(attrs...)
+		setAttributes(h.span, attrs)
 		if out.Failed {
 			h.span.SetStatus(codes.Error, "")
 		}

@@ -46,6 +46,7 @@ const (
 	AttrRabbitMQTag        = semconv.MessagingRabbitMQMessageDeliveryTagKey
 	AttrDBSystem           = semconv.DBSystemNameKey
 	AttrDBOperation        = semconv.DBOperationNameKey
+	AttrDBBatchSize        = semconv.DBOperationBatchSizeKey
 )
 
 // AttrPeerService is the logical name of the called service. Trace stores build

@@ -61,7 +61,7 @@ func Restore(ctx context.Context, snapshot map[string]string) context.Context {
 // request in ctx waited outside a hop. For example, an outbox row waits between
 // commit and publication.
 func (t *Core) QueueWait(ctx context.Context, operation string, waited time.Duration) {
-	t.families.queue.Observe(waited, t.Now(), trace.SpanContextFromContext(ctx), operation, t.entries.intern(EntryOf(ctx), t.Now()))
+	t.families.queue.Observe(waited, t.Now(), trace.SpanContextFromContext(ctx), operation, t.families.entries.intern(EntryOf(ctx), t.Now()).value)
 }
 
 // SpanContextOf returns the span context in a message's headers. It is invalid when

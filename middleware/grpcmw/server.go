@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
@@ -73,13 +75,21 @@ func (s *server) begin(ctx context.Context, m *method, skip adapter.Signals) (co
 	c.in.ctx = ctx
 	ctx = s.core.BeginInto(ctx, &c.hop, &adapter.Incoming{
 		Protocol: systemName, Operation: m.name, SpanKind: trace.SpanKindServer, Skip: skip,
-		Carrier: &c.in, Public: s.public, Fixed: m.attrs,
+		Carrier: &c.in, Public: s.public, Remote: remoteOf(ctx), Fixed: m.attrs,
 	})
 	if skip&adapter.Metrics == 0 {
 		s.active.Inc()
 	}
 	c.echo[0] = c.hop.CorrelationID()
 	return ctx, c
+}
+
+// remoteOf returns the caller's network address, or nil.
+func remoteOf(ctx context.Context) net.Addr {
+	if p, ok := peer.FromContext(ctx); ok {
+		return p.Addr
+	}
+	return nil
 }
 
 // echoTo sends the correlation ID: in the header of a response, and in the trailer of an

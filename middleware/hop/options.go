@@ -3,6 +3,7 @@ package hop
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -139,6 +140,24 @@ func WithSeriesLimit(n int) Option {
 			c.invalid("WithSeriesLimit: %d is not positive", n)
 		}
 		c.SeriesLimit = n
+	}
+}
+
+// WithTrustedCallers sets the networks of the callers that may name a request's entry.
+// The default is the machine itself and private networks (RFC 1918, RFC 4193, RFC 6598,
+// link-local). Without networks no caller is trusted. A request that a proxy forwards
+// is trusted when the last address of X-Forwarded-For is too. Brokers and callers
+// without an IP address are always trusted. The correlation ID and the trace of a
+// caller that is not trusted are kept; WithPublicEdge of an adapter starts a new trace.
+func WithTrustedCallers(networks ...netip.Prefix) Option {
+	return func(c *config) {
+		c.TrustedCallers = make([]netip.Prefix, 0, len(networks))
+		for _, n := range networks {
+			if !n.IsValid() {
+				c.invalid("WithTrustedCallers: an invalid network")
+			}
+			c.TrustedCallers = append(c.TrustedCallers, n.Masked())
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ func TestConformance(t *testing.T) {
 				opts = append(opts, httpmw.WithPublicEdge())
 			}
 			r, w := httptest.NewRequest(http.MethodPost, "/orders/7", nil), httptest.NewRecorder()
+			r.RemoteAddr = "10.0.0.7:49152" // a caller within the fleet
 			for k, v := range d.Headers {
 				r.Header.Set(k, v)
 			}

@@ -32,6 +32,7 @@ const (
 // serve handles one request directly and returns the recorded answer.
 func serve(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
+	r.RemoteAddr = "10.0.0.7:49152" // a caller within the fleet
 	r.Header.Set("X-Correlation-ID", "c-1")
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])

@@ -52,27 +52,14 @@ func (s *server) serveWithin(outer *state, w http.ResponseWriter, r *http.Reques
 	s.next.ServeHTTP(w, r)
 }
 
-// unmatchedWarning notices a handler whose routes cannot be seen.
-const (
-	unmatchedSample = 200 // requests, of which nine in ten are unmatched
-	unmatchedShare  = 0.9
-)
-
-// countRoute warns once when most requests that were handled have no route.
+// countRoute warns once in a process when most of its requests that were handled have no
+// route.
 func (s *server) countRoute(route string, code int) {
-	if s.warned.Load() {
+	if route == unmatched && (code == http.StatusNotFound || code == http.StatusMethodNotAllowed || code >= 500) {
 		return
 	}
-	if route != unmatched {
-		s.matchedRequests.Add(1)
-		return
-	}
-	if code == http.StatusNotFound || code == http.StatusMethodNotAllowed || code >= 500 {
-		return
-	}
-	n, m := s.unmatchedRequests.Add(1), s.matchedRequests.Load()
-	if n >= unmatchedSample && float64(n) >= unmatchedShare*float64(n+m) && s.warned.CompareAndSwap(false, true) {
-		s.core.Logger().Warn("most requests have no route: the router copies the request; use httpmw.WithMux, httpmw.WithRouteFunc or httpmw.SetRoute",
+	if n, m, warn := s.core.CountRoute(route != unmatched); warn {
+		s.core.Logger().Warn("most requests have no route: the router hides it from the handler around it; use httpmw.WithinRouter in the router, or httpmw.WithMux, httpmw.WithRouteFunc or httpmw.SetRoute",
 			"unmatched", n, "matched", m)
 	}
 }

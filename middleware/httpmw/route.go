@@ -3,39 +3,46 @@ package httpmw
 import (
 	"net/http"
 	"net/url"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // router finds the patterns of requests. The zero value reads http.Request.Pattern.
 type router struct {
 	fn      func(*http.Request) string // of WithRouteFunc
 	mux     *http.ServeMux             // of WithMux
-	next    *http.ServeMux             // the measured handler, when it is one
+	next    *http.ServeMux             // the one that the measured handler is or wraps
 	learned *learned
 }
 
 // early returns the pattern of a request whose handler may still be chosen, in another
-// goroutine. It never reads a field that the router writes meanwhile.
-func (rt *router) early(r *http.Request) string {
-	switch {
-	case rt.fn != nil:
-		if onStack(&askEntry, 2) {
+// goroutine. It never reads a field that the router writes meanwhile. in and routed are
+// the last WithinRouter that served the request, and its request.
+func (rt *router) early(r *http.Request, in *within, routed *http.Request) string {
+	if rt.fn != nil {
+		if askEntry.onStack() {
 			return "" // the function itself asks for the operation
 		}
 		if p := rt.ask(r); p != "" {
 			return p
 		}
+	}
+	if in != nil && withinEntry.onStack() {
+		if p := in.pattern(routed); p != "" {
+			return p
+		}
+	}
+	pattern := ""
+	if serveEntry.onStack() {
+		pattern = r.Pattern
+	}
+	switch {
 	case rt.mux != nil:
-		return lookup(rt.mux, r)
-	}
-	if onStack(&serveEntry, 2) { // the router's writes to the request can be read
-		return r.Pattern
-	}
-	if rt.next != nil {
-		return lookup(rt.next, r)
+		return behind(rt.mux, r, pattern)
+	case pattern != "":
+		return pattern
+	case rt.next != nil:
+		return behind(rt.next, r, "")
 	}
 	return rt.learned.lookup(r)
 }
@@ -44,7 +51,7 @@ func (rt *router) early(r *http.Request) string {
 //
 //go:noinline
 func (rt *router) ask(r *http.Request) string {
-	note(&askEntry)
+	askEntry.note()
 	return rt.fn(r)
 }
 
@@ -57,12 +64,12 @@ func (rt *router) final(r *http.Request) string {
 		}
 	}
 	if rt.mux != nil {
-		if p := behind(rt.mux, r); p != "" {
+		if p := behind(rt.mux, r, r.Pattern); p != "" {
 			return p
 		}
 	}
 	if r.Pattern == "" && rt.next != nil {
-		return lookup(rt.next, r)
+		return behind(rt.next, r, "")
 	}
 	if r.Pattern != "" && rt.fn == nil && rt.mux == nil && rt.next == nil {
 		rt.learned.add(r.Pattern)
@@ -77,13 +84,13 @@ func lookup(mux *http.ServeMux, r *http.Request) string {
 
 // behind returns the pattern of a mux that may be behind http.StripPrefix: the prefix
 // of the outer mux's pattern and the inner pattern.
-func behind(mux *http.ServeMux, r *http.Request) string {
+func behind(mux *http.ServeMux, r *http.Request, outerPattern string) string {
 	whole := lookup(mux, r)
 	if whole != "" && routeOf(whole) != "/" {
 		return whole
 	}
 	prefix := ""
-	if outer := routeOf(r.Pattern); len(outer) > 1 && strings.HasSuffix(outer, "/") {
+	if outer := routeOf(outerPattern); len(outer) > 1 && strings.HasSuffix(outer, "/") {
 		prefix = outer[:len(outer)-1]
 	}
 	path := r.URL.Path
@@ -125,40 +132,6 @@ func lookupPath(mux *http.ServeMux, r *http.Request, path string) string {
 		return ""
 	}
 	return lookup(mux, &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: path}})
-}
-
-// onStack reports whether the goroutine is in a function whose entry was noted.
-func onStack(entry *atomic.Uintptr, skip int) bool {
-	want := entry.Load()
-	if want == 0 {
-		return false
-	}
-	var pcs [64]uintptr
-	for ; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs[:])
-		for _, pc := range pcs[:n] {
-			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == want {
-				return true
-			}
-		}
-		if n < len(pcs) {
-			return false
-		}
-	}
-}
-
-// Entry points of server.ServeHTTP and of router.ask, noted when they first run. In the
-// goroutine of the former the router's writes to the request can be read.
-var serveEntry, askEntry atomic.Uintptr
-
-// note stores the entry point of its caller.
-func note(entry *atomic.Uintptr) {
-	if entry.Load() != 0 {
-		return
-	}
-	if pc, _, _, ok := runtime.Caller(1); ok {
-		entry.Store(runtime.FuncForPC(pc).Entry())
-	}
 }
 
 // learned holds the patterns seen on requests, for a mux within other handlers. It

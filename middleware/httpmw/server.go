@@ -26,9 +26,7 @@ func Handler(next http.Handler, opts ...Option) http.Handler {
 		panic("httpmw: Handler: nil handler")
 	}
 	c := configure(opts)
-	if mux, ok := next.(*http.ServeMux); ok && mux != nil {
-		c.router.next = mux
-	}
+	c.router.next = muxIn(next)
 	c.router.learned = &learned{}
 	h, err := newServer(next, c)
 	if err != nil {
@@ -62,9 +60,6 @@ type server struct {
 	config
 	next    http.Handler
 	metrics serverMetrics
-
-	warned                             atomic.Bool
-	matchedRequests, unmatchedRequests atomic.Int64
 }
 
 func newServer(next http.Handler, c config) (*server, error) {
@@ -91,7 +86,10 @@ type state struct {
 	mu    sync.Mutex
 	req   *http.Request // the request passed to next
 	route string        // set by SetRoute or at the end; "" before
-	inner string        // of a measured handler within
+	inner string        // of a measured handler within, or of WithinRouter
+
+	within *within // the last one that served the request, and its request
+	routed *http.Request
 }
 
 // setRoute sets the pattern and returns the operation.
@@ -106,10 +104,10 @@ func (s *state) setRoute(pattern string) string {
 // the handler has returned it may be that of an outer router.
 func (s *state) Operation() string {
 	s.mu.Lock()
-	route, req := s.route, s.req
+	route, req, within, routed := s.route, s.req, s.within, s.routed
 	s.mu.Unlock() // the function of WithRouteFunc may use the hop
 	if route == "" && req != nil {
-		pattern := s.server.router.early(req)
+		pattern := s.server.router.early(req, within, routed)
 		if pattern == "" {
 			return ""
 		}
@@ -158,7 +156,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.next.ServeHTTP(w, r)
 		return
 	}
-	note(&serveEntry)
+	serveEntry.note()
 	if outer := s.measuredBy(r.Context(), w, r); outer != nil {
 		s.serveWithin(outer, w, r)
 		return
@@ -167,7 +165,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := &state{server: s, method: methods[m], ctx: r.Context()}
 	in := adapter.Incoming{
 		Protocol: "http", SpanName: spanMethod(st.method), SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
-		Header: headerOf(r), Route: st, Local: st,
+		Header: headerOf(r), RemoteAddr: r.RemoteAddr, Route: st, Local: st,
 	}
 	record := s.core.MayRecord(&in)
 	var attrs *adapter.Attributes

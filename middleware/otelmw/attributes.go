@@ -19,7 +19,7 @@ type attributes struct {
 	rpcStatus                      string
 	messaging, verb, destination   string
 	db, dbOperation, dbName        string
-	peer, server, url              string
+	peer, server, url, caller      string
 	errorType                      string
 	status                         int64
 }
@@ -68,6 +68,8 @@ func read(attrs []attribute.KeyValue) (a attributes) {
 			a.peer = v.AsString()
 		case "server.address", "net.peer.name":
 			a.server = v.AsString()
+		case "network.peer.address", "net.sock.peer.addr":
+			a.caller = v.AsString()
 		case "url.full", "http.url":
 			a.url = v.AsString()
 		case "error.type":

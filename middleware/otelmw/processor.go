@@ -2,6 +2,7 @@ package otelmw
 
 import (
 	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -91,6 +92,11 @@ func (p *SpanProcessor) startHandling(parent context.Context, s sdktrace.ReadWri
 		r.hop = &hopState{root: r.key, start: s.StartTime()}
 		if !p.public {
 			r.hop.entry, r.hop.entryStart, r.hop.async = p.core.EntryFromBaggage(parent)
+		}
+		if r.hop.entry != "" && r.kind == trace.SpanKindServer {
+			if a := read(s.Attributes()); a.caller != "" && !p.core.TrustsCaller(a.caller) {
+				r.hop.entry, r.hop.entryStart, r.hop.async = "", time.Time{}, false
+			}
 		}
 		r.hop.async = r.hop.async || r.kind == trace.SpanKindConsumer
 	}

@@ -255,6 +255,12 @@ func TestRemoteParentsAndEntries(t *testing.T) {
 	end(s, 3)
 	_, s = b.start(ctx, "process orders", trace.SpanKindConsumer, 0, attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", "orders"))
 	end(s, 3)
+	_, s = b.start(ctx, "GET", trace.SpanKindServer, 0, attribute.String("http.request.method", "GET"), attribute.String("http.route", "/items/{id}"),
+		attribute.String("network.peer.address", "203.0.113.7"))
+	end(s, 3)
+	if n, _ := b.histogram("hop_duration_seconds", "entry", "GET /items/{id}", "operation", "GET /items/{id}"); n != 1 {
+		t.Error("a caller from the internet names the entry")
+	}
 	if n, _ := b.histogram("hop_duration_seconds", "entry", "POST /checkout", "operation", "acme.v1.Pay/Charge", "protocol", "grpc", "flow", "request"); n != 1 {
 		t.Error("the RPC is not a hop of its caller's entry")
 	}

@@ -26,6 +26,11 @@
 //		}
 //	}
 //
+// A pipeline is one call. Its span has the number of commands as
+// db.operation.batch.size, and its error is that of the first command that failed. So is
+// a transaction. The commands with which go-redis sets up a connection, and those of
+// Options.OnConnect, are part of the command that needed the connection.
+//
 // No signal has a key or a value.
 package redismw
 
@@ -37,6 +42,7 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/database"
@@ -95,39 +101,53 @@ func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
 
 func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		return h.measure(ctx, operation(cmd), func(ctx context.Context) error { return next(ctx, cmd) })
+		if h.within(ctx) || handshake(cmd) {
+			return next(ctx, cmd)
+		}
+		ctx, s := h.client.Begin(ctx, operation(cmd))
+		err := next(&measured{ctx, h}, cmd)
+		s.End(errorType(err))
+		return err
 	}
 }
 
 func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		ctx, s := h.client.Begin(ctx, "PIPELINE")
-		err := next(ctx, cmds)
-		s.End(errorType(failure(err, cmds)))
+		if h.within(ctx) || allHandshake(cmds) {
+			return next(ctx, cmds)
+		}
+		members := members(cmds)
+		var size []attribute.KeyValue
+		if len(members) > 1 { // the semantic conventions know no batch of one
+			size = []attribute.KeyValue{adapter.AttrDBBatchSize.Int(len(members))}
+		}
+		ctx, s := h.client.Begin(ctx, "PIPELINE", size...)
+		err := next(&measured{ctx, h}, cmds)
+		s.End(errorType(failure(err, members)))
 		return err
 	}
 }
 
-func (h *hook) measure(ctx context.Context, name string, do func(context.Context) error) error {
-	ctx, s := h.client.Begin(ctx, name)
-	err := do(ctx)
-	s.End(errorType(err))
-	return err
+// members returns the commands of a pipeline without MULTI and EXEC, between which
+// go-redis puts those of a transaction.
+func members(cmds []redis.Cmder) []redis.Cmder {
+	if n := len(cmds); n >= 2 && cmds[0].Name() == "multi" && cmds[n-1].Name() == "exec" {
+		return cmds[1 : n-1]
+	}
+	return cmds
 }
 
-// failure returns the error of a pipeline: its first command's that is no missing key.
-// go-redis returns the first command's error of any kind, and none of a failed one
-// behind it.
-func failure(err error, cmds []redis.Cmder) error {
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return err
-	}
-	for _, cmd := range cmds {
-		if e := cmd.Err(); e != nil && !errors.Is(e, redis.Nil) {
+// failure returns the error of a pipeline: that of its first command that failed. A
+// missing key is no failure. go-redis returns the first command's error of any kind, none
+// of a failed one behind it, and EXECABORT for a transaction with a refused command.
+func failure(err error, members []redis.Cmder) error {
+	for _, cmd := range members {
+		e := cmd.Err()
+		if e != nil && !errors.Is(e, redis.Nil) && !redis.IsExecAbortError(e) {
 			return e
 		}
 	}
-	return nil
+	return err
 }
 
 // operation returns the command's name, or _OTHER when it is not a plain word. A

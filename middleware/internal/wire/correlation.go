@@ -11,6 +11,7 @@ import (
 const (
 	HeaderCorrelation = "x-correlation-id"
 	HeaderRequestID   = "x-request-id"
+	HeaderForwarded   = "x-forwarded-for"
 )
 
 // MaxName is the maximum length in bytes of a correlation ID and of an entry.

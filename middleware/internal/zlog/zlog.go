@@ -17,6 +17,7 @@ import (
 // Handler is a slog.Handler over Logger. The record's time is not written.
 type Handler struct {
 	Logger zerolog.Logger
+	Has    Keys    // fields of Logger that attributes do not repeat
 	groups []group // open groups, outermost first
 }
 
@@ -60,7 +61,9 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	if len(h.groups) == 0 {
 		r.Attrs(func(a slog.Attr) bool {
-			e = Append(e, a)
+			if h.Has == 0 || KeyOf(a.Key)&h.Has == 0 {
+				e = Append(e, a)
+			}
 			return true
 		})
 	} else {
@@ -91,9 +94,10 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if n := len(h.groups); n > 0 {
 		groups := slices.Clone(h.groups)
 		groups[n-1].attrs = slices.Concat(groups[n-1].attrs, attrs)
-		return &Handler{Logger: h.Logger, groups: groups}
+		return &Handler{Logger: h.Logger, Has: h.Has, groups: groups}
 	}
-	return &Handler{Logger: h.Logger.With().EmbedObject(fields(attrs)).Logger()}
+	attrs, has := Without(h.Has, attrs)
+	return &Handler{Logger: h.Logger.With().EmbedObject(fields(attrs)).Logger(), Has: has}
 }
 
 // fields writes attributes into the logger's own fields.
@@ -113,7 +117,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
-	return &Handler{Logger: h.Logger, groups: append(slices.Clone(h.groups), group{name: name})}
+	return &Handler{Logger: h.Logger, Has: h.Has, groups: append(slices.Clone(h.groups), group{name: name})}
 }
 
 // Append adds an attribute to an event. Empty attributes and groups are left out.

@@ -86,9 +86,8 @@ func appendTime(b []byte, tag uint64, t time.Time) []byte {
 }
 
 // set sets attributes as the SDK does: an attribute that is set already is replaced, and
-// a new one beyond the limit is dropped.
-func (r *record) set(p *Provider, attrs []attribute.KeyValue) {
-	limit := p.limits.AttributeCountLimit
+// a new one beyond the limit is dropped. A negative limit is none.
+func (r *record) set(p *Provider, attrs []attribute.KeyValue, limit int) {
 	for i := range attrs {
 		kv := &attrs[i]
 		if limit == 0 || !kv.Valid() {

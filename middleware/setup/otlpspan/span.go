@@ -119,7 +119,7 @@ func (s *span) SetAttributes(attrs ...attribute.KeyValue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rec != nil {
-		s.rec.set(s.tracer.provider, attrs)
+		s.rec.set(s.tracer.provider, attrs, s.tracer.provider.limits.AttributeCountLimit)
 	}
 }
 
@@ -184,14 +184,15 @@ func (s *span) End(options ...trace.SpanEndOption) {
 }
 
 // EndWith sets attributes, sets the status to Error if the operation failed, and ends the
-// span.
+// span. It sets them on a span that is full of others, too: without its status and route a
+// span is of no use.
 func (s *span) EndWith(end time.Time, failed bool, attrs []attribute.KeyValue) {
 	s.mu.Lock()
 	if s.rec == nil {
 		s.mu.Unlock()
 		return
 	}
-	s.rec.set(s.tracer.provider, attrs)
+	s.rec.set(s.tracer.provider, attrs, -1)
 	if failed {
 		s.setStatus(codes.Error, "")
 	}

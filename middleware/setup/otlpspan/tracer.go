@@ -74,9 +74,9 @@ func (t *tracer) start(ctx, in context.Context, name string, kind oteltrace.Span
 	}
 	rec := newRecord()
 	rec.begin(s.sc, parent, kind, start)
-	rec.set(p, decision.Attributes)
-	rec.set(p, fixed)
-	rec.set(p, attrs)
+	rec.set(p, decision.Attributes, p.limits.AttributeCountLimit)
+	rec.set(p, fixed, p.limits.AttributeCountLimit)
+	rec.set(p, attrs, p.limits.AttributeCountLimit)
 	s.rec = rec
 	for _, l := range links {
 		s.rare().AddLink(l)
