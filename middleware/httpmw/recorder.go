@@ -56,10 +56,7 @@ func (r *recorder) begin() {
 	}
 	r.wrote = true
 	st := r.state
-	// A reverse proxy adds the header of the service behind it.
-	if h := r.Header(); len(h["X-Correlation-Id"]) > 1 {
-		h["X-Correlation-Id"] = h["X-Correlation-Id"][:1]
-	}
+	st.settleEcho(r.Header())
 	if r.status == http.StatusRequestEntityTooLarge {
 		st.tooLarge(r.Header())
 	}

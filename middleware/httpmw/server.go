@@ -171,7 +171,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	st.recorder = recorder{ResponseWriter: w, hop: h, state: st}
 	st.echo[0] = h.CorrelationID()
-	w.Header()["X-Correlation-Id"] = st.echo[:]
+	w.Header()[echoHeader] = st.echo[:]
 	req := r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
 		st.body.ReadCloser, st.body.hop = r.Body, h
@@ -234,9 +234,7 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 		h.SetOperation(s.metrics.operationOf(st.method, route))
 	}
 	if !rec.wrote && panicked == nil && !rec.hijacked {
-		if echo := rec.Header()["X-Correlation-Id"]; len(echo) > 1 {
-			rec.Header()["X-Correlation-Id"] = echo[:1]
-		}
+		st.settleEcho(rec.Header())
 	}
 	code, out := rec.code(), adapter.Outcome{Level: slog.LevelInfo, Message: "request", Bytes: rec.bytes}
 	switch {
