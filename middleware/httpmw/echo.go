@@ -9,7 +9,25 @@ const echoHeader = "X-Correlation-Id"
 // added itself replaces the correlation ID: its own, or that of the service behind a
 // reverse proxy.
 func (s *state) settleEcho(h http.Header) {
-	if ids := h[echoHeader]; len(ids) > 1 && ids[0] == s.echo[0] {
+	switch ids := h[echoHeader]; {
+	case len(ids) > 1 && ids[0] == s.echo[0]:
+		h[echoHeader] = ids[1:]
+	case len(ids) == 0 && s.withheld:
+		h[echoHeader] = s.echo[:]
+	}
+}
+
+// withholdEcho takes the correlation ID out of the header of an interim response. A
+// reverse proxy clears the header after it.
+func (s *state) withholdEcho(h http.Header) {
+	ids := h[echoHeader]
+	if len(ids) == 0 || ids[0] != s.echo[0] {
+		return
+	}
+	s.withheld = true
+	if len(ids) == 1 {
+		delete(h, echoHeader)
+	} else {
 		h[echoHeader] = ids[1:]
 	}
 }

@@ -45,6 +45,8 @@ func (r *recorder) WriteHeader(code int) {
 	if !r.wrote && (code >= 200 || code == http.StatusSwitchingProtocols) {
 		r.status = code
 		r.begin()
+	} else if !r.wrote {
+		r.state.withholdEcho(r.Header())
 	}
 	r.ResponseWriter.WriteHeader(code)
 }

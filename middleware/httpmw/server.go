@@ -85,6 +85,8 @@ type state struct {
 	method string
 	body   callerBody
 	echo   [1]string // the correlation ID's response header
+	// withheld is set when an interim response was sent, from which echo was taken out.
+	withheld bool
 
 	ctx context.Context // of the request as it came
 
