@@ -199,22 +199,25 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			err = adapter.PanicError(p)
 		}
 		s.finish(st, err, skip)
-		dropForm(r, req)
+		handBack(r, req)
 		if p != nil {
 			panic(p) // the server handles it
 		}
 	}()
 	s.next.ServeHTTP(st.wrap(), req)
 	returned = true
-	dropForm(r, req)
+	handBack(r, req)
 }
 
-// dropForm removes the temporary files of a multipart form that was parsed on the
-// copy of the request. The server removes those of the original only.
-func dropForm(original, copied *http.Request) {
-	if copied.MultipartForm != nil && original.MultipartForm == nil {
-		_ = copied.MultipartForm.RemoveAll() // net/http ignores the error too
+// handBack sets on the original request what was set on the copy that the handler was
+// given. A handler around this one may read it, and the server removes the form's
+// temporary files. Without a server they are removed here.
+func handBack(original, copied *http.Request) {
+	if form := copied.MultipartForm; form != nil && original.MultipartForm == nil && original.Context().Value(http.ServerContextKey) == nil {
+		_ = form.RemoveAll() // net/http ignores the error too
 	}
+	original.Pattern = copied.Pattern
+	original.Form, original.PostForm, original.MultipartForm = copied.Form, copied.PostForm, copied.MultipartForm
 }
 
 func headerOf(r *http.Request) http.Header {
