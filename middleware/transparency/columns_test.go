@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
@@ -88,7 +89,7 @@ func (x *exchange) mount(column string, h http.HandlerFunc) http.Handler {
 		proxy := httputil.NewSingleHostReverseProxy(target)
 		proxy.ErrorLog = x.serverLog()
 		proxy.FlushInterval = -1
-		proxy.Transport = x.transport(&http.Transport{DisableCompression: true})
+		proxy.Transport = x.transport(&http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Hour})
 		return x.measure(proxy)
 	}
 	r := http.NewServeMux()
