@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/mwtest"
@@ -30,6 +31,7 @@ type exchange struct {
 	mu     sync.Mutex
 	tracks map[string][]string
 	known  map[string]string // addresses and the like, by what they are called
+	taps   []*tap
 }
 
 func newExchange(t *testing.T, measured bool) *exchange {
@@ -52,6 +54,19 @@ func (x *exchange) rename(value, name string) {
 	defer x.mu.Unlock()
 	if value != "" {
 		x.known[value] = name
+	}
+}
+
+// await waits until a track has a line with this text.
+func (x *exchange) await(track, text string) {
+	for {
+		x.mu.Lock()
+		lines := x.tracks[track]
+		x.mu.Unlock()
+		if slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, text) }) {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -85,6 +100,7 @@ var volatile = []struct {
 func (x *exchange) transcript() string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.frames()
 	var b strings.Builder
 	for _, name := range slices.Sorted(mapKeys(x.tracks)) {
 		fmt.Fprintf(&b, "== %s\n", name)
