@@ -32,6 +32,7 @@ type exchange struct {
 	tracks map[string][]string
 	known  map[string]string // addresses and the like, by what they are called
 	taps   []*tap
+	served func() // waits for the raw server
 }
 
 func newExchange(t *testing.T, measured bool) *exchange {

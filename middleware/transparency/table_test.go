@@ -65,7 +65,7 @@ func compare(bare, measured string) (string, error) {
 	if bare == measured {
 		return same, nil
 	}
-	stripped, found, err := strip(measured)
+	stripped, found, err := strip(measured, bare)
 	if err != nil {
 		return "", err
 	}
@@ -75,8 +75,8 @@ func compare(bare, measured string) (string, error) {
 	return strings.Join(found, ", "), nil
 }
 
-// strip removes the added headers. A header that stands twice in one head is an error.
-func strip(transcript string) (string, []string, error) {
+// strip removes the added headers, unless bare has them too. A header that stands twice in one head is an error.
+func strip(transcript, bare string) (string, []string, error) {
 	var kept, found []string
 	track, head := "", map[string]bool{}
 	for line := range strings.Lines(transcript) {
@@ -88,7 +88,7 @@ func strip(transcript string) (string, []string, error) {
 		}
 		difference := ""
 		for _, a := range added {
-			if strings.Contains(track, a.track) && strings.HasPrefix(strings.ToLower(line), a.header+": ") {
+			if strings.Contains(track, a.track) && strings.HasPrefix(strings.ToLower(line), a.header+": ") && !strings.Contains(bare, "\n"+line) {
 				if difference = a.difference; head[a.header] {
 					return "", nil, fmt.Errorf("%s twice in the %s", a.header, track)
 				}
