@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
@@ -62,6 +64,7 @@ type clientCall struct {
 	transport     *transport
 	call          adapter.ClientCall
 	ctx           context.Context
+	cancel        <-chan struct{} // Request.Cancel
 	method        string
 	dep           string
 	status        int
@@ -79,7 +82,7 @@ func (t *transport) CloseIdleConnections() {
 
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	m := method(r.Method)
-	c := &clientCall{transport: t, method: m, dep: t.dependency}
+	c := &clientCall{transport: t, method: m, dep: t.dependency, cancel: r.Cancel} //nolint:staticcheck // http.Client sets it
 	var host string
 	var port int
 	if r.URL != nil {
@@ -98,14 +101,17 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// A RoundTripper must not modify the request: the header is a copy with shared
 	// values.
 	r2 := r.WithContext(ctx)
-	r2.Header = make(http.Header, len(r.Header)+4)
-	for k, v := range r.Header {
-		r2.Header[k] = v
+	if r.Header != nil {
+		r2.Header = make(http.Header, len(r.Header)+4)
+		for k, v := range r.Header {
+			r2.Header[k] = v
+		}
 	}
 	if call.Span().SpanContext().IsValid() {
 		delete(r2.Header, "Tracestate") // of the traceparent that a proxy has received
 	}
 	switch {
+	case r.Header == nil: // an error of http.Transport
 	case t.trusts != nil && !t.trusts(host):
 		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r2.Header))
 	case t.propagator != nil:
@@ -115,8 +121,12 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.base.RoundTrip(r2)
 	if err != nil {
+		err = c.timeoutOf(err)
 		c.end(err)
 		return resp, err
+	}
+	if resp.Request == r2 {
+		resp.Request = r // as the caller made it
 	}
 	c.status = resp.StatusCode
 	if resp.Body == nil || resp.Body == http.NoBody {
@@ -208,9 +218,27 @@ func errorType(err error) string {
 	return fmt.Sprintf("%T", err)
 }
 
+// timeoutOf returns the error of a call that http.Client ended at its Timeout. The client
+// sets a deadline on the context. For a RoundTripper that it does not know, it closes
+// Request.Cancel too, and either comes first.
+func (c *clientCall) timeoutOf(err error) error {
+	select {
+	case <-c.cancel:
+	default:
+		return err
+	}
+	if end, ok := c.ctx.Deadline(); ok && !time.Now().Before(end) && strings.HasPrefix(err.Error(), "net/http: request canceled") {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
 // Read reads the body and ends the call at its end.
 func (c *clientCall) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = c.timeoutOf(err)
+	}
 	switch {
 	case err == io.EOF: // readers return io.EOF itself
 		c.finish(nil)

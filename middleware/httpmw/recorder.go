@@ -45,6 +45,8 @@ func (r *recorder) WriteHeader(code int) {
 	if !r.wrote && (code >= 200 || code == http.StatusSwitchingProtocols) {
 		r.status = code
 		r.begin()
+	} else if !r.wrote {
+		r.state.withholdEcho(r.Header())
 	}
 	r.ResponseWriter.WriteHeader(code)
 }
@@ -56,10 +58,7 @@ func (r *recorder) begin() {
 	}
 	r.wrote = true
 	st := r.state
-	// A reverse proxy adds the header of the service behind it.
-	if h := r.Header(); len(h["X-Correlation-Id"]) > 1 {
-		h["X-Correlation-Id"] = h["X-Correlation-Id"][:1]
-	}
+	st.settleEcho(r.Header())
 	if r.status == http.StatusRequestEntityTooLarge {
 		st.tooLarge(r.Header())
 	}

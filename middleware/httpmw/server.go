@@ -80,6 +80,8 @@ type state struct {
 	method string
 	body   callerBody
 	echo   [1]string // the correlation ID's response header
+	// withheld is set when an interim response was sent, from which echo was taken out.
+	withheld bool
 
 	ctx context.Context // of the request as it came
 
@@ -182,7 +184,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	st.recorder = recorder{ResponseWriter: w, hop: h, state: st}
 	st.echo[0] = h.CorrelationID()
-	w.Header()["X-Correlation-Id"] = st.echo[:]
+	w.Header()[echoHeader] = st.echo[:]
 	req := r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody {
 		st.body.ReadCloser, st.body.hop = r.Body, h
@@ -208,22 +210,25 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			err = adapter.PanicError(p)
 		}
 		s.finish(st, err, skip)
-		dropForm(r, req)
+		handBack(r, req)
 		if p != nil {
 			panic(p) // the server handles it
 		}
 	}()
 	s.next.ServeHTTP(st.wrap(), req)
 	returned = true
-	dropForm(r, req)
+	handBack(r, req)
 }
 
-// dropForm removes the temporary files of a multipart form that was parsed on the
-// copy of the request. The server removes those of the original only.
-func dropForm(original, copied *http.Request) {
-	if copied.MultipartForm != nil && original.MultipartForm == nil {
-		_ = copied.MultipartForm.RemoveAll() // net/http ignores the error too
+// handBack sets on the original request what was set on the copy that the handler was
+// given. A handler around this one may read it, and the server removes the form's
+// temporary files. Without a server they are removed here.
+func handBack(original, copied *http.Request) {
+	if form := copied.MultipartForm; form != nil && original.MultipartForm == nil && original.Context().Value(http.ServerContextKey) == nil {
+		_ = form.RemoveAll() // net/http ignores the error too
 	}
+	original.Pattern = copied.Pattern
+	original.Form, original.PostForm, original.MultipartForm = copied.Form, copied.PostForm, copied.MultipartForm
 }
 
 func headerOf(r *http.Request) http.Header {
@@ -245,9 +250,7 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 		h.SetOperation(s.metrics.operationOf(st.method, route))
 	}
 	if !rec.wrote && panicked == nil && !rec.hijacked {
-		if echo := rec.Header()["X-Correlation-Id"]; len(echo) > 1 {
-			rec.Header()["X-Correlation-Id"] = echo[:1]
-		}
+		st.settleEcho(rec.Header())
 	}
 	code, out := rec.code(), adapter.Outcome{Level: slog.LevelInfo, Message: "request", Bytes: rec.bytes}
 	switch {

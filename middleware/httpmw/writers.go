@@ -124,24 +124,9 @@ func (w withFHPR) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijac
 func (w withFHPR) Push(t string, o *http.PushOptions) error     { return w.push(t, o) }
 func (w withFHPR) ReadFrom(src io.Reader) (int64, error)        { return w.readFrom(src) }
 
-// wrap returns r with exactly the optional interfaces of the inner writer.
-func (r *recorder) wrap() http.ResponseWriter {
-	var has int
-	if _, ok := r.ResponseWriter.(http.Flusher); ok {
-		has |= 1
-	}
-	if _, ok := r.ResponseWriter.(http.Hijacker); ok {
-		has |= 2
-	}
-	if _, ok := r.ResponseWriter.(http.Pusher); ok {
-		has |= 4
-	}
-	if _, ok := r.ResponseWriter.(io.ReaderFrom); ok {
-		has |= 8
-	}
-	if _, ok := r.ResponseWriter.(closeNotifier); ok {
-		return r.wrapNotifying(has)
-	}
+// wrapOther is wrap for a writer that is none of the standard library's. has holds the
+// bits of its interfaces.
+func (r *recorder) wrapOther(has int) http.ResponseWriter {
 	switch has {
 	case 1:
 		return withF{r}
