@@ -89,6 +89,7 @@ type state struct {
 	req   *http.Request // the request passed to next
 	route string        // set by SetRoute or at the end; "" before
 	inner string        // of a measured handler within, or of WithinRouter
+	rpc   *rpcOutcome   // of an RPC within; nil when there is none
 
 	within *within // the last one that served the request, and its request
 	routed *http.Request
@@ -244,7 +245,7 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 	h, rec, ctx := &st.hop, &st.recorder, st.ctx
 	st.end()
 	st.mu.Lock()
-	route := st.route
+	route, rpc := st.route, st.rpc
 	st.mu.Unlock()
 	if !h.HasOperation() {
 		h.SetOperation(s.metrics.operationOf(st.method, route))
@@ -280,6 +281,9 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 	s.countRoute(route, code)
 	if out.Failed {
 		out.Level = slog.LevelError
+	}
+	if rpc != nil && panicked == nil {
+		rpc.apply(&out)
 	}
 	// The client decides how long these last: their duration is no latency.
 	longLived := rec.hijacked || rec.streamed && isStream(rec.Header())
