@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +33,7 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/internal/environ"
+	"github.com/tenhop/tenhop/middleware/process"
 )
 
 type config struct {
@@ -42,6 +44,7 @@ type config struct {
 	setGlobal bool
 	instance  string
 	noTraces  bool
+	noProcess bool
 }
 
 // Option configures Start.
@@ -72,6 +75,10 @@ func WithInstance(id string) Option { return func(c *config) { c.instance = id }
 // WithoutTraces starts metrics and logs only, for a service that is traced by other
 // means.
 func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
+
+// WithoutProcessSignals leaves out the metrics of package process: what tells causes inside
+// the process apart.
+func WithoutProcessSignals() Option { return func(c *config) { c.noProcess = true } }
 
 // Runtime is the started telemetry of a service.
 type Runtime struct {
@@ -108,15 +115,15 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	}
 	rt := &Runtime{Registry: c.registry, warnings: newExportWarnings()}
 	owned := prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
-	if err := registerProcess(owned, c.registry); err != nil {
-		return nil, err
-	}
 	res, err := newResource(ctx, service, c.version, c.instance)
 	if err != nil {
 		return nil, err
 	}
-	if err := rt.startTraces(ctx, res, owned, &c); err != nil {
+	if err := rt.startProcess(owned, c.registry, !c.noProcess); err != nil {
 		return nil, err
+	}
+	if err := rt.startTraces(ctx, res, owned, &c); err != nil {
+		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	writer, err := rt.startLogs(ctx, res, c.logs, owned)
 	if err != nil {
@@ -146,24 +153,44 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	return rt, nil
 }
 
-// registerProcess registers the Go and process collectors, unless the registry has their
-// families already, as client_golang's default registry does.
-func registerProcess(owned prometheus.Registerer, registry prometheus.Gatherer) error {
-	have := map[string]bool{}
+// startProcess registers the Go and process collectors and, if wanted, that of package
+// process, without the families that the registry has already, as client_golang's default
+// registry does.
+func (rt *Runtime) startProcess(owned prometheus.Registerer, registry prometheus.Gatherer, wanted bool) error {
+	var have []string
 	families, _ := registry.Gather() // another collector's error is not Start's
 	for _, f := range families {
-		have[f.GetName()] = true
+		have = append(have, f.GetName())
 	}
 	for family, c := range map[string]prometheus.Collector{
 		"go_goroutines":             collectors.NewGoCollector(),
 		"process_cpu_seconds_total": collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
-		if have[family] {
-			continue
+		if !slices.Contains(have, family) {
+			if err := register(owned, c); err != nil {
+				return err
+			}
 		}
-		if err := owned.Register(c); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
-			return fmt.Errorf("setup: %w", err)
-		}
+	}
+	if !wanted {
+		return nil
+	}
+	p := process.New(have...)
+	if err := register(owned, p); err != nil {
+		p.Close()
+		return err
+	}
+	rt.shutdown = append(rt.shutdown, func(context.Context) error {
+		p.Close()
+		return nil
+	})
+	return nil
+}
+
+// register registers a collector unless the registry has it already.
+func register(r prometheus.Registerer, c prometheus.Collector) error {
+	if err := r.Register(c); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+		return fmt.Errorf("setup: %w", err)
 	}
 	return nil
 }
