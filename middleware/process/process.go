@@ -22,6 +22,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// Always is a family that every Collector exports. A registry that has it has a Collector.
+const Always = "hop_process_stalls_total"
+
 // Collector is a prometheus.Collector of one process. It is safe for concurrent use.
 type Collector struct {
 	omit   []string

@@ -12,7 +12,7 @@ import (
 var (
 	stallSeconds = newFamily("hop_process_stall_seconds_total", prometheus.CounterValue,
 		"Time by which a timer of the process was late, beyond 25 ms each time: the process was stopped, or had no processor.")
-	stallCount = newFamily("hop_process_stalls_total", prometheus.CounterValue,
+	stallCount = newFamily(Always, prometheus.CounterValue,
 		"Number of times that a timer of the process was late by more than 25 ms.")
 
 	stallFamilies = []*family{stallSeconds, stallCount}

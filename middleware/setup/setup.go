@@ -172,7 +172,7 @@ func (rt *Runtime) startProcess(owned prometheus.Registerer, registry prometheus
 			}
 		}
 	}
-	if !wanted {
+	if !wanted || slices.Contains(have, process.Always) {
 		return nil
 	}
 	p := process.New(have...)
