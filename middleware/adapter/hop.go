@@ -28,10 +28,12 @@ type Hop struct {
 	local     any
 	ledger    ledger
 	ctx       hopContext
+	listed    listed // guarded by its shard
 
 	mu        sync.Mutex
 	operation string
 	route     Router
+	routed    string // what route last returned
 	entry     string
 	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
 
@@ -137,7 +139,8 @@ func (h *Hop) Operation() string {
 
 func (h *Hop) operationLocked() string {
 	if h.operation == "" && h.route != nil {
-		return h.route.Operation() // not kept: it may become more specific
+		h.routed = h.route.Operation() // asked again: it may become more specific
+		return h.routed
 	}
 	return h.operation
 }

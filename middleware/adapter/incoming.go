@@ -93,6 +93,9 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	}
 	ctx = h.startSpan(ctx, in, r.remote)
 	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}
+	if h.skip&Metrics == 0 {
+		t.inFlight.add(h)
+	}
 	return &h.ctx
 }
 

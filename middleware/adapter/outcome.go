@@ -57,6 +57,7 @@ func (h *Hop) End(out Outcome) Timing {
 	pending := h.pending
 	h.pending = nil
 	h.mu.Unlock()
+	h.core.inFlight.remove(h)
 
 	total := h.elapsed()
 	covered, slots := h.ledger.close(total)
