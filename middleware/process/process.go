@@ -66,15 +66,34 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	c.system.collect(s)
 }
 
-// family is a metric family that a Collector exports.
+// Family describes a metric family that a Collector exports, for documentation.
+type Family struct {
+	Name, Kind, Help string // Kind is counter, gauge or histogram
+	Labels           []string
+}
+
+// Families returns the families of a Collector. Which of them it reports depends on the
+// system.
+func Families() []Family {
+	var out []Family
+	for _, f := range families() {
+		kind := map[prometheus.ValueType]string{prometheus.CounterValue: "counter", prometheus.GaugeValue: "gauge", prometheus.UntypedValue: "histogram"}[f.kind]
+		out = append(out, Family{f.name, kind, f.help, f.labels})
+	}
+	return out
+}
+
+// family is a metric family. The kind of a histogram is UntypedValue.
 type family struct {
-	name string
-	kind prometheus.ValueType
-	desc *prometheus.Desc
+	name   string
+	kind   prometheus.ValueType
+	help   string
+	labels []string
+	desc   *prometheus.Desc
 }
 
 func newFamily(name string, kind prometheus.ValueType, help string, labels ...string) *family {
-	return &family{name, kind, prometheus.NewDesc(name, help, labels, nil)}
+	return &family{name, kind, help, labels, prometheus.NewDesc(name, help, labels, nil)}
 }
 
 // families returns all families of a Collector.
