@@ -75,6 +75,7 @@ func WithSystem(name string) Option { return func(c *config) { c.system = name }
 type DB struct {
 	*sql.DB
 	dependency string
+	pools      *pools
 }
 
 // Open opens a database through the named driver. dependency is its logical name in
@@ -108,7 +109,20 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: open %s: %w", dependency, err)
 	}
-	return &DB{DB: db, dependency: dependency}, nil
+	p, err := poolsOf(c.core)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	p.add(db, dependency)
+	return &DB{DB: db, dependency: dependency, pools: p}, nil
+}
+
+// Close closes the database. Its connection pool is no longer exported.
+func (db *DB) Close() error {
+	if db.pools != nil {
+		db.pools.remove(db.DB)
+	}
+	return db.DB.Close()
 }
 
 // acquisition is the wait for a connection, from the call to the first driver call.
