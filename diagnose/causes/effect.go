@@ -73,9 +73,10 @@ func stepsIn(m evidence.Metrics, ranges []result.Range) evidence.Window {
 // service, as a share of the added time.
 type effect struct {
 	share   float64
-	largest growth // of the instances that moved
-	moved   int    // instances
-	of      int    // instances that report the measure
+	largest growth  // of the instances that moved
+	moved   int     // instances
+	of      int     // instances that report the measure
+	total   float64 // growth of those that moved
 	sum     [2]float64
 }
 
@@ -143,6 +144,7 @@ func (e *effect) note(g growth) {
 		return
 	}
 	e.moved++
+	e.total += g.by()
 	if e.moved == 1 || g.by() > e.largest.by() {
 		e.largest = g
 	}

@@ -21,12 +21,7 @@ const maxOnce = time.Minute
 func (t *table) events(service string, f result.Finding) []candidate {
 	now := result.Range{From: t.windows.now.From.Add(-eventLead), To: t.windows.now.To}
 	var out []candidate
-	several := 0
-	for _, i := range t.instances {
-		if i.service == service {
-			several++
-		}
-	}
+	several := t.count(service)
 	add := func(kind, why string, e result.Signal, i *instance, sure bool) {
 		c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{e}, Sure: sure}, share: sureStall}
 		if several > 1 {

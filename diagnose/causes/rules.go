@@ -27,10 +27,11 @@ type candidate struct {
 	instance string
 }
 
-// plain returns a candidate from an effect. The sentence ends with the instance.
-func plain(kind, why string, e effect, sure bool) candidate {
+// plain returns a candidate from an effect at a service. Its instance is set if the signal
+// moved at one of several instances only, or much more than at the others.
+func (t *table) plain(service, kind, why string, e effect, sure bool) candidate {
 	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, share: e.share}
-	if e.of > 1 && e.moved < e.of {
+	if t.count(service) > 1 && (e.moved == 1 || e.largest.by() > (1-maxOthers)*e.total) {
 		c.instance = e.largest.instance
 	}
 	if e.largest.everywhere {
@@ -38,6 +39,16 @@ func plain(kind, why string, e effect, sure bool) candidate {
 		c.Why += ", and so do other services: look at the machine first"
 	}
 	return c
+}
+
+// count returns the number of instances of a service.
+func (t *table) count(service string) (n int) {
+	for _, i := range t.instances {
+		if i.service == service {
+			n++
+		}
+	}
+	return n
 }
 
 // explain sets the cause and the instance of a finding.
@@ -97,31 +108,31 @@ func (t *table) process(found []growth, service string, l load) []candidate {
 		if wait := direct(signals.CPUWait); wait.share > e.share {
 			e.share = wait.share
 		}
-		out = append(out, plain(result.CauseThrottled, fmt.Sprintf("%s is throttled: it has used up its CPU quota", service), e, e.share >= sureStall))
+		out = append(out, t.plain(service, result.CauseThrottled, fmt.Sprintf("%s is throttled: it has used up its CPU quota", service), e, e.share >= sureStall))
 	}
 	if e := t.collector(found, service, l); e.moved > 0 {
-		out = append(out, plain(result.CauseGC, fmt.Sprintf("%s spends its time in garbage collection", service), e, e.share >= sureStall))
+		out = append(out, t.plain(service, result.CauseGC, fmt.Sprintf("%s spends its time in garbage collection", service), e, e.share >= sureStall))
 	}
 	out = append(out, t.frozen(found, service, l)...)
 	memory := t.stall(found, service, signals.MemoryStall, "", l)
 	if faults := direct(signals.DiskFaults); faults.moved > 0 && memory.moved > 0 {
-		c := plain(result.CauseMemory, fmt.Sprintf("%s waits for memory: its pages are read from disk again", service), memory, memory.share >= sureStall)
+		c := t.plain(service, result.CauseMemory, fmt.Sprintf("%s waits for memory: its pages are read from disk again", service), memory, memory.share >= sureStall)
 		c.Evidence = append(c.Evidence, evidenceOf(faults.largest))
 		out = append(out, c)
 	}
 	for _, m := range []signals.Measure{signals.LockWait, signals.LockBlocked} {
 		if e := direct(m); e.moved > 0 {
-			out = append(out, plain(result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e, e.share >= sureDirect))
+			out = append(out, t.plain(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e, e.share >= sureDirect))
 		}
 	}
 	if e := direct(signals.CPUTime); e.moved > 0 {
 		gc := t.direct(found, service, signals.GCTime, l)
 		e.share = math.Max(e.share-gc.share, 0)
-		out = append(out, plain(result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e, e.share >= sureDirect))
+		out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e, e.share >= sureDirect))
 	}
 	for _, m := range []signals.Measure{signals.CPUWait, signals.ScheduleWait} {
 		if e := direct(m); e.moved > 0 {
-			out = append(out, plain(result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e, e.share >= sureDirect))
+			out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e, e.share >= sureDirect))
 		}
 	}
 	return out
@@ -174,7 +185,7 @@ func (t *table) frozen(found []growth, service string, l load) []candidate {
 	if waits > notWaiting*stalled {
 		return nil // it was starved
 	}
-	c := plain(result.CauseFrozen, fmt.Sprintf("%s stands still at times: the process does not run, though it does not wait for a processor", service), best, known && best.share >= sureStall)
+	c := t.plain(service, result.CauseFrozen, fmt.Sprintf("%s stands still at times: the process does not run, though it does not wait for a processor", service), best, known && best.share >= sureStall)
 	if !known {
 		c.Why = fmt.Sprintf("%s stands still at times: it was stopped, or has no processor", service)
 	}
@@ -189,7 +200,7 @@ func (t *table) pool(found []growth, f result.Finding, l load) []candidate {
 	var out []candidate
 	for _, m := range []signals.Measure{signals.PoolWait, signals.PoolWaiting} {
 		if e := t.direct(found, f.Hop, m, l); e.moved > 0 {
-			out = append(out, plain(result.CausePool, fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop), e, e.share >= sureDirect))
+			out = append(out, t.plain(f.Hop, result.CausePool, fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop), e, e.share >= sureDirect))
 		}
 	}
 	return out
