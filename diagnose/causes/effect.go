@@ -76,7 +76,7 @@ type effect struct {
 	largest growth  // of the instances that moved
 	moved   int     // instances
 	of      int     // instances that report the measure
-	total   float64 // growth of those that moved
+	total   float64 // growth of all that grew
 	sum     [2]float64
 }
 
@@ -138,13 +138,13 @@ func (t *table) stall(found []growth, service string, m, number signals.Measure,
 	return e
 }
 
-// note counts an instance that moved.
+// note adds the growth of an instance.
 func (e *effect) note(g growth) {
+	e.total += math.Max(g.by(), 0)
 	if !g.moved {
 		return
 	}
 	e.moved++
-	e.total += g.by()
 	if e.moved == 1 || g.by() > e.largest.by() {
 		e.largest = g
 	}

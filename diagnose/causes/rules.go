@@ -27,11 +27,11 @@ type candidate struct {
 	instance string
 }
 
-// plain returns a candidate from an effect at a service. Its instance is set if the signal
-// moved at one of several instances only, or much more than at the others.
+// plain returns a candidate from an effect at a service. Its instance is set if one of
+// several has almost all of the growth, whether or not that of the others is significant.
 func (t *table) plain(service, kind, why string, e effect, sure bool) candidate {
 	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, share: e.share}
-	if t.count(service) > 1 && (e.moved == 1 || e.largest.by() > (1-maxOthers)*e.total) {
+	if t.count(service) > 1 && e.largest.by() >= (1-maxOthers)*e.total {
 		c.instance = e.largest.instance
 	}
 	if e.largest.everywhere {
@@ -60,7 +60,7 @@ func (t *table) explain(f *result.Finding, l load) {
 		all = append(all, t.events(s, *f)...)
 	}
 	for _, s := range of {
-		all = append(all, t.process(found, s, l)...)
+		all = append(all, t.process(found, s, l, f.Kind != result.KindLink)...)
 	}
 	all = append(all, t.pool(found, *f, l)...)
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
@@ -100,8 +100,9 @@ func choice(all []candidate) *candidate {
 
 // process returns the causes that the signals of a process tell. A cause comes before
 // those that are its symptoms: a throttled process stalls, and its goroutines wait for locks
-// and for a processor.
-func (t *table) process(found []growth, service string, l load) []candidate {
+// and for a processor. What handlers do, such as waiting for a lock, is within the hop's own
+// time: it explains no link.
+func (t *table) process(found []growth, service string, l load, handlers bool) []candidate {
 	var out []candidate
 	direct := func(m signals.Measure) effect { return t.direct(found, service, m, l) }
 	if e := t.stall(found, service, signals.Throttled, signals.Throttles, l); e.moved > 0 {
@@ -121,11 +122,11 @@ func (t *table) process(found []growth, service string, l load) []candidate {
 		out = append(out, c)
 	}
 	for _, m := range []signals.Measure{signals.LockWait, signals.LockBlocked} {
-		if e := direct(m); e.moved > 0 {
+		if e := direct(m); e.moved > 0 && handlers {
 			out = append(out, t.plain(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e, e.share >= sureDirect))
 		}
 	}
-	if e := direct(signals.CPUTime); e.moved > 0 {
+	if e := direct(signals.CPUTime); e.moved > 0 && handlers {
 		gc := t.direct(found, service, signals.GCTime, l)
 		e.share = math.Max(e.share-gc.share, 0)
 		out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e, e.share >= sureDirect))

@@ -21,7 +21,7 @@ var (
 // A heartbeat wakes up every beat. It notices in its own time what no other signal of a
 // process shows: that the process was stopped and continued.
 const (
-	beat     = 50 * time.Millisecond
+	beat     = 100 * time.Millisecond
 	minStall = 25 * time.Millisecond
 )
 
