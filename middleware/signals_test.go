@@ -17,6 +17,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/mwtest"
+	"github.com/tenhop/tenhop/middleware/process"
 )
 
 var update = flag.Bool("update", false, "write the generated pages of docs/middleware again")
@@ -60,6 +61,9 @@ func signals(t *testing.T) string {
 			return
 		}
 		resp.Body.Close()
+		if _, err := rec.Registry.Gather(); err != nil { // the request is in flight
+			t.Error(err)
+		}
 		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = io.WriteString(w, "failed")
 	}), httpmw.WithTelemetry(rec.Telemetry))
@@ -83,6 +87,17 @@ func signals(t *testing.T) string {
 			}
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", mf.GetName(), strings.ToLower(mf.GetType().String()), list(labels), mf.GetHelp())
+	}
+	b.WriteString("\n## Metrics of the process\n\nPackage `process` exports them; `setup` registers it. Which of them a process reports depends on the system:\n" +
+		"those of the control group need Linux, throttling a CPU quota, usage a memory limit. The other half are\n" +
+		"`go_*` and `process_*` of client_golang's collectors, which `setup` registers too. [Causes](../diagnosis.md#causes) says how\n" +
+		"they are read.\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
+	for _, f := range process.Families() {
+		set := map[string]bool{"service_name": true}
+		for _, l := range f.Labels {
+			set[l] = true
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Name, f.Kind, list(set), f.Help)
 	}
 	b.WriteString("\n## Span attributes\n\n| span kind | attributes |\n|---|---|\n")
 	kinds := map[string]map[string]bool{}

@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,4 +66,14 @@ func (l Labels) Add(pair string) error {
 	}
 	l[key] = append(l[key], name)
 	return Labels{key: {name}}.Check()
+}
+
+// ServiceOf returns the service that exports a series: the value of the first label in own
+// or ServiceLabels that is not empty. Of namespace/name, the name counts. targetInfo is
+// service.name of the target's target_info, which comes before the job; it may be "".
+func ServiceOf(labels map[string]string, own Names, targetInfo string) string {
+	names := ServiceLabels()
+	last := len(names) - 1
+	v := cmp.Or(First(labels, own), First(labels, names[:last]), targetInfo, labels[names[last]])
+	return strings.TrimSpace(v[strings.LastIndex(v, "/")+1:])
 }

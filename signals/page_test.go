@@ -12,27 +12,27 @@ import (
 	"github.com/tenhop/tenhop/signals"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/diagnosis.md again")
+var update = flag.Bool("update", false, "write the tables of docs/diagnosis.md again")
 
-const (
-	page  = "../docs/diagnosis.md"
-	begin = "<!-- families -->\n"
-	end   = "<!-- /families -->"
-)
+const page = "../docs/diagnosis.md"
 
-// TestPage compares the table of families in docs/diagnosis.md with the code. With
-// -update it writes the table.
+// TestPage compares the tables of families and of cause signals in docs/diagnosis.md with
+// the code. With -update it writes them.
 func TestPage(t *testing.T) {
 	content, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(content), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no table between %q and %q", page, begin, end)
+	want := string(content)
+	for name, table := range map[string]string{"families": table(), "causes": causes()} {
+		begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
+		before, rest, ok := strings.Cut(want, begin)
+		_, after, closed := strings.Cut(rest, end)
+		if !ok || !closed {
+			t.Fatalf("%s has no table between %q and %q", page, begin, end)
+		}
+		want = before + begin + table + end + after
 	}
-	want := before + begin + table() + end + after
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestPage(t *testing.T) {
 		return
 	}
 	if want != string(content) {
-		t.Errorf("%s does not list the families as they are; run go generate ./signals", page)
+		t.Errorf("%s does not list the families or cause signals as they are; run go generate ./signals", page)
 	}
 }
 
@@ -74,6 +74,29 @@ func table() string {
 	b.WriteString("| families | measure | service | operation | peer | status |\n|---|---|---|---|---|---|\n")
 	for _, row := range rows {
 		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(families[row], ", "), row)
+	}
+	return b.String()
+}
+
+// causes returns the cause signals by measure. Within a measure they are in order of
+// precedence.
+func causes() string {
+	var measures []signals.Measure
+	series := map[signals.Measure][]string{}
+	for _, s := range signals.CauseSignals() {
+		if series[s.Measure] == nil {
+			measures = append(measures, s.Measure)
+		}
+		name := s.Series
+		for label, values := range s.Only {
+			name += fmt.Sprintf("{%s=%q}", label, strings.Join(values, "|"))
+		}
+		series[s.Measure] = append(series[s.Measure], fmt.Sprintf("`%s` (%s)", name, s.By))
+	}
+	var b strings.Builder
+	b.WriteString("| measure | series |\n|---|---|\n")
+	for _, m := range measures {
+		fmt.Fprintf(&b, "| %s | %s |\n", strings.ReplaceAll(string(m), "_", " "), strings.Join(series[m], ", "))
 	}
 	return b.String()
 }

@@ -114,6 +114,7 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	r.readLogs(ctx, d)
 	res = d.Result()
 	res.P95 = p95
+	r.causes(ctx, &res)
 	return r.finish(res)
 }
 
@@ -155,7 +156,9 @@ func (r *run) explain(ctx context.Context, d *diagnose.Diagnosis) result.Result 
 	d.ExplainSample()
 	r.stage("explain", at)
 	r.readLogs(ctx, d)
-	return r.finish(d.Result())
+	res := d.Result()
+	r.causes(ctx, &res)
+	return r.finish(res)
 }
 
 // finish adds the sources and the time taken.

@@ -200,12 +200,15 @@ func details(b *strings.Builder, f result.Finding) {
 
 // notes returns sentences about a finding.
 func notes(f result.Finding) (out []string) {
-	if f.Cause != nil {
+	if f.Instance != "" {
+		out = append(out, "only its instance "+f.Instance)
+	}
+	if c := f.Cause; c != nil {
 		sure := ""
-		if !f.Cause.Sure {
+		if !c.Sure && !open(c.Kind) {
 			sure = "probably "
 		}
-		out = append(out, sure+f.Cause.Why)
+		out = append(out, sure+c.Why+measured(c.Evidence))
 	}
 	if f.Entry != "" {
 		out = append(out, "its share is of the added time at "+f.Entry)
@@ -215,6 +218,26 @@ func notes(f result.Finding) (out []string) {
 			ms(o.AddedMS), ms(o.RemainsMS)))
 	}
 	return out
+}
+
+// measured returns the evidence of a cause in parentheses, or "".
+func measured(evidence []result.Signal) string {
+	var parts []string
+	for _, s := range evidence {
+		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %s -> %s %s", s.Signal, digits(s.Before), digits(s.Now), s.Unit)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// digits returns a value with about three digits.
+func digits(v float64) string {
+	if math.Abs(v) >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 // quoted introduces a quote.

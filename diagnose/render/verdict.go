@@ -33,17 +33,43 @@ func Verdict(r result.Result) string {
 		if r.Verdict == result.Unsure {
 			why = "not sure (" + r.Why + "), but "
 		}
-		return fmt.Sprintf("%serrors begin at %s: %s of its requests fail%s, %.0f %% of the added failures at %s", why, Name(f), percent(f.Errors.Now),
-			withType(f.Errors.Type), 100*f.Share, r.Entry.Operation)
+		return fmt.Sprintf("%serrors begin at %s%s: %s of its requests fail%s, %.0f %% of the added failures at %s%s", why, Name(f), at(f), percent(f.Errors.Now),
+			withType(f.Errors.Type), 100*f.Share, r.Entry.Operation, because(f))
 	}
 	sure := ""
 	if r.Verdict == result.Unsure {
 		sure = "not sure (" + r.Why + "), but "
 	}
 	if !timed(f) {
-		return fmt.Sprintf("%s%s: %s", sure, Name(f), f.Evidence)
+		return fmt.Sprintf("%s%s%s: %s%s", sure, Name(f), at(f), f.Evidence, because(f))
 	}
-	return fmt.Sprintf("%s%s: %s, %.0f %% of the added time at %s%s%s", sure, Name(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry), end(f))
+	return fmt.Sprintf("%s%s%s: %s, %.0f %% of the added time at %s%s%s%s", sure, Name(f), at(f), signed(f.AddedMS), 100*f.Share, r.Entry.Operation, flow(r.Entry), end(f), because(f))
+}
+
+// at names the instance of a finding that one of several carries, or is "".
+func at(f result.Finding) string {
+	if f.Instance == "" {
+		return ""
+	}
+	return " (only " + f.Instance + ")"
+}
+
+// because returns a sure cause that signals of the hop tell, or "". The other kinds repeat
+// the finding.
+func because(f result.Finding) string {
+	if c := f.Cause; c != nil && c.Sure && told(c.Kind) {
+		return "; " + c.Why
+	}
+	return ""
+}
+
+// told reports whether a kind of cause says more than the kind of its finding.
+func told(kind string) bool {
+	switch kind {
+	case result.CauseQueue, result.CauseMix, result.CauseLostConcurrency, result.CauseSaturation, result.CauseNPlusOne, result.CauseRetries, result.CauseUnknown:
+		return false
+	}
+	return true
 }
 
 // end returns what is known about the end of a link that delays it, or "".
@@ -87,6 +113,16 @@ func Name(f result.Finding) string {
 		return "waiting before " + f.Target + " of " + f.Hop
 	}
 	return strings.TrimSpace(f.Hop + " " + f.Operation)
+}
+
+// open reports whether a kind of cause leaves the reason open, so that its sentence claims
+// nothing.
+func open(kind string) bool {
+	switch kind {
+	case result.CauseUnknown, result.CauseLink, result.CauseDependency, result.CauseCode:
+		return true
+	}
+	return false
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) }

@@ -218,6 +218,7 @@ type Requests struct {
 type Finding struct {
 	Rank             int        `json:"rank"`
 	Hop              string     `json:"hop"`
+	Instance         string     `json:"instance,omitempty"` // of the hop, if one of several carries the finding
 	Operation        string     `json:"operation"`
 	Kind             string     `json:"kind"`
 	Target           string     `json:"target,omitempty"`
@@ -269,8 +270,26 @@ type Cause struct {
 
 // Kinds of cause.
 const (
+	CauseCPU             = "cpu"              // more processor time per request, or waits for a processor
+	CauseThrottled       = "throttled"        // the CPU quota is used up
+	CauseGC              = "gc"               // garbage collection
+	CauseMemory          = "memory"           // killed for memory, or waits for pages
+	CauseLock            = "lock"             // a lock within the process
+	CauseDBLock          = "db_lock"          // a lock in the store
+	CausePool            = "pool"             // no free connection
+	CauseFrozen          = "frozen"           // the process does not run at times
+	CauseRestart         = "restart"          // the process restarted or is down
+	CauseDependency      = "dependency"       // what the hop calls
+	CauseSlowQuery       = "slow_query"       // one kind of statement
+	CauseNPlusOne        = "n_plus_one"       // more calls per request
+	CauseRetries         = "retries"          // calls are repeated because they fail
 	CauseLostConcurrency = "lost_concurrency" // calls that used to overlap follow each other
 	CauseSaturation      = "saturation"       // callers queue in front of a slow callee
+	CauseQueue           = "queue"            // messages wait
+	CauseLink            = "link"             // between the two ends
+	CauseMix             = "mix"              // other requests than before
+	CauseCode            = "code"             // another version, or other work than before
+	CauseUnknown         = "unknown"          // nothing that was looked at moved
 )
 
 // Signal is a measurement that changed from the baseline to now.

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -59,8 +60,12 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 		whole := result.Finding{Hop: caller, Kind: result.KindCalls, Target: callee,
 			Attributes: []result.Attribute{}, Exemplars: []string{},
 			Calls: &result.Calls{Baseline: stats.Round(counts[k].was), Now: stats.Round(counts[k].is)}}
-		if now.failureRatio(callee) > .2 {
+		whole.Cause = &result.Cause{Kind: result.CauseNPlusOne, Sure: true, Why: fmt.Sprintf("%s calls %s more often for each request", caller, callee),
+			Evidence: []result.Signal{{Signal: "calls per request", Before: whole.Calls.Baseline, Now: whole.Calls.Now}}}
+		if ratio := now.failureRatio(callee); ratio > .2 {
 			whole.Hop, whole.Target = callee, caller
+			whole.Cause.Kind, whole.Cause.Why = result.CauseRetries, fmt.Sprintf("%s repeats calls of %s, which fail", caller, callee)
+			whole.Cause.Evidence = append(whole.Cause.Evidence, result.Signal{Signal: "failed spans of " + callee, Before: stats.Round(100 * base.failureRatio(callee)), Now: stats.Round(100 * ratio), Unit: "%"})
 		}
 		var rest []result.Finding
 		for _, f := range found {

@@ -44,6 +44,7 @@ type Core struct {
 	sampling    *LogSampling
 	kinds       [trace.SpanKindConsumer + 1]trace.SpanStartOption
 	families    *families
+	inFlight    *inFlight
 
 	histogramsMu sync.Mutex
 	histograms   map[string]*Histogram // by name
@@ -129,6 +130,9 @@ func NewCore(c Config) (*Core, error) {
 		return nil, err
 	}
 	if t.outside, err = newOutside(t); err != nil {
+		return nil, err
+	}
+	if t.inFlight, err = newInFlight(t); err != nil {
 		return nil, err
 	}
 	return t, nil

@@ -30,11 +30,13 @@ type Hop struct {
 	ledger    ledger
 	ctx       hopContext
 	remote    remoteContext // of the caller's span, below ctx
+	listed    listed        // guarded by its shard
 
 	mu        sync.Mutex
 	operation string
 	route     Router
 	named     *name     // the entry, when it is a caller's
+	routed    string    // what route last returned
 	outgoing  [2]string // baggage headers of calls and of messages sent, made at the first
 
 	outgoingFor string   // the entry in them
@@ -116,8 +118,11 @@ func (h *Hop) Operation() string {
 	h.mu.Lock()
 	op, route := h.operation, h.route
 	h.mu.Unlock()
-	if op == "" && route != nil {
-		return route.Operation() // not kept: it may become more specific. Without the lock: it may use the hop
+	if op == "" && route != nil { // without the lock: it may use the hop
+		op = route.Operation() // asked again: it may become more specific
+		h.mu.Lock()
+		h.routed = op
+		h.mu.Unlock()
 	}
 	return op
 }

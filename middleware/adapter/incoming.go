@@ -104,6 +104,9 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	h.metadata.Async = h.metadata.Async || in.Async
 	ctx = h.startSpan(ctx, in, r.remote)
 	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}
+	if h.skip&Metrics == 0 {
+		t.inFlight.add(h)
+	}
 	return &h.ctx
 }
 

@@ -56,6 +56,7 @@ func (h *Hop) End(out Outcome) Timing {
 	pending := h.pending
 	h.pending = nil
 	h.mu.Unlock()
+	h.core.inFlight.remove(h)
 	op, entry := h.Operation(), h.Entry() // neither changes from now on
 
 	total := h.elapsed()

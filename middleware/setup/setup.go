@@ -37,6 +37,7 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/internal/environ"
+	"github.com/tenhop/tenhop/middleware/process"
 )
 
 type config struct {
@@ -53,6 +54,7 @@ type config struct {
 	adminAddr string
 	admin     []AdminOption
 	load      func(ctx context.Context, file string) (FileSDK, error)
+	noProcess bool
 }
 
 // Option configures Start.
@@ -105,6 +107,10 @@ func WithDetectors(d ...resource.Detector) Option {
 // means.
 func WithoutTraces() Option { return func(c *config) { c.noTraces = true } }
 
+// WithoutProcessSignals leaves out the metrics of package process: what tells causes inside
+// the process apart.
+func WithoutProcessSignals() Option { return func(c *config) { c.noProcess = true } }
+
 // Runtime is the started telemetry of a service.
 type Runtime struct {
 	Telemetry      *hop.Telemetry
@@ -152,7 +158,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	if err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
-	if err := registerProcess(c.owned(s.service), c.gatherer); err != nil {
+	if err := rt.startProcess(c.owned(s.service), c.gatherer, !c.noProcess); err != nil {
 		return nil, errors.Join(err, rt.Shutdown(ctx))
 	}
 	all, traceContext := propagators(s.propagators)
@@ -230,24 +236,44 @@ func (c *config) owned(service string) prometheus.Registerer {
 	return prometheus.WrapRegistererWith(prometheus.Labels{"service_name": service}, c.registry)
 }
 
-// registerProcess registers the Go and process collectors, unless the registry has their
-// families already, as client_golang's default registry does.
-func registerProcess(owned prometheus.Registerer, registry prometheus.Gatherer) error {
-	have := map[string]bool{}
+// startProcess registers the Go and process collectors and, if wanted, that of package
+// process, without the families that the registry has already, as client_golang's default
+// registry does.
+func (rt *Runtime) startProcess(owned prometheus.Registerer, registry prometheus.Gatherer, wanted bool) error {
+	var have []string
 	families, _ := registry.Gather() // another collector's error is not Start's
 	for _, f := range families {
-		have[f.GetName()] = true
+		have = append(have, f.GetName())
 	}
 	for family, c := range map[string]prometheus.Collector{
 		"go_goroutines":             collectors.NewGoCollector(),
 		"process_cpu_seconds_total": collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
-		if have[family] {
-			continue
+		if !slices.Contains(have, family) {
+			if err := register(owned, c); err != nil {
+				return err
+			}
 		}
-		if err := owned.Register(c); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
-			return fmt.Errorf("setup: %w", err)
-		}
+	}
+	if !wanted || slices.Contains(have, process.Always) {
+		return nil
+	}
+	p := process.New(have...)
+	if err := register(owned, p); err != nil {
+		p.Close()
+		return err
+	}
+	rt.shutdown = append(rt.shutdown, func(context.Context) error {
+		p.Close()
+		return nil
+	})
+	return nil
+}
+
+// register registers a collector unless the registry has it already.
+func register(r prometheus.Registerer, c prometheus.Collector) error {
+	if err := r.Register(c); err != nil && !errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+		return fmt.Errorf("setup: %w", err)
 	}
 	return nil
 }

@@ -81,6 +81,7 @@ func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i 
 type DB struct {
 	*sql.DB
 	dependency string
+	pools      *pools
 }
 
 // Open opens a database through the named driver. dependency is its logical name in
@@ -114,7 +115,20 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: open %s: %w", dependency, err)
 	}
-	return &DB{DB: db, dependency: dependency}, nil
+	p, err := poolsOf(c.core)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	p.add(db, dependency)
+	return &DB{DB: db, dependency: dependency, pools: p}, nil
+}
+
+// Close closes the database. Its connection pool is no longer exported.
+func (db *DB) Close() error {
+	if db.pools != nil {
+		db.pools.remove(db.DB)
+	}
+	return db.DB.Close()
 }
 
 // acquisition is the wait for a connection, from the call to the first driver call.

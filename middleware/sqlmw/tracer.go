@@ -67,7 +67,7 @@ func (s *span) RecordError(err error, _ ...trace.EventOption) {
 	case errors.Is(err, driver.ErrSkip):
 		s.skipped = true
 	case err != nil:
-		s.err = adapter.ErrorType(err)
+		s.err = errorType(err)
 	}
 }
 

@@ -270,6 +270,7 @@ export type Field = [string, string];
 export type Finding = {
   rank: number;
   hop: string;
+  instance?: string;
   operation: string;
   kind: string;
   target?: string;

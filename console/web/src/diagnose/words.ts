@@ -1,5 +1,5 @@
 import { clock, millis, percent, shortOperation, signed } from "../format";
-import type { Band, Deploy, DiagnosedEntry, Finding, Source, TimeRange } from "../types";
+import type { Band, Deploy, DiagnosedEntry, Finding, Signal, Source, TimeRange } from "../types";
 
 // kinds names the kinds of findings.
 export const kinds: Record<string, string> = {
@@ -31,7 +31,8 @@ export const timed = (f: Finding): boolean => f.baseline_ms !== 0 || f.now_ms !=
 export function facts(f: Finding): string[] {
   const out: string[] = [];
   if (f.evidence) out.push(capital(f.evidence));
-  if (f.cause) out.push(capital(f.cause.sure ? f.cause.why : `probably ${f.cause.why}`));
+  if (f.instance) out.push(`Only its instance ${f.instance}`);
+  if (f.cause) out.push(capital((f.cause.sure || open.includes(f.cause.kind) ? "" : "probably ") + f.cause.why + measured(f.cause.evidence)));
   if (f.entry) out.push(`Its share is of the added time at ${f.entry}`);
   if (f.off_path) out.push(`${millis(f.off_path.added_ms)} more beside the critical path; without the other findings requests would still take ${millis(f.off_path.remains_ms)} longer`);
   if (f.calls) out.push(`${f.calls.now.toFixed(1)} calls per request, ${f.calls.baseline.toFixed(1)} before`);
@@ -40,6 +41,17 @@ export function facts(f: Finding): string[] {
   if (f.counterfactual_p95_ms) out.push(`Without it, p95 would be ${millis(f.counterfactual_p95_ms[0])} to ${millis(f.counterfactual_p95_ms[1])}`);
   return out;
 }
+
+// open lists the kinds of causes whose sentence claims nothing.
+const open = ["unknown", "link", "dependency", "code"];
+
+// measured returns the evidence of a cause in parentheses.
+function measured(evidence: Signal[] | null): string {
+  const parts = (evidence ?? []).map((s) => `${s.signal} ${short(s.before)} → ${short(s.now)} ${s.unit ?? ""}`.trim());
+  return parts.length > 0 ? ` (${parts.join(", ")})` : "";
+}
+
+const short = (v: number): string => String(Math.abs(v) >= 100 ? Math.round(v) : Number(v.toPrecision(3)));
 
 const capital = (s: string): string => s.charAt(0).toUpperCase() + s.slice(1);
 

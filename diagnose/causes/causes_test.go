@@ -1,0 +1,231 @@
+package causes_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/causes"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
+)
+
+// explain adds causes to a result from the signals of a fleet.
+func explain(t *testing.T, f *fleet, r *result.Result) result.Finding {
+	t.Helper()
+	end := began.Add(seconds * time.Second)
+	srv := promtest.Serve(t, began, end, f.targets()...)
+	c, err := prometheus.New(srv.URL, srv.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := causes.Explain(t.Context(), c, causes.Question{Result: r, Now: end}); err != nil || n == 0 {
+		t.Fatalf("%d series, %v", n, err)
+	}
+	return r.Findings[0]
+}
+
+// fault moves the signals of instances as a cause does. added is the time that a request of
+// the service gains on average.
+type fault struct {
+	kind    string
+	sure    bool
+	finding string // kind of finding
+	single  bool   // one instance of several
+	apply   func(f *fleet, of []*proc, added float64)
+}
+
+// faults holds the causes that signals of a process tell. The amounts follow from the added
+// time: n instances share the requests.
+func faults() map[string]fault {
+	each := func(do func(p *proc, waited float64)) func(*fleet, []*proc, float64) {
+		return func(_ *fleet, of []*proc, added float64) {
+			for _, p := range of {
+				do(p, added*perSecond/float64(len(of))) // seconds of added time per second
+			}
+		}
+	}
+	return map[string]fault{
+		"cpu burn": {result.CauseCPU, true, result.KindSelf, false, each(func(p *proc, s float64) {
+			p.raise("process_cpu_seconds_total", s)
+			p.raise("go_schedule_duration_seconds_sum", .1*s)
+		})},
+		"no processor": {result.CauseCPU, true, result.KindSelf, false, each(func(p *proc, s float64) {
+			p.raise("hop_process_run_delay_seconds_total", .9*s)
+			p.raise("hop_process_stall_seconds_total", .1)
+			p.raise("hop_process_stalls_total", 2)
+		})},
+		"quota": {result.CauseThrottled, true, result.KindSelf, true, each(func(p *proc, s float64) {
+			p.raise("hop_cgroup_cpu_throttled_seconds_total", .8)
+			p.raise("hop_cgroup_cpu_throttled_periods_total", 9)
+			p.raise("hop_process_run_delay_seconds_total", s)
+			p.raise("hop_process_stall_seconds_total", .6)
+			p.raise("hop_process_stalls_total", 9)
+			p.raise("go_sync_mutex_wait_total_seconds_total", .3*s)
+			p.raiseGauge("scrape_duration_seconds", .2)
+		})},
+		"garbage collection": {result.CauseGC, true, result.KindSelf, false, each(func(p *proc, s float64) {
+			p.raise("process_cpu_seconds_total", 1.2)
+			p.raise("go_cpu_classes_gc_total_cpu_seconds_total", .9)
+			p.raise("go_cpu_classes_gc_mark_assist_cpu_seconds_total", .2*s)
+			p.raise("go_gc_duration_seconds_sum", .05)
+			p.raise("go_gc_duration_seconds_count", 60)
+			p.raise("go_schedule_duration_seconds_sum", .8*s)
+			p.raiseGauge("scrape_duration_seconds", .01)
+		})},
+		"mutex": {result.CauseLock, true, result.KindSelf, false, each(func(p *proc, s float64) {
+			p.raise("go_sync_mutex_wait_total_seconds_total", .9*s)
+		})},
+		"stopped at times": {result.CauseFrozen, true, result.KindLink, true, each(func(p *proc, _ float64) {
+			p.raise("hop_process_stall_seconds_total", .35)
+			p.raise("hop_process_stalls_total", 1.2)
+			p.raiseGauge("scrape_duration_seconds", .06)
+		})},
+		"killed again and again": {result.CauseRestart, true, result.KindErrors, true, func(_ *fleet, of []*proc, _ float64) {
+			for _, p := range of {
+				p.restart(quietSeconds)
+				p.restart(quietSeconds + 8)
+			}
+		}},
+		"killed for memory": {result.CauseMemory, true, result.KindErrors, true, func(_ *fleet, of []*proc, _ float64) {
+			for _, p := range of {
+				p.restart(quietSeconds)
+				p.counters["hop_cgroup_memory_events_total"] = constant(0)
+				p.counters["hop_cgroup_memory_events_total"][quietSeconds] = 1
+				p.labels["hop_cgroup_memory_events_total"] = map[string]string{"event": "oom_kill"}
+			}
+		}},
+		"thrashing": {result.CauseMemory, true, result.KindSelf, false, func(_ *fleet, of []*proc, _ float64) {
+			for _, p := range of {
+				p.raise("hop_cgroup_pressure_seconds_total", .6)
+				p.labels["hop_cgroup_pressure_seconds_total"] = map[string]string{"resource": "memory"}
+				p.raise("process_paging_faults_total", 900)
+			}
+		}},
+		"exhausted pool": {result.CausePool, true, result.KindDependency, false, each(func(p *proc, s float64) {
+			p.raise("db_client_connection_wait_time_seconds_sum", .95*s)
+		})},
+		"a sleep": {result.CauseUnknown, false, result.KindSelf, false, each(func(*proc, float64) {})},
+	}
+}
+
+// TestCauses injects each cause at hops and in amounts drawn from seeds, beside decoys:
+// signals of another service move too, another service is deployed, and traffic varies.
+func TestCauses(t *testing.T) {
+	const rounds = 3
+	for name, x := range faults() {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(rounds) {
+				f := newFleet(100*seed + uint64(len(name)))
+				hop := f.services[f.rng.IntN(len(f.services))]
+				for x.single && len(f.of(hop)) < 2 {
+					f.add(hop, len(f.of(hop)))
+				}
+				added := .04 + .3*f.rng.Float64()
+				of := f.of(hop)
+				carrier := ""
+				if x.single {
+					of = of[f.rng.IntN(len(of)):][:1]
+					carrier = of[0].name
+					added /= float64(len(f.of(hop)))
+				}
+				if x.kind == result.CauseFrozen { // .35 of the time, .29 s each
+					added = .35 * .29 / 2 / float64(len(f.of(hop)))
+				}
+				x.apply(f, of, added)
+				other := f.services[0]
+				if other == hop {
+					other = f.services[1]
+				}
+				for _, p := range f.of(other) {
+					p.raise("process_cpu_seconds_total", .8)
+					p.raise("go_sync_mutex_wait_total_seconds_total", .5)
+					p.restart(quietSeconds + 1)
+				}
+				target := ""
+				if x.finding != result.KindSelf && x.finding != result.KindErrors {
+					target = f.services[len(f.services)-1]
+					if target == hop {
+						target = f.services[len(f.services)-2]
+					}
+				}
+				got := explain(t, f, found(x.finding, hop, target, .01, added))
+				if got.Cause == nil || got.Cause.Kind != x.kind || got.Cause.Sure != x.sure || got.Instance != carrier {
+					t.Errorf("seed %d, +%.0f ms, %d instances: %s at %q, want %s at %q", seed, 1000*added, len(f.of(hop)), show(got.Cause), got.Instance, x.kind, carrier)
+				}
+			}
+		})
+	}
+}
+
+func show(c *result.Cause) string {
+	if c == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s (sure %v, %s, %+v)", c.Kind, c.Sure, c.Why, c.Evidence)
+}
+
+// TestQuiet claims no cause where no signal moved, for many seeds and kinds of finding.
+func TestQuiet(t *testing.T) {
+	wrong := 0
+	const rounds = 16
+	for seed := range uint64(rounds) {
+		f := newFleet(9000 + seed)
+		hop, target := f.services[0], ""
+		kind := []string{result.KindSelf, result.KindLink, result.KindErrors, result.KindDependency}[seed%4]
+		if kind == result.KindLink || kind == result.KindDependency {
+			target = f.services[1]
+		}
+		if got := explain(t, f, found(kind, hop, target, .01, .1)); got.Cause.Sure || got.Instance != "" {
+			wrong++
+			t.Logf("seed %d, %s: %s at %q", seed, kind, show(got.Cause), got.Instance)
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%d of %d quiet fleets have a sure cause", wrong, rounds)
+	}
+}
+
+// TestEverywhere is not sure of a cause that moves at all services alike.
+func TestEverywhere(t *testing.T) {
+	for seed := range uint64(4) {
+		f := newFleet(500 + seed)
+		for _, p := range f.proc {
+			p.raise("hop_process_run_delay_seconds_total", 2)
+			p.raise("go_schedule_duration_seconds_sum", 2)
+		}
+		if got := explain(t, f, found(result.KindSelf, f.services[0], "", .01, .1)); got.Cause.Sure {
+			t.Errorf("seed %d: %s", seed, show(got.Cause))
+		}
+	}
+}
+
+// TestTooSmall is not sure of a signal that moves clearly, by an amount that does not
+// explain the added time.
+func TestTooSmall(t *testing.T) {
+	for seed := range uint64(4) {
+		f := newFleet(700 + seed)
+		for _, p := range f.of(f.services[2]) {
+			p.raise("go_sync_mutex_wait_total_seconds_total", .2) // of 10 s/s
+			p.raise("process_cpu_seconds_total", .3)
+		}
+		if got := explain(t, f, found(result.KindSelf, f.services[2], "", .01, .5)); got.Cause.Sure {
+			t.Errorf("seed %d: %s", seed, show(got.Cause))
+		}
+	}
+}
+
+// TestDeploy takes the restart of a deploy for what it is.
+func TestDeploy(t *testing.T) {
+	f := newFleet(42)
+	hop := f.services[1]
+	for _, p := range f.of(hop) {
+		p.restart(quietSeconds)
+	}
+	r := found(result.KindSelf, hop, "", .01, .1)
+	r.Deploys = []result.Deploy{{Service: hop, Version: "2", Before: "1", Seen: r.Window.From}}
+	if got := explain(t, f, r); got.Cause.Kind != result.CauseCode || got.Cause.Sure {
+		t.Errorf("%s, want code", show(got.Cause))
+	}
+}

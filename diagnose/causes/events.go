@@ -1,0 +1,184 @@
+package causes
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/signals"
+)
+
+// Events count from a little before the window of now on, since a request fails after its
+// callee was killed.
+const eventLead = 15 * time.Second
+
+// maxOnce is the age of a window within which one restart explains failures.
+const maxOnce = time.Minute
+
+// events returns the causes that happen at one moment: a process killed for memory, and
+// restarts. A target that refuses scrapes is down.
+func (t *table) events(service string, f result.Finding) []candidate {
+	now := result.Range{From: t.windows.now.From.Add(-eventLead), To: t.windows.now.To}
+	var out []candidate
+	several := t.count(service)
+	add := func(kind, why string, e result.Signal, i *instance, sure bool) {
+		c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{e}, Sure: sure}, share: sureStall}
+		if several > 1 {
+			c.instance = i.name
+		}
+		out = append(out, c)
+	}
+	for _, i := range t.instances {
+		if i.service != service {
+			continue
+		}
+		if k, ok := i.tracks[signals.MemoryKills]; ok {
+			if n, before, last := count(k.points, now, t.windows); n >= 1 && n > 2*before {
+				add(result.CauseMemory, fmt.Sprintf("%s was killed for memory at %s", service, last.Format("15:04:05")),
+					result.Signal{Signal: k.signal.Series, Before: before, Now: n, Unit: "kills"}, i, true)
+			}
+		}
+		n, before, series, last := i.restarts(now, t.windows)
+		if n < 1 || n <= 2*before {
+			continue
+		}
+		e := result.Signal{Signal: series, Before: before, Now: n, Unit: "restarts"}
+		deployed := false
+		for _, d := range t.deploys {
+			if d.Service == service {
+				deployed = true
+				add(result.CauseCode, fmt.Sprintf("%s runs version %s since %s, %s before", service, d.Version, d.Seen.Format("15:04:05"), d.Before), e, i, false)
+			}
+		}
+		switch {
+		case deployed:
+		case n > 1:
+			add(result.CauseRestart, fmt.Sprintf("%s restarts again and again: %.0f times since %s", service, n, now.From.Format("15:04:05")), e, i, true)
+		default:
+			short := now.To.Sub(now.From) <= maxOnce+eventLead
+			add(result.CauseRestart, fmt.Sprintf("%s restarted at %s", service, last.Format("15:04:05")), e, i, f.Kind == result.KindErrors && short)
+		}
+	}
+	return append(out, t.unreachable(service, f, several)...)
+}
+
+// count returns the number of events now, the number to be expected from the baseline in
+// the same time, and the time of the last one.
+func count(points []point, now result.Range, w windows) (n, before float64, last time.Time) {
+	length := 0.0
+	for _, p := range points {
+		if in(p, now) {
+			if v := p.value * p.seconds(); v >= .5 {
+				n, last = n+math.Round(v), p.to
+			}
+			continue
+		}
+		for _, b := range w.baseline {
+			if in(p, b) {
+				before += p.value * p.seconds()
+				length += p.seconds()
+			}
+		}
+	}
+	if length > 0 {
+		before *= now.To.Sub(now.From).Seconds() / length
+	}
+	return n, math.Round(before*100) / 100, last
+}
+
+// sameStart is the difference below which two start times are one.
+const sameStart = 1.0
+
+// restarts returns the number of restarts now, from the start time of the process or from
+// a counter, and the number to be expected.
+func (i *instance) restarts(now result.Range, w windows) (n, before float64, series string, last time.Time) {
+	if tr, ok := i.tracks[signals.Started]; ok {
+		var changes []point
+		for k := 1; k < len(tr.samples); k++ {
+			a, b := tr.samples[k-1], tr.samples[k]
+			length := b.At.Sub(a.At).Seconds()
+			if length <= 0 {
+				continue
+			}
+			v := 0.0
+			if b.Value > a.Value+sameStart {
+				v = 1
+			}
+			changes = append(changes, point{a.At, b.At, v / length})
+		}
+		n, before, last = count(changes, now, w)
+		series = tr.signal.Series
+	}
+	if tr, ok := i.tracks[signals.Restarts]; ok {
+		if m, was, at := count(tr.points, now, w); m > n {
+			return m, was, tr.signal.Series, at
+		}
+	}
+	return n, before, series, last
+}
+
+// unreachable returns the cause of an instance that no longer answers scrapes. If scrapes
+// take longer, they wait for a process that exists; otherwise there is none.
+func (t *table) unreachable(service string, f result.Finding, several int) []candidate {
+	for _, i := range t.instances {
+		up, ok := i.tracks[signals.Up]
+		if i.service != service || !ok {
+			continue
+		}
+		base, now := t.windows.split(up.points)
+		down := 1 - mean(now)
+		if len(base) < minPoints || len(now) == 0 || mean(base) < 1 || down == 0 {
+			continue
+		}
+		took, known := i.tracks[signals.ScrapeTime]
+		b, n := t.windows.split(took.points)
+		e := result.Signal{Signal: up.signal.Series, Before: 1, Now: math.Round(100*(1-down)) / 100}
+		c := candidate{Cause: result.Cause{Kind: result.CauseRestart, Why: service + " is down: nothing accepts its scrapes", Evidence: []result.Signal{e}}, share: down}
+		if known && len(n) > 0 && mean(n) > 2*mean(b)+.2 {
+			c.Kind, c.Why = result.CauseFrozen, service+" hangs: scrapes of it get no answer in time"
+			c.Evidence = append(c.Evidence, result.Signal{Signal: took.signal.Series, Before: math.Round(1000 * mean(b)), Now: math.Round(1000 * mean(n)), Unit: "ms"})
+		}
+		c.Sure = f.Hop == service && down >= sureStall/float64(max(several, 1))
+		if several > 1 {
+			c.instance = i.name
+		}
+		return []candidate{c}
+	}
+	return nil
+}
+
+// maxOthers is the part of a service's growth that instances other than the carrier may
+// have together.
+const maxOthers = .25
+
+// carrier returns the instance of a service whose self time per message grew, if it is one
+// of several, or "".
+func (t *table) carrier(service string) string {
+	type grown struct {
+		name string
+		by   float64
+	}
+	var all []grown
+	sum, best := 0.0, grown{}
+	for _, i := range t.instances {
+		self, ok := t.self[i]
+		if i.service != service || !ok {
+			continue
+		}
+		bt, nt := t.windows.split(self.time)
+		bc, nc := t.windows.split(self.count)
+		if total(bc) < 1 || total(nc) < 1 {
+			continue
+		}
+		g := grown{i.name, math.Max(total(nt)-total(nc)*total(bt)/total(bc), 0)}
+		all, sum = append(all, g), sum+g.by
+		if g.by > best.by {
+			best = g
+		}
+	}
+	if len(all) < 2 || sum-best.by > maxOthers*sum || best.by == 0 {
+		return ""
+	}
+	return best.name
+}

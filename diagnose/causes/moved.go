@@ -1,0 +1,140 @@
+package causes
+
+import (
+	"math"
+	"slices"
+
+	"github.com/tenhop/tenhop/signals"
+)
+
+// growth compares a measure of an instance between the baseline and now.
+type growth struct {
+	signal      signals.CauseSignal
+	service     string
+	instance    string
+	before, now float64
+	moved       bool
+	everywhere  bool // it moved at half of the other services, too
+}
+
+// by returns the growth.
+func (g growth) by() float64 { return g.now - g.before }
+
+// Thresholds of a signal that has moved. They were chosen on synthetic series and on a few
+// faults of the storefront, and are no fit to any of them.
+const (
+	minPoints   = 5   // of the baseline
+	falseAlarms = .01 // probability that any of the signals looked at moves by chance
+	minRatio    = 1.3 // now to before
+	minSpread   = .1  // standard deviation, as a fraction of the baseline's median
+	maxPrevious = .5  // of the growth, that a stretch of the baseline as long as now may have shown
+	maxEvidence = 4   // points of now that count as independent
+	everywhere  = .5  // of the growth, at half of the other services
+	minPeers    = 3   // other services, for a comparison with them
+)
+
+// noise returns the least standard deviation of a measure, in its unit: changes of a few of
+// these matter to nobody.
+func noise(m signals.Measure) float64 {
+	switch m {
+	case signals.ScrapeTime:
+		return .01
+	case signals.CPUTime, signals.GCTime:
+		return .02
+	case signals.LockBlocked, signals.PoolWaiting:
+		return .2
+	case signals.DiskFaults:
+		return 5
+	case signals.MemoryUsed, signals.MemoryLimit:
+		return 1 << 20
+	}
+	return .005
+}
+
+// compare tests whether a measure is higher now than in the baseline. The z-score of the
+// mean of now uses the median and the median absolute deviation of the baseline; its
+// threshold is that of Bonferroni's correction for the given number of tests. Besides, no
+// stretch of the baseline as long as now may have shown half of the growth.
+func compare(base, now []point, m signals.Measure, tests int) (before, is float64, moved bool) {
+	before, is = mean(base), mean(now)
+	if len(base) < minPoints || len(now) == 0 {
+		return before, is, false
+	}
+	sorted := make([]float64, 0, len(base))
+	for _, p := range base {
+		sorted = append(sorted, p.value)
+	}
+	middle := median(sorted)
+	for i, v := range sorted {
+		sorted[i] = math.Abs(v - middle)
+	}
+	sigma := max(1.4826*median(sorted), minSpread*math.Abs(middle), noise(m))
+	z := (is - middle) / sigma * math.Sqrt(float64(min(len(now), maxEvidence)))
+	if z < quantile(falseAlarms/float64(max(tests, 1))) || is < minRatio*before {
+		return before, is, false
+	}
+	length := min(len(now), max(len(base)/2, 1))
+	for i := 0; i+length <= len(base); i++ {
+		if mean(base[i:i+length])-middle > maxPrevious*(is-middle) {
+			return before, is, false
+		}
+	}
+	return before, is, true
+}
+
+// median returns the median and sorts v.
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// quantile returns the z-score that a normal value exceeds with probability p.
+func quantile(p float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*p) }
+
+// growths compares all measures of the instances of services, against those of all other
+// services.
+func (t *table) growths(services []string) []growth {
+	tests := 0
+	for _, i := range t.instances {
+		if slices.Contains(services, i.service) {
+			tests += len(i.tracks)
+		}
+	}
+	var out []growth
+	for _, i := range t.instances {
+		if !slices.Contains(services, i.service) {
+			continue
+		}
+		for m, tr := range i.tracks {
+			base, now := t.windows.split(tr.points)
+			g := growth{signal: tr.signal, service: i.service, instance: i.name}
+			g.before, g.now, g.moved = compare(base, now, m, tests)
+			g.everywhere = g.moved && t.elsewhere(m, services, g.by())
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// elsewhere reports whether a measure grew at half of the other services by at least half
+// of the growth.
+func (t *table) elsewhere(m signals.Measure, services []string, by float64) bool {
+	most := map[string]float64{}
+	for _, i := range t.instances {
+		tr, ok := i.tracks[m]
+		if !ok || slices.Contains(services, i.service) {
+			continue
+		}
+		base, now := t.windows.split(tr.points)
+		if len(base) > 0 && len(now) > 0 {
+			most[i.service] = max(most[i.service], mean(now)-mean(base))
+		}
+	}
+	higher := 0
+	for _, v := range most {
+		if v >= everywhere*by {
+			higher++
+		}
+	}
+	return len(most) >= minPeers && 2*higher >= len(most)
+}

@@ -1,0 +1,270 @@
+package causes
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/signals"
+)
+
+// Shares of the added time that the effect of a signal must have.
+const (
+	sureDirect = .5 // of a wait, which is compared with the added time itself
+	sureStall  = .3 // of a stall, whose effect is a lower bound
+	minShare   = .1 // for a cause that is not sure
+	notWaiting = .3 // of the stalled time, that a process that was stopped may have waited for a processor
+	minGC      = .2 // of the process's CPU time, that garbage collection takes
+)
+
+// candidate is a possible cause.
+type candidate struct {
+	result.Cause
+	share    float64
+	instance string
+}
+
+// plain returns a candidate from an effect at a service. Its instance is set if one of
+// several has almost all of the growth, whether or not that of the others is significant.
+func (t *table) plain(service, kind, why string, e effect, sure bool) candidate {
+	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, share: e.share}
+	if t.count(service) > 1 && e.largest.by() >= (1-maxOthers)*e.total {
+		c.instance = e.largest.instance
+	}
+	if e.largest.everywhere {
+		c.Sure = false
+		c.Why += ", and so do other services: look at the machine first"
+	}
+	return c
+}
+
+// count returns the number of instances of a service.
+func (t *table) count(service string) (n int) {
+	for _, i := range t.instances {
+		if i.service == service {
+			n++
+		}
+	}
+	return n
+}
+
+// explain sets the cause and the instance of a finding.
+func (t *table) explain(f *result.Finding, l load) {
+	of := services(*f)
+	found := t.growths(of)
+	var all []candidate
+	for _, s := range of {
+		all = append(all, t.events(s, *f)...)
+	}
+	for _, s := range of {
+		all = append(all, t.process(found, s, l, f.Kind != result.KindLink)...)
+	}
+	all = append(all, t.pool(found, *f, l)...)
+	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
+		all = append(all, t.store(*f, l)...)
+	}
+	chosen := choice(all)
+	switch {
+	case chosen != nil && (f.Cause == nil || chosen.Sure):
+		f.Cause = &chosen.Cause
+		f.Instance = cmp.Or(f.Instance, chosen.instance)
+	case f.Cause == nil:
+		f.Cause = t.nothing(*f, found)
+	}
+	if f.Instance == "" && f.Kind == result.KindSelf {
+		f.Instance = t.carrier(f.Hop)
+	}
+	if f.Cause.Evidence == nil {
+		f.Cause.Evidence = []result.Signal{}
+	}
+}
+
+// choice returns the first sure candidate, since a cause comes before its symptoms, or else
+// the one with the largest effect.
+func choice(all []candidate) *candidate {
+	var best *candidate
+	for i := range all {
+		c := &all[i]
+		switch {
+		case c.Sure:
+			return c
+		case c.share >= minShare && (best == nil || c.share > best.share):
+			best = c
+		}
+	}
+	return best
+}
+
+// process returns the causes that the signals of a process tell. A cause comes before
+// those that are its symptoms: a throttled process stalls, and its goroutines wait for locks
+// and for a processor. What handlers do, such as waiting for a lock, is within the hop's own
+// time: it explains no link.
+func (t *table) process(found []growth, service string, l load, handlers bool) []candidate {
+	var out []candidate
+	direct := func(m signals.Measure) effect { return t.direct(found, service, m, l) }
+	if e := t.stall(found, service, signals.Throttled, signals.Throttles, l); e.moved > 0 {
+		if wait := direct(signals.CPUWait); wait.share > e.share {
+			e.share = wait.share
+		}
+		out = append(out, t.plain(service, result.CauseThrottled, fmt.Sprintf("%s is throttled: it has used up its CPU quota", service), e, e.share >= sureStall))
+	}
+	if e := t.collector(found, service, l); e.moved > 0 {
+		out = append(out, t.plain(service, result.CauseGC, fmt.Sprintf("%s spends its time in garbage collection", service), e, e.share >= sureStall))
+	}
+	out = append(out, t.frozen(found, service, l)...)
+	memory := t.stall(found, service, signals.MemoryStall, "", l)
+	if faults := direct(signals.DiskFaults); faults.moved > 0 && memory.moved > 0 {
+		c := t.plain(service, result.CauseMemory, fmt.Sprintf("%s waits for memory: its pages are read from disk again", service), memory, memory.share >= sureStall)
+		c.Evidence = append(c.Evidence, evidenceOf(faults.largest))
+		out = append(out, c)
+	}
+	for _, m := range []signals.Measure{signals.LockWait, signals.LockBlocked} {
+		if e := direct(m); e.moved > 0 && handlers {
+			out = append(out, t.plain(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e, e.share >= sureDirect))
+		}
+	}
+	if e := direct(signals.CPUTime); e.moved > 0 && handlers {
+		gc := t.direct(found, service, signals.GCTime, l)
+		e.share = math.Max(e.share-gc.share, 0)
+		out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e, e.share >= sureDirect))
+	}
+	for _, m := range []signals.Measure{signals.CPUWait, signals.ScheduleWait} {
+		if e := direct(m); e.moved > 0 {
+			out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e, e.share >= sureDirect))
+		}
+	}
+	return out
+}
+
+// collector returns the effect of garbage collection: of its pauses, of the work that
+// requests do for it, or of the part of the process's CPU time that it takes.
+func (t *table) collector(found []growth, service string, l load) effect {
+	best := t.direct(found, service, signals.GCAssist, l)
+	if e := t.stall(found, service, signals.GCPause, signals.GCPauses, l); e.share > best.share || best.moved == 0 {
+		best = e
+	}
+	gc, cpu := t.direct(found, service, signals.GCTime, l), t.direct(found, service, signals.CPUTime, l)
+	idle := t.direct(found, service, signals.GCIdleTime, l)
+	used := gc.sum[1] - idle.sum[1]
+	part := (used - math.Max(gc.sum[0]-idle.sum[0], 0)) / math.Max(cpu.sum[1], gc.sum[1])
+	if gc.moved == 0 || part < minGC || l.added == 0 {
+		return best
+	}
+	gc.share = part * math.Max(l.duration, l.added) / l.added
+	if gc.share > best.share {
+		best = gc
+	}
+	return best
+}
+
+// frozen returns the cause of a process that did not run although nothing kept it from a
+// processor. Only a process that says how long it waited for one can be told from a starved
+// one.
+func (t *table) frozen(found []growth, service string, l load) []candidate {
+	own := t.stall(found, service, signals.Stalled, signals.Stalls, l)
+	probed := t.probe(found, service, l)
+	best := own
+	if probed.share > own.share {
+		best = probed
+	}
+	if best.moved == 0 {
+		return nil
+	}
+	stalled := math.Max(own.largest.by(), 0)
+	if own.moved == 0 {
+		stalled = math.Min(best.share, 1)
+	}
+	waits, known := 0.0, false
+	for _, g := range found {
+		if g.service == service && g.instance == best.largest.instance && g.signal.Measure == signals.CPUWait {
+			waits, known = g.by(), true
+		}
+	}
+	if waits > notWaiting*stalled {
+		return nil // it was starved
+	}
+	c := t.plain(service, result.CauseFrozen, fmt.Sprintf("%s stands still at times: the process does not run, though it does not wait for a processor", service), best, known && best.share >= sureStall)
+	if !known {
+		c.Why = fmt.Sprintf("%s stands still at times: it was stopped, or has no processor", service)
+	}
+	if own.moved > 0 && probed.moved > 0 {
+		c.Evidence = []result.Signal{evidenceOf(own.largest), evidenceOf(probed.largest)}
+	}
+	return []candidate{c}
+}
+
+// pool returns the cause of callers that queue for a connection.
+func (t *table) pool(found []growth, f result.Finding, l load) []candidate {
+	var out []candidate
+	for _, m := range []signals.Measure{signals.PoolWait, signals.PoolWaiting} {
+		if e := t.direct(found, f.Hop, m, l); e.moved > 0 {
+			out = append(out, t.plain(f.Hop, result.CausePool, fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop), e, e.share >= sureDirect))
+		}
+	}
+	return out
+}
+
+// nothing returns the cause of a finding with which no signal moved: what was looked at.
+func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
+	for _, d := range t.deploys {
+		if d.Service == f.Hop && f.Kind == result.KindSelf {
+			return &result.Cause{Kind: result.CauseCode, Why: fmt.Sprintf("%s runs version %s since %s, %s before", d.Service, d.Version, d.Seen.Format("15:04:05"), d.Before)}
+		}
+	}
+	looked := map[string]bool{}
+	ends := map[string]bool{}
+	var evidence []result.Signal
+	for _, g := range found {
+		if word := words[g.signal.Measure]; word != "" {
+			looked[word] = true
+		}
+		if g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled {
+			ends[g.service] = true
+			evidence = append(evidence, evidenceOf(g))
+		}
+	}
+	switch {
+	case f.Kind == result.KindLink && ends[f.Hop] && ends[f.Target]:
+		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
+			Why: fmt.Sprintf("neither %s nor %s stands still: look at the network or a proxy between them", f.Target, f.Hop)}
+	case f.Kind == result.KindDependency && !ends[f.Target]:
+		return &result.Cause{Kind: result.CauseDependency, Why: fmt.Sprintf("calls of %s take longer; it exports nothing that tells why", f.Target)}
+	case len(looked) == 0:
+		return &result.Cause{Kind: result.CauseUnknown, Why: fmt.Sprintf("%s exports no signals of its process", strings.Join(services(f), " and "))}
+	}
+	names := make([]string, 0, len(looked))
+	for n := range looked {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return &result.Cause{Kind: result.CauseUnknown, Evidence: evidence,
+		Why: fmt.Sprintf("nothing that was looked at moved with it: %s of %s", strings.Join(names, ", "), strings.Join(services(f), " and "))}
+}
+
+// words names what was looked at.
+var words = map[signals.Measure]string{
+	signals.CPUTime: "processor time", signals.CPUWait: "waits for a processor", signals.ScheduleWait: "waits for a processor",
+	signals.Throttled: "throttling", signals.Stalled: "stalls", signals.ScrapeTime: "stalls", signals.GCTime: "garbage collection", signals.GCPause: "garbage collection",
+	signals.LockWait: "locks", signals.LockBlocked: "locks", signals.PoolWait: "connection pools", signals.PoolWaiting: "connection pools",
+	signals.MemoryStall: "memory", signals.MemoryUsed: "memory", signals.DiskFaults: "memory", signals.Started: "restarts", signals.Restarts: "restarts",
+}
+
+// evidenceOf returns the values of a signal, rates of seconds in ms/s.
+func evidenceOf(g growth) result.Signal {
+	factor, unit := 1000.0, "ms/s"
+	switch g.signal.Measure {
+	case signals.CPUTime, signals.GCTime:
+		factor, unit = 1, "cores"
+	case signals.ScrapeTime:
+		unit = "ms"
+	case signals.LockBlocked, signals.PoolWaiting:
+		factor, unit = 1, ""
+	case signals.DiskFaults:
+		factor, unit = 1, "1/s"
+	}
+	round := func(v float64) float64 { return math.Round(v*factor*1000) / 1000 }
+	return result.Signal{Signal: g.signal.Series, Before: round(g.before), Now: round(g.now), Unit: unit}
+}

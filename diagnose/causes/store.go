@@ -1,0 +1,167 @@
+package causes
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+)
+
+// Thresholds of database calls.
+const (
+	minBusy     = 3   // calls that failed for a lock
+	moreCalls   = 1.5 // calls per request, now to before
+	slowerCall  = 1.5 // mean duration of an operation, now to before
+	aloneShare  = .7  // of the time added, that one operation has
+	otherGrowth = .25 // growth of the mean of other operations, as a part of that one's
+	minCalls    = 5   // of an operation now and before
+)
+
+// lockFailures are the values of error_type of calls that failed for the lock of another
+// transaction.
+var lockFailures = []string{"SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01", "40001", "1205", "1213"}
+
+// operation holds the calls of one operation of a store.
+type operation struct {
+	name                    string
+	callsBefore, callsNow   float64 // per second
+	secondsBefore, spentNow float64 // mean duration of a call
+}
+
+// growth returns the growth of the mean duration.
+func (o operation) growth() float64 { return o.spentNow - o.secondsBefore }
+
+// operations returns the calls of a hop to a dependency by operation, the calls per second
+// that failed for a lock, before and now, and their number now.
+func (t *table) operations(hop, dependency string) (out []operation, busy [2]float64, failed float64) {
+	type sums struct{ callsBefore, callsNow, timeBefore, timeNow float64 }
+	by := map[string]*sums{}
+	for _, i := range t.instances {
+		if i.service != hop {
+			continue
+		}
+		for k, s := range i.store {
+			if dependency != "" && k.dependency != dependency {
+				continue
+			}
+			bc, nc := t.windows.split(s.calls)
+			bt, nt := t.windows.split(s.time)
+			if slices.Contains(lockFailures, k.failure) {
+				busy[0], busy[1], failed = busy[0]+mean(bc), busy[1]+mean(nc), failed+total(nc)
+			}
+			o := by[k.operation]
+			if o == nil {
+				o = &sums{}
+				by[k.operation] = o
+			}
+			o.callsBefore, o.callsNow = o.callsBefore+mean(bc), o.callsNow+mean(nc)
+			o.timeBefore, o.timeNow = o.timeBefore+mean(bt), o.timeNow+mean(nt)
+		}
+	}
+	for name, s := range by {
+		o := operation{name: name, callsBefore: s.callsBefore, callsNow: s.callsNow}
+		if s.callsBefore > 0 {
+			o.secondsBefore = s.timeBefore / s.callsBefore
+		}
+		if s.callsNow > 0 {
+			o.spentNow = s.timeNow / s.callsNow
+		}
+		out = append(out, o)
+	}
+	slices.SortFunc(out, func(a, b operation) int { return strings.Compare(a.name, b.name) })
+	return out, busy, failed
+}
+
+// locks reports whether an operation does nothing but wait for locks and the disk.
+func locks(operation string) bool { return operation == "BEGIN" || operation == "LOCK" }
+
+// writes reports whether an operation of SQL takes locks that exclude others.
+func writes(operation string) bool {
+	return slices.Contains([]string{"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "COMMIT", "BEGIN", "LOCK"}, operation)
+}
+
+// store returns the causes that the calls of a hop to its store tell.
+func (t *table) store(f result.Finding, l load) []candidate {
+	dependency := f.Target
+	if f.Kind == result.KindErrors {
+		dependency = ""
+	}
+	ops, busy, failed := t.operations(f.Hop, dependency)
+	var out []candidate
+	name := f.Target
+	if name == "" {
+		name = "the store of " + f.Hop
+	}
+	isBusy := failed >= minBusy && busy[1] > 3*busy[0]
+	busyEvidence := result.Signal{Signal: "calls that failed for a lock", Before: round(busy[0]), Now: round(busy[1]), Unit: "1/s"}
+	if isBusy && f.Kind == result.KindErrors {
+		return []candidate{{Cause: result.Cause{Kind: result.CauseDBLock, Sure: true, Evidence: []result.Signal{busyEvidence},
+			Why: fmt.Sprintf("calls of %s fail because another transaction holds a lock in %s", f.Hop, name)}, share: 1}}
+	}
+	if len(ops) == 0 || l.added == 0 || l.now == 0 {
+		return nil
+	}
+	scale := 1.0
+	if l.before > 0 {
+		scale = l.now / l.before
+	}
+	added := func(o operation) float64 { return o.callsNow*o.spentNow - o.callsBefore*o.secondsBefore*scale }
+	var worst operation
+	all, lock, byNumber := 0.0, 0.0, 0.0
+	for _, o := range ops {
+		a := added(o)
+		all += math.Max(a, 0)
+		if locks(o.name) {
+			lock += math.Max(a, 0)
+		}
+		if o.callsNow > moreCalls*o.callsBefore*scale && o.callsBefore > 0 {
+			byNumber += (o.callsNow - o.callsBefore*scale) * math.Min(o.spentNow, 1.3*o.secondsBefore)
+		}
+		if a > added(worst) {
+			worst = o
+		}
+	}
+	share := all / l.now / l.added
+	if all <= 0 || share < minShare {
+		return nil
+	}
+	enough := share >= sureDirect
+	e := result.Signal{Signal: "mean of " + worst.name, Before: round(1000 * worst.secondsBefore), Now: round(1000 * worst.spentNow), Unit: "ms"}
+	calls := result.Signal{Signal: "calls of " + worst.name, Before: round(worst.callsBefore), Now: round(worst.callsNow), Unit: "1/s"}
+	add := func(kind, why string, sure bool, evidence ...result.Signal) {
+		out = append(out, candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: evidence, Sure: sure && enough}, share: share})
+	}
+	others := func(fits func(operation) bool) (n int, most float64) {
+		for _, o := range ops {
+			if o.name != worst.name && fits(o) && o.callsNow*t.seconds() >= minCalls && o.callsBefore > 0 {
+				n, most = n+1, max(most, o.growth())
+			}
+		}
+		return n, most
+	}
+	reads, readGrowth := others(func(o operation) bool { return !writes(o.name) })
+	rest, restGrowth := others(func(operation) bool { return true })
+	switch {
+	case isBusy:
+		add(result.CauseDBLock, fmt.Sprintf("another transaction holds a lock in %s", name), true, busyEvidence, e)
+	case lock >= sureDirect*all && (reads == 0 || readGrowth < otherGrowth*worst.growth()):
+		add(result.CauseDBLock, fmt.Sprintf("transactions wait for another writer of %s", name), true, e)
+	case byNumber >= sureDirect*all:
+		add(result.CauseNPlusOne, fmt.Sprintf("%s calls %s more often for each request, each call as long as before", f.Hop, name), true, calls, e)
+	case worst.spentNow < slowerCall*worst.secondsBefore:
+	case reads > 0 && writes(worst.name) && readGrowth < otherGrowth*worst.growth() && added(worst) < aloneShare*all:
+		add(result.CauseDBLock, fmt.Sprintf("writes in %s wait, reads do not: another transaction may hold a lock", name), false, e)
+	case rest > 0 && added(worst) >= aloneShare*all && restGrowth < otherGrowth*worst.growth():
+		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), true, e)
+	default:
+		add(result.CauseDependency, fmt.Sprintf("every kind of call to %s takes longer", name), rest > 0, e)
+	}
+	return out
+}
+
+// seconds returns the length of the window of now.
+func (t *table) seconds() float64 { return t.windows.now.To.Sub(t.windows.now.From).Seconds() }
+
+func round(v float64) float64 { return math.Round(v*1000) / 1000 }

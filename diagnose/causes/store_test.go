@@ -1,0 +1,98 @@
+package causes_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/causes"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
+)
+
+// calls are those of one operation of a store: per second, and the seconds of each, before
+// and from the onset on.
+type calls struct {
+	operation, failure string
+	rate, more         float64
+	before, then       float64
+}
+
+func (c calls) counters(service string) []promtest.Counter {
+	l := map[string]string{"service_name": service, "dependency": "stock-db", "db_operation_name": c.operation, "error_type": c.failure, "db_system_name": "sqlite"}
+	return []promtest.Counter{
+		grows("db_client_operation_duration_seconds_sum", l, c.rate*c.before, (c.rate+c.more)*c.then),
+		grows("db_client_operation_duration_seconds_count", l, c.rate, c.rate+c.more),
+	}
+}
+
+// TestStore tells apart why calls to a store take longer. Requests come 20 times per second.
+func TestStore(t *testing.T) {
+	quick := func(op string) calls { return calls{operation: op, rate: 20, before: .001, then: .001} }
+	for _, c := range []struct {
+		why, kind string
+		sure      bool
+		finding   string
+		added     float64
+		calls     []calls
+	}{
+		{"another writer holds the lock", result.CauseDBLock, true, result.KindDependency, .1,
+			[]calls{{"BEGIN", "", 20, 0, .0005, .1}, quick("INSERT"), quick("SELECT"), quick("COMMIT")}},
+		{"calls fail for the lock", result.CauseDBLock, true, result.KindDependency, .1,
+			[]calls{{"UPDATE", "", 20, 0, .001, .08}, {"UPDATE", "55P03", 0, 2, 0, .2}, quick("SELECT")}},
+		{"failures for the lock", result.CauseDBLock, true, result.KindErrors, 0,
+			[]calls{quick("SELECT"), {"INSERT", "SQLITE_BUSY", 0, 3, 0, 5}}},
+		{"other failures", result.CauseUnknown, false, result.KindErrors, 0,
+			[]calls{quick("SELECT"), {"INSERT", "23505", 0, 3, 0, .001}}},
+		{"one slow statement", result.CauseSlowQuery, true, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .1}, quick("INSERT"), quick("BEGIN"), quick("COMMIT")}},
+		{"a query in a loop", result.CauseNPlusOne, true, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 40, 400, .005, .005}, quick("INSERT")}},
+		{"the whole store is slow", result.CauseDependency, true, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .035}, {"INSERT", "", 20, 0, .002, .036}, {"BEGIN", "", 20, 0, .001, .034}}},
+		{"one kind of call only", result.CauseDependency, false, result.KindDependency, .1,
+			[]calls{{"GET", "", 20, 0, .001, .1}}},
+		{"too little", result.CauseDependency, false, result.KindDependency, .5,
+			[]calls{{"SELECT", "", 20, 0, .001, .02}, quick("INSERT")}},
+	} {
+		end := began.Add(seconds * time.Second)
+		target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}}
+		for _, x := range c.calls {
+			target.Counters = append(target.Counters, x.counters("stock")...)
+		}
+		srv := promtest.Serve(t, began, end, target)
+		client, err := prometheus.New(srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dependency := "stock-db"
+		if c.finding == result.KindErrors {
+			dependency = ""
+		}
+		r := found(c.finding, "stock", dependency, .01, c.added)
+		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Now: end}); err != nil {
+			t.Errorf("%s: %v", c.why, err)
+		}
+		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind || got.Sure != c.sure {
+			t.Errorf("%s: %s, want %s, sure %v", c.why, show(got), c.kind, c.sure)
+		}
+	}
+}
+
+// TestStructural needs no signals.
+func TestStructural(t *testing.T) {
+	for kind, want := range map[string]string{result.KindQueue: result.CauseQueue, result.KindMix: result.CauseMix, result.KindFlow: result.CauseCode, result.KindSelf: ""} {
+		r := found(kind, "stock", "topic", .01, .1)
+		if _, err := causes.Explain(t.Context(), nil, causes.Question{Result: r}); err != nil {
+			t.Error(err)
+		}
+		got := ""
+		if c := r.Findings[0].Cause; c != nil {
+			got = c.Kind
+		}
+		if got != want {
+			t.Errorf("%s: cause %q, want %q", kind, got, want)
+		}
+	}
+}
