@@ -104,6 +104,9 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 		worst := slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) })
 		d.failing(m, by, worst)
 	}
+	if ev.Sample == nil {
+		d.stalled(m)
+	}
 	return d
 }
 

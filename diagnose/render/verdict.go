@@ -33,12 +33,17 @@ func Verdict(r result.Result) string {
 		if r.Verdict == result.Unsure {
 			why = "not sure (" + r.Why + "), but "
 		}
+		if f.Cause != nil && f.Cause.Kind == result.CauseRestart {
+			why = f.Cause.Why + "; "
+		}
 		return fmt.Sprintf("%serrors begin at %s: %s of its requests fail%s, %.0f %% of the added failures at %s", why, Name(f), percent(f.Errors.Now),
 			withType(f.Errors.Type), 100*f.Share, r.Entry.Operation)
 	}
 	sure := ""
 	if r.Verdict == result.Unsure {
-		sure = "not sure (" + r.Why + "), but "
+		if sure = "not sure (" + r.Why + "), but "; f.Evidence == r.Why {
+			return "not sure: " + r.Why
+		}
 	}
 	if !timed(f) {
 		return fmt.Sprintf("%s%s: %s", sure, Name(f), f.Evidence)

@@ -221,6 +221,7 @@ type Finding struct {
 	Operation        string     `json:"operation"`
 	Kind             string     `json:"kind"`
 	Target           string     `json:"target,omitempty"`
+	Instance         string     `json:"instance,omitempty"`   // of the hop, if one of several has it
 	EitherEnd        bool       `json:"either_end,omitempty"` // kind link only: nothing tells whether hop or target delays the link
 	BaselineMS       float64    `json:"baseline_ms"`
 	NowMS            float64    `json:"now_ms"`
@@ -271,6 +272,8 @@ type Cause struct {
 const (
 	CauseLostConcurrency = "lost_concurrency" // calls that used to overlap follow each other
 	CauseSaturation      = "saturation"       // callers queue in front of a slow callee
+	CauseFrozen          = "frozen"           // the process does not run, at times or at all
+	CauseRestart         = "restart"          // the process restarts again and again
 )
 
 // Signal is a measurement that changed from the baseline to now.
