@@ -145,3 +145,31 @@ func TestRestarts(t *testing.T) {
 		}
 	}
 }
+
+// A process that is stopped at times delays its links as much as its work. The answer is
+// the process, and neither a link nor the innocent other end.
+func TestStarved(t *testing.T) {
+	for seed := range uint64(6) {
+		f := scrapes.New(seed+60, began, 12, 0)
+		rng := rand.New(rand.NewPCG(seed, 23))
+		onset := began.Add(6*time.Minute + time.Duration(rng.Float64()*30e9))
+		hop := 1 + rng.IntN(5)
+		period := time.Duration(500+rng.IntN(700)) * time.Millisecond
+		stop := time.Duration((.35 + .3*rng.Float64()) * float64(period))
+		var spans []scrapes.Span
+		for at := onset; at.Before(onset.Add(time.Minute)); at = at.Add(period) {
+			spans = append(spans, scrapes.Span{From: at, To: at.Add(stop)})
+		}
+		f.Faults.Stopped = only(f, hop, spans)
+		w := serveProcesses(t, f, seed, 2*time.Second, onset.Add(42*time.Second))
+		for after := 6 * time.Second; after <= 42*time.Second; after += 6 * time.Second {
+			res := w.ask(t, onset.Add(after))
+			t.Logf("seed %d: %s of %s, %s after: %s, want %s", seed, stop, period, after, describe(res), f.Service(hop))
+			right := len(res.Findings) > 0 && res.Findings[0].Hop == f.Service(hop)
+			// Until a scrape has met a stop, the links are all that is known.
+			if res.Verdict == result.Spike && !right || after >= 18*time.Second && !(right && res.Verdict == result.Spike && strings.Contains(res.Findings[0].Evidence, "frozen or starved")) {
+				t.Errorf("seed %d: %s after: %s, want %s", seed, after, describe(res), f.Service(hop))
+			}
+		}
+	}
+}
