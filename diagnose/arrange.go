@@ -79,7 +79,7 @@ func linkFinding(r result.Result, s compare.Suspect) result.Finding {
 	added := s.NowMS - s.BaselineMS
 	f.BaselineMS, f.NowMS, f.AddedMS = stats.Round(s.BaselineMS), stats.Round(s.NowMS), stats.Round(added)
 	f.CounterfactualMS = stats.Round(max(r.NowMS-added, 0))
-	if r.AddedMS > 0 {
+	if r.AddedMS > 0 && added > 0 {
 		f.Share = stats.Round(added / r.AddedMS)
 		f.Interval = [2]float64{0, f.Share}
 	}

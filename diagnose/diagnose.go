@@ -22,6 +22,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
 	"github.com/tenhop/tenhop/diagnose/split"
+	"github.com/tenhop/tenhop/diagnose/stall"
 	"github.com/tenhop/tenhop/diagnose/stats"
 	"github.com/tenhop/tenhop/trace"
 )
@@ -104,6 +105,9 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 		worst := slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) })
 		d.failing(m, by, worst)
 	}
+	if ev.Sample == nil {
+		d.stalled(m)
+	}
 	return d
 }
 
@@ -137,7 +141,7 @@ type byMetrics struct {
 }
 
 func (b byMetrics) latency(c evidence.Change) []result.Finding {
-	return split.Latency(b.m, c, b.minShare)
+	return stall.Starved(b.m, c, split.Latency(b.m, c, b.minShare))
 }
 
 func (b byMetrics) failures(c evidence.Change) []result.Finding {

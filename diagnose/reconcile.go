@@ -26,13 +26,15 @@ type view struct {
 
 // Left reports whether the latency or the failure ratio of an entry has left its
 // baseline, whatever the verdict.
-func (d *Diagnosis) Left() bool { return d.grounds.raised || d.grounds.failing }
+func (d *Diagnosis) Left() bool {
+	return d.grounds.raised || d.grounds.failing || d.grounds.stall != nil && d.grounds.stall.verdict != result.Unsure
+}
 
 // view returns what the diagnosis says.
 func (d *Diagnosis) view(what string) view {
 	r := d.Result()
 	g := d.grounds
-	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, entries: d.entries(), known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.doubt != "" || g.failDoubt != "",
+	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, entries: d.entries(), known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.stall != nil || g.doubt != "" || g.failDoubt != "",
 		from: r.Window.From, until: d.until, step: g.step,
 		figures: fmt.Sprintf("%s by %s (%d requests)", means(r), what, r.Requests.Baseline+r.Requests.Now)}
 }

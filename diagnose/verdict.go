@@ -35,6 +35,8 @@ type grounds struct {
 	concurrency     bool   // the findings name calls that surely follow each other
 	spread          string // reason why no hop is named, or ""
 
+	stall *decision // on a hop from which nothing returns, or nil
+
 	comparison *compare.Comparison // nil without traces of two windows
 	reconciled *decision           // on metrics and traces of the same time, or nil
 	decidedBy  string              // Result.DecidedBy
@@ -62,12 +64,16 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Unsure, "chance may explain what differs, or there are too few traces to tell"
 	case g.comparison != nil && g.raised:
 		return result.Unsure, "requests take longer, but no single operation or link does for sure: each of many may be slower by little"
+	case g.stall != nil && g.stall.verdict != result.Unsure:
+		return g.stall.verdict, ""
 	case g.failing:
 		return result.Unsure, short
 	case g.raised:
 		return g.decideRaised()
 	case g.comparison != nil && (g.known || g.entry == ""):
 		return result.None, ""
+	case g.stall != nil:
+		return g.stall.verdict, g.stall.why
 	case g.failDoubt != "":
 		return result.Unsure, g.failDoubt
 	case g.doubt != "":

@@ -55,6 +55,8 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 	}
 	var calls []parts
 	var edges [][2]string
+	var processes []prometheus.Series
+	var alerts []evidence.Alert
 	hops := make([]parts, len(hopFamilies))
 	foreign := r.present[selfTime]+r.present[selfTime+"_sum"] == 0 // no self times
 	g, gctx := errgroup.WithContext(ctx)
@@ -78,6 +80,14 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 		edges, err = r.edges(gctx)
 		return err
 	})
+	g.Go(func() (err error) {
+		processes, err = r.processSeries(gctx)
+		return err
+	})
+	g.Go(func() (err error) {
+		alerts, err = r.alerts(gctx)
+		return err
+	})
 	if err := g.Wait(); err != nil {
 		return evidence.Metrics{}, 0, err
 	}
@@ -86,6 +96,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 	ev := t.middleware(found, edges)
 	sure := len(ev.Entries) > 0 && !behind(ev, edges)
 	if sure && !t.lacksDurations() {
+		ev.Processes, ev.Alerts = t.processes(r, processes, slices.Concat(hops, calls)), alerts
 		return ev, t.read, nil
 	}
 	if !foreign {
@@ -104,6 +115,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 	case t.read == 0:
 		ev.Unreadable = r.unreadable(ctx)
 	}
+	ev.Processes, ev.Alerts = t.processes(r, processes, slices.Concat(hops, calls)), alerts
 	return ev, t.read, nil
 }
 

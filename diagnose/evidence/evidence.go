@@ -25,6 +25,11 @@ type Metrics struct {
 	// of Hops and Waits if no family has the self time by entry.
 	Nodes []NodeSeries
 
+	// Processes holds the scrape targets, and Alerts the alerts that fire at the end of the
+	// time.
+	Processes []Process
+	Alerts    []Alert
+
 	// RED reports that there are rates, errors and durations but no self times.
 	// The added time must then be split by traces.
 	RED bool

@@ -33,12 +33,18 @@ func Verdict(r result.Result) string {
 		if r.Verdict == result.Unsure {
 			why = "not sure (" + r.Why + "), but "
 		}
+		reason := because(f)
+		if f.Cause != nil && f.Cause.Kind == result.CauseRestart {
+			why, reason = f.Cause.Why+"; ", ""
+		}
 		return fmt.Sprintf("%serrors begin at %s%s: %s of its requests fail%s, %.0f %% of the added failures at %s%s", why, Name(f), at(f), percent(f.Errors.Now),
-			withType(f.Errors.Type), 100*f.Share, r.Entry.Operation, because(f))
+			withType(f.Errors.Type), 100*f.Share, r.Entry.Operation, reason)
 	}
 	sure := ""
 	if r.Verdict == result.Unsure {
-		sure = "not sure (" + r.Why + "), but "
+		if sure = "not sure (" + r.Why + "), but "; f.Evidence == r.Why {
+			return "not sure: " + r.Why
+		}
 	}
 	if !timed(f) {
 		return fmt.Sprintf("%s%s%s: %s%s", sure, Name(f), at(f), f.Evidence, because(f))

@@ -95,7 +95,9 @@ func (s *Sample) hidden(k suspect, base, now Requests) result.Finding {
 		}
 	}
 	f.AddedMS = stats.Round(f.NowMS - f.BaselineMS)
-	f.Share = stats.Round((f.NowMS - f.BaselineMS) / 1000 / (now.mean(seconds) - base.mean(seconds)))
+	if added := now.mean(seconds) - base.mean(seconds); added > 0 {
+		f.Share = stats.Round(max(f.NowMS-f.BaselineMS, 0) / 1000 / added)
+	}
 	f.BaselineMS, f.NowMS = stats.Round(f.BaselineMS), stats.Round(f.NowMS)
 	f.Operation = slices.MaxFunc(slices.Sorted(maps.Keys(operations)), func(a, b string) int { return cmp.Compare(operations[a], operations[b]) })
 	return f

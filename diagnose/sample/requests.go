@@ -111,9 +111,13 @@ func (s *Sample) split(base, now Requests, minShare float64) []result.Finding {
 	return out
 }
 
-// shares returns the findings of split without intervals and counterfactuals.
+// shares returns the findings of split without intervals and counterfactuals. A share is
+// growth over growth: there are none if the mean fell, and none of a suspect that fell.
 func (s *Sample) shares(base, now Requests, minShare float64) []result.Finding {
 	added := now.mean(seconds) - base.mean(seconds)
+	if !(added > 0) {
+		return nil
+	}
 	before, after := base.profile(len(s.places)), now.profile(len(s.places))
 	groups := map[suspect][]int{}
 	for i, p := range s.places {
@@ -130,7 +134,7 @@ func (s *Sample) shares(base, now Requests, minShare float64) []result.Finding {
 			was, is = was+before.time[i], is+after.time[i]
 		}
 		f.BaselineMS, f.NowMS, f.AddedMS = stats.Round(was*1000), stats.Round(is*1000), stats.Round((is-was)*1000)
-		if f.Share = stats.Round((is - was) / added); f.Share < minShare {
+		if f.Share = stats.Round((is - was) / added); f.AddedMS <= 0 || f.Share < minShare {
 			continue
 		}
 		operations := map[string]float64{}

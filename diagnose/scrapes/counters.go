@@ -2,6 +2,7 @@ package scrapes
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -61,8 +62,19 @@ func (f *Fleet) Counters(until time.Time) []*Series {
 				if v.caller >= 0 {
 					caller := f.hops[r.visits[v.caller].hop]
 					callerDone := r.start.Add(time.Duration(r.visits[v.caller].to * 1e9))
-					add(callerDone, caller.service, "hop_wait_duration_seconds_sum", v.to-v.from+2*link,
+					add(callerDone, caller.service, "hop_wait_duration_seconds_sum", v.back-v.sent+link,
 						"operation", caller.operation, "entry", entry, "dependency", h.service, "dependency_kind", "http")
+				}
+				if f.Faults.Stopped != nil || f.Faults.Killed != nil {
+					f.others(r, v, add)
+				}
+				for _, le := range f.Bounds {
+					if v.caller < 0 && v.to-v.from <= le {
+						add(done, h.service, "hop_duration_seconds_bucket", 1, "operation", h.operation, "entry", entry, "le", fmt.Sprint(le))
+					}
+				}
+				if v.caller < 0 && f.Bounds != nil {
+					add(done, h.service, "hop_duration_seconds_bucket", 1, "operation", h.operation, "entry", entry, "le", "+Inf")
 				}
 			}
 		}

@@ -24,6 +24,9 @@ type Fleet struct {
 	Slow  int       // hop that becomes slow
 	Added float64   // seconds added to its self time
 
+	Faults Faults    // others
+	Bounds []float64 // of the buckets of entries' durations, in seconds; none if empty
+
 	seed   uint64
 	hops   []hop
 	second map[int64][]request // by second since Began
@@ -49,6 +52,10 @@ type request struct {
 type visit struct {
 	hop, caller    int // caller is an index of visits; -1 for none
 	from, to, self float64
+
+	sent    float64 // when the request was sent, before the hop took it
+	back    float64 // when the caller had the answer
+	refused []int   // hops whose process was down when they were called
 }
 
 const link = .0005 // seconds, either way
@@ -128,14 +135,26 @@ func (f *Fleet) visit(rng *rand.Rand, r *request, i, caller int, from float64) f
 	if !f.Onset.IsZero() && i == f.Slow && !at.Before(f.Onset) {
 		self += f.Added
 	}
+	self += f.Faults.added(rng, f, i, at)
 	n := len(r.visits)
-	r.visits = append(r.visits, visit{hop: i, caller: caller, self: self, from: from})
-	t := from + .6*self
+	arrived := from
+	from = f.run(i, r.start, from, 0)
+	r.visits = append(r.visits, visit{hop: i, caller: caller, self: self, from: from, sent: arrived})
+	t := f.run(i, r.start, from, .6*self)
+	stopped := t - from - .6*self
 	for _, c := range f.hops[i].calls {
-		t = f.visit(rng, r, c, n, t+link) + link
+		if f.down(c, r.start.Add(time.Duration((t+link)*1e9))) {
+			r.visits[n].refused = append(r.visits[n].refused, c)
+			continue
+		}
+		callee := len(r.visits)
+		t = f.run(i, r.start, f.visit(rng, r, c, n, t+link)+link, 0)
+		r.visits[callee].back = t
 	}
-	r.visits[n].to = t + .4*self
-	return r.visits[n].to
+	to := f.run(i, r.start, t, .4*self)
+	stopped += to - t - .4*self
+	r.visits[n].to, r.visits[n].self = to, self+stopped
+	return to
 }
 
 // exportEvery is the interval at which SDKs send spans by default.

@@ -2,6 +2,7 @@ package scrapes_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http/httptest"
 	"sync"
@@ -17,6 +18,8 @@ import (
 )
 
 var began = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+
+var nan = math.NaN()
 
 // lead returns the ordinary time before a fault: as much as a diagnosis looks at.
 func lead(every time.Duration) time.Duration { return max(6*time.Minute, 16*every) }

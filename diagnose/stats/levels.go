@@ -140,8 +140,14 @@ func noise(x []float64) float64 {
 // amount: by at least 15 ms and 30 % of the lower one.
 func Matters(a, b float64) bool {
 	lower, d := math.Min(a, b), math.Abs(a-b)
-	return d >= .015 && d >= .3*lower
+	return d >= leastGrowth && d >= leastRatio*lower
 }
+
+// Growth that matters, in seconds and as a part of the lower mean.
+const (
+	leastGrowth = .015
+	leastRatio  = .3
+)
 
 // Significant reports whether the mean of now is higher than that of base, by
 // Welch's t-test of the steps' means, weighted by their requests. The threshold is
@@ -206,17 +212,30 @@ func latencyLevels(sum, count []float64, atLeast int) Levels {
 		return Levels{Now: now, Baseline: now}
 	}
 	l := Levels{Now: now}
+	high, top := len(sum), 0.0 // first step and mean of the raised levels before the last one
 	for _, s := range segs[:len(segs)-1] {
 		spike := Matters(s.mean, low) && s.mean-low > .25*(last.mean-low)
 		switch {
 		case s.n < MinRequests:
 		case !spike:
 			l.Baseline = append(l.Baseline, span(s.from, s.to)...)
+			high = len(sum)
 		default:
 			l.Past = span(s.from, s.to)
+			high = min(high, s.from)
+			top = s.mean
 		}
 	}
-	l.Raised = last.mean > low && Matters(last.mean, low) && Significant(sum, count, l.Baseline, now, atLeast)
+	if !(last.mean > low) || !Matters(last.mean, low) {
+		return l
+	}
+	l.Raised = Significant(sum, count, l.Baseline, now, atLeast)
+	// A greater height does not end a spike, nor does a lower one of few steps. Until it is
+	// a level of its own, both are one.
+	follows := high < last.from && (last.mean >= top || last.to-last.from < atLeast)
+	if both := span(high, len(sum)); !l.Raised && follows && Significant(sum, count, l.Baseline, both, atLeast) {
+		l.Raised, l.Now, l.Past = true, both, nil
+	}
 	return l
 }
 

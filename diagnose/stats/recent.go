@@ -16,10 +16,12 @@ type Levels struct {
 	Newest []int
 }
 
-// Steps that LatencyLevels looks back for a level that was raised, and the growth that
-// is too small for a level but too large to be silent about.
+// Steps that LatencyLevels looks back for a level that was raised, in any case and while
+// single steps are slow, and the growth that is too small for a level but too large to
+// be silent about.
 const (
 	lookBack     = 5
+	longBack     = 30
 	minRise      = .2  // of the baseline
 	minRiseValue = .01 // seconds
 	riseZ        = 3.0 // standard errors
@@ -34,14 +36,25 @@ const (
 // according to Matters and more than a quarter of the present level's distance.
 // Ordinary variation thus belongs to the baseline.
 //
-// A level that was raised up to five steps ago, or earlier while the last steps are still
-// above the baseline, stays raised until atLeast steps with MinRequests requests are
-// nearer to the baseline than to the level. One more step thus
-// does not take back what was certain.
+// A level that was raised up to five steps ago, up to thirty while single steps are slow,
+// or earlier while the last steps are still above the baseline, stays raised until atLeast
+// steps with MinRequests requests are nearer to the baseline than to the level. Later
+// steps, at whatever height, thus do not take back what was certain.
 func LatencyLevels(sum, count []float64, atLeast int) Levels {
 	l := latencyLevels(sum, count, atLeast)
-	for back := 1; back <= lookBack && !l.Raised; back++ {
+	most := lookBack
+	if base := meanOf(sum, count, l.Baseline); anySlow(sum, count, base, longBack) {
+		most = longBack
+	}
+	for back := 1; back <= most && !l.Raised; back++ {
 		was, over := raisedBefore(sum, count, back, atLeast)
+		if back > lookBack && !over && was.Raised {
+			base := meanOf(sum, count, was.Baseline)
+			border := (base + meanOf(sum, count, was.Now)) / 2
+			if calm(sum, count, was.Now[0], base+max(leastGrowth, leastRatio*base), atLeast) || meanOf(sum, count, span(len(sum)-back, len(sum))) < border {
+				continue // it was over, or what came since is not slow as a whole
+			}
+		}
 		if over {
 			if l.Past == nil {
 				l.Past = was.Now
@@ -79,13 +92,45 @@ func raisedBefore(sum, count []float64, back, atLeast int) (was Levels, over boo
 	if was = latencyLevels(sum[:to], count[:to], atLeast); !was.Raised {
 		return Levels{}, false
 	}
-	tail := level(sum, count, to, len(sum))
 	border := (meanOf(sum, count, was.Baseline) + meanOf(sum, count, was.Now)) / 2
-	over = tail.n >= MinRequests && tail.mean < border && busy(count, tail) >= atLeast
+	over = calm(sum, count, to, border, atLeast)
 	if !over {
 		was.Now = append(was.Now, span(to, len(sum))...)
 	}
 	return was, over
+}
+
+// calm reports whether atLeast busy steps, with MinRequests requests, one after another
+// from a step on have a mean below a border.
+func calm(sum, count []float64, from int, border float64, atLeast int) bool {
+	for first := from; first < len(sum); first++ {
+		var total, n float64
+		steps := 0
+		for i := first; i < len(sum); i++ {
+			if count[i] == 0 {
+				continue
+			}
+			total, n, steps = total+sum[i], n+count[i], steps+1
+			if n >= MinRequests && steps >= atLeast {
+				break
+			}
+		}
+		if n >= MinRequests && steps >= atLeast && total/n < border {
+			return true
+		}
+	}
+	return false
+}
+
+// anySlow reports whether one of the last steps is slower than a mean by an amount that
+// matters.
+func anySlow(sum, count []float64, mean float64, last int) bool {
+	for i := max(len(sum)-last, 0); i < len(sum); i++ {
+		if count[i] > 0 && sum[i]/count[i] > mean && Matters(sum[i]/count[i], mean) {
+			return true
+		}
+	}
+	return false
 }
 
 // newest returns the last steps if they are above the baseline: atLeast-1 steps by a
@@ -125,17 +170,6 @@ func lastBusy(count []float64, k int) []int {
 	}
 	slices.Reverse(out)
 	return out
-}
-
-// busy returns the number of steps of a segment that have requests.
-func busy(count []float64, s segment) int {
-	n := 0
-	for _, c := range count[s.from:s.to] {
-		if c > 0 {
-			n++
-		}
-	}
-	return n
 }
 
 // meanOf returns the mean duration of the requests of steps, or 0 without any.

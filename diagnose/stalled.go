@@ -1,0 +1,79 @@
+package diagnose
+
+import (
+	"slices"
+
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stall"
+	"github.com/tenhop/tenhop/diagnose/stats"
+)
+
+// stalled adds the hops from which nothing returns. A sure one decides the verdict unless
+// failures do: the time that ended requests took says nothing of those that hang.
+func (d *Diagnosis) stalled(m evidence.Metrics) {
+	for _, s := range slices.Backward(stall.Find(m)) {
+		if d.opt.Entry != "" && s.Entry.Operation != d.opt.Entry {
+			continue
+		}
+		if s.Sure && d.grounds.seen < d.grounds.needed && d.grounds.baseline < d.grounds.needed {
+			s.Sure = false // what is normal is not known
+		}
+		verdict := result.Unsure
+		switch {
+		case s.Sure && s.Kind == stall.Restart:
+			verdict = result.Errors
+		case s.Sure:
+			verdict = result.Spike
+		}
+		d.grounds.stall = &decision{verdict, s.Why}
+		if s.Kind != stall.Silence {
+			d.stall(s)
+		}
+		if !d.Left() && s.Entry.Operation != "" {
+			d.result.Entry = s.Entry
+			d.result.Window = result.Range{From: s.Since, To: d.until}
+		}
+	}
+}
+
+// stall puts the finding of a stall first. Findings of the same hop, and of links at it,
+// become part of it.
+func (d *Diagnosis) stall(s stall.Stall) {
+	f := result.Finding{Hop: s.Hop, Operation: s.Operation, Kind: result.KindSelf, Target: s.Target, Instance: s.Instance,
+		Attributes: []result.Attribute{}, Exemplars: []string{}}
+	var rest []result.Finding
+	for _, have := range d.result.Findings {
+		switch {
+		case have.Kind == result.KindErrors && (have.Hop == s.Hop || have.Target == s.Hop) && f.Errors == nil:
+			f.Kind, f.Errors, f.Target, f.Share, f.Interval = have.Kind, have.Errors, have.Target, have.Share, have.Interval
+			f.Hop, f.Target = s.Hop, ""
+			f.Operation = have.Operation
+		case have.Kind == result.KindSelf && have.Hop == s.Hop, have.Kind == result.KindLink && (have.Hop == s.Hop || have.Target == s.Hop):
+			if f.Kind == result.KindErrors {
+				rest = append(rest, have)
+				continue
+			}
+			f.BaselineMS, f.NowMS, f.AddedMS = f.BaselineMS+have.BaselineMS, f.NowMS+have.NowMS, stats.Round(f.AddedMS+have.AddedMS)
+			f.Share = stats.Round(f.Share + have.Share)
+			f.Interval[0], f.Interval[1] = stats.Round(f.Interval[0]+have.Interval[0]), stats.Round(f.Interval[1]+have.Interval[1])
+			if have.Kind == result.KindSelf {
+				f.Operation, f.Operations = have.Operation, have.Operations
+			}
+		default:
+			rest = append(rest, have)
+		}
+	}
+	if f.AddedMS > 0 {
+		f.CounterfactualMS = stats.Round(max(d.result.NowMS-f.AddedMS, 0))
+	}
+	f.Evidence = s.Why
+	kind := result.CauseFrozen
+	if s.Kind == stall.Restart {
+		kind = result.CauseRestart
+	}
+	if s.Sure {
+		f.Cause = &result.Cause{Kind: kind, Why: s.Why, Evidence: s.Evidence, Sure: s.Kind == stall.Restart}
+	}
+	d.result.Findings = append([]result.Finding{f}, rest...)
+}

@@ -1,0 +1,18 @@
+package signals
+
+// Series about scrape targets and processes.
+const (
+	Up             = "up"                         // 1 if a scrape was answered; written by Prometheus
+	ScrapeDuration = "scrape_duration_seconds"    // written by Prometheus
+	ProcessStart   = "process_start_time_seconds" // Unix time; Prometheus client libraries
+)
+
+// InFlight returns the gauges of requests that a service is handling, by convention.
+func InFlight() []string {
+	return []string{
+		"http_server_active_requests",                      // OpenTelemetry semantic conventions
+		"rpc_server_active_requests",                       // the middleware
+		"http_server_requests_active_seconds_gcount",       // Micrometer
+		"http_server_requests_active_seconds_active_count", // Micrometer before 1.13
+	}
+}
