@@ -2,7 +2,7 @@ package signals
 
 // Series about scrape targets and processes.
 const (
-	Up             = "up"                         // 1 if a scrape was answered; written by Prometheus
+	ScrapeUp       = "up"                         // 1 if a scrape was answered; written by Prometheus
 	ScrapeDuration = "scrape_duration_seconds"    // written by Prometheus
 	ProcessStart   = "process_start_time_seconds" // Unix time; Prometheus client libraries
 )

@@ -16,7 +16,7 @@ import (
 
 // processSeries reads the series about processes.
 func (r *reader) processSeries(ctx context.Context) ([]prometheus.Series, error) {
-	names := append(signals.InFlight(), signals.Up, signals.ScrapeDuration, signals.ProcessStart)
+	names := append(signals.InFlight(), signals.ScrapeUp, signals.ScrapeDuration, signals.ProcessStart)
 	found, err := samples(ctx, r.c, fmt.Sprintf(`{__name__=~"%s"}`, strings.Join(names, "|")), r.start, r.end, r.every)
 	if err != nil {
 		return nil, fmt.Errorf("what is known of processes: %w", err)
@@ -73,7 +73,7 @@ func (t table) processes(r *reader, found []prometheus.Series, counted []parts) 
 			index[at] = p
 		}
 		switch s.Labels["__name__"] {
-		case signals.Up:
+		case signals.ScrapeUp:
 			p.Up = readings(p.Up, s.Samples)
 		case signals.ScrapeDuration:
 			p.Scrape = readings(p.Scrape, s.Samples)

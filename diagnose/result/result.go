@@ -222,7 +222,6 @@ type Finding struct {
 	Operation        string     `json:"operation"`
 	Kind             string     `json:"kind"`
 	Target           string     `json:"target,omitempty"`
-	Instance         string     `json:"instance,omitempty"`   // of the hop, if one of several has it
 	EitherEnd        bool       `json:"either_end,omitempty"` // kind link only: nothing tells whether hop or target delays the link
 	BaselineMS       float64    `json:"baseline_ms"`
 	NowMS            float64    `json:"now_ms"`
