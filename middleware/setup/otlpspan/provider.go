@@ -50,11 +50,12 @@ type Provider struct {
 
 	followsParent bool // the sampler is that of ParentBased
 
-	limits  sdktrace.SpanLimits
-	sdk     *sdktrace.TracerProvider // records what is rare, and exports nothing
-	rare    trace.Tracer             // of sdk
-	queue   *queue
-	stopped atomic.Bool
+	limits   sdktrace.SpanLimits
+	resource *resource.Resource
+	sdk      *sdktrace.TracerProvider // records what is rare, and exports nothing
+	rare     trace.Tracer             // of sdk
+	queue    *queue
+	stopped  atomic.Bool
 
 	mu      sync.Mutex
 	tracers map[instrumentation.Scope]*tracer
@@ -82,7 +83,7 @@ func New(c Config) (*Provider, error) {
 	if c.Resource == nil {
 		c.Resource = resource.Default()
 	}
-	p := &Provider{sampler: c.Sampler, limits: limits, tracers: map[instrumentation.Scope]*tracer{}}
+	p := &Provider{sampler: c.Sampler, limits: limits, resource: c.Resource, tracers: map[instrumentation.Scope]*tracer{}}
 	_, p.followsParent = c.Sampler.(parentBased)
 	p.sdk = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithRawSpanLimits(limits))
 	p.rare = p.sdk.Tracer("otlpspan")
@@ -101,7 +102,7 @@ func (p *Provider) Tracer(name string, options ...trace.TracerOption) trace.Trac
 	defer p.mu.Unlock()
 	t := p.tracers[scope]
 	if t == nil {
-		t = &tracer{provider: p, scope: scopeFields(scope)}
+		t = &tracer{provider: p, of: scope, scope: scopeFields(scope)}
 		p.tracers[scope] = t
 	}
 	return t

@@ -69,13 +69,15 @@ func (r *record) begin(sc, parent trace.SpanContext, kind trace.SpanKind, start 
 
 // flags returns the flags of a span or link: the trace flags, and whether of is remote.
 func flags(sc, of trace.SpanContext) uint32 {
-	const hasRemote, remote = 0x100, 0x200
+	const hasRemote = 0x100
 	f := uint32(sc.TraceFlags()) | hasRemote
 	if of.IsRemote() {
-		f |= remote
+		f |= remoteFlag
 	}
 	return f
 }
+
+const remoteFlag = 0x200
 
 // appendTime leaves out the zero value as proto3 does, and times before 1970.
 func appendTime(b []byte, tag uint64, t time.Time) []byte {

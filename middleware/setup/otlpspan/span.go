@@ -21,6 +21,7 @@ import (
 type span struct {
 	embedded.Span
 	context.Context
+	sdktrace.ReadOnlySpan // nil; marks the span as one that can be read
 
 	tracer *tracer
 	sc     trace.SpanContext
@@ -79,7 +80,7 @@ func (s *span) IsRecording() bool {
 	return s.rec != nil
 }
 
-// Name returns the name, as spans of the SDK do.
+// Name returns the name.
 func (s *span) Name() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	oteltrace "go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
@@ -15,7 +16,8 @@ import (
 type tracer struct {
 	embedded.Tracer
 	provider *Provider
-	scope    []byte // the fields scope and schema_url of ScopeSpans
+	of       instrumentation.Scope
+	scope    []byte // the fields scope and schema_url of ScopeSpans, from of
 }
 
 var _ oteltrace.Tracer = (*tracer)(nil)
