@@ -102,7 +102,9 @@ func decode(b []byte) map[uint32][]string {
 			flush(id)
 			note(id, "RST_STREAM %v", f.ErrCode)
 		case *http2.GoAwayFrame:
-			note(0, "GOAWAY %v", f.ErrCode)
+			if f.ErrCode != http2.ErrCodeNo { // the end of the script
+				note(0, "GOAWAY %v", f.ErrCode)
+			}
 		case *http2.PushPromiseFrame:
 			decoded, err := fr.ReadMetaHeaders.DecodeFull(f.HeaderBlockFragment())
 			note(id, "PUSH_PROMISE %d %v\n%s\n", f.PromiseID, err, fields(decoded))
