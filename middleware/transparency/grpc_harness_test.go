@@ -60,22 +60,20 @@ var (
 	puts   = &grpc.StreamDesc{StreamName: "Put", ClientStreams: true}
 )
 
-// talk answers each message, or all of them at the end.
+// talk answers the first message when the client has ended its side, so that the frames
+// of both sides have one order.
 func talk(srv any, ss grpc.ServerStream) error {
 	in := &wrapperspb.StringValue{}
 	if err := ss.RecvMsg(in); err != nil {
 		return err
 	}
+	if err := ss.RecvMsg(&wrapperspb.StringValue{}); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("want the end of the stream, got %w", err)
+	}
 	if err := srv.(*rpcs).behave(ss.Context(), ss); err != nil {
 		return err
 	}
-	if err := ss.SendMsg(wrapperspb.String("re: " + in.Value)); err != nil {
-		return err
-	}
-	if err := ss.RecvMsg(in); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("want the end of the stream, got %w", err)
-	}
-	return nil
+	return ss.SendMsg(wrapperspb.String("re: " + in.Value))
 }
 
 // connect starts the service and returns a connection to it.
