@@ -35,12 +35,10 @@ package sqlmw
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync/atomic"
-
-	"github.com/XSAM/otelsql"
-	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -105,13 +103,7 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
-	db, err := open(driverName, dsn, dep,
-		otelsql.WithTracerProvider(&provider{client: client, chaos: c.chaos, dependency: dependency}),
-		otelsql.WithMeterProvider(noop.NewMeterProvider()), // the statement has the metrics
-		otelsql.WithSpanNameFormatter(func(_ context.Context, m otelsql.Method, query string) string { return operation(m, query) }),
-		otelsql.WithSpanOptions(otelsql.SpanOptions{OmitRows: true, OmitConnResetSession: true, Ping: true, DisableQuery: true}),
-		otelsql.WithDisableSkipErrMeasurement(true),
-	)
+	db, err := open(driverName, dsn, &measure{client: client, dep: dep, chaos: c.chaos})
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: open %s: %w", dependency, err)
 	}
@@ -190,10 +182,29 @@ func (db *DB) BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
 }
 
 // Conn calls sql.DB's method and measures the wait for a connection.
-func (db *DB) Conn(ctx context.Context) (*sql.Conn, error) {
+func (db *DB) Conn(ctx context.Context) (*Conn, error) {
 	ctx, a := db.acquire(ctx)
 	defer a.end()
-	return db.DB.Conn(ctx)
+	c, err := db.DB.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{c}, nil
+}
+
+// Conn embeds a *sql.Conn. Its Raw gives the driver's own connection.
+type Conn struct{ *sql.Conn }
+
+// Raw calls f with the driver's own connection, as sql.Conn's method does for a
+// database that is not measured. What f does with it is not measured. Through the
+// embedded *sql.Conn, f gets a connection whose method Raw returns the driver's.
+func (c *Conn) Raw(f func(driverConn any) error) error {
+	return c.Conn.Raw(func(dc any) error {
+		if measured, ok := dc.(interface{ Raw() driver.Conn }); ok {
+			dc = measured.Raw()
+		}
+		return f(dc)
+	})
 }
 
 // PingContext calls sql.DB's method and measures the wait for a connection.

@@ -3,7 +3,6 @@ module github.com/tenhop/tenhop/middleware/sqlmw
 go 1.26.0
 
 require (
-	github.com/XSAM/otelsql v0.44.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/rs/zerolog v1.35.1
 	github.com/tenhop/tenhop/middleware v0.1.0

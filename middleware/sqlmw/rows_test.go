@@ -136,12 +136,22 @@ func TestNothingTheDriverCanDoIsHidden(t *testing.T) {
 	}
 	defer c.Close()
 	if err := c.Raw(func(dc any) error {
-		if _, ok := dc.(interface{ Raw() driver.Conn }).Raw().(slowConn); !ok {
+		if _, ok := dc.(slowConn); !ok {
 			t.Errorf("the driver's own connection is out of reach behind a %T", dc)
 		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := db.Driver().(slowDriver); !ok {
+		t.Errorf("the driver is a %T", db.Driver())
+	}
+	if err := c.Conn.Raw(func(dc any) error {
 		has[driver.ConnBeginTx](t, dc)
 		has[driver.ConnPrepareContext](t, dc)
-		has[driver.ExecerContext](t, dc)
+		if _, ok := dc.(driver.ExecerContext); ok {
+			t.Error("the driver cannot execute without preparing")
+		}
 		has[driver.NamedValueChecker](t, dc)
 		has[driver.Pinger](t, dc)
 		has[driver.SessionResetter](t, dc)

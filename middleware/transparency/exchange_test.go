@@ -32,7 +32,8 @@ type exchange struct {
 	tracks map[string][]string
 	known  map[string]string // addresses and the like, by what they are called
 	taps   []*tap
-	served func() // waits for the raw server
+	served func()   // waits for the raw server
+	ended  []func() // run before the transcript is made
 }
 
 func newExchange(t *testing.T, measured bool) *exchange {
@@ -91,6 +92,7 @@ var volatile = []struct {
 }{
 	{regexp.MustCompile(`(?im)^(date|last-modified): [A-Z][a-z]{2}, .* GMT`), "$1: then"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "host:port"},
+	{regexp.MustCompile(`(?m)^grpc-timeout: \S+`), "grpc-timeout: some"},
 	{regexp.MustCompile(`[0-9a-f]{60}`), "boundary"},
 	// net/http names its caller in some messages, which is the middleware then.
 	{regexp.MustCompile(`from \S+ \(\w+\.go:\d+\)`), "from caller"},
@@ -99,6 +101,9 @@ var volatile = []struct {
 
 // transcript returns the tracks, in order of their names.
 func (x *exchange) transcript() string {
+	for _, f := range x.ended {
+		f()
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.frames()

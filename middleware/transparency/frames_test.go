@@ -46,7 +46,7 @@ func (x *exchange) tap(conn net.Conn) net.Conn {
 
 // frames adds the frames of all connections to the transcript, a track per direction
 // and stream. Frames that only depend on timing and buffers are left out: SETTINGS, PING,
-// WINDOW_UPDATE, and how data are cut.
+// WINDOW_UPDATE, resets and endings without an error, and how data are cut.
 func (x *exchange) frames() {
 	for i, t := range x.taps {
 		t.mu.Lock()
@@ -100,9 +100,13 @@ func decode(b []byte) map[uint32][]string {
 			}
 		case *http2.RSTStreamFrame:
 			flush(id)
-			note(id, "RST_STREAM %v", f.ErrCode)
+			if f.ErrCode != http2.ErrCodeNo { // a server that answers early
+				note(id, "RST_STREAM %v", f.ErrCode)
+			}
 		case *http2.GoAwayFrame:
-			note(0, "GOAWAY %v", f.ErrCode)
+			if f.ErrCode != http2.ErrCodeNo { // the end of the script
+				note(0, "GOAWAY %v", f.ErrCode)
+			}
 		case *http2.PushPromiseFrame:
 			decoded, err := fr.ReadMetaHeaders.DecodeFull(f.HeaderBlockFragment())
 			note(id, "PUSH_PROMISE %d %v\n%s\n", f.PromiseID, err, fields(decoded))

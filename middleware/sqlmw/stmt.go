@@ -1,0 +1,68 @@
+package sqlmw
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/tenhop/tenhop/middleware/database"
+)
+
+// stmt measures the executions of a prepared statement.
+type stmt struct {
+	driver.Stmt
+	conn *conn
+	sql  string
+}
+
+// convertingStmt is a statement whose driver converts the arguments.
+type convertingStmt struct {
+	*stmt
+	driver.ColumnConverter //nolint:staticcheck // database/sql calls it too
+}
+
+var (
+	_ driver.StmtExecContext   = (*stmt)(nil)
+	_ driver.StmtQueryContext  = (*stmt)(nil)
+	_ driver.NamedValueChecker = (*stmt)(nil)
+)
+
+// ExecContext executes the statement.
+func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r driver.Result, err error) {
+	ctx, call := s.conn.measure.start(ctx, database.Operation(s.sql))
+	defer func() { call.end(err) }()
+	if inner, ok := s.Stmt.(driver.StmtExecContext); ok {
+		return inner.ExecContext(ctx, args)
+	}
+	values, err := unnamed(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	return s.Exec(values) //nolint:staticcheck // database/sql calls it too
+}
+
+// QueryContext executes the statement and returns measured rows.
+func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	inCall, call := s.conn.measure.start(ctx, database.Operation(s.sql))
+	r, err := s.queryInner(inCall, args)
+	call.end(err)
+	return measured(ctx, r, err, s.conn.measure.dep)
+}
+
+func (s *stmt) queryInner(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if inner, ok := s.Stmt.(driver.StmtQueryContext); ok {
+		return inner.QueryContext(ctx, args)
+	}
+	values, err := unnamed(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	return s.Query(values) //nolint:staticcheck // database/sql calls it too
+}
+
+// CheckNamedValue asks the statement, then the connection, as database/sql does.
+func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
+	if inner, ok := s.Stmt.(driver.NamedValueChecker); ok {
+		return inner.CheckNamedValue(v)
+	}
+	return s.conn.CheckNamedValue(v)
+}
