@@ -61,13 +61,15 @@ type clientCall struct {
 	pending       adapter.Pending
 	transport     *transport
 	call          adapter.ClientCall
-	ctx           context.Context
+	ctx           callContext
+	url           *url.URL
 	method        string
 	dep           string
 	status        int
 	once          sync.Once
 	stop          func() bool
 	armed         atomic.Bool // stop and pending are set
+	answered      atomic.Bool // base has returned
 }
 
 // CloseIdleConnections closes the idle connections of base, for http.Client.
@@ -77,9 +79,35 @@ func (t *transport) CloseIdleConnections() {
 	}
 }
 
+// callContext is the context of a call, allocated within the call.
+type callContext struct {
+	context.Context
+	call *clientCall
+}
+
+type callKey struct{}
+
+// Value returns the call for its key.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
+// within reports whether a transport around this one measures the same call.
+func (t *transport) within(r *http.Request) bool {
+	outer, ok := r.Context().Value(callKey{}).(*clientCall)
+	return ok && !outer.answered.Load() && outer.transport.core == t.core && r.URL != nil && outer.url != nil && outer.method == method(r.Method) &&
+		(outer.url == r.URL || *outer.url == *r.URL)
+}
+
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.within(r) {
+		return t.base.RoundTrip(r)
+	}
 	m := method(r.Method)
-	c := &clientCall{transport: t, method: m, dep: t.dependency}
+	c := &clientCall{transport: t, method: m, dep: t.dependency, url: r.URL}
 	var host string
 	var port int
 	if r.URL != nil {
@@ -94,10 +122,10 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		SpanName:   spanMethod(m), SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, host, port),
 	})
 	attrs.Return()
-	c.call, c.ctx = call, ctx
+	c.call, c.ctx = call, callContext{ctx, c}
 	// A RoundTripper must not modify the request: the header is a copy with shared
 	// values.
-	r2 := r.WithContext(ctx)
+	r2 := r.WithContext(&c.ctx)
 	r2.Header = make(http.Header, len(r.Header)+4)
 	for k, v := range r.Header {
 		r2.Header[k] = v
@@ -111,6 +139,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		call.InjectHeader(ctx, r2.Header)
 	}
 	resp, err := t.base.RoundTrip(r2)
+	c.answered.Store(true)
 	if err != nil {
 		c.end(err)
 		return resp, err

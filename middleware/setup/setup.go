@@ -141,7 +141,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	}
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
-		otel.SetTextMapPropagator(all)
+		otel.SetTextMapPropagator(hop.NestedPropagator(all))
 	}
 	return rt, nil
 }
