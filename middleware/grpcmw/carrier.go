@@ -20,12 +20,16 @@ var (
 // copies the whole map, with an allocation per header.
 type incoming struct{ ctx context.Context }
 
-// Get returns the first value of a key.
+// Get returns the first value of a key, or all values of a list.
 func (c *incoming) Get(key string) string {
-	if v := metadata.ValueFromIncomingContext(c.ctx, key); len(v) > 0 {
-		return v[0]
+	v := metadata.ValueFromIncomingContext(c.ctx, key)
+	switch {
+	case len(v) == 0:
+		return ""
+	case len(v) > 1 && (key == "baggage" || key == "tracestate" || key == "x-forwarded-for"):
+		return strings.Join(v, ",")
 	}
-	return ""
+	return v[0]
 }
 
 // Set does nothing, since incoming metadata belong to the caller.
