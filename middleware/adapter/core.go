@@ -245,10 +245,17 @@ func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
 	return c, fmt.Errorf("hop: register %s: %w", name, err)
 }
 
-// description returns what a vector says of itself, with its labels in order. The
+// description returns what a collector says of itself, with its labels in order. The
 // registry does not compare their order, by which their values are passed.
 func description(c prometheus.Collector) string {
-	d := make(chan *prometheus.Desc, 1)
-	c.Describe(d)
-	return (<-d).String()
+	all := make(chan *prometheus.Desc)
+	go func() {
+		defer close(all)
+		c.Describe(all)
+	}()
+	var b strings.Builder
+	for d := range all {
+		b.WriteString(d.String())
+	}
+	return b.String()
 }

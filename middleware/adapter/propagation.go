@@ -285,8 +285,7 @@ func joined(values []string) string {
 	size := 0
 	for i, v := range values {
 		if size += len(v) + 1; size > wire.MaxBaggageBytes {
-			values = values[:i]
-			break
+			return strings.Join(values[:i+1], ",") // the reader cuts it
 		}
 	}
 	return strings.Join(values, ",")

@@ -27,13 +27,10 @@ type incoming struct {
 	upper bool // md has keys with upper-case letters
 }
 
-// Get returns the first value of a key, which is in lower case.
+// Get returns the first value of a key, which is in lower case, or all values of a list.
 func (c *incoming) Get(key string) string {
 	if incomingKey == nil {
-		if v := metadata.ValueFromIncomingContext(c.ctx, key); len(v) > 0 {
-			return v[0]
-		}
-		return ""
+		return valueOf(key, metadata.ValueFromIncomingContext(c.ctx, key))
 	}
 	if !c.read {
 		c.read = true
@@ -51,8 +48,16 @@ func (c *incoming) Get(key string) string {
 			}
 		}
 	}
-	if len(v) == 0 {
+	return valueOf(key, v)
+}
+
+// valueOf returns the first of a key's values, or all values of a list.
+func valueOf(key string, v []string) string {
+	switch {
+	case len(v) == 0:
 		return ""
+	case len(v) > 1 && (key == "baggage" || key == "tracestate" || key == "x-forwarded-for"):
+		return strings.Join(v, ",")
 	}
 	return v[0]
 }

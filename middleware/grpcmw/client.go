@@ -95,6 +95,31 @@ type clientCall struct {
 	client *client
 	method *method
 	call   adapter.ClientCall
+	ctx    callContext
+}
+
+// callContext is the context of a call, allocated within the call.
+type callContext struct {
+	context.Context
+	call *clientCall
+	conn *grpc.ClientConn
+	open atomic.Bool // the next interceptor has returned
+}
+
+type callKey struct{}
+
+// Value returns the context for its key.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// within reports whether an interceptor around this one measures the same call.
+func (c *client) within(ctx context.Context, cc *grpc.ClientConn, full string) bool {
+	outer, ok := ctx.Value(callKey{}).(*callContext)
+	return ok && !outer.open.Load() && outer.conn == cc && outer.call.client.core == c.core && outer.call.method == outer.call.client.methods.of(full)
 }
 
 func (c *client) begin(ctx context.Context, cc *grpc.ClientConn, full string, noWait bool, to *clientCall) context.Context {
@@ -111,16 +136,18 @@ func (c *client) begin(ctx context.Context, cc *grpc.ClientConn, full string, no
 		delete(md, "tracestate") // of the traceparent that a proxy has received
 	}
 	to.call.Inject(ctx, outgoing(md))
-	return metadata.NewOutgoingContext(ctx, md)
+	to.ctx.Context, to.ctx.call, to.ctx.conn = ctx, to, cc
+	return metadata.NewOutgoingContext(&to.ctx, md)
 }
 
 func (c *client) unary(ctx context.Context, full string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if c.exclude(full) == adapter.AllSignals {
+	if c.exclude(full) == adapter.AllSignals || c.within(ctx, cc, full) {
 		return invoke(ctx, full, req, reply, cc, opts...)
 	}
 	call := &clientCall{}
 	ctx = c.begin(ctx, cc, full, false, call)
 	err := invoke(ctx, full, req, reply, cc, opts...)
+	call.ctx.open.Store(true)
 	call.end(full, err)
 	return err
 }
@@ -142,7 +169,7 @@ func (c *clientCall) end(full string, err error) {
 }
 
 func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, full string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	if c.exclude(full) == adapter.AllSignals {
+	if c.exclude(full) == adapter.AllSignals || c.within(ctx, cc, full) {
 		return open(ctx, desc, cc, full, opts...)
 	}
 	s := &clientStream{full: full, hop: adapter.FromContext(ctx), serverStreams: desc.ServerStreams}
@@ -150,6 +177,7 @@ func (c *client) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 	s.ctx = ctx
 	wait := s.hop.StartCall(c.dependency)
 	cs, err := open(ctx, desc, cc, full, opts...)
+	s.call.ctx.open.Store(true)
 	wait.End()
 	if err != nil {
 		s.end(err)

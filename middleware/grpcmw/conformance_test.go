@@ -89,7 +89,7 @@ func TestConformance(t *testing.T) {
 
 func server(operation string, call func(context.Context, testpb.TestServiceClient) metadata.MD) mwtest.Server {
 	return mwtest.Server{
-		Operation: operation, Kind: trace.SpanKindServer, Family: "rpc_server_call_duration_seconds", Skips: true, Public: true,
+		Operation: operation, Kind: trace.SpanKindServer, Family: "rpc_server_call_duration_seconds", Skips: true, Public: true, Printable: true,
 		Deliver: func(t *testing.T, d mwtest.Delivery) map[string]string {
 			opts := []grpcmw.Option{grpcmw.WithTelemetry(d.Telemetry), grpcmw.WithExcludeSignals(func(string) hop.Signals { return d.Skip })}
 			if d.Public {
@@ -97,6 +97,9 @@ func server(operation string, call func(context.Context, testpb.TestServiceClien
 			}
 			ctx := t.Context()
 			for k, v := range d.Headers {
+				ctx = metadata.AppendToOutgoingContext(ctx, k, v)
+			}
+			for k, v := range d.Again {
 				ctx = metadata.AppendToOutgoingContext(ctx, k, v)
 			}
 			return firstValues(call(ctx, dialServer(t, d.Handle, grpcmw.ServerOptions(opts...), nil)))

@@ -84,6 +84,13 @@ func (s *server) begin(ctx context.Context, m *method, skip adapter.Signals) (co
 	return ctx, c
 }
 
+// within reports whether a handler around this one measures the call: other interceptors
+// of the package, or httpmw around a grpc.Server that serves HTTP.
+func (s *server) within(ctx context.Context) bool {
+	h := adapter.FromContext(ctx)
+	return h != nil && h.Core() == s.core
+}
+
 // remoteOf returns the caller's network address, or nil.
 func remoteOf(ctx context.Context) net.Addr {
 	if p, ok := peer.FromContext(ctx); ok {
@@ -107,7 +114,7 @@ func (c *serverCall) header() metadata.MD { return metadata.MD{keyCorrelation: c
 
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	skip := s.exclude(info.FullMethod)
-	if skip == adapter.AllSignals {
+	if skip == adapter.AllSignals || s.within(ctx) {
 		return handler(ctx, req)
 	}
 	stream := grpc.ServerTransportStreamFromContext(ctx)
@@ -133,7 +140,7 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 
 func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	skip := s.exclude(info.FullMethod)
-	if skip == adapter.AllSignals {
+	if skip == adapter.AllSignals || s.within(ss.Context()) {
 		return handler(srv, ss)
 	}
 	m := s.methods.unknown()

@@ -3,6 +3,8 @@ package hop_test
 import (
 	"context"
 	"fmt"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -179,4 +181,10 @@ func ExampleWithLogSampling() {
 		hop.WithLogSampling(hop.LogSampling{Rate: 0.1, Slow: 300 * time.Millisecond}))
 	fmt.Println(err)
 	// Output: <nil>
+}
+
+// A service that keeps otelhttp within a measured handler, without package setup.
+func ExampleNestedPropagator() {
+	otel.SetTextMapPropagator(hop.NestedPropagator(propagation.NewCompositeTextMapPropagator(
+		propagation.TraceContext{}, propagation.Baggage{})))
 }

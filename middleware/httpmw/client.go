@@ -63,7 +63,8 @@ type clientCall struct {
 	pending       adapter.Pending
 	transport     *transport
 	call          adapter.ClientCall
-	ctx           context.Context
+	ctx           callContext
+	url           *url.URL
 	cancel        <-chan struct{} // Request.Cancel
 	method        string
 	dep           string
@@ -71,6 +72,7 @@ type clientCall struct {
 	once          sync.Once
 	stop          func() bool
 	armed         atomic.Bool // stop and pending are set
+	answered      atomic.Bool // base has returned
 }
 
 // CloseIdleConnections closes the idle connections of base, for http.Client.
@@ -80,9 +82,35 @@ func (t *transport) CloseIdleConnections() {
 	}
 }
 
+// callContext is the context of a call, allocated within the call.
+type callContext struct {
+	context.Context
+	call *clientCall
+}
+
+type callKey struct{}
+
+// Value returns the call for its key.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
+// within reports whether a transport around this one measures the same call.
+func (t *transport) within(r *http.Request) bool {
+	outer, ok := r.Context().Value(callKey{}).(*clientCall)
+	return ok && !outer.answered.Load() && outer.transport.core == t.core && r.URL != nil && outer.url != nil && outer.method == method(r.Method) &&
+		(outer.url == r.URL || *outer.url == *r.URL)
+}
+
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.within(r) {
+		return t.base.RoundTrip(r)
+	}
 	m := method(r.Method)
-	c := &clientCall{transport: t, method: m, dep: t.dependency, cancel: r.Cancel} //nolint:staticcheck // http.Client sets it
+	c := &clientCall{transport: t, method: m, dep: t.dependency, url: r.URL, cancel: r.Cancel} //nolint:staticcheck // http.Client sets it
 	var host string
 	var port int
 	if r.URL != nil {
@@ -97,10 +125,10 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		SpanName:   spanMethod(m), SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, host, port),
 	})
 	attrs.Return()
-	c.call, c.ctx = call, ctx
+	c.call, c.ctx = call, callContext{ctx, c}
 	// A RoundTripper must not modify the request: the header is a copy with shared
 	// values.
-	r2 := r.WithContext(ctx)
+	r2 := r.WithContext(&c.ctx)
 	if r.Header != nil {
 		r2.Header = make(http.Header, len(r.Header)+4)
 		for k, v := range r.Header {
@@ -120,6 +148,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		call.InjectHeader(ctx, r2.Header)
 	}
 	resp, err := t.base.RoundTrip(r2)
+	c.answered.Store(true)
 	if err != nil {
 		err = c.timeoutOf(err)
 		c.end(err)

@@ -45,6 +45,9 @@ func TestConformance(t *testing.T) {
 			for k, v := range d.Headers {
 				r.Header.Set(k, v)
 			}
+			for k, v := range d.Again {
+				r.Header.Add(k, v)
+			}
 			httpmw.Handler(mux, opts...).ServeHTTP(w, r)
 			return lowerCase(w.Header())
 		},

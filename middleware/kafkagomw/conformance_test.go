@@ -59,6 +59,9 @@ func TestConformance(t *testing.T) {
 			for k, v := range d.Headers {
 				m.Headers = append(m.Headers, kafka.Header{Key: k, Value: []byte(v)})
 			}
+			for k, v := range d.Again {
+				m.Headers = append(m.Headers, kafka.Header{Key: k, Value: []byte(v)})
+			}
 			handle := kafkagomw.Handler(func(ctx context.Context, _ kafka.Message) error { return d.Handle(ctx) }, kafkagomw.WithTelemetry(d.Telemetry))
 			_ = handle(t.Context(), m)
 			return nil

@@ -18,6 +18,9 @@ func TestConformance(t *testing.T) {
 			for k, v := range d.Headers {
 				r.Headers = append(r.Headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
 			}
+			for k, v := range d.Again {
+				r.Headers = append(r.Headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
+			}
 			handle := Handler(func(ctx context.Context, _ *kgo.Record) error { return d.Handle(ctx) }, WithTelemetry(d.Telemetry))
 			_ = handle(t.Context(), r)
 			return nil

@@ -27,7 +27,9 @@ type Server struct {
 	Kind      trace.SpanKind // trace.SpanKindServer or trace.SpanKindConsumer
 	Family    string         // the transport's duration histogram; it has a label error_type
 
-	Skips  bool // the adapter can omit signals; Deliver honors Delivery.Skip
+	Skips     bool // the adapter can omit signals; Deliver honors Delivery.Skip
+	Printable bool // the transport refuses headers with bytes that are not printable ASCII
+
 	Public bool // the adapter supports untrusted callers; Deliver honors Delivery.Public
 }
 
@@ -35,6 +37,7 @@ type Server struct {
 type Delivery struct {
 	Telemetry *hop.Telemetry
 	Headers   map[string]string // names are lower-case
+	Again     map[string]string // second values of headers, where the transport repeats names
 	Skip      hop.Signals
 	Public    bool
 	Handle    func(context.Context) error
@@ -346,39 +349,4 @@ func serverPublic(t *testing.T, s Server) {
 		t.Error("the entry of an untrusted caller was accepted")
 	}
 	r.Line(testID)
-}
-
-func serverHostile(t *testing.T, s Server) {
-	for _, c := range []struct{ why, name, value string }{
-		{"not a traceparent", "traceparent", "00-zz-zz-zz"},
-		{"a forbidden version", "traceparent", "ff-" + testTrace + "-" + testParent + "-01"},
-		{"a trace ID of zeros", "traceparent", "00-00000000000000000000000000000000-" + testParent + "-01"},
-		{"upper-case digits", "traceparent", "00-" + strings.ToUpper(testTrace) + "-" + testParent + "-01"},
-		{"bad escapes", "baggage", "hop.entry=%zz,hop.start=%00,correlation.id=%0a"},
-		{"control characters as an entry", "baggage", "hop.entry=%00%0A%1B,hop.start=1790000000000"},
-		{"a long entry", "baggage", "hop.entry=" + strings.Repeat("x", 200) + ",hop.start=1790000000000"},
-		{"an impossible start", "baggage", "hop.entry=a,hop.start=-99999999999999999999"},
-		{"no members", "baggage", ",;,=,;=;,"},
-		{"many members", "baggage", strings.Repeat("k=v,", 500)},
-	} {
-		t.Run(c.why, func(t *testing.T) {
-			r, entry, out := New(t), "", ""
-			s.deliver(t, r, Delivery{Headers: map[string]string{c.name: c.value}, Handle: func(ctx context.Context) error {
-				entry, out = hop.EntryOf(ctx), hop.Snapshot(ctx)["baggage"]
-				return nil
-			}})
-			if sp := s.span(t, r); sp.Parent.IsValid() {
-				t.Errorf("the span has the parent %s", sp.Parent.SpanID())
-			}
-			if len(entry) > 128 || strings.ContainsFunc(entry, func(c rune) bool { return c < ' ' }) {
-				t.Errorf("entry %q", entry)
-			}
-			if len(out) > 8192 || strings.Count(out, ",") >= 64 || strings.ContainsAny(out, "\r\n\x00") {
-				t.Errorf("the next hop would get %d bytes of baggage: %.80q", len(out), out)
-			}
-			if n := r.Count("hop_self_duration_seconds", "operation", s.Operation); n != 1 {
-				t.Errorf("%d measurements", n)
-			}
-		})
-	}
 }

@@ -34,6 +34,9 @@ func TestConformance(t *testing.T) {
 			for k, v := range d.Headers {
 				m.Headers = append(m.Headers, &sarama.RecordHeader{Key: []byte(k), Value: []byte(v)})
 			}
+			for k, v := range d.Again {
+				m.Headers = append(m.Headers, &sarama.RecordHeader{Key: []byte(k), Value: []byte(v)})
+			}
 			handle := saramamw.Handler(func(ctx context.Context, _ *sarama.ConsumerMessage) error { return d.Handle(ctx) }, saramamw.WithTelemetry(d.Telemetry))
 			_ = handle(t.Context(), m)
 			return nil

@@ -186,7 +186,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		if c.configFile() != "" {
 			otel.SetMeterProvider(rt.MeterProvider)
 		}
-		otel.SetTextMapPropagator(all)
+		otel.SetTextMapPropagator(hop.NestedPropagator(all))
 	}
 	return rt, nil
 }

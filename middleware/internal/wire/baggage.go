@@ -34,11 +34,15 @@ type Metadata struct {
 
 // ReadBaggage splits a baggage header into the members of this library and the
 // others. It drops malformed members and those beyond the limits. The members of
-// this library are found at any position, since another hop may prepend its own.
+// this library are found at any position within them, since another hop may prepend its
+// own.
 func ReadBaggage(header string) Metadata {
 	var c Metadata
-	if header == "" || len(header) > MaxBaggageBytes {
+	if header == "" {
 		return c
+	}
+	if len(header) > MaxBaggageBytes {
+		header = header[:strings.LastIndexByte(header[:MaxBaggageBytes+1], ',')+1]
 	}
 	var foreign []string
 	for header != "" {
