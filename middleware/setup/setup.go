@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,6 +113,7 @@ type Runtime struct {
 	Logger         zerolog.Logger
 	Admin          *Admin // of WithAdmin, or nil
 
+	mu        sync.Mutex
 	shutdown  []func(context.Context) error
 	warnings  *exportWarnings
 	adminAddr string
@@ -218,7 +220,7 @@ func (rt *Runtime) startEnvironment(ctx context.Context, service string, c *conf
 	if s.logs, err = rt.startLogs(ctx, res, c.logs, owned); err != nil {
 		return started{}, err
 	}
-	return s, rt.startMetrics(ctx, res, c.logs)
+	return s, rt.startMetrics(ctx, res, c.logs, owned)
 }
 
 // owned returns the registerer of a service's metrics.
@@ -266,7 +268,7 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 			if err != nil {
 				return fmt.Errorf("setup: console trace exporter: %w", err)
 			}
-			options = append(options, sdktrace.WithBatcher(exp, spanBatches()...))
+			options = append(options, sdktrace.WithBatcher(consoleSpans{exp, rt.warnings}, spanBatches()...))
 		default:
 			exp, err := otlpTraces(ctx)
 			if err != nil {
@@ -309,12 +311,16 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 	rt.warnings.closing.Store(true)
 	// The providers get a context without end: with one that has ended they would not
 	// stop their goroutines.
-	ended := make(chan error, len(rt.shutdown))
-	for _, shutdown := range rt.shutdown {
+	rt.mu.Lock()
+	shutdowns := rt.shutdown
+	rt.shutdown = nil // a second Shutdown has nothing to do
+	rt.mu.Unlock()
+	ended := make(chan error, len(shutdowns))
+	for _, shutdown := range shutdowns {
 		go func() { ended <- shutdown(context.WithoutCancel(ctx)) }()
 	}
 	var errs []error
-	for range rt.shutdown {
+	for range shutdowns {
 		select {
 		case err := <-ended:
 			errs = append(errs, err)
@@ -325,6 +331,5 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 		break
 	}
 	rt.warnings.cutOff()
-	rt.shutdown = nil
 	return errors.Join(append(errs, rt.warnings.final())...)
 }
