@@ -194,7 +194,7 @@ type started struct {
 
 // startEnvironment starts what the OTEL_* variables say.
 func (rt *Runtime) startEnvironment(ctx context.Context, service string, c *config) (started, error) {
-	if err := checkEnvironment(); err != nil {
+	if err := checkEnvironment(c.adminAddr != ""); err != nil {
 		return started{}, err
 	}
 	if service = environ.ServiceName(service); service == "" {
