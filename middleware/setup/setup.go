@@ -148,10 +148,10 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	}
 	s, err := start(ctx, service, &c)
 	if err != nil {
-		return nil, errors.Join(err, rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, err)
 	}
 	if err := registerProcess(c.owned(s.service), c.gatherer); err != nil {
-		return nil, errors.Join(err, rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, err)
 	}
 	all, traceContext := propagators(s.propagators)
 	rt.Logger = zerolog.New(s.logs).Hook(timestamp{})
@@ -160,7 +160,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		hop.WithRegisterer(c.registry, c.gatherer), hop.WithZerolog(rt.Logger),
 	}, c.hop...)...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, fmt.Errorf("setup: %w", err))
 	}
 	rt.Logger = *rt.Telemetry.Zerolog()
 	if s.warn {
@@ -171,7 +171,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		}
 	}
 	if err := rt.startAdmin(ctx, &c); err != nil {
-		return nil, errors.Join(err, rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, err)
 	}
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
@@ -181,6 +181,14 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		otel.SetTextMapPropagator(all)
 	}
 	return rt, nil
+}
+
+// abandon ends a Start that failed. Nothing is worth a flush yet.
+func (rt *Runtime) abandon(ctx context.Context, err error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	_ = rt.Shutdown(ctx) // it returns that ctx has ended
+	return err
 }
 
 // started is what the environment or a configuration file decided.
