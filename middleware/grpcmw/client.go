@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,28 +17,35 @@ import (
 )
 
 // DialOptions returns dial options that measure the calls of a grpc.ClientConn.
-// dependency is the logical name of the called service, such as "payment". It
-// panics for an empty name, a nil option or a registry that refuses its metrics.
+// dependency is the logical name of the called service, such as "payment". The name ""
+// stands for what the target of each connection tells: "payment" for
+// dns:///payment.shop.svc.cluster.local:50051, and the host for others (see
+// adapter.ServiceOfHost). It panics for a nil option or a registry that refuses its
+// metrics.
 //
 // A unary call is a wait from start to end. A stream is a wait only while it blocks
 // in a send or a receive. The span of a stream ends with the stream. It ends at the
 // latest with the stream's context or with the hop that opened it.
 func DialOptions(dependency string, opts ...Option) []grpc.DialOption {
-	if dependency == "" {
-		panic("grpcmw: DialOptions: the dependency needs a name, such as \"payment\"")
-	}
 	cfg := configure(opts)
 	d, err := cfg.core.RequestHistogram("rpc_client_call_duration_seconds", "Duration of RPCs, seen by the client.",
 		"rpc_system_name", "rpc_method", "dependency", "rpc_response_status_code", "error_type")
 	if err != nil {
 		panic("grpcmw: " + err.Error())
 	}
-	c := &client{config: cfg, dependency: adapter.Dependency{Name: dependency, Kind: adapter.KindGRPC},
-		methods: newMethods(func(method, status, errorType string) *adapter.Series {
-			return d.With(systemName, method, dependency, status, errorType)
-		}, func(method string) *adapter.FixedAttributes {
-			return adapter.Fix(adapter.AttrRPCSystem.String(systemName), adapter.AttrRPCMethod.String(method), adapter.AttrPeerService.String(dependency))
-		})}
+	named := func(dependency string) *client {
+		return &client{config: cfg, dependency: adapter.Dependency{Name: dependency, Kind: adapter.KindGRPC},
+			methods: newMethods(func(method, status, errorType string) *adapter.Series {
+				return d.With(systemName, method, dependency, status, errorType)
+			}, func(method string) *adapter.FixedAttributes {
+				return adapter.Fix(adapter.AttrRPCSystem.String(systemName), adapter.AttrRPCMethod.String(method), adapter.AttrPeerService.String(dependency))
+			})}
+	}
+	if dependency == "" {
+		b := &byTarget{named: named, clients: map[string]*client{}}
+		return []grpc.DialOption{grpc.WithChainUnaryInterceptor(b.unary), grpc.WithChainStreamInterceptor(b.stream)}
+	}
+	c := named(dependency)
 	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary), grpc.WithChainStreamInterceptor(c.stream)}
 }
 
@@ -73,14 +78,7 @@ func (c *client) address(cc *grpc.ClientConn) []attribute.KeyValue {
 	if d := c.dialled.Load(); d != nil && d.target == target {
 		return d.attrs
 	}
-	host := target[strings.LastIndexByte(target, '/')+1:]
-	if _, rest, ok := strings.Cut(host, ":"); ok && !isPort(rest) && !strings.HasPrefix(host, "[") && strings.Count(host, ":") < 3 {
-		host = rest // passthrough:host or dns:host:port
-	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	d := &dialled{target: target, attrs: []attribute.KeyValue{adapter.AttrServerAddress.String(host)}}
+	d := &dialled{target: target, attrs: []attribute.KeyValue{adapter.AttrServerAddress.String(hostOf(target))}}
 	c.dialled.Store(d)
 	return d.attrs
 }

@@ -246,7 +246,6 @@ func TestMalformedMetadataDoesNotFailACall(t *testing.T) {
 
 func TestWrongUsePanicsAtConstruction(t *testing.T) {
 	for why, f := range map[string]func(){
-		"no dependency":    func() { grpcmw.DialOptions("") },
 		"nil option":       func() { grpcmw.ServerOptions(nil) },
 		"nil telemetry":    func() { grpcmw.WithTelemetry(nil) },
 		"nil exclude func": func() { grpcmw.WithExclude(nil) },

@@ -117,7 +117,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		host, port = splitHost(r.URL.Host)
 	}
 	if c.dep == "" {
-		c.dep = host
+		c.dep = adapter.ServiceOfHost(host)
 	}
 	attrs := adapter.BorrowAttributes()
 	ctx, call := t.core.BeginCall(r.Context(), adapter.Outgoing{

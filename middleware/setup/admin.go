@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -53,6 +54,9 @@ func AdminCheck(name string, ok func(context.Context) error) AdminOption {
 // protects them.
 func AdminChaos(i *chaos.Injector) AdminOption {
 	return func(a *Admin) {
+		if i == nil {
+			return
+		}
 		h := i.AdminHandler()
 		a.mux.Handle("/chaos", h)
 		a.mux.Handle("/chaos/", h)
@@ -152,6 +156,8 @@ const DefaultAdminAddr = "127.0.0.1:9464"
 // HTTP server, such as one of gRPC or a consumer. An address without a host is on the
 // loopback interface; "0.0.0.0:9464" or "[::]:9464" is on all, as a scraper from outside
 // needs. The port 0 is a free one, see Runtime.AdminAddr. "" is DefaultAdminAddr.
+// OTEL_EXPORTER_PROMETHEUS_HOST and OTEL_EXPORTER_PROMETHEUS_PORT replace the host and the
+// port of the program.
 //
 // Start returns an error for an address that it cannot listen on.
 func WithAdmin(addr string, opts ...AdminOption) Option {
@@ -168,14 +174,35 @@ func adminAddress(addr string) string {
 	return addr
 }
 
+// listenAdmin listens on the address of the deployment, else on that of the program.
+func listenAdmin(ctx context.Context, addr string) (net.Listener, error) {
+	if host, port := getenv("OTEL_EXPORTER_PROMETHEUS_HOST"), getenv("OTEL_EXPORTER_PROMETHEUS_PORT"); host+port != "" {
+		if err := count(0, 65535)(cmp.Or(port, "0")); err != nil {
+			return nil, fmt.Errorf("setup: OTEL_EXPORTER_PROMETHEUS_PORT: %w; use a number from 0 to 65535", err)
+		}
+		ownHost, ownPort, _ := net.SplitHostPort(addr) // the deployment's may make up for it
+		addr = net.JoinHostPort(cmp.Or(strings.Trim(host, "[]"), ownHost), cmp.Or(port, ownPort))
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("setup: admin server on %s: %w; give WithAdmin a host:port that is free, such as 127.0.0.1:0", addr, err)
+	}
+	return l, nil
+}
+
 // startAdmin listens and serves.
 func (rt *Runtime) startAdmin(ctx context.Context, c *config) error {
 	if c.adminAddr == "" {
 		return nil
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.adminAddr)
+	for _, o := range c.admin {
+		if o == nil {
+			return errors.New("setup: WithAdmin: nil option")
+		}
+	}
+	l, err := listenAdmin(ctx, c.adminAddr)
 	if err != nil {
-		return fmt.Errorf("setup: admin server on %s: %w; give WithAdmin a host:port that is free, such as 127.0.0.1:0", c.adminAddr, err)
+		return err
 	}
 	rt.Admin, rt.adminAddr = NewAdmin(rt.Telemetry.MetricsHandler(), c.admin...), l.Addr().String()
 	srv := &http.Server{

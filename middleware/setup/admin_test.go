@@ -89,7 +89,9 @@ func TestAdminWithoutToken(t *testing.T) {
 // An address that cannot be had is an error of Start that names it, and nothing is left
 // running.
 func TestAdminAddress(t *testing.T) {
-	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
+	t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +102,24 @@ func TestAdminAddress(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), addr) || !strings.Contains(err.Error(), "WithAdmin") {
 			t.Errorf("%s: %v", addr, err)
 		}
+	}
+}
+
+// The deployment's host and port win over the program's.
+func TestAdminAddressOfTheDeployment(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	t.Setenv("OTEL_EXPORTER_PROMETHEUS_PORT", " 0 ")
+	rt := start(t, setup.WithAdmin(""))
+	if host, port, _ := net.SplitHostPort(rt.AdminAddr()); host != "127.0.0.1" || port == "9464" {
+		t.Errorf("it listens on %s", rt.AdminAddr())
+	}
+	t.Setenv("OTEL_EXPORTER_PROMETHEUS_HOST", "localhost")
+	if code, _ := fetch(t, start(t, setup.WithAdmin("192.0.2.1:9464")), "/health", ""); code != http.StatusOK {
+		t.Errorf("/health answers %d", code)
+	}
+	t.Setenv("OTEL_EXPORTER_PROMETHEUS_PORT", "65536")
+	if _, err := setup.Start(t.Context(), "shop", setup.WithAdmin("")); err == nil || !strings.Contains(err.Error(), "OTEL_EXPORTER_PROMETHEUS_PORT") {
+		t.Errorf("Start returns %v", err)
 	}
 }
 

@@ -180,13 +180,15 @@ func TestDefaultRegistry(t *testing.T) {
 
 // A Shutdown that was cut off leaves no goroutine behind.
 func TestTimedOutShutdownLeavesNothing(t *testing.T) {
-	for _, protocol := range []string{"grpc", "http/protobuf"} {
-		t.Run(protocol, func(t *testing.T) {
+	for _, c := range [][2]string{{"grpc", "otlp"}, {"http/protobuf", "otlp"}, {"grpc", "otlp,console"}, {"http/protobuf", "otlp,console"}} {
+		protocol, exporters := c[0], c[1]
+		t.Run(protocol+" "+exporters, func(t *testing.T) {
+			t.Setenv("OTEL_TRACES_EXPORTER", exporters)
 			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
 			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", silentCollector(t))
-			t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
-			t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
-			rt, err := setup.Start(t.Context(), "job", setup.WithLogWriter(io.Discard))
+			t.Setenv("OTEL_LOGS_EXPORTER", exporters)
+			t.Setenv("OTEL_METRICS_EXPORTER", exporters)
+			rt, err := setup.Start(t.Context(), "job", setup.WithLogWriter(io.Discard), setup.WithAdmin(":0"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,3 +255,28 @@ func (c *collector) paths() []string {
 	defer c.mu.Unlock()
 	return c.got
 }
+
+// A console that does not take the spans is an error of Shutdown too.
+func TestShutdownReturnsTheConsolesError(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "console")
+	t.Setenv("OTEL_METRICS_EXPORTER", "console")
+	rt, err := setup.Start(t.Context(), "job", setup.WithLogWriter(closedWriter{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := rt.TracerProvider.Tracer("t").Start(t.Context(), "work")
+	span.End()
+	err = rt.Shutdown(t.Context())
+	for _, signal := range []string{"1 spans for the console", "metrics for the console"} {
+		if err == nil || !strings.Contains(err.Error(), signal) {
+			t.Errorf("no %q in %v", signal, err)
+		}
+	}
+	if err := rt.Shutdown(t.Context()); err == nil {
+		t.Error("a second Shutdown forgets the error")
+	}
+}
+
+type closedWriter struct{}
+
+func (closedWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }

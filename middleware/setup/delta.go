@@ -7,13 +7,21 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// delta turns cumulative counters and histograms into differences from the call before.
-// The first difference of a series is its value since its start. Gauges and summaries
-// stay as they are. It is not safe for concurrent use: a reader produces one push at a time.
+// delta turns cumulative counters and histograms into differences from the last push that
+// arrived: a push that failed is part of the next one. The first difference of a series is
+// its value since its start. Gauges and summaries stay as they are. It is not safe for
+// concurrent use: a reader makes one push at a time.
 type delta struct {
-	before map[seriesKey]point
-	now    map[seriesKey]point
+	before map[seriesKey]point // of the last push that arrived
+	now    map[seriesKey]point // of the push that is made
+	fresh  int                 // series of now that are not in before
+	limit  int                 // of series
+	over   func(series int)    // counts the series beyond the limit, of each push
 }
+
+// maxDeltaSeries limits the state of a delta. It is ten times the limit of a family of the
+// middleware; a registry with more series is better pushed as cumulative values.
+const maxDeltaSeries = 20_000
 
 type seriesKey struct {
 	name   string
@@ -32,10 +40,35 @@ type point struct {
 	zero     uint64
 }
 
-func newDelta() *delta { return &delta{before: map[seriesKey]point{}, now: map[seriesKey]point{}} }
+func newDelta() *delta {
+	return &delta{before: map[seriesKey]point{}, now: map[seriesKey]point{}, limit: maxDeltaSeries, over: func(int) {}}
+}
 
-// forget ends a push. Series that were not in it are new when they come back.
-func (d *delta) forget() { d.before, d.now = d.now, map[seriesKey]point{} }
+// begin starts a push. What the one before stored is dropped unless it arrived.
+func (d *delta) begin() { d.now, d.fresh = make(map[seriesKey]point, len(d.before)), 0 }
+
+// arrived ends a push. Series that were not in it are new when they come back.
+func (d *delta) arrived() { d.before, d.now = d.now, nil }
+
+// bounded keeps the data points of series within the limit. A series that has been pushed
+// goes before a new one.
+func bounded[P any](d *delta, name string, points []P, labels func(*P) attribute.Set) []P {
+	kept := points[:0]
+	for i := range points {
+		set := labels(&points[i])
+		if _, known := d.before[seriesKey{name, set.Equivalent()}]; !known {
+			if len(d.before)+d.fresh >= d.limit {
+				continue
+			}
+			d.fresh++
+		}
+		kept = append(kept, points[i])
+	}
+	if over := len(points) - len(kept); over > 0 {
+		d.over(over)
+	}
+	return kept
+}
 
 // last returns the value of the push before, and stores the value of this one. A series
 // that was restarted since has none.
@@ -55,6 +88,7 @@ func (d *delta) convert(name string, data metricdata.Aggregation) metricdata.Agg
 		if !a.IsMonotonic {
 			return a
 		}
+		a.DataPoints = bounded(d, name, a.DataPoints, func(p *metricdata.DataPoint[float64]) attribute.Set { return p.Attributes })
 		for i := range a.DataPoints {
 			p := &a.DataPoints[i]
 			b := d.last(name, p.Attributes, point{at: p.Time, start: p.StartTime, value: p.Value})
@@ -63,6 +97,7 @@ func (d *delta) convert(name string, data metricdata.Aggregation) metricdata.Agg
 		a.Temporality = metricdata.DeltaTemporality
 		return a
 	case metricdata.Histogram[float64]:
+		a.DataPoints = bounded(d, name, a.DataPoints, func(p *metricdata.HistogramDataPoint[float64]) attribute.Set { return p.Attributes })
 		for i := range a.DataPoints {
 			p := &a.DataPoints[i]
 			b := d.last(name, p.Attributes, point{at: p.Time, start: p.StartTime, value: p.Sum, count: p.Count, buckets: p.BucketCounts})
@@ -72,6 +107,7 @@ func (d *delta) convert(name string, data metricdata.Aggregation) metricdata.Agg
 		a.Temporality = metricdata.DeltaTemporality
 		return a
 	case metricdata.ExponentialHistogram[float64]:
+		a.DataPoints = bounded(d, name, a.DataPoints, func(p *metricdata.ExponentialHistogramDataPoint[float64]) attribute.Set { return p.Attributes })
 		for i := range a.DataPoints {
 			p := &a.DataPoints[i]
 			positive, negative := exponential{p.Scale, p.PositiveBucket}, exponential{p.Scale, p.NegativeBucket}

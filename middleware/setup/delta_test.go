@@ -39,6 +39,10 @@ func TestDeltasAddUpToTheCumulativeValue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if push%3 == 0 {
+				continue // it failed: the next one has its deltas
+			}
+			p.delta.arrived()
 			for _, m := range scopes[0].Metrics {
 				switch d := m.Data.(type) {
 				case metricdata.Sum[float64]:
@@ -86,14 +90,52 @@ func TestDeltaOfAResetCounter(t *testing.T) {
 	started := time.Now()
 	var got []float64
 	for i, v := range []float64{5, 8, 2} {
+		d.begin()
 		out := d.convert("c", metricdata.Sum[float64]{IsMonotonic: true, DataPoints: []metricdata.DataPoint[float64]{
 			{Attributes: attribute.NewSet(), StartTime: started, Time: started.Add(time.Duration(i) * time.Second), Value: v},
 		}})
-		d.forget()
+		d.arrived()
 		got = append(got, out.(metricdata.Sum[float64]).DataPoints[0].Value)
 	}
 	if want := []float64{5, 3, 2}; !slices.Equal(got, want) {
 		t.Errorf("deltas %v, want %v", got, want)
+	}
+}
+
+// A registry with more series than the limit: those that were pushed stay, and the rest is
+// counted and left out. A series that is gone makes room.
+func TestDeltaLimit(t *testing.T) {
+	d := newDelta()
+	d.limit = 3
+	over := 0
+	d.over = func(n int) { over += n }
+	started := time.Now()
+	push := func(series ...string) (sent []string) {
+		d.begin()
+		var points []metricdata.DataPoint[float64]
+		for _, s := range series {
+			points = append(points, metricdata.DataPoint[float64]{Attributes: attribute.NewSet(attribute.String("s", s)), StartTime: started, Time: time.Now(), Value: 1})
+		}
+		out := d.convert("c", metricdata.Sum[float64]{IsMonotonic: true, DataPoints: points}).(metricdata.Sum[float64])
+		for _, p := range out.DataPoints {
+			v, _ := p.Attributes.Value("s")
+			sent = append(sent, v.AsString())
+		}
+		d.arrived()
+		return sent
+	}
+	for _, c := range []struct{ series, want []string }{
+		{[]string{"a", "b"}, []string{"a", "b"}},
+		{[]string{"x", "a", "b", "y"}, []string{"x", "a", "b"}},
+		{[]string{"x", "b"}, []string{"x", "b"}},
+		{[]string{"y", "x", "b", "z"}, []string{"y", "x", "b"}},
+	} {
+		if got := push(c.series...); !slices.Equal(got, c.want) || len(d.before) > d.limit {
+			t.Errorf("of %v %v are sent, want %v; %d are kept", c.series, got, c.want, len(d.before))
+		}
+	}
+	if over != 2 {
+		t.Errorf("%d series are counted as left out, want 2", over)
 	}
 }
 

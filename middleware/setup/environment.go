@@ -58,8 +58,8 @@ const (
 // the Go SDK.
 var variables = []variable{
 	{"OTEL_SDK_DISABLED", "`true` or `false`", "no spans, nothing over OTLP; trace context passes through unchanged", boolean, []string{"true", "TRUE", " false "}, []string{"yes", "1", "t"}, ""},
-	{"OTEL_SERVICE_NAME", "any", "replaces `service.name` of the resource and of the program", anything, []string{"shop", "my shop"}, nil, ""},
-	{"OTEL_RESOURCE_ATTRIBUTES", "`key=value,…`, percent-encoded", "replaces resource attributes of the program", attributes, []string{"a=b", "a=b, c = d%20e ,", "a="}, []string{"a", "=b", "a=%zz", "a=50%"}, ""},
+	{"OTEL_SERVICE_NAME", "UTF-8", "replaces `service.name` of the resource and of the program", text, []string{"shop", "my shop", "käse"}, nil, ""},
+	{"OTEL_RESOURCE_ATTRIBUTES", "`key=value,…`, percent-encoded", "replaces resource attributes of the program", attributes, []string{"a=b", "a=b, c = d%20e ,", "a="}, []string{"a", "=b", "a=%zz", "a=50%", "a=%ff"}, ""},
 	{"OTEL_ENTITIES", "none", "refused", nil, nil, []string{"service{service.name=a}"}, "set the attributes with OTEL_RESOURCE_ATTRIBUTES"},
 	{"OTEL_LOG_LEVEL", "`none`, `error`, `warn`, `info` or `debug`", "`none` and `error` hide the warnings of this package and of the exporters", oneOf("none", "error", "warn", "info", "debug"), []string{"none", "ERROR", "warn", "info", "debug"}, []string{"verbose"}, ""},
 	{"OTEL_CONFIG_FILE", "a file, with `setup.WithConfigFile`", "the file replaces all other variables", nil, nil, []string{"otel.yaml"}, "import github.com/tenhop/tenhop/middleware/setup/otelconfig, and start with setup.WithConfigFile(otelconfig.Load)"},
@@ -94,8 +94,8 @@ var variables = []variable{
 	{"OTEL_EXPORTER_JAEGER_TIMEOUT", "none", "refused, obsolete", nil, nil, []string{"10000"}, jaeger},
 	{"OTEL_EXPORTER_JAEGER_USER", "none", "refused, obsolete", nil, nil, []string{"a"}, jaeger},
 	{"OTEL_EXPORTER_JAEGER_PASSWORD", "none", "refused, obsolete", nil, nil, []string{"a"}, jaeger},
-	{"OTEL_EXPORTER_PROMETHEUS_HOST", "none", "refused", nil, nil, []string{"0.0.0.0"}, scraped},
-	{"OTEL_EXPORTER_PROMETHEUS_PORT", "none", "refused", nil, nil, []string{"9464"}, scraped},
+	{"OTEL_EXPORTER_PROMETHEUS_HOST", "a host, with `setup.WithAdmin`", "host of the admin server, instead of the program's", nil, nil, []string{"0.0.0.0"}, scraped},
+	{"OTEL_EXPORTER_PROMETHEUS_PORT", "0 to 65535, with `setup.WithAdmin`", "port of the admin server, instead of the program's", nil, nil, []string{"9464"}, scraped},
 
 	{"OTEL_BSP_SCHEDULE_DELAY", milliseconds, "delay between two exports of spans; the default is 5,000", count(1, maxInt), delays, noDelay, ""},
 	{"OTEL_BSP_EXPORT_TIMEOUT", timeLimit, "timeout of an export of spans; the default is 30,000", count(0, maxInt), timeouts, noTimeout, ""},
@@ -148,14 +148,14 @@ func (v variable) names() []string {
 
 // checkEnvironment returns an error that names each variable of the specification whose
 // value would not be honoured. An empty value is an unset variable. A disabled SDK reads
-// nothing but OTEL_PROPAGATORS.
-func checkEnvironment() error {
+// nothing but OTEL_PROPAGATORS. WithAdmin checks the variables of its address.
+func checkEnvironment(admin bool) error {
 	disabled := truth("OTEL_SDK_DISABLED")
 	var errs []error
 	for _, v := range variables {
 		for _, name := range v.names() {
 			value := getenv(name)
-			if value == "" || disabled && name != "OTEL_PROPAGATORS" {
+			if value == "" || disabled && name != "OTEL_PROPAGATORS" || admin && strings.HasPrefix(name, "OTEL_EXPORTER_PROMETHEUS_") {
 				continue
 			}
 			if err := v.refusal(value); err != nil {

@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,8 +58,10 @@ func TestEnvironmentHonours(t *testing.T) {
 			for _, value := range valid {
 				t.Run(name+"="+value, func(t *testing.T) {
 					clean(t)
-					t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
-					t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+					if strings.Contains(name, "_OTLP_") || strings.Contains(name, "_BLRP_") || strings.Contains(name, "METRIC") || strings.Contains(name, "ATTRIBUTE") {
+						t.Setenv("OTEL_METRICS_EXPORTER", "otlp")
+						t.Setenv("OTEL_LOGS_EXPORTER", "otlp")
+					}
 					t.Setenv(name, value)
 					switch pair, isKey := strings.CutSuffix(name, "CLIENT_KEY"); {
 					case isKey && strings.TrimSpace(value) != "":
@@ -165,6 +168,29 @@ func TestUnknownVariables(t *testing.T) {
 	}
 }
 
+// What is set and has no effect is a warning.
+func TestVariablesWithoutEffect(t *testing.T) {
+	for _, c := range []struct {
+		env  map[string]string
+		want []string
+	}{
+		{map[string]string{"OTEL_TRACES_SAMPLER_ARG": "0.1"}, []string{"OTEL_TRACES_SAMPLER_ARG has no effect while OTEL_TRACES_SAMPLER is unset; set that to parentbased_traceidratio"}},
+		{map[string]string{"OTEL_TRACES_SAMPLER_ARG": "0.1", "OTEL_TRACES_SAMPLER": "TraceIDRatio"}, nil},
+		{map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/v1/traces"}, []string{"the path of OTEL_EXPORTER_OTLP_ENDPOINT has no effect over gRPC; set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf if the collector speaks that there"}},
+		{map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, nil},
+		{map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317/"}, nil},
+		{map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "unix:///run/otel.sock"}, nil},
+	} {
+		clean(t)
+		for k, v := range c.env {
+			t.Setenv(k, v)
+		}
+		if got := environmentWarnings(); !slices.Equal(got, c.want) {
+			t.Errorf("%v: %q, want %q", c.env, got, c.want)
+		}
+	}
+}
+
 // The settings of a signal are the same for every exporter.
 func TestOTLPSettings(t *testing.T) {
 	for _, c := range []struct {
@@ -200,7 +226,7 @@ func TestEnvironmentErrorsKeepSecrets(t *testing.T) {
 	} {
 		clean(t)
 		t.Setenv(name, value)
-		if err := checkEnvironment(); err == nil || strings.Contains(err.Error(), "s3cret") {
+		if err := checkEnvironment(false); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -219,7 +245,7 @@ func TestEnvironmentPairs(t *testing.T) {
 		for k, v := range env {
 			t.Setenv(k, v)
 		}
-		if checkEnvironment() == nil {
+		if checkEnvironment(false) == nil {
 			t.Errorf("%v is no error", env)
 		}
 	}
@@ -229,8 +255,8 @@ func TestEnvironmentPairs(t *testing.T) {
 func TestQueueSizeWithSpaces(t *testing.T) {
 	clean(t)
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", " 10 ")
-	if n := queueSize("BSP"); n != 10 || checkEnvironment() != nil {
-		t.Errorf("a queue of %d, %v", n, checkEnvironment())
+	if n := queueSize("BSP"); n != 10 || checkEnvironment(false) != nil {
+		t.Errorf("a queue of %d, %v", n, checkEnvironment(false))
 	}
 }
 
@@ -239,7 +265,7 @@ func TestDisabledSDKIgnoresTheOthers(t *testing.T) {
 	clean(t)
 	t.Setenv("OTEL_SDK_DISABLED", "TRUE")
 	t.Setenv("OTEL_TRACES_EXPORTER", "zipkin")
-	if err := checkEnvironment(); err != nil {
+	if err := checkEnvironment(false); err != nil {
 		t.Error(err)
 	}
 }

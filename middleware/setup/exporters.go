@@ -35,7 +35,7 @@ func (rt *Runtime) startLogs(ctx context.Context, res *resource.Resource, to io.
 
 // startMetrics also pushes the Prometheus registry when OTEL_METRICS_EXPORTER is otlp or
 // console. /metrics is served all the same.
-func (rt *Runtime) startMetrics(ctx context.Context, res *resource.Resource, console io.Writer) error {
+func (rt *Runtime) startMetrics(ctx context.Context, res *resource.Resource, console io.Writer, reg prometheus.Registerer) error {
 	if truth("OTEL_SDK_DISABLED") {
 		return nil
 	}
@@ -43,19 +43,28 @@ func (rt *Runtime) startMetrics(ctx context.Context, res *resource.Resource, con
 	for _, kind := range selected("OTEL_METRICS_EXPORTER", "none") {
 		var exp metric.Exporter
 		var err error
+		signal := "metrics"
 		switch kind {
 		case "otlp":
 			exp, err = otlpMetrics(ctx)
 		case "console":
 			exp, err = stdoutmetric.New(stdoutmetric.WithWriter(console))
+			signal = consoleMetrics
 		default:
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("setup: %s metric exporter: %w", kind, err)
 		}
+		producer := newPushed(rt.Gatherer)
+		if producer.delta != nil {
+			dropped := registered(reg, prometheus.NewCounter(prometheus.CounterOpts{
+				Name: "tenhop_pushed_series_dropped_total", Help: "Series that were left out of a push as deltas: there are too many.",
+			}))
+			producer.delta.over = func(n int) { dropped.Add(float64(n)) }
+		}
 		options = append(options, metric.WithReader(metric.NewPeriodicReader(
-			&countedMetrics{Exporter: exp, exportWarnings: rt.warnings}, metric.WithProducer(newPushed(rt.Gatherer)),
+			&countedMetrics{Exporter: exp, exportWarnings: rt.warnings, signal: signal, delta: producer.delta}, metric.WithProducer(producer),
 			metric.WithInterval(duration("OTEL_METRIC_EXPORT_INTERVAL", time.Minute)), metric.WithTimeout(timeout("OTEL_METRIC_EXPORT_TIMEOUT", 30*time.Second)))))
 	}
 	if len(options) == 1 {
@@ -79,14 +88,34 @@ func newPushed(registry prometheus.Gatherer) *pushed {
 type countedMetrics struct {
 	metric.Exporter
 	exportWarnings *exportWarnings
+	signal         string
+	delta          *delta // of the pushes; nil is cumulative temporality
 }
 
 // Export implements metric.Exporter.
 func (e *countedMetrics) Export(ctx context.Context, m *metricdata.ResourceMetrics) error {
 	ctx, cancel := e.exportWarnings.bounded(ctx)
 	defer cancel()
-	if err := e.Exporter.Export(ctx, m); err != nil {
-		return e.exportWarnings.failed("metrics", 1, err)
+	err := e.Exporter.Export(ctx, m)
+	if _, partial := rejected(err); e.delta != nil && (err == nil || partial) {
+		e.delta.arrived()
+	}
+	if err != nil {
+		return e.exportWarnings.failed(e.signal, 1, err)
+	}
+	return nil
+}
+
+// consoleSpans reports failed writes of spans.
+type consoleSpans struct {
+	sdktrace.SpanExporter
+	exportWarnings *exportWarnings
+}
+
+// ExportSpans implements sdktrace.SpanExporter.
+func (e consoleSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if err := e.SpanExporter.ExportSpans(ctx, spans); err != nil {
+		return e.exportWarnings.failed(consoleTraces, len(spans), err)
 	}
 	return nil
 }

@@ -134,8 +134,12 @@ func (c *countedLogs) Export(ctx context.Context, records []sdklog.Record) error
 	err := c.Exporter.Export(ctx, records)
 	c.queued.Add(-int64(len(records)))
 	if err != nil {
-		c.dropped.Add(float64(len(records)))
-		return c.exportWarnings.failed("log records", len(records), err)
+		lost := len(records)
+		if n, partial := rejected(err); partial {
+			lost = min(n, lost)
+		}
+		c.dropped.Add(float64(lost))
+		return c.exportWarnings.failed("log records", lost, err)
 	}
 	return nil
 }

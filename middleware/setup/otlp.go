@@ -219,6 +219,9 @@ func otlpMetrics(ctx context.Context) (metric.Exporter, error) {
 // endpointOf returns the endpoint of a signal for a log line, without a password.
 func endpointOf(signal string) string {
 	variant := map[string]string{"spans": "TRACES", "log records": "LOGS", "metrics": "METRICS"}[signal]
+	if variant == "" {
+		return "the writer of the log lines"
+	}
 	e := cmp.Or(getenv(otlpVariable(variant, "ENDPOINT")), "https://localhost (OTEL_EXPORTER_OTLP_ENDPOINT is not set)")
 	if u, err := url.Parse(e); err == nil {
 		return u.Redacted()

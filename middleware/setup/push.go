@@ -3,11 +3,14 @@ package setup
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	prombridge "go.opentelemetry.io/contrib/bridges/prometheus"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
@@ -38,7 +41,10 @@ func (p *pushed) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error)
 		exemplars[f.GetName()] = f.GetMetric()
 	}
 	gathered := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return families, nil })
-	scopes, err := prombridge.NewMetricProducer(prombridge.WithGatherer(gathered)).Produce(ctx)
+	if p.delta != nil {
+		p.delta.begin()
+	}
+	scopes, berr := prombridge.NewMetricProducer(prombridge.WithGatherer(gathered)).Produce(ctx)
 	for _, s := range scopes {
 		for i, m := range s.Metrics {
 			complete(m, exemplars[m.Name])
@@ -47,8 +53,9 @@ func (p *pushed) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error)
 			}
 		}
 	}
-	if p.delta != nil {
-		p.delta.forget()
+	if err = errors.Join(err, berr); err != nil && len(scopes) > 0 {
+		otel.Handle(fmt.Errorf("setup: pushed metrics are incomplete: %w", err)) // the reader would push nothing
+		return scopes, nil
 	}
 	return scopes, err
 }

@@ -108,8 +108,12 @@ func (e *countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnl
 	e.queued.Add(-int64(len(spans)))
 	if err != nil {
 		e.failed.Inc()
-		e.dropped.Add(float64(len(spans)))
-		return e.exportWarnings.failed("spans", len(spans), err)
+		lost := len(spans)
+		if n, partial := rejected(err); partial {
+			lost = min(n, lost)
+		}
+		e.dropped.Add(float64(lost))
+		return e.exportWarnings.failed("spans", lost, err)
 	}
 	return nil
 }

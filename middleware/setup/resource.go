@@ -3,7 +3,6 @@ package setup
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -36,15 +35,9 @@ func newResource(ctx context.Context, service string, c *config) (res *resource.
 		}
 	}
 	all = append(all, attribute.String("service.name", service))
-	res, err = resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID(),
+	res, warning = resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithProcessPID(),
 		resource.WithDetectors(c.detectors...), resource.WithAttributes(all...))
-	switch {
-	case errors.Is(err, resource.ErrPartialResource), errors.Is(err, resource.ErrSchemaURLConflict):
-		return res, err, nil
-	case err != nil:
-		return nil, nil, fmt.Errorf("setup: resource: %w", err)
-	}
-	return res, nil, nil
+	return res, warning, nil
 }
 
 // buildVersion returns the version of the program's main module, or "" for a build that

@@ -121,6 +121,7 @@ type Runtime struct {
 	Logger         zerolog.Logger
 	Admin          *Admin // of WithAdmin, or nil
 
+	mu        sync.Mutex
 	shutdown  []func(context.Context) error
 	warnings  *exportWarnings
 	adminAddr string
@@ -156,10 +157,10 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 	}
 	s, err := start(ctx, service, &c)
 	if err != nil {
-		return nil, errors.Join(err, rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, err)
 	}
 	if err := rt.startProcess(c.owned(s.service), c.gatherer, !c.noProcess); err != nil {
-		return nil, errors.Join(err, rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, err)
 	}
 	all, traceContext := propagators(s.propagators)
 	rt.Logger = zerolog.New(s.logs).Hook(timestamp{})
@@ -168,7 +169,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		hop.WithRegisterer(c.registry, c.gatherer), hop.WithZerolog(rt.Logger),
 	}, c.hop...)...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("setup: %w", err), rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, fmt.Errorf("setup: %w", err))
 	}
 	rt.Logger = *rt.Telemetry.Zerolog()
 	if s.warn {
@@ -179,7 +180,7 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		}
 	}
 	if err := rt.startAdmin(ctx, &c); err != nil {
-		return nil, errors.Join(err, rt.Shutdown(ctx))
+		return nil, rt.abandon(ctx, err)
 	}
 	if c.setGlobal {
 		otel.SetTracerProvider(rt.TracerProvider)
@@ -189,6 +190,14 @@ func Start(ctx context.Context, service string, opts ...Option) (*Runtime, error
 		otel.SetTextMapPropagator(hop.NestedPropagator(all))
 	}
 	return rt, nil
+}
+
+// abandon ends a Start that failed. Nothing is worth a flush yet.
+func (rt *Runtime) abandon(ctx context.Context, err error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	_ = rt.Shutdown(ctx) // it returns that ctx has ended
+	return err
 }
 
 // started is what the environment or a configuration file decided.
@@ -202,7 +211,7 @@ type started struct {
 
 // startEnvironment starts what the OTEL_* variables say.
 func (rt *Runtime) startEnvironment(ctx context.Context, service string, c *config) (started, error) {
-	if err := checkEnvironment(); err != nil {
+	if err := checkEnvironment(c.adminAddr != ""); err != nil {
 		return started{}, err
 	}
 	if service = environ.ServiceName(service); service == "" {
@@ -228,7 +237,7 @@ func (rt *Runtime) startEnvironment(ctx context.Context, service string, c *conf
 	if s.logs, err = rt.startLogs(ctx, res, c.logs, owned); err != nil {
 		return started{}, err
 	}
-	return s, rt.startMetrics(ctx, res, c.logs)
+	return s, rt.startMetrics(ctx, res, c.logs, owned)
 }
 
 // owned returns the registerer of a service's metrics.
@@ -301,7 +310,7 @@ func (rt *Runtime) startTraces(ctx context.Context, res *resource.Resource, reg 
 			if err != nil {
 				return fmt.Errorf("setup: console trace exporter: %w", err)
 			}
-			options = append(options, sdktrace.WithBatcher(exp, spanBatches()...))
+			options = append(options, sdktrace.WithBatcher(consoleSpans{exp, rt.warnings}, spanBatches()...))
 		default:
 			client, err := otlpTraces()
 			if err != nil {
@@ -353,12 +362,16 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 	rt.warnings.closing.Store(true)
 	// The providers get a context without end: with one that has ended they would not
 	// stop their goroutines.
-	ended := make(chan error, len(rt.shutdown))
-	for _, shutdown := range rt.shutdown {
+	rt.mu.Lock()
+	shutdowns := rt.shutdown
+	rt.shutdown = nil // a second Shutdown has nothing to do
+	rt.mu.Unlock()
+	ended := make(chan error, len(shutdowns))
+	for _, shutdown := range shutdowns {
 		go func() { ended <- shutdown(context.WithoutCancel(ctx)) }()
 	}
 	var errs []error
-	for range rt.shutdown {
+	for range shutdowns {
 		select {
 		case err := <-ended:
 			errs = append(errs, err)
@@ -369,6 +382,5 @@ func (rt *Runtime) Shutdown(ctx context.Context) error {
 		break
 	}
 	rt.warnings.cutOff()
-	rt.shutdown = nil
 	return errors.Join(append(errs, rt.warnings.final())...)
 }

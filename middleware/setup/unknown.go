@@ -2,6 +2,7 @@ package setup
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -15,12 +16,18 @@ var foreign = []string{
 }
 
 // environmentWarnings returns a sentence for each variable that is set and has no effect:
-// OTEL_* variables that nobody knows, with the name that was probably meant, and a sampler's
-// argument without its sampler.
+// OTEL_* variables that nobody knows, with the name that was probably meant, a sampler's
+// argument without its sampler, and a path for gRPC.
 func environmentWarnings() []string {
 	var out []string
 	if sampler := enum("OTEL_TRACES_SAMPLER", "unset"); getenv("OTEL_TRACES_SAMPLER_ARG") != "" && !strings.HasSuffix(sampler, "traceidratio") {
 		out = append(out, fmt.Sprintf("OTEL_TRACES_SAMPLER_ARG has no effect while OTEL_TRACES_SAMPLER is %s; set that to parentbased_traceidratio", sampler))
+	}
+	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
+		name, protocol := otlpVariable(signal, "ENDPOINT"), otlpVariable(signal, "PROTOCOL")
+		if u, err := url.Parse(getenv(name)); err == nil && strings.HasPrefix(u.Scheme, "http") && strings.Trim(u.Path, "/") != "" && enum(protocol, "grpc") == "grpc" {
+			out = append(out, fmt.Sprintf("the path of %s has no effect over gRPC; set %s=http/protobuf if the collector speaks that there", name, protocol))
+		}
 	}
 	var known []string
 	for _, v := range variables {
@@ -41,7 +48,7 @@ func environmentWarnings() []string {
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // nearest returns the known name with the fewest edits from name, or "" if that is more

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // getenv returns a variable without the spaces around it. An empty value is an unset one.
@@ -46,7 +47,13 @@ func timeout(name string, fallback time.Duration) time.Duration {
 	return math.MaxInt32 * time.Millisecond // as the specification suggests
 }
 
-func anything(string) error { return nil }
+// text checks a name. The exporters could not encode other bytes.
+func text(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("the value is not UTF-8")
+	}
+	return nil
+}
 
 // boolean checks a boolean. The specification has no other words for true and false.
 func boolean(s string) error {
@@ -152,12 +159,15 @@ func notToken(r rune) bool {
 
 func notPrintable(r rune) bool { return r < ' ' || r > '~' }
 
-// attributes checks a list of resource attributes, whose keys are not secret.
+// attributes checks a list of resource attributes.
 func attributes(s string) error {
-	if _, err := pairs(s); err != nil {
-		return err
+	all, err := pairs(s)
+	for i, p := range all {
+		if !utf8.ValidString(p.key) || !utf8.ValidString(p.value) {
+			return fmt.Errorf("attribute %d is not UTF-8", i+1)
+		}
 	}
-	return nil
+	return err
 }
 
 func ratio(s string) error {

@@ -75,12 +75,29 @@ func (c *exportWarnings) failed(signal string, n int, err error) error {
 	return nil
 }
 
+// rejected returns the number of items that the collector refused out of an export, from
+// the exporters' error of a partial success, which has no exported type.
+func rejected(err error) (items int, partial bool) {
+	if err == nil || !strings.Contains(err.Error(), "OTLP partial success: ") {
+		return 0, false
+	}
+	text := err.Error()
+	_, scanErr := fmt.Sscanf(text[strings.LastIndexByte(text, '(')+1:], "%d", &items)
+	return items, scanErr == nil
+}
+
+// The signals of the console exporters, in warnings.
+const (
+	consoleTraces  = "spans for the console"
+	consoleMetrics = "metrics for the console"
+)
+
 // final returns the errors of the exports that Shutdown made.
 func (c *exportWarnings) final() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var errs []error
-	for _, signal := range []string{"spans", "log records", "metrics"} {
+	for _, signal := range []string{"spans", "log records", "metrics", consoleTraces, consoleMetrics} {
 		if s := c.signals[signal]; s != nil {
 			errs = append(errs, s.final)
 		}
