@@ -11,14 +11,14 @@ import (
 
 // profileOurs writes a CPU profile, or one of allocations (every one counted),
 // of our variant of the first matching row.
-func profileOurs(file, name string, memory bool) {
+func profileOurs(tp providers, file, name string, memory bool) {
 	f, err := os.Create(file)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 	defer f.Close()
-	for _, r := range rows() {
+	for _, r := range rows(tp) {
 		if !strings.Contains(r.name, name) {
 			continue
 		}
