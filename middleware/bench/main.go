@@ -171,7 +171,10 @@ func main() {
 	flag.Parse()
 	runtime.GOMAXPROCS(*procs)
 	if file := cmp.Or(*profile, *memProfile); file != "" {
-		profileOurs(newProviders(), file, *only, *memProfile != "")
+		if err := profileOurs(newProviders(), file, *only, *memProfile != ""); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	var b strings.Builder
