@@ -107,20 +107,6 @@ func measure(f func(), d time.Duration) sample {
 		float64(after.TotalAlloc-before.TotalAlloc) / float64(n)}
 }
 
-// notes explain the table.
-const notes = `
-Allocations are exact. Times depend on the machine and what else it does; the variants of a row take turns of a
-fraction of a second, so that their ratios hold. "Composed" is what a team wires today for the same signals with the
-same content: otelhttp, promhttp with exemplars and the route, hlog's access log with a logger in the context, a
-correlation-ID middleware; for gRPC otelgrpc, grpcprom with exemplars, logging, recovery, correlation; for Kafka kotel
-with a process span, kprom, duration and count per record with exemplars, a zerolog line, correlation. gRPC's
-interceptors and Kafka's hooks are called directly, without a network. Ours reports self time as well, which the
-composed variants do not.
-
-Spans are thrown away at the exporter. Those of ours are encoded as OTLP by then, as setup has them; those of the SDK,
-which all others have, are not yet. What a service pays with its exporter is in [cost.md](cost.md).
-`
-
 // turnsPerRound is how often the variants take turns in one round.
 const turnsPerRound = 5
 
