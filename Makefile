@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware fuzz \
+.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
         polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outside outage generate check ci
 .PHONY: console console-test images
 
@@ -108,6 +108,9 @@ wide: ## 40 traces of 20,001 spans through diagnose, with time and memory
 
 bench-middleware: ## benchmark the middleware, bare servers and its peers, interleaved in one run
 	cd middleware/bench && GOWORK=off $(GO) run . -rounds 10 -md ../../docs/middleware/bench.md
+
+cost-middleware: ## processor share of servers with and without the middleware at fixed rates
+	cd middleware/bench && GOWORK=off $(GO) run . cost -md ../../docs/middleware/cost.md
 
 console: ## build the page's script and style into console/dist (needs node)
 	npm --prefix console/web ci --no-audit --no-fund

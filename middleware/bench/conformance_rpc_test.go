@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/plugin/kotel"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	grpccodes "google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -94,7 +94,7 @@ func exchange(conn *grpc.ClientConn) {
 	}
 }
 
-func otelGRPC(tp *sdktrace.TracerProvider) []otelgrpc.Option {
+func otelGRPC(tp trace.TracerProvider) []otelgrpc.Option {
 	return []otelgrpc.Option{otelgrpc.WithTracerProvider(tp), otelgrpc.WithPropagators(propagators), otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider())}
 }
 
@@ -103,18 +103,18 @@ func rpcCases(method string, client bool) []conformanceCase {
 	of := func(name string, result error) conformanceCase {
 		if client {
 			return conformanceCase{name,
-				func(tp *sdktrace.TracerProvider) {
+				func(tp trace.TracerProvider) {
 					overConn(method, result, nil, []grpc.DialOption{grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelGRPC(tp)...))})
 				},
-				func(tp *sdktrace.TracerProvider) {
+				func(tp trace.TracerProvider) {
 					overConn(method, result, nil, grpcmw.DialOptions("payment", grpcmw.WithTelemetry(telemetry(tp))))
 				}}
 		}
 		return conformanceCase{name,
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				overConn(method, result, []grpc.ServerOption{grpc.StatsHandler(otelgrpc.NewServerHandler(otelGRPC(tp)...))}, nil)
 			},
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				overConn(method, result, grpcmw.ServerOptions(grpcmw.WithTelemetry(telemetry(tp))), nil)
 			}}
 	}
@@ -135,10 +135,10 @@ func produceCases() []conformanceCase {
 	}
 	of := func(name string, result error) conformanceCase {
 		return conformanceCase{name,
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				send(kotel.NewTracer(kotel.TracerProvider(tp), kotel.TracerPropagator(propagators)), result)
 			},
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				cl, err := kgo.NewClient(kafkamw.ClientOptions(kafkamw.WithTelemetry(telemetry(tp)))...)
 				if err != nil {
 					panic(err)

@@ -20,6 +20,7 @@ import (
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	grpccodes "google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
@@ -41,7 +42,7 @@ type behaviour map[string]string
 // conformanceCase runs the same message through the peer and through ours.
 type conformanceCase struct {
 	name       string
-	peer, ours func(*sdktrace.TracerProvider)
+	peer, ours func(trace.TracerProvider)
 }
 
 // intended are the differences that are meant, by transport and property.
@@ -105,7 +106,7 @@ var obsolete = map[string]string{
 }
 
 // observe runs one message and reads its last span.
-func observe(run func(*sdktrace.TracerProvider)) behaviour {
+func observe(run func(trace.TracerProvider)) behaviour {
 	spans := tracetest.NewSpanRecorder()
 	run(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
 	ended := spans.Ended()
@@ -134,10 +135,10 @@ func serverCases() []conformanceCase {
 	}
 	of := func(name, method string, h http.HandlerFunc) conformanceCase {
 		return conformanceCase{name,
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				serve(func(next http.Handler) http.Handler { return otelServer(next, tp) }, method, h)
 			},
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				serve(httpmw.Middleware(httpmw.WithTelemetry(telemetry(tp))), method, h)
 			}}
 	}
@@ -166,8 +167,8 @@ func clientCases() []conformanceCase {
 	}
 	of := func(name string, base http.RoundTripper) conformanceCase {
 		return conformanceCase{name,
-			func(tp *sdktrace.TracerProvider) { call(otelClient(base, tp)) },
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) { call(otelClient(base, tp)) },
+			func(tp trace.TracerProvider) {
 				call(httpmw.Transport(base, httpmw.WithTelemetry(telemetry(tp)), httpmw.WithDependency("stock")))
 			}}
 	}
@@ -181,7 +182,7 @@ func clientCases() []conformanceCase {
 func kafkaCases() []conformanceCase {
 	of := func(name string, result error) conformanceCase {
 		return conformanceCase{name,
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				tr := kotel.NewTracer(kotel.TracerProvider(tp), kotel.TracerPropagator(propagators), kotel.ConsumerGroup(consumerGroup))
 				r := record(true)
 				tr.OnFetchRecordBuffered(r)
@@ -189,7 +190,7 @@ func kafkaCases() []conformanceCase {
 				_, span := tr.WithProcessSpan(r)
 				span.End()
 			},
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				h := kafkamw.Handler(func(context.Context, *kgo.Record) error { return result },
 					kafkamw.WithTelemetry(telemetry(tp)), kafkamw.WithConsumerGroup(consumerGroup))
 				_ = h(context.Background(), record(true)) // the error is the case's own
@@ -201,13 +202,13 @@ func kafkaCases() []conformanceCase {
 func grpcCases() []conformanceCase {
 	of := func(name string, result error) conformanceCase {
 		return conformanceCase{name,
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				h := otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(tp), otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider()))
 				ctx := h.TagRPC(context.Background(), &stats.RPCTagInfo{FullMethodName: fullMethod})
 				h.HandleRPC(ctx, &stats.Begin{})
 				h.HandleRPC(ctx, &stats.End{Error: result})
 			},
-			func(tp *sdktrace.TracerProvider) {
+			func(tp trace.TracerProvider) {
 				unary := interceptorOf(grpcmw.ServerOptions(grpcmw.WithTelemetry(telemetry(tp)))...)
 				_, _ = unary(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: fullMethod},
 					func(context.Context, any) (any, error) { return nil, result }) // the error is the case's own

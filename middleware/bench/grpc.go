@@ -14,7 +14,6 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/attribute"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -65,7 +64,7 @@ func (transportStream) SetHeader(metadata.MD) error  { return nil }
 func (transportStream) SendHeader(metadata.MD) error { return nil }
 func (transportStream) SetTrailer(metadata.MD) error { return nil }
 
-func grpcServer(tp *sdktrace.TracerProvider, sampled bool) variants {
+func grpcServer(tp providers, sampled bool) variants {
 	ctx := grpc.NewContextWithServerTransportStream(context.Background(), transportStream{})
 	ctx = metadata.NewIncomingContext(ctx, metadata.Pairs("traceparent", parent(sampled), "x-correlation-id",
 		"0192f0c1-2a3b-7c4d-8e5f-0123456789ab", "user-agent", "bench/1", ":authority", "payment:8080"))
@@ -75,7 +74,7 @@ func grpcServer(tp *sdktrace.TracerProvider, sampled bool) variants {
 	intercepted := func(i grpc.UnaryServerInterceptor) func() {
 		return func() { _, _ = i(ctx, req, info, handler) }
 	}
-	otel := otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(tp), otelgrpc.WithPropagators(propagators),
+	otel := otelgrpc.NewServerHandler(otelgrpc.WithTracerProvider(tp.sdk), otelgrpc.WithPropagators(propagators),
 		otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider()))
 	// The events that grpc-go gives a stats handler for one unary call, in its order.
 	traced := func(i grpc.UnaryServerInterceptor) func() {
@@ -98,7 +97,7 @@ func grpcServer(tp *sdktrace.TracerProvider, sampled bool) variants {
 	}
 	return variants{
 		bare:     func() { _, _ = handler(ctx, req) },
-		ours:     intercepted(interceptorOf(grpcmw.ServerOptions(grpcmw.WithTelemetry(telemetry(tp)))...)),
+		ours:     intercepted(interceptorOf(grpcmw.ServerOptions(grpcmw.WithTelemetry(telemetry(tp.ours)))...)),
 		alone:    traced(nil),
 		composed: traced(interceptorOf(composedGRPC()...)),
 	}

@@ -16,7 +16,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
@@ -70,7 +69,7 @@ func telemetry(tp trace.TracerProvider) *hop.Telemetry {
 }
 
 // httpServer has one row of the table's four variants.
-func httpServer(tp *sdktrace.TracerProvider, r *http.Request) variants {
+func httpServer(tp providers, r *http.Request) variants {
 	run := func(h http.Handler) func() {
 		w := &nopWriter{header: http.Header{}}
 		return func() {
@@ -81,9 +80,9 @@ func httpServer(tp *sdktrace.TracerProvider, r *http.Request) variants {
 	bare := http.HandlerFunc(handle)
 	return variants{
 		bare:     run(bare),
-		ours:     run(httpmw.Handler(bare, httpmw.WithTelemetry(telemetry(tp)))),
-		alone:    run(otelServer(bare, tp)),
-		composed: run(composedServer(bare, tp)),
+		ours:     run(httpmw.Handler(bare, httpmw.WithTelemetry(telemetry(tp.ours)))),
+		alone:    run(otelServer(bare, tp.sdk)),
+		composed: run(composedServer(bare, tp.sdk)),
 	}
 }
 
@@ -169,9 +168,9 @@ type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
-func httpClient(tp *sdktrace.TracerProvider, sampled bool) variants {
+func httpClient(tp providers, sampled bool) variants {
 	base := &stub{resp: http.Response{StatusCode: 200, Header: http.Header{}}}
-	t := telemetry(tp)
+	t := telemetry(tp.ours)
 	ctx, _ := t.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "GET /items/{id}",
 		SpanKind: trace.SpanKindServer, Header: request(sampled, false, true).Header})
 	ctx = context.WithValue(ctx, correlationKey{}, "0192f0c1-2a3b-7c4d-8e5f-0123456789ab")
@@ -190,8 +189,8 @@ func httpClient(tp *sdktrace.TracerProvider, sampled bool) variants {
 	return variants{
 		bare:     run(base),
 		ours:     run(httpmw.Transport(base, httpmw.WithTelemetry(t), httpmw.WithDependency("fraud"))),
-		alone:    run(otelClient(base, tp)),
-		composed: run(composedClient(base, tp)),
+		alone:    run(otelClient(base, tp.sdk)),
+		composed: run(composedClient(base, tp.sdk)),
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/plugin/kotel"
 	"github.com/twmb/franz-go/plugin/kprom"
 	"go.opentelemetry.io/otel/attribute"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
@@ -31,11 +30,11 @@ var broker = kgo.BrokerMetadata{NodeID: 1, Host: "broker", Port: 9092}
 const consumerGroup = "shipping"
 
 // kafkaConsume: hooks and process span are called directly, in franz-go's order.
-func kafkaConsume(tp *sdktrace.TracerProvider, sampled bool) variants {
+func kafkaConsume(tp providers, sampled bool) variants {
 	r := record(sampled)
 	ours := kafkamw.Handler(func(context.Context, *kgo.Record) error { return nil },
-		kafkamw.WithTelemetry(telemetry(tp)), kafkamw.WithConsumerGroup(consumerGroup))
-	tracer := kotel.NewTracer(kotel.TracerProvider(tp), kotel.TracerPropagator(propagators),
+		kafkamw.WithTelemetry(telemetry(tp.ours)), kafkamw.WithConsumerGroup(consumerGroup))
+	tracer := kotel.NewTracer(kotel.TracerProvider(tp.sdk), kotel.TracerPropagator(propagators),
 		kotel.ConsumerGroup(consumerGroup), kotel.ClientID("shipping-1"))
 	consume := func(then func(context.Context, trace.Span)) func() {
 		return func() {
@@ -116,8 +115,8 @@ func kpromMetrics() *kprom.Metrics {
 	return m
 }
 
-func kafkaProduce(tp *sdktrace.TracerProvider, sampled bool) variants {
-	t := telemetry(tp)
+func kafkaProduce(tp providers, sampled bool) variants {
+	t := telemetry(tp.ours)
 	ctx, _ := t.Core().Begin(context.Background(), adapter.Incoming{Protocol: "http", Operation: "POST /orders",
 		SpanKind: trace.SpanKindServer, Header: request(sampled, false, true).Header})
 	cl, err := kgo.NewClient(kafkamw.ClientOptions(kafkamw.WithTelemetry(t))...)
@@ -135,7 +134,7 @@ func kafkaProduce(tp *sdktrace.TracerProvider, sampled bool) variants {
 			ours = p
 		}
 	}
-	tracer := kotel.NewTracer(kotel.TracerProvider(tp), kotel.TracerPropagator(propagators), kotel.ClientID("shipping-1"))
+	tracer := kotel.NewTracer(kotel.TracerProvider(tp.sdk), kotel.TracerPropagator(propagators), kotel.ClientID("shipping-1"))
 	metrics, records := kpromMetrics(), newRecordMetrics()
 	logger := zerolog.New(io.Discard).With().Timestamp().Logger()
 	ctx = context.WithValue(ctx, correlationKey{}, "0192f0c1-2a3b-7c4d-8e5f-0123456789ab")

@@ -9,37 +9,28 @@ import (
 	"time"
 )
 
-// profileOurs writes a CPU profile, or one of allocations (every one counted),
-// of our variant of the first matching row.
-func profileOurs(file, name string, memory bool) {
+// profileOurs writes a CPU profile, or one of allocations (every one counted), of our
+// variants of the matching rows, one after the other.
+func profileOurs(tp providers, file, name string, memory bool) error {
 	f, err := os.Create(file)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+		return err
 	}
 	defer f.Close()
-	for _, r := range rows() {
-		if !strings.Contains(r.name, name) {
-			continue
-		}
-		v := r.make()
-		if memory {
-			runtime.MemProfileRate = 1
-			s := measure(v.ours, 2*time.Second)
-			if err := pprof.Lookup("allocs").WriteTo(f, 0); err != nil {
-				fmt.Fprintln(os.Stderr, "bench:", err)
-				os.Exit(1)
-			}
-			fmt.Printf("%s: %s, %.0f bytes\n", r.name, cell(s), s.bytes)
-			return
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
-		s := measure(v.ours, 4*time.Second)
-		pprof.StopCPUProfile()
-		fmt.Printf("%s: %s\n", r.name, cell(s))
-		return
+	if memory {
+		runtime.MemProfileRate = 1
+	} else if err := pprof.StartCPUProfile(f); err != nil {
+		return err
 	}
+	for _, r := range rows(tp) {
+		if strings.Contains(r.name, name) {
+			s := measure(r.make().ours, 3*time.Second)
+			fmt.Printf("%s: %s, %.0f bytes\n", r.name, cell(s), s.bytes)
+		}
+	}
+	if memory {
+		return pprof.Lookup("allocs").WriteTo(f, 0)
+	}
+	pprof.StopCPUProfile()
+	return nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
@@ -19,15 +18,15 @@ import (
 
 // parallel compares one processor with two, each with a goroutine of its own on
 // the same handler: what locks and shared cache lines cost.
-func parallel(tp *sdktrace.TracerProvider, rounds int, d time.Duration) string {
+func parallel(tp providers, rounds int, d time.Duration) string {
 	handlers := []struct {
 		name string
 		http.Handler
 	}{
 		{"bare", http.HandlerFunc(handle)},
-		{"ours", httpmw.Handler(http.HandlerFunc(handle), httpmw.WithTelemetry(telemetry(tp)))},
-		{"otelhttp alone", otelServer(http.HandlerFunc(handle), tp)},
-		{"composed", composedServer(http.HandlerFunc(handle), tp)},
+		{"ours", httpmw.Handler(http.HandlerFunc(handle), httpmw.WithTelemetry(telemetry(tp.ours)))},
+		{"otelhttp alone", otelServer(http.HandlerFunc(handle), tp.sdk)},
+		{"composed", composedServer(http.HandlerFunc(handle), tp.sdk)},
 	}
 	got := map[string][2][]sample{}
 	was := runtime.GOMAXPROCS(0)

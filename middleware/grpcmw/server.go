@@ -205,9 +205,11 @@ func (c *serverCall) end(err, panicked error) error {
 	} else if code != codes.OK {
 		out.Level = slog.LevelWarn
 	}
-	attrs := adapter.BorrowAttributes()
-	defer attrs.Return()
-	out.Attrs = append(attrs[:0], adapter.AttrRPCStatus.String(out.StatusName))
+	if c.hop.Span().IsRecording() {
+		attrs := adapter.BorrowAttributes()
+		defer attrs.Return()
+		out.Attrs = append(attrs[:0], adapter.AttrRPCStatus.String(out.StatusName))
+	}
 	if c.skip&adapter.Metrics == 0 {
 		out.Series = c.method.seriesOf(code, out.ErrorType)
 	}

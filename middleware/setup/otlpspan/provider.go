@@ -96,15 +96,21 @@ func (p *Provider) Tracer(name string, options ...trace.TracerOption) trace.Trac
 	if p.stopped.Load() {
 		return noop.NewTracerProvider().Tracer(name, options...)
 	}
-	_, s := p.sdk.Tracer(name, options...).Start(context.Background(), "")
-	scope := s.(sdktrace.ReadOnlySpan).InstrumentationScope() // as the SDK has it
+	c := trace.NewTracerConfig(options...)
+	asked := instrumentation.Scope{Name: name, Version: c.InstrumentationVersion(), SchemaURL: c.SchemaURL(), Attributes: c.InstrumentationAttributes()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if t := p.tracers[asked]; t != nil { // instrumentation may ask with every request
+		return t
+	}
+	_, s := p.sdk.Tracer(name, options...).Start(context.Background(), "")
+	scope := s.(sdktrace.ReadOnlySpan).InstrumentationScope() // as the SDK has it
 	t := p.tracers[scope]
 	if t == nil {
 		t = &tracer{provider: p, of: scope, scope: scopeFields(scope)}
 		p.tracers[scope] = t
 	}
+	p.tracers[asked] = t
 	return t
 }
 

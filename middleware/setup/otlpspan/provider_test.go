@@ -263,6 +263,19 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// Instrumentation asks for its tracer with every request.
+func TestTracersAreKept(t *testing.T) {
+	p := newProvider(t, otlpspan.Config{Export: func(context.Context, []byte, int) error { return nil }})
+	version := trace.WithInstrumentationVersion("1")
+	first := p.Tracer("t", version)
+	if p.Tracer("t", version) != first || p.Tracer("t") == first {
+		t.Error("a scope has two tracers, or two scopes have one")
+	}
+	if n := testing.AllocsPerRun(100, func() { p.Tracer("t", version) }); n > 2 && !raceEnabled {
+		t.Errorf("Tracer makes %v allocations", n)
+	}
+}
+
 func TestNew(t *testing.T) {
 	if _, err := otlpspan.New(otlpspan.Config{}); err == nil {
 		t.Error("New takes a provider that exports nowhere")

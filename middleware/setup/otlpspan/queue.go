@@ -31,7 +31,6 @@ type queue struct {
 	mu      sync.Mutex
 	current *batch
 	full    []*batch
-	spare   *batch // exported, for reuse
 
 	wake    chan struct{} // a batch is full
 	flushes chan chan error
@@ -100,11 +99,12 @@ func (q *queue) add(t *tracer, span []byte) {
 // take returns the current batch and starts another. It is called with the lock held.
 func (q *queue) take() *batch {
 	b := q.current
-	if q.current, q.spare = q.spare, nil; q.current == nil {
-		q.current = &batch{}
-	}
+	q.current = batches.Get().(*batch)
 	return b
 }
+
+// batches holds exported batches for reuse.
+var batches = sync.Pool{New: func() any { return &batch{} }}
 
 // add returns the number of spans in the batch.
 func (b *batch) add(t *tracer, span []byte) int {
@@ -177,10 +177,7 @@ func (q *queue) exportAll(partial bool) error {
 			return errors.Join(errs...)
 		}
 		errs = append(errs, q.exportOne(b))
-		b.reset()
-		q.mu.Lock()
-		q.spare = b
-		q.mu.Unlock()
+		b.free()
 	}
 }
 
@@ -206,13 +203,12 @@ func (b *batch) message(m, resource []byte) []byte {
 	return m
 }
 
-// reset empties the batch and keeps the memory of its scopes unless it is much.
-func (b *batch) reset() {
-	if cap(b.scopes) > 8 || b.bytes > maxBatchBytes/2 {
-		*b = batch{}
-		return
+// free puts the batch back, with the memory of its scopes unless that is much.
+func (b *batch) free() {
+	if cap(b.scopes) <= 8 && b.bytes <= maxBatchBytes/2 {
+		*b = batch{scopes: b.scopes[:0]}
+		batches.Put(b)
 	}
-	*b = batch{scopes: b.scopes[:0]}
 }
 
 func (q *queue) flush(ctx context.Context) error {
