@@ -20,6 +20,9 @@ const (
 	minGC      = .2 // of the process's CPU time, that garbage collection takes
 )
 
+// maxLooked is the number of signals that did not move in the evidence.
+const maxLooked = 4
+
 // candidate is a possible cause.
 type candidate struct {
 	result.Cause
@@ -236,7 +239,11 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 		if g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled {
 			ends[g.service] = true
-			evidence = append(evidence, evidenceOf(g))
+			if len(evidence) < maxLooked {
+				e := evidenceOf(g)
+				e.Signal += " of " + g.instance
+				evidence = append(evidence, e)
+			}
 		}
 	}
 	switch {
