@@ -216,6 +216,65 @@ func TestTooSmall(t *testing.T) {
 	}
 }
 
+// TestTraffic finds no cause in signals that grow with the number of requests.
+func TestTraffic(t *testing.T) {
+	for seed := range uint64(3) {
+		f := newFleet(800 + seed)
+		hop := f.services[1]
+		for _, p := range f.of(hop) {
+			for name, rates := range p.counters {
+				p.raise(name, 2*rates[0])
+			}
+		}
+		r := found(result.KindSelf, hop, "", .01, .02)
+		r.Requests.Now *= 3
+		if got := explain(t, f, r); got.Cause.Sure {
+			t.Errorf("seed %d: %s", seed, show(got.Cause))
+		}
+	}
+}
+
+// TestMemoryBefore takes a restart at the memory limit for a kill, also if nothing counts
+// kills.
+func TestMemoryBefore(t *testing.T) {
+	for _, c := range []struct {
+		used, failures float64
+		kind           string
+		sure           bool
+	}{{.97, 3, result.CauseMemory, true}, {.97, 0, result.CauseMemory, false}, {.5, 3, result.CauseRestart, true}} {
+		f := newFleet(61)
+		hop := f.services[2]
+		p := f.of(hop)[0]
+		p.gauges["hop_cgroup_memory_limit_bytes"] = constant(1e9)
+		p.gauges["hop_cgroup_memory_usage_bytes"] = constant(4e8)
+		p.counters["hop_cgroup_memory_events_total"] = constant(0)
+		p.labels["hop_cgroup_memory_events_total"] = map[string]string{"event": "max"}
+		for i := quietSeconds - 6; i < quietSeconds; i++ {
+			p.gauges["hop_cgroup_memory_usage_bytes"][i] = c.used * 1e9
+			p.counters["hop_cgroup_memory_events_total"][i] = c.failures
+		}
+		p.restart(quietSeconds)
+		if got := explain(t, f, found(result.KindErrors, hop, "", 0, 0)); got.Cause.Kind != c.kind || got.Cause.Sure != c.sure {
+			t.Errorf("%+v: %s", c, show(got.Cause))
+		}
+	}
+}
+
+// TestEitherEnd places a link that nothing else places at the end that stands still.
+func TestEitherEnd(t *testing.T) {
+	f := newFleet(77)
+	caller, callee := f.services[0], f.services[3]
+	for _, p := range f.of(callee) {
+		p.raise("hop_process_stall_seconds_total", .4)
+		p.raise("hop_process_stalls_total", 1.3)
+	}
+	r := found(result.KindLink, caller, callee, .001, .06)
+	r.Findings[0].EitherEnd = true
+	if got := explain(t, f, r); got.Hop != callee || got.Target != caller || got.EitherEnd || got.Cause.Kind != result.CauseFrozen {
+		t.Errorf("%+v, %s", got, show(got.Cause))
+	}
+}
+
 // TestDeploy takes the restart of a deploy for what it is.
 func TestDeploy(t *testing.T) {
 	f := newFleet(42)

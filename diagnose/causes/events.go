@@ -23,7 +23,7 @@ func (t *table) events(service string, f result.Finding) []candidate {
 	var out []candidate
 	several := t.count(service)
 	add := func(kind, why string, e result.Signal, i *instance, sure bool) {
-		c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{e}, Sure: sure}, share: sureStall}
+		c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{e}, Sure: sure}, service: service, share: sureStall}
 		if several > 1 {
 			c.instance = i.name
 		}
@@ -51,8 +51,12 @@ func (t *table) events(service string, f result.Finding) []candidate {
 				add(result.CauseCode, fmt.Sprintf("%s runs version %s since %s, %s before", service, d.Version, d.Seen.Format("15:04:05"), d.Before), e, i, false)
 			}
 		}
+		used, full := i.memoryBefore(last, t.windows)
 		switch {
 		case deployed:
+		case used >= nearLimit:
+			add(result.CauseMemory, fmt.Sprintf("%s restarted at %s, after its memory had reached %.0f %% of the limit", service, last.Format("15:04:05"), 100*used),
+				result.Signal{Signal: "memory, part of the limit", Before: i.memoryUsed(t.windows.baseline[0].From, t.windows.now.From), Now: math.Round(1000*used) / 1000}, i, full)
 		case n > 1:
 			add(result.CauseRestart, fmt.Sprintf("%s restarts again and again: %.0f times since %s", service, n, now.From.Format("15:04:05")), e, i, true)
 		default:
@@ -118,6 +122,30 @@ func (i *instance) restarts(now result.Range, w windows) (n, before float64, ser
 	return n, before, series, last
 }
 
+// nearLimit is the part of the memory limit from which a restart is taken for a kill.
+const nearLimit = .9
+
+// memoryUsed returns the largest part of the memory limit that was used within a time.
+func (i *instance) memoryUsed(from, to time.Time) float64 {
+	most := 0.0
+	for _, l := range i.tracks[signals.MemoryLimit].samples {
+		for _, u := range i.tracks[signals.MemoryUsed].samples {
+			if u.At.Equal(l.At) && l.Value > 0 && !u.At.Before(from) && u.At.Before(to) {
+				most = max(most, u.Value*i.tracks[signals.MemoryUsed].signal.Unit/l.Value)
+			}
+		}
+	}
+	return math.Round(1000*most) / 1000
+}
+
+// memoryBefore returns the part of the memory limit that was used shortly before a restart,
+// and whether the process was refused memory then and not in the baseline.
+func (i *instance) memoryBefore(restart time.Time, w windows) (used float64, full bool) {
+	before := result.Range{From: restart.Add(-eventLead), To: restart}
+	n, expected, _ := count(i.tracks[signals.MemoryFull].points, before, w)
+	return i.memoryUsed(before.From, before.To), n >= 1 && n > 2*expected
+}
+
 // unreachable returns the cause of an instance that no longer answers scrapes. If scrapes
 // take longer, they wait for a process that exists; otherwise there is none.
 func (t *table) unreachable(service string, f result.Finding, several int) []candidate {
@@ -134,7 +162,7 @@ func (t *table) unreachable(service string, f result.Finding, several int) []can
 		took, known := i.tracks[signals.ScrapeTime]
 		b, n := t.windows.split(took.points)
 		e := result.Signal{Signal: up.signal.Series, Before: 1, Now: math.Round(100*(1-down)) / 100}
-		c := candidate{Cause: result.Cause{Kind: result.CauseRestart, Why: service + " is down: nothing accepts its scrapes", Evidence: []result.Signal{e}}, share: down}
+		c := candidate{Cause: result.Cause{Kind: result.CauseRestart, Why: service + " is down: nothing accepts its scrapes", Evidence: []result.Signal{e}}, service: service, share: down}
 		if known && len(n) > 0 && mean(n) > 2*mean(b)+.2 {
 			c.Kind, c.Why = result.CauseFrozen, service+" hangs: scrapes of it get no answer in time"
 			c.Evidence = append(c.Evidence, result.Signal{Signal: took.signal.Series, Before: math.Round(1000 * mean(b)), Now: math.Round(1000 * mean(n)), Unit: "ms"})

@@ -1,6 +1,7 @@
 package causes
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -105,8 +106,12 @@ func (t *table) growths(services []string) []growth {
 		if !slices.Contains(services, i.service) {
 			continue
 		}
-		for m, tr := range i.tracks {
+		for _, m := range slices.Sorted(maps.Keys(i.tracks)) {
+			tr := i.tracks[m]
 			base, now := t.windows.split(tr.points)
+			if m == signals.ScheduleWait && total(base)+total(now) == 0 {
+				continue // OpenTelemetry's instrumentation exports the buckets without a sum
+			}
 			g := growth{signal: tr.signal, service: i.service, instance: i.name}
 			g.before, g.now, g.moved = compare(base, now, m, tests)
 			g.everywhere = g.moved && t.elsewhere(m, services, g.by())

@@ -20,9 +20,13 @@ const (
 	minGC      = .2 // of the process's CPU time, that garbage collection takes
 )
 
+// maxLooked is the number of signals that did not move in the evidence.
+const maxLooked = 4
+
 // candidate is a possible cause.
 type candidate struct {
 	result.Cause
+	service  string
 	share    float64
 	instance string
 }
@@ -30,7 +34,7 @@ type candidate struct {
 // plain returns a candidate from an effect at a service. Its instance is set if one of
 // several has almost all of the growth, whether or not that of the others is significant.
 func (t *table) plain(service, kind, why string, e effect, sure bool) candidate {
-	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, share: e.share}
+	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, service: service, share: e.share}
 	if t.count(service) > 1 && e.largest.by() >= (1-maxOthers)*e.total {
 		c.instance = e.largest.instance
 	}
@@ -71,6 +75,7 @@ func (t *table) explain(f *result.Finding, l load) {
 	case chosen != nil && (f.Cause == nil || chosen.Sure):
 		f.Cause = &chosen.Cause
 		f.Instance = cmp.Or(f.Instance, chosen.instance)
+		chosen.placeIn(f)
 	case f.Cause == nil:
 		f.Cause = t.nothing(*f, found)
 	}
@@ -80,6 +85,17 @@ func (t *table) explain(f *result.Finding, l load) {
 	if f.Cause.Evidence == nil {
 		f.Cause.Evidence = []result.Signal{}
 	}
+}
+
+// placeIn makes the service of a sure cause the hop of a link whose end nothing else tells.
+func (c candidate) placeIn(f *result.Finding) {
+	if !f.EitherEnd || !c.Sure || c.service == "" {
+		return
+	}
+	if c.service == f.Target {
+		f.Hop, f.Target = f.Target, f.Hop
+	}
+	f.EitherEnd, f.Evidence = false, "a signal of "+c.service+" tells its end"
 }
 
 // choice returns the first sure candidate, since a cause comes before its symptoms, or else
@@ -223,7 +239,11 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 		if g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled {
 			ends[g.service] = true
-			evidence = append(evidence, evidenceOf(g))
+			if len(evidence) < maxLooked {
+				e := evidenceOf(g)
+				e.Signal += " of " + g.instance
+				evidence = append(evidence, e)
+			}
 		}
 	}
 	switch {

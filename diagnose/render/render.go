@@ -200,7 +200,7 @@ func details(b *strings.Builder, f result.Finding) {
 
 // notes returns sentences about a finding.
 func notes(f result.Finding) (out []string) {
-	if f.Instance != "" {
+	if f.Instance != "" && f.Rank > 1 { // the first line has that of the first
 		out = append(out, "only its instance "+f.Instance)
 	}
 	if c := f.Cause; c != nil {
