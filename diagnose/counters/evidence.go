@@ -97,7 +97,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 	sure := len(ev.Entries) > 0 && !behind(ev, edges)
 	if sure && !t.lacksDurations() {
 		ev.Processes, ev.Alerts = t.processes(r, processes, slices.Concat(hops, calls)), alerts
-		return ev, t.read, nil
+		return ev, t.read, t.buckets(ctx, r, ev.Entries)
 	}
 	if !foreign {
 		var err error
@@ -116,7 +116,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 		ev.Unreadable = r.unreadable(ctx)
 	}
 	ev.Processes, ev.Alerts = t.processes(r, processes, slices.Concat(hops, calls)), alerts
-	return ev, t.read, nil
+	return ev, t.read, t.buckets(ctx, r, ev.Entries)
 }
 
 // middleware returns the evidence of the middleware's families, with the requests and
