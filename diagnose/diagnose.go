@@ -116,6 +116,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 		d.stalled(m)
 	}
 	d.tellPast(m, by)
+	d.heed(m, by)
 	return d
 }
 
@@ -306,6 +307,9 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 	if len(found) > 0 {
 		f.Type = found[0].Errors.Type
 	}
+	if len(c.Now) > 0 {
+		f.Window = &result.Range{From: m.At(c.Now[0]), To: m.At(c.Now[len(c.Now)-1] + 1)}
+	}
 	d.result.Errors = &f
 	same := d.result.Entry.Operation == c.Entry.Operation
 	if verdict, _ := d.grounds.with(d.result.Findings).decideRaised(); d.grounds.raised && verdict == result.Spike && c.BaselineLength(m) < d.grounds.needed {
@@ -327,7 +331,7 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 	d.result.Findings = append(found, d.result.Findings...)
 	d.grounds.failing, d.grounds.baseline = true, c.BaselineLength(m)
 	for _, e := range m.Entries {
-		if e.Operation == c.Entry.Operation && e.Flow == "" {
+		if !slow && e.Operation == c.Entry.Operation && e.Flow == "" {
 			evidence.Change{Entry: e, Now: c.Now, Baseline: c.Baseline}.Describe(m, &d.result)
 		}
 	}

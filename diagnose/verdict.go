@@ -25,6 +25,7 @@ type grounds struct {
 	unsplit      string // reason why the added time cannot be split, or ""
 	doubt        string // reason why the entry may be about to leave its baseline, or ""
 	failDoubt    string // reason why the failure ratio may be about to rise, or ""
+	alert        string // what an alert says that nothing else shows, or ""
 	ended        string // reason why a spike may not be over, or ""
 	tailDoubt    string // reason why a minority of requests may be slower, or ""
 	unseen       string // reason why a recent spike would not show, or ""
@@ -77,6 +78,8 @@ func (g grounds) decide() (verdict, why string) {
 		return result.None, ""
 	case g.stall != nil:
 		return g.stall.verdict, g.stall.why
+	case g.alert != "":
+		return result.Unsure, g.alert
 	case g.failDoubt != "":
 		return result.Unsure, g.failDoubt
 	case g.doubt != "":

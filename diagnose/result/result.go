@@ -179,6 +179,10 @@ type Failing struct {
 	Baseline float64 `json:"baseline"`
 	Now      float64 `json:"now"`
 	Type     string  `json:"type,omitempty"` // error.type of most added failures
+
+	// Window is when the requests of the entry fail more often. Result.Window is that of
+	// the latency if it has left its baseline, too.
+	Window *Range `json:"window,omitempty"`
 }
 
 // Band holds the growth of a quantile of the entry's duration and its split.
