@@ -117,6 +117,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	}
 	d.tellPast(m, by)
 	d.heed(m, by)
+	d.aged(m)
 	return d
 }
 

@@ -26,6 +26,7 @@ type grounds struct {
 	doubt        string // reason why the entry may be about to leave its baseline, or ""
 	failDoubt    string // reason why the failure ratio may be about to rise, or ""
 	alert        string // what an alert says that nothing else shows, or ""
+	stale        string // how old the evidence is, if it is older than two scrapes, or ""
 	ended        string // reason why a spike may not be over, or ""
 	tailDoubt    string // reason why a minority of requests may be slower, or ""
 	unseen       string // reason why a recent spike would not show, or ""
@@ -100,6 +101,8 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Unsure, g.ended
 	case g.unseen != "":
 		return result.Unsure, g.unseen
+	case g.stale != "":
+		return result.Unsure, g.stale
 	}
 	return result.None, ""
 }
