@@ -76,3 +76,22 @@ func TestHeavyTailedQuiet(t *testing.T) {
 	}
 	t.Logf("verdicts %v", said)
 }
+
+// Two diagnoses that are run seconds apart read the same steps, so they agree on when the
+// spike began and on what was before.
+func TestSecondsApart(t *testing.T) {
+	for seed := range uint64(4) {
+		f := scrapes.New(seed+140, began, 20, 0)
+		rng := rand.New(rand.NewPCG(seed, 25))
+		f.Onset, f.Slow = began.Add(6*time.Minute+time.Duration(rng.Float64()*30e9)), 1+rng.IntN(5)
+		f.Added = (1 + rng.Float64()) * f.Mean()
+		w := serve(t, f, seed, 2*time.Second, f.Onset.Add(50*time.Second))
+		first := w.ask(t, f.Onset.Add(40*time.Second))
+		for _, after := range []time.Duration{700 * time.Millisecond, 1900 * time.Millisecond, 4 * time.Second} {
+			res := w.ask(t, f.Onset.Add(40*time.Second+after))
+			if res.Verdict != first.Verdict || !res.Window.From.Equal(first.Window.From) || res.Findings[0].Hop != first.Findings[0].Hop {
+				t.Errorf("seed %d: %s since %s, and %s later %s since %s", seed, describe(first), first.Window.From, after, describe(res), res.Window.From)
+			}
+		}
+	}
+}
