@@ -74,8 +74,11 @@ type Diagnosis struct {
 	sample   *sample.Sample // nil if the evidence is metrics
 	until    time.Time      // end of the evidence
 
-	slowLogs, ordinaryLogs LogTraces     // of the traces that explain the result
-	before, now            []trace.Trace // of the sample's two windows
+	doubtful               *evidence.Change       // of an entry of which a minority may be slower
+	past                   *past                  // the last spike that is over
+	tails                  map[string]detect.Tail // of entries of which a minority of requests is slower, by operation
+	slowLogs, ordinaryLogs LogTraces              // of the traces that explain the result
+	before, now            []trace.Trace          // of the sample's two windows
 }
 
 // Diagnose finds the entry that has left its baseline and divides its added time
@@ -101,6 +104,10 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 		d.slower(m, by, slower)
 		d.others(by, slower)
 	}
+	if len(slower) == 0 && d.doubtful != nil && d.grounds.doubt == "" {
+		d.doubtful.Describe(m, &d.result)
+		d.result.Findings = append(d.result.Findings, by.latency(*d.doubtful)...)
+	}
 	if len(failing) > 0 {
 		worst := slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) })
 		d.failing(m, by, worst)
@@ -108,6 +115,9 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	if ev.Sample == nil {
 		d.stalled(m)
 	}
+	d.tellPast(m, by)
+	d.heed(m, by)
+	d.aged(m)
 	return d
 }
 
@@ -197,13 +207,20 @@ func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Chang
 				100*f.NowMean(), e.Operation, time.Duration(len(f.Now))*m.Step, 100*f.BaselineMean())
 		}
 		l := detect.OfLatency(m, e, given)
+		if l.Raised && !given.Given() && detect.Usual(m, l.Change) {
+			l.Raised, l.Doubt = false, true
+		}
+		tail := d.tail(m, e, l)
 		requests := evidence.Steps(0, m.Steps).Sum(e.Count)
 		if requests > 0 {
 			d.result.Looked++
 		}
+		d.notePast(m, l, tail)
 		switch {
 		case l.Raised:
 			slower = append(slower, l.Change)
+		case tail.Sure && !tail.Over:
+			slower = append(slower, tail.Change)
 		case e.Flow == "async":
 		case l.Doubt:
 			if doubtful == nil || l.Lost() > doubtful.Lost() {
@@ -238,11 +255,6 @@ func (d *Diagnosis) describe(m evidence.Metrics, busiest detect.Latency, doubtfu
 			l.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
 		return
 	}
-	if ranges := l.Past.Ranges(m); len(ranges) > 0 {
-		e := l.Entry
-		d.result.Past = &result.Past{Range: result.Range{From: ranges[0].From, To: ranges[len(ranges)-1].To},
-			MeanMS: stats.Round(1000 * l.Past.Mean(e.Sum, e.Count))}
-	}
 }
 
 // slower describes one of the slower entries: the first, in the order that Diagnose
@@ -258,6 +270,7 @@ func (d *Diagnosis) slower(m evidence.Metrics, by splitter, changes []evidence.C
 	for i, c := range changes {
 		next := quiet
 		c.Describe(m, &next.result)
+		next.minority(m, c)
 		next.grounds.baseline = c.BaselineLength(m)
 		next.result.Findings = append([]result.Finding{}, by.latency(c)...)
 		verdict, _ := next.grounds.with(next.result.Findings).decideRaised()
@@ -295,6 +308,9 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 	if len(found) > 0 {
 		f.Type = found[0].Errors.Type
 	}
+	if len(c.Now) > 0 {
+		f.Window = &result.Range{From: m.At(c.Now[0]), To: m.At(c.Now[len(c.Now)-1] + 1)}
+	}
 	d.result.Errors = &f
 	same := d.result.Entry.Operation == c.Entry.Operation
 	if verdict, _ := d.grounds.with(d.result.Findings).decideRaised(); d.grounds.raised && verdict == result.Spike && c.BaselineLength(m) < d.grounds.needed {
@@ -316,7 +332,7 @@ func (d *Diagnosis) failing(m evidence.Metrics, by splitter, c evidence.Change) 
 	d.result.Findings = append(found, d.result.Findings...)
 	d.grounds.failing, d.grounds.baseline = true, c.BaselineLength(m)
 	for _, e := range m.Entries {
-		if e.Operation == c.Entry.Operation && e.Flow == "" {
+		if !slow && e.Operation == c.Entry.Operation && e.Flow == "" {
 			evidence.Change{Entry: e, Now: c.Now, Baseline: c.Baseline}.Describe(m, &d.result)
 		}
 	}

@@ -34,7 +34,7 @@ func (d *Diagnosis) Left() bool {
 func (d *Diagnosis) view(what string) view {
 	r := d.Result()
 	g := d.grounds
-	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, entries: d.entries(), known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.stall != nil || g.doubt != "" || g.failDoubt != "",
+	return view{verdict: r.Verdict, why: r.Why, entry: r.Entry.Operation, entries: d.entries(), known: (g.known || d.Left()) && (g.requests > 0 || d.Left()), hard: d.Left() || g.stall != nil || g.doubt != "" || g.tailDoubt != "" || g.alert != "" || g.ended != "" || g.failDoubt != "",
 		from: r.Window.From, until: d.until, step: g.step,
 		figures: fmt.Sprintf("%s by %s (%d requests)", means(r), what, r.Requests.Baseline+r.Requests.Now)}
 }

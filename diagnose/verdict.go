@@ -25,6 +25,10 @@ type grounds struct {
 	unsplit      string // reason why the added time cannot be split, or ""
 	doubt        string // reason why the entry may be about to leave its baseline, or ""
 	failDoubt    string // reason why the failure ratio may be about to rise, or ""
+	alert        string // what an alert says that nothing else shows, or ""
+	stale        string // how old the evidence is, if it is older than two scrapes, or ""
+	ended        string // reason why a spike may not be over, or ""
+	tailDoubt    string // reason why a minority of requests may be slower, or ""
 	unseen       string // reason why a recent spike would not show, or ""
 
 	raised          bool   // the latency of an entry has left its baseline
@@ -34,6 +38,7 @@ type grounds struct {
 	red             bool   // the metrics have no self times, so traces split the added time
 	concurrency     bool   // the findings name calls that surely follow each other
 	spread          string // reason why no hop is named, or ""
+	minority        string // which requests are slower, if not all, or ""
 
 	stall *decision // on a hop from which nothing returns, or nil
 
@@ -74,10 +79,14 @@ func (g grounds) decide() (verdict, why string) {
 		return result.None, ""
 	case g.stall != nil:
 		return g.stall.verdict, g.stall.why
+	case g.alert != "":
+		return result.Unsure, g.alert
 	case g.failDoubt != "":
 		return result.Unsure, g.failDoubt
 	case g.doubt != "":
 		return result.Unsure, g.doubt
+	case g.tailDoubt != "":
+		return result.Unsure, g.tailDoubt
 	case !g.known && g.entry != "":
 		return result.Unsure, fmt.Sprintf("no requests of %q were seen; is it spelled as in the metrics, and is there traffic?", g.entry)
 	case g.requests <= 0 && g.unreadable != "":
@@ -88,8 +97,12 @@ func (g grounds) decide() (verdict, why string) {
 		return result.Unsure, g.incomparable
 	case g.seen < g.needed:
 		return result.Unsure, fmt.Sprintf("only %s of traffic were seen; %s are needed to know what is normal", g.seen.Round(g.step), g.needed)
+	case g.ended != "":
+		return result.Unsure, g.ended
 	case g.unseen != "":
 		return result.Unsure, g.unseen
+	case g.stale != "":
+		return result.Unsure, g.stale
 	}
 	return result.None, ""
 }
@@ -133,7 +146,7 @@ func (g grounds) decideRaised() (verdict, why string) {
 	case g.spread != "":
 		return result.Unsure, g.spread
 	}
-	return result.Spike, ""
+	return result.Spike, g.minority
 }
 
 // short returns the reason why the baseline is too short, or "".

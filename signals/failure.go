@@ -7,9 +7,10 @@ import (
 )
 
 // notFailed lists the values of error_type that do not count as failures. The HTTP
-// client or gRPC caller cancelled the request, or the consumer was stopped while it
-// handled a message.
-var notFailed = [...]string{"client_closed_request", "CANCELLED", "consumer_closed"}
+// client or gRPC caller cancelled the request, the caller of a call gave it up at its own
+// deadline or because its own caller did, or the consumer was stopped while it handled a
+// message. The callee has not failed.
+var notFailed = [...]string{"client_closed_request", "CANCELLED", "canceled", "consumer_closed"}
 
 // Failed returns the PromQL label matcher that selects failed calls in the
 // families that the middleware exports.

@@ -114,7 +114,11 @@ func readTraces(ctx context.Context, c traceSource, res result.Result) (e diagno
 		})
 	}
 	if res.Errors != nil {
-		bad := query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: res.Window.From, To: res.Window.To,
+		failing := res.Window
+		if res.Errors.Window != nil {
+			failing = *res.Errors.Window
+		}
+		bad := query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: failing.From, To: failing.To,
 			Failed: true, Limit: handful}
 		before.Max = 0 // failing is often fast
 		before.To = res.Window.From

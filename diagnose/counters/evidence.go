@@ -97,7 +97,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 	sure := len(ev.Entries) > 0 && !behind(ev, edges)
 	if sure && !t.lacksDurations() {
 		ev.Processes, ev.Alerts = t.processes(r, processes, slices.Concat(hops, calls)), alerts
-		return ev, t.read, nil
+		return ev, t.read, t.buckets(ctx, r, ev.Entries)
 	}
 	if !foreign {
 		var err error
@@ -116,7 +116,7 @@ func Read(ctx context.Context, c *prometheus.Client, start, end time.Time, opt O
 		ev.Unreadable = r.unreadable(ctx)
 	}
 	ev.Processes, ev.Alerts = t.processes(r, processes, slices.Concat(hops, calls)), alerts
-	return ev, t.read, nil
+	return ev, t.read, t.buckets(ctx, r, ev.Entries)
 }
 
 // middleware returns the evidence of the middleware's families, with the requests and
@@ -162,13 +162,17 @@ func behind(ev evidence.Metrics, edges [][2]string) bool {
 }
 
 // gridOf divides the time up to the last moment at which all targets have been scraped
-// into steps.
+// into steps. The shortest steps begin at multiples of themselves, so that diagnoses that
+// are run seconds apart read the same series. Longer ones would be late by too much.
 func gridOf(start, end time.Time, s scrapes) grid {
 	step := max(minStep, s.every.Round(time.Second))
 	for end.Sub(start)/step > maxSteps {
 		step *= 2
 	}
 	until := s.until(end)
+	if step == minStep {
+		until = until.Truncate(step)
+	}
 	steps := max(int(until.Sub(start)/step), 0)
 	g := grid{start: until.Add(-time.Duration(steps) * step), step: step, steps: steps}
 	if newest := s.newest(); steps > 0 && newest.After(until) {

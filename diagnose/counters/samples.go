@@ -51,6 +51,7 @@ type scrapes struct {
 	first, last map[instance]time.Time
 	interval    map[instance]time.Duration // median scrape interval
 	every       time.Duration              // median scrape interval of all series
+	times       []time.Time                // of the scrapes of all targets
 }
 
 // scrapesOf returns the scrapes of all series.
@@ -58,8 +59,12 @@ func scrapesOf(all ...[]prometheus.Series) scrapes {
 	s := scrapes{first: map[instance]time.Time{}, last: map[instance]time.Time{}, interval: map[instance]time.Duration{}}
 	gaps := map[instance][]time.Duration{}
 	var every []time.Duration
+	longest := map[instance][]prometheus.Sample{}
 	for _, found := range all {
 		for _, f := range found {
+			if k := instanceOf(f.Labels); len(f.Samples) > len(longest[k]) {
+				longest[k] = f.Samples
+			}
 			for i, p := range f.Samples {
 				k := instanceOf(f.Labels)
 				if at, ok := s.first[k]; !ok || p.At.Before(at) {
@@ -79,6 +84,12 @@ func scrapesOf(all ...[]prometheus.Series) scrapes {
 		s.interval[k] = median(v)
 	}
 	s.every = median(every)
+	for _, samples := range longest {
+		for _, p := range samples {
+			s.times = append(s.times, p.At)
+		}
+	}
+	slices.SortFunc(s.times, time.Time.Compare)
 	return s
 }
 
@@ -123,6 +134,10 @@ type increment struct {
 	amount   float64
 }
 
+// gapScrapes is the number of scrape intervals from which the time between two samples is
+// a gap: scrapes were missed, and nothing tells when in that time the counter grew.
+const gapScrapes = 3
+
 // increments returns the increases between the samples of a counter. A counter that
 // fell has restarted at zero. The first sample of a series is an increase from zero if
 // its target was scraped before. Otherwise it covers the lifetime of the process and is
@@ -131,6 +146,10 @@ func (s scrapes) increments(f prometheus.Series) []increment {
 	out := make([]increment, 0, len(f.Samples))
 	for i, p := range f.Samples {
 		switch {
+		case i > 0 && s.gap(f, i):
+			if from := p.At.Add(-s.interval[instanceOf(f.Labels)]); s.others(f.Samples[i-1].At, from) && p.Value >= f.Samples[i-1].Value {
+				out = append(out, increment{from, p.At, p.Value - f.Samples[i-1].Value})
+			}
 		case i > 0 && p.Value >= f.Samples[i-1].Value:
 			out = append(out, increment{f.Samples[i-1].At, p.At, p.Value - f.Samples[i-1].Value})
 		case i > 0:
@@ -140,6 +159,21 @@ func (s scrapes) increments(f prometheus.Series) []increment {
 		}
 	}
 	return out
+}
+
+// gap reports whether scrapes were missed before a sample. What the counter grew by in that
+// time is not spread over it: a spike would be part of the time before. If only this target
+// was missed, it belongs to the scrape that saw it, as the callers of the target have seen
+// their part. If all were, it is left out, so that means stay right.
+func (s scrapes) gap(f prometheus.Series, i int) bool {
+	every := s.interval[instanceOf(f.Labels)]
+	return every > 0 && f.Samples[i].At.Sub(f.Samples[i-1].At) > gapScrapes*every
+}
+
+// others reports whether any target was scraped between two times.
+func (s scrapes) others(from, to time.Time) bool {
+	i, _ := slices.BinarySearchFunc(s.times, from.Add(time.Millisecond), time.Time.Compare)
+	return i < len(s.times) && s.times[i].Before(to)
 }
 
 // grid divides a range of time into steps.

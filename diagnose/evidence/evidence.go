@@ -56,6 +56,9 @@ type EntrySeries struct {
 	// Histograms holds the histograms of the durations; several add up. If there are
 	// none, hop_duration_seconds or hop_completion_duration_seconds has them.
 	Histograms []Histogram
+
+	// Buckets holds the histogram of the durations by step, or is nil.
+	Buckets *Buckets
 }
 
 // Histogram selects the series of a histogram in Prometheus.

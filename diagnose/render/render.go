@@ -91,7 +91,14 @@ func Text(w io.Writer, r result.Result, l Links) error {
 // that is over, and warnings.
 func evidence(b *strings.Builder, r result.Result) {
 	if p := r.Past; p != nil {
-		fmt.Fprintf(b, "\nearlier: mean %s from %s to %s; that is over\n", ms(p.MeanMS), p.From.Format("15:04:05"), p.To.Format("15:04:05"))
+		fmt.Fprintf(b, "\nover since %s: mean %s from %s to %s", p.To.Format("15:04:05"), ms(p.MeanMS), p.From.Format("15:04:05"), p.To.Format("15:04:05"))
+		if p.Entry != "" {
+			fmt.Fprintf(b, " at %s", p.Entry)
+		}
+		if p.What != "" {
+			fmt.Fprintf(b, "; %s", p.What)
+		}
+		fmt.Fprintln(b)
 	}
 	if n := r.Recent; n != nil {
 		fmt.Fprintf(b, "\ndecided by %s; of the last %.0f s there are", decided(r.DecidedBy), n.Seconds)
@@ -105,6 +112,13 @@ func evidence(b *strings.Builder, r result.Result) {
 			fmt.Fprintf(b, " %d traces", n.Traces)
 		}
 		fmt.Fprintf(b, "; the newest data are %.0f s old\n", n.AgeS)
+	}
+	if n := r.Minority; n != nil && len(n.Phases) > 1 {
+		fmt.Fprint(b, "\nslow phases:")
+		for _, p := range n.Phases {
+			fmt.Fprintf(b, " %s to %s", p.From.Format("15:04:05"), p.To.Format("15:04:05"))
+		}
+		fmt.Fprintln(b)
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(b, "\nwarning: %s\n", w)

@@ -74,6 +74,9 @@ type Result struct {
 	// for files.
 	Recent *Recent `json:"recent,omitempty"`
 
+	// Minority describes the slow requests if only some of them are slower.
+	Minority *Minority `json:"minority,omitempty"`
+
 	// Past is the last spike that is over, if the verdict is none or unsure.
 	Past *Past `json:"past,omitempty"`
 
@@ -98,10 +101,24 @@ type Recent struct {
 	AgeS     float64 `json:"age_s"`    // seconds since the newest scrape or trace
 }
 
+// Minority counts the requests of an entry that became slow while others did not.
+type Minority struct {
+	Share    float64 `json:"share"`   // of the requests since the first slow one
+	OverMS   float64 `json:"over_ms"` // a slow request takes longer than this
+	Slow     int     `json:"slow"`    // beyond those that are always slow
+	Requests int     `json:"requests"`
+	Usual    float64 `json:"usual_share"` // of requests that took longer before
+
+	// Phases lists when there were slow requests if they come and go.
+	Phases []Range `json:"phases,omitempty"`
+}
+
 // Past is a spike that is over.
 type Past struct {
 	Range
-	MeanMS float64 `json:"mean_ms"` // of the entry during the spike
+	MeanMS float64 `json:"mean_ms"`         // of the entry during the spike
+	Entry  string  `json:"entry,omitempty"` // operation
+	What   string  `json:"what,omitempty"`  // the first finding of that time, in words
 }
 
 // Values of Result.DecidedBy.
@@ -162,6 +179,10 @@ type Failing struct {
 	Baseline float64 `json:"baseline"`
 	Now      float64 `json:"now"`
 	Type     string  `json:"type,omitempty"` // error.type of most added failures
+
+	// Window is when the requests of the entry fail more often. Result.Window is that of
+	// the latency if it has left its baseline, too.
+	Window *Range `json:"window,omitempty"`
 }
 
 // Band holds the growth of a quantile of the entry's duration and its split.
