@@ -50,6 +50,7 @@ type Core struct {
 	outside *outside
 	entries nameSet // accepted from callers
 	queues  nameSet // see Destination
+	hosts   nameSet // see Host
 }
 
 // Config configures a Core. The zero Config is valid. Each field documents its zero
@@ -104,6 +105,7 @@ func NewCore(c Config) (*Core, error) {
 		histograms:  map[string]*Histogram{},
 		entries:     nameSet{limit: maxEntries, idle: idleEntry},
 		queues:      nameSet{limit: maxDestinations},
+		hosts:       nameSet{limit: maxHosts},
 		tracer:      c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(SchemaURL)),
 		propagator:  c.Propagator,
 		registerer:  prometheus.WrapRegistererWith(prometheus.Labels{"service_name": c.ServiceName}, c.Registerer),
@@ -202,6 +204,11 @@ func (t *Core) since(start time.Time) time.Duration {
 // ones. Adapters of message brokers share this limit, so that their labels agree.
 func (t *Core) Destination(name string) string { return t.queues.intern(name, time.Time{}) }
 
+// Host returns the label value for the host of a call whose dependency has no logical
+// name. It returns name for the first 256 hosts of a Core and Overflow for further ones,
+// so that the hosts of a service's users leave room for its dependencies.
+func (t *Core) Host(name string) string { return t.hosts.intern(name, time.Time{}) }
+
 // RegisterGauge registers a family of in-flight gauges. A family that is already
 // registered is shared. The label values must come from a closed set.
 func (t *Core) RegisterGauge(name, help string, labels ...string) (*prometheus.GaugeVec, error) {
@@ -242,6 +249,7 @@ func description(c prometheus.Collector) string {
 const (
 	maxEntries      = 100
 	maxDestinations = 512
+	maxHosts        = 256
 )
 
 // nameSet caps the number of distinct names from outside the process that become

@@ -76,8 +76,8 @@ func WithExcludeSignals(signals hop.Signals, paths ...string) Option {
 }
 
 // WithDependency sets the logical name of the called service, such as "fraud". The
-// default is the host without its port. The name is a metric label and must be of
-// low cardinality.
+// default is the host without its port, for the first 256 hosts, and then _OTHER. The
+// name is a metric label and must be of low cardinality.
 func WithDependency(name string) Option { return func(c *config) { c.dependency = name } }
 
 // WithPropagation sets the format of trace context that a transport sends, for a
