@@ -52,8 +52,8 @@ func (i *Injector) Handler(next http.Handler) http.Handler {
 }
 
 // AdminHandler serves GET, POST and DELETE /chaos and DELETE /chaos/{id} to callers
-// with "Authorization: Bearer <token>". Without WithToken it responds with 404 to
-// everything.
+// with "Authorization: Bearer <token>". Without WithToken, and with a nil Injector, it
+// responds with 404 to everything.
 func (i *Injector) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /chaos", func(w http.ResponseWriter, _ *http.Request) {
@@ -91,7 +91,7 @@ func (i *Injector) AdminHandler() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if i.token == "" {
+		if i == nil || i.token == "" {
 			http.NotFound(w, r)
 			return
 		}
