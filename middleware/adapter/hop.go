@@ -23,7 +23,8 @@ type Hop struct {
 	start    time.Time
 	metadata wire.Metadata
 
-	requestID bool // the correlation ID came as X-Request-ID
+	requestID bool   // the correlation ID came as X-Request-ID
+	ignored   string // baggage of an untrusted caller, which a proxy may copy
 	skip      Signals
 	local     any
 	ledger    ledger
