@@ -53,6 +53,7 @@ type Core struct {
 	routes  routeCount
 	callers []netip.Prefix // whose entries are accepted; nil means private networks
 	queues  nameSet        // see Destination
+	hosts   nameSet        // see Host
 }
 
 // Config configures a Core. The zero Config is valid. Each field documents its zero
@@ -111,6 +112,7 @@ func NewCore(c Config) (*Core, error) {
 		histograms:  map[string]*Histogram{},
 		callers:     c.TrustedCallers,
 		queues:      nameSet{limit: maxDestinations},
+		hosts:       nameSet{limit: maxHosts},
 		tracer:      c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(SchemaURL)),
 		propagator:  c.Propagator,
 		registerer:  prometheus.WrapRegistererWith(prometheus.Labels{"service_name": c.ServiceName}, c.Registerer),
@@ -215,6 +217,11 @@ func (t *Core) since(start time.Time) time.Duration {
 // It returns name for the first 512 names in a process and Overflow for further
 // ones. Adapters of message brokers share this limit, so that their labels agree.
 func (t *Core) Destination(name string) string { return t.queues.intern(name, time.Time{}).value }
+
+// Host returns the label value for the host of a call whose dependency has no logical
+// name. It returns name for the first 256 hosts of a Core and Overflow for further ones,
+// so that the hosts of a service's users leave room for its dependencies.
+func (t *Core) Host(name string) string { return t.hosts.intern(name, time.Time{}).value }
 
 // RegisterGauge registers a family of in-flight gauges. A family that is already
 // registered is shared. The label values must come from a closed set.

@@ -23,8 +23,9 @@ type Hop struct {
 	start    time.Time
 	metadata wire.Metadata
 
-	requestID bool // the correlation ID came as X-Request-ID
-	ended     bool // guarded by mu
+	requestID bool   // the correlation ID came as X-Request-ID
+	ended     bool   // guarded by mu
+	ignored   string // baggage of an untrusted caller, which a proxy may copy
 	skip      Signals
 	local     any
 	ledger    ledger

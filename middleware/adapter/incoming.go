@@ -86,9 +86,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 	t.served()
 	r := t.receive(in)
 	h.metadata, h.requestID = r.Metadata, r.requestID
-	if in.Public {
-		h.metadata = wire.Metadata{Correlation: r.Correlation}
-	}
+	h.ignored = r.ignored
 	if h.metadata.Correlation == "" {
 		h.metadata.Correlation = wire.NewCorrelationID(h.start)
 	}

@@ -10,6 +10,7 @@ import (
 const (
 	maxEntries      = 100
 	maxDestinations = 512
+	maxHosts        = 256
 )
 
 // nameSet caps the number of distinct names from outside the process that become

@@ -61,7 +61,7 @@ func (c *ClientCall) InjectHeader(ctx context.Context, h http.Header) {
 	if hop := FromContext(ctx); hop != nil && hop.requestID && len(h["X-Request-Id"]) == 0 {
 		set("X-Request-Id", hop.metadata.Correlation)
 	}
-	if b := mergeBaggage(baggageHeader(ctx, c.async), joined(h["Baggage"])); b != "" {
+	if b := mergeBaggage(ctx, baggageHeader(ctx, c.async), joined(h["Baggage"])); b != "" {
 		set("Baggage", b)
 	}
 }
@@ -97,15 +97,20 @@ func inOrder(header, received string) string {
 }
 
 // mergeBaggage appends the members that the caller set on a message by hand to those
-// of the request. Members of this library and those that b has are left out.
-func mergeBaggage(b, byHand string) string {
+// of the request. Members of this library and those that b has are left out, and so are
+// those that a proxy has copied from a public caller.
+func mergeBaggage(ctx context.Context, b, byHand string) string {
 	if byHand == "" {
 		return b
+	}
+	ignored := ""
+	if h := FromContext(ctx); h != nil && h.ignored != "" {
+		ignored = "," + h.ignored + ","
 	}
 	have := wire.ReadBaggage(b).Foreign
 	for _, member := range strings.Split(wire.ReadBaggage(byHand).Foreign, ",") {
 		key, _, _ := strings.Cut(member, "=")
-		if member == "" || wire.HasMember(have, strings.TrimRight(key, " \t")) {
+		if member == "" || wire.HasMember(have, strings.TrimRight(key, " \t")) || ignored != "" && strings.Contains(ignored, ","+member+",") {
 			continue
 		}
 		if len(b)+1+len(member) > wire.MaxBaggageBytes {
@@ -136,7 +141,7 @@ func injectMetadata(ctx context.Context, carrier propagation.TextMapCarrier, asy
 	}
 	b := baggageHeader(ctx, async)
 	if !async { // a message that is sent on has the headers of the request that it came with
-		b = mergeBaggage(b, carrier.Get(wire.HeaderBaggage))
+		b = mergeBaggage(ctx, b, carrier.Get(wire.HeaderBaggage))
 	}
 	if b != "" {
 		carrier.Set(wire.HeaderBaggage, b)
@@ -186,7 +191,8 @@ func baggageHeader(ctx context.Context, async bool) string {
 type received struct {
 	wire.Metadata
 	remote    trace.SpanContext
-	requestID bool // the correlation ID came as X-Request-ID
+	requestID bool   // the correlation ID came as X-Request-ID
+	ignored   string // baggage of an untrusted caller
 }
 
 // receive reads trace context, correlation ID and baggage. It never fails and
@@ -196,7 +202,7 @@ func (t *Core) receive(in *Incoming) received {
 	carrier := in.Carrier
 	if in.Header != nil {
 		// The keys are canonical: read the map without the cost of Get.
-		r.Metadata = wire.ReadBaggage(joined(in.Header["Baggage"]))
+		r.read(joined(in.Header["Baggage"]), in.Public)
 		id := one(in.Header["X-Correlation-Id"])
 		if id == "" {
 			id = one(in.Header["X-Request-Id"])
@@ -208,7 +214,7 @@ func (t *Core) receive(in *Incoming) received {
 		}
 		carrier = propagation.HeaderCarrier(in.Header)
 	} else if carrier != nil {
-		r.Metadata = wire.ReadBaggage(carrier.Get(wire.HeaderBaggage))
+		r.read(carrier.Get(wire.HeaderBaggage), in.Public)
 		id := carrier.Get(wire.HeaderCorrelation)
 		if id == "" {
 			id = carrier.Get(wire.HeaderRequestID)
@@ -225,15 +231,23 @@ func (t *Core) receive(in *Incoming) received {
 		return r
 	}
 	if !t.w3c {
-		r.extract(t.propagator, carrier)
+		r.extract(t.propagator, carrier, in.Public)
 	}
 	for _, p := range t.accept {
 		if r.remote.IsValid() {
 			break
 		}
-		r.extract(p, carrier)
+		r.extract(p, carrier, in.Public)
 	}
 	return r
+}
+
+// read reads baggage. That of a public caller is ignored.
+func (r *received) read(header string, public bool) {
+	r.Metadata = wire.ReadBaggage(header)
+	if public {
+		r.Metadata, r.ignored = wire.Metadata{}, r.Foreign
+	}
 }
 
 // choose sets the correlation ID to that of a header when it is valid. An invalid
@@ -248,13 +262,13 @@ func (r *received) choose(id string) {
 }
 
 // extract reads trace context and baggage in another format.
-func (r *received) extract(p propagation.TextMapPropagator, carrier propagation.TextMapCarrier) {
+func (r *received) extract(p propagation.TextMapPropagator, carrier propagation.TextMapCarrier, public bool) {
 	ctx := p.Extract(context.Background(), carrier)
 	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
 		r.remote = sc
 	}
 	bag := baggage.FromContext(ctx)
-	if bag.Len() == 0 || r.Foreign != "" {
+	if bag.Len() == 0 || r.Foreign != "" || public {
 		return
 	}
 	c := wire.ReadBaggage(bag.String())

@@ -256,3 +256,13 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("clear: %d", code)
 	}
 }
+
+// A service without faults has no Injector. Its endpoints exist all the same.
+func TestANilInjectorHasNoAdminEndpoint(t *testing.T) {
+	var none *chaos.Injector
+	w := httptest.NewRecorder()
+	none.AdminHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/chaos", nil))
+	if w.Code != http.StatusNotFound {
+		t.Errorf("status %d", w.Code)
+	}
+}

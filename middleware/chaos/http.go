@@ -97,8 +97,8 @@ func (t transport) CloseIdleConnections() {
 }
 
 // AdminHandler serves GET, POST and DELETE /chaos and DELETE /chaos/{id} to callers
-// with "Authorization: Bearer <token>". Without WithToken it responds with 404 to
-// everything.
+// with "Authorization: Bearer <token>". Without WithToken, and with a nil Injector, it
+// responds with 404 to everything.
 func (i *Injector) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /chaos", func(w http.ResponseWriter, _ *http.Request) {
@@ -136,7 +136,7 @@ func (i *Injector) AdminHandler() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if i.token == "" {
+		if i == nil || i.token == "" {
 			http.NotFound(w, r)
 			return
 		}

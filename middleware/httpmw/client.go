@@ -116,13 +116,15 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL != nil {
 		host, port = splitHost(r.URL.Host)
 	}
-	if c.dep == "" {
-		c.dep = adapter.ServiceOfHost(host)
+	peer := c.dep
+	if peer == "" {
+		peer = adapter.ServiceOfHost(host)
+		c.dep = t.core.Host(peer) // names on spans are unbounded
 	}
 	attrs := adapter.BorrowAttributes()
 	ctx, call := t.core.BeginCall(r.Context(), adapter.Outgoing{
 		Dependency: adapter.Dependency{Name: c.dep, Kind: adapter.KindHTTP},
-		SpanName:   spanMethod(m), SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, host, port),
+		SpanName:   spanMethod(m), SpanKind: trace.SpanKindClient, Attributes: c.startAttributes(attrs[:0], r, peer, host, port),
 	})
 	attrs.Return()
 	c.call, c.ctx = call, callContext{ctx, c}
@@ -177,9 +179,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func (c *clientCall) startAttributes(room []attribute.KeyValue, r *http.Request, host string, port int) []attribute.KeyValue {
+func (c *clientCall) startAttributes(room []attribute.KeyValue, r *http.Request, peer, host string, port int) []attribute.KeyValue {
 	a := append(room, adapter.AttrHTTPMethod.String(c.method), adapter.AttrServerAddress.String(clip(host)),
-		attribute.String("peer.service", c.dep))
+		attribute.String("peer.service", peer))
 	if port > 0 {
 		a = append(a, adapter.AttrServerPort.Int(port))
 	}

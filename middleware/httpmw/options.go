@@ -78,7 +78,7 @@ func WithExcludeSignals(signals hop.Signals, paths ...string) Option {
 // WithDependency sets the logical name of the called service, such as "fraud". The
 // default is what the host tells: "fraud" for fraud.shop.svc.cluster.local, and the host
 // without its port for others (see adapter.ServiceOfHost). The name is a metric label
-// and must be of low cardinality.
+// and must be of low cardinality: after the first 256 hosts it is _OTHER.
 func WithDependency(name string) Option { return func(c *config) { c.dependency = name } }
 
 // WithPropagation sets the format of trace context that a transport sends, for a
