@@ -54,6 +54,8 @@ type span struct {
 // RecordError keeps the error's type. Its text may hold values of the query.
 func (s *span) RecordError(err error, _ ...trace.EventOption) {
 	switch {
+	case errors.Is(err, driver.ErrBadConn): // database/sql tries again on another connection
+		s.err = "bad_connection"
 	case errors.Is(err, driver.ErrSkip):
 		s.skipped = true
 	case err != nil:
