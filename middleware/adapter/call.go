@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -36,12 +37,13 @@ type ClientCall struct {
 	wait  Call
 	hop   *Hop
 	async bool
+	ended uint32 // atomic; the call is copied
 
 	correlation string
 }
 
 // BeginCall starts the span and the wait of a call. The returned context is for
-// Inject and for the call itself. End must be called once.
+// Inject and for the call itself. End must be called.
 func (t *Core) BeginCall(ctx context.Context, out Outgoing) (context.Context, ClientCall) {
 	c := ClientCall{core: t, start: t.Now(), hop: FromContext(ctx), async: out.Async}
 	if !out.NoWait {
@@ -77,8 +79,12 @@ func (c *ClientCall) Hop() *Hop { return c.hop }
 // Start returns the start time of the call.
 func (c *ClientCall) Start() time.Time { return c.start }
 
-// End ends the wait and the span. It returns the call's duration.
+// End ends the wait and the span. It returns the call's duration. Only the first End has
+// an effect; others return 0.
 func (c *ClientCall) End(out Outcome) time.Duration {
+	if !atomic.CompareAndSwapUint32(&c.ended, 0, 1) {
+		return 0
+	}
 	c.wait.End()
 	total := c.core.since(c.start)
 	if c.span.IsRecording() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -210,5 +213,30 @@ func TestBesideOtelgrpc(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A grpc.Server that serves HTTP within a measured handler is one hop.
+func TestGRPCWithinHTTP(t *testing.T) {
+	b := newBesideBed(t)
+	srv := grpc.NewServer(grpcmw.ServerOptions(grpcmw.WithTelemetry(b.tel))...)
+	register(srv, nil)
+	front := httptest.NewUnstartedServer(httpmw.Handler(srv, httpmw.WithTelemetry(b.tel)))
+	front.EnableHTTP2 = true
+	front.StartTLS()
+	defer front.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(front.Certificate())
+	conn, err := grpc.NewClient(front.Listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(roots, "example.com")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Invoke(t.Context(), unary, new(emptypb.Empty), new(emptypb.Empty)); err != nil {
+		t.Fatal(err)
+	}
+	front.Close() // waits for the handler
+	if n, spans := b.count(t, "hop_self_duration_seconds"), len(b.spans.Ended()); n != 1 || spans != 1 {
+		t.Errorf("%d hops, %d spans, want one of each", n, spans)
 	}
 }

@@ -33,6 +33,29 @@ const (
 func overConn(method string, result error, server []grpc.ServerOption, client []grpc.DialOption) {
 	l := bufconn.Listen(1 << 16)
 	srv := grpc.NewServer(server...)
+	register(srv, result)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(l) // it is stopped
+	}()
+	conn, err := grpc.NewClient("passthrough:payment", append(client, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))...)
+	if err != nil {
+		panic(err)
+	}
+	if method == unary {
+		_ = conn.Invoke(context.Background(), unary, new(emptypb.Empty), new(emptypb.Empty)) // the error is the case's own
+	} else {
+		exchange(conn)
+	}
+	_ = conn.Close()
+	srv.GracefulStop() // ends when the handlers have
+	<-served
+}
+
+// register adds a service whose methods end with result.
+func register(srv *grpc.Server, result error) {
 	srv.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "shop.v1.Payment", HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Charge", Handler: func(_ any, ctx context.Context, dec func(any) error, i grpc.UnaryServerInterceptor) (any, error) {
@@ -59,24 +82,6 @@ func overConn(method string, result error, server []grpc.ServerOption, client []
 			}
 		}}},
 	}, struct{}{})
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = srv.Serve(l) // it is stopped
-	}()
-	conn, err := grpc.NewClient("passthrough:payment", append(client, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))...)
-	if err != nil {
-		panic(err)
-	}
-	if method == unary {
-		_ = conn.Invoke(context.Background(), unary, new(emptypb.Empty), new(emptypb.Empty)) // the error is the case's own
-	} else {
-		exchange(conn)
-	}
-	_ = conn.Close()
-	srv.GracefulStop() // ends when the handlers have
-	<-served
 }
 
 // exchange sends three messages and reads until the server ends the stream.

@@ -37,6 +37,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -70,6 +71,7 @@ type Statement struct {
 	client    *Client
 	call      adapter.ClientCall
 	operation string
+	ended     uint32 // atomic; the statement is copied
 }
 
 // Begin starts the span and the wait of a statement. The span's name is operation,
@@ -88,8 +90,12 @@ func (c *Client) Begin(ctx context.Context, operation string, attrs ...attribute
 func (s *Statement) Span() trace.Span { return s.call.Span() }
 
 // End ends the statement and returns its duration. errorType is "" on success. For
-// errors without a code of the database, adapter.ErrorType returns it.
+// errors without a code of the database, adapter.ErrorType returns it. Only the first End
+// has an effect.
 func (s *Statement) End(errorType string) time.Duration {
+	if !atomic.CompareAndSwapUint32(&s.ended, 0, 1) {
+		return 0
+	}
 	start, sc := s.call.Start(), s.call.Span().SpanContext()
 	d := s.call.End(adapter.Outcome{ErrorType: errorType, Failed: errorType != ""})
 	s.client.duration.Observe(d, start.Add(d), sc, s.client.system, s.operation, s.client.dependency.Name, errorType)

@@ -67,12 +67,14 @@ func isStream(h http.Header) bool {
 		return false
 	}
 	media, _, _ := strings.Cut(v[0], ";")
-	switch strings.TrimRight(media, " ") {
-	case "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
-		"application/json-seq", "application/stream+json", "multipart/x-mixed-replace":
+	media = strings.ToLower(strings.Trim(media, " \t"))
+	switch media {
+	case "text/event-stream", "application/x-ndjson", "application/ndjson", "text/x-ndjson", "application/jsonl", "application/x-jsonl",
+		"application/jsonlines", "application/x-jsonlines", "application/json-seq", "application/geo+json-seq", "application/stream+json",
+		"application/x-json-stream", "application/x-stream+json", "multipart/x-mixed-replace":
 		return true
 	}
-	return false
+	return strings.HasPrefix(media, "application/connect+") // streams of ConnectRPC; its unary calls have other types
 }
 
 // rpcStatuses holds the names of gRPC's codes, and whether a code is the server's fault.

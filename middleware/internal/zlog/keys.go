@@ -125,7 +125,7 @@ func keysOfJSON(b []byte) (keys Keys) {
 	if len(b) > 0 && b[0] == '{' {
 		b = b[1:]
 	}
-	depth, start := 0, -1
+	depth := 0
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '{', '[':
@@ -133,7 +133,7 @@ func keysOfJSON(b []byte) (keys Keys) {
 		case '}', ']':
 			depth--
 		case '"':
-			start = i + 1
+			start := i + 1
 			for i++; i < len(b) && b[i] != '"'; i++ {
 				if b[i] == '\\' {
 					i++
