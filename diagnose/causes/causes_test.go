@@ -275,6 +275,32 @@ func TestEitherEnd(t *testing.T) {
 	}
 }
 
+// TestHang names a process whose scrapes get no answer, and one that is down, although a
+// scrape was lost before.
+func TestHang(t *testing.T) {
+	for _, c := range []struct {
+		took float64
+		kind string
+	}{{2, result.CauseFrozen}, {.001, result.CauseRestart}} {
+		f := newFleet(91)
+		caller, callee := f.services[0], f.services[2]
+		for len(f.of(callee)) < 2 {
+			f.add(callee, 1)
+		}
+		p := f.of(callee)[1]
+		for i := range seconds {
+			if i >= quietSeconds || i == 50 || i == 51 {
+				p.silent[i], p.gauges["up"][i], p.gauges["scrape_duration_seconds"][i] = true, 0, c.took
+			}
+		}
+		r := found(result.KindLink, callee, caller, .001, 4)
+		r.Findings[0].EitherEnd = true
+		if got := explain(t, f, r); got.Cause.Kind != c.kind || !got.Cause.Sure || got.Hop != callee || got.Instance != p.name {
+			t.Errorf("%+v, %s", got, show(got.Cause))
+		}
+	}
+}
+
 // TestDeploy takes the restart of a deploy for what it is.
 func TestDeploy(t *testing.T) {
 	f := newFleet(42)

@@ -146,6 +146,10 @@ func (i *instance) memoryBefore(restart time.Time, w windows) (used float64, ful
 	return i.memoryUsed(before.From, before.To), n >= 1 && n > 2*expected
 }
 
+// maxDown is the part of the time that a target is down now that it may have been down in
+// the baseline, too: a scrape is lost now and then.
+const maxDown = .2
+
 // unreachable returns the cause of an instance that no longer answers scrapes. If scrapes
 // take longer, they wait for a process that exists; otherwise there is none.
 func (t *table) unreachable(service string, f result.Finding, several int) []candidate {
@@ -156,18 +160,18 @@ func (t *table) unreachable(service string, f result.Finding, several int) []can
 		}
 		base, now := t.windows.split(up.points)
 		down := 1 - mean(now)
-		if len(base) < minPoints || len(now) == 0 || mean(base) < 1 || down == 0 {
+		if len(base) < minPoints || len(now) == 0 || down == 0 || 1-mean(base) > maxDown*down {
 			continue
 		}
 		took, known := i.tracks[signals.ScrapeTime]
 		b, n := t.windows.split(took.points)
-		e := result.Signal{Signal: up.signal.Series, Before: 1, Now: math.Round(100*(1-down)) / 100}
+		e := result.Signal{Signal: up.signal.Series, Before: math.Round(100*mean(base)) / 100, Now: math.Round(100*(1-down)) / 100}
 		c := candidate{Cause: result.Cause{Kind: result.CauseRestart, Why: service + " is down: nothing accepts its scrapes", Evidence: []result.Signal{e}}, service: service, share: down}
 		if known && len(n) > 0 && mean(n) > 2*mean(b)+.2 {
 			c.Kind, c.Why = result.CauseFrozen, service+" hangs: scrapes of it get no answer in time"
 			c.Evidence = append(c.Evidence, result.Signal{Signal: took.signal.Series, Before: math.Round(1000 * mean(b)), Now: math.Round(1000 * mean(n)), Unit: "ms"})
 		}
-		c.Sure = f.Hop == service && down >= sureStall/float64(max(several, 1))
+		c.Sure = (f.Hop == service || f.EitherEnd) && down >= sureStall/float64(max(several, 1))
 		if several > 1 {
 			c.instance = i.name
 		}

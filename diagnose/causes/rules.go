@@ -17,6 +17,7 @@ const (
 	sureStall  = .3 // of a stall, whose effect is a lower bound
 	minShare   = .1 // for a cause that is not sure
 	notWaiting = .3 // of the stalled time, that a process that was stopped may have waited for a processor
+	minStarved = 3. // waits for a processor, now to before: threads that serve no request wait, too
 	minGC      = .2 // of the process's CPU time, that garbage collection takes
 )
 
@@ -149,7 +150,8 @@ func (t *table) process(found []growth, service string, l load, handlers bool) [
 	}
 	for _, m := range []signals.Measure{signals.CPUWait, signals.ScheduleWait} {
 		if e := direct(m); e.moved > 0 {
-			out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e, e.share >= sureDirect))
+			sure := e.share >= sureDirect && e.sum[1] >= minStarved*e.sum[0]
+			out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e, sure))
 		}
 	}
 	return out
@@ -231,7 +233,7 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 	}
 	looked := map[string]bool{}
-	ends := map[string]bool{}
+	ends, doubt := map[string]bool{}, false // doubt: a stall grew, and is not significant
 	var evidence []result.Signal
 	for _, g := range found {
 		if word := words[g.signal.Measure]; word != "" {
@@ -239,6 +241,7 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 		if g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled {
 			ends[g.service] = true
+			doubt = doubt || g.now > 2*g.before+2*noise(g.signal.Measure)
 			if len(evidence) < maxLooked {
 				e := evidenceOf(g)
 				e.Signal += " of " + g.instance
@@ -247,6 +250,9 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 	}
 	switch {
+	case doubt:
+		return &result.Cause{Kind: result.CauseUnknown, Evidence: evidence,
+			Why: fmt.Sprintf("%s may stand still at times: its signals grew, but were as high before now and then", strings.Join(services(f), " or "))}
 	case f.Kind == result.KindLink && ends[f.Hop] && ends[f.Target]:
 		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
 			Why: fmt.Sprintf("neither %s nor %s stands still: look at the network or a proxy between them", f.Target, f.Hop)}
