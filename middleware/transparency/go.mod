@@ -11,10 +11,7 @@ require (
 	golang.org/x/net v0.61.0
 )
 
-require (
-	go.opentelemetry.io/otel/sdk v1.47.0 // indirect
-	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b // indirect
-)
+require google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b // indirect
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -51,6 +48,7 @@ require (
 	github.com/quic-go/quic-go v0.59.0 // indirect
 	github.com/rs/zerolog v1.35.1 // indirect
 	github.com/tenhop/tenhop/middleware/grpcmw v0.1.0
+	github.com/tenhop/tenhop/middleware/sqlmw v0.1.0
 	github.com/twitchyliquid64/golang-asm v0.15.1 // indirect
 	github.com/ugorji/go/codec v1.3.1 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
