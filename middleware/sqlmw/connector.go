@@ -34,6 +34,8 @@ func (s *statement) end(err error) {
 	switch {
 	case errors.Is(err, driver.ErrSkip):
 		s.Discard()
+	case errors.Is(err, driver.ErrBadConn): // database/sql tries again on another connection
+		s.End("bad_connection")
 	case err != nil:
 		s.End(adapter.ErrorType(err))
 	default:
