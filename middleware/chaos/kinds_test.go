@@ -20,6 +20,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
@@ -65,6 +67,7 @@ func TestEveryKindTakesItsExample(t *testing.T) {
 			}
 			i := chaos.New()
 			db := sql.OpenDB(noConnector{})
+			defer db.Close()
 			db.SetMaxOpenConns(2)
 			i.SetStore(chaos.Store{DB: db, Lock: func(context.Context) (func(), error) { return func() {}, nil }})
 			id := inject(t, i, k.Example)
@@ -249,10 +252,12 @@ func TestLeakIsFreed(t *testing.T) {
 // child is the environment variable that makes the test binary a process under a fault.
 const child = "TENHOP_CHAOS_CHILD"
 
+// TestMain also fails when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	kind := os.Getenv(child)
 	if kind == "" {
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m)
+		return
 	}
 	f := chaos.Fault{Kind: kind, For: chaos.Duration(3 * time.Second)}
 	if kind == "freeze" {

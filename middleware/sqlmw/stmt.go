@@ -17,13 +17,19 @@ type stmt struct {
 // convertingStmt is a statement whose driver converts the arguments.
 type convertingStmt struct {
 	*stmt
-	driver.ColumnConverter //nolint:staticcheck // database/sql calls it too
+	converter driver.ColumnConverter //nolint:staticcheck // database/sql calls it too
+}
+
+// ColumnConverter returns the driver's converter of an argument.
+func (s convertingStmt) ColumnConverter(i int) driver.ValueConverter {
+	return s.converter.ColumnConverter(i)
 }
 
 var (
 	_ driver.StmtExecContext   = (*stmt)(nil)
 	_ driver.StmtQueryContext  = (*stmt)(nil)
 	_ driver.NamedValueChecker = (*stmt)(nil)
+	_ driver.ColumnConverter   = convertingStmt{} //nolint:staticcheck // database/sql calls it too
 )
 
 // ExecContext executes the statement.

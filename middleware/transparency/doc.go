@@ -6,3 +6,5 @@
 // transcripts must be the same but for the headers that the middleware adds. The result
 // is docs/middleware/transparency.md.
 package transparency
+
+//go:generate go run subsets.go

@@ -93,6 +93,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`(?im)^(date|last-modified): [A-Z][a-z]{2}, .* GMT`), "$1: then"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "host:port"},
 	{regexp.MustCompile(`(?m)^grpc-timeout: \S+`), "grpc-timeout: some"},
+	{regexp.MustCompile(`uncompressed_bytes=\d+`), "uncompressed_bytes=some"},
 	{regexp.MustCompile(`[0-9a-f]{60}`), "boundary"},
 	// net/http names its caller in some messages, which is the middleware then.
 	{regexp.MustCompile(`from \S+ \(\w+\.go:\d+\)`), "from caller"},

@@ -11,7 +11,8 @@ import (
 func httpServers() family {
 	return family{title: "HTTP servers", about: "A raw client writes the bytes of the requests and reads those of the responses. Messages in which net/http names its\n" +
 		"caller name the middleware's recorder; their text is the same otherwise.",
-		columns: handlers(), rows: slices.Concat(http1Rows(), writerRows(), endingRows(), http2Rows())}
+		columns: append(handlers(), onConnect, onGateway, onCoder, onGorilla),
+		rows:    slices.Concat(http1Rows(), writerRows(), endingRows(), http2Rows(), apiRows(), websocketRows())}
 }
 
 // answer is a script of one request and its handler.

@@ -14,4 +14,6 @@ fails when they differ in anything but what the cell names.
 | ` + "`-`" + ` | the feature does not exist there |
 `
 
-func families() []family { return []family{httpServers(), httpClients(), grpcFamily()} }
+func families() []family {
+	return []family{httpServers(), httpClients(), grpcFamily(), kafkaFamily(), sqlFamily()}
+}
