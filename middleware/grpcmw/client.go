@@ -73,6 +73,14 @@ func (c *client) address(cc *grpc.ClientConn) []attribute.KeyValue {
 	if d := c.dialled.Load(); d != nil && d.target == target {
 		return d.attrs
 	}
+	host := dialledHost(target)
+	d := &dialled{target: target, attrs: []attribute.KeyValue{adapter.AttrServerAddress.String(host)}}
+	c.dialled.Store(d)
+	return d.attrs
+}
+
+// dialledHost returns the host of a target without resolver scheme and port.
+func dialledHost(target string) string {
 	host := target[strings.LastIndexByte(target, '/')+1:]
 	if _, rest, ok := strings.Cut(host, ":"); ok && !isPort(rest) && !strings.HasPrefix(host, "[") && strings.Count(host, ":") < 3 {
 		host = rest // passthrough:host or dns:host:port
@@ -80,9 +88,7 @@ func (c *client) address(cc *grpc.ClientConn) []attribute.KeyValue {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	d := &dialled{target: target, attrs: []attribute.KeyValue{adapter.AttrServerAddress.String(host)}}
-	c.dialled.Store(d)
-	return d.attrs
+	return host
 }
 
 func isPort(s string) bool {
