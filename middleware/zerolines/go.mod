@@ -1,0 +1,3 @@
+module github.com/tenhop/tenhop/middleware/zerolines
+
+go 1.26.0
