@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tenhop/tenhop/diagnose/explain"
 	"github.com/tenhop/tenhop/diagnose/result"
@@ -43,7 +44,11 @@ func (d *Diagnosis) AddTraces(t Traces) {
 	}
 	if len(t.Now) > 0 && r.AddedMS > 0 && r.Entry.Flow != "async" {
 		s := sample.New()
-		s.Foresee(r, s.Of(r.Entry, t.Before), s.Of(r.Entry, t.Now))
+		before, now := s.Of(r.Entry, t.Before), s.Of(r.Entry, t.Now)
+		if len(t.Before) > 0 && !d.grounds.red && verdict != result.Errors {
+			d.mix(before, now)
+		}
+		s.Foresee(r, before, now)
 	}
 	if r.Errors != nil {
 		r.Verdict = verdict
@@ -54,6 +59,39 @@ func (d *Diagnosis) AddTraces(t Traces) {
 	explain.Deploys(r, slices.Concat(t.Slow, t.Failed), slices.DeleteFunc(slices.Clone(t.Normal), func(t trace.Trace) bool {
 		return len(t.Spans) == 0 || t.Spans[0].Start.After(r.Window.From)
 	}))
+}
+
+// mostlyMix is the share of the added time from which a change of mix comes first, and
+// hops are no longer blamed for what requests of other kinds always take.
+const mostlyMix = .5
+
+// mix adds a change in the mix of requests, which metrics cannot tell from slower hops.
+func (d *Diagnosis) mix(before, now sample.Requests) {
+	f := sample.Mix(before, now)
+	if f == nil {
+		return
+	}
+	r := &d.result
+	f.Evidence = fmt.Sprintf("requests with %s are %.1f times as frequent as before; requests of each kind take as long as before", f.Target, f.Attributes[0].Lift)
+	at := slices.IndexFunc(r.Findings, func(have result.Finding) bool { return have.Share < f.Share })
+	if at < 0 || f.Share >= mostlyMix {
+		at = 0
+	}
+	r.Findings = slices.Insert(r.Findings, at, *f)
+	if f.Share < mostlyMix {
+		return
+	}
+	// What is left for the hops is what the mix does not explain.
+	left := 1 - min(f.Share, 1)
+	r.Findings = slices.DeleteFunc(r.Findings, func(have result.Finding) bool {
+		return have.Kind != result.KindMix && have.Kind != result.KindErrors && have.Entry == "" && have.Cause == nil && have.Share*left < defaultMinShare*2
+	})
+	for i := range r.Findings[1:] {
+		x := &r.Findings[i+1]
+		if x.Kind != result.KindErrors && x.Entry == "" && x.Cause == nil {
+			x.Evidence = strings.TrimPrefix(x.Evidence+"; part of it is the mix of requests", "; ")
+		}
+	}
 }
 
 // locate splits the added time of an entry whose metrics have no self times.

@@ -44,7 +44,8 @@ func TestMinority(t *testing.T) {
 				}
 				// After the first phase nothing tells that there will be another.
 				first := c.on > 0 && after < c.on+c.off+3*time.Second
-				if named > 0 && !(right && (sure || first)) || sure && !right {
+				kept := right && (sure || first)
+				if named > 0 && !kept || sure && !right {
 					t.Errorf("%s, seed %d, %s after: %s", c.why, seed, after, describe(res))
 				}
 				if x := res.Minority; right && c.on == 0 && x != nil && (x.Share < c.share/2.5 || x.Share > c.share*2.5) {

@@ -162,6 +162,7 @@ export type Diagnosis = {
   incomplete_traces?: number;
   resolution_s?: number;
   recent?: Recent;
+  minority?: Minority;
   past?: Past;
   warnings?: string[];
   few?: Few;
@@ -236,6 +237,7 @@ export type Failing = {
   baseline: number;
   now: number;
   type?: string;
+  window?: TimeRange;
 };
 export type Fault = {
   id?: string;
@@ -274,6 +276,7 @@ export type Finding = {
   operation: string;
   kind: string;
   target?: string;
+  instance?: string;
   either_end?: boolean;
   baseline_ms: number;
   now_ms: number;
@@ -358,6 +361,14 @@ export type LogLine = {
   message: string;
   fields: Record<string, unknown>;
 };
+export type Minority = {
+  share: number;
+  over_ms: number;
+  slow: number;
+  requests: number;
+  usual_share: number;
+  phases?: TimeRange[];
+};
 export type OffPath = {
   added_ms: number;
   remains_ms: number;
@@ -381,6 +392,8 @@ export type Past = {
   from: string;
   to: string;
   mean_ms: number;
+  entry?: string;
+  what?: string;
 };
 export type ProfiledFunction = {
   type: string;
