@@ -183,7 +183,9 @@ export type DrillFault = {
   kind: string;
   hop: string;
   operation: string;
+  instance?: string;
   latency?: string;
+  percent?: number;
 };
 export type DrillRecord = {
   at: string;
@@ -197,6 +199,9 @@ export type DrillRound = {
   right_hop: boolean;
   right_operation: boolean;
   right_kind: boolean;
+  right_instance?: boolean;
+  right_cause?: boolean;
+  void?: string;
   seconds: DrillSeconds;
   foreseen?: Foreseen;
   error?: string;
@@ -244,8 +249,10 @@ export type Fault = {
   kind: string;
   latency?: string;
   jitter?: string;
+  bytes?: number;
   code?: string;
   operation?: string;
+  dependency?: string;
   match?: Record<string, string>;
   percent?: number;
   for?: string;
@@ -276,7 +283,6 @@ export type Finding = {
   operation: string;
   kind: string;
   target?: string;
-  instance?: string;
   either_end?: boolean;
   baseline_ms: number;
   now_ms: number;
@@ -346,8 +352,10 @@ export type Injected = {
   kind: string;
   latency?: string;
   jitter?: string;
+  bytes?: number;
   code?: string;
   operation?: string;
+  dependency?: string;
   match?: Record<string, string>;
   percent?: number;
   for?: string;
