@@ -120,7 +120,7 @@ func TestExitCodes(t *testing.T) {
 // TestUsageErrors: the error comes first, then the synopsis.
 func TestUsageErrors(t *testing.T) {
 	for args, want := range map[string]string{
-		"chaos inject":       "tenhop: name one service; the services are " + strings.Join(slices.Sorted(slices.Values(services.Names())), ", ") + "\nusage: tenhop chaos inject SERVICE [flags]\nSee `tenhop chaos inject --help`.\n",
+		"chaos inject":       "tenhop: name one service; the services are " + strings.Join(slices.Sorted(slices.Values(services.Names())), ", ") + "\nusage: tenhop chaos inject SERVICE|PROCESS [flags]\nSee `tenhop chaos inject --help`.\n",
 		"chaos injct":        "tenhop: unknown command \"injct\" for \"tenhop chaos\"\nusage: tenhop chaos COMMAND [flags]\nSee `tenhop chaos --help`.\n",
 		"up --replicas x":    "tenhop: --replicas \"x\": must be SERVICE=NUMBER, such as payment=3\nusage: tenhop up [flags]\nSee `tenhop up --help`.\n",
 		"diagnose --sinc 5m": "tenhop: unknown flag: --sinc\nusage: tenhop diagnose [flags]\nSee `tenhop diagnose --help`.\n",

@@ -97,3 +97,12 @@ func ExampleErrorType() {
 	// *errors.errorString
 	// panic: the handler's goroutine exited
 }
+
+func ExampleServiceOfHost() {
+	for _, host := range []string{"payment.shop.svc.cluster.local", "api.example.com"} {
+		fmt.Println(adapter.ServiceOfHost(host))
+	}
+	// Output:
+	// payment
+	// api.example.com
+}

@@ -46,3 +46,12 @@ func ExampleInjector_Apply() {
 	// silver <nil>
 	// gold service unavailable
 }
+
+func ExampleKinds() {
+	for _, k := range chaos.Kinds()[:2] {
+		fmt.Println(k.Name, "-", k.Does)
+	}
+	// Output:
+	// latency - Requests wait for latency, plus or minus jitter.
+	// error - Requests fail at once with code.
+}

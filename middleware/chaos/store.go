@@ -17,8 +17,12 @@ type Store struct {
 	Lock func(context.Context) (release func(), err error)
 }
 
-// SetStore sets the store of the faults pool and store_lock, which are refused without.
+// SetStore sets the store of the faults pool and store_lock, which are refused without. A
+// nil Injector does nothing.
 func (i *Injector) SetStore(s Store) {
+	if i == nil {
+		return
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.store = s

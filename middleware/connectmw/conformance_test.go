@@ -45,7 +45,7 @@ func firstValues(h http.Header) map[string]string {
 
 func server(procedure string, protocol connect.ClientOption) mwtest.Server {
 	return mwtest.Server{
-		Operation: operationOf(procedure), Kind: trace.SpanKindServer, Family: "rpc_server_call_duration_seconds", Skips: true, Public: true,
+		Operation: operationOf(procedure), Kind: trace.SpanKindServer, Family: "rpc_server_call_duration_seconds", Skips: true, Public: true, Printable: true,
 		Deliver: func(t *testing.T, d mwtest.Delivery) map[string]string {
 			opts := []connectmw.Option{connectmw.WithTelemetry(d.Telemetry), connectmw.WithExcludeSignals(func(string) hop.Signals { return d.Skip })}
 			if d.Public {

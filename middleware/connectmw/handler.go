@@ -73,7 +73,7 @@ func (h *handler) begin(ctx context.Context, spec connect.Spec, peer connect.Pee
 	} else {
 		ctx = h.core.BeginInto(ctx, &c.own, &adapter.Incoming{
 			Protocol: system, Operation: c.procedure.name, SpanKind: trace.SpanKindServer, Skip: skip,
-			Header: header, Public: h.public, Fixed: c.procedure.attrs,
+			Header: header, RemoteAddr: peer.Addr, Public: h.public, Fixed: c.procedure.attrs,
 		})
 		c.hop = &c.own
 	}

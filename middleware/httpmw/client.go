@@ -267,13 +267,11 @@ func (c *clientCall) timeoutOf(err error) error {
 // Read reads the body and ends the call at its end.
 func (c *clientCall) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		err = c.timeoutOf(err)
-	}
 	switch {
-	case err == io.EOF: // readers return io.EOF itself
+	case errors.Is(err, io.EOF):
 		c.finish(nil)
 	case err != nil:
+		err = c.timeoutOf(err)
 		c.finish(err)
 	}
 	return n, err

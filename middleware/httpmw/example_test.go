@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 )
@@ -56,4 +57,23 @@ func ExampleSetRoute() {
 		httpmw.SetRoute(r.Context(), "/items/:id")
 	}
 	http.Handle("/items/", httpmw.Handler(http.HandlerFunc(handler)))
+}
+
+// An adapter for an RPC protocol over HTTP reports how the call ended: its code is not the
+// response's status.
+func ExampleBeginRPC() {
+	var log bytes.Buffer
+	t, err := hop.New(hop.WithServiceName("shop"), hop.WithZerolog(zerolog.New(&log)), hop.WithRegistry(prometheus.NewRegistry()))
+	if err != nil {
+		panic(err)
+	}
+	h := httpmw.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		rpc, ok := httpmw.BeginRPC(r.Context(), t.Core(), r.Header, "shop.v1.Cart/Add")
+		if ok {
+			rpc.End(adapter.Outcome{ErrorType: "not_found"})
+		}
+	}), httpmw.WithTelemetry(t))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/shop.v1.Cart/Add", nil))
+	fmt.Println(regexp.MustCompile(`"(operation|error_type)":"[^"]*"`).FindAllString(log.String(), -1))
+	// Output: ["operation":"shop.v1.Cart/Add" "error_type":"not_found"]
 }

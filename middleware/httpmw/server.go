@@ -286,7 +286,7 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 		rpc.apply(&out)
 	}
 	// The client decides how long these last: their duration is no latency.
-	longLived := rec.hijacked || rec.streamed && isStream(rec.Header())
+	longLived := rec.hijacked || rec.streamed && rpc == nil && isStream(rec.Header()) // the self time of a measured RPC leaves the caller's pauses out
 	out.StatusCode, out.Unmetered = code, longLived
 	span := h.Span()
 	if span.IsRecording() {

@@ -2,9 +2,11 @@ package setup_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
@@ -74,4 +76,33 @@ func ExampleAdminHandler() {
 	// Output:
 	// /chaos 401 Unauthorized
 	// /debug/pprof/ 401 Unauthorized
+}
+
+// A service with a server of its own for such endpoints mounts them there.
+func ExampleNewAdmin() {
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "# EOF") })
+	admin := setup.NewAdmin(metrics, setup.AdminCheck("store", func(context.Context) error { return errors.New("no connection") }))
+	srv := httptest.NewServer(admin)
+	defer srv.Close()
+	for _, path := range []string{"/health", "/ready"} {
+		resp, err := http.Get(srv.URL + path)
+		if err != nil {
+			panic(err)
+		}
+		_ = resp.Body.Close()
+		fmt.Println(path, resp.Status)
+	}
+	// Output:
+	// /health 200 OK
+	// /ready 503 Service Unavailable
+}
+
+func ExampleServiceName() {
+	fmt.Println(setup.ServiceName("payment"))
+	// Output: payment
+}
+
+// What `orchestrion go build` adds to main.
+func ExampleStartProgram() {
+	defer setup.StartProgram()()
 }

@@ -82,8 +82,8 @@ func wantAttributes(t *testing.T, s sdktrace.ReadOnlySpan, limit int, want map[a
 	}
 	have := attribute.NewSet(s.Attributes()...)
 	for key, value := range want {
-		if v, ok := have.Value(key); !ok || value != "" && v.Emit() != value {
-			t.Errorf("%s: %s is %q, want %q", s.Name(), key, v.Emit(), value)
+		if v, ok := have.Value(key); !ok || value != "" && v.String() != value {
+			t.Errorf("%s: %s is %q, want %q", s.Name(), key, v.String(), value)
 		}
 	}
 }

@@ -172,7 +172,7 @@ func (c *conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, err
 	if opts.ReadOnly {
 		return nil, errors.New("sql: driver does not support read-only transactions")
 	}
-	t, err := c.Begin() //nolint:staticcheck // database/sql calls it too
+	t, err := c.Begin()
 	if err == nil && ctx.Err() != nil {
 		_ = t.Rollback()
 		return nil, ctx.Err()

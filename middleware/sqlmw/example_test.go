@@ -20,3 +20,14 @@ func ExampleOpen() {
 	fmt.Println(n)
 	// Output: 42
 }
+
+// What `orchestrion go build` makes of sql.Open.
+func ExampleOpenMeasured() {
+	db, err := sqlmw.OpenMeasured("sqlite", "file::memory:")
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+	fmt.Println(db.PingContext(context.Background()))
+	// Output: <nil>
+}

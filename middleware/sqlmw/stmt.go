@@ -43,7 +43,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r dri
 	if err != nil {
 		return nil, err
 	}
-	return s.Exec(values) //nolint:staticcheck // database/sql calls it too
+	return s.Exec(values)
 }
 
 // QueryContext executes the statement and returns measured rows.
@@ -62,7 +62,7 @@ func (s *stmt) queryInner(ctx context.Context, args []driver.NamedValue) (driver
 	if err != nil {
 		return nil, err
 	}
-	return s.Query(values) //nolint:staticcheck // database/sql calls it too
+	return s.Query(values)
 }
 
 // CheckNamedValue asks the statement, then the connection, as database/sql does.

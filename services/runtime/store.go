@@ -53,7 +53,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 		_, err = p.Up(ctx)
 	}
 	if err != nil {
-		db.Close()
+		_ = db.Close()
 		return nil, fmt.Errorf("migrate %s's store: %w", e.Name, err)
 	}
 	e.OnClose(db.Close)
