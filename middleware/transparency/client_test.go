@@ -160,7 +160,7 @@ func clientRows() []row {
 		}, reply("\r\n\r\n", "HTTP/1.1 200 OK\nContent-Length: 9\n\nabc"))},
 		{feature: "http.Client.Timeout before the header, but for \"(Client.Timeout exceeded …)\"", cells: converse(func(x *exchange, c *http.Client, url string) {
 			c.Timeout = time.Millisecond
-			_, err := c.Do(x.request("GET", url, nil)) //nolint:bodyclose // there is none
+			_, err := c.Do(x.request("GET", url, nil))
 			x.timeout(err)
 		}, func(c *rawClient) { _, _ = io.Copy(io.Discard, c.r); c.read.Reset() })},
 		{feature: "http.Client.Timeout in the body, but for \"(Client.Timeout …)\"", cells: converse(func(x *exchange, c *http.Client, url string) {
@@ -223,7 +223,7 @@ func clientRows() []row {
 			} {
 				r := x.request("GET", url, closing{strings.NewReader("abc"), x})
 				change(r)
-				_, err := c.Transport.RoundTrip(r) //nolint:bodyclose // there is none
+				_, err := c.Transport.RoundTrip(r)
 				x.call("client", "RoundTrip", err)
 			}
 		})},

@@ -95,8 +95,9 @@ func http2Script(secure bool, client func(*exchange, *http.Client, string), h fu
 
 // http2Client returns a client whose connections are recorded.
 func (x *exchange) http2Client(secure bool) *http.Client {
-	t := &http2.Transport{AllowHTTP: true, DisableCompression: true}
-	t.DialTLSContext = func(ctx context.Context, network, addr string, c *tls.Config) (net.Conn, error) {
+	// http.Transport speaks HTTP/2 only over a *tls.Conn, which a recorded connection is not.
+	t := &http2.Transport{AllowHTTP: true, DisableCompression: true}                                      //nolint:staticcheck // see above
+	t.DialTLSContext = func(ctx context.Context, network, addr string, c *tls.Config) (net.Conn, error) { //nolint:staticcheck // see above
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
@@ -107,7 +108,7 @@ func (x *exchange) http2Client(secure bool) *http.Client {
 		}
 		return x.tap(tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})), nil
 	}
-	x.Cleanup(t.CloseIdleConnections)
+	x.Cleanup(t.CloseIdleConnections) //nolint:staticcheck // see above
 	return &http.Client{Transport: t}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -174,10 +173,7 @@ func kafkaRows() []row {
 }
 
 // hooks records the hooks that concern records.
-type hooks struct {
-	k  *kafka
-	mu sync.Mutex
-}
+type hooks struct{ k *kafka }
 
 func (h *hooks) OnProduceRecordBuffered(r *kgo.Record) { h.k.note("hooks", "buffered %q", r.Value) }
 func (h *hooks) OnProduceRecordPartitioned(r *kgo.Record, leader int32) {

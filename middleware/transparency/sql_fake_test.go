@@ -93,7 +93,7 @@ func convert(v *driver.NamedValue) error {
 type fakeConn struct{ *fake }
 
 func (c *fakeConn) Prepare(q string) (driver.Stmt, error) {
-	return c.fake.stmt(&fakeStmt{c.fake}), c.called("Prepare", q)
+	return c.stmt(&fakeStmt{c.fake}), c.called("Prepare", q)
 }
 func (c *fakeConn) Close() error              { return c.called("Conn.Close") }
 func (c *fakeConn) Begin() (driver.Tx, error) { return fakeTx{c.fake}, c.called("Begin") }
@@ -129,17 +129,17 @@ func (e cEC) ExecContext(_ context.Context, q string, args []driver.NamedValue) 
 	return fakeResult{e.c.fake}, e.c.called("ExecerContext.ExecContext", q, args)
 }
 func (e cQ) Query(q string, args []driver.Value) (driver.Rows, error) {
-	return e.c.fake.rows(&fakeRows{fake: e.c.fake}), e.c.called("Queryer.Query", q, args)
+	return e.c.rows(&fakeRows{fake: e.c.fake}), e.c.called("Queryer.Query", q, args)
 }
 func (e cQC) QueryContext(_ context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
-	return e.c.fake.rows(&fakeRows{fake: e.c.fake}), e.c.called("QueryerContext.QueryContext", q, args)
+	return e.c.rows(&fakeRows{fake: e.c.fake}), e.c.called("QueryerContext.QueryContext", q, args)
 }
 func (e cNV) CheckNamedValue(v *driver.NamedValue) error {
 	_ = e.c.called("Conn.CheckNamedValue", v.Name, v.Ordinal, v.Value)
 	return convert(v)
 }
 func (e cPC) PrepareContext(_ context.Context, q string) (driver.Stmt, error) {
-	return e.c.fake.stmt(&fakeStmt{e.c.fake}), e.c.called("PrepareContext", q)
+	return e.c.stmt(&fakeStmt{e.c.fake}), e.c.called("PrepareContext", q)
 }
 func (e cBT) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error) {
 	return fakeTx{e.c.fake}, e.c.called("BeginTx", o)
@@ -156,7 +156,7 @@ func (s *fakeStmt) Exec(args []driver.Value) (driver.Result, error) {
 	return fakeResult{s.fake}, s.called("Stmt.Exec", args)
 }
 func (s *fakeStmt) Query(args []driver.Value) (driver.Rows, error) {
-	return s.fake.rows(&fakeRows{fake: s.fake}), s.called("Stmt.Query", args)
+	return s.rows(&fakeRows{fake: s.fake}), s.called("Stmt.Query", args)
 }
 
 // The optional interfaces of a statement.
@@ -171,7 +171,7 @@ func (e sEC) ExecContext(_ context.Context, args []driver.NamedValue) (driver.Re
 	return fakeResult{e.s.fake}, e.s.called("StmtExecContext.ExecContext", args)
 }
 func (e sQC) QueryContext(_ context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return e.s.fake.rows(&fakeRows{fake: e.s.fake}), e.s.called("StmtQueryContext.QueryContext", args)
+	return e.s.rows(&fakeRows{fake: e.s.fake}), e.s.called("StmtQueryContext.QueryContext", args)
 }
 func (e sNV) CheckNamedValue(v *driver.NamedValue) error {
 	_ = e.s.called("Stmt.CheckNamedValue", v.Name, v.Ordinal, v.Value)
