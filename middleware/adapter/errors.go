@@ -14,10 +14,17 @@ const ErrorPanic = "panic"
 // "canceled" and "timeout" for errors of a context, otherwise the type of the
 // innermost error. It returns "" for nil. It never returns the text of an error,
 // which is unbounded and may contain personal data.
-func ErrorType(err error) string {
-	switch {
-	case err == nil:
+func ErrorType(err error) (name string) {
+	if err == nil {
 		return ""
+	}
+	given := err
+	defer func() {
+		if recover() != nil { // a nil pointer whose methods need a value
+			name = fmt.Sprintf("%T", given)
+		}
+	}()
+	switch {
 	case errors.Is(err, context.Canceled):
 		return "canceled"
 	case errors.Is(err, context.DeadlineExceeded):

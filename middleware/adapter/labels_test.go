@@ -2,6 +2,7 @@ package adapter_test
 
 import (
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -37,5 +38,13 @@ func TestNamesThatAreNoUTF8(t *testing.T) {
 		if f.GetName() == "some_duration_seconds" && (len(f.GetMetric()) != 1 || f.GetMetric()[0].GetHistogram().GetSampleCount() != 2) {
 			t.Errorf("series: %v", f)
 		}
+	}
+}
+
+// The methods of a nil pointer in an error may panic.
+func TestErrorTypeOfANilPointer(t *testing.T) {
+	var err *os.PathError
+	if got := adapter.ErrorType(err); got != "*fs.PathError" {
+		t.Errorf("%q", got)
 	}
 }
