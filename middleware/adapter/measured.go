@@ -55,7 +55,7 @@ func (t *Core) Report(m *Measured) {
 	for i := range m.Waits {
 		s.waitFor(f, m.Waits[i].Dependency).Observe(m.Waits[i].Duration, m.End, m.SpanContext)
 	}
-	if m.Async && m.Entry != "" && !m.EntryStart.IsZero() {
+	if m.Async && m.Entry != "" && !m.EntryStart.IsZero() && m.End.Sub(m.EntryStart) < maxCompletion {
 		s.resolved(&s.completion, f.completion).Observe(m.End.Sub(m.EntryStart), m.End, m.SpanContext)
 	}
 }

@@ -98,13 +98,19 @@ func (h *Hop) observe(out *Outcome, tm Timing, now time.Time, op, entry string, 
 		if out.QueueWait >= 0 {
 			take(s.resolved(&s.queue, f.queue), out.QueueWait)
 		}
-		take(s.resolved(&s.completion, f.completion), now.Sub(h.metadata.EntryStart))
+		if d := now.Sub(h.metadata.EntryStart); d < maxCompletion {
+			take(s.resolved(&s.completion, f.completion), d)
+		}
 	}
 	if out.Series != nil {
 		take(out.Series, tm.Duration)
 	}
 	return exemplar
 }
+
+// maxCompletion bounds the time from an entry to its completion. A start before it is made
+// up: one such completion would outweigh all others in a sum.
+const maxCompletion = 365 * 24 * time.Hour
 
 func (h *Hop) endSpan(out *Outcome, tm Timing, now time.Time, exemplar bool) {
 	if h.span.IsRecording() {
