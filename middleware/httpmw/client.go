@@ -149,7 +149,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	default:
 		call.InjectHeader(ctx, r2.Header)
 	}
-	resp, err := t.base.RoundTrip(r2)
+	resp, err := c.send(r2)
 	c.answered.Store(true)
 	if err != nil {
 		err = c.timeoutOf(err)
@@ -177,6 +177,23 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	c.armed.Store(true)
 	return resp, nil
+}
+
+// errPanicked is the outcome of a call whose transport did not return.
+var errPanicked = errors.New("panic in the transport")
+
+// send sends the request. When the transport panics, the call ends, and the panic
+// continues.
+func (c *clientCall) send(r *http.Request) (resp *http.Response, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.end(errPanicked)
+		}
+	}()
+	resp, err = c.transport.base.RoundTrip(r)
+	returned = true
+	return resp, err
 }
 
 func (c *clientCall) startAttributes(room []attribute.KeyValue, r *http.Request, peer, host string, port int) []attribute.KeyValue {

@@ -36,3 +36,29 @@ func TestClientThatLeftIsNo5xx(t *testing.T) {
 		t.Errorf("span status %v, error.type %q", s.Status, s.Attributes["error.type"])
 	}
 }
+
+// A transport that panics leaves no call open.
+func TestATransportThatPanicsEndsItsCall(t *testing.T) {
+	rec := mwtest.New(t)
+	client := httpmw.Transport(panicking{}, httpmw.WithTelemetry(rec.Telemetry), httpmw.WithDependency("prices"))
+	func() {
+		defer func() {
+			if r := recover(); r != "broken" {
+				t.Errorf("the panic is %v", r)
+			}
+		}()
+		req := httptest.NewRequest(http.MethodGet, "http://prices.example/", nil)
+		resp, err := client.RoundTrip(req)
+		t.Errorf("returned %v, %v", resp, err)
+	}()
+	if n := rec.Count("http_client_request_duration_seconds"); n != 1 {
+		t.Errorf("%d calls are counted", n)
+	}
+	if spans := rec.Spans(); len(spans) != 1 {
+		t.Errorf("%d spans", len(spans))
+	}
+}
+
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("broken") }
