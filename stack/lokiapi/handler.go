@@ -148,6 +148,7 @@ func (s *server) queryRange(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	start, end = aligned(start, step), aligned(end, step)
 	if end.Sub(start)/step > maxPoints {
 		return nil, fmt.Errorf("exceeded maximum resolution of %d points per time series; use a larger step", maxPoints)
 	}
@@ -281,4 +282,13 @@ func streamLabels(service, level string) map[string]string {
 		labels["level"] = level
 	}
 	return labels
+}
+
+// aligned returns the last multiple of a step since 1970 that is not after at, as Loki aligns
+// the ends of a range.
+func aligned(at time.Time, step time.Duration) time.Time {
+	if ns := at.UnixNano(); step > 0 && at.Year() > 1970 && at.Year() < 2262 {
+		return time.Unix(0, ns-ns%int64(step)).In(at.Location())
+	}
+	return at
 }

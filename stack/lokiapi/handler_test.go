@@ -112,7 +112,7 @@ func TestLinesComeNewestFirstInStreams(t *testing.T) {
 
 func TestMetricOverARange(t *testing.T) {
 	_, body := ask(t, serve(t), "/loki/api/v1/query_range",
-		"query", `sum by (level) (count_over_time({service_name=~"payment|order"}[10s]))`, "step", "30",
+		"query", `sum by (level) (count_over_time({service_name=~"payment|order"}[10s]))`, "step", "3",
 		"start", fmt.Sprint(epoch.Add(9*time.Second).Unix()), "end", fmt.Sprint(epoch.Add(9*time.Second).Unix()))
 	want := []any{
 		map[string]any{"metric": map[string]any{"level": "error"}, "values": []any{[]any{1.795435209e9, "2"}}},
