@@ -16,7 +16,7 @@ import (
 func TestConfigurationsAreValid(t *testing.T) {
 	collector, jaeger := os.Getenv("TENHOP_COLLECTOR_BIN"), os.Getenv("TENHOP_JAEGER_BIN")
 	if collector == "" || jaeger == "" {
-		t.Skip("SKIPPED: the collectors' and Jaeger's configurations were not checked; make compose-check names the programs")
+		t.Skip("SKIPPED: the collectors' and Jaeger's configurations were not checked; make configs-check names the programs")
 	}
 	programs := map[string]struct {
 		bin   string
