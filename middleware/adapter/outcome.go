@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/internal/marks"
 )
 
 // Outcome describes how a hop or a call ended. The zero Outcome is a success. A
@@ -67,6 +69,9 @@ func (h *Hop) End(out Outcome) Timing {
 		p = next
 	}
 	tm := Timing{Duration: total, Self: max(total-covered, 0)}
+	if marks.On() {
+		h.ledger.mark.End(op, tm.Duration, tm.Self)
+	}
 	now := h.start.Add(total)
 	exemplar := false
 	if !out.Unmetered && h.skip&Metrics == 0 {
