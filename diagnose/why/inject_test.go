@@ -25,9 +25,8 @@ type injector struct {
 	far   chan time.Duration
 	file  *os.File
 	live  []*node // keeps the collector busy
-	once  sync.Once
-	hogs  atomic.Int64 // time that the hogs ran, in ns
-	spent sync.Map     // kind to *atomic.Int64, in ns
+	turns turns
+	spent sync.Map // kind to *atomic.Int64, in ns
 }
 
 type hold struct {
@@ -136,32 +135,36 @@ var causes = map[string]func(*injector, time.Duration){
 	"collect":   (*injector).collect,
 }
 
-// gap is the time between two readings of the clock above which a goroutine that burns did
-// not run.
-const gap = 200 * time.Microsecond
+// turns measures how long the loops that take turns on one processor run.
+type turns struct {
+	last   atomic.Int64
+	runner atomic.Int64
+	ran    [2]atomic.Int64 // by runner: a request or a hog
+}
+
+var epoch = time.Now()
+
+// tick notes that a runner runs. The time since the last tick is of the last runner: when
+// the kernel stops the thread, the scheduler takes the turn from who had it then.
+func (t *turns) tick(runner int64) {
+	now := time.Since(epoch).Nanoseconds()
+	last, who := t.last.Swap(now), t.runner.Swap(runner)
+	t.ran[who].Add(now - last)
+}
 
 //go:noinline
 func (in *injector) burn(d time.Duration) {
 	var block [2048]byte
 	seed := maphash.MakeSeed()
-	began := time.Now()
-	last, hogs, starved := began, in.hogs.Load(), time.Duration(0)
-	for ran := time.Duration(0); ran < d; {
+	in.turns.tick(0)
+	began, hogs := time.Now(), in.turns.ran[1].Load()
+	starved := func() time.Duration { return time.Duration(in.turns.ran[1].Load() - hogs) }
+	for time.Since(began)-starved() < d {
 		block[0] = byte(maphash.Bytes(seed, block[:]))
-		now := time.Now()
-		// On one processor, others run in the gaps. Without their progress the kernel has
-		// stopped the thread, of which the scheduler does not know.
-		if h := in.hogs.Load(); now.Sub(last) > gap && h > hogs {
-			starved += now.Sub(last)
-			hogs = h
-		} else {
-			ran += now.Sub(last)
-			hogs = h
-		}
-		last = now
+		in.turns.tick(0)
 	}
-	in.account(result.OwnRunning, time.Since(began)-starved)
-	in.account(result.OwnRunnable, starved)
+	in.account(result.OwnRunning, time.Since(began)-starved())
+	in.account(result.OwnRunnable, starved())
 }
 
 //go:noinline
@@ -291,14 +294,6 @@ func charged() time.Duration {
 //
 //go:noinline
 func (in *injector) collect(d time.Duration) {
-	in.once.Do(func() { // a heap that takes a while
-		in.live = make([]*node, 1000)
-		for i := range in.live {
-			for range 500 {
-				in.live[i] = &node{next: in.live[i]}
-			}
-		}
-	})
 	for began := time.Now(); time.Since(began) < d; {
 		at := time.Now()
 		runtime.GC()
@@ -316,7 +311,17 @@ func (in *injector) hog(stop chan struct{}) {
 			return
 		default:
 			block[0] = byte(maphash.Bytes(seed, block[:]))
-			in.hogs.Add(1)
+			in.turns.tick(1)
+		}
+	}
+}
+
+// fill makes a heap that takes a while to scan.
+func (in *injector) fill(lists int) {
+	in.live = make([]*node, lists)
+	for i := range in.live {
+		for range 500 {
+			in.live[i] = &node{next: in.live[i]}
 		}
 	}
 }

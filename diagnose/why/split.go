@@ -16,14 +16,14 @@ type split struct {
 // part is the time of one kind.
 type part struct {
 	total  int64
-	places map[string]*place // by the frames that are shown
+	places map[string]*place // by the functions that are shown
 }
 
 // place is the time of one kind at one stack.
 type place struct {
-	total int64
-	stack int
-	by    map[int]int64 // stack of the waker
+	total  int64
+	stacks map[int]int64 // they differ in lines
+	by     map[int]int64 // stack of the waker
 }
 
 func (sp *split) add(k kind, ns int64, stack, by int) {
@@ -38,10 +38,11 @@ func (sp *split) add(k kind, ns int64, stack, by int) {
 	key := sp.rec.stacks.key(stack)
 	at := p.places[key]
 	if at == nil {
-		at = &place{stack: stack, by: map[int]int64{}}
+		at = &place{stacks: map[int]int64{}, by: map[int]int64{}}
 		p.places[key] = at
 	}
 	at.total += ns
+	at.stacks[stack] += ns
 	if by != 0 {
 		at.by[by] += ns
 	}
@@ -193,14 +194,8 @@ func (sp *split) result(n int) []result.WhyPart {
 		}
 		w := result.WhyPart{Kind: names[k], MS: ms(p.total) / float64(n), Share: float64(p.total) / float64(total)}
 		if top := largest(p.places); top != nil {
-			w.Stack, w.StackShare = sp.rec.stacks.frames(top.stack), float64(top.total)/float64(p.total)
-			by, most := 0, int64(0)
-			for id, ns := range top.by {
-				if ns > most || ns == most && id < by {
-					by, most = id, ns
-				}
-			}
-			if by != 0 {
+			w.Stack, w.StackShare = sp.rec.stacks.frames(most(top.stacks)), float64(top.total)/float64(p.total)
+			if by := most(top.by); by != 0 {
 				w.By = sp.rec.stacks.frames(by)
 			}
 		}
@@ -210,10 +205,21 @@ func (sp *split) result(n int) []result.WhyPart {
 	return out
 }
 
-func largest(places map[string]*place) (top *place) {
-	for _, p := range places {
-		if top == nil || p.total > top.total || p.total == top.total && p.stack < top.stack {
-			top = p
+func largest(places map[string]*place) *place {
+	var top string
+	for key, p := range places {
+		if t := places[top]; t == nil || p.total > t.total || p.total == t.total && key < top {
+			top = key
+		}
+	}
+	return places[top]
+}
+
+// most returns the stack with most time, or 0.
+func most(stacks map[int]int64) (top int) {
+	for id, ns := range stacks {
+		if ns > stacks[top] || ns == stacks[top] && id < top {
+			top = id
 		}
 	}
 	return top

@@ -82,13 +82,16 @@ func (t *stackTable) frames(id int) []string {
 	return out
 }
 
-// key returns the frames of a stack in one string.
+// key returns the functions of the frames of a stack in one string.
 func (t *stackTable) key(id int) string {
 	if len(t.keys) < len(t.texts) {
 		t.keys = append(t.keys, make([]string, len(t.texts)-len(t.keys))...)
 	}
 	if t.keys[id] == "" {
-		t.keys[id] = strings.Join(t.frames(id), "\n")
+		for _, f := range t.frames(id) {
+			function, _, _ := strings.Cut(f, " ")
+			t.keys[id] += function + "\n"
+		}
 	}
 	return t.keys[id]
 }

@@ -145,6 +145,9 @@ func TestCauses(t *testing.T) {
 	for _, name := range []string{"cpu", "mutex", "sleep", "timer", "channel", "wait", "syscall", "disk", "network", "goroutine", "collect"} {
 		t.Run(name, func(t *testing.T) {
 			in := newInjector(t)
+			if name == "collect" {
+				in.fill(1000)
+			}
 			amount := time.Duration(20+rng.IntN(30)) * time.Millisecond
 			p := start(t, func(http.ResponseWriter, *http.Request) { causes[name](in, amount) })
 			w := explain(t, p.record(t, 12, 1))
