@@ -67,20 +67,28 @@ func TestCost(t *testing.T) {
 		return float64((processorTime() - began).Nanoseconds()) / n / 1000
 	}
 	round()
-	var idle, armed []float64
-	for range 12 {
-		idle = append(idle, round())
+	var idle, armed, unsampled []float64
+	record := func() (stop func()) {
 		rec := trace.NewFlightRecorder(trace.FlightRecorderConfig{MaxBytes: flight.MaxBytes / 2})
 		if err := rec.Start(); err != nil {
 			t.Fatal(err)
 		}
+		return rec.Stop
+	}
+	for range 15 {
+		idle = append(idle, round())
+		stop := record()
+		unsampled = append(unsampled, round())
+		stop()
+		idle = append(idle, round())
+		stop = record()
 		_ = pprof.StartCPUProfile(io.Discard)
 		armed = append(armed, round())
 		pprof.StopCPUProfile()
-		rec.Stop()
+		stop()
 	}
 	middle := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
-	i, a := middle(idle), middle(armed)
+	i, a, u := middle(idle), middle(armed), middle(unsampled)
 	marks := testing.Benchmark(func(b *testing.B) { // what a request with two calls does when nothing is recorded
 		for b.Loop() {
 			idleMarks()
@@ -88,7 +96,7 @@ func TestCost(t *testing.T) {
 	})
 	ns := float64(marks.T.Nanoseconds()) / float64(marks.N)
 	t.Logf("idle: %.1f µs per request, of which the marks are %.1f ns (%.4f %%)", i, ns, ns/i/10)
-	t.Logf("armed: %.1f µs per request (%+.1f %%)", a, 100*(a/i-1))
+	t.Logf("armed: %.1f µs per request (%+.1f %%); without the profiler %.1f µs (%+.1f %%)", a, 100*(a/i-1), u, 100*(u/i-1))
 }
 
 var sink *marks.Mark
