@@ -104,6 +104,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 		h.metadata.Entry = h.named.value
 	}
 	h.metadata.Async = h.metadata.Async || in.Async
+	h.labelKnown(ctx, in)
 	ctx = h.startSpan(ctx, in, r.remote)
 	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}
 	if h.skip&Metrics == 0 {

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"log/slog"
+	"runtime/pprof"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -59,6 +60,9 @@ func (h *Hop) End(out Outcome) Timing {
 	h.pending = nil
 	h.mu.Unlock()
 	h.core.inFlight.remove(h)
+	if h.unlabelled != nil {
+		pprof.SetGoroutineLabels(h.unlabelled)
+	}
 	op, entry := h.Operation(), h.Entry() // neither changes from now on
 
 	total := h.elapsed()
