@@ -27,6 +27,7 @@ func newDiagnoseCmd() *cobra.Command {
 	var endpoints map[string]string
 	var labels []string
 	var asked backendFlags
+	var own whyFlags
 	cmd := &cobra.Command{
 		Use:   "diagnose",
 		Short: "Say which hop got slower, with evidence",
@@ -36,7 +37,12 @@ links and queues; or which hop began to fail. Asks Prometheus for sums and Jaege
 or Tempo for a few traces; either is enough. Files of traces may be OTLP (JSON or
 protobuf), Jaeger's, Tempo's or Zipkin's JSON, or the output of an SDK's console
 exporter, compressed or not; - is standard input. Exits with 0 whether there is a
-spike or not.`,
+spike or not.
+
+With --why, the process of the hop found records an execution trace for seconds. It
+tells on what the slow requests spend their own time: running, waiting for a
+processor, a lock, another goroutine, the network, a system call, the garbage
+collector or a timer, each with the stack where most is spent.`,
 		Example: `  tenhop diagnose
   tenhop diagnose --entry "POST /checkout" --since 15m
   tenhop diagnose --prometheus http://prometheus:9090 --jaeger http://jaeger:16686 --json
@@ -45,6 +51,8 @@ spike or not.`,
   tenhop diagnose --traces incident.json.gz --before yesterday.json.gz
   tenhop diagnose --prometheus http://prometheus:9090 --label service=component
   tenhop diagnose --profile
+  tenhop diagnose --why
+  tenhop diagnose --prometheus http://prometheus:9090 --admin payment=http://payment:9464 --admin-token-file token
   tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -82,6 +90,11 @@ spike or not.`,
 					return err
 				}
 			}
+			if own.asked() {
+				if err := own.explain(cmd.Context(), dir, &res); err != nil {
+					return err
+				}
+			}
 			out, links := cmd.OutOrStdout(), render.Links{Flags: asked.flags()}
 			switch {
 			case asJSON:
@@ -109,6 +122,7 @@ spike or not.`,
 	fl.BoolVar(&profiled, "profile", false, "profile the service found for 2s; without a spike, store profiles of all services for comparison")
 	fl.StringToStringVar(&endpoints, "pprof", nil, "base URL of a service's /debug/pprof, `SERVICE=URL`; implies --profile")
 	fl.Lookup("pprof").DefValue = "" // not [] in the help
+	own.add(fl)
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
 	fl.BoolVar(&asMarkdown, "markdown", false, "print Markdown for an incident channel")
 	return cmd

@@ -41,6 +41,7 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 		for _, q := range f.Quotes {
 			fmt.Fprintf(&b, "\n%s, %s: %s (trace %s)\n", escape(Name(f)), quoted(q), code(q.Text), code(q.TraceID))
 		}
+		whyMarkdown(&b, f)
 	}
 	if r.Few != nil {
 		fewMarkdown(&b, r)

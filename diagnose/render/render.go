@@ -43,6 +43,9 @@ func Text(w io.Writer, r result.Result, l Links) error {
 		fmt.Fprintln(&b)
 		table(&b, r)
 	}
+	for _, f := range r.Findings {
+		why(&b, f)
+	}
 	if r.Few != nil {
 		few(&b, r)
 	}
@@ -148,6 +151,8 @@ func read(s result.Source) string {
 		return "series"
 	case "pprof":
 		return "profiles"
+	case "flight":
+		return "kinds of own time"
 	case "loki":
 		return "log lines"
 	}

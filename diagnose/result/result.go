@@ -263,6 +263,7 @@ type Finding struct {
 	OffPath    *OffPath    `json:"off_path,omitempty"`   // time beside the critical path
 	Quotes     []Quote     `json:"quotes,omitempty"`     // what slow or failed spans of the hop say and ordinary ones do not
 	Profile    []Hot       `json:"profile,omitempty"`    // functions in which the hop spends more time
+	Why        *Why        `json:"why,omitempty"`        // on what the hop spends its own time; of --why
 	Attributes []Attribute `json:"attributes"`
 	Exemplars  []string    `json:"exemplars"` // trace IDs
 

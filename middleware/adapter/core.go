@@ -45,6 +45,7 @@ type Core struct {
 	kinds       [trace.SpanKindConsumer + 1]trace.SpanStartOption
 	families    *families
 	inFlight    *inFlight
+	labels      *profileLabels // nil without
 
 	histogramsMu sync.Mutex
 	histograms   map[string]*Histogram // by name
@@ -89,6 +90,9 @@ type Config struct {
 	// private networks and the machine itself. Without networks no caller is trusted.
 	TrustedCallers []netip.Prefix
 
+	// ProfileLabels labels the goroutines of servers' hops for profiles. See ProfileLabel.
+	ProfileLabels bool
+
 	// Clock replaces time.Now in tests; nil means the real clock.
 	Clock func() time.Time
 }
@@ -121,6 +125,9 @@ func NewCore(c Config) (*Core, error) {
 		w3c:         wire.W3COnly(c.Propagator.Fields()),
 		accept:      c.Accept,
 		sampling:    c.LogSampling,
+	}
+	if c.ProfileLabels {
+		t.labels = &profileLabels{}
 	}
 	t.starter, _ = t.tracer.(spanStarter)
 	for k := range t.kinds {

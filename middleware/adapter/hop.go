@@ -33,6 +33,8 @@ type Hop struct {
 	remote    remoteContext // of the caller's span, below ctx
 	listed    listed        // guarded by its shard
 
+	unlabelled context.Context // whose profile labels the goroutine had
+
 	mu        sync.Mutex
 	operation string
 	route     Router

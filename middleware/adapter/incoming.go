@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/tenhop/tenhop/middleware/internal/marks"
 	"github.com/tenhop/tenhop/middleware/internal/wire"
 )
 
@@ -83,6 +84,9 @@ func (t *Core) Begin(ctx context.Context, in Incoming) (context.Context, *Hop) {
 func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Context {
 	h.core, h.protocol, h.operation, h.route, h.skip, h.local = t, in.Protocol, in.Operation, in.Route, in.Skip, in.Local
 	h.start = t.Now()
+	if marks.On() {
+		h.ledger.mark = marks.Begin(in.Protocol)
+	}
 	t.served()
 	r := t.receive(in)
 	h.metadata, h.requestID = r.Metadata, r.requestID
@@ -100,6 +104,7 @@ func (t *Core) BeginInto(ctx context.Context, h *Hop, in *Incoming) context.Cont
 		h.metadata.Entry = h.named.value
 	}
 	h.metadata.Async = h.metadata.Async || in.Async
+	h.labelKnown(ctx, in)
 	ctx = h.startSpan(ctx, in, r.remote)
 	h.ctx = hopContext{withForeign(ctx, h.metadata.Foreign), h}
 	if h.skip&Metrics == 0 {

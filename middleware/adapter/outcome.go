@@ -2,11 +2,14 @@ package adapter
 
 import (
 	"log/slog"
+	"runtime/pprof"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/internal/marks"
 )
 
 // Outcome describes how a hop or a call ended. The zero Outcome is a success. A
@@ -57,6 +60,9 @@ func (h *Hop) End(out Outcome) Timing {
 	h.pending = nil
 	h.mu.Unlock()
 	h.core.inFlight.remove(h)
+	if h.unlabelled != nil {
+		pprof.SetGoroutineLabels(h.unlabelled)
+	}
 	op, entry := h.Operation(), h.Entry() // neither changes from now on
 
 	total := h.elapsed()
@@ -67,6 +73,9 @@ func (h *Hop) End(out Outcome) Timing {
 		p = next
 	}
 	tm := Timing{Duration: total, Self: max(total-covered, 0)}
+	if marks.On() {
+		h.ledger.mark.End(op, tm.Duration, tm.Self)
+	}
 	now := h.start.Add(total)
 	exemplar := false
 	if !out.Unmetered && h.skip&Metrics == 0 {

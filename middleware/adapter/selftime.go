@@ -3,6 +3,8 @@ package adapter
 import (
 	"sync"
 	"time"
+
+	"github.com/tenhop/tenhop/middleware/internal/marks"
 )
 
 // Kinds of dependency, the values of the label dependency_kind.
@@ -64,6 +66,7 @@ type ledger struct {
 	inline   [3]slot // spares the allocation for ordinary fan-out
 	cells    [4]cell // likewise
 	more     *[]cell // cells beyond these
+	mark     *marks.Mark
 }
 
 // slot holds the waits for one dependency.
@@ -92,6 +95,7 @@ func (l *ledger) enter(dep Dependency, now time.Duration) (index int32, serial u
 	// The clock was read before the lock: the time until since may be covered by others.
 	if l.inFlight == 0 {
 		l.since = max(now, l.since)
+		l.mark.Wait()
 	}
 	l.inFlight++
 	s := &l.slots[i]
@@ -121,6 +125,7 @@ func (l *ledger) leave(index int32, serial uint32, now time.Duration) {
 	if l.inFlight--; l.inFlight == 0 {
 		l.covered += max(now-l.since, 0)
 		l.since = max(now, l.since)
+		l.mark.Own()
 	}
 	c.serial++
 	c.slot, l.free = l.free, index+1

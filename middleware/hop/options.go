@@ -132,6 +132,15 @@ func WithLogSampling(s LogSampling) Option {
 	}
 }
 
+// WithProfileLabels labels the goroutines of HTTP, gRPC and Connect handlers, so that a
+// profile of the process tells its operations apart: samples have the label operation. By
+// default there are none: with them the route of each request is looked up once more.
+//
+// Labels in the request's context stay. Labels of the goroutine that are not in it, such as
+// those that a server's goroutines inherit from the one that called pprof.Do around Serve,
+// are lost from the first request on.
+func WithProfileLabels() Option { return func(c *config) { c.ProfileLabels = true } }
+
 // WithSeriesLimit limits the number of series in each metric family. Further series
 // share the label value _OTHER. The default is 2,000.
 func WithSeriesLimit(n int) Option {

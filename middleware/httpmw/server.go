@@ -194,6 +194,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st.mu.Lock()
 	st.req = req
 	st.mu.Unlock()
+	h.LabelProfiles(st.ctx)
 	if skip&adapter.Metrics == 0 {
 		active := s.metrics.inFlight(m)
 		active.Inc()

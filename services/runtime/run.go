@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/middleware/flight"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/setup"
@@ -106,7 +107,8 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	}
 	e.Telemetry, e.Metrics = rt.Telemetry, rt.Telemetry.MetricsHandler()
 	e.admin = setup.NewAdmin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.Metrics.ServeHTTP(w, r) }),
-		setup.AdminToken(cfg.ChaosToken), setup.AdminChaos(e.Chaos), setup.AdminHandler("/debug/pprof/", profiles.Handler()))
+		setup.AdminToken(cfg.ChaosToken), setup.AdminChaos(e.Chaos), setup.AdminHandler("/debug/pprof/", profiles.Handler()),
+		setup.AdminHandler(flight.Path, flight.Handler(cfg.ChaosToken)))
 	ready := make(chan struct{})
 	e.AddCheck("start", func(context.Context) error {
 		select {
