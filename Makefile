@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outside outage generate check ci
+        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outside drill-ci outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -99,6 +99,9 @@ pairs-live: ## inject 200 ms at every pair of six storefront hops and diagnose e
 
 outside: ## faults from outside the processes: signals, cgroups, locks, traffic; each diagnosed (half an hour, as root)
 	TENHOP_OUTSIDE=$${TENHOP_OUTSIDE:-full} $(GO) test -count=1 -v -timeout 60m ./acceptance/outside
+
+drill-ci: ## three drills of kinds chosen by the day and one without a fault (five minutes)
+	TENHOP_DRILLS=short $(GO) test -count=1 -v -timeout 10m ./acceptance/drills
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .
