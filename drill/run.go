@@ -26,12 +26,9 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	case p.control():
 		timeout = controlTime
 	}
-	before, err := r.metrics.level(ctx, r.Entry, 30*time.Second)
+	before, err := r.before(ctx)
 	if err != nil {
 		return round, err
-	}
-	if before.mean == 0 {
-		return round, fmt.Errorf("nobody asks for %s; start shoppers with `tenhop load`", r.Entry.Operation)
 	}
 	quiet, err := r.metrics.firing(ctx)
 	if err != nil {
@@ -83,6 +80,27 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	return round, nil
 }
 
+// before returns the level before a fault. It waits for a while until the last seconds are
+// not worse than the time before them.
+func (r *runner) before(ctx context.Context) (level, error) {
+	for end := time.Now().Add(steadyTimeout); ; {
+		before, err := r.metrics.level(ctx, r.Entry, 30*time.Second)
+		if err != nil {
+			return level{}, err
+		}
+		if before.mean == 0 {
+			return level{}, fmt.Errorf("nobody asks for %s; start shoppers with `tenhop load`", r.Entry.Operation)
+		}
+		now, err := r.metrics.level(ctx, r.Entry, meanWindow)
+		if err == nil && !now.worse(before) || time.Now().After(end) {
+			return before, nil
+		}
+		if err := pause(ctx, pollInterval); err != nil {
+			return level{}, err
+		}
+	}
+}
+
 // seal seals the fault of a round and publishes the hash.
 func (r *runner) seal(n int, p plan) (*seal.Seal, error) {
 	s, err := seal.Of(p.Fault)
@@ -108,11 +126,18 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 	go func() { answers <- r.answer(ctx, p, round, began) }()
 	say := func(what string) { r.Say("round %d: %s after %.1f s", round.Round, what, time.Since(began).Seconds()) }
 	var answered time.Time
+	var worse *float64 // since when, if it was so at the last poll
 	for {
-		now, err := r.metrics.level(whole, r.Entry, meanWindow)
-		if err == nil && round.Seconds.Moved == nil && now.worse(before) {
-			round.Seconds.Moved = since(began)
-			say("customers feel it")
+		if now, err := r.metrics.level(whole, r.Entry, meanWindow); err == nil && round.Seconds.Moved == nil {
+			switch {
+			case !now.worse(before):
+				worse = nil
+			case worse == nil:
+				worse = since(began)
+			default: // twice, so that it is no single slow request
+				round.Seconds.Moved = worse
+				r.Say("round %d: customers feel it after %.1f s", round.Round, *worse)
+			}
 		}
 		if firing, err := r.metrics.firing(whole); err == nil && round.Seconds.Alerted == nil {
 			for a := range firing {
