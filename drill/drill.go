@@ -152,8 +152,8 @@ type runner struct {
 	metrics metrics
 	asks    diagnoser
 	hops    []Hop
-	calm    time.Time       // since when there is no fault and customers feel none
-	firing  map[string]bool // alerts that fired before the first round
+	calm    time.Time         // since when there is no fault and customers feel none
+	firing  map[string]string // alerts that fired before the first round
 }
 
 // Hop is an operation of a service that requests of an entry wait for.

@@ -30,6 +30,7 @@ func (r *runner) settle(ctx context.Context, n int) error {
 	if r.Human != nil {
 		return nil
 	}
+	said := ""
 	for end := time.Now().Add(quietTimeout); ; {
 		why, err := r.unquiet(ctx)
 		if err != nil {
@@ -37,6 +38,10 @@ func (r *runner) settle(ctx context.Context, n int) error {
 		}
 		if why == "" {
 			return nil
+		}
+		if why != said {
+			r.Say("round %d: not yet: %s", n, why)
+			said = why
 		}
 		if time.Now().After(end) {
 			r.Say("round %d: begins although %s", n, why)
@@ -54,9 +59,9 @@ func (r *runner) unquiet(ctx context.Context) (string, error) {
 	if err != nil {
 		return "Prometheus does not answer: " + err.Error(), ctx.Err()
 	}
-	for a := range firing {
-		if !r.firing[a] {
-			return "an alert fires: " + a, nil
+	for labels, name := range firing {
+		if _, ok := r.firing[labels]; !ok {
+			return "the alert " + name + " fires", nil
 		}
 	}
 	_, a, err := r.asks.ask(ctx)
@@ -66,7 +71,7 @@ func (r *runner) unquiet(ctx context.Context) (string, error) {
 	case a.found():
 		return "the diagnosis names " + a.Findings[0].Hop, nil
 	case a.Verdict != "none":
-		return "the diagnosis is " + a.Verdict, nil
+		return "the diagnosis is " + a.Verdict + ": " + a.Why, nil
 	}
 	return "", nil
 }

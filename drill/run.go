@@ -118,7 +118,7 @@ func (r *runner) seal(n int, p plan) (*seal.Seal, error) {
 // search records when customers feel the fault and when an alert fires, until there is an
 // answer and customers have felt the fault, or it is too late for either.
 func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Time, before level,
-	quiet map[string]bool, timeout time.Duration) error {
+	quiet map[string]string, timeout time.Duration) error {
 	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -140,10 +140,10 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 			}
 		}
 		if firing, err := r.metrics.firing(whole); err == nil && round.Seconds.Alerted == nil {
-			for a := range firing {
-				if round.Seconds.Alerted == nil && !quiet[a] {
+			for labels, name := range firing {
+				if _, before := quiet[labels]; round.Seconds.Alerted == nil && !before {
 					round.Seconds.Alerted = since(began)
-					say("an alert fires")
+					say("the alert " + name + " fires")
 				}
 			}
 		}

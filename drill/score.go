@@ -9,6 +9,7 @@ import (
 // answer is the part of a diagnosis that is scored.
 type answer struct {
 	Verdict  string    `json:"verdict"`
+	Why      string    `json:"why"`
 	Findings []finding `json:"findings"`
 }
 

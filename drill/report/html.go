@@ -51,13 +51,15 @@ type trend struct {
 
 type trendDay struct {
 	group
-	X, Y float64
+	X, Y  float64
+	Label bool
 }
 
 // Sizes of the drawing.
 const (
 	trendWidth, trendTop, trendHeight = 600.0, 15.0, 110.0
 	trendMargin                       = 45.0
+	trendLabels                       = 7
 )
 
 // WriteHTML writes rounds as a page that needs nothing else: no script, no other file. An
@@ -96,13 +98,14 @@ func bars(phases []phase) []bar {
 
 func trendOf(days []group) trend {
 	var t trend
+	every := (len(days)-1)/trendLabels + 1
 	for i, d := range days {
 		x := trendWidth / 2
 		if len(days) > 1 {
 			x = trendMargin + (trendWidth-2*trendMargin)*float64(i)/float64(len(days)-1)
 		}
 		y := trendTop + trendHeight*(1-d.All.Ratio())
-		t.Days = append(t.Days, trendDay{d, math.Round(x), math.Round(y)})
+		t.Days = append(t.Days, trendDay{d, math.Round(x), math.Round(y), i%every == 0})
 		t.Points += fmt.Sprintf("%.0f,%.0f ", x, y)
 	}
 	return t
