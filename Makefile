@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -99,6 +99,9 @@ why: ## what --why tells of injected causes, of the storefront's hops, and what 
 	$(GO) test -count=1 -v -run 'TestCauses|TestMixtures|TestGarbage|TestStarved' ./diagnose/why
 	TENHOP_COST=1 $(GO) test -count=1 -v -run TestCost ./middleware/flight
 	TENHOP_WHY=1 $(GO) test -count=1 -v -timeout 10m -run TestLive ./diagnose/why
+
+drill-ci: ## three drills of kinds chosen by the day and one without a fault (five minutes)
+	TENHOP_DRILLS=short $(GO) test -count=1 -v -timeout 10m ./acceptance/drills
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .

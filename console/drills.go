@@ -259,7 +259,7 @@ func (c *Console) answerDrill(r *http.Request, in DrillAnswer) (Done, error) {
 		return Done{}, badRequest("an answer needs a hop, an operation and a kind")
 	}
 	select {
-	case c.drills.answers <- drill.Guess(in):
+	case c.drills.answers <- drill.Guess{Hop: in.Hop, Operation: in.Operation, Kind: in.Kind}:
 		return Done{}, nil
 	case <-time.After(time.Second):
 		return Done{}, &apiError{http.StatusConflict, "no drill is waiting for an answer"}
@@ -283,7 +283,7 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 		Say: func(format string, args ...any) {
 			d.change(func(st *DrillState) { st.Said = fmt.Sprintf(format, args...) })
 		},
-		Human: func(ctx context.Context, _ []string) (drill.Guess, error) {
+		Human: func(ctx context.Context, _ drill.Choices) (drill.Person, error) {
 			d.change(func(st *DrillState) { st.enter(phaseSearch) })
 			began := time.Now()
 			select {
@@ -291,12 +291,12 @@ func (d *drills) run(ctx context.Context, s Storefront) {
 				if errors.Is(ctx.Err(), context.DeadlineExceeded) { // without an answer
 					d.change(func(st *DrillState) { st.enter(phaseRecovery) })
 				}
-				return drill.Guess{}, ctx.Err()
+				return drill.Person{}, ctx.Err()
 			case guess := <-d.answers:
 				// The fault is still active. The time to answer does not include the proof.
 				go func() { proofs <- d.proof(ctx, s, time.Since(began)+quietBefore) }()
 				d.change(func(st *DrillState) { st.enter(phaseRecovery) })
-				return guess, nil
+				return drill.Person{Named: []drill.Guess{guess}}, nil
 			}
 		},
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tenhop/tenhop/console/traceview"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/drill/scenario"
 )
 
 var update = flag.Bool("update", false, "rewrite web/src/types.ts")
@@ -35,6 +36,8 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[drill.Round]():       "DrillRound",
 	reflect.TypeFor[drill.Fault]():       "DrillFault",
 	reflect.TypeFor[drill.Seconds]():     "DrillSeconds",
+	reflect.TypeFor[scenario.Fault]():    "ScenarioFault",
+	reflect.TypeFor[scenario.Answer]():   "ScenarioAnswer",
 }
 
 // rawTypes are the types of JSON that the console passes on as it was recorded.

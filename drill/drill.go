@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tenhop/tenhop/drill/scenario"
+	"github.com/tenhop/tenhop/drill/seal"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/traces"
@@ -32,23 +33,28 @@ type Config struct {
 	ConfigFile string
 	ConfigEnv  []string
 	Entry      Entry
-	Rounds     int
-	Seed       uint64        // selects the faults
+	Rounds     int           // number of rounds that count
+	First      int           // number of the first round; 1 if zero
+	Voids      int           // number of void rounds that are replaced by others
+	Seed       uint64        // selects the faults, with the number of the round
 	Kinds      []string      // kinds of fault to choose from, see Kinds; latency if empty
 	Latency    time.Duration // latency of latency faults; 500 ms if zero
-	Baseline   time.Duration // minimum time without a fault before each round; 75 s if zero
+	Baseline   time.Duration // minimum time from Up to the first fault, and before each round of a person; 75 s if zero
 	Up         time.Time     // start of the storefront
 
+	// Scenario, if set, is the exercise of all rounds. It replaces Kinds.
+	Scenario *scenario.Scenario
+
 	// Human, if set, returns a person's answer. It replaces `tenhop diagnose`.
-	Human func(ctx context.Context, hops []string) (Guess, error)
+	Human func(context.Context, Choices) (Person, error)
 	// Say, if set, reports progress. It does not reveal the fault.
 	Say func(format string, args ...any)
+	// Sealed, if set, is called before each round with the seal of its fault, without the
+	// nonce. An error ends the drill.
+	Sealed func(round int, s seal.Seal) error
 	// Done, if set, is called with each round when it is over.
 	Done func(Round)
 }
-
-// Guess is a person's answer.
-type Guess struct{ Hop, Operation, Kind string }
 
 // Times of a drill.
 const (
@@ -56,6 +62,9 @@ const (
 	meanWindow      = 6 * time.Second  // window of the entry's mean
 	answerTimeout   = 60 * time.Second // for `tenhop diagnose`
 	humanTimeout    = 15 * time.Minute // for a person
+	feltTimeout     = 30 * time.Second // after which a fault that nobody feels makes the round void
+	feltAfterAnswer = 10 * time.Second // time that a fault stays after an answer until it is felt
+	steadyTimeout   = 20 * time.Second // of waiting for a level to begin with
 	recoveryTimeout = 60 * time.Second
 	faultMargin     = 30 * time.Second // time from the end of the timeout until the fault expires
 	liftTimeout     = 5 * time.Second
@@ -91,8 +100,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{Config: cfg, kinds: kinds, metrics: metrics{prom}, rng: rand.New(rand.NewPCG(cfg.Seed, 10)),
-		asks: diagnoser{cfg}}
+	r := &runner{Config: cfg, kinds: kinds, metrics: metrics{prom}, asks: diagnoser{cfg}}
 	from, err := traces.Open(cfg.Jaeger, cfg.Tempo, cfg.Clients)
 	if err != nil {
 		return nil, err
@@ -108,16 +116,16 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if err := r.lifted(ctx); err != nil {
 		return nil, err
 	}
-	quiet := cfg.Up
+	if r.firing, err = r.metrics.firing(ctx); err != nil {
+		return nil, err
+	}
+	r.calm = cfg.Up
 	var rounds []Round
-	for n := range cfg.Rounds {
-		if wait := cfg.Baseline - time.Since(quiet); wait > 0 {
-			cfg.Say("round %d: waiting %d s for a baseline", n+1, int(wait.Seconds())+1)
-			if err := pause(ctx, wait); err != nil {
-				return rounds, err
-			}
+	for n, counted, voids := max(cfg.First, 1), 0, 0; counted < cfg.Rounds; n++ {
+		if err := r.settle(ctx, n); err != nil {
+			return rounds, err
 		}
-		round, err := r.round(ctx, n+1)
+		round, err := r.round(ctx, n)
 		// A round with an answer counts even if its recovery was interrupted.
 		if err == nil || round.Seconds.Answered != nil {
 			rounds = append(rounds, round)
@@ -128,7 +136,11 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 		if err != nil {
 			return rounds, err
 		}
-		quiet = time.Now()
+		if round.Void == "" {
+			counted++
+		} else if voids++; voids > cfg.Voids {
+			return rounds, nil
+		}
 	}
 	return rounds, nil
 }
@@ -139,8 +151,9 @@ type runner struct {
 	kinds   []template
 	metrics metrics
 	asks    diagnoser
-	rng     *rand.Rand
 	hops    []Hop
+	calm    time.Time         // since when there is no fault and customers feel none
+	firing  map[string]string // alerts that fired before the first round
 }
 
 // Hop is an operation of a service that requests of an entry wait for.

@@ -45,6 +45,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	rounds := map[bool]int{}
 	phases := map[string][]float64{}
 	for _, r := range records {
+		if r.Round.Void != "" { // does not count
+			continue
+		}
 		rounds[r.Round.RightHop]++
 		for phase, s := range r.Round.Seconds.phases() {
 			if s != nil {

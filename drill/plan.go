@@ -1,18 +1,24 @@
 package drill
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tenhop/tenhop/drill/scenario"
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
 // Control is the kind of a round without a fault. Its right answer is that nothing is
 // wrong.
 const Control = "none"
+
+// Two is the kind of a round with two faults of different kinds or hops at once. Both must
+// be named.
+const Two = "two"
 
 // template is a kind of fault that drills inject, and the answers that are right.
 type template struct {
@@ -71,6 +77,7 @@ func templates() []template {
 		{kind: "exit", findings: []string{"self", "link", "errors"}, causes: []string{"restart"}, process: true, again: 8 * time.Second, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
+		{kind: Two},
 		{kind: Control},
 	}
 }
@@ -102,79 +109,102 @@ func named(kinds []string) ([]template, error) {
 
 // plan is the sealed fault of a round.
 type plan struct {
-	template
-	Fault         // what is reported afterwards
-	target string // service or process
-	inject chaos.Fault
+	Fault
+	last time.Duration // time from the first fault until the last has begun
 }
 
-// choose returns the fault of the next round. It draws the kind first, then the hop.
-func (r *runner) choose() (plan, error) {
-	t := r.kinds[r.rng.IntN(len(r.kinds))]
-	p := plan{template: t, Fault: Fault{Kind: t.kind}}
-	if t.kind == Control {
-		return p, nil
+// control reports whether nothing must be named.
+func (p plan) control() bool { return len(p.Expect) == 0 }
+
+// choose returns the fault of a round. It depends on the seed and on the number of the round
+// only, so that a drill can be continued.
+func (r *runner) choose(n int) (plan, error) {
+	if s := r.Scenario; s != nil {
+		return r.exercise(*s)
 	}
-	hop, ok := r.pick(t)
-	if !ok {
-		return p, fmt.Errorf("no hop of %s can have the fault %s", r.Entry.Operation, t.kind)
+	rng := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "%d %d", r.Seed, n))))
+	t := r.kinds[rng.IntN(len(r.kinds))]
+	p := plan{Fault: Fault{Kind: t.kind}}
+	var err error
+	switch t.kind {
+	case Control:
+	case Two:
+		if err = r.add(&p, rng, pick(rng, r.pairable())); err == nil {
+			err = r.add(&p, rng, pick(rng, r.pairable()))
+		}
+	default:
+		err = r.add(&p, rng, t)
 	}
-	p.inject = t.fault(r.rng, r.Latency)
-	p.inject.Kind, p.inject.Sealed = t.kind, true
-	p.Hop, p.target = hop.Service, hop.Service
-	p.Latency, p.Percent = p.inject.Latency, p.inject.Percent
-	if !t.process {
-		p.Operation, p.inject.Operation = hop.Operation, hop.Operation
-	}
-	if all := r.Faults.Services[hop.Service]; t.one && len(all) > 1 {
-		p.target = all[r.rng.IntN(len(all))]
-		p.Instance = p.target
-	}
-	return p, nil
+	return p, err
 }
 
-// pick returns a random hop that can have the fault. It chooses the service first, so that
-// all services have the same probability.
-func (r *runner) pick(t template) (Hop, bool) {
+// pick returns a random element.
+func pick[T any](rng *rand.Rand, from []T) T { return from[rng.IntN(len(from))] }
+
+// pairable returns the kinds that two faults at once are chosen from. Those that fail
+// requests are left out: requests that fail at the first fault do not show the second.
+func (r *runner) pairable() []template {
+	of := slices.DeleteFunc(slices.Clone(r.kinds), func(t template) bool {
+		return t.fault == nil || slices.Contains(t.findings, "errors")
+	})
+	if len(of) == 0 {
+		of = templates()[:1]
+	}
+	return of
+}
+
+// add adds a fault of a kind to a plan, at a service that has none yet.
+func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 	able := slices.DeleteFunc(slices.Clone(r.hops), func(h Hop) bool {
-		return len(r.Faults.Services[h.Service]) == 0 || t.store && !h.Store
+		taken := slices.ContainsFunc(p.Expect, func(a scenario.Answer) bool { return a.Hop == h.Service })
+		return taken || len(r.Faults.Services[h.Service]) == 0 || t.store && !h.Store
 	})
 	if len(able) == 0 {
-		return Hop{}, false
+		return fmt.Errorf("no hop of %s can have the fault %s", r.Entry.Operation, t.kind)
 	}
+	// The service comes first, so that all services have the same probability.
 	var services []string
 	for _, h := range able {
 		services = append(services, h.Service)
 	}
-	services = slices.Compact(services)
-	service := services[r.rng.IntN(len(services))]
-	of := slices.DeleteFunc(able, func(h Hop) bool { return h.Service != service })
-	return of[r.rng.IntN(len(of))], true
+	service := pick(rng, slices.Compact(services))
+	hop := pick(rng, slices.DeleteFunc(able, func(h Hop) bool { return h.Service != service }))
+
+	f := scenario.Fault{Service: service, Fault: t.fault(rng, r.Latency), Every: chaos.Duration(t.again)}
+	f.Kind = t.kind
+	want := scenario.Answer{Hop: service, Kinds: t.findings, Causes: t.causes}
+	if !t.process {
+		f.Operation, want.Operation = hop.Operation, hop.Operation
+	}
+	if all := r.Faults.Services[service]; t.one && len(all) > 1 {
+		f.Service = pick(rng, all)
+		want.Instance = f.Service
+	}
+	if len(p.Injected) == 0 {
+		p.Hop, p.Operation, p.Instance, p.Latency, p.Percent = want.Hop, want.Operation, want.Instance, f.Latency, f.Percent
+	}
+	p.Injected, p.Expect = append(p.Injected, f), append(p.Expect, want)
+	return nil
 }
 
-// score compares an answer with the fault. A hop without self-time metrics may be the
-// target of its caller's wait instead.
-func (p plan) score(r *Round, a answer) {
-	if p.kind == Control {
-		r.RightHop = !a.found()
-		r.RightOperation, r.RightKind = r.RightHop, r.RightHop
-		return
+// exercise returns the plan of a scenario.
+func (r *runner) exercise(s scenario.Scenario) (plan, error) {
+	if service, n := s.Missing(r.Faults.Services); service != "" {
+		return plan{}, fmt.Errorf("the scenario %s needs %d instances of %s; start the storefront with `tenhop up --replicas %s=%d`", s.Name, n, service, service, n)
 	}
-	if !a.found() {
-		return
+	p := plan{Fault: Fault{Kind: Control, Scenario: s.Name, Injected: s.Faults, Expect: s.Expect}, last: s.Last()}
+	for i, f := range s.Faults {
+		switch {
+		case len(s.Expect) == 0: // nobody may feel it
+		case i == 0:
+			p.Kind, p.Latency, p.Percent = f.Kind, f.Latency, f.Percent
+		case f.Kind != p.Kind || f.Service != s.Faults[0].Service:
+			p.Kind = Two
+		}
 	}
-	top := a.Findings[0]
-	own := top.Hop == p.Hop
-	waited := top.Kind == "dependency" && top.Target == p.Hop
-	r.RightHop = own || waited
-	r.RightOperation = waited || own && (p.Operation == "" || top.Operation == p.Operation)
-	r.RightKind = waited || own && slices.Contains(p.findings, top.Kind)
-	if p.Instance != "" {
-		right := own && top.Instance == p.Instance
-		r.RightInstance = &right
+	if len(s.Expect) > 0 {
+		first := s.Expect[0]
+		p.Hop, p.Operation, p.Instance = first.Hop, first.Operation, first.Instance
 	}
-	if len(p.causes) > 0 {
-		right := slices.Contains(p.causes, top.Cause.Kind)
-		r.RightCause = &right
-	}
+	return p, nil
 }

@@ -48,18 +48,18 @@ func (m metrics) level(ctx context.Context, e Entry, window time.Duration) (leve
 	return out, err
 }
 
-// firing returns the set of firing alerts by their labels.
-func (m metrics) firing(ctx context.Context) (map[string]bool, error) {
+// firing returns the names of the firing alerts by their labels.
+func (m metrics) firing(ctx context.Context) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	alerts, err := m.api.Alerts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]bool{}
+	out := map[string]string{}
 	for _, a := range alerts {
 		if a.State == "firing" {
-			out[fmt.Sprint(a.Labels)] = true
+			out[fmt.Sprint(a.Labels)] = a.Labels["alertname"]
 		}
 	}
 	return out, nil

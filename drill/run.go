@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/drill/seal"
 )
 
 // controlTime is the time in which a round without a fault must not name a hop.
@@ -14,27 +14,27 @@ const controlTime = 45 * time.Second
 
 // round runs one round.
 func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
-	p, err := r.choose()
+	p, err := r.choose(n)
 	if err != nil {
 		return Round{}, err
 	}
-	round = Round{Round: n, Fault: p.Fault}
-	timeout := answerTimeout
+	round = Round{Round: n, By: ByDiagnosis, Seed: r.Seed, Fault: p.Fault}
+	timeout := answerTimeout + p.last
 	switch {
 	case r.Human != nil:
-		timeout = humanTimeout
-	case p.kind == Control:
+		round.By, timeout = ByPerson, humanTimeout
+	case p.control():
 		timeout = controlTime
 	}
-	before, err := r.metrics.level(ctx, r.Entry, 30*time.Second)
+	before, err := r.before(ctx)
 	if err != nil {
 		return round, err
 	}
-	if before.mean == 0 {
-		return round, fmt.Errorf("nobody asks for %s; start shoppers with `tenhop load`", r.Entry.Operation)
-	}
 	quiet, err := r.metrics.firing(ctx)
 	if err != nil {
+		return round, err
+	}
+	if round.Seal, err = r.seal(n, p); err != nil {
 		return round, err
 	}
 	lift, err := r.begin(ctx, p, timeout)
@@ -42,24 +42,30 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		return round, fmt.Errorf("inject: %w", err)
 	}
 	began := time.Now()
+	round.At = began.UTC()
 	defer func() {
 		if round.Seconds.Lifted == nil {
 			if liftErr := lift(); liftErr != nil {
 				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, liftErr))
 			}
 		}
+		r.calm = time.Now()
+		if round.Seconds.Lifted != nil && round.Seconds.Recovered != nil {
+			r.calm = began.Add(time.Duration((*round.Seconds.Lifted + *round.Seconds.Recovered) * float64(time.Second)))
+		}
 	}()
-	if p.kind != Control || r.Human != nil {
-		r.Say("round %d: a fault may be in force now", n)
-	}
+	r.Say("round %d: a fault may be in force now", n)
 	if err := r.search(ctx, p, &round, began, before, quiet, timeout); err != nil {
 		return round, err
+	}
+	if !p.control() {
+		round.Rankers = r.rankers(ctx, p, began, uint64(n))
 	}
 	if err := lift(); err != nil {
 		return round, fmt.Errorf("lift: %w", err)
 	}
 	round.Seconds.Lifted = since(began)
-	if p.kind == Control {
+	if len(p.Injected) == 0 {
 		return round, nil
 	}
 	if err := r.recovery(ctx, &round, before); err != nil {
@@ -74,76 +80,108 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	return round, nil
 }
 
-// begin injects the fault of a plan and returns a function that lifts it. The fault also
-// ends by itself after timeout and a margin.
-func (r *runner) begin(ctx context.Context, p plan, timeout time.Duration) (lift func() error, err error) {
-	if p.kind == Control {
-		return func() error { return nil }, nil
+// before returns the level before a fault. It waits for a while until the last seconds are
+// not worse than the time before them.
+func (r *runner) before(ctx context.Context) (level, error) {
+	for end := time.Now().Add(steadyTimeout); ; {
+		before, err := r.metrics.level(ctx, r.Entry, 30*time.Second)
+		if err != nil {
+			return level{}, err
+		}
+		if before.mean == 0 {
+			return level{}, fmt.Errorf("nobody asks for %s; start shoppers with `tenhop load`", r.Entry.Operation)
+		}
+		now, err := r.metrics.level(ctx, r.Entry, meanWindow)
+		if err == nil && !now.worse(before) || time.Now().After(end) {
+			return before, nil
+		}
+		if err := pause(ctx, pollInterval); err != nil {
+			return level{}, err
+		}
 	}
-	p.inject.For = chaos.Duration(min(timeout+faultMargin, longestFault))
-	injected, err := r.Faults.Inject(ctx, p.target, p.inject)
+}
+
+// seal seals the fault of a round and publishes the hash.
+func (r *runner) seal(n int, p plan) (*seal.Seal, error) {
+	s, err := seal.Of(p.Fault)
 	if err != nil {
 		return nil, err
 	}
-	repeat, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for p.again > 0 && pause(repeat, p.again) == nil {
-			if again, err := r.Faults.Inject(repeat, p.target, p.inject); err == nil { // the process may be starting
-				injected = again
-			}
+	if r.Sealed != nil {
+		if err := r.Sealed(n, seal.Seal{SHA256: s.SHA256}); err != nil {
+			return nil, err
 		}
-	}()
-	return func() error {
-		stop()
-		<-done
-		liftCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liftTimeout)
-		defer cancel()
-		return r.Faults.Remove(liftCtx, injected)
-	}, nil
+	}
+	return &s, nil
 }
 
 // search records when customers feel the fault and when an alert fires, until there is an
-// answer or the timeout.
+// answer and customers have felt the fault, or it is too late for either.
 func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Time, before level,
-	quiet map[string]bool, timeout time.Duration) error {
+	quiet map[string]string, timeout time.Duration) error {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answers := make(chan error, 1)
 	go func() { answers <- r.answer(ctx, p, round, began) }()
+	say := func(what string) { r.Say("round %d: %s after %.1f s", round.Round, what, time.Since(began).Seconds()) }
+	var answered time.Time
+	var worse *float64 // since when, if it was so at the last poll
 	for {
-		now, err := r.metrics.level(ctx, r.Entry, meanWindow)
-		if err == nil && round.Seconds.Moved == nil && now.worse(before) {
-			round.Seconds.Moved = since(began)
+		if now, err := r.metrics.level(whole, r.Entry, meanWindow); err == nil && round.Seconds.Moved == nil {
+			switch {
+			case !now.worse(before):
+				worse = nil
+			case worse == nil:
+				worse = since(began)
+			default: // twice, so that it is no single slow request
+				round.Seconds.Moved = worse
+				r.Say("round %d: customers feel it after %.1f s", round.Round, *worse)
+			}
 		}
-		if firing, err := r.metrics.firing(ctx); err == nil && round.Seconds.Alerted == nil {
-			for a := range firing {
-				if !quiet[a] {
+		if firing, err := r.metrics.firing(whole); err == nil && round.Seconds.Alerted == nil {
+			for labels, name := range firing {
+				if _, before := quiet[labels]; round.Seconds.Alerted == nil && !before {
 					round.Seconds.Alerted = since(began)
+					say("the alert " + name + " fires")
 				}
 			}
 		}
+		felt := round.Seconds.Moved != nil || p.control()
+		switch {
+		case answers == nil && (felt || time.Since(answered) > feltAfterAnswer), // felt too late, or not at all
+			answers != nil && !felt && r.Human == nil && time.Since(began) > feltTimeout+p.last:
+			if !felt {
+				round.Void = "customers did not feel the fault"
+			}
+			cancel()
+			if answers != nil {
+				<-answers
+			}
+			return whole.Err()
+		}
 		select {
 		case err := <-answers:
+			answered, answers = time.Now(), nil
+			if err == nil {
+				say("answered")
+				continue
+			}
 			if !errors.Is(err, context.DeadlineExceeded) {
 				return err
 			}
 			switch {
-			case p.kind == Control: // nobody was blamed
+			case p.control(): // nobody was blamed
 				p.score(round, answer{})
-			case round.Seconds.Moved == nil:
-				round.Void = "customers did not feel the fault"
-			default:
+			case felt:
 				round.Error = fmt.Sprintf("no answer within %s", timeout)
 			}
-			return nil
 		case <-time.After(pollInterval):
 		}
 	}
 }
 
-// answer asks until a hop is named, and scores it.
+// answer asks until there is an answer, and scores it.
 func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Time) error {
 	if r.Human != nil {
 		return r.human(ctx, p, round, began)
@@ -157,7 +195,7 @@ func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Ti
 			return err
 		}
 		round.Answer = raw
-		if a.found() {
+		if a.found() && (time.Since(began) >= p.last || len(p.Expect) < 2) {
 			round.Seconds.Answered = since(began)
 			p.score(round, a)
 			return nil
@@ -168,14 +206,24 @@ func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Ti
 	}
 }
 
+// stable is the time for which customers must be as well off as before to have recovered.
+const stable = 2 * time.Second
+
 // recovery waits until the entry is back at its level before the fault, for at most
 // recoveryTimeout.
 func (r *runner) recovery(ctx context.Context, round *Round, before level) error {
 	lifted := time.Now()
+	var well time.Time
 	for time.Since(lifted) < recoveryTimeout {
 		now, err := r.metrics.level(ctx, r.Entry, meanWindow)
-		if err == nil && now.mean > 0 && !now.worse(before) {
+		switch {
+		case err != nil || now.mean == 0 || now.worse(before):
+			well = time.Time{}
+		case well.IsZero():
+			well = time.Now()
+		case time.Since(well) >= stable:
 			round.Seconds.Recovered = since(lifted)
+			r.Say("round %d: recovered %.1f s after the fault was lifted", round.Round, *round.Seconds.Recovered)
 			return nil
 		}
 		if err := pause(ctx, pollInterval); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/drill/scenario"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/query/jaeger/jaegertest"
 	"github.com/tenhop/tenhop/trace"
@@ -30,7 +31,7 @@ func TestScore(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			r := Round{}
-			p := plan{template: templates()[0], Fault: Fault{Hop: "payment", Operation: "Charge"}}
+			p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment", Operation: "Charge", Kinds: []string{"self"}}}}}
 			var a answer
 			if err := json.Unmarshal([]byte(c.answer), &a); err != nil {
 				t.Fatal(err)
@@ -40,6 +41,101 @@ func TestScore(t *testing.T) {
 				t.Errorf("hop %v, operation %v, kind %v; want %v, %v, %v", r.RightHop, r.RightOperation, r.RightKind, c.hop, c.operation, c.kind)
 			}
 		})
+	}
+}
+
+// Of two faults, both must be among the findings.
+func TestScoreTwo(t *testing.T) {
+	p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment", Causes: []string{"cpu"}}, {Hop: "pricing", Attributes: map[string]string{"region": "eu"}}}}}
+	for _, c := range []struct {
+		why, findings    string
+		right, half      bool
+		cause, attribute bool
+	}{
+		{"both, in any order", `{"hop":"pricing","kind":"self","attributes":[{"key":"region","value":"eu"}]},{"hop":"order"},{"hop":"payment","cause":{"kind":"cpu"}}`, true, false, true, true},
+		{"one", `{"hop":"payment","cause":{"kind":"cpu"}}`, false, true, true, false},
+		{"neither", `{"hop":"order"}`, false, false, false, false},
+		{"both, with another cause", `{"hop":"payment","cause":{"kind":"gc"}},{"hop":"pricing","attributes":[{"key":"region","value":"eu"}]}`, false, false, false, true},
+	} {
+		var a answer
+		if err := json.Unmarshal([]byte(`{"verdict":"spike","findings":[`+c.findings+`]}`), &a); err != nil {
+			t.Fatal(err)
+		}
+		var r Round
+		p.score(&r, a)
+		if r.Right() != c.right || r.Half != c.half || *r.RightCause != c.cause || *r.RightAttribute != c.attribute {
+			t.Errorf("%s: right %v, half %v, cause %v, attribute %v; wrong: %v", c.why, r.Right(), r.Half, *r.RightCause, *r.RightAttribute, r.Wrong())
+		}
+	}
+}
+
+// The faults of a seed do not depend on the rounds before, so that a drill can be continued.
+func TestChoose(t *testing.T) {
+	r := &runner{Config: Config{Seed: 7, Faults: Faults{Services: map[string][]string{"payment": {"payment-1", "payment-2"}, "order": {"order"}}}},
+		hops: []Hop{{"order", "Create", true}, {"payment", "Charge", true}, {"payment", "Refund", true}}}
+	var err error
+	if r.kinds, err = named(Kinds()); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for n := 1; n <= 300; n++ {
+		p, err := r.choose(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := r.choose(n)
+		if err != nil || !reflect.DeepEqual(p, again) {
+			t.Fatalf("round %d: %+v, then %+v, %v", n, p, again, err)
+		}
+		kinds[p.Kind]++
+		if p.Kind == Two && (len(p.Expect) != 2 || p.Expect[0].Hop == p.Expect[1].Hop || len(p.Injected) != 2) {
+			t.Errorf("two faults: %+v", p.Fault)
+		}
+		if p.control() != (p.Kind == Control) {
+			t.Errorf("round %d: %+v", n, p.Fault)
+		}
+	}
+	for _, kind := range Kinds() {
+		if kinds[kind] < 300/len(Kinds())/3 {
+			t.Errorf("%s is chosen %d times of 300", kind, kinds[kind])
+		}
+	}
+}
+
+// Faults come and go at their times, and all are lifted.
+func TestSchedule(t *testing.T) {
+	injector := chaos.New(chaos.WithToken("secret"))
+	srv := httptest.NewServer(injector.AdminHandler())
+	t.Cleanup(srv.Close)
+	f := Faults{Services: map[string][]string{"payment": {"payment"}}, Admin: map[string]string{"payment": srv.URL}, Token: "secret"}
+	r := &runner{Config: Config{Faults: f}}
+	latency := chaos.Fault{Kind: "latency", Latency: chaos.Duration(time.Millisecond)}
+	ramp := scenario.Fault{Service: "payment", Fault: latency, Ramp: chaos.Duration(50 * time.Millisecond)}
+	again := scenario.Fault{Service: "payment", Fault: latency, Every: chaos.Duration(10 * time.Millisecond)}
+	inForce := func() int {
+		faults := 0
+		for i := 1; i < 1000; i++ {
+			if injector.Clear(fmt.Sprint(i)) {
+				faults++
+			}
+		}
+		return faults
+	}
+	lift, err := r.begin(t.Context(), plan{Fault: Fault{Injected: []scenario.Fault{ramp, again}}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, sealed := injector.List(); !sealed {
+		t.Error("the faults are listed")
+	}
+	for begun := 0; begun < 13; begun += inForce() { // ten of the ramp, and three of the other
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := lift(); err != nil {
+		t.Fatal(err)
+	}
+	if n := inForce(); n != 0 {
+		t.Errorf("%d faults are left", n)
 	}
 }
 

@@ -21,7 +21,7 @@ var directions = []struct {
 	{packages: "query/...", may: "query/... trace/... signals", why: "clients return traces and series, whoever asks"},
 	{packages: "diagnose/...", never: "drill/... middleware/chaos supervisor/... stack/... console/... cmd/...",
 		why: "the diagnosis must not see the answers, nor depend on who asks"},
-	{packages: "drill", never: "waterfall console/... supervisor/... cmd/...", why: "a drill draws nothing and starts nothing"},
+	{packages: "drill/...", never: "waterfall console/... supervisor/... cmd/...", why: "a drill draws nothing and starts nothing"},
 	{packages: "services/...", never: "stack/... supervisor/... drill/... diagnose/... console/...",
 		why: "services know addresses, never who starts or observes them"},
 	{packages: "stack/...", never: "services/... supervisor/... diagnose/... drill/... console/...",

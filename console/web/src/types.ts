@@ -186,6 +186,9 @@ export type DrillFault = {
   instance?: string;
   latency?: string;
   percent?: number;
+  scenario?: string;
+  injected?: ScenarioFault[];
+  expect?: ScenarioAnswer[];
 };
 export type DrillRecord = {
   at: string;
@@ -194,6 +197,10 @@ export type DrillRecord = {
 };
 export type DrillRound = {
   round: number;
+  at?: string;
+  by?: string;
+  seed?: number;
+  seal?: Seal;
   fault: DrillFault;
   answer: BriefAnswer | null;
   right_hop: boolean;
@@ -201,6 +208,11 @@ export type DrillRound = {
   right_kind: boolean;
   right_instance?: boolean;
   right_cause?: boolean;
+  right_attribute?: boolean;
+  half?: boolean;
+  rankers?: Ranker[];
+  hints?: number;
+  gave_up?: boolean;
   void?: string;
   seconds: DrillSeconds;
   foreseen?: Foreseen;
@@ -210,6 +222,7 @@ export type DrillSeconds = {
   moved: number | null;
   alerted: number | null;
   answered: number | null;
+  penalty?: number;
   lifted: number | null;
   recovered: number | null;
 };
@@ -421,6 +434,11 @@ export type Quote = {
   trace_id: string;
   traces: number;
 };
+export type Ranker = {
+  method: string;
+  hop: string;
+  right_hop: boolean;
+};
 export type Recent = {
   seconds: number;
   requests: number;
@@ -438,6 +456,36 @@ export type SLO = {
   errors: number;
   burn_fast: number;
   burn_slow: number;
+};
+export type ScenarioAnswer = {
+  hop: string;
+  operation?: string;
+  instance?: string;
+  kinds?: string[];
+  causes?: string[];
+  attributes?: Record<string, string>;
+};
+export type ScenarioFault = {
+  service: string;
+  id?: string;
+  kind: string;
+  latency?: string;
+  jitter?: string;
+  bytes?: number;
+  code?: string;
+  operation?: string;
+  dependency?: string;
+  match?: Record<string, string>;
+  percent?: number;
+  for?: string;
+  sealed?: boolean;
+  at?: string;
+  every?: string;
+  ramp?: string;
+};
+export type Seal = {
+  sha256: string;
+  nonce?: string;
 };
 export type Segment = [number, number];
 export type Side = {

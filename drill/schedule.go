@@ -1,0 +1,85 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tenhop/tenhop/drill/scenario"
+	"github.com/tenhop/tenhop/middleware/chaos"
+)
+
+// begin injects the faults of a plan at their times and returns a function that lifts them.
+// The faults also end by themselves after timeout and a margin.
+func (r *runner) begin(ctx context.Context, p plan, timeout time.Duration) (lift func() error, err error) {
+	s := &schedule{faults: r.Faults, longest: min(timeout+faultMargin, longestFault)}
+	var later []scenario.Fault
+	for _, f := range p.Injected {
+		for _, step := range f.Steps() {
+			if step.At > 0 || step.Every > 0 {
+				later = append(later, step)
+			}
+			if step.At > 0 {
+				continue
+			}
+			if err := s.inject(ctx, step); err != nil {
+				return nil, errors.Join(err, s.lift(ctx))
+			}
+		}
+	}
+	repeat, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for _, f := range later {
+		running.Go(func() { s.repeat(repeat, f) })
+	}
+	return func() error {
+		stop()
+		running.Wait()
+		return s.lift(ctx)
+	}, nil
+}
+
+// schedule holds the faults that are in force.
+type schedule struct {
+	faults  Faults
+	longest time.Duration
+
+	mu       sync.Mutex
+	injected []Injected
+}
+
+// inject injects a fault once.
+func (s *schedule) inject(ctx context.Context, f scenario.Fault) error {
+	fault := f.Fault
+	fault.Sealed = true
+	if fault.For == 0 || time.Duration(fault.For) > s.longest {
+		fault.For = chaos.Duration(s.longest)
+	}
+	injected, err := s.faults.Inject(ctx, f.Service, fault)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.injected = append(s.injected, injected...)
+	return err
+}
+
+// repeat injects a fault at its times until ctx is done. Errors are ignored, since the
+// process may be starting.
+func (s *schedule) repeat(ctx context.Context, f scenario.Fault) {
+	if f.At > 0 {
+		if pause(ctx, time.Duration(f.At)) != nil {
+			return
+		}
+		_ = s.inject(ctx, f)
+	}
+	for f.Every > 0 && pause(ctx, time.Duration(f.Every)) == nil {
+		_ = s.inject(ctx, f)
+	}
+}
+
+// lift removes the faults that are in force.
+func (s *schedule) lift(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liftTimeout)
+	defer cancel()
+	return s.faults.Remove(ctx, s.injected)
+}
