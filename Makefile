@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outside outage generate check ci
+        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outside quiet outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -99,6 +99,10 @@ pairs-live: ## inject 200 ms at every pair of six storefront hops and diagnose e
 
 outside: ## faults from outside the processes: signals, cgroups, locks, traffic; each diagnosed (half an hour, as root)
 	TENHOP_OUTSIDE=$${TENHOP_OUTSIDE:-full} $(GO) test -count=1 -v -timeout 60m ./acceptance/outside
+
+QUIET ?= 60
+quiet: ## run the storefront for QUIET minutes and ten of ordinary life: nothing may page, nothing may be named (QUIET=5: eight minutes in all)
+	TENHOP_QUIET=$(QUIET) $(GO) test -count=1 -v -timeout 120m ./acceptance/quiet
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .
