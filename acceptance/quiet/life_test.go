@@ -48,15 +48,15 @@ func (w *watch) deploy(service string) error {
 	if err != nil {
 		return err
 	}
-	old := w.Program
-	w.mu.Lock()
-	w.Program = old + "-1"
-	w.mu.Unlock()
-	if err := os.Rename(old, w.Program); err != nil {
+	first, next := w.Program+"-1", w.Program+"-2"
+	if err := os.Link(w.Program, first); err != nil {
 		return err
 	}
-	script := fmt.Sprintf("#!/bin/sh\nTENHOP_VERSION=v2 exec '%s' \"$@\"\n", w.Program)
-	if err := os.WriteFile(old, []byte(script), 0o755); err != nil { //nolint:gosec // it is a program
+	script := fmt.Sprintf("#!/bin/sh\nTENHOP_VERSION=v2 exec '%s' \"$@\"\n", first)
+	if err := os.WriteFile(next, []byte(script), 0o755); err != nil { //nolint:gosec // it is a program
+		return err
+	}
+	if err := os.Rename(next, w.Program); err != nil {
 		return err
 	}
 	return syscall.Kill(st.PIDs[service], syscall.SIGTERM)
