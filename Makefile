@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -102,6 +102,9 @@ why: ## what --why tells of injected causes, of the storefront's hops, and what 
 
 drill-ci: ## three drills of kinds chosen by the day and one without a fault (five minutes)
 	TENHOP_DRILLS=short $(GO) test -count=1 -v -timeout 10m ./acceptance/drills
+QUIET ?= 60
+quiet: ## run the storefront for QUIET minutes and ten of ordinary life: nothing may page, nothing may be named (QUIET=5: eight minutes in all)
+	TENHOP_QUIET=$(QUIET) $(GO) test -count=1 -v -timeout 120m ./acceptance/quiet
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .

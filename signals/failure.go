@@ -9,13 +9,20 @@ import (
 // notFailed lists the values of error_type that do not count as failures. The HTTP
 // client or gRPC caller cancelled the request, the caller of a call gave it up at its own
 // deadline or because its own caller did, or the consumer was stopped while it handled a
-// message. The callee has not failed.
-var notFailed = [...]string{"client_closed_request", "CANCELLED", "canceled", "consumer_closed"}
+// message. The callee has not failed. Neither has it if the request is at fault: a cart
+// that is full, a product that does not exist. Of the gRPC codes these are the ones that
+// the semantic conventions do not count as errors of a server.
+var notFailed = [...]string{"client_closed_request", "CANCELLED", "canceled", "consumer_closed",
+	"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",
+	"FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNAUTHENTICATED"}
+
+// clientError matches the HTTP statuses that are the client's fault.
+const clientError = "4.."
 
 // Failed returns the PromQL label matcher that selects failed calls in the
 // families that the middleware exports.
 func Failed() string {
-	return `error_type!~"|` + strings.Join(notFailed[:], "|") + `"`
+	return `error_type!~"|` + clientError + "|" + strings.Join(notFailed[:], "|") + `"`
 }
 
 // FailedHTTP is the PromQL label matcher that selects failed calls in HTTPServer. It
@@ -32,7 +39,7 @@ var serverErrors = [...]string{"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", 
 // status of a span. statusLabels lists label names that are looked up first.
 func Failure(labels map[string]string, statusLabels ...string) string {
 	if t, ok := labels["error_type"]; ok {
-		if slices.Contains(notFailed[:], t) {
+		if slices.Contains(notFailed[:], t) || len(t) == 3 && t[0] == '4' {
 			return ""
 		}
 		return t

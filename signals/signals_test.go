@@ -29,6 +29,8 @@ func TestFailure(t *testing.T) {
 		{"error_type decides before the status", map[string]string{"error_type": "", "http_response_status_code": "500"}, ""},
 		{"no error_type, HTTP", map[string]string{"http_response_status_code": "502"}, "502"},
 		{"no error_type, the client's mistake", map[string]string{"http_response_status_code": "404"}, ""},
+		{"a cart that is full", map[string]string{"error_type": "FAILED_PRECONDITION", "rpc_response_status_code": "FAILED_PRECONDITION"}, ""},
+		{"a caller that got 404", map[string]string{"error_type": "404", "http_response_status_code": "404"}, ""},
 		{"no error_type, gRPC by name", map[string]string{"rpc_response_status_code": "UNAVAILABLE"}, "UNAVAILABLE"},
 		{"no error_type, gRPC by number", map[string]string{"rpc_grpc_status_code": "14"}, "14"},
 		{"no error_type, the caller's mistake", map[string]string{"rpc_grpc_status_code": "5"}, ""},
@@ -45,7 +47,8 @@ func TestFailedSelects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, value := range []string{"", "503", "UNAVAILABLE", "client_closed_request", "CANCELLED", "consumer_closed", "canceled", "_OTHER"} {
+	for _, value := range []string{"", "503", "UNAVAILABLE", "client_closed_request", "CANCELLED", "consumer_closed", "canceled", "_OTHER", "404", "429", "500",
+		"FAILED_PRECONDITION", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "DEADLINE_EXCEEDED", "UNKNOWN", "INTERNAL", "*errors.errorString"} {
 		selected := true
 		for _, m := range matchers {
 			selected = selected && m.Matches(value)

@@ -119,10 +119,12 @@ func (f plan) groups() []group {
 		}
 		for _, s := range f.SLOs {
 			if i == 0 {
-				g.Rules = append(g.Rules, f.objective(s))
 				seen[s.Name] = map[time.Duration]bool{}
 			}
 			g.Rules = append(g.Rules, f.recordings(s, half, seen[s.Name])...)
+			if i == 0 {
+				g.Rules = append(g.Rules, f.objective(s))
+			}
 		}
 		for _, s := range f.SLOs {
 			for _, p := range half {
@@ -138,12 +140,17 @@ func (f plan) labels(s SLO) map[string]string {
 	return map[string]string{"service_name": f.Service, "slo": s.Name, "windows": f.kind}
 }
 
-// objective returns the rule for the objective itself. The series exists only while its
-// events are measured, so dashboards do not show objectives of missing services.
+// objective returns the rule for the objective itself. The series exists only while the
+// error ratio does, so that nothing shows an objective of a service that is absent, has
+// no requests or does not export what the objective needs.
 func (f plan) objective(s SLO) rule {
-	total, _ := s.events(f.File)
-	expr := fmt.Sprintf("vector(%.6g) and on () (%s)", s.Objective/100, strings.ReplaceAll(total, "$window", "5m"))
+	expr := fmt.Sprintf("vector(%.6g) and on () %s%s", s.Objective/100, record(f.pairs[0].short), f.selector(s))
 	return rule{Record: "slo:objective:ratio", Expr: expr, Labels: f.labels(s)}
+}
+
+// selector selects the series of an objective.
+func (f plan) selector(s SLO) string {
+	return fmt.Sprintf(`{service_name=%q,slo=%q,windows=%q}`, f.Service, s.Name, f.kind)
 }
 
 func record(d time.Duration) string { return "slo:errors:ratio" + short(d) }
@@ -166,11 +173,17 @@ func (f plan) recordings(s SLO, pairs []burn, seen map[time.Duration]bool) []rul
 }
 
 func (f plan) alert(s SLO, p burn) rule {
-	sel := fmt.Sprintf(`{service_name=%q,slo=%q,windows=%q}`, f.Service, s.Name, f.kind)
+	sel := f.selector(s)
 	limit := fmt.Sprintf("%.6g", p.factor*(1-s.Objective/100))
+	// A window is judged once there are samples from before its last quarter.
+	known := fmt.Sprintf("present_over_time(%s%s[%s] offset %s)", record(p.short), sel, short(p.long*3/4), short(p.long/4))
+	expr := fmt.Sprintf("%s%s > %s\nand\n%s%s > %s\nand\n%s", record(p.long), sel, limit, record(p.short), sel, limit, known)
+	if p.severity == "page" {
+		expr += f.unlessNamed(s)
+	}
 	a := rule{
 		Alert:  "SLOBurn",
-		Expr:   fmt.Sprintf("%s%s > %s\nand\n%s%s > %s", record(p.long), sel, limit, record(p.short), sel, limit),
+		Expr:   expr,
 		Labels: f.labels(s),
 		Annotations: map[string]string{
 			"summary": fmt.Sprintf("%s: error budget burns more than %v times too fast over %s and %s ({{ $value | humanizePercentage }} bad)",
@@ -188,6 +201,27 @@ func (f plan) alert(s SLO, p burn) rule {
 		delete(a.Annotations, "runbook_url")
 	}
 	return a
+}
+
+// Alerts of the package alerts that name where a request is slow or fails.
+const (
+	namesService    = "SlowHop|SlowLink|SlowQueue|HopErrors|HopHangs|HopRestarts|HopStalls"
+	namesDependency = "SlowDependency|SlowLink|DependencyErrors"
+)
+
+// unlessNamed returns the part of a page's expression that keeps it silent while an alert
+// names a hop or a dependency on the path of the objective's requests: that is the same
+// incident. The path is known from the label entry, so it has no effect on objectives whose
+// operation is no entry, or without these alerts.
+func (f plan) unlessNamed(s SLO) string {
+	entry := s.entry()
+	if entry == "" {
+		return ""
+	}
+	part := func(family, label, alerts string) string {
+		return fmt.Sprintf("\nunless on ()\n(%s_count{entry=%q} and on (%s) ALERTS{alertname=~%q,alertstate=\"firing\"})", family, entry, label, alerts)
+	}
+	return part("hop_duration_seconds", "service_name", namesService) + part("hop_wait_duration_seconds", "dependency", namesDependency)
 }
 
 func (f File) describe(s SLO) string {

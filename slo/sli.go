@@ -85,3 +85,12 @@ func (s SLO) jaegerOperation() string {
 		return ""
 	}
 }
+
+// entry returns the entry whose requests the objective counts, as the label entry has it,
+// or "".
+func (s SLO) entry() string {
+	if s.HTTP == nil && s.RPC == nil {
+		return ""
+	}
+	return s.jaegerOperation()
+}

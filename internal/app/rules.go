@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/tenhop/tenhop/alerts"
 )
@@ -36,7 +37,8 @@ func Rules(own fs.FS) (rules fs.FS, notices []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(mine)) {
 		for _, rule := range mine[name] {
 			for _, file := range slices.Sorted(maps.Keys(builtIn)) {
-				if slices.Contains(builtIn[file], rule) {
+				copied := strings.HasPrefix(file, "coarse") // for longer scrape intervals
+				if !copied && slices.Contains(builtIn[file], rule) {
 					notices = append(notices, fmt.Sprintf("%s: %s is the name of a built-in rule too (%s); both are evaluated", name, rule, file))
 				}
 			}
