@@ -126,7 +126,7 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 	go func() { answers <- r.answer(ctx, p, round, began) }()
 	say := func(what string) { r.Say("round %d: %s after %.1f s", round.Round, what, time.Since(began).Seconds()) }
 	var answered time.Time
-	var worse *float64 // since when, if it was so at the last poll
+	var worse *float64 // seconds since the injection from which it was so at every poll
 	for {
 		if now, err := r.metrics.level(whole, r.Entry, meanWindow); err == nil && round.Seconds.Moved == nil {
 			switch {
@@ -134,7 +134,7 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 				worse = nil
 			case worse == nil:
 				worse = since(began)
-			default: // twice, so that it is no single slow request
+			case *since(began)-*worse > feltLength.Seconds():
 				round.Seconds.Moved = worse
 				r.Say("round %d: customers feel it after %.1f s", round.Round, *worse)
 			}
@@ -150,9 +150,12 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 		felt := round.Seconds.Moved != nil || p.control()
 		switch {
 		case answers == nil && (felt || time.Since(answered) > feltAfterAnswer), // felt too late, or not at all
-			answers != nil && !felt && r.Human == nil && time.Since(began) > feltTimeout+p.last:
-			if !felt {
+			answers != nil && !felt && worse == nil && r.Human == nil && time.Since(began) > feltTimeout+p.last:
+			switch {
+			case !felt:
 				round.Void = "customers did not feel the fault"
+			case round.Seconds.Answered == nil && round.Error == "" && !p.control():
+				round.Error = fmt.Sprintf("no answer within %s", timeout)
 			}
 			cancel()
 			if answers != nil {
@@ -170,11 +173,8 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 			if !errors.Is(err, context.DeadlineExceeded) {
 				return err
 			}
-			switch {
-			case p.control(): // nobody was blamed
+			if p.control() { // nobody was blamed
 				p.score(round, answer{})
-			case felt:
-				round.Error = fmt.Sprintf("no answer within %s", timeout)
 			}
 		case <-time.After(pollInterval):
 		}

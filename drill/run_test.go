@@ -1,0 +1,102 @@
+package drill
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/drill/scenario"
+	"github.com/tenhop/tenhop/query/prometheus"
+)
+
+// fixture returns a runner whose entry has a mean of meanMS milliseconds, and whose diagnosis
+// prints answer.
+func fixture(t *testing.T, meanMS *atomic.Int64, answer string) *runner {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/alerts"):
+			fmt.Fprint(w, `{"status":"success","data":{"alerts":[]}}`)
+		case strings.Contains(r.FormValue("query"), "error_type"):
+			fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+		default:
+			fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"%g"]}]}}`, float64(meanMS.Load())/1000)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	program := filepath.Join(t.TempDir(), "diagnose")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+answer+"'\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	api, err := prometheus.New(srv.URL, http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Program: program, Prometheus: srv.URL, Entry: Entry{"gateway", "POST /pay"}, Say: t.Logf}
+	return &runner{Config: cfg, metrics: metrics{api}, asks: diagnoser{cfg}}
+}
+
+// A round whose fault customers do not feel is void; one that they feel counts, with a right,
+// a wrong or no answer.
+func TestSearch(t *testing.T) {
+	const none, payment = `{"verdict":"none","findings":[]}`, `{"verdict":"spike","findings":[{"hop":"payment","kind":"self"}]}`
+	for _, c := range []struct {
+		why, answer     string
+		felt            bool
+		expect          string // hop; "" for a control
+		void            bool
+		right, answered bool
+	}{
+		{"not felt, nothing named", none, false, "payment", true, false, false},
+		{"felt and named", payment, true, "payment", false, true, true},
+		{"felt, another hop named", payment, true, "order", false, false, true},
+		{"felt, nothing named", none, true, "payment", false, false, false},
+		{"nothing wrong, nothing named", none, false, "", false, true, false},
+		{"nothing wrong, a hop named", payment, false, "", false, false, true},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			t.Parallel()
+			var mean atomic.Int64
+			mean.Store(100)
+			r := fixture(t, &mean, c.answer)
+			before, err := r.before(t.Context())
+			if err != nil || before.mean != 100*time.Millisecond {
+				t.Fatalf("%+v, %v", before, err)
+			}
+			if c.felt {
+				mean.Store(200)
+			}
+			p := plan{last: time.Second - feltTimeout} // so that the test need not wait as long as a drill
+			if c.expect != "" {
+				p.Expect = []scenario.Answer{{Hop: c.expect}}
+			}
+			var round Round
+			if err := r.search(t.Context(), p, &round, time.Now(), before, nil, 3*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if (round.Void != "") != c.void || round.Right() != c.right || (round.Seconds.Answered != nil) != c.answered || (round.Seconds.Moved != nil) != c.felt {
+				t.Errorf("%+v", round)
+			}
+		})
+	}
+}
+
+// A round does not begin while the diagnosis names a hop or is not sure.
+func TestUnquiet(t *testing.T) {
+	for answer, want := range map[string]string{
+		`{"verdict":"none","findings":[]}`:                              "",
+		`{"verdict":"unsure","why":"few requests","findings":[]}`:       "the diagnosis is unsure: few requests",
+		`{"verdict":"errors","findings":[{"hop":"order"},{"hop":"a"}]}`: "the diagnosis names order",
+	} {
+		var mean atomic.Int64
+		if why, err := fixture(t, &mean, answer).unquiet(t.Context()); why != want || err != nil {
+			t.Errorf("%s: %q, %v; want %q", answer, why, err, want)
+		}
+	}
+}
