@@ -21,11 +21,10 @@ func (s span) and(o span) span { return span{max(s.from, o.from), min(s.to, o.to
 type state struct {
 	span
 	kind    kind
-	stack   int          // where it waits; of running, where the range ends
-	waker   trace.GoID   // the goroutine that ended the wait
-	wakerAt int          // stack of the waker
-	reason  string       // of a wait
-	on      trace.ProcID // of running
+	stack   int        // where it waits; of running, where the range ends
+	waker   trace.GoID // the goroutine that ended the wait
+	wakerAt int        // stack of the waker
+	reason  string     // of a wait
 }
 
 // goroutine is the timeline of a goroutine.
