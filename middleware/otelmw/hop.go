@@ -74,7 +74,7 @@ func (h *hopState) enter(r *record) {
 func (h *hopState) leave(r *record, dep adapter.Dependency, start, end time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || r.span == nil {
 		return
 	}
 	h.removeOpen(r)
@@ -85,7 +85,7 @@ func (h *hopState) leave(r *record, dep adapter.Dependency, start, end time.Time
 func (h *hopState) giveUp(r *record, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || r.span == nil {
 		return
 	}
 	s := r.span
