@@ -89,7 +89,7 @@ func (p *SpanProcessor) startHandling(parent context.Context, s sdktrace.ReadWri
 		// A handler within a handler.
 	default:
 		r.inCall = false
-		r.hop = &hopState{root: r.key, start: s.StartTime()}
+		r.hop = &hopState{core: p.core, root: r.key, start: s.StartTime()}
 		if !p.public {
 			r.hop.entry, r.hop.entryStart, r.hop.async = p.core.EntryFromBaggage(parent)
 		}
@@ -113,7 +113,7 @@ func (p *SpanProcessor) startCall(s sdktrace.ReadWriteSpan, r *record, h *adapte
 	r.call = true
 	if h != nil {
 		a := read(s.Attributes())
-		r.wait = h.StartCall(a.dependency(r.kind, s.Name()))
+		r.wait = h.StartCall(a.dependency(r.kind, s.Name(), p.core))
 	}
 	switch {
 	case r.hop != nil:
@@ -144,7 +144,7 @@ func (p *SpanProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 	start, end := s.StartTime(), s.EndTime()
 	switch {
 	case r.call:
-		dep := a.dependency(r.kind, s.Name())
+		dep := a.dependency(r.kind, s.Name(), p.core)
 		if r.hop != nil {
 			r.hop.leave(r, dep, start, end)
 		}
