@@ -20,7 +20,10 @@ type measure struct {
 }
 
 // statement is a measured driver call.
-type statement struct{ database.Statement }
+type statement struct {
+	database.Statement
+	returned bool
+}
 
 func (m *measure) start(ctx context.Context, operation string) (context.Context, *statement) {
 	if a, ok := ctx.Value(acquisitionKey{}).(*acquisition); ok {
@@ -30,7 +33,7 @@ func (m *measure) start(ctx context.Context, operation string) (context.Context,
 	if !inner[operation] {
 		_ = m.chaos.ApplyCall(ctx, m.dep.Name) // it waits; the driver reports what became of the context
 	}
-	return ctx, &statement{s}
+	return ctx, &statement{Statement: s}
 }
 
 // inner holds the calls that accompany statements, which a fault of the statements leaves
@@ -40,6 +43,7 @@ var inner = map[string]bool{"BEGIN": true, "COMMIT": true, "ROLLBACK": true, "CO
 // end ends the call. A driver that returns driver.ErrSkip does not take it, and
 // database/sql makes another.
 func (s *statement) end(err error) {
+	s.returned = true
 	switch {
 	case errors.Is(err, driver.ErrSkip):
 		s.Discard()
@@ -49,6 +53,13 @@ func (s *statement) end(err error) {
 		s.End(errorType(err))
 	default:
 		s.End("")
+	}
+}
+
+// over ends a call that did not return: the driver panicked. It is deferred.
+func (s *statement) over() {
+	if !s.returned {
+		s.End(adapter.ErrorPanic)
 	}
 }
 
@@ -113,6 +124,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return c.measure.wrap(inner), err
 	}
 	inCall, s := c.measure.start(ctx, "CONNECT")
+	defer s.over()
 	inner, err := c.Connector.Connect(inCall)
 	s.end(err)
 	return c.measure.wrap(inner), err
