@@ -17,6 +17,7 @@ type measure struct {
 	client *database.Client
 	dep    adapter.Dependency
 	chaos  *chaos.Injector
+	closed func() // called when the database is closed; may be nil
 }
 
 // statement is a measured driver call.
@@ -81,16 +82,13 @@ func open(driverName, dsn string, m *measure) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if closer, ok := inner.(io.Closer); ok {
-		return sql.OpenDB(closingConnector{connector{inner, m}, closer}), nil
-	}
 	return sql.OpenDB(connector{inner, m}), nil
 }
 
 var (
 	_ driver.Connector = connector{}
 	_ driver.Connector = dsnConnector{}
-	_ io.Closer        = closingConnector{}
+	_ io.Closer        = connector{}
 )
 
 // dsnConnector is the connector of a driver that has none of its own.
@@ -111,10 +109,15 @@ type connector struct {
 	measure *measure
 }
 
-// closingConnector is a connector that sql.DB.Close closes.
-type closingConnector struct {
-	connector
-	io.Closer
+// Close is called by sql.DB.Close. It closes the driver's connector, if that can be closed.
+func (c connector) Close() error {
+	if c.measure.closed != nil {
+		c.measure.closed()
+	}
+	if inner, ok := c.Connector.(io.Closer); ok {
+		return inner.Close()
+	}
+	return nil
 }
 
 // Connect returns a measured connection.
