@@ -39,6 +39,7 @@ type ClientCall struct {
 	async bool
 	ended uint32 // atomic; the call is copied
 
+	outside     *outsideCalls // counted at the end; nil within a request
 	correlation string
 }
 
@@ -51,7 +52,7 @@ func (t *Core) BeginCall(ctx context.Context, out Outgoing) (context.Context, Cl
 	}
 	if c.hop == nil && !out.Async { // nobody waits for a message
 		if _, ok := restored(ctx); !ok {
-			t.CountOutside(out.Dependency)
+			c.outside = t.outside.of(out.Dependency)
 		}
 	}
 	c.correlation = CorrelationID(ctx)
@@ -86,6 +87,9 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 		return 0
 	}
 	c.wait.End()
+	if c.outside != nil {
+		c.core.countOutside(c.outside)
+	}
 	total := c.core.since(c.start)
 	if c.span.IsRecording() {
 		attrs := out.Attrs
@@ -109,7 +113,7 @@ func (c *ClientCall) End(out Outcome) time.Duration {
 }
 
 // Discard ends the wait of a call that turned out to be none. Its span is never ended, so
-// no exporter gets it.
+// no exporter gets it, and hop_outside_calls_total does not count it.
 func (c *ClientCall) Discard() { c.wait.End() }
 
 // Pending is a call that ends at the latest with its hop, such as an HTTP call

@@ -37,6 +37,7 @@ type Core struct {
 	zerolog     zerolog.Logger
 	slog        *slog.Logger
 	viaSlog     bool // log lines go to slog, not to zerolog
+	zerologCtx  bool // zerolog.Ctx finds the hop's logger
 	seriesLimit int
 	clock       func() time.Time // nil: the real one
 	w3c         bool             // propagator is W3C Trace Context, which this package handles itself
@@ -79,6 +80,10 @@ type Config struct {
 	// are nil, they are written as JSON to standard error.
 	Slog    *slog.Logger
 	Zerolog *zerolog.Logger
+
+	// ZerologCtx makes zerolog.Ctx return the hop's logger for a context without one. It
+	// has no effect with Slog.
+	ZerologCtx bool
 
 	// LogSampling drops a share of the log lines; nil keeps all of them.
 	LogSampling *LogSampling
@@ -125,6 +130,7 @@ func NewCore(c Config) (*Core, error) {
 		w3c:         wire.W3COnly(c.Propagator.Fields()),
 		accept:      c.Accept,
 		sampling:    c.LogSampling,
+		zerologCtx:  c.ZerologCtx && c.Slog == nil,
 	}
 	if c.ProfileLabels {
 		t.labels = &profileLabels{}

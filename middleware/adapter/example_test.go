@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -105,4 +107,26 @@ func ExampleServiceOfHost() {
 	// Output:
 	// payment
 	// api.example.com
+}
+
+// An HTTP client does not tell a third party what a proxy has copied.
+func ExampleReceivedIn() {
+	received := adapter.ReceivedIn(http.Header{"Baggage": {"tier=gold"}, "X-Correlation-Id": {"c-1"}})
+	outgoing := http.Header{"Accept": {"*/*"}, "Baggage": {"tier=gold,contract=7"}, "X-Correlation-Id": {"c-1"}}
+	received.Withhold(context.Background(), outgoing)
+	fmt.Println(outgoing)
+	// Output: map[Accept:[*/*] Baggage:[contract=7]]
+}
+
+// A program into which an adapter is woven runs without it when the registry refuses the
+// adapter's metrics.
+func ExampleWoven() {
+	core, err := adapter.NewCore(adapter.Config{ServiceName: "shop", Registerer: prometheus.NewRegistry(), Slog: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	options := adapter.Woven(core, "gRPC servers", func() []string { panic("the registry has other metrics of that name") })
+	fmt.Println(len(options))
+	// Output: 0
 }

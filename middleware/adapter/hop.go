@@ -63,7 +63,7 @@ func (c *hopContext) Value(key any) any {
 		return c.hop
 	}
 	v := c.Context.Value(key)
-	if v == nil && key == zerologKey && !c.hop.core.viaSlog && zerolog.DefaultContextLogger == nil {
+	if v == nil && key == zerologKey && c.hop.core.zerologCtx && zerolog.DefaultContextLogger == nil {
 		return c.hop.Zerolog() // unless the service has chosen a logger for contexts without one
 	}
 	return v

@@ -55,12 +55,12 @@ func newInFlight(t *Core) (*inFlight, error) {
 func (f *inFlight) add(h *Hop) {
 	s := &f.shards[rand.Uint32()%uint32(len(f.shards))]
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	h.listed = listed{in: s, next: s.head}
 	if s.head != nil {
 		s.head.listed.prev = h
 	}
 	s.head = h
+	s.mu.Unlock()
 }
 
 // remove removes a hop that add has added, if it did.

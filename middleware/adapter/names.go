@@ -19,8 +19,9 @@ type nameSet struct {
 	limit int
 	evict func(value string) // removes a name's series; nil means that names stay for good
 
-	mu     sync.RWMutex
-	seen   map[string]*name
+	seen atomic.Pointer[map[string]*name] // replaced as a whole, since it is read for each message
+
+	mu     sync.Mutex // of changes, and of what follows
 	recent sketch
 	aged   int64 // Unix seconds of the last halving of all uses
 }
@@ -51,23 +52,18 @@ const agePeriod = 60
 // or hardly at all. So callers that make up names can fill the set neither for good nor at the
 // cost of names in use.
 func (n *nameSet) intern(value string, now time.Time) *name {
-	n.mu.RLock()
-	v := n.seen[value]
-	full := len(n.seen) >= n.limit
-	n.mu.RUnlock()
-	if v != nil {
+	seen := n.names()
+	if v := seen[value]; v != nil {
 		v.uses.Add(1)
 		return v
 	}
-	if full && n.evict == nil || value == Overflow {
+	if len(seen) >= n.limit && n.evict == nil || value == Overflow {
 		return overflow
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.seen == nil {
-		n.seen = map[string]*name{}
-	}
-	if v := n.seen[value]; v != nil {
+	seen = n.names()
+	if v := seen[value]; v != nil {
 		v.uses.Add(1)
 		return v
 	}
@@ -76,36 +72,58 @@ func (n *nameSet) intern(value string, now time.Time) *name {
 		n.age(now.Unix())
 		uses = n.recent.add(value)
 	}
-	if len(n.seen) >= n.limit && !n.makeRoom(uses) {
-		return overflow
+	var least *name
+	if len(seen) >= n.limit {
+		if least = n.leastUsed(uses); least == nil {
+			return overflow
+		}
 	}
-	v = &name{value: value}
+	next := make(map[string]*name, len(seen)+1)
+	for k, v := range seen {
+		if v != least {
+			next[k] = v
+		}
+	}
+	v := &name{value: value}
 	v.uses.Store(uses)
-	n.seen[value] = v
+	next[value] = v
+	if least != nil {
+		least.gone.Store(true)
+	}
+	n.seen.Store(&next)
+	if least != nil {
+		n.evict(least.value)
+	}
 	return v
+}
+
+// names returns the names, which must not be changed.
+func (n *nameSet) names() map[string]*name {
+	if seen := n.seen.Load(); seen != nil {
+		return *seen
+	}
+	return nil
 }
 
 // inUse is the number of uses that protects a name from those that are used less.
 const inUse = 4
 
-// makeRoom evicts the least used name, unless it is in use and more often than uses.
-func (n *nameSet) makeRoom(uses uint32) bool {
+// leastUsed returns the least used name, which may be evicted. It returns nil when that is
+// in use and more often than uses.
+func (n *nameSet) leastUsed(uses uint32) *name {
 	if n.evict == nil {
-		return false
+		return nil
 	}
 	var least *name
-	for _, v := range n.seen {
+	for _, v := range n.names() {
 		if least == nil || v.uses.Load() < least.uses.Load() {
 			least = v
 		}
 	}
 	if least == nil || least.uses.Load() >= max(inUse, uses+1) {
-		return false
+		return nil
 	}
-	least.gone.Store(true)
-	delete(n.seen, least.value)
-	n.evict(least.value)
-	return true
+	return least
 }
 
 // age halves all uses once per period.
@@ -115,7 +133,7 @@ func (n *nameSet) age(seconds int64) {
 		return
 	}
 	n.aged = seconds
-	for _, v := range n.seen {
+	for _, v := range n.names() {
 		v.uses.Store(v.uses.Load() >> min(periods, 31))
 	}
 	n.recent.age(min(periods, 8))

@@ -58,12 +58,18 @@ func (h *Hop) End(out Outcome) Timing {
 	h.ended = true
 	pending := h.pending
 	h.pending = nil
+	op, entry := h.operation, h.metadata.Entry // neither changes from now on
 	h.mu.Unlock()
 	h.core.inFlight.remove(h)
 	if h.unlabelled != nil {
 		pprof.SetGoroutineLabels(h.unlabelled)
 	}
-	op, entry := h.Operation(), h.Entry() // neither changes from now on
+	if op == "" {
+		op = h.Operation()
+	}
+	if entry == "" {
+		entry = op
+	}
 
 	total := h.elapsed()
 	covered, slots := h.ledger.close(total)

@@ -20,6 +20,7 @@ type outside struct {
 
 // outsideCalls holds the counter of one dependency.
 type outsideCalls struct {
+	dep     Dependency
 	counter prometheus.Counter
 	warned  atomic.Bool
 }
@@ -46,22 +47,28 @@ func (t *Core) served() {
 	}
 }
 
-// CountOutside counts a call to dep that belongs to no request. BeginCall does so by
+// CountOutside counts a call to dep that belongs to no request. ClientCall.End does so by
 // itself. The first such call to a dependency is logged, except before the first
 // request: a service prepares its connections then.
-func (t *Core) CountOutside(dep Dependency) {
-	o := t.outside
+func (t *Core) CountOutside(dep Dependency) { t.countOutside(t.outside.of(dep)) }
+
+func (t *Core) countOutside(c *outsideCalls) {
+	c.counter.Inc()
+	if t.outside.hops.Load() && !c.warned.Load() && c.warned.CompareAndSwap(false, true) {
+		t.slog.Warn("a call was made without the context of a request; when a request waits for it, pass the request's context, or its time counts as self time",
+			"dependency", c.dep.Name, "dependency_kind", c.dep.Kind, "metric", "hop_outside_calls_total")
+	}
+}
+
+// of returns the calls of a dependency.
+func (o *outside) of(dep Dependency) *outsideCalls {
 	o.mu.RLock()
 	c := o.deps[dep]
 	o.mu.RUnlock()
 	if c == nil {
 		c = o.add(dep)
 	}
-	c.counter.Inc()
-	if o.hops.Load() && !c.warned.Load() && c.warned.CompareAndSwap(false, true) {
-		t.slog.Warn("a call was made without the context of a request; when a request waits for it, pass the request's context, or its time counts as self time",
-			"dependency", dep.Name, "dependency_kind", dep.Kind, "metric", "hop_outside_calls_total")
-	}
+	return c
 }
 
 // add returns the calls of a dependency, which share one record beyond the limit.
@@ -77,7 +84,7 @@ func (o *outside) add(dep Dependency) *outsideCalls {
 			return c
 		}
 	}
-	c := &outsideCalls{counter: o.counter.WithLabelValues(labelValue(dep.Name), labelValue(dep.Kind))}
+	c := &outsideCalls{dep: dep, counter: o.counter.WithLabelValues(labelValue(dep.Name), labelValue(dep.Kind))}
 	o.deps[dep] = c
 	return c
 }

@@ -27,6 +27,8 @@ func TestCallsOutsideRequests(t *testing.T) {
 		c.End(adapter.Outcome{})
 	}
 	call(context.Background(), "rates")
+	_, skipped := core.BeginCall(context.Background(), adapter.Outgoing{Dependency: adapter.Dependency{Name: "skipped", Kind: adapter.KindDatabase}})
+	skipped.Discard()
 	if log.Len() > 0 {
 		t.Errorf("a call at the start of the process is warned of: %s", &log)
 	}
@@ -38,7 +40,7 @@ func TestCallsOutsideRequests(t *testing.T) {
 		call(adapter.Restore(context.Background(), adapter.Snapshot(ctx)), "relay")
 	}
 	h.End(adapter.Outcome{Quiet: true})
-	if got := outsideCalls(t, reg); got["rates"] != 6 || got["stock"] != 5 || got["relay"] != 0 {
+	if got := outsideCalls(t, reg); got["rates"] != 6 || got["stock"] != 5 || got["relay"] != 0 || got["skipped"] != 0 {
 		t.Errorf("counted are %v", got)
 	}
 	if n := strings.Count(log.String(), "without the context"); n != 2 {

@@ -15,6 +15,7 @@ type config struct {
 	core    *adapter.Core
 	chaos   *chaos.Injector
 	public  bool
+	recover bool // panics become codes.Internal
 	exclude func(fullMethod string) hop.Signals
 }
 
@@ -37,6 +38,11 @@ func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i 
 // WithPublicEdge marks a server that faces the internet. It starts a new trace that
 // links to the caller's, and ignores the caller's baggage and entry.
 func WithPublicEdge() Option { return func(c *config) { c.public = true } }
+
+// WithRecovery makes a panic of a handler an error for its caller: codes.Internal without
+// the panic's text. The process continues. Without the option a panic continues, as without
+// this package: to an interceptor around it that recovers, or to the end of the process.
+func WithRecovery() Option { return func(c *config) { c.recover = true } }
 
 // WithExclude excludes the methods for which f returns true from all signals. The
 // default excludes the health and reflection services. f is called for every call

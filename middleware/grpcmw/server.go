@@ -20,8 +20,8 @@ import (
 )
 
 // ServerOptions returns options that measure the calls of a grpc.Server. When a
-// handler panics, the caller gets codes.Internal without the panic's text. All
-// signals report the panic as an error, and the process continues.
+// handler panics, all signals report the panic as an error with codes.Internal, and it
+// continues; see WithRecovery.
 //
 // Calls of unknown methods do not reach an interceptor. Calls handled by a
 // grpc.UnknownServiceHandler are recorded under the method _OTHER. ServerOptions
@@ -128,8 +128,9 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 			_ = c.end(err, nil) // the caller gets err itself
 			return
 		}
-		// recover returns nil after runtime.Goexit, which continues on its own.
-		resp, err = nil, c.end(nil, adapter.PanicError(recover()))
+		p := recover() // nil after runtime.Goexit, which continues on its own
+		resp, err = nil, c.end(nil, adapter.PanicError(p))
+		s.resume(p)
 	}()
 	if err = s.fault(ctx, c.method.name, req); err == nil {
 		resp, err = handler(ctx, req)
@@ -160,13 +161,22 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 			_ = c.end(err, nil) // the caller gets err itself
 			return
 		}
-		err = c.end(nil, adapter.PanicError(recover()))
+		p := recover()
+		err = c.end(nil, adapter.PanicError(p))
+		s.resume(p)
 	}()
 	if err = s.fault(ctx, m.name, nil); err == nil {
 		err = handler(srv, out)
 	}
 	returned = true
 	return err
+}
+
+// resume continues a panic, unless the caller is to get an error.
+func (s *server) resume(p any) {
+	if p != nil && !s.recover {
+		panic(p)
+	}
 }
 
 func (s *server) fault(ctx context.Context, method string, req any) error {

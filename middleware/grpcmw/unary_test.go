@@ -87,7 +87,7 @@ func TestFault07PanicIsInternalInAllSignalsAndItsTextStaysHere(t *testing.T) {
 	back := newSide(t, "back")
 	conn, stop := serve(t, &service{unary: func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 		panic("card 4111 is broken")
-	}}, back, nil)
+	}}, back, nil, grpcmw.WithRecovery())
 	_, err := testpb.NewTestServiceClient(conn).UnaryCall(t.Context(), &testpb.SimpleRequest{})
 	stop()
 	if status.Code(err) != grpccodes.Internal || strings.Contains(err.Error(), "4111") || strings.Contains(err.Error(), "goroutine") {
@@ -102,6 +102,46 @@ func TestFault07PanicIsInternalInAllSignalsAndItsTextStaysHere(t *testing.T) {
 	}
 	if l := back.log.all(t); len(l) != 1 || l[0]["level"] != "error" || !strings.Contains(fmt.Sprint(l[0]["error"]), "4111") {
 		t.Errorf("log %v", l)
+	}
+}
+
+// A panic continues to whatever recovers around the interceptor, as without it.
+func TestAPanicContinues(t *testing.T) {
+	recovered := make(chan any, 1)
+	caught := func() {
+		if p := recover(); p != nil {
+			recovered <- p
+		}
+	}
+	around := []grpc.ServerOption{
+		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			defer caught()
+			return next(ctx, req)
+		}),
+		grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			defer caught()
+			return next(srv, ss)
+		}),
+	}
+	for name, call := range map[string]func(c testpb.TestServiceClient){
+		"unary": func(c testpb.TestServiceClient) { _, _ = c.EmptyCall(t.Context(), &testpb.Empty{}) },
+		"stream": func(c testpb.TestServiceClient) {
+			if stream, err := c.FullDuplexCall(t.Context()); err == nil {
+				_, _ = stream.Recv()
+			}
+		},
+	} {
+		back := newSide(t, "back")
+		call(dialServer(t, func(context.Context) error { panic("boom") }, append(around, grpcmw.ServerOptions(grpcmw.WithTelemetry(back.Telemetry))...), nil))
+		if p := <-recovered; p != "boom" {
+			t.Errorf("%s: recovered %v", name, p)
+		}
+		if span := back.span(t); span.Status().Code != codes.Error || attr(span, "error.type") != "panic" {
+			t.Errorf("%s: span status %v, error.type %q", name, span.Status(), attr(span, "error.type"))
+		}
+		if l := back.log.all(t); len(l) != 1 || l[0]["level"] != "error" || l[0]["stack"] == nil {
+			t.Errorf("%s: log %v", name, l)
+		}
 	}
 }
 

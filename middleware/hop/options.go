@@ -113,6 +113,12 @@ func WithZerolog(l zerolog.Logger) Option {
 	return func(c *config) { c.Zerolog, c.Slog = &l, nil }
 }
 
+// WithZerologCtx makes zerolog.Ctx(ctx) return the request's logger, as Zerolog does, in a
+// context into which the service has put none. Without the option zerolog.Ctx stays as it
+// is: it writes nothing there, or to zerolog.DefaultContextLogger. It has no effect after
+// WithLogger.
+func WithZerologCtx() Option { return func(c *config) { c.ZerologCtx = true } }
+
 // LogSampling is the share of log lines that WithLogSampling keeps.
 type LogSampling = adapter.LogSampling
 

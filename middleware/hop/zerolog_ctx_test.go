@@ -8,13 +8,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
 
-// zerolog.Ctx finds the hop's logger, unless the service has set one for contexts
+// With the option zerolog.Ctx finds the hop's logger, unless the service has set one for contexts
 // without a logger or has put one into the context.
 func TestZerologCtx(t *testing.T) {
-	rec := mwtest.New(t)
+	rec := mwtest.New(t, hop.WithZerologCtx())
 	var own bytes.Buffer
 	logger := zerolog.New(&own)
 	ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "test", Operation: "op"})
@@ -30,5 +31,19 @@ func TestZerologCtx(t *testing.T) {
 	zerolog.Ctx(ctx).Info().Msg("to the default")
 	if s := own.String(); strings.Count(s, "\n") != 2 || len(rec.Lines()) != 1 {
 		t.Errorf("the service's own logger has %q, the hop's %v", s, rec.Lines())
+	}
+}
+
+// A service whose lines go nowhere, since it has put no logger into the context, writes no
+// lines with the middleware either.
+func TestZerologCtxStaysSilent(t *testing.T) {
+	rec := mwtest.New(t)
+	ctx, h := rec.Core().Begin(t.Context(), adapter.Incoming{Protocol: "test", Operation: "op"})
+	defer h.End(adapter.Outcome{Quiet: true})
+	if l := zerolog.Ctx(ctx); l.GetLevel() != zerolog.Disabled {
+		t.Errorf("a logger of level %v", l.GetLevel())
+	}
+	if hop.Zerolog(ctx).Info().Msg("said to the hop's"); len(rec.Lines()) != 1 {
+		t.Errorf("lines %v", rec.Lines())
 	}
 }

@@ -143,6 +143,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case r.Header == nil: // an error of http.Transport
 	case t.trusts != nil && !t.trusts(host):
+		withhold(ctx, r2.Header)
 		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r2.Header))
 	case t.propagator != nil:
 		call.InjectWith(ctx, t.propagator, propagation.HeaderCarrier(r2.Header))

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
+	"github.com/tenhop/tenhop/middleware/hop"
 )
 
 // Orchestrion weaves calls of the functions of this file into net/http, as orchestrion.yml
@@ -21,24 +22,30 @@ func orchestrionHandler(h http.Handler) http.Handler {
 	if _, ok := h.(*server); ok {
 		return nil
 	}
-	return Handler(h)
+	return adapter.Woven(hop.Default().Core(), "HTTP servers", func() http.Handler { return Handler(h) })
 }
 
 // orchestrionTransport returns what makes a call of t in its stead, and the request for it.
-// It returns nil for a call that is measured already, for one outside a hop and for one of
-// an OTLP exporter.
+// It returns nil for a call that is measured already, for one outside a hop, for one of
+// an OTLP exporter and for all when the registry refuses their metrics.
 func orchestrionTransport(t *http.Transport, r *http.Request) (http.RoundTripper, *http.Request) {
 	ctx := r.Context()
 	if adapter.FromContext(ctx) == nil || ctx.Value(wovenKey{}) != nil ||
 		strings.HasPrefix(r.Header.Get("User-Agent"), "OTel OTLP Exporter") {
 		return nil, nil
 	}
-	return wovenTransport(), r.WithContext(context.WithValue(ctx, wovenKey{}, t))
+	woven := wovenTransport()
+	if woven == nil {
+		return nil, nil
+	}
+	return woven, r.WithContext(context.WithValue(ctx, wovenKey{}, t))
 }
 
 type wovenKey struct{}
 
-var wovenTransport = sync.OnceValue(func() http.RoundTripper { return Transport(wovenBase{}) })
+var wovenTransport = sync.OnceValue(func() http.RoundTripper {
+	return adapter.Woven(hop.Default().Core(), "HTTP calls", func() http.RoundTripper { return Transport(wovenBase{}) })
+})
 
 // wovenBase makes calls by the transport that is in their context.
 type wovenBase struct{}

@@ -83,7 +83,8 @@ type state struct {
 	// withheld is set when an interim response was sent, from which echo was taken out.
 	withheld bool
 
-	ctx context.Context // of the request as it came
+	ctx  context.Context // of the request as it came
+	came adapter.Received
 
 	mu    sync.Mutex
 	req   *http.Request // the request passed to next
@@ -165,7 +166,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m := methodIndex(r.Method)
-	st := &state{server: s, method: methods[m], ctx: r.Context()}
+	st := &state{server: s, method: methods[m], ctx: r.Context(), came: adapter.ReceivedIn(r.Header)}
 	in := adapter.Incoming{
 		Protocol: "http", SpanName: spanMethod(st.method), SpanKind: trace.SpanKindServer, Public: s.public, Skip: skip,
 		Header: headerOf(r), RemoteAddr: r.RemoteAddr, Route: st, Local: st,

@@ -20,7 +20,8 @@ type BatchFunc func(context.Context, []kafka.Message) error
 // Handler returns a function that calls fn and measures it. Each message has a
 // process span, which is a child of the producer's span. The queue wait runs from
 // the message's time to the start of fn. A panic of fn is reported in all signals
-// and continues. The caller commits. Handler panics for a nil fn or option.
+// and continues. The caller commits. Handler panics for a nil fn or option and
+// for a registry that refuses its metrics.
 func Handler(fn MessageFunc, opts ...Option) MessageFunc {
 	if fn == nil {
 		panic("kafkagomw: Handler: nil function")

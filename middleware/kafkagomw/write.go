@@ -22,7 +22,8 @@ type Writer struct {
 // NewWriter returns a Writer that sends through w. It must be called before w is
 // used. It replaces w.Completion by a function that calls the previous one. A
 // message belongs to the request in the context that it is written with. For an
-// outbox row, hop.Restore returns that context. It panics for a nil w or option.
+// outbox row, hop.Restore returns that context. It panics for a nil w or option
+// and for a registry that refuses its metrics.
 func NewWriter(w *kafka.Writer, opts ...Option) *Writer {
 	if w == nil {
 		panic("kafkagomw: NewWriter: nil writer")

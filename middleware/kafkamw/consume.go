@@ -20,7 +20,8 @@ type BatchFunc func(context.Context, []*kgo.Record) error
 // Handler returns a function that calls fn and measures it. Each record has a
 // process span, which is a child of the producer's span. The queue wait runs from
 // the record's timestamp to the start of fn. A panic of fn is reported in all
-// signals and continues. Handler panics for a nil fn or option.
+// signals and continues. Handler panics for a nil fn or option and
+// for a registry that refuses its metrics.
 func Handler(fn RecordFunc, opts ...Option) RecordFunc {
 	if fn == nil {
 		panic("kafkamw: Handler: nil function")

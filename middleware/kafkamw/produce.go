@@ -38,8 +38,12 @@ type sending struct {
 	headers []kgo.RecordHeader // as the caller set them
 }
 
-// OnProduceRecordBuffered starts the record's span and writes its headers.
+// OnProduceRecordBuffered starts the record's span and writes its headers. A record that
+// other options of the client measure already is left to them.
 func (p *producer) OnProduceRecordBuffered(r *kgo.Record) {
+	if by, ok := r.Context.(*sending); ok && by.carrier.record == r && by.Producer().Core() == p.measured.Core() {
+		return
+	}
 	s := &sending{Context: r.Context, carrier: carrier{record: r}, headers: r.Headers}
 	if s.Context == nil {
 		s.Context = context.Background()
@@ -50,13 +54,18 @@ func (p *producer) OnProduceRecordBuffered(r *kgo.Record) {
 
 // OnProduceRecordUnbuffered ends the record's span and restores the record's context.
 func (p *producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
-	s, ok := r.Context.(*sending)
-	if !ok || s.Producer() != p.measured {
+	at, headers := &r.Context, &r.Headers // within those of another producer with its own telemetry
+	s, ok := (*at).(*sending)
+	for ok && s.Producer() != p.measured {
+		at, headers = &s.Context, &s.headers
+		s, ok = (*at).(*sending)
+	}
+	if !ok || s.carrier.record != r {
 		return
 	}
-	r.Context = s.Context
+	*at = s.Context
 	if err != nil {
-		r.Headers = s.headers // a record that is sent again belongs to another request
+		*headers = s.headers // a record that is sent again belongs to another request
 		s.End(err)
 		return
 	}

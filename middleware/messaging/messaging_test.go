@@ -145,6 +145,9 @@ func TestUnknownTimeIsNoQueueWait(t *testing.T) {
 		{"a clock ahead of ours", []time.Time{time.Now().Add(time.Hour)}, true, 0, 0},
 		{"a minute ago", []time.Time{time.Now().Add(-time.Minute)}, true, 60_000, 3_600_000},
 		{"a batch that knows nothing", []time.Time{{}, time.UnixMilli(-1)}, false, 0, 0},
+		{"the longest of a batch, in the middle", ago(1, 10, 5), true, 600_000, 3_600_000},
+		{"the longest of a batch, at first", ago(10, 5, 1), true, 600_000, 3_600_000},
+		{"the longest of a batch, at last", ago(1, 5, 10), true, 600_000, 3_600_000},
 		{"a batch of which one knows", []time.Time{{}, time.Now().Add(-time.Minute), time.UnixMilli(-1)}, true, 60_000, 3_600_000},
 	} {
 		t.Run(c.why, func(t *testing.T) {
@@ -179,6 +182,14 @@ func TestUnknownTimeIsNoQueueWait(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ago returns times so many minutes ago.
+func ago(minutes ...int) (times []time.Time) {
+	for _, m := range minutes {
+		times = append(times, time.Now().Add(-time.Duration(m)*time.Minute))
+	}
+	return times
 }
 
 // The commit of a row is as unknown as a message's time.

@@ -28,6 +28,9 @@ func NewProducer(system System, opts ...Option) *Producer {
 			"messaging_system", "messaging_operation_name", "messaging_destination_name", "error_type"))}}
 }
 
+// Core returns the Core that the producer reports to.
+func (p *Producer) Core() *adapter.Core { return p.destinations.core }
+
 // Sending is a message in flight. Its zero value is ready to use. It must not be
 // reused.
 type Sending struct {

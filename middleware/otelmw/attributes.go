@@ -158,12 +158,17 @@ func (a *attributes) served(name string) string {
 }
 
 // dependency returns the dependency of a call: peer.service when it is set, else the
-// name by which the callee is known.
-func (a *attributes) dependency(kind trace.SpanKind, name string) adapter.Dependency {
+// name by which the callee is known. Hosts and destinations share the bounds of core.
+func (a *attributes) dependency(kind trace.SpanKind, name string, core *adapter.Core) adapter.Dependency {
 	d := adapter.Dependency{Name: a.peer, Kind: adapter.KindHTTP}
 	or := func(s string) {
 		if d.Name == "" {
 			d.Name = s
+		}
+	}
+	host := func(s string) {
+		if d.Name == "" && s != "" {
+			d.Name = core.Host(s)
 		}
 	}
 	switch {
@@ -174,11 +179,13 @@ func (a *attributes) dependency(kind trace.SpanKind, name string) adapter.Depend
 		} else {
 			or(a.dbName)
 		}
-		or(a.server)
+		host(a.server)
 		or(a.db)
 	case kind == trace.SpanKindProducer || a.messaging != "":
 		d.Kind = adapter.KindProduce
-		or(a.destination)
+		if d.Name == "" && a.destination != "" {
+			d.Name = core.Destination(a.destination)
+		}
 		or(a.messaging)
 	case a.rpcSystem != "":
 		d.Kind = adapter.KindGRPC
@@ -186,16 +193,16 @@ func (a *attributes) dependency(kind trace.SpanKind, name string) adapter.Depend
 			d.Kind = adapter.KindHTTP
 			or(a.rpcService)
 		}
-		or(a.server)
+		host(a.server)
 		or(a.rpcService)
 		if service, _, ok := strings.Cut(strings.TrimPrefix(a.rpcName, "/"), "/"); ok {
 			or(service)
 		}
 	default:
-		or(a.server)
+		host(a.server)
 		if d.Name == "" && a.url != "" {
 			if u, err := url.Parse(a.url); err == nil {
-				or(u.Hostname())
+				host(u.Hostname())
 			}
 		}
 	}

@@ -74,7 +74,7 @@ func count(of []bool) (n int) {
 	return n
 }
 
-// A job may call the hosts of its users, one after the other. No wait is lost.
+// A job may call any number of dependencies, one after the other. No wait is lost.
 func TestDependenciesOfAHopAreBounded(t *testing.T) {
 	b := newBed(t)
 	start := time.Unix(1_700_000_000, 0)
@@ -82,7 +82,7 @@ func TestDependenciesOfAHopAreBounded(t *testing.T) {
 	ctx, root := b.tracer.Start(context.Background(), "POST /jobs", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
 	for i := range calls {
 		_, s := b.tracer.Start(ctx, "call", trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(start.Add(time.Duration(i)*time.Second)),
-			trace.WithAttributes(attribute.String("server.address", "host"+strconv.Itoa(i))))
+			trace.WithAttributes(attribute.String("peer.service", "shop"+strconv.Itoa(i))))
 		s.End(trace.WithTimestamp(start.Add(time.Duration(i+1) * time.Second)))
 	}
 	root.End(trace.WithTimestamp(start.Add(calls * time.Second)))
@@ -90,5 +90,48 @@ func TestDependenciesOfAHopAreBounded(t *testing.T) {
 	_, other := b.histogram("hop_wait_duration_seconds", "dependency", "_OTHER")
 	if waited != calls || other != calls-1024 {
 		t.Errorf("%v s of waits, %v s of them under _OTHER", waited, other)
+	}
+}
+
+// Hosts and destinations that users name share the bounds of the adapters, over all hops:
+// they leave room for the dependencies of the service.
+func TestNamesOfUsersAreBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		attrs func(i string) []attribute.KeyValue
+		kind  trace.SpanKind
+		bound uint64
+	}{
+		"server.address": {func(i string) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("server.address", "host"+i)}
+		}, trace.SpanKindClient, 256},
+		"url.full": {func(i string) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("http.request.method", "GET"), attribute.String("url.full", "http://host"+i+"/")}
+		}, trace.SpanKindClient, 256},
+		"an RPC's server.address": {func(i string) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("rpc.system", "grpc"), attribute.String("server.address", "host"+i)}
+		}, trace.SpanKindClient, 256},
+		"a database's server.address": {func(i string) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("db.system", "mysql"), attribute.String("server.address", "host"+i)}
+		}, trace.SpanKindClient, 256},
+		"messaging.destination.name": {func(i string) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("messaging.system", "kafka"), attribute.String("messaging.destination.name", "reply"+i)}
+		}, trace.SpanKindProducer, 512},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			const calls = 700
+			for i := range calls {
+				ctx, root := b.tracer.Start(context.Background(), "POST /jobs", trace.WithSpanKind(trace.SpanKindServer))
+				_, s := b.tracer.Start(ctx, "call", trace.WithSpanKind(c.kind), trace.WithAttributes(c.attrs(strconv.Itoa(i))...))
+				s.End()
+				root.End()
+			}
+			_, s := b.tracer.Start(context.Background(), "call", trace.WithSpanKind(c.kind), trace.WithAttributes(c.attrs("0")...))
+			s.End()
+			waits, _ := b.histogram("hop_wait_duration_seconds")
+			if other, _ := b.histogram("hop_wait_duration_seconds", "dependency", "_OTHER"); waits != calls || other != calls-c.bound {
+				t.Errorf("%d waits, %d of them under _OTHER, want %d", waits, other, calls-c.bound)
+			}
+		})
 	}
 }

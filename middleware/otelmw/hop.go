@@ -11,6 +11,7 @@ import (
 
 // hopState is a hop in progress.
 type hopState struct {
+	core       *adapter.Core
 	root       key // of the span that is the hop
 	start      time.Time
 	entry      string
@@ -74,7 +75,7 @@ func (h *hopState) enter(r *record) {
 func (h *hopState) leave(r *record, dep adapter.Dependency, start, end time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || r.span == nil {
 		return
 	}
 	h.removeOpen(r)
@@ -85,13 +86,13 @@ func (h *hopState) leave(r *record, dep adapter.Dependency, start, end time.Time
 func (h *hopState) giveUp(r *record, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || r.span == nil {
 		return
 	}
 	s := r.span
 	h.removeOpen(r)
 	a := read(s.Attributes())
-	h.add(a.dependency(r.kind, s.Name()), s.StartTime(), now)
+	h.add(a.dependency(r.kind, s.Name(), h.core), s.StartTime(), now)
 }
 
 func (h *hopState) removeOpen(r *record) {
@@ -149,7 +150,7 @@ func (h *hopState) fold() {
 // rememberOpen records a call in flight until end.
 func (h *hopState) rememberOpen(r *record, end time.Time) {
 	a := read(r.span.Attributes())
-	h.remember(a.dependency(r.kind, r.span.Name()), r.span.StartTime(), end)
+	h.remember(a.dependency(r.kind, r.span.Name(), h.core), r.span.StartTime(), end)
 }
 
 // close ends the hop and the calls in flight. It returns the wait of each dependency

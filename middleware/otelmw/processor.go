@@ -59,6 +59,9 @@ func (p *SpanProcessor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan
 		r.hop, r.inCall = above.hop, above.inCall
 	}
 	h := adapter.FromContext(parent)
+	if r.adapter = h; above != nil && h != nil && h != above.adapter {
+		r.leaveHop() // the adapter's span need not be of this tracer provider
+	}
 	switch kind {
 	case trace.SpanKindServer, trace.SpanKindConsumer:
 		p.startHandling(parent, s, r, h, local)
@@ -81,15 +84,12 @@ func (p *SpanProcessor) OnStart(parent context.Context, s sdktrace.ReadWriteSpan
 func (p *SpanProcessor) startHandling(parent context.Context, s sdktrace.ReadWriteSpan, r *record, h *adapter.Hop, local bool) {
 	switch {
 	case r.own:
-		if r.hop != nil && !r.inCall {
-			r.hop.supersede() // the adapter reports the message
-		}
-		r.hop, r.inCall = nil, false
-	case h != nil && local, r.hop != nil && !r.inCall:
+		r.leaveHop()
+	case h != nil && (local || r.kind == trace.SpanKindServer), r.hop != nil && !r.inCall:
 		// A handler within a handler.
 	default:
 		r.inCall = false
-		r.hop = &hopState{root: r.key, start: s.StartTime()}
+		r.hop = &hopState{core: p.core, root: r.key, start: s.StartTime()}
 		if !p.public {
 			r.hop.entry, r.hop.entryStart, r.hop.async = p.core.EntryFromBaggage(parent)
 		}
@@ -111,14 +111,15 @@ func (p *SpanProcessor) startCall(s sdktrace.ReadWriteSpan, r *record, h *adapte
 		return
 	}
 	r.call = true
-	switch {
-	case h != nil:
+	if h != nil {
 		a := read(s.Attributes())
-		r.wait = h.StartCall(a.dependency(r.kind, s.Name()))
+		r.wait = h.StartCall(a.dependency(r.kind, s.Name(), p.core))
+	}
+	switch {
 	case r.hop != nil:
 		r.span = s
 		r.hop.enter(r)
-	case !unknown && r.kind == trace.SpanKindClient:
+	case h == nil && !unknown && r.kind == trace.SpanKindClient:
 		r.outside = true
 	}
 }
@@ -143,7 +144,7 @@ func (p *SpanProcessor) OnEnd(s sdktrace.ReadOnlySpan) {
 	start, end := s.StartTime(), s.EndTime()
 	switch {
 	case r.call:
-		dep := a.dependency(r.kind, s.Name())
+		dep := a.dependency(r.kind, s.Name(), p.core)
 		if r.hop != nil {
 			r.hop.leave(r, dep, start, end)
 		}

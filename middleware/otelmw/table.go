@@ -22,17 +22,27 @@ func keyOf(sc trace.SpanContext) key { return key{sc.TraceID(), sc.SpanID()} }
 type record struct {
 	key     key
 	kind    trace.SpanKind
-	hop     *hopState // nil outside hops of this package
-	own     bool      // of an adapter, which reports it itself
-	inCall  bool      // the span is a call or below one
-	call    bool      // an outermost call
-	outside bool      // a call that belongs to no hop
+	adapter *adapter.Hop // in the context of the span's start
+	hop     *hopState    // nil outside hops of this package
+	own     bool         // of an adapter, which reports it itself
+	inCall  bool         // the span is a call or below one
+	call    bool         // an outermost call
+	outside bool         // a call that belongs to no hop
 
 	wait     adapter.Call           // within the hop of an adapter
 	span     sdktrace.ReadWriteSpan // of a call in flight within hop
 	position int                    // in hop.open, guarded by its mutex
 
 	older, newer *record // in start order within the shard
+}
+
+// leaveHop takes the span out of the hop above it, since an adapter handles a message in
+// between. Unless that hop called it, the message is that hop's, and the adapter reports it.
+func (r *record) leaveHop() {
+	if r.hop != nil && !r.inCall {
+		r.hop.supersede()
+	}
+	r.hop, r.inCall = nil, false
 }
 
 // shards is the number of independently locked parts of a table.

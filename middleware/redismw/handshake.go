@@ -11,22 +11,37 @@ import (
 // measured is the context of a measured command.
 type measured struct {
 	context.Context
-	hook *hook
+	hook    *hook
+	command redis.Cmder // the first one of a pipeline
 }
 
 type measuredKey struct{}
 
-// Value returns the hook for measuredKey.
+// Value returns m for measuredKey.
 func (m *measured) Value(key any) any {
 	if key == (measuredKey{}) {
-		return m.hook
+		return m
 	}
 	return m.Context.Value(key)
 }
 
-// within reports whether a command is sent on behalf of a measured one. go-redis sets up
-// a connection under the context of the command that needs it, with the client's hooks.
-func (h *hook) within(ctx context.Context) bool { return ctx.Value(measuredKey{}) == h }
+// within returns the context in which to send a command that is measured already, or nil:
+// on behalf of another, since go-redis sets up a connection under the context of the
+// command that needs it, with the client's hooks, or by another hook of the client.
+func (h *hook) within(ctx context.Context, command redis.Cmder) context.Context {
+	for in := ctx; ; {
+		m, ok := in.Value(measuredKey{}).(*measured)
+		switch {
+		case !ok:
+			return nil
+		case m.hook == h:
+			return ctx
+		case m.hook.core == h.core && m.command == command:
+			return &measured{ctx, h, command}
+		}
+		in = m.Context
+	}
+}
 
 // handshake reports whether a command can only be one of the connection's set-up. A
 // subscription sets up its connection outside of any command.

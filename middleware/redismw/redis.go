@@ -63,7 +63,8 @@ func WithTelemetry(t *hop.Telemetry) Option {
 	return func(c *config) { c.core = t.Core() }
 }
 
-// Instrument measures the commands of client. dependency is the store's logical name
+// Instrument measures the commands of client. Only the first Instrument of a client with
+// the same telemetry has an effect. dependency is the store's logical name
 // in metrics, such as "carts". It returns an error for a nil client, an empty name, a
 // nil option or a registry that refuses its metrics.
 func Instrument(client redis.UniversalClient, dependency string, opts ...Option) error {
@@ -87,11 +88,14 @@ func Instrument(client redis.UniversalClient, dependency string, opts ...Option)
 	if err != nil {
 		return fmt.Errorf("redismw: %w", err)
 	}
-	client.AddHook(&hook{client: measured})
+	client.AddHook(&hook{core: c.core, client: measured})
 	return nil
 }
 
-type hook struct{ client *database.Client }
+type hook struct {
+	core   *adapter.Core
+	client *database.Client
+}
 
 var _ redis.Hook = (*hook)(nil)
 
@@ -101,11 +105,15 @@ func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
 
 func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if h.within(ctx) || handshake(cmd) {
+		if within := h.within(ctx, cmd); within != nil {
+			return next(within, cmd)
+		}
+		if handshake(cmd) {
 			return next(ctx, cmd)
 		}
 		ctx, s := h.client.Begin(ctx, operation(cmd))
-		err := next(&measured{ctx, h}, cmd)
+		defer s.End(adapter.ErrorPanic) // unless it has ended
+		err := next(&measured{ctx, h, cmd}, cmd)
 		s.End(errorType(err))
 		return err
 	}
@@ -113,8 +121,11 @@ func (h *hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if h.within(ctx) || allHandshake(cmds) {
+		if len(cmds) == 0 || allHandshake(cmds) {
 			return next(ctx, cmds)
+		}
+		if within := h.within(ctx, cmds[0]); within != nil {
+			return next(within, cmds)
 		}
 		members := members(cmds)
 		var size []attribute.KeyValue
@@ -122,7 +133,8 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 			size = []attribute.KeyValue{adapter.AttrDBBatchSize.Int(len(members))}
 		}
 		ctx, s := h.client.Begin(ctx, "PIPELINE", size...)
-		err := next(&measured{ctx, h}, cmds)
+		defer s.End(adapter.ErrorPanic) // unless it has ended
+		err := next(&measured{ctx, h, cmds[0]}, cmds)
 		s.End(errorType(failure(err, members)))
 		return err
 	}

@@ -64,8 +64,14 @@ type Option func(*config)
 // program's build information.
 func WithVersion(v string) Option { return func(c *config) { c.version = v } }
 
-// WithLogWriter sets the destination of log lines. The default is standard output.
-func WithLogWriter(w io.Writer) Option { return func(c *config) { c.logs = w } }
+// WithLogWriter sets the destination of log lines. The default is standard output. nil
+// writes none; OTEL_LOGS_EXPORTER=otlp exports them all the same.
+func WithLogWriter(w io.Writer) Option {
+	if w == nil {
+		w = io.Discard
+	}
+	return func(c *config) { c.logs = w }
+}
 
 // WithRegistry sets the Prometheus registry. The default is a new one. Start adds the Go
 // and process collectors that the registry does not have yet.

@@ -96,6 +96,7 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 		}
 	}
 	ctx, s := c.measure.start(ctx, database.Operation(query))
+	defer s.over()
 	if ok {
 		r, err = inner.ExecContext(ctx, query, args)
 	} else {
@@ -114,6 +115,7 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 		}
 	}
 	inCall, s := c.measure.start(ctx, database.Operation(query))
+	defer s.over()
 	if ok {
 		r, err = inner.QueryContext(inCall, query, args)
 	} else {
@@ -126,6 +128,7 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 // PrepareContext returns a measured statement.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	inCall, s := c.measure.start(ctx, "PREPARE") // the statement is counted when it is executed
+	defer s.over()
 	inner, err := c.prepare(inCall, query)
 	s.end(err)
 	if err != nil {
@@ -153,6 +156,7 @@ func (c *conn) prepare(ctx context.Context, query string) (driver.Stmt, error) {
 // BeginTx returns a measured transaction.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	inCall, s := c.measure.start(ctx, "BEGIN")
+	defer s.over()
 	inner, err := c.begin(inCall, opts)
 	s.end(err)
 	if err != nil {
@@ -187,6 +191,7 @@ func (c *conn) Ping(ctx context.Context) error {
 		return nil
 	}
 	ctx, s := c.measure.start(ctx, "PING")
+	defer s.over()
 	err := inner.Ping(ctx)
 	s.end(err)
 	return err
@@ -225,6 +230,7 @@ type tx struct {
 
 func (t *tx) Commit() error {
 	_, s := t.measure.start(t.ctx, "COMMIT")
+	defer s.over()
 	err := t.Tx.Commit()
 	s.end(err)
 	return err
@@ -232,6 +238,7 @@ func (t *tx) Commit() error {
 
 func (t *tx) Rollback() error {
 	_, s := t.measure.start(t.ctx, "ROLLBACK")
+	defer s.over()
 	err := t.Tx.Rollback()
 	s.end(err)
 	return err

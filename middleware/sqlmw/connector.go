@@ -17,10 +17,14 @@ type measure struct {
 	client *database.Client
 	dep    adapter.Dependency
 	chaos  *chaos.Injector
+	closed func() // called when the database is closed; may be nil
 }
 
 // statement is a measured driver call.
-type statement struct{ database.Statement }
+type statement struct {
+	database.Statement
+	returned bool
+}
 
 func (m *measure) start(ctx context.Context, operation string) (context.Context, *statement) {
 	if a, ok := ctx.Value(acquisitionKey{}).(*acquisition); ok {
@@ -30,7 +34,7 @@ func (m *measure) start(ctx context.Context, operation string) (context.Context,
 	if !inner[operation] {
 		_ = m.chaos.ApplyCall(ctx, m.dep.Name) // it waits; the driver reports what became of the context
 	}
-	return ctx, &statement{s}
+	return ctx, &statement{Statement: s}
 }
 
 // inner holds the calls that accompany statements, which a fault of the statements leaves
@@ -40,6 +44,7 @@ var inner = map[string]bool{"BEGIN": true, "COMMIT": true, "ROLLBACK": true, "CO
 // end ends the call. A driver that returns driver.ErrSkip does not take it, and
 // database/sql makes another.
 func (s *statement) end(err error) {
+	s.returned = true
 	switch {
 	case errors.Is(err, driver.ErrSkip):
 		s.Discard()
@@ -49,6 +54,13 @@ func (s *statement) end(err error) {
 		s.End(errorType(err))
 	default:
 		s.End("")
+	}
+}
+
+// over ends a call that did not return: the driver panicked. It is deferred.
+func (s *statement) over() {
+	if !s.returned {
+		s.End(adapter.ErrorPanic)
 	}
 }
 
@@ -70,16 +82,13 @@ func open(driverName, dsn string, m *measure) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if closer, ok := inner.(io.Closer); ok {
-		return sql.OpenDB(closingConnector{connector{inner, m}, closer}), nil
-	}
 	return sql.OpenDB(connector{inner, m}), nil
 }
 
 var (
 	_ driver.Connector = connector{}
 	_ driver.Connector = dsnConnector{}
-	_ io.Closer        = closingConnector{}
+	_ io.Closer        = connector{}
 )
 
 // dsnConnector is the connector of a driver that has none of its own.
@@ -100,10 +109,15 @@ type connector struct {
 	measure *measure
 }
 
-// closingConnector is a connector that sql.DB.Close closes.
-type closingConnector struct {
-	connector
-	io.Closer
+// Close is called by sql.DB.Close. It closes the driver's connector, if that can be closed.
+func (c connector) Close() error {
+	if c.measure.closed != nil {
+		c.measure.closed()
+	}
+	if inner, ok := c.Connector.(io.Closer); ok {
+		return inner.Close()
+	}
+	return nil
 }
 
 // Connect returns a measured connection.
@@ -113,6 +127,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return c.measure.wrap(inner), err
 	}
 	inCall, s := c.measure.start(ctx, "CONNECT")
+	defer s.over()
 	inner, err := c.Connector.Connect(inCall)
 	s.end(err)
 	return c.measure.wrap(inner), err

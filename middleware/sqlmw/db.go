@@ -73,13 +73,13 @@ func WithSystem(name string) Option { return func(c *config) { c.system = name }
 func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
 
 // DB embeds a *sql.DB. Its methods with a context also measure the wait for a
-// connection, which drivers cannot measure. The wait of a *sql.Stmt for a
+// connection, which drivers cannot measure. Its connection pool is exported until it is
+// closed. The wait of a *sql.Stmt for a
 // connection is not measured. Statements of a transaction or of a *sql.Conn already
 // have a connection.
 type DB struct {
 	*sql.DB
 	dependency string
-	pools      *pools
 }
 
 // Open opens a database through the named driver. dependency is its logical name in
@@ -103,7 +103,8 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
-	db, err := open(driverName, dsn, &measure{client: client, dep: dep, chaos: c.chaos})
+	m := &measure{client: client, dep: dep, chaos: c.chaos}
+	db, err := open(driverName, dsn, m)
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: open %s: %w", dependency, err)
 	}
@@ -112,15 +113,8 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	p.add(db, dependency)
-	return &DB{DB: db, dependency: dependency, pools: p}, nil
-}
-
-// Close closes the database. Its connection pool is no longer exported.
-func (db *DB) Close() error {
-	if db.pools != nil {
-		db.pools.remove(db.DB)
-	}
-	return db.DB.Close()
+	m.closed = func() { p.remove(db) }
+	return &DB{DB: db, dependency: dependency}, nil
 }
 
 // acquisition is the wait for a connection, from the call to the first driver call.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -83,6 +84,26 @@ func TestASkippedCallIsCountedOnce(t *testing.T) {
 		"dependency", "orders-db", "error_type", ""); n != 2 {
 		t.Errorf("PREPARE counts %d times", n)
 	}
+	if n := outside(t, rec.Registry); n != 4 {
+		t.Errorf("%v calls without a request, want those of UPDATE, SELECT and their PREPAREs", n)
+	}
+}
+
+// outside returns hop_outside_calls_total.
+func outside(t *testing.T, reg *prometheus.Registry) (n float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "hop_outside_calls_total" {
+			for _, m := range f.GetMetric() {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 type skipping struct{}

@@ -41,10 +41,8 @@ func measured(ctx context.Context, r driver.Rows, err error, dep adapter.Depende
 
 // Next fetches a row.
 func (r *rows) Next(dest []driver.Value) error {
-	call := r.hop.StartCall(r.dep)
-	err := r.Rows.Next(dest)
-	call.End()
-	return err
+	defer r.hop.StartCall(r.dep).End()
+	return r.Rows.Next(dest)
 }
 
 // HasNextResultSet reports whether there is another result set.
@@ -59,18 +57,14 @@ func (r *rows) NextResultSet() error {
 	if !ok {
 		return io.EOF
 	}
-	call := r.hop.StartCall(r.dep)
-	err := inner.NextResultSet()
-	call.End()
-	return err
+	defer r.hop.StartCall(r.dep).End()
+	return inner.NextResultSet()
 }
 
 // Close closes the rows, for which a driver may read the remaining ones.
 func (r *rows) Close() error {
-	call := r.hop.StartCall(r.dep)
-	err := r.Rows.Close()
-	call.End()
-	return err
+	defer r.hop.StartCall(r.dep).End()
+	return r.Rows.Close()
 }
 
 // ColumnTypeScanType returns the type to scan a column into.

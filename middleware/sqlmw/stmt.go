@@ -35,7 +35,13 @@ var (
 // ExecContext executes the statement.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r driver.Result, err error) {
 	ctx, call := s.conn.measure.start(ctx, database.Operation(s.sql))
-	defer func() { call.end(err) }()
+	defer call.over()
+	r, err = s.execInner(ctx, args)
+	call.end(err)
+	return r, err
+}
+
+func (s *stmt) execInner(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	if inner, ok := s.Stmt.(driver.StmtExecContext); ok {
 		return inner.ExecContext(ctx, args)
 	}
@@ -49,6 +55,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r dri
 // QueryContext executes the statement and returns measured rows.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	inCall, call := s.conn.measure.start(ctx, database.Operation(s.sql))
+	defer call.over()
 	r, err := s.queryInner(inCall, args)
 	call.end(err)
 	return measured(ctx, r, err, s.conn.measure.dep)

@@ -104,7 +104,11 @@ func (p *Provider) Tracer(name string, options ...trace.TracerOption) trace.Trac
 		return t
 	}
 	_, s := p.sdk.Tracer(name, options...).Start(context.Background(), "")
-	scope := s.(sdktrace.ReadOnlySpan).InstrumentationScope() // as the SDK has it
+	of, ok := s.(sdktrace.ReadOnlySpan)
+	if !ok { // Shutdown was faster
+		return noop.NewTracerProvider().Tracer(name, options...)
+	}
+	scope := of.InstrumentationScope() // as the SDK has it
 	t := p.tracers[scope]
 	if t == nil {
 		t = &tracer{provider: p, of: scope, scope: scopeFields(scope)}
