@@ -211,6 +211,9 @@ func (r *reader) processes(ctx context.Context, own, peers []map[string]string) 
 	}
 	if len(own) > 0 {
 		more := []string{selfSum, selfCount, signals.DatabaseClient + "_sum", signals.DatabaseClient + "_count"}
+		if slices.ContainsFunc(r.q.Result.Findings, func(f result.Finding) bool { return f.Kind == result.KindDependency }) {
+			more = append(more, signals.DatabaseClient+"_bucket")
+		}
 		of, err := r.matrix(ctx, more, "instance", instances(own))
 		if err != nil {
 			return err

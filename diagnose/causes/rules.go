@@ -65,7 +65,7 @@ func (t *table) explain(f *result.Finding, l load) {
 		all = append(all, t.events(s, *f)...)
 	}
 	for _, s := range of {
-		all = append(all, t.process(found, s, l, f.Kind != result.KindLink)...)
+		all = append(all, t.process(found, s, l, f.Kind == result.KindSelf || f.Kind == result.KindErrors)...)
 	}
 	all = append(all, t.pool(found, *f, l)...)
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {

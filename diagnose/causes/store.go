@@ -2,6 +2,7 @@ package causes
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ const (
 	aloneShare  = .7  // of the time added, that one operation has
 	otherGrowth = .25 // growth of the mean of other operations, as a part of that one's
 	minCalls    = 5   // of an operation now and before
+	minFast     = .15 // calls that are as fast as before, of an operation that waits for a lock at times
 )
 
 // lockFailures are the values of error_type of calls that failed for the lock of another
@@ -28,6 +30,10 @@ type operation struct {
 	name                    string
 	callsBefore, callsNow   float64 // per second
 	secondsBefore, spentNow float64 // mean duration of a call
+
+	// fast is the part of the calls now that take no longer than nine in ten did before, or
+	// a negative number if it is unknown.
+	fast float64
 }
 
 // growth returns the growth of the mean duration.
@@ -36,7 +42,10 @@ func (o operation) growth() float64 { return o.spentNow - o.secondsBefore }
 // operations returns the calls of a hop to a dependency by operation, the calls per second
 // that failed for a lock, before and now, and their number now.
 func (t *table) operations(hop, dependency string) (out []operation, busy [2]float64, failed float64) {
-	type sums struct{ callsBefore, callsNow, timeBefore, timeNow float64 }
+	type sums struct {
+		callsBefore, callsNow, timeBefore, timeNow float64
+		upTo                                       map[float64][2]float64 // calls, before and now
+	}
 	by := map[string]*sums{}
 	for _, i := range t.instances {
 		if i.service != hop {
@@ -53,15 +62,19 @@ func (t *table) operations(hop, dependency string) (out []operation, busy [2]flo
 			}
 			o := by[k.operation]
 			if o == nil {
-				o = &sums{}
+				o = &sums{upTo: map[float64][2]float64{}}
 				by[k.operation] = o
+			}
+			for bound, points := range s.upTo {
+				b, n := t.windows.split(points)
+				o.upTo[bound] = [2]float64{o.upTo[bound][0] + mean(b), o.upTo[bound][1] + mean(n)}
 			}
 			o.callsBefore, o.callsNow = o.callsBefore+mean(bc), o.callsNow+mean(nc)
 			o.timeBefore, o.timeNow = o.timeBefore+mean(bt), o.timeNow+mean(nt)
 		}
 	}
 	for name, s := range by {
-		o := operation{name: name, callsBefore: s.callsBefore, callsNow: s.callsNow}
+		o := operation{name: name, callsBefore: s.callsBefore, callsNow: s.callsNow, fast: fast(s.upTo)}
 		if s.callsBefore > 0 {
 			o.secondsBefore = s.timeBefore / s.callsBefore
 		}
@@ -72,6 +85,24 @@ func (t *table) operations(hop, dependency string) (out []operation, busy [2]flo
 	}
 	slices.SortFunc(out, func(a, b operation) int { return strings.Compare(a.name, b.name) })
 	return out, busy, failed
+}
+
+// usual is the part of the calls of the baseline that are as fast as usual.
+const usual = .9
+
+// fast returns the part of the calls now that are as fast as usual, from the calls up to
+// each bound before and now, or -1 if there are none.
+func fast(upTo map[float64][2]float64) float64 {
+	all := upTo[math.Inf(1)]
+	if all[0] <= 0 || all[1] <= 0 {
+		return -1
+	}
+	for _, bound := range slices.Sorted(maps.Keys(upTo)) {
+		if upTo[bound][0] >= usual*all[0] {
+			return upTo[bound][1] / all[1]
+		}
+	}
+	return -1
 }
 
 // locks reports whether an operation does nothing but wait for locks and the disk.
@@ -151,8 +182,16 @@ func (t *table) store(f result.Finding, l load) []candidate {
 	case byNumber >= sureDirect*all:
 		add(result.CauseNPlusOne, fmt.Sprintf("%s calls %s more often for each request, each call as long as before", f.Hop, name), true, calls, e)
 	case worst.spentNow < slowerCall*worst.secondsBefore:
-	case reads > 0 && writes(worst.name) && readGrowth < otherGrowth*worst.growth() && added(worst) < aloneShare*all:
-		add(result.CauseDBLock, fmt.Sprintf("writes in %s wait, reads do not: another transaction may hold a lock", name), false, e)
+	case writes(worst.name) && (reads == 0 || readGrowth < otherGrowth*worst.growth()) && (worst.fast >= minFast || added(worst) < aloneShare*all):
+		// A lock that is held at times leaves the calls in between as they were. So does a
+		// statement that is slow for some values.
+		why := fmt.Sprintf("%s in %s waits at times", worst.name, name)
+		if reads > 0 {
+			why = fmt.Sprintf("writes in %s wait at times, reads do not", name)
+		}
+		add(result.CauseDBLock, why+": another transaction may hold a lock", false, e)
+	case writes(worst.name) && rest > 0 && added(worst) >= aloneShare*all && restGrowth < otherGrowth*worst.growth():
+		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), worst.fast >= 0, e)
 	case rest > 0 && added(worst) >= aloneShare*all && restGrowth < otherGrowth*worst.growth():
 		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), true, e)
 	default:
