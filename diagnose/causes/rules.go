@@ -56,17 +56,25 @@ func (t *table) count(service string) (n int) {
 	return n
 }
 
-// explain sets the cause and the instance of a finding.
-func (t *table) explain(f *result.Finding, l load) {
+// explain sets the cause and the instance of a finding. structural are the causes that need
+// no signals of processes.
+func (t *table) explain(f *result.Finding, l load, structural []candidate) {
 	of := services(*f)
 	found := t.growths(of)
 	var all []candidate
 	for _, s := range of {
 		all = append(all, t.events(s, *f)...)
 	}
+	var process []candidate
 	for _, s := range of {
-		all = append(all, t.process(found, s, l, f.Kind == result.KindSelf || f.Kind == result.KindErrors)...)
+		process = append(process, t.process(found, s, l, f.Kind == result.KindSelf || f.Kind == result.KindErrors)...)
 	}
+	// More calls use more processor time; a process that stands still makes callers repeat theirs.
+	at := slices.IndexFunc(process, func(c candidate) bool { return c.Kind == result.CauseCPU || c.Kind == result.CauseLock })
+	if at < 0 {
+		at = len(process)
+	}
+	all = append(all, slices.Insert(process, at, structural...)...)
 	all = append(all, t.pool(found, *f, l)...)
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
 		all = append(all, t.store(*f, l)...)
