@@ -53,7 +53,7 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 	}
 	for i := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		if f := &r.Findings[i]; open(*f) {
-			t.explain(f, loadOf(*f, q), visits(*f, q))
+			t.explain(f, loadOf(*f, q), q)
 		}
 	}
 	return t.series, nil

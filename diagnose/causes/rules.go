@@ -56,9 +56,8 @@ func (t *table) count(service string) (n int) {
 	return n
 }
 
-// explain sets the cause and the instance of a finding. structural are the causes that need
-// no signals of processes.
-func (t *table) explain(f *result.Finding, l load, structural []candidate) {
+// explain sets the cause and the instance of a finding.
+func (t *table) explain(f *result.Finding, l load, q Question) {
 	of := services(*f)
 	found := t.growths(of)
 	var all []candidate
@@ -74,14 +73,15 @@ func (t *table) explain(f *result.Finding, l load, structural []candidate) {
 	if at < 0 {
 		at = len(process)
 	}
-	all = append(all, slices.Insert(process, at, structural...)...)
+	all = append(all, slices.Insert(process, at, visits(*f, q)...)...)
 	all = append(all, t.pool(found, *f, l)...)
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
 		all = append(all, t.store(*f, l)...)
 	}
+	all = append(all, t.unanswered(*f, q, found)...)
 	chosen := choice(all)
 	switch {
-	case chosen != nil && (f.Cause == nil || chosen.Sure):
+	case chosen != nil && (f.Cause == nil || chosen.Sure || f.Cause.Kind == result.CauseFrozen && chosen.Kind == result.CauseDependency):
 		f.Cause = &chosen.Cause
 		f.Instance = cmp.Or(f.Instance, chosen.instance)
 		chosen.placeIn(f)
