@@ -15,10 +15,12 @@ import (
 const (
 	sureDirect = .5 // of a wait, which is compared with the added time itself
 	sureStall  = .3 // of a stall, whose effect is a lower bound
-	minShare   = .1 // for a cause that is not sure
+	minDirect  = .3 // of a wait, for a cause that is not sure
+	minShare   = .1 // of a stall, for a cause that is not sure
+	sureRatio  = 3  // of a wait or of processor time, now to before: what serves no request waits, too
 	notWaiting = .3 // of the stalled time, that a process that was stopped may have waited for a processor
-	minStarved = 3. // waits for a processor, now to before: threads that serve no request wait, too
 	minGC      = .2 // of the process's CPU time, that garbage collection takes
+	minGCTime  = .1 // cores, by which garbage collection grew
 )
 
 // maxLooked is the number of signals that did not move in the evidence.
@@ -39,9 +41,23 @@ func (t *table) plain(service, kind, why string, e effect, sure bool) candidate 
 	if t.count(service) > 1 && e.largest.by() >= (1-maxOthers)*e.total {
 		c.instance = e.largest.instance
 	}
+	if e.largest.early && !sure {
+		c.share = 0 // it moved at another time, and explains little
+	}
+	c.Sure = sure && !e.largest.early
 	if e.largest.everywhere {
 		c.Sure = false
 		c.Why += ", and so do other services: look at the machine first"
+	}
+	return c
+}
+
+// waits returns a candidate from the time that requests wait, or the processor time that
+// they use.
+func (t *table) waits(service, kind, why string, e effect) candidate {
+	c := t.plain(service, kind, why, e, e.share >= sureDirect && e.sum[1] >= sureRatio*e.sum[0])
+	if e.share < minDirect {
+		c.share = 0
 	}
 	return c
 }
@@ -148,18 +164,17 @@ func (t *table) process(found []growth, service string, l load, handlers bool) [
 	}
 	for _, m := range []signals.Measure{signals.LockWait, signals.LockBlocked} {
 		if e := direct(m); e.moved > 0 && handlers {
-			out = append(out, t.plain(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e, e.share >= sureDirect))
+			out = append(out, t.waits(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e))
 		}
 	}
 	if e := direct(signals.CPUTime); e.moved > 0 && handlers {
 		gc := t.direct(found, service, signals.GCTime, l)
 		e.share = math.Max(e.share-gc.share, 0)
-		out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e, e.share >= sureDirect))
+		out = append(out, t.waits(service, result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e))
 	}
 	for _, m := range []signals.Measure{signals.CPUWait, signals.ScheduleWait} {
 		if e := direct(m); e.moved > 0 {
-			sure := e.share >= sureDirect && e.sum[1] >= minStarved*e.sum[0]
-			out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e, sure))
+			out = append(out, t.waits(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e))
 		}
 	}
 	return out
@@ -176,10 +191,11 @@ func (t *table) collector(found []growth, service string, l load) effect {
 	idle := t.direct(found, service, signals.GCIdleTime, l)
 	used := gc.sum[1] - idle.sum[1]
 	part := (used - math.Max(gc.sum[0]-idle.sum[0], 0)) / math.Max(cpu.sum[1], gc.sum[1])
-	if gc.moved == 0 || part < minGC || l.added == 0 {
+	if gc.moved == 0 || part < minGC || used < minGCTime+math.Max(gc.sum[0]-idle.sum[0], 0) || l.added == 0 {
 		return best
 	}
-	gc.share = part * math.Max(l.duration, l.added) / l.added
+	// It delays a request by no more than the part of a processor that it takes.
+	gc.share = math.Min(part, used) * math.Max(l.duration, l.added) / l.added
 	if gc.share > best.share {
 		best = gc
 	}
@@ -227,7 +243,7 @@ func (t *table) pool(found []growth, f result.Finding, l load) []candidate {
 	var out []candidate
 	for _, m := range []signals.Measure{signals.PoolWait, signals.PoolWaiting} {
 		if e := t.direct(found, f.Hop, m, l); e.moved > 0 {
-			out = append(out, t.plain(f.Hop, result.CausePool, fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop), e, e.share >= sureDirect))
+			out = append(out, t.waits(f.Hop, result.CausePool, fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop), e))
 		}
 	}
 	return out
