@@ -51,7 +51,7 @@ func noise(m signals.Measure) float64 {
 		return .01
 	case signals.CPUTime, signals.GCTime:
 		return .02
-	case signals.LockBlocked, signals.PoolWaiting:
+	case signals.LockBlocked, signals.PoolWaiting, signals.OldestRequest:
 		return .2
 	case signals.DiskFaults:
 		return 5

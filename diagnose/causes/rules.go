@@ -78,7 +78,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	found := t.growths(of)
 	var all []candidate
 	for _, s := range of {
-		all = append(all, t.events(s, *f)...)
+		all = append(all, t.events(s, *f, found)...)
 	}
 	var process []candidate
 	for _, s := range of {
@@ -167,6 +167,13 @@ func (t *table) process(found []growth, service string, l load, handlers bool) [
 			out = append(out, t.waits(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e))
 		}
 	}
+	if e := direct(signals.OldestRequest); e.moved > 0 && handlers {
+		if oldest := t.oldest(service, e.largest.instance); oldest >= minHang && oldest >= hangRatio*l.duration {
+			c := t.plain(service, result.CauseFrozen, fmt.Sprintf("requests hang in %s: the oldest was %.0f s old", service, oldest), e, false)
+			c.share = sureDirect
+			out = append(out, c)
+		}
+	}
 	if e := direct(signals.CPUTime); e.moved > 0 && handlers {
 		gc := t.direct(found, service, signals.GCTime, l)
 		e.share = math.Max(e.share-gc.share, 0)
@@ -178,6 +185,25 @@ func (t *table) process(found []growth, service string, l load, handlers bool) [
 		}
 	}
 	return out
+}
+
+// A request hangs if it is this old, and much older than those that end take.
+const (
+	minHang   = 3 // seconds
+	hangRatio = 1.5
+)
+
+// oldest returns the greatest age of a request of an instance now, in seconds.
+func (t *table) oldest(service, name string) (most float64) {
+	for _, i := range t.instances {
+		if i.service == service && i.name == name {
+			_, now := t.windows.split(i.tracks[signals.OldestRequest].points)
+			for _, p := range now {
+				most = max(most, p.value)
+			}
+		}
+	}
+	return most
 }
 
 // collector returns the effect of garbage collection: of its pauses, of the work that
@@ -300,6 +326,7 @@ var words = map[signals.Measure]string{
 	signals.Throttled: "throttling", signals.Stalled: "stalls", signals.ScrapeTime: "stalls", signals.GCTime: "garbage collection", signals.GCPause: "garbage collection",
 	signals.LockWait: "locks", signals.LockBlocked: "locks", signals.PoolWait: "connection pools", signals.PoolWaiting: "connection pools",
 	signals.MemoryStall: "memory", signals.MemoryUsed: "memory", signals.DiskFaults: "memory", signals.Started: "restarts", signals.Restarts: "restarts",
+	signals.OldestRequest: "requests that hang",
 }
 
 // evidenceOf returns the values of a signal, rates of seconds in ms/s.
@@ -310,6 +337,8 @@ func evidenceOf(g growth) result.Signal {
 		factor, unit = 1, "cores"
 	case signals.ScrapeTime:
 		unit = "ms"
+	case signals.OldestRequest:
+		factor, unit = 1, "s"
 	case signals.LockBlocked, signals.PoolWaiting:
 		factor, unit = 1, ""
 	case signals.DiskFaults:

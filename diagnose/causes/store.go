@@ -138,6 +138,9 @@ func (t *table) store(f result.Finding, l load) []candidate {
 	if l.before > 0 {
 		scale = l.now / l.before
 	}
+	if l.scale > 0 {
+		scale = l.scale // of all entries, as the calls are
+	}
 	added := func(o operation) float64 { return o.callsNow*o.spentNow - o.callsBefore*o.secondsBefore*scale }
 	var worst operation
 	all, lock, byNumber := 0.0, 0.0, 0.0
