@@ -230,19 +230,20 @@ func (t *table) collector(found []growth, service string, l load) effect {
 
 // frozen returns the cause of a process that did not run although nothing kept it from a
 // processor. Only a process that says how long it waited for one can be told from a starved
-// one.
+// one. Scrapes of a busy machine's innocent processes are late, too: they count if the
+// process does not say how long it stood still.
 func (t *table) frozen(found []growth, service string, l load) []candidate {
-	own := t.stall(found, service, signals.Stalled, signals.Stalls, l)
+	best := t.stall(found, service, signals.Stalled, signals.Stalls, l)
 	probed := t.probe(found, service, l)
-	best := own
-	if probed.share > own.share {
+	own := best.of > 0
+	if !own {
 		best = probed
 	}
 	if best.moved == 0 {
 		return nil
 	}
-	stalled := math.Max(own.largest.by(), 0)
-	if own.moved == 0 {
+	stalled := math.Max(best.largest.by(), 0)
+	if !own {
 		stalled = math.Min(best.share, 1)
 	}
 	waits, known := 0.0, false
@@ -254,12 +255,16 @@ func (t *table) frozen(found []growth, service string, l load) []candidate {
 	if waits > notWaiting*stalled {
 		return nil // it was starved
 	}
-	c := t.plain(service, result.CauseFrozen, fmt.Sprintf("%s stands still at times: the process does not run, though it does not wait for a processor", service), best, known && best.share >= sureStall)
-	if !known {
+	share := best.share
+	if probed.moved > 0 {
+		share = math.Max(share, probed.share)
+	}
+	c := t.plain(service, result.CauseFrozen, fmt.Sprintf("%s stands still at times: the process does not run, though it does not wait for a processor", service), best, known && own && share >= sureStall)
+	if c.share = math.Max(c.share, share); !known || !own {
 		c.Why = fmt.Sprintf("%s stands still at times: it was stopped, or has no processor", service)
 	}
-	if own.moved > 0 && probed.moved > 0 {
-		c.Evidence = []result.Signal{evidenceOf(own.largest), evidenceOf(probed.largest)}
+	if own && probed.moved > 0 {
+		c.Evidence = append(c.Evidence, evidenceOf(probed.largest))
 	}
 	return []candidate{c}
 }
