@@ -17,6 +17,9 @@ const (
 	repeated   = .5  // of the added calls, that as many failures explain
 )
 
+// poolKind is the kind of dependency under which the middleware counts waits for a pool.
+const poolKind = "pool"
+
 // visits returns the causes of a hop that handles more messages for each request of the
 // entry: calls are repeated because they fail, or a caller makes more of them.
 func visits(f result.Finding, q Question) []candidate {
@@ -93,4 +96,36 @@ func failing(m evidence.Metrics, service string, w evidence.Window) float64 {
 		return 0
 	}
 	return failed / all
+}
+
+// pooled returns the cause of a hop whose requests wait for a connection of a pool, by the
+// hop's own account of its waits.
+func pooled(f result.Finding, q Question) []candidate {
+	m := q.Metrics
+	if m.Step == 0 || f.Kind != result.KindDependency || f.AddedMS <= 0 {
+		return nil
+	}
+	was, is := stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{q.Result.Window})
+	entry := q.Result.Entry
+	if f.Entry != "" {
+		entry.Operation = f.Entry
+	}
+	requests := m.Entry(entry).Count
+	if was.Sum(requests) < stats.MinRequests || is.Sum(requests) < stats.MinRequests {
+		return nil
+	}
+	var waited []float64
+	for _, w := range m.Waits {
+		if w.Service == f.Hop && w.Entry == entry.Operation && w.Dependency == f.Target && w.Kind == poolKind {
+			waited = evidence.Plus(waited, w.Sum)
+		}
+	}
+	before, now := 1000*was.Sum(waited)/was.Sum(requests), 1000*is.Sum(waited)/is.Sum(requests)
+	share := (now - before) / f.AddedMS
+	if share < minDirect {
+		return nil
+	}
+	return []candidate{{Cause: result.Cause{Kind: result.CausePool, Sure: share >= sureDirect && now >= sureRatio*before,
+		Why:      fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop),
+		Evidence: []result.Signal{{Signal: "wait for a connection, per request", Before: round(before), Now: round(now), Unit: "ms"}}}, service: f.Hop, share: share}}
 }

@@ -72,3 +72,34 @@ func TestVisits(t *testing.T) {
 		}
 	}
 }
+
+// TestPooled reads the waits for a connection that the middleware counts as such.
+func TestPooled(t *testing.T) {
+	const rate = 2 * perSecond
+	for _, c := range []struct {
+		why, kind string
+		pool      float64 // seconds per request, now
+	}{
+		{"most of the wait is for a connection", result.CausePool, .09},
+		{"some of it", result.CauseDependency, .02},
+	} {
+		end := began.Add(seconds * time.Second)
+		srv := promtest.Serve(t, began, end, promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}})
+		client, err := prometheus.New(srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := found(result.KindDependency, "stock", "stock-db", .01, .1)
+		r.Entry = result.Entry{Service: "shop", Operation: "POST /buy"}
+		m := repeatedCalls([2]float64{1, 1}, [2]float64{})
+		m.Waits = []evidence.WaitSeries{{Service: "stock", Operation: "GET /stock", Entry: "POST /buy", Flow: "request", Dependency: "stock-db", Kind: "pool", Sum: steps(rate*.001, rate*c.pool)},
+			{Service: "stock", Operation: "GET /stock", Entry: "POST /buy", Flow: "request", Dependency: "stock-db", Kind: "database", Sum: steps(rate*.009, rate*(.11-c.pool))}}
+		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Metrics: m, Now: end}); err != nil {
+			t.Errorf("%s: %v", c.why, err)
+		}
+		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind {
+			t.Errorf("%s: %s, want %s", c.why, show(got), c.kind)
+		}
+	}
+}

@@ -90,10 +90,16 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 		at = len(process)
 	}
 	all = append(all, slices.Insert(process, at, visits(*f, q)...)...)
-	all = append(all, t.pool(found, *f, l)...)
+	var store []candidate
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
-		all = append(all, t.store(*f, l)...)
+		store = t.store(*f, l)
 	}
+	// Statements that take longer hold their connections for longer.
+	if !slices.ContainsFunc(store, func(c candidate) bool { return c.Kind == result.CauseDBLock || c.Kind == result.CauseSlowQuery }) {
+		all = append(all, t.pool(found, *f, l)...)
+		all = append(all, pooled(*f, q)...)
+	}
+	all = append(all, store...)
 	all = append(all, t.unanswered(*f, q, found)...)
 	chosen := choice(all)
 	switch {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/signals"
 )
 
 // Thresholds of database calls.
@@ -198,9 +199,20 @@ func (t *table) store(f result.Finding, l load) []candidate {
 	case rest > 0 && added(worst) >= aloneShare*all && restGrowth < otherGrowth*worst.growth():
 		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), true, e)
 	default:
-		add(result.CauseDependency, fmt.Sprintf("every kind of call to %s takes longer", name), rest > 0, e)
+		why := fmt.Sprintf("every kind of call to %s takes longer", name)
+		if !t.reports(f.Hop, signals.PoolWait, signals.PoolWaiting) {
+			why += fmt.Sprintf("; %s does not export how long it waits for a connection of its pool", f.Hop)
+		}
+		add(result.CauseDependency, why, rest > 0, e)
 	}
 	return out
+}
+
+// reports reports whether an instance of a service exports one of some measures.
+func (t *table) reports(service string, measures ...signals.Measure) bool {
+	return slices.ContainsFunc(t.instances, func(i *instance) bool {
+		return i.service == service && slices.ContainsFunc(measures, func(m signals.Measure) bool { return len(i.tracks[m].points) > 0 })
+	})
 }
 
 // seconds returns the length of the window of now.
