@@ -173,7 +173,7 @@ func containerSignals() []CauseSignal {
 		one(exporter, "namedprocess_namegroup_major_page_faults_total", DiskFaults),
 	}
 	for i := range out {
-		out[i].Service = []string{"container_label_com_docker_compose_service", "container_label_io_kubernetes_container_name", "container", "groupname"}
+		out[i].Service = []string{"container_label_com_docker_compose_service", "container_label_io_kubernetes_container_name", "container", "groupname", "name"}
 		out[i].Instance = []string{"pod", "name", "groupname"}
 	}
 	for _, s := range []CauseSignal{
