@@ -129,3 +129,43 @@ func pooled(f result.Finding, q Question) []candidate {
 		Why:      fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop),
 		Evidence: []result.Signal{{Signal: "wait for a connection, per request", Before: round(before), Now: round(now), Unit: "ms"}}}, service: f.Hop, share: share}}
 }
+
+// consumer adds to the cause of a queue what its consumer does: it takes longer for each
+// message, it fails and takes them again, or there are more of them.
+func consumer(f *result.Finding, q Question) {
+	m := q.Metrics
+	if m.Step == 0 {
+		return
+	}
+	was, is := stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{q.Result.Window})
+	var count, took, failed [2]float64
+	for i, w := range []evidence.Window{was, is} {
+		length := float64(max(len(w), 1)) * m.Step.Seconds()
+		for _, h := range m.Hops {
+			if h.Service == f.Hop && h.Operation == f.Target {
+				count[i], took[i] = count[i]+w.Sum(h.Count)/length, took[i]+w.Sum(h.Duration)/length
+			}
+		}
+		for _, c := range m.Calls {
+			if c.Service == f.Hop && c.Dependency == "" && c.Operation == f.Target {
+				failed[i] += w.Sum(c.Failed) / length
+			}
+		}
+	}
+	if count[0] <= 0 || count[1] <= 0 {
+		return
+	}
+	mean := [2]float64{1000 * took[0] / count[0], 1000 * took[1] / count[1]}
+	add := func(why string, e result.Signal) {
+		f.Cause.Why += ": " + why
+		f.Cause.Evidence = append(f.Cause.Evidence, e)
+	}
+	switch {
+	case failed[1]/count[1]-failed[0]/count[0] >= minFailing:
+		add("some fail and are taken again", result.Signal{Signal: "messages that fail", Before: round(100 * failed[0] / count[0]), Now: round(100 * failed[1] / count[1]), Unit: "%"})
+	case mean[1] >= slowerCall*mean[0]:
+		add("each takes longer", result.Signal{Signal: "time of a message", Before: round(mean[0]), Now: round(mean[1]), Unit: "ms"})
+	case count[1] >= slowerCall*count[0]:
+		add("there are more of them", result.Signal{Signal: "messages", Before: round(count[0]), Now: round(count[1]), Unit: "1/s"})
+	}
+}

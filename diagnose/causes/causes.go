@@ -35,7 +35,7 @@ const maxFindings = 5
 // keep the causes that need no signals.
 func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error) {
 	r := q.Result
-	Structural(r)
+	structural(q)
 	open := func(f result.Finding) bool { return f.Hop != "" && (f.Cause == nil || !final(f.Cause.Kind)) }
 	var suspects []string
 	for i, f := range r.Findings {
@@ -74,8 +74,9 @@ func services(f result.Finding) []string {
 	return out
 }
 
-// Structural adds the causes that the findings themselves tell.
-func Structural(r *result.Result) {
+// structural adds the causes that the findings and the metrics themselves tell.
+func structural(q Question) {
+	r := q.Result
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if f.Cause != nil {
@@ -86,6 +87,7 @@ func Structural(r *result.Result) {
 			f.Cause = &result.Cause{Kind: result.CauseQueue, Sure: true,
 				Why:      fmt.Sprintf("messages wait before %s of %s", f.Target, f.Hop),
 				Evidence: []result.Signal{{Signal: "wait in the queue", Before: f.BaselineMS, Now: f.NowMS, Unit: "ms"}}}
+			consumer(f, q)
 		case result.KindMix:
 			f.Cause = &result.Cause{Kind: result.CauseMix, Sure: true, Why: "other requests than before: " + f.Target,
 				Evidence: []result.Signal{{Signal: "time by other proportions of " + f.Target, Before: f.BaselineMS, Now: f.NowMS, Unit: "ms"}}}

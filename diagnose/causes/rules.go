@@ -92,7 +92,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	all = append(all, slices.Insert(process, at, visits(*f, q)...)...)
 	var store []candidate
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
-		store = t.store(*f, l)
+		store = t.store(*f, l, found)
 	}
 	// Statements that take longer hold their connections for longer.
 	if !slices.ContainsFunc(store, func(c candidate) bool { return c.Kind == result.CauseDBLock || c.Kind == result.CauseSlowQuery }) {
@@ -317,6 +317,9 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 	case f.Kind == result.KindLink && ends[f.Hop] && ends[f.Target]:
 		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
 			Why: fmt.Sprintf("neither %s nor %s stands still: look at the network or a proxy between them", f.Target, f.Hop)}
+	case f.Kind == result.KindErrors && f.Target != "" && t.answers(f.Hop, found) && t.answers(f.Target, found):
+		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
+			Why: fmt.Sprintf("calls between %s and %s fail on the way: both answer scrapes, and neither restarted", f.Target, f.Hop)}
 	case f.Kind == result.KindDependency && !ends[f.Target]:
 		return &result.Cause{Kind: result.CauseDependency, Why: fmt.Sprintf("calls of %s take longer; it exports nothing that tells why", f.Target)}
 	case len(looked) == 0:

@@ -19,6 +19,7 @@ const (
 	aloneShare  = .7  // of the time added, that one operation has
 	otherGrowth = .25 // growth of the mean of other operations, as a part of that one's
 	minCalls    = 5   // of an operation now and before
+	maxAlike    = 1.3 // growth of the mean of operations, that of one to that of another
 	minFast     = .15 // calls that are as fast as before, of an operation that waits for a lock at times
 )
 
@@ -115,7 +116,7 @@ func writes(operation string) bool {
 }
 
 // store returns the causes that the calls of a hop to its store tell.
-func (t *table) store(f result.Finding, l load) []candidate {
+func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 	dependency := f.Target
 	if f.Kind == result.KindErrors {
 		dependency = ""
@@ -178,9 +179,13 @@ func (t *table) store(f result.Finding, l load) []candidate {
 	}
 	reads, readGrowth := others(func(o operation) bool { return !writes(o.name) })
 	rest, restGrowth := others(func(operation) bool { return true })
+	cpu := t.direct(found, f.Hop, signals.CPUTime, l)
 	switch {
 	case isBusy:
 		add(result.CauseDBLock, fmt.Sprintf("another transaction holds a lock in %s", name), true, busyEvidence, e)
+	case cpu.moved > 0 && cpu.sum[1]-cpu.sum[0] >= sureDirect*all && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
+		// The store is within the process.
+		add(result.CauseSlowQuery, fmt.Sprintf("statements in %s take longer, and use the processor of %s: they do more work", name, f.Hop), true, e, evidenceOf(cpu.largest))
 	case lock >= sureDirect*all && (reads == 0 || readGrowth < otherGrowth*worst.growth()):
 		add(result.CauseDBLock, fmt.Sprintf("transactions wait for another writer of %s", name), true, e)
 	case byNumber >= sureDirect*all:
@@ -198,6 +203,8 @@ func (t *table) store(f result.Finding, l load) []candidate {
 		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), worst.fast >= 0, e)
 	case rest > 0 && added(worst) >= aloneShare*all && restGrowth < otherGrowth*worst.growth():
 		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), true, e)
+	case t.alike(ops):
+		add(result.CauseLink, fmt.Sprintf("each call to %s takes about as much longer, whatever it does: look at the network between them first", name), false, e)
 	default:
 		why := fmt.Sprintf("every kind of call to %s takes longer", name)
 		if !t.reports(f.Hop, signals.PoolWait, signals.PoolWaiting) {
@@ -206,6 +213,22 @@ func (t *table) store(f result.Finding, l load) []candidate {
 		add(result.CauseDependency, why, rest > 0, e)
 	}
 	return out
+}
+
+// alike reports whether the calls of all operations take about as much longer, and hardly
+// any call is as fast as before: a delay on the way. A busy store delays calls at times.
+func (t *table) alike(ops []operation) bool {
+	n, least, most := 0, math.Inf(1), 0.0
+	for _, o := range ops {
+		if o.callsNow*t.seconds() < minCalls || o.callsBefore == 0 {
+			continue
+		}
+		if o.fast < 0 || o.fast >= minFast/3 {
+			return false
+		}
+		n, least, most = n+1, min(least, o.growth()), max(most, o.growth())
+	}
+	return n > 1 && most <= maxAlike*least
 }
 
 // reports reports whether an instance of a service exports one of some measures.

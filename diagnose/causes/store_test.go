@@ -46,37 +46,44 @@ func TestStore(t *testing.T) {
 		finding   string
 		added     float64
 		calls     []calls
+		cpu       float64 // cores that the process uses more
 	}{
 		{"another writer holds the lock", result.CauseDBLock, true, result.KindDependency, .1,
-			[]calls{{"BEGIN", "", 20, 0, .0005, .1, 0}, quick("INSERT"), quick("SELECT"), quick("COMMIT")}},
+			[]calls{{"BEGIN", "", 20, 0, .0005, .1, 0}, quick("INSERT"), quick("SELECT"), quick("COMMIT")}, 0},
 		{"calls fail for the lock", result.CauseDBLock, true, result.KindDependency, .1,
-			[]calls{{"UPDATE", "", 20, 0, .001, .08, 0}, {"UPDATE", "55P03", 0, 2, 0, .2, 0}, quick("SELECT")}},
+			[]calls{{"UPDATE", "", 20, 0, .001, .08, 0}, {"UPDATE", "55P03", 0, 2, 0, .2, 0}, quick("SELECT")}, 0},
 		{"failures for the lock", result.CauseDBLock, true, result.KindErrors, 0,
-			[]calls{quick("SELECT"), {"INSERT", "SQLITE_BUSY", 0, 3, 0, 5, 0}}},
+			[]calls{quick("SELECT"), {"INSERT", "SQLITE_BUSY", 0, 3, 0, 5, 0}}, 0},
 		{"other failures", result.CauseUnknown, false, result.KindErrors, 0,
-			[]calls{quick("SELECT"), {"INSERT", "23505", 0, 3, 0, .001, 0}}},
+			[]calls{quick("SELECT"), {"INSERT", "23505", 0, 3, 0, .001, 0}}, 0},
 		{"one slow statement", result.CauseSlowQuery, true, result.KindDependency, .1,
-			[]calls{{"SELECT", "", 20, 0, .001, .1, 0}, quick("INSERT"), quick("BEGIN"), quick("COMMIT")}},
+			[]calls{{"SELECT", "", 20, 0, .001, .1, 0}, quick("INSERT"), quick("BEGIN"), quick("COMMIT")}, 0},
 		{"a query in a loop", result.CauseNPlusOne, true, result.KindDependency, .1,
-			[]calls{{"SELECT", "", 40, 400, .005, .005, 0}, quick("INSERT")}},
+			[]calls{{"SELECT", "", 40, 400, .005, .005, 0}, quick("INSERT")}, 0},
 		{"a write waits at times", result.CauseDBLock, false, result.KindDependency, .1,
-			[]calls{{"INSERT", "", 20, 0, .001, .1, .4}, quick("SELECT")}},
+			[]calls{{"INSERT", "", 20, 0, .001, .1, .4}, quick("SELECT")}, 0},
 		{"a write is slow each time", result.CauseSlowQuery, true, result.KindDependency, .1,
-			[]calls{{"INSERT", "", 20, 0, .001, .1, .05}, quick("SELECT")}},
+			[]calls{{"INSERT", "", 20, 0, .001, .1, .05}, quick("SELECT")}, 0},
 		{"a write, without a histogram", result.CauseSlowQuery, false, result.KindDependency, .1,
-			[]calls{{"INSERT", "", 20, 0, .001, .1, 0}, quick("SELECT")}},
+			[]calls{{"INSERT", "", 20, 0, .001, .1, 0}, quick("SELECT")}, 0},
 		{"all writes wait", result.CauseDBLock, false, result.KindDependency, .1,
-			[]calls{{"INSERT", "", 20, 0, .001, .05, 0}, {"UPDATE", "", 20, 0, .001, .05, 0}, quick("SELECT")}},
+			[]calls{{"INSERT", "", 20, 0, .001, .05, 0}, {"UPDATE", "", 20, 0, .001, .05, 0}, quick("SELECT")}, 0},
 		{"the whole store is slow", result.CauseDependency, true, result.KindDependency, .1,
-			[]calls{{"SELECT", "", 20, 0, .001, .035, 0}, {"INSERT", "", 20, 0, .002, .036, 0}, {"BEGIN", "", 20, 0, .001, .034, 0}}},
+			[]calls{{"SELECT", "", 20, 0, .001, .035, 0}, {"INSERT", "", 20, 0, .002, .036, 0}, {"BEGIN", "", 20, 0, .001, .034, 0}}, 0},
+		{"statements do more work", result.CauseSlowQuery, true, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .035, .04}, {"INSERT", "", 20, 0, .002, .036, .04}, {"BEGIN", "", 20, 0, .001, .034, .04}}, 1.7},
+		{"a delay on the way", result.CauseLink, false, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .035, .04}, {"INSERT", "", 20, 0, .002, .036, .04}, {"BEGIN", "", 20, 0, .001, .036, .04}}, 0},
+		{"a busy store", result.CauseDependency, true, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .035, .5}, {"INSERT", "", 20, 0, .002, .036, .5}, {"BEGIN", "", 20, 0, .001, .034, .5}}, 0},
 		{"one kind of call only", result.CauseDependency, false, result.KindDependency, .1,
-			[]calls{{"GET", "", 20, 0, .001, .1, 0}}},
+			[]calls{{"GET", "", 20, 0, .001, .1, 0}}, 0},
 		{"too little", result.CauseDependency, false, result.KindDependency, .5,
-			[]calls{{"SELECT", "", 20, 0, .001, .02, 0}, quick("INSERT")}},
+			[]calls{{"SELECT", "", 20, 0, .001, .02, 0}, quick("INSERT")}, 0},
 	} {
 		end := began.Add(seconds * time.Second)
 		target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
-			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}}
+			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1+c.cpu)}}
 		for _, x := range c.calls {
 			target.Counters = append(target.Counters, x.counters("stock")...)
 		}
