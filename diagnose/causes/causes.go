@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
@@ -56,7 +57,27 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 			t.explain(f, loadOf(*f, q), q)
 		}
 	}
+	shared(r)
 	return t.series, nil
+}
+
+// shared adds to the causes of a dependency that is slow for several hops which they are.
+func shared(r *result.Result) {
+	hops := map[string][]string{}
+	slow := func(f result.Finding) bool {
+		return f.Kind == result.KindDependency && f.Target != "" && f.Cause != nil && f.Cause.Kind == result.CauseDependency
+	}
+	for _, f := range r.Findings {
+		if slow(f) && !slices.Contains(hops[f.Target], f.Hop) {
+			hops[f.Target] = append(hops[f.Target], f.Hop)
+		}
+	}
+	for _, f := range r.Findings {
+		if of := hops[f.Target]; slow(f) && len(of) > 1 {
+			slices.Sort(of)
+			f.Cause.Why += fmt.Sprintf("; it is one server, and %s wait for it alike", strings.Join(of, " and "))
+		}
+	}
 }
 
 // final reports whether signals cannot change a cause of the kind.

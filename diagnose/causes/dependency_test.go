@@ -68,3 +68,26 @@ func TestUnanswered(t *testing.T) {
 		}
 	}
 }
+
+// TestOnTheWay blames neither of two ends that both answer for calls that fail between them.
+func TestOnTheWay(t *testing.T) {
+	f := newFleet(5)
+	if got := explain(t, f, found(result.KindErrors, f.services[0], f.services[1], 0, 0)); got.Cause.Kind != result.CauseLink || got.Cause.Sure {
+		t.Errorf("%s, want link", show(got.Cause))
+	}
+}
+
+// TestShared says that one server is slow for all of its callers.
+func TestShared(t *testing.T) {
+	f := newFleet(6)
+	r := found(result.KindDependency, f.services[0], "sessions", .01, .1)
+	second := r.Findings[0]
+	second.Hop = f.services[1]
+	r.Findings = append(r.Findings, second)
+	explain(t, f, r)
+	for _, got := range r.Findings {
+		if !strings.Contains(got.Cause.Why, "one server") || !strings.Contains(got.Cause.Why, f.services[0]) || !strings.Contains(got.Cause.Why, f.services[1]) {
+			t.Errorf("%s", show(got.Cause))
+		}
+	}
+}
