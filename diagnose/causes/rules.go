@@ -15,12 +15,12 @@ import (
 const (
 	sureDirect = .5 // of a wait, which is compared with the added time itself
 	sureStall  = .3 // of a stall, whose effect is a lower bound
-	minDirect  = .3 // of a wait, for a cause that is not sure
+	minDirect  = .4 // of a wait, for a cause that is not sure
 	minShare   = .1 // of a stall, for a cause that is not sure
 	sureRatio  = 3  // of a wait or of processor time, now to before: what serves no request waits, too
 	notWaiting = .3 // of the stalled time, that a process that was stopped may have waited for a processor
 	minGC      = .2 // of the process's CPU time, that garbage collection takes
-	minGCTime  = .1 // cores, by which garbage collection grew
+	minGCTime  = .2 // cores, by which garbage collection grew
 )
 
 // maxLooked is the number of signals that did not move in the evidence.
