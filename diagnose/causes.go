@@ -6,6 +6,8 @@ import (
 	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
 // minOtherShare is the minimum share of the added time of another entry for a finding
@@ -58,4 +60,67 @@ func queued(found []result.Finding, s compare.Suspect) bool {
 		link := s.Kind == compare.Link && (s.Service == f.Hop && s.Target == f.Target || s.Service == f.Target && s.Target == f.Hop)
 		return link || s.Kind == compare.Self && !f.Cause.Sure && (s.Service == f.Target || s.Service == f.Hop)
 	})
+}
+
+// Thresholds of what traces tell about the order and the number of calls, beside metrics.
+const (
+	minStructure = .5  // share of the added time
+	minMoreCalls = 1.3 // calls per message of the caller in the metrics, now to before
+)
+
+// structure puts a finding of traces first that metrics cannot tell: calls that used to
+// overlap follow each other, or there are more of them. The findings of the metrics at
+// both ends of these calls become part of it.
+func (d *Diagnosis) structure(s *sample.Sample, before, now sample.Requests) {
+	r := &d.result
+	if before.Len() < stats.MinRequests || now.Len() < stats.MinRequests || len(r.Findings) > 0 && r.Findings[0].Kind == result.KindMix {
+		return
+	}
+	for _, f := range s.Latency(before, now, d.opt.MinShare) {
+		if f.Kind != result.KindConcurrency && f.Kind != result.KindCalls || f.Cause == nil || f.Share < minStructure ||
+			f.Kind == result.KindCalls && (!f.Cause.Sure || !d.moreCalls(f)) {
+			continue
+		}
+		// Times are those of the metrics, which know all requests.
+		share := min(f.Share, 1)
+		f.AddedMS = stats.Round(share * r.AddedMS)
+		f.NowMS, f.CounterfactualMS = stats.Round(f.BaselineMS+f.AddedMS), stats.Round(r.NowMS-f.AddedMS)
+		r.Findings = slices.DeleteFunc(r.Findings, func(have result.Finding) bool {
+			ends := []string{f.Hop, f.Target}
+			return have.Entry == "" && have.Cause == nil && have.Kind != result.KindErrors && slices.Contains(ends, have.Hop) &&
+				(have.Target == "" || slices.Contains(ends, have.Target))
+		})
+		r.Findings = slices.Insert(r.Findings, 0, f)
+		return
+	}
+}
+
+// moreCalls reports whether the metrics, too, have more calls between the ends of a finding
+// for each message of the caller. It reports true if they do not count the calls.
+func (d *Diagnosis) moreCalls(f result.Finding) bool {
+	m := d.evidence.Metrics
+	var was, is evidence.Window
+	for i := range m.Steps {
+		in := func(r result.Range) bool { return !m.At(i).Before(r.From) && m.At(i).Before(r.To) }
+		if in(d.result.Window) {
+			is = append(is, i)
+		} else if slices.ContainsFunc(d.result.BaselineRanges(), in) {
+			was = append(was, i)
+		}
+	}
+	served := map[string][]float64{}
+	for _, c := range m.Calls {
+		if c.Dependency == "" {
+			served[c.Service] = evidence.Plus(served[c.Service], c.Count)
+		}
+	}
+	known, before, now := false, 0.0, 0.0
+	for _, c := range m.Calls {
+		if c.Service == f.Hop && c.Dependency == f.Target || c.Service == f.Target && c.Dependency == f.Hop {
+			if all := served[c.Service]; was.Sum(all) > 0 && is.Sum(all) > 0 {
+				known, before, now = true, before+was.Sum(c.Count)/was.Sum(all), now+is.Sum(c.Count)/is.Sum(all)
+			}
+		}
+	}
+	return !known || now >= minMoreCalls*before
 }

@@ -47,6 +47,7 @@ func (d *Diagnosis) AddTraces(t Traces) {
 		before, now := s.Of(r.Entry, t.Before), s.Of(r.Entry, t.Now)
 		if len(t.Before) > 0 && !d.grounds.red && verdict != result.Errors {
 			d.mix(before, now)
+			d.structure(s, before, now)
 		}
 		s.Foresee(r, before, now)
 	}

@@ -8,41 +8,42 @@ type Measure string
 // Measures of an instance of a service. Times are seconds; those of waits and stalls count
 // per thread or goroutine.
 const (
-	CPUTime      Measure = "cpu"           // processor time used
-	CPUWait      Measure = "cpu_wait"      // time runnable without a processor
-	ScheduleWait Measure = "schedule_wait" // time that goroutines or callbacks were ready and did not run
-	Throttled    Measure = "throttled"     // time throttled by a CPU quota
-	Throttles    Measure = "throttles"     // periods with throttling
-	Stalled      Measure = "stalled"       // time that the process did not run at all
-	Stalls       Measure = "stalls"        // their number
-	GCTime       Measure = "gc_cpu"        // processor time of the garbage collector
-	GCIdleTime   Measure = "gc_idle"       // the part of it on idle processors
-	GCAssist     Measure = "gc_assist"     // time that the program helped the collector
-	GCPause      Measure = "gc_pause"      // time that the collector stopped the program
-	GCPauses     Measure = "gc_pauses"     // their number
-	LockWait     Measure = "lock_wait"     // time blocked on locks in the process
-	LockBlocked  Measure = "lock_blocked"  // threads blocked on locks now
-	PoolWait     Measure = "pool_wait"     // time waiting for a pooled connection
-	PoolWaiting  Measure = "pool_waiting"  // callers waiting for a pooled connection now
-	StoreTime    Measure = "store_time"    // time of database calls, by operation
-	StoreCalls   Measure = "store_calls"   // their number
-	MemoryStall  Measure = "memory_stall"  // time stalled for memory
-	DiskStall    Measure = "disk_stall"    // time stalled for the disk
-	DiskFaults   Measure = "disk_faults"   // page faults that read from disk
-	MemoryUsed   Measure = "memory_used"   // bytes
-	MemoryLimit  Measure = "memory_limit"  // bytes
-	MemoryKills  Measure = "memory_kills"  // processes killed for memory
-	MemoryFull   Measure = "memory_full"   // times at the memory limit
-	Started      Measure = "started"       // Unix time of the start of the process
-	Restarts     Measure = "restarts"      // number of restarts
-	Up           Measure = "up"            // 1 if the target answers scrapes
-	ScrapeTime   Measure = "scrape_time"   // time that a scrape took
+	CPUTime       Measure = "cpu"            // processor time used
+	CPUWait       Measure = "cpu_wait"       // time runnable without a processor
+	ScheduleWait  Measure = "schedule_wait"  // time that goroutines or callbacks were ready and did not run
+	Throttled     Measure = "throttled"      // time throttled by a CPU quota
+	Throttles     Measure = "throttles"      // periods with throttling
+	Stalled       Measure = "stalled"        // time that the process did not run at all
+	Stalls        Measure = "stalls"         // their number
+	GCTime        Measure = "gc_cpu"         // processor time of the garbage collector
+	GCIdleTime    Measure = "gc_idle"        // the part of it on idle processors
+	GCAssist      Measure = "gc_assist"      // time that the program helped the collector
+	GCPause       Measure = "gc_pause"       // time that the collector stopped the program
+	GCPauses      Measure = "gc_pauses"      // their number
+	LockWait      Measure = "lock_wait"      // time blocked on locks in the process
+	LockBlocked   Measure = "lock_blocked"   // threads blocked on locks now
+	PoolWait      Measure = "pool_wait"      // time waiting for a pooled connection
+	PoolWaiting   Measure = "pool_waiting"   // callers waiting for a pooled connection now
+	StoreTime     Measure = "store_time"     // time of database calls, by operation
+	StoreCalls    Measure = "store_calls"    // their number
+	MemoryStall   Measure = "memory_stall"   // time stalled for memory
+	DiskStall     Measure = "disk_stall"     // time stalled for the disk
+	DiskFaults    Measure = "disk_faults"    // page faults that read from disk
+	MemoryUsed    Measure = "memory_used"    // bytes
+	MemoryLimit   Measure = "memory_limit"   // bytes
+	MemoryKills   Measure = "memory_kills"   // processes killed for memory
+	MemoryFull    Measure = "memory_full"    // times at the memory limit
+	OldestRequest Measure = "oldest_request" // age of the oldest request that is handled
+	Started       Measure = "started"        // Unix time of the start of the process
+	Restarts      Measure = "restarts"       // number of restarts
+	Up            Measure = "up"             // 1 if the target answers scrapes
+	ScrapeTime    Measure = "scrape_time"    // time that a scrape took
 )
 
 // Gauge reports whether the values are read as they are. Those of other measures are
 // counters.
 func (m Measure) Gauge() bool {
-	return slices.Contains([]Measure{LockBlocked, PoolWaiting, MemoryUsed, MemoryLimit, Started, Up, ScrapeTime}, m)
+	return slices.Contains([]Measure{LockBlocked, PoolWaiting, MemoryUsed, MemoryLimit, Started, Up, ScrapeTime, OldestRequest}, m)
 }
 
 // CauseSignal is a family of series that tells why an instance of a service is slow.
@@ -91,6 +92,7 @@ func ownSignals() []CauseSignal {
 		one(by, "hop_process_stall_seconds_total", Stalled),
 		one(by, "hop_process_stalls_total", Stalls),
 		one(by, "hop_process_run_delay_seconds_total", CPUWait),
+		one(by, "hop_oldest_request_age_seconds", OldestRequest),
 		one(by, "hop_cgroup_cpu_throttled_seconds_total", Throttled),
 		one(by, "hop_cgroup_cpu_throttled_periods_total", Throttles),
 		one(by, "hop_cgroup_memory_usage_bytes", MemoryUsed),
@@ -171,7 +173,7 @@ func containerSignals() []CauseSignal {
 		one(exporter, "namedprocess_namegroup_major_page_faults_total", DiskFaults),
 	}
 	for i := range out {
-		out[i].Service = []string{"container_label_com_docker_compose_service", "container_label_io_kubernetes_container_name", "container", "groupname"}
+		out[i].Service = []string{"container_label_com_docker_compose_service", "container_label_io_kubernetes_container_name", "container", "groupname", "name"}
 		out[i].Instance = []string{"pod", "name", "groupname"}
 	}
 	for _, s := range []CauseSignal{

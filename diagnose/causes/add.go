@@ -2,6 +2,7 @@ package causes
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,14 +88,24 @@ func (r *reader) add(found []prometheus.Series) {
 	}
 }
 
-// addStore adds the time or number of database calls.
+// addStore adds the time or number of database calls, or a bucket of their durations.
 func (i *instance) addStore(s prometheus.Series) {
 	k := storeKey{signals.First(s.Labels, []string{"dependency", "server_address", "db_system_name"}), s.Labels["db_operation_name"], s.Labels["error_type"]}
 	t, v := i.store[k], rates(s.Samples, i.scraped, 1)
-	if strings.HasSuffix(s.Labels["__name__"], "_sum") {
+	switch name := s.Labels["__name__"]; {
+	case strings.HasSuffix(name, "_sum"):
 		t.time = plus(t.time, v)
-	} else {
+	case strings.HasSuffix(name, "_count"):
 		t.calls = plus(t.calls, v)
+	default:
+		bound, err := strconv.ParseFloat(s.Labels["le"], 64)
+		if err != nil {
+			return
+		}
+		if t.upTo == nil {
+			t.upTo = map[float64][]point{}
+		}
+		t.upTo[bound] = plus(t.upTo[bound], v)
 	}
 	i.store[k] = t
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
@@ -35,7 +36,7 @@ const maxFindings = 5
 // keep the causes that need no signals.
 func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error) {
 	r := q.Result
-	Structural(r)
+	structural(q)
 	open := func(f result.Finding) bool { return f.Hop != "" && (f.Cause == nil || !final(f.Cause.Kind)) }
 	var suspects []string
 	for i, f := range r.Findings {
@@ -53,10 +54,30 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 	}
 	for i := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		if f := &r.Findings[i]; open(*f) {
-			t.explain(f, loadOf(*f, q))
+			t.explain(f, loadOf(*f, q), q)
 		}
 	}
+	shared(r)
 	return t.series, nil
+}
+
+// shared adds to the causes of a dependency that is slow for several hops which they are.
+func shared(r *result.Result) {
+	hops := map[string][]string{}
+	slow := func(f result.Finding) bool {
+		return f.Kind == result.KindDependency && f.Target != "" && f.Cause != nil && f.Cause.Kind == result.CauseDependency
+	}
+	for _, f := range r.Findings {
+		if slow(f) && !slices.Contains(hops[f.Target], f.Hop) {
+			hops[f.Target] = append(hops[f.Target], f.Hop)
+		}
+	}
+	for _, f := range r.Findings {
+		if of := hops[f.Target]; slow(f) && len(of) > 1 {
+			slices.Sort(of)
+			f.Cause.Why += fmt.Sprintf("; it is one server, and %s wait for it alike", strings.Join(of, " and "))
+		}
+	}
 }
 
 // final reports whether signals cannot change a cause of the kind.
@@ -74,8 +95,9 @@ func services(f result.Finding) []string {
 	return out
 }
 
-// Structural adds the causes that the findings themselves tell.
-func Structural(r *result.Result) {
+// structural adds the causes that the findings and the metrics themselves tell.
+func structural(q Question) {
+	r := q.Result
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		if f.Cause != nil {
@@ -86,6 +108,7 @@ func Structural(r *result.Result) {
 			f.Cause = &result.Cause{Kind: result.CauseQueue, Sure: true,
 				Why:      fmt.Sprintf("messages wait before %s of %s", f.Target, f.Hop),
 				Evidence: []result.Signal{{Signal: "wait in the queue", Before: f.BaselineMS, Now: f.NowMS, Unit: "ms"}}}
+			consumer(f, q)
 		case result.KindMix:
 			f.Cause = &result.Cause{Kind: result.CauseMix, Sure: true, Why: "other requests than before: " + f.Target,
 				Evidence: []result.Signal{{Signal: "time by other proportions of " + f.Target, Before: f.BaselineMS, Now: f.NowMS, Unit: "ms"}}}

@@ -1,7 +1,14 @@
 package causes_test
 
+//go:generate go test -count=1 -run TestCauses . -update
+
 import (
+	"flag"
 	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +17,8 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
+
+var update = flag.Bool("update", false, "write the table of answers in docs/diagnosis.md again")
 
 // explain adds causes to a result from the signals of a fleet.
 func explain(t *testing.T, f *fleet, r *result.Result) result.Finding {
@@ -106,56 +115,145 @@ func faults() map[string]fault {
 		"exhausted pool": {result.CausePool, true, result.KindDependency, false, each(func(p *proc, s float64) {
 			p.raise("db_client_connection_wait_time_seconds_sum", .95*s)
 		})},
+		"requests that hang": {result.CauseFrozen, false, result.KindSelf, false, func(_ *fleet, of []*proc, _ float64) {
+			for _, p := range of {
+				p.gauges["hop_oldest_request_age_seconds"] = constant(.02)
+				for i := quietSeconds + 1; i < seconds; i++ {
+					p.gauges["hop_oldest_request_age_seconds"][i] = float64(min(i-quietSeconds, 10))
+				}
+			}
+		}},
+		"quota, no scrape is answered": {result.CauseThrottled, true, result.KindSelf, true, func(_ *fleet, of []*proc, _ float64) {
+			for _, p := range of {
+				p.counters["hop_cgroup_cpu_throttled_seconds_total"] = constant(0)
+				for i := quietSeconds; i < seconds; i++ {
+					p.counters["hop_cgroup_cpu_throttled_seconds_total"][i] = .9
+					if i > quietSeconds+4 {
+						p.silent[i], p.gauges["up"][i], p.gauges["scrape_duration_seconds"][i] = true, 0, 2
+					}
+				}
+			}
+		}},
 		"a sleep": {result.CauseUnknown, false, result.KindSelf, false, each(func(*proc, float64) {})},
 	}
 }
 
 // TestCauses injects each cause at hops and in amounts drawn from seeds, beside decoys:
-// signals of another service move too, another service is deployed, and traffic varies.
+// signals of another service move too, another service is deployed, innocent targets answer
+// scrapes late and wait for a processor under load, and traffic varies. The table of what
+// is answered is that of docs/diagnosis.md; -update writes it.
 func TestCauses(t *testing.T) {
 	const rounds = 3
-	for name, x := range faults() {
-		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(rounds) {
-				f := newFleet(100*seed + uint64(len(name)))
-				hop := f.services[f.rng.IntN(len(f.services))]
-				for x.single && len(f.of(hop)) < 2 {
-					f.add(hop, len(f.of(hop)))
-				}
-				added := .04 + .3*f.rng.Float64()
-				of := f.of(hop)
-				carrier := ""
-				if x.single {
-					of = of[f.rng.IntN(len(of)):][:1]
-					carrier = of[0].name
-					added /= float64(len(f.of(hop)))
-				}
-				if x.kind == result.CauseFrozen { // .35 of the time, .29 s each
-					added = .35 * .29 / 2 / float64(len(f.of(hop)))
-				}
-				x.apply(f, of, added)
-				other := f.services[0]
-				if other == hop {
-					other = f.services[1]
-				}
-				for _, p := range f.of(other) {
-					p.raise("process_cpu_seconds_total", .8)
-					p.raise("go_sync_mutex_wait_total_seconds_total", .5)
-					p.restart(quietSeconds + 1)
-				}
-				target := ""
-				if x.finding != result.KindSelf && x.finding != result.KindErrors {
-					target = f.services[len(f.services)-1]
-					if target == hop {
-						target = f.services[len(f.services)-2]
-					}
-				}
-				got := explain(t, f, found(x.finding, hop, target, .01, added))
-				if got.Cause == nil || got.Cause.Kind != x.kind || got.Cause.Sure != x.sure || got.Instance != carrier {
-					t.Errorf("seed %d, +%.0f ms, %d instances: %s at %q, want %s at %q", seed, 1000*added, len(f.of(hop)), show(got.Cause), got.Instance, x.kind, carrier)
+	all := faults()
+	confusion := map[string]map[string]int{}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		x := all[name]
+		confusion[name] = map[string]int{}
+		for seed := range uint64(rounds) {
+			f := newFleet(100*seed + uint64(len(name)))
+			hop := f.services[f.rng.IntN(len(f.services))]
+			for x.single && len(f.of(hop)) < 2 {
+				f.add(hop, len(f.of(hop)))
+			}
+			added := .04 + .3*f.rng.Float64()
+			of := f.of(hop)
+			carrier := ""
+			if x.single {
+				of = of[f.rng.IntN(len(of)):][:1]
+				carrier = of[0].name
+				added /= float64(len(f.of(hop)))
+			}
+			if x.kind == result.CauseFrozen { // .35 of the time, .29 s each
+				added = .35 * .29 / 2 / float64(len(f.of(hop)))
+			}
+			x.apply(f, of, added)
+			f.decoys(hop)
+			target := ""
+			if x.finding != result.KindSelf && x.finding != result.KindErrors {
+				target = f.services[len(f.services)-1]
+				if target == hop {
+					target = f.services[len(f.services)-2]
 				}
 			}
-		})
+			got := explain(t, f, found(x.finding, hop, target, .01, added))
+			confusion[name][got.Cause.Kind]++
+			if got.Cause.Kind != x.kind || got.Cause.Sure != x.sure || got.Instance != carrier {
+				t.Errorf("%s, seed %d, +%.0f ms, %d instances: %s at %q, want %s at %q", name, seed, 1000*added, len(f.of(hop)), show(got.Cause), got.Instance, x.kind, carrier)
+			}
+		}
+	}
+	table := strings.Builder{}
+	table.WriteString("| signals move as with | answered |\n|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(confusion)) {
+		var cells []string
+		for _, kind := range slices.Sorted(maps.Keys(confusion[name])) {
+			cells = append(cells, fmt.Sprintf("`%s` %d of %d", kind, confusion[name][kind], rounds))
+		}
+		fmt.Fprintf(&table, "| %s | %s |\n", name, strings.Join(cells, ", "))
+	}
+	t.Log("\n" + table.String())
+	inPage(t, table.String())
+}
+
+// decoys moves signals of services other than the hop.
+func (f *fleet) decoys(hop string) {
+	other := f.services[0]
+	if other == hop {
+		other = f.services[1]
+	}
+	for _, p := range f.of(other) {
+		p.raise("process_cpu_seconds_total", .8)
+		p.raise("go_sync_mutex_wait_total_seconds_total", .5)
+		p.restart(quietSeconds + 1)
+	}
+	for _, p := range f.proc {
+		if p.service != hop { // measured at innocent targets under load
+			p.raiseGauge("scrape_duration_seconds", 7.2*p.gauges["scrape_duration_seconds"][0])
+			p.raise("hop_process_run_delay_seconds_total", .07)
+		}
+	}
+}
+
+// inPage compares the table in docs/diagnosis.md with one, or writes it.
+func inPage(t *testing.T, table string) {
+	t.Helper()
+	const page, begin, end = "../../docs/diagnosis.md", "<!-- confusion -->\n", "<!-- /confusion -->"
+	content, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(content), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("%s has no table between %q and %q", page, begin, end)
+	}
+	want := before + begin + table + end + after
+	switch {
+	case *update:
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case want != string(content):
+		t.Errorf("%s has another table of answers; run go generate ./diagnose/causes", page)
+	}
+}
+
+// TestInnocent names no cause at a target that answers scrapes late and waits for a
+// processor under load, by as much as innocent ones did on the storefront.
+func TestInnocent(t *testing.T) {
+	for seed := range uint64(4) {
+		f := newFleet(4000 + seed)
+		for _, p := range f.proc {
+			p.raiseGauge("scrape_duration_seconds", 7.2*p.gauges["scrape_duration_seconds"][0])
+			p.raise("hop_process_run_delay_seconds_total", .066)
+		}
+		kind, target := result.KindSelf, ""
+		if seed%2 == 1 {
+			kind, target = result.KindLink, f.services[1]
+		}
+		if got := explain(t, f, found(kind, f.services[0], target, .01, .15)); got.Cause.Sure || got.Instance != "" {
+			t.Errorf("seed %d: %s at %q", seed, show(got.Cause), got.Instance)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ type load struct {
 	before, now float64 // requests per second
 	added       float64 // seconds per request; 0 for failures
 	duration    float64 // of the hop now, seconds per request
+	scale       float64 // messages of the hop now, to before; 0 if unknown
 }
 
 // loadOf returns the load of a finding's hop.
@@ -29,7 +30,7 @@ func loadOf(f result.Finding, q Question) load {
 		return load{before: l.before, now: l.now}
 	}
 	m := q.Metrics
-	if f.Kind != result.KindSelf || m.Step == 0 {
+	if m.Step == 0 {
 		return l
 	}
 	was, is := stepsIn(m, r.BaselineRanges()), stepsIn(m, []result.Range{r.Window})
@@ -47,12 +48,16 @@ func loadOf(f result.Finding, q Question) load {
 	if count[0] == 0 || count[1] == 0 || len(was) == 0 || len(is) == 0 {
 		return l
 	}
+	l.scale = count[1] / float64(len(is)) / (count[0] / float64(len(was)))
+	if f.Kind != result.KindSelf {
+		return l
+	}
 	added := self[1]/count[1] - self[0]/count[0]
 	if added <= 0 {
 		return l
 	}
 	step := m.Step.Seconds()
-	return load{before: count[0] / (float64(len(was)) * step), now: count[1] / (float64(len(is)) * step), added: added, duration: duration[1] / count[1]}
+	return load{before: count[0] / (float64(len(was)) * step), now: count[1] / (float64(len(is)) * step), added: added, duration: duration[1] / count[1], scale: l.scale}
 }
 
 // stepsIn returns the steps of m that lie within ranges.

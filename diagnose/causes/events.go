@@ -18,7 +18,7 @@ const maxOnce = time.Minute
 
 // events returns the causes that happen at one moment: a process killed for memory, and
 // restarts. A target that refuses scrapes is down.
-func (t *table) events(service string, f result.Finding) []candidate {
+func (t *table) events(service string, f result.Finding, found []growth) []candidate {
 	now := result.Range{From: t.windows.now.From.Add(-eventLead), To: t.windows.now.To}
 	var out []candidate
 	several := t.count(service)
@@ -64,7 +64,7 @@ func (t *table) events(service string, f result.Finding) []candidate {
 			add(result.CauseRestart, fmt.Sprintf("%s restarted at %s", service, last.Format("15:04:05")), e, i, f.Kind == result.KindErrors && short)
 		}
 	}
-	return append(out, t.unreachable(service, f, several)...)
+	return append(out, t.unreachable(service, f, several, found)...)
 }
 
 // count returns the number of events now, the number to be expected from the baseline in
@@ -150,9 +150,13 @@ func (i *instance) memoryBefore(restart time.Time, w windows) (used float64, ful
 // the baseline, too: a scrape is lost now and then.
 const maxDown = .2
 
+// minThrottled is the throttled part of the time from which it explains that a process does
+// not answer.
+const minThrottled = .5
+
 // unreachable returns the cause of an instance that no longer answers scrapes. If scrapes
 // take longer, they wait for a process that exists; otherwise there is none.
-func (t *table) unreachable(service string, f result.Finding, several int) []candidate {
+func (t *table) unreachable(service string, f result.Finding, several int, found []growth) []candidate {
 	for _, i := range t.instances {
 		up, ok := i.tracks[signals.Up]
 		if i.service != service || !ok {
@@ -170,6 +174,12 @@ func (t *table) unreachable(service string, f result.Finding, several int) []can
 		if known && len(n) > 0 && mean(n) > 2*mean(b)+.2 {
 			c.Kind, c.Why = result.CauseFrozen, service+" hangs: scrapes of it get no answer in time"
 			c.Evidence = append(c.Evidence, result.Signal{Signal: took.signal.Series, Before: math.Round(1000 * mean(b)), Now: math.Round(1000 * mean(n)), Unit: "ms"})
+		}
+		for _, g := range found {
+			if c.Kind == result.CauseFrozen && g.instance == i.name && g.service == service && g.moved && g.signal.Measure == signals.Throttled && g.by() >= minThrottled {
+				c.Kind, c.Why = result.CauseThrottled, service+" is throttled: it has used up its CPU quota, and scrapes of it get no answer in time"
+				c.Evidence = append([]result.Signal{evidenceOf(g)}, c.Evidence...)
+			}
 		}
 		c.Sure = (f.Hop == service || f.EitherEnd) && down >= sureStall/float64(max(several, 1))
 		if several > 1 {

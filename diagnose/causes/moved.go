@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/tenhop/tenhop/signals"
 )
@@ -16,6 +17,7 @@ type growth struct {
 	before, now float64
 	moved       bool
 	everywhere  bool // it moved at half of the other services, too
+	early       bool // it moved long before the hop
 }
 
 // by returns the growth.
@@ -30,8 +32,15 @@ const (
 	minSpread   = .1  // standard deviation, as a fraction of the baseline's median
 	maxPrevious = .5  // of the growth, that a stretch of the baseline as long as now may have shown
 	maxEvidence = 4   // points of now that count as independent
+	minLate     = .25 // of the growth, in the first half of now
 	everywhere  = .5  // of the growth, at half of the other services
 	minPeers    = 3   // other services, for a comparison with them
+)
+
+// A signal may move before the hop leaves its baseline: what is noisy leaves it late.
+const (
+	maxLead  = 40 * time.Second
+	sureLead = 12 * time.Second
 )
 
 // noise returns the least standard deviation of a measure, in its unit: changes of a few of
@@ -42,7 +51,7 @@ func noise(m signals.Measure) float64 {
 		return .01
 	case signals.CPUTime, signals.GCTime:
 		return .02
-	case signals.LockBlocked, signals.PoolWaiting:
+	case signals.LockBlocked, signals.PoolWaiting, signals.OldestRequest:
 		return .2
 	case signals.DiskFaults:
 		return 5
@@ -52,14 +61,16 @@ func noise(m signals.Measure) float64 {
 	return .005
 }
 
-// compare tests whether a measure is higher now than in the baseline. The z-score of the
+// compare sets whether a measure is higher now than in the baseline. The z-score of the
 // mean of now uses the median and the median absolute deviation of the baseline; its
-// threshold is that of Bonferroni's correction for the given number of tests. Besides, no
-// stretch of the baseline as long as now may have shown half of the growth.
-func compare(base, now []point, m signals.Measure, tests int) (before, is float64, moved bool) {
-	before, is = mean(base), mean(now)
+// threshold is that of Bonferroni's correction for the given number of tests. Besides, the
+// measure must have grown when the hop did: no stretch of the baseline as long as now may
+// have shown half of the growth, unless now continues it, and the first half of now must
+// have a quarter of it.
+func (g *growth) compare(base, now []point, tests int) {
+	g.before, g.now = mean(base), mean(now)
 	if len(base) < minPoints || len(now) == 0 {
-		return before, is, false
+		return
 	}
 	sorted := make([]float64, 0, len(base))
 	for _, p := range base {
@@ -69,18 +80,31 @@ func compare(base, now []point, m signals.Measure, tests int) (before, is float6
 	for i, v := range sorted {
 		sorted[i] = math.Abs(v - middle)
 	}
-	sigma := max(1.4826*median(sorted), minSpread*math.Abs(middle), noise(m))
-	z := (is - middle) / sigma * math.Sqrt(float64(min(len(now), maxEvidence)))
-	if z < quantile(falseAlarms/float64(max(tests, 1))) || is < minRatio*before {
-		return before, is, false
+	sigma := max(1.4826*median(sorted), minSpread*math.Abs(middle), noise(g.signal.Measure))
+	high := middle + maxPrevious*(g.now-middle)
+	lead := len(base)
+	for lead > 0 && base[lead-1].value > high && now[0].from.Sub(base[lead-1].from) <= maxLead {
+		lead--
+	}
+	if lead < len(base) && lead >= minPoints {
+		g.early = now[0].from.Sub(base[lead].from) > sureLead
+		base = base[:lead]
+		g.before = mean(base)
+	}
+	z := (g.now - middle) / sigma * math.Sqrt(float64(min(len(now), maxEvidence)))
+	if z < quantile(falseAlarms/float64(max(tests, 1))) || g.now < minRatio*g.before {
+		return
 	}
 	length := min(len(now), max(len(base)/2, 1))
 	for i := 0; i+length <= len(base); i++ {
-		if mean(base[i:i+length])-middle > maxPrevious*(is-middle) {
-			return before, is, false
+		if mean(base[i:i+length]) > high {
+			return
 		}
 	}
-	return before, is, true
+	if half := len(now) / 2; half >= 2 && mean(now[:half])-middle < minLate*(g.now-middle) {
+		return
+	}
+	g.moved = true
 }
 
 // median returns the median and sorts v.
@@ -113,7 +137,7 @@ func (t *table) growths(services []string) []growth {
 				continue // OpenTelemetry's instrumentation exports the buckets without a sum
 			}
 			g := growth{signal: tr.signal, service: i.service, instance: i.name}
-			g.before, g.now, g.moved = compare(base, now, m, tests)
+			g.compare(base, now, tests)
 			g.everywhere = g.moved && t.elsewhere(m, services, g.by())
 			out = append(out, g)
 		}

@@ -26,8 +26,9 @@ const (
 
 // Families of the middleware that are read by instance.
 const (
-	selfSum   = "hop_self_duration_seconds_sum"
-	selfCount = "hop_self_duration_seconds_count"
+	selfFamily = "hop_self_duration_seconds"
+	selfSum    = selfFamily + "_sum"
+	selfCount  = selfFamily + "_count"
 )
 
 // table holds the signals of the suspects and of some other services.
@@ -51,9 +52,11 @@ type reader struct {
 	span  string // the range selector
 	end   time.Time
 	names map[string]signals.CauseSignal // of series that exist
-	info  map[target]string              // service.name from target_info
-	table *table
-	index map[[2]string]*instance
+
+	native []string          // histograms of which only the native form exists, without _sum
+	info   map[target]string // service.name from target_info
+	table  *table
+	index  map[[2]string]*instance
 }
 
 func read(ctx context.Context, c *prometheus.Client, q Question, suspects []string) (*table, error) {
@@ -63,7 +66,7 @@ func read(ctx context.Context, c *prometheus.Client, q Question, suspects []stri
 		span:  fmt.Sprintf("[%dms]", w.now.To.Sub(start).Milliseconds()),
 		table: &table{windows: w, self: map[*instance]selfTrack{}, deploys: q.Result.Deploys}}
 	targets, err := r.targets(ctx)
-	if err != nil || len(r.names) == 0 {
+	if err != nil || len(r.names)+len(r.native) == 0 {
 		return r.table, err
 	}
 	own, peers := choose(targets, suspects)
@@ -111,19 +114,27 @@ func (r *reader) targets(ctx context.Context) (map[string][]map[string]string, e
 		}
 	}
 	all := slices.Sorted(maps.Keys(known))
-	found, err := r.c.Instant(ctx, fmt.Sprintf(`count by (__name__) (last_over_time({__name__=~"%s|target_info"}%s))`, strings.Join(all, "|"), r.span), r.end)
+	histograms := map[string]bool{selfFamily: true, signals.DatabaseClient: true}
+	for _, name := range all {
+		if family, ok := strings.CutSuffix(name, "_sum"); ok {
+			histograms[family] = true
+		}
+	}
+	asked := slices.Concat(all, slices.Sorted(maps.Keys(histograms)), []string{selfSum, "target_info"})
+	found, err := r.c.Instant(ctx, fmt.Sprintf(`count by (__name__) (last_over_time({__name__=~"%s"}%s))`, strings.Join(asked, "|"), r.span), r.end)
 	if err != nil {
 		return nil, err
 	}
 	r.names = map[string]signals.CauseSignal{}
 	anchors := []string{}
 	anchor := []signals.Measure{signals.Started, signals.CPUTime, signals.Stalls, signals.GCPause, signals.ScheduleWait}
-	hasInfo := false
+	hasInfo, present := false, map[string]bool{}
 	for _, f := range found {
 		name := f.Labels["__name__"]
+		present[name] = true
 		s, ok := known[name]
 		if !ok {
-			hasInfo = true
+			hasInfo = hasInfo || name == "target_info"
 			continue
 		}
 		r.names[name] = s
@@ -131,6 +142,12 @@ func (r *reader) targets(ctx context.Context) (map[string][]map[string]string, e
 			anchors = append(anchors, name)
 		}
 	}
+	for family := range histograms {
+		if present[family] && !present[family+"_sum"] {
+			r.native = append(r.native, family)
+		}
+	}
+	slices.Sort(r.native)
 	if hasInfo {
 		info, err := r.c.Instant(ctx, `last_over_time(target_info{service_name!=""}`+r.span+`)`, r.end)
 		if err != nil {
@@ -200,7 +217,7 @@ func (r *reader) processes(ctx context.Context, own, peers []map[string]string) 
 	for _, l := range slices.Concat(own, peers) {
 		services[targetOf(l)] = l
 	}
-	if len(services) == 0 || len(names) == 0 {
+	if len(services) == 0 || len(names)+len(r.native) == 0 {
 		return nil
 	}
 	slices.Sort(names)
@@ -211,12 +228,20 @@ func (r *reader) processes(ctx context.Context, own, peers []map[string]string) 
 	}
 	if len(own) > 0 {
 		more := []string{selfSum, selfCount, signals.DatabaseClient + "_sum", signals.DatabaseClient + "_count"}
+		if slices.ContainsFunc(r.q.Result.Findings, func(f result.Finding) bool { return f.Kind == result.KindDependency }) {
+			more = append(more, signals.DatabaseClient+"_bucket")
+		}
 		of, err := r.matrix(ctx, more, "instance", instances(own))
 		if err != nil {
 			return err
 		}
 		found = append(found, of...)
 	}
+	natively, err := r.natives(ctx, slices.Concat(own, peers))
+	if err != nil {
+		return err
+	}
+	found = append(found, natively...)
 	if host {
 		nodes, err := r.matrix(ctx, []string{"node_pressure_.*"}, "", nil)
 		if err != nil {

@@ -15,10 +15,12 @@ import (
 const (
 	sureDirect = .5 // of a wait, which is compared with the added time itself
 	sureStall  = .3 // of a stall, whose effect is a lower bound
-	minShare   = .1 // for a cause that is not sure
+	minDirect  = .4 // of a wait, for a cause that is not sure
+	minShare   = .1 // of a stall, for a cause that is not sure
+	sureRatio  = 3  // of a wait or of processor time, now to before: what serves no request waits, too
 	notWaiting = .3 // of the stalled time, that a process that was stopped may have waited for a processor
-	minStarved = 3. // waits for a processor, now to before: threads that serve no request wait, too
 	minGC      = .2 // of the process's CPU time, that garbage collection takes
+	minGCTime  = .2 // cores, by which garbage collection grew
 )
 
 // maxLooked is the number of signals that did not move in the evidence.
@@ -39,9 +41,23 @@ func (t *table) plain(service, kind, why string, e effect, sure bool) candidate 
 	if t.count(service) > 1 && e.largest.by() >= (1-maxOthers)*e.total {
 		c.instance = e.largest.instance
 	}
+	if e.largest.early && !sure {
+		c.share = 0 // it moved at another time, and explains little
+	}
+	c.Sure = sure && !e.largest.early
 	if e.largest.everywhere {
 		c.Sure = false
 		c.Why += ", and so do other services: look at the machine first"
+	}
+	return c
+}
+
+// waits returns a candidate from the time that requests wait, or the processor time that
+// they use.
+func (t *table) waits(service, kind, why string, e effect) candidate {
+	c := t.plain(service, kind, why, e, e.share >= sureDirect && e.sum[1] >= sureRatio*e.sum[0])
+	if e.share < minDirect {
+		c.share = 0
 	}
 	return c
 }
@@ -57,23 +73,37 @@ func (t *table) count(service string) (n int) {
 }
 
 // explain sets the cause and the instance of a finding.
-func (t *table) explain(f *result.Finding, l load) {
+func (t *table) explain(f *result.Finding, l load, q Question) {
 	of := services(*f)
 	found := t.growths(of)
 	var all []candidate
 	for _, s := range of {
-		all = append(all, t.events(s, *f)...)
+		all = append(all, t.events(s, *f, found)...)
 	}
+	var process []candidate
 	for _, s := range of {
-		all = append(all, t.process(found, s, l, f.Kind != result.KindLink)...)
+		process = append(process, t.process(found, s, l, f.Kind == result.KindSelf || f.Kind == result.KindErrors)...)
 	}
-	all = append(all, t.pool(found, *f, l)...)
+	// More calls use more processor time; a process that stands still makes callers repeat theirs.
+	at := slices.IndexFunc(process, func(c candidate) bool { return c.Kind == result.CauseCPU || c.Kind == result.CauseLock })
+	if at < 0 {
+		at = len(process)
+	}
+	all = append(all, slices.Insert(process, at, visits(*f, q)...)...)
+	var store []candidate
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
-		all = append(all, t.store(*f, l)...)
+		store = t.store(*f, l, found)
 	}
+	// Statements that take longer hold their connections for longer.
+	if !slices.ContainsFunc(store, func(c candidate) bool { return c.Kind == result.CauseDBLock || c.Kind == result.CauseSlowQuery }) {
+		all = append(all, t.pool(found, *f, l)...)
+		all = append(all, pooled(*f, q)...)
+	}
+	all = append(all, store...)
+	all = append(all, t.unanswered(*f, q, found)...)
 	chosen := choice(all)
 	switch {
-	case chosen != nil && (f.Cause == nil || chosen.Sure):
+	case chosen != nil && (f.Cause == nil || chosen.Sure || f.Cause.Kind == result.CauseFrozen && chosen.Kind == result.CauseDependency):
 		f.Cause = &chosen.Cause
 		f.Instance = cmp.Or(f.Instance, chosen.instance)
 		chosen.placeIn(f)
@@ -140,21 +170,46 @@ func (t *table) process(found []growth, service string, l load, handlers bool) [
 	}
 	for _, m := range []signals.Measure{signals.LockWait, signals.LockBlocked} {
 		if e := direct(m); e.moved > 0 && handlers {
-			out = append(out, t.plain(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e, e.share >= sureDirect))
+			out = append(out, t.waits(service, result.CauseLock, fmt.Sprintf("requests wait for a lock within %s", service), e))
+		}
+	}
+	if e := direct(signals.OldestRequest); e.moved > 0 && handlers {
+		if oldest := t.oldest(service, e.largest.instance); oldest >= minHang && oldest >= hangRatio*l.duration {
+			c := t.plain(service, result.CauseFrozen, fmt.Sprintf("requests hang in %s: the oldest was %.0f s old", service, oldest), e, false)
+			c.share = sureDirect
+			out = append(out, c)
 		}
 	}
 	if e := direct(signals.CPUTime); e.moved > 0 && handlers {
 		gc := t.direct(found, service, signals.GCTime, l)
 		e.share = math.Max(e.share-gc.share, 0)
-		out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e, e.share >= sureDirect))
+		out = append(out, t.waits(service, result.CauseCPU, fmt.Sprintf("%s uses more processor time for each request", service), e))
 	}
 	for _, m := range []signals.Measure{signals.CPUWait, signals.ScheduleWait} {
 		if e := direct(m); e.moved > 0 {
-			sure := e.share >= sureDirect && e.sum[1] >= minStarved*e.sum[0]
-			out = append(out, t.plain(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e, sure))
+			out = append(out, t.waits(service, result.CauseCPU, fmt.Sprintf("%s waits for a processor", service), e))
 		}
 	}
 	return out
+}
+
+// A request hangs if it is this old, and much older than those that end take.
+const (
+	minHang   = 3 // seconds
+	hangRatio = 1.5
+)
+
+// oldest returns the greatest age of a request of an instance now, in seconds.
+func (t *table) oldest(service, name string) (most float64) {
+	for _, i := range t.instances {
+		if i.service == service && i.name == name {
+			_, now := t.windows.split(i.tracks[signals.OldestRequest].points)
+			for _, p := range now {
+				most = max(most, p.value)
+			}
+		}
+	}
+	return most
 }
 
 // collector returns the effect of garbage collection: of its pauses, of the work that
@@ -168,10 +223,11 @@ func (t *table) collector(found []growth, service string, l load) effect {
 	idle := t.direct(found, service, signals.GCIdleTime, l)
 	used := gc.sum[1] - idle.sum[1]
 	part := (used - math.Max(gc.sum[0]-idle.sum[0], 0)) / math.Max(cpu.sum[1], gc.sum[1])
-	if gc.moved == 0 || part < minGC || l.added == 0 {
+	if gc.moved == 0 || part < minGC || used < minGCTime+math.Max(gc.sum[0]-idle.sum[0], 0) || l.added == 0 {
 		return best
 	}
-	gc.share = part * math.Max(l.duration, l.added) / l.added
+	// It delays a request by no more than the part of a processor that it takes.
+	gc.share = math.Min(part, used) * math.Max(l.duration, l.added) / l.added
 	if gc.share > best.share {
 		best = gc
 	}
@@ -180,19 +236,20 @@ func (t *table) collector(found []growth, service string, l load) effect {
 
 // frozen returns the cause of a process that did not run although nothing kept it from a
 // processor. Only a process that says how long it waited for one can be told from a starved
-// one.
+// one. Scrapes of a busy machine's innocent processes are late, too: they count if the
+// process does not say how long it stood still.
 func (t *table) frozen(found []growth, service string, l load) []candidate {
-	own := t.stall(found, service, signals.Stalled, signals.Stalls, l)
+	best := t.stall(found, service, signals.Stalled, signals.Stalls, l)
 	probed := t.probe(found, service, l)
-	best := own
-	if probed.share > own.share {
+	own := best.of > 0
+	if !own {
 		best = probed
 	}
 	if best.moved == 0 {
 		return nil
 	}
-	stalled := math.Max(own.largest.by(), 0)
-	if own.moved == 0 {
+	stalled := math.Max(best.largest.by(), 0)
+	if !own {
 		stalled = math.Min(best.share, 1)
 	}
 	waits, known := 0.0, false
@@ -204,12 +261,16 @@ func (t *table) frozen(found []growth, service string, l load) []candidate {
 	if waits > notWaiting*stalled {
 		return nil // it was starved
 	}
-	c := t.plain(service, result.CauseFrozen, fmt.Sprintf("%s stands still at times: the process does not run, though it does not wait for a processor", service), best, known && best.share >= sureStall)
-	if !known {
+	share := best.share
+	if probed.moved > 0 {
+		share = math.Max(share, probed.share)
+	}
+	c := t.plain(service, result.CauseFrozen, fmt.Sprintf("%s stands still at times: the process does not run, though it does not wait for a processor", service), best, known && own && share >= sureStall)
+	if c.share = math.Max(c.share, share); !known || !own {
 		c.Why = fmt.Sprintf("%s stands still at times: it was stopped, or has no processor", service)
 	}
-	if own.moved > 0 && probed.moved > 0 {
-		c.Evidence = []result.Signal{evidenceOf(own.largest), evidenceOf(probed.largest)}
+	if own && probed.moved > 0 {
+		c.Evidence = append(c.Evidence, evidenceOf(probed.largest))
 	}
 	return []candidate{c}
 }
@@ -219,7 +280,7 @@ func (t *table) pool(found []growth, f result.Finding, l load) []candidate {
 	var out []candidate
 	for _, m := range []signals.Measure{signals.PoolWait, signals.PoolWaiting} {
 		if e := t.direct(found, f.Hop, m, l); e.moved > 0 {
-			out = append(out, t.plain(f.Hop, result.CausePool, fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop), e, e.share >= sureDirect))
+			out = append(out, t.waits(f.Hop, result.CausePool, fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop), e))
 		}
 	}
 	return out
@@ -256,6 +317,9 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 	case f.Kind == result.KindLink && ends[f.Hop] && ends[f.Target]:
 		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
 			Why: fmt.Sprintf("neither %s nor %s stands still: look at the network or a proxy between them", f.Target, f.Hop)}
+	case f.Kind == result.KindErrors && f.Target != "" && t.answers(f.Hop, found) && t.answers(f.Target, found):
+		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
+			Why: fmt.Sprintf("calls between %s and %s fail on the way: both answer scrapes, and neither restarted", f.Target, f.Hop)}
 	case f.Kind == result.KindDependency && !ends[f.Target]:
 		return &result.Cause{Kind: result.CauseDependency, Why: fmt.Sprintf("calls of %s take longer; it exports nothing that tells why", f.Target)}
 	case len(looked) == 0:
@@ -276,6 +340,7 @@ var words = map[signals.Measure]string{
 	signals.Throttled: "throttling", signals.Stalled: "stalls", signals.ScrapeTime: "stalls", signals.GCTime: "garbage collection", signals.GCPause: "garbage collection",
 	signals.LockWait: "locks", signals.LockBlocked: "locks", signals.PoolWait: "connection pools", signals.PoolWaiting: "connection pools",
 	signals.MemoryStall: "memory", signals.MemoryUsed: "memory", signals.DiskFaults: "memory", signals.Started: "restarts", signals.Restarts: "restarts",
+	signals.OldestRequest: "requests that hang",
 }
 
 // evidenceOf returns the values of a signal, rates of seconds in ms/s.
@@ -286,6 +351,8 @@ func evidenceOf(g growth) result.Signal {
 		factor, unit = 1, "cores"
 	case signals.ScrapeTime:
 		unit = "ms"
+	case signals.OldestRequest:
+		factor, unit = 1, "s"
 	case signals.LockBlocked, signals.PoolWaiting:
 		factor, unit = 1, ""
 	case signals.DiskFaults:

@@ -38,8 +38,12 @@ type instance struct {
 // storeKey identifies calls to a database.
 type storeKey struct{ dependency, operation, failure string }
 
-// storeTrack holds the time and the number of database calls, per second.
-type storeTrack struct{ time, calls []point }
+// storeTrack holds the time and the number of database calls, per second, and the number
+// of those up to each bound of the histogram.
+type storeTrack struct {
+	time, calls []point
+	upTo        map[float64][]point
+}
 
 // windows are the times that are compared.
 type windows struct {

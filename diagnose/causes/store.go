@@ -2,11 +2,13 @@ package causes
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/signals"
 )
 
 // Thresholds of database calls.
@@ -17,6 +19,8 @@ const (
 	aloneShare  = .7  // of the time added, that one operation has
 	otherGrowth = .25 // growth of the mean of other operations, as a part of that one's
 	minCalls    = 5   // of an operation now and before
+	maxAlike    = 1.3 // growth of the mean of operations, that of one to that of another
+	minFast     = .15 // calls that are as fast as before, of an operation that waits for a lock at times
 )
 
 // lockFailures are the values of error_type of calls that failed for the lock of another
@@ -28,6 +32,10 @@ type operation struct {
 	name                    string
 	callsBefore, callsNow   float64 // per second
 	secondsBefore, spentNow float64 // mean duration of a call
+
+	// fast is the part of the calls now that take no longer than nine in ten did before, or
+	// a negative number if it is unknown.
+	fast float64
 }
 
 // growth returns the growth of the mean duration.
@@ -36,7 +44,10 @@ func (o operation) growth() float64 { return o.spentNow - o.secondsBefore }
 // operations returns the calls of a hop to a dependency by operation, the calls per second
 // that failed for a lock, before and now, and their number now.
 func (t *table) operations(hop, dependency string) (out []operation, busy [2]float64, failed float64) {
-	type sums struct{ callsBefore, callsNow, timeBefore, timeNow float64 }
+	type sums struct {
+		callsBefore, callsNow, timeBefore, timeNow float64
+		upTo                                       map[float64][2]float64 // calls, before and now
+	}
 	by := map[string]*sums{}
 	for _, i := range t.instances {
 		if i.service != hop {
@@ -53,15 +64,19 @@ func (t *table) operations(hop, dependency string) (out []operation, busy [2]flo
 			}
 			o := by[k.operation]
 			if o == nil {
-				o = &sums{}
+				o = &sums{upTo: map[float64][2]float64{}}
 				by[k.operation] = o
+			}
+			for bound, points := range s.upTo {
+				b, n := t.windows.split(points)
+				o.upTo[bound] = [2]float64{o.upTo[bound][0] + mean(b), o.upTo[bound][1] + mean(n)}
 			}
 			o.callsBefore, o.callsNow = o.callsBefore+mean(bc), o.callsNow+mean(nc)
 			o.timeBefore, o.timeNow = o.timeBefore+mean(bt), o.timeNow+mean(nt)
 		}
 	}
 	for name, s := range by {
-		o := operation{name: name, callsBefore: s.callsBefore, callsNow: s.callsNow}
+		o := operation{name: name, callsBefore: s.callsBefore, callsNow: s.callsNow, fast: fast(s.upTo)}
 		if s.callsBefore > 0 {
 			o.secondsBefore = s.timeBefore / s.callsBefore
 		}
@@ -74,6 +89,24 @@ func (t *table) operations(hop, dependency string) (out []operation, busy [2]flo
 	return out, busy, failed
 }
 
+// usual is the part of the calls of the baseline that are as fast as usual.
+const usual = .9
+
+// fast returns the part of the calls now that are as fast as usual, from the calls up to
+// each bound before and now, or -1 if there are none.
+func fast(upTo map[float64][2]float64) float64 {
+	all := upTo[math.Inf(1)]
+	if all[0] <= 0 || all[1] <= 0 {
+		return -1
+	}
+	for _, bound := range slices.Sorted(maps.Keys(upTo)) {
+		if upTo[bound][0] >= usual*all[0] {
+			return upTo[bound][1] / all[1]
+		}
+	}
+	return -1
+}
+
 // locks reports whether an operation does nothing but wait for locks and the disk.
 func locks(operation string) bool { return operation == "BEGIN" || operation == "LOCK" }
 
@@ -83,7 +116,7 @@ func writes(operation string) bool {
 }
 
 // store returns the causes that the calls of a hop to its store tell.
-func (t *table) store(f result.Finding, l load) []candidate {
+func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 	dependency := f.Target
 	if f.Kind == result.KindErrors {
 		dependency = ""
@@ -106,6 +139,9 @@ func (t *table) store(f result.Finding, l load) []candidate {
 	scale := 1.0
 	if l.before > 0 {
 		scale = l.now / l.before
+	}
+	if l.scale > 0 {
+		scale = l.scale // of all entries, as the calls are
 	}
 	added := func(o operation) float64 { return o.callsNow*o.spentNow - o.callsBefore*o.secondsBefore*scale }
 	var worst operation
@@ -143,22 +179,63 @@ func (t *table) store(f result.Finding, l load) []candidate {
 	}
 	reads, readGrowth := others(func(o operation) bool { return !writes(o.name) })
 	rest, restGrowth := others(func(operation) bool { return true })
+	cpu := t.direct(found, f.Hop, signals.CPUTime, l)
 	switch {
 	case isBusy:
 		add(result.CauseDBLock, fmt.Sprintf("another transaction holds a lock in %s", name), true, busyEvidence, e)
+	case cpu.moved > 0 && cpu.sum[1]-cpu.sum[0] >= sureDirect*all && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
+		// The store is within the process.
+		add(result.CauseSlowQuery, fmt.Sprintf("statements in %s take longer, and use the processor of %s: they do more work", name, f.Hop), true, e, evidenceOf(cpu.largest))
 	case lock >= sureDirect*all && (reads == 0 || readGrowth < otherGrowth*worst.growth()):
 		add(result.CauseDBLock, fmt.Sprintf("transactions wait for another writer of %s", name), true, e)
 	case byNumber >= sureDirect*all:
 		add(result.CauseNPlusOne, fmt.Sprintf("%s calls %s more often for each request, each call as long as before", f.Hop, name), true, calls, e)
 	case worst.spentNow < slowerCall*worst.secondsBefore:
-	case reads > 0 && writes(worst.name) && readGrowth < otherGrowth*worst.growth() && added(worst) < aloneShare*all:
-		add(result.CauseDBLock, fmt.Sprintf("writes in %s wait, reads do not: another transaction may hold a lock", name), false, e)
+	case writes(worst.name) && (reads == 0 || readGrowth < otherGrowth*worst.growth()) && (worst.fast >= minFast || added(worst) < aloneShare*all):
+		// A lock that is held at times leaves the calls in between as they were. So does a
+		// statement that is slow for some values.
+		why := fmt.Sprintf("%s in %s waits at times", worst.name, name)
+		if reads > 0 {
+			why = fmt.Sprintf("writes in %s wait at times, reads do not", name)
+		}
+		add(result.CauseDBLock, why+": another transaction may hold a lock", false, e)
+	case writes(worst.name) && rest > 0 && added(worst) >= aloneShare*all && restGrowth < otherGrowth*worst.growth():
+		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), worst.fast >= 0, e)
 	case rest > 0 && added(worst) >= aloneShare*all && restGrowth < otherGrowth*worst.growth():
 		add(result.CauseSlowQuery, fmt.Sprintf("%s in %s takes longer, other calls do not", worst.name, name), true, e)
+	case t.alike(ops):
+		add(result.CauseLink, fmt.Sprintf("each call to %s takes about as much longer, whatever it does: look at the network between them first", name), false, e)
 	default:
-		add(result.CauseDependency, fmt.Sprintf("every kind of call to %s takes longer", name), rest > 0, e)
+		why := fmt.Sprintf("every kind of call to %s takes longer", name)
+		if !t.reports(f.Hop, signals.PoolWait, signals.PoolWaiting) {
+			why += fmt.Sprintf("; %s does not export how long it waits for a connection of its pool", f.Hop)
+		}
+		add(result.CauseDependency, why, rest > 0, e)
 	}
 	return out
+}
+
+// alike reports whether the calls of all operations take about as much longer, and hardly
+// any call is as fast as before: a delay on the way. A busy store delays calls at times.
+func (t *table) alike(ops []operation) bool {
+	n, least, most := 0, math.Inf(1), 0.0
+	for _, o := range ops {
+		if o.callsNow*t.seconds() < minCalls || o.callsBefore == 0 {
+			continue
+		}
+		if o.fast < 0 || o.fast >= minFast/3 {
+			return false
+		}
+		n, least, most = n+1, min(least, o.growth()), max(most, o.growth())
+	}
+	return n > 1 && most <= maxAlike*least
+}
+
+// reports reports whether an instance of a service exports one of some measures.
+func (t *table) reports(service string, measures ...signals.Measure) bool {
+	return slices.ContainsFunc(t.instances, func(i *instance) bool {
+		return i.service == service && slices.ContainsFunc(measures, func(m signals.Measure) bool { return len(i.tracks[m].points) > 0 })
+	})
 }
 
 // seconds returns the length of the window of now.

@@ -1,6 +1,7 @@
 package causes_test
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -16,14 +17,24 @@ type calls struct {
 	operation, failure string
 	rate, more         float64
 	before, then       float64
+
+	stay float64 // part of the calls that stay as fast as before; with it, there are buckets
 }
 
 func (c calls) counters(service string) []promtest.Counter {
 	l := map[string]string{"service_name": service, "dependency": "stock-db", "db_operation_name": c.operation, "error_type": c.failure, "db_system_name": "sqlite"}
-	return []promtest.Counter{
+	out := []promtest.Counter{
 		grows("db_client_operation_duration_seconds_sum", l, c.rate*c.before, (c.rate+c.more)*c.then),
 		grows("db_client_operation_duration_seconds_count", l, c.rate, c.rate+c.more),
 	}
+	if c.stay > 0 {
+		for le, part := range map[string][2]float64{"0.0005": {0, 0}, "0.005": {.98, c.stay}, "1": {1, 1}, "+Inf": {1, 1}} {
+			bucket := maps.Clone(l)
+			bucket["le"] = le
+			out = append(out, grows("db_client_operation_duration_seconds_bucket", bucket, c.rate*part[0], (c.rate+c.more)*part[1]))
+		}
+	}
+	return out
 }
 
 // TestStore tells apart why calls to a store take longer. Requests come 20 times per second.
@@ -35,29 +46,44 @@ func TestStore(t *testing.T) {
 		finding   string
 		added     float64
 		calls     []calls
+		cpu       float64 // cores that the process uses more
 	}{
 		{"another writer holds the lock", result.CauseDBLock, true, result.KindDependency, .1,
-			[]calls{{"BEGIN", "", 20, 0, .0005, .1}, quick("INSERT"), quick("SELECT"), quick("COMMIT")}},
+			[]calls{{"BEGIN", "", 20, 0, .0005, .1, 0}, quick("INSERT"), quick("SELECT"), quick("COMMIT")}, 0},
 		{"calls fail for the lock", result.CauseDBLock, true, result.KindDependency, .1,
-			[]calls{{"UPDATE", "", 20, 0, .001, .08}, {"UPDATE", "55P03", 0, 2, 0, .2}, quick("SELECT")}},
+			[]calls{{"UPDATE", "", 20, 0, .001, .08, 0}, {"UPDATE", "55P03", 0, 2, 0, .2, 0}, quick("SELECT")}, 0},
 		{"failures for the lock", result.CauseDBLock, true, result.KindErrors, 0,
-			[]calls{quick("SELECT"), {"INSERT", "SQLITE_BUSY", 0, 3, 0, 5}}},
+			[]calls{quick("SELECT"), {"INSERT", "SQLITE_BUSY", 0, 3, 0, 5, 0}}, 0},
 		{"other failures", result.CauseUnknown, false, result.KindErrors, 0,
-			[]calls{quick("SELECT"), {"INSERT", "23505", 0, 3, 0, .001}}},
+			[]calls{quick("SELECT"), {"INSERT", "23505", 0, 3, 0, .001, 0}}, 0},
 		{"one slow statement", result.CauseSlowQuery, true, result.KindDependency, .1,
-			[]calls{{"SELECT", "", 20, 0, .001, .1}, quick("INSERT"), quick("BEGIN"), quick("COMMIT")}},
+			[]calls{{"SELECT", "", 20, 0, .001, .1, 0}, quick("INSERT"), quick("BEGIN"), quick("COMMIT")}, 0},
 		{"a query in a loop", result.CauseNPlusOne, true, result.KindDependency, .1,
-			[]calls{{"SELECT", "", 40, 400, .005, .005}, quick("INSERT")}},
+			[]calls{{"SELECT", "", 40, 400, .005, .005, 0}, quick("INSERT")}, 0},
+		{"a write waits at times", result.CauseDBLock, false, result.KindDependency, .1,
+			[]calls{{"INSERT", "", 20, 0, .001, .1, .4}, quick("SELECT")}, 0},
+		{"a write is slow each time", result.CauseSlowQuery, true, result.KindDependency, .1,
+			[]calls{{"INSERT", "", 20, 0, .001, .1, .05}, quick("SELECT")}, 0},
+		{"a write, without a histogram", result.CauseSlowQuery, false, result.KindDependency, .1,
+			[]calls{{"INSERT", "", 20, 0, .001, .1, 0}, quick("SELECT")}, 0},
+		{"all writes wait", result.CauseDBLock, false, result.KindDependency, .1,
+			[]calls{{"INSERT", "", 20, 0, .001, .05, 0}, {"UPDATE", "", 20, 0, .001, .05, 0}, quick("SELECT")}, 0},
 		{"the whole store is slow", result.CauseDependency, true, result.KindDependency, .1,
-			[]calls{{"SELECT", "", 20, 0, .001, .035}, {"INSERT", "", 20, 0, .002, .036}, {"BEGIN", "", 20, 0, .001, .034}}},
+			[]calls{{"SELECT", "", 20, 0, .001, .035, 0}, {"INSERT", "", 20, 0, .002, .036, 0}, {"BEGIN", "", 20, 0, .001, .034, 0}}, 0},
+		{"statements do more work", result.CauseSlowQuery, true, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .035, .04}, {"INSERT", "", 20, 0, .002, .036, .04}, {"BEGIN", "", 20, 0, .001, .034, .04}}, 1.7},
+		{"a delay on the way", result.CauseLink, false, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .035, .04}, {"INSERT", "", 20, 0, .002, .036, .04}, {"BEGIN", "", 20, 0, .001, .036, .04}}, 0},
+		{"a busy store", result.CauseDependency, true, result.KindDependency, .1,
+			[]calls{{"SELECT", "", 20, 0, .001, .035, .5}, {"INSERT", "", 20, 0, .002, .036, .5}, {"BEGIN", "", 20, 0, .001, .034, .5}}, 0},
 		{"one kind of call only", result.CauseDependency, false, result.KindDependency, .1,
-			[]calls{{"GET", "", 20, 0, .001, .1}}},
+			[]calls{{"GET", "", 20, 0, .001, .1, 0}}, 0},
 		{"too little", result.CauseDependency, false, result.KindDependency, .5,
-			[]calls{{"SELECT", "", 20, 0, .001, .02}, quick("INSERT")}},
+			[]calls{{"SELECT", "", 20, 0, .001, .02, 0}, quick("INSERT")}, 0},
 	} {
 		end := began.Add(seconds * time.Second)
 		target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
-			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}}
+			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1+c.cpu)}}
 		for _, x := range c.calls {
 			target.Counters = append(target.Counters, x.counters("stock")...)
 		}

@@ -1,0 +1,171 @@
+package causes
+
+import (
+	"fmt"
+
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
+)
+
+// Thresholds of calls that are made more often.
+const (
+	moreVisits = 1.5 // messages of a hop per request of the entry, now to before
+	againMore  = 1.2 // the same, if calls of the hop fail
+	byNumber   = .6  // of the growth, that follows from the number
+	minFailing = .1  // growth of the part of the calls that fail
+	repeated   = .5  // of the added calls, that as many failures explain
+)
+
+// poolKind is the kind of dependency under which the middleware counts waits for a pool.
+const poolKind = "pool"
+
+// visits returns the causes of a hop that handles more messages for each request of the
+// entry: calls are repeated because they fail, or a caller makes more of them.
+func visits(f result.Finding, q Question) []candidate {
+	m := q.Metrics
+	if m.Step == 0 || f.Kind != result.KindSelf && f.Kind != result.KindLink && f.Kind != result.KindErrors {
+		return nil
+	}
+	was, is := stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{q.Result.Window})
+	entry := q.Result.Entry
+	if f.Entry != "" {
+		entry.Operation = f.Entry
+	}
+	requests := m.Entry(entry).Count
+	if was.Sum(requests) < stats.MinRequests || is.Sum(requests) < stats.MinRequests {
+		return nil
+	}
+	callee, caller := ends(m, f, was, is)
+	var handled []float64
+	for _, h := range m.Hops {
+		if h.Service == callee && h.Entry == entry.Operation && h.Flow != "async" {
+			handled = evidence.Plus(handled, h.Count)
+		}
+	}
+	before, now := was.Sum(handled)/was.Sum(requests), is.Sum(handled)/is.Sum(requests)
+	if callee == entry.Service || before <= 0 || now < againMore*before {
+		return nil
+	}
+	calls := result.Signal{Signal: "calls of " + callee + " per request", Before: round(before), Now: round(now)}
+	failedBefore, failedNow := failing(m, callee, was), failing(m, callee, is)
+	if failedNow-failedBefore >= minFailing && failedNow*now-failedBefore*before >= repeated*(now-before) {
+		return []candidate{{Cause: result.Cause{Kind: result.CauseRetries, Sure: true,
+			Why:      fmt.Sprintf("%s repeats calls of %s, which fail", caller, callee),
+			Evidence: []result.Signal{calls, {Signal: "calls of " + callee + " that fail", Before: round(100 * failedBefore), Now: round(100 * failedNow), Unit: "%"}}},
+			service: callee, share: 1}}
+	}
+	if f.Kind == result.KindErrors || now < moreVisits*before || f.AddedMS <= 0 {
+		return nil
+	}
+	// The growth from the number of calls, at the mean time of one.
+	grown := (now - before) * (f.BaselineMS/before + f.NowMS/now) / 2
+	if grown < byNumber*f.AddedMS {
+		return nil
+	}
+	return []candidate{{Cause: result.Cause{Kind: result.CauseNPlusOne, Sure: true, Evidence: []result.Signal{calls},
+		Why: fmt.Sprintf("%s calls %s more often for each request, each call as long as before", caller, callee)}, service: callee, share: grown / f.AddedMS}}
+}
+
+// ends returns the service of a finding that is called, and the caller whose calls of it
+// grew most.
+func ends(m evidence.Metrics, f result.Finding, was, is evidence.Window) (callee, caller string) {
+	callee, caller = f.Hop, "a caller"
+	most := 0.0
+	for _, c := range m.Calls {
+		if f.Kind == result.KindLink && c.Service == f.Hop && c.Dependency == f.Target {
+			return f.Target, f.Hop
+		}
+		grown := is.Sum(c.Count)/float64(max(len(is), 1)) - was.Sum(c.Count)/float64(max(len(was), 1))
+		if c.Dependency == f.Hop && grown > most {
+			caller, most = c.Service, grown
+		}
+	}
+	return callee, caller
+}
+
+// failing returns the part of the calls of a service that fail for its callers.
+func failing(m evidence.Metrics, service string, w evidence.Window) float64 {
+	all, failed := 0.0, 0.0
+	for _, c := range m.Calls {
+		if c.Dependency == service {
+			all, failed = all+w.Sum(c.Count), failed+w.Sum(c.Failed)
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return failed / all
+}
+
+// pooled returns the cause of a hop whose requests wait for a connection of a pool, by the
+// hop's own account of its waits.
+func pooled(f result.Finding, q Question) []candidate {
+	m := q.Metrics
+	if m.Step == 0 || f.Kind != result.KindDependency || f.AddedMS <= 0 {
+		return nil
+	}
+	was, is := stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{q.Result.Window})
+	entry := q.Result.Entry
+	if f.Entry != "" {
+		entry.Operation = f.Entry
+	}
+	requests := m.Entry(entry).Count
+	if was.Sum(requests) < stats.MinRequests || is.Sum(requests) < stats.MinRequests {
+		return nil
+	}
+	var waited []float64
+	for _, w := range m.Waits {
+		if w.Service == f.Hop && w.Entry == entry.Operation && w.Dependency == f.Target && w.Kind == poolKind {
+			waited = evidence.Plus(waited, w.Sum)
+		}
+	}
+	before, now := 1000*was.Sum(waited)/was.Sum(requests), 1000*is.Sum(waited)/is.Sum(requests)
+	share := (now - before) / f.AddedMS
+	if share < minDirect {
+		return nil
+	}
+	return []candidate{{Cause: result.Cause{Kind: result.CausePool, Sure: share >= sureDirect && now >= sureRatio*before,
+		Why:      fmt.Sprintf("requests of %s wait for a free connection of its pool", f.Hop),
+		Evidence: []result.Signal{{Signal: "wait for a connection, per request", Before: round(before), Now: round(now), Unit: "ms"}}}, service: f.Hop, share: share}}
+}
+
+// consumer adds to the cause of a queue what its consumer does: it takes longer for each
+// message, it fails and takes them again, or there are more of them.
+func consumer(f *result.Finding, q Question) {
+	m := q.Metrics
+	if m.Step == 0 {
+		return
+	}
+	was, is := stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{q.Result.Window})
+	var count, took, failed [2]float64
+	for i, w := range []evidence.Window{was, is} {
+		length := float64(max(len(w), 1)) * m.Step.Seconds()
+		for _, h := range m.Hops {
+			if h.Service == f.Hop && h.Operation == f.Target {
+				count[i], took[i] = count[i]+w.Sum(h.Count)/length, took[i]+w.Sum(h.Duration)/length
+			}
+		}
+		for _, c := range m.Calls {
+			if c.Service == f.Hop && c.Dependency == "" && c.Operation == f.Target {
+				failed[i] += w.Sum(c.Failed) / length
+			}
+		}
+	}
+	if count[0] <= 0 || count[1] <= 0 {
+		return
+	}
+	mean := [2]float64{1000 * took[0] / count[0], 1000 * took[1] / count[1]}
+	add := func(why string, e result.Signal) {
+		f.Cause.Why += ": " + why
+		f.Cause.Evidence = append(f.Cause.Evidence, e)
+	}
+	switch {
+	case failed[1]/count[1]-failed[0]/count[0] >= minFailing:
+		add("some fail and are taken again", result.Signal{Signal: "messages that fail", Before: round(100 * failed[0] / count[0]), Now: round(100 * failed[1] / count[1]), Unit: "%"})
+	case mean[1] >= slowerCall*mean[0]:
+		add("each takes longer", result.Signal{Signal: "time of a message", Before: round(mean[0]), Now: round(mean[1]), Unit: "ms"})
+	case count[1] >= slowerCall*count[0]:
+		add("there are more of them", result.Signal{Signal: "messages", Before: round(count[0]), Now: round(count[1]), Unit: "1/s"})
+	}
+}

@@ -1,0 +1,93 @@
+package causes_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/causes"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
+)
+
+// TestUnanswered names dependencies that do not answer, several of them in one sentence, and
+// not the process that waits for them.
+func TestUnanswered(t *testing.T) {
+	const rate = 2 * perSecond
+	call := func(service, dependency string, now, failed float64) evidence.CallSeries {
+		return evidence.CallSeries{Service: service, Dependency: dependency, Count: steps(rate, now), Failed: steps(0, failed)}
+	}
+	served := func(service string, failed float64) evidence.CallSeries { return call(service, "", rate, failed) }
+	for _, c := range []struct {
+		why, kind, finding string
+		sure               bool
+		says               string
+		stalled            bool // the finding is of requests that do not return
+		starved            bool // the process answers scrapes late
+		calls              []evidence.CallSeries
+	}{
+		{"two dependencies fail", result.CauseDependency, result.KindErrors, true, "basket, letters stopped", false, false,
+			[]evidence.CallSeries{served("stock", 20), served("mail", 20), call("stock", "basket", rate, 20), call("mail", "letters", rate, 20)}},
+		{"one fails", result.CauseDependency, result.KindErrors, true, "calls of stock to basket fail", false, false,
+			[]evidence.CallSeries{served("stock", 20), call("stock", "basket", rate, 20), call("stock", "other", rate, 0)}},
+		{"a few calls fail", result.CauseUnknown, result.KindErrors, false, "", false, false,
+			[]evidence.CallSeries{served("stock", 20), call("stock", "basket", rate, 1)}},
+		{"a hop fails", result.CauseUnknown, result.KindErrors, false, "", false, false,
+			[]evidence.CallSeries{served("stock", 20), served("basket", 20), call("stock", "basket", rate, 20)}},
+		{"calls do not return", result.CauseDependency, result.KindSelf, false, "do not return", true, false,
+			[]evidence.CallSeries{served("stock", 0), call("stock", "basket", 0, 0)}},
+		{"the process stands still", result.CauseFrozen, result.KindSelf, false, "", true, true,
+			[]evidence.CallSeries{served("stock", 0), call("stock", "basket", 0, 0)}},
+		{"requests hang in the process", result.CauseFrozen, result.KindSelf, false, "", true, false,
+			[]evidence.CallSeries{served("stock", 0), call("stock", "basket", rate*.6, 0)}},
+	} {
+		end := began.Add(seconds * time.Second)
+		scrape := .006
+		if c.starved {
+			scrape = .9
+		}
+		srv := promtest.Serve(t, began, end, promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+			level("up", map[string]string{}, 1, 1), level("scrape_duration_seconds", map[string]string{}, .006, scrape),
+			grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}})
+		client, err := prometheus.New(srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := found(c.finding, "stock", "", .01, 0)
+		if c.stalled {
+			r.Findings[0].Cause = &result.Cause{Kind: result.CauseFrozen}
+		}
+		m := evidence.Metrics{Start: began, Step: every, Steps: seconds / 2, Calls: c.calls}
+		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Metrics: m, Now: end}); err != nil {
+			t.Errorf("%s: %v", c.why, err)
+		}
+		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind || !c.starved && got.Sure != c.sure || !strings.Contains(strings.ReplaceAll(got.Why, " and ", ", "), c.says) {
+			t.Errorf("%s: %s, want %s", c.why, show(got), c.kind)
+		}
+	}
+}
+
+// TestOnTheWay blames neither of two ends that both answer for calls that fail between them.
+func TestOnTheWay(t *testing.T) {
+	f := newFleet(5)
+	if got := explain(t, f, found(result.KindErrors, f.services[0], f.services[1], 0, 0)); got.Cause.Kind != result.CauseLink || got.Cause.Sure {
+		t.Errorf("%s, want link", show(got.Cause))
+	}
+}
+
+// TestShared says that one server is slow for all of its callers.
+func TestShared(t *testing.T) {
+	f := newFleet(6)
+	r := found(result.KindDependency, f.services[0], "sessions", .01, .1)
+	second := r.Findings[0]
+	second.Hop = f.services[1]
+	r.Findings = append(r.Findings, second)
+	explain(t, f, r)
+	for _, got := range r.Findings {
+		if !strings.Contains(got.Cause.Why, "one server") || !strings.Contains(got.Cause.Why, f.services[0]) || !strings.Contains(got.Cause.Why, f.services[1]) {
+			t.Errorf("%s", show(got.Cause))
+		}
+	}
+}
