@@ -25,11 +25,15 @@ func (r *reader) processSeries(ctx context.Context) ([]prometheus.Series, error)
 }
 
 // services returns the services of targets, as their series tell. A target with series of
-// several services, such as a collector, is none of them.
+// several services, such as a collector, is none of them. Neither is one that derives
+// them from spans.
 func (r *reader) services(all ...[]prometheus.Series) map[instance]string {
 	out := map[instance]string{}
 	for _, found := range all {
 		for _, s := range found {
+			if s.Labels["source"] == fromSpans {
+				continue
+			}
 			name, from := r.service(nil, s.Labels)
 			at := instanceOf(s.Labels)
 			if have, ok := out[at]; ok && have != name || len(from) == 0 {
