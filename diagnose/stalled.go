@@ -16,6 +16,9 @@ func (d *Diagnosis) stalled(m evidence.Metrics) {
 		if d.opt.Entry != "" && s.Entry.Operation != d.opt.Entry {
 			continue
 		}
+		if s.Kind == stall.Stuck && (d.grounds.raised || d.grounds.failing) {
+			continue // latency or failures tell where requests are held
+		}
 		if s.Sure && d.grounds.seen < d.grounds.needed && d.grounds.baseline < d.grounds.needed {
 			s.Sure = false // what is normal is not known
 		}
