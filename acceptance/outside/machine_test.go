@@ -143,7 +143,8 @@ func (s *shop) quota(process string, permille int) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	const period = 100_000 // microseconds
+	const least = 1000                          // microseconds, the smallest quota of the kernel
+	period := max(100_000, 1000*least/permille) // microseconds
 	return cgroup("cpu", process, pid, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(period * permille / 1000)})
 }
 
