@@ -79,6 +79,23 @@ func TestMinorityNative(t *testing.T) {
 	}
 }
 
+// A second incident soon after a long one leaves little of the usual time in the five
+// minutes that are read. The time before is read then.
+func TestSecondIncident(t *testing.T) {
+	for seed := range uint64(2) {
+		f := scrapes.New(seed+160, began, 12, 0)
+		f.Onset, f.Slow = began.Add(12*time.Minute), 1+int(seed)*2
+		f.Faults = scrapes.Faults{Share: 1, Tail: .2, On: 4 * time.Minute, Off: 30 * time.Second}
+		second := f.Onset.Add(f.Faults.On + f.Faults.Off)
+		w := serve(t, f, seed, 2*time.Second, second.Add(time.Minute))
+		for _, after := range []time.Duration{15 * time.Second, 25 * time.Second, 40 * time.Second} {
+			if res := w.ask(t, second.Add(after)); res.Verdict != result.Spike || res.Findings[0].Hop != f.Service(f.Slow) {
+				t.Errorf("seed %d, %s after: %s, want %s", seed, after, describe(res), f.Service(f.Slow))
+			}
+		}
+	}
+}
+
 // In quiet hours with heavy-tailed delays no minority is a verdict.
 func TestHeavyTailedQuiet(t *testing.T) {
 	said := map[string]int{}
