@@ -71,6 +71,7 @@ func Reconcile(metrics, traces *Diagnosis) *Diagnosis {
 	chosen := metrics
 	if byTraces {
 		chosen = traces
+		unspanned(metrics.evidence.Metrics, &chosen.result)
 	}
 	if m.known && m.entry == t.entry && m.verdict != t.verdict && verdict == result.Unsure && t.verdict != result.Unsure {
 		warnings = append(warnings, fmt.Sprintf("metrics and traces disagree about %s: %s, %s", m.entry, m.figures, t.figures))

@@ -10,10 +10,18 @@ import (
 )
 
 // stalled adds the hops from which nothing returns. A sure one decides the verdict unless
-// failures do: the time that ended requests took says nothing of those that hang.
+// failures do: the time that ended requests took says nothing of those that hang. Requests
+// that only pile up are no hang where a longer latency is located: more are in flight
+// because each takes longer (Little 1961).
 func (d *Diagnosis) stalled(m evidence.Metrics) {
 	for _, s := range slices.Backward(stall.Find(m)) {
 		if d.opt.Entry != "" && s.Entry.Operation != d.opt.Entry {
+			continue
+		}
+		if s.Kind == stall.Stuck && (d.grounds.raised || d.grounds.failing) {
+			continue // latency or failures tell where requests are held
+		}
+		if s.Kind == stall.Hang && !s.Sure && d.grounds.raised && located(d.result.Findings) {
 			continue
 		}
 		if s.Sure && d.grounds.seen < d.grounds.needed && d.grounds.baseline < d.grounds.needed {

@@ -157,6 +157,13 @@ func (g grounds) short() string {
 	return ""
 }
 
+// Short reports whether latency or failures have risen and only the baseline is too short
+// for a verdict.
+func (d *Diagnosis) Short() bool {
+	g := d.grounds
+	return g.short() != "" && (g.failing || g.raised && len(d.result.Findings) > 0)
+}
+
 // with returns g with the fields that depend on the findings set.
 func (g grounds) with(found []result.Finding) grounds {
 	g.located, g.failuresLocated, g.spread = located(found), failuresLocated(found), spread(found)

@@ -5,6 +5,10 @@ const (
 	ScrapeUp       = "up"                         // 1 if a scrape was answered; written by Prometheus
 	ScrapeDuration = "scrape_duration_seconds"    // written by Prometheus
 	ProcessStart   = "process_start_time_seconds" // Unix time; Prometheus client libraries
+
+	// Messages that a hop is handling, by operation; the middleware's.
+	HopActive    = "hop_active_requests"
+	HopOldestAge = "hop_oldest_request_age_seconds"
 )
 
 // InFlight returns the gauges of requests that a service is handling, by convention.

@@ -80,8 +80,8 @@ func faults(rng *rand.Rand) []fault {
 	out = append(out, fault{name: "broker process stopped for 20 s", also: []string{"redis", "kafka", "cart", "carts", "shipping", "notification"}, lasting: 20 * time.Second,
 		causes: []string{"dependency", "frozen"},
 		inject: func(ctx context.Context, s *shop) (func(), error) { return s.stopAtTimes(ctx, "broker", time.Hour, 0) }})
-	out = append(out, fault{name: "Redis busy with scripts", hop: "cart", also: []string{"carts", "redis"}, causes: []string{"dependency", "saturation"},
-		inject: func(ctx context.Context, s *shop) (func(), error) { return s.scripts(ctx) }})
+	out = append(out, fault{name: "Redis busy with long commands", hop: "cart", also: []string{"carts", "redis"}, causes: []string{"dependency", "saturation"},
+		inject: func(ctx context.Context, s *shop) (func(), error) { return s.busyRedis(ctx) }})
 
 	hop, added := pick(served), time.Duration(share(600, 1000))*time.Millisecond
 	out = append(out, fault{name: fmt.Sprintf("5 %% of requests +%s", added), hop: hop,

@@ -140,7 +140,8 @@ func said(res result.Result, err error) string {
 		if c := first(res).Cause.Kind; c != "" {
 			text += " (" + c + ")"
 		}
-	} else if res.Why != "" {
+	}
+	if res.Why != "" && (res.Verdict == result.Unsure || len(res.Findings) == 0) {
 		text += ": " + res.Why
 	}
 	return strings.Join(strings.Fields(text), " ")

@@ -143,7 +143,8 @@ func (s *shop) quota(process string, permille int) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	const period = 100_000 // microseconds
+	const least = 1000                          // microseconds, the smallest quota of the kernel
+	period := max(100_000, 1000*least/permille) // microseconds
 	return cgroup("cpu", process, pid, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(period * permille / 1000)})
 }
 
@@ -206,16 +207,29 @@ func (s *shop) collect(ctx context.Context, process string) (func(), error) {
 	}), nil
 }
 
-// scripts keeps Redis busy for about half of the time.
-func (s *shop) scripts(ctx context.Context) (func(), error) {
+// busyRedis keeps Redis busy for about half of the time, with commands during which it
+// serves no other client.
+func (s *shop) busyRedis(ctx context.Context) (func(), error) {
 	client := redis.NewClient(&redis.Options{Addr: s.Endpoints["redis"], ReadTimeout: 10 * time.Second})
-	const loop = `local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i end return n`
+	const many, none = "outside:many", "outside:none"
+	members := make([]any, 20_000)
+	for i := range members {
+		members[i] = i
+	}
+	if err := client.SAdd(ctx, many, members...).Err(); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	// The time grows with the number of sets whose members are removed from the first.
 	took := func(n int) (time.Duration, error) {
+		keys := append(make([]string, 0, n+1), many)
+		for range n {
+			keys = append(keys, many)
+		}
 		began := time.Now()
-		err := client.Eval(ctx, loop, nil, n).Err()
+		err := client.SDiffStore(ctx, none, keys...).Err()
 		return time.Since(began), err
 	}
-	n := 100_000
+	n := 20
 	d, err := took(n)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
@@ -228,6 +242,7 @@ func (s *shop) scripts(ctx context.Context) (func(), error) {
 	})
 	return func() {
 		stop()
+		_ = client.Del(context.WithoutCancel(ctx), many, none).Err()
 		_ = client.Close()
 	}, nil
 }

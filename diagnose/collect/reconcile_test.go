@@ -60,6 +60,31 @@ func TestCoarseMetrics(t *testing.T) {
 	}
 }
 
+// The wait for a connection has no span, so traces take it for the hop's own time. Where
+// traces decide, the metrics still tell what the hop waited for.
+func TestWaitWithoutSpan(t *testing.T) {
+	shop, now := world()
+	shop.Onset, shop.Every = now.Add(-25*time.Second), 15*time.Second
+	waits := shop
+	waits.Slow = 0 // the self time stays
+	targets := shop.Targets()
+	for i, c := range targets[1].Counters {
+		if c.Name == "hop_self_duration_seconds_sum" {
+			targets[1].Counters[i] = waits.Targets()[1].Counters[i]
+		}
+	}
+	pool := shop.Targets()[0].Counters[3] // the gateway's wait for payment
+	pool.Labels = map[string]string{"service_name": "payment", "operation": "POST /charge", "entry": "POST /pay", "flow": "request",
+		"dependency": "payment-db", "dependency_kind": "pool"}
+	targets[1].Counters = append(targets[1].Counters, pool)
+	prom := promtest.Serve(t, shop.Began, now, targets...)
+	jaeger := jaegertest.Serve(t, requests(shop, now)...)
+	res := run(t, collect.Config{Prometheus: prom.URL, Jaeger: jaeger.URL})
+	if f := res.Findings[0]; res.Verdict != result.Spike || res.DecidedBy != result.DecidedByTraces || f.Hop != "payment" || f.Kind != result.KindDependency || f.Target != "payment-db" {
+		t.Errorf("%s (%s) by %s: %+v", res.Verdict, res.Why, res.DecidedBy, res.Findings)
+	}
+}
+
 // Both sources agree that nothing happens.
 func TestQuietByBoth(t *testing.T) {
 	shop, now := world()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/counters"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/signals"
@@ -77,6 +78,9 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	at := time.Now()
 	d := diagnose.Diagnose(diagnose.Evidence{Metrics: r.metrics, Now: r.now}, r.opt)
 	r.stage("split", at)
+	if d.Short() && r.cfg.Since == 0 {
+		d = r.further(ctx, d)
+	}
 	ask := r.traces != nil && r.spans.OK()
 	if ask && !d.Left() {
 		if traces := r.second(ctx, d); traces != nil {
@@ -116,6 +120,28 @@ func (r *run) metricsAndTraces(ctx context.Context) result.Result {
 	res.P95 = p95
 	r.causes(ctx, &res)
 	return r.finish(res)
+}
+
+// further diagnoses a longer time if only the baseline is too short for a verdict: another
+// incident shortly before leaves little of the usual time. It returns d if that does not help.
+func (r *run) further(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagnosis {
+	defer r.stage("further", time.Now())
+	was := r.since
+	r.since *= 2
+	_ = r.sums.Ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (int, error) {
+		m, n, err := counters.Read(ctx, r.prom, r.start(), r.now, counters.Options{Labels: r.cfg.Labels})
+		if err != nil {
+			return n, err
+		}
+		again := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: r.now}, r.opt)
+		if v := again.Result().Verdict; v == result.Spike || v == result.Errors {
+			was, d = r.since, again
+			m.Foreign, r.metrics = r.metrics.Foreign, m
+		}
+		return n, nil
+	})
+	r.since = was
+	return d
 }
 
 // second diagnoses a sample of traces if the metrics do not suffice. It returns nil if

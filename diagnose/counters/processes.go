@@ -16,7 +16,7 @@ import (
 
 // processSeries reads the series about processes.
 func (r *reader) processSeries(ctx context.Context) ([]prometheus.Series, error) {
-	names := append(signals.InFlight(), signals.ScrapeUp, signals.ScrapeDuration, signals.ProcessStart)
+	names := append(signals.InFlight(), signals.ScrapeUp, signals.ScrapeDuration, signals.ProcessStart, signals.HopActive, signals.HopOldestAge)
 	found, err := samples(ctx, r.c, fmt.Sprintf(`{__name__=~"%s"}`, strings.Join(names, "|")), r.start, r.end, r.every)
 	if err != nil {
 		return nil, fmt.Errorf("what is known of processes: %w", err)
@@ -25,11 +25,15 @@ func (r *reader) processSeries(ctx context.Context) ([]prometheus.Series, error)
 }
 
 // services returns the services of targets, as their series tell. A target with series of
-// several services, such as a collector, is none of them.
+// several services, such as a collector, is none of them. Neither is one that derives
+// them from spans.
 func (r *reader) services(all ...[]prometheus.Series) map[instance]string {
 	out := map[instance]string{}
 	for _, found := range all {
 		for _, s := range found {
+			if s.Labels["source"] == fromSpans {
+				continue
+			}
 			name, from := r.service(nil, s.Labels)
 			at := instanceOf(s.Labels)
 			if have, ok := out[at]; ok && have != name || len(from) == 0 {
@@ -79,6 +83,12 @@ func (t table) processes(r *reader, found []prometheus.Series, counted []parts) 
 			p.Scrape = readings(p.Scrape, s.Samples)
 		case signals.ProcessStart:
 			started[at] = append(started[at], s.Samples...)
+		case signals.HopActive:
+			h := held(p, s.Labels["operation"])
+			h.Active = readings(h.Active, s.Samples)
+		case signals.HopOldestAge:
+			h := held(p, s.Labels["operation"])
+			h.Oldest = readings(h.Oldest, s.Samples)
 		default:
 			p.InFlight = readings(p.InFlight, s.Samples)
 		}
@@ -92,6 +102,16 @@ func (t table) processes(r *reader, found []prometheus.Series, counted []parts) 
 	return slices.SortedFunc(maps.Values(valuesOf(index)), func(a, b evidence.Process) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Instance, b.Instance))
 	})
+}
+
+// held returns what a process holds of an operation.
+func held(p *evidence.Process, operation string) *evidence.Held {
+	i := slices.IndexFunc(p.Held, func(h evidence.Held) bool { return h.Operation == operation })
+	if i < 0 {
+		i = len(p.Held)
+		p.Held = append(p.Held, evidence.Held{Operation: operation})
+	}
+	return &p.Held[i]
 }
 
 func valuesOf(m map[instance]*evidence.Process) map[instance]evidence.Process {

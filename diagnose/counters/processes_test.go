@@ -40,6 +40,11 @@ func TestProcesses(t *testing.T) {
 		promtest.Target{Job: "rules", Instance: "r:1", Every: 5 * time.Second, Counters: []promtest.Counter{
 			alert("SlowHop", "page", "firing"), alert("HopTrafficDropped", "ticket", "firing"), alert("HopErrors", "page", "pending"),
 			{Name: "ALERTS_FOR_STATE", Labels: map[string]string{"alertname": "SlowHop", "severity": "page", "service_name": "payment"}, At: is(float64(now.Unix() - 20))}}},
+		// What derives the metrics of one service from its spans is not its process.
+		promtest.Target{Job: "collector", Instance: "c:1", Every: 5 * time.Second, Counters: []promtest.Counter{
+			{Name: "up", Labels: map[string]string{}, At: is(1)},
+			{Name: "hop_duration_seconds_count", Labels: map[string]string{"service_name": "payment", "entry": "POST /checkout", "operation": "derived", "source": "spans"},
+				At: func(at time.Time) float64 { return at.Sub(began).Seconds() }}}},
 		promtest.Target{Job: "stranger", Instance: "s:1", Every: 5 * time.Second, Counters: []promtest.Counter{{Name: "up", Labels: map[string]string{}, At: is(0)}}})
 	srv := promtest.Serve(t, began, now, targets...)
 	ev, _, err := counters.Read(t.Context(), clientOf(t, srv), began, now, counters.Options{})

@@ -9,6 +9,14 @@ type Process struct {
 	Scrape            []Reading   // duration of scrapes, seconds
 	InFlight          []Reading   // requests being handled; nil if unknown
 	Starts            []time.Time // when the process was found to have started anew
+	Held              []Held      // by operation; nil if unknown
+}
+
+// Held holds the messages that a process is handling for one operation.
+type Held struct {
+	Operation string
+	Active    []Reading // number
+	Oldest    []Reading // age of the oldest in seconds; 0 without any
 }
 
 // Reading is a value at the time of a scrape.

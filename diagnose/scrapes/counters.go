@@ -3,6 +3,8 @@ package scrapes
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -91,4 +93,32 @@ func (f *Fleet) Counters(until time.Time) []*Series {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Labels["operation"], b.Labels["operation"]))
 	})
 	return out
+}
+
+// Native returns the histogram of the durations of the requests of the first operation,
+// until a time: the number by duration in seconds, up to the moment given. Moments must
+// not descend.
+func (f *Fleet) Native(until time.Time) (operation string, at func(time.Time) map[float64]float64) {
+	type ended struct {
+		at   time.Time
+		took float64
+	}
+	var all []ended
+	for second := int64(0); second <= int64(until.Sub(f.Began).Seconds()); second++ {
+		for _, r := range f.requests(second) {
+			if v := r.visits[0]; v.hop == 0 {
+				// Durations of one bucket are one value, so that the numbers stay few.
+				took := math.Exp2(math.Ceil(16*math.Log2(v.to-v.from)) / 16)
+				all = append(all, ended{r.start.Add(time.Duration(v.to * 1e9)), took})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b ended) int { return a.at.Compare(b.at) })
+	counted, n := map[float64]float64{}, 0
+	return f.hops[0].operation, func(at time.Time) map[float64]float64 {
+		for ; n < len(all) && !all[n].at.After(at); n++ {
+			counted[all[n].took]++
+		}
+		return maps.Clone(counted)
+	}
 }

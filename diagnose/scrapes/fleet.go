@@ -27,6 +27,8 @@ type Fleet struct {
 	Faults Faults    // others
 	Bounds []float64 // of the buckets of entries' durations, in seconds; none if empty
 
+	NativeOnly bool // the edge exports a native histogram instead of buckets
+
 	seed   uint64
 	hops   []hop
 	second map[int64][]request // by second since Began

@@ -57,6 +57,12 @@ func serve(t testing.TB, f *scrapes.Fleet, seed uint64, every time.Duration, unt
 			}
 			targets[i].Counters = append(targets[i].Counters, promtest.Counter{Name: s.Name, Labels: s.Labels, At: s.At})
 		}
+		if f.NativeOnly {
+			operation, native := f.Native(until)
+			edge := &targets[byService[f.Service(0)]]
+			edge.Counters = append(edge.Counters, promtest.Counter{Name: "hop_duration_seconds", Native: native,
+				Labels: map[string]string{"service_name": f.Service(0), "flow": "request", "operation": operation, "entry": operation}})
+		}
 		w.prom = promtest.Serve(t, f.Began, until, targets...)
 	}
 	if f.Sampled > 0 {

@@ -59,6 +59,43 @@ func TestMinority(t *testing.T) {
 	}
 }
 
+// A minority is told from native histograms, too, where no buckets are exported.
+func TestMinorityNative(t *testing.T) {
+	f := scrapes.New(85, began, 10, 0)
+	f.NativeOnly = true
+	rng := rand.New(rand.NewPCG(5, 26))
+	f.Onset, f.Slow = began.Add(8*time.Minute+time.Duration(rng.Float64()*30e9)), 1+rng.IntN(5)
+	f.Faults = scrapes.Faults{Share: .1, Tail: .4, Heavy: .05}
+	w := serve(t, f, 5, 2*time.Second, f.Onset.Add(90*time.Second))
+	for _, after := range []time.Duration{-time.Minute, 45 * time.Second, 75 * time.Second} {
+		res := w.ask(t, f.Onset.Add(after))
+		t.Logf("%s after: %s %.0f -> %.0f ms; %+v, want %s", after, describe(res), res.BaselineMS, res.NowMS, res.Minority, f.Service(f.Slow))
+		switch sure := res.Verdict == result.Spike; {
+		case after < 0 && sure:
+			t.Errorf("%s before the onset: %s", -after, describe(res))
+		case after > 0 && (!sure || res.Findings[0].Hop != f.Service(f.Slow) || res.Minority == nil):
+			t.Errorf("%s after: %s; %+v, want %s", after, describe(res), res.Minority, f.Service(f.Slow))
+		}
+	}
+}
+
+// A second incident soon after a long one leaves little of the usual time in the five
+// minutes that are read. The time before is read then.
+func TestSecondIncident(t *testing.T) {
+	for seed := range uint64(2) {
+		f := scrapes.New(seed+160, began, 12, 0)
+		f.Onset, f.Slow = began.Add(12*time.Minute), 1+int(seed)*2
+		f.Faults = scrapes.Faults{Share: 1, Tail: .2, On: 4 * time.Minute, Off: 30 * time.Second}
+		second := f.Onset.Add(f.Faults.On + f.Faults.Off)
+		w := serve(t, f, seed, 2*time.Second, second.Add(time.Minute))
+		for _, after := range []time.Duration{15 * time.Second, 25 * time.Second, 40 * time.Second} {
+			if res := w.ask(t, second.Add(after)); res.Verdict != result.Spike || res.Findings[0].Hop != f.Service(f.Slow) {
+				t.Errorf("seed %d, %s after: %s, want %s", seed, after, describe(res), f.Service(f.Slow))
+			}
+		}
+	}
+}
+
 // In quiet hours with heavy-tailed delays no minority is a verdict.
 func TestHeavyTailedQuiet(t *testing.T) {
 	said := map[string]int{}

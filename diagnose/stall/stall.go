@@ -21,7 +21,7 @@ type Stall struct {
 	Hop, Operation, Target string // Operation and Target may be ""
 	Instance               string // if one of several instances is affected
 	Entry                  result.Entry
-	Kind                   string // Hang, Down, Restart or Silence
+	Kind                   string // Hang, Stuck, Down, Restart or Silence
 	Since                  time.Time
 	Sure                   bool   // more than one kind of evidence shows it
 	Why                    string // the evidence, one sentence
@@ -31,6 +31,7 @@ type Stall struct {
 // Kinds of Stall.
 const (
 	Hang    = "hang"    // requests are taken and do not return
+	Stuck   = "stuck"   // some requests do not return
 	Down    = "down"    // a process does not answer
 	Restart = "restart" // a process restarts again and again
 	Silence = "silence" // nothing completes, and nothing tells whether there are requests
@@ -59,12 +60,17 @@ func Find(m evidence.Metrics) []Stall {
 			}
 		}
 	}
+	if s, ok := f.stuck(); ok && !slices.ContainsFunc(out, func(o Stall) bool { return o.Sure || o.Hop != s.Hop }) {
+		out = []Stall{s}
+	}
 	out = append(out, f.processes(out)...)
 	slices.SortStableFunc(out, func(a, b Stall) int {
 		return cmp.Or(cmp.Compare(number(b.Sure), number(a.Sure)), a.Since.Compare(b.Since))
 	})
 	return slices.CompactFunc(out, func(a, b Stall) bool { return a.Hop == b.Hop && a.Kind == b.Kind && a.Target == b.Target })
 }
+
+func secondsOf(s float64) time.Duration { return time.Duration(s * 1e9).Round(10 * time.Millisecond) }
 
 func number(b bool) int {
 	if b {

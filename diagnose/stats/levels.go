@@ -202,12 +202,7 @@ func latencyLevels(sum, count []float64, atLeast int) Levels {
 	segs := segmentize(sum, count)
 	last := segs[len(segs)-1]
 	now := span(last.from, last.to)
-	low := math.Inf(1)
-	for _, s := range segs[:len(segs)-1] {
-		if s.n >= MinRequests {
-			low = math.Min(low, s.mean)
-		}
-	}
+	low := lowest(segs[:len(segs)-1])
 	if len(segs) == 1 || math.IsInf(low, 1) {
 		return Levels{Now: now, Baseline: now}
 	}
@@ -237,6 +232,37 @@ func latencyLevels(sum, count []float64, atLeast int) Levels {
 		l.Raised, l.Now, l.Past = true, both, nil
 	}
 	return l
+}
+
+// minPart is the part of the steps that levels of about one height must have to be ordinary,
+// if there are others: a few quick steps between incidents are not.
+const minPart = .1
+
+// lowest returns the mean of the lowest level that is ordinary, or infinity without levels.
+func lowest(segs []segment) float64 {
+	low, any, all := math.Inf(1), math.Inf(1), 0
+	for _, s := range segs {
+		all += s.to - s.from
+	}
+	for _, s := range segs {
+		if s.n < MinRequests {
+			continue
+		}
+		any = math.Min(any, s.mean)
+		alike := 0
+		for _, o := range segs {
+			if o.n >= MinRequests && !Matters(o.mean, s.mean) {
+				alike += o.to - o.from
+			}
+		}
+		if float64(alike) >= minPart*float64(all) {
+			low = math.Min(low, s.mean)
+		}
+	}
+	if math.IsInf(low, 1) {
+		return any
+	}
+	return low
 }
 
 // span returns the steps [from, to).

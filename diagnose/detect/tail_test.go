@@ -1,0 +1,49 @@
+package detect_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/detect"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+)
+
+// Slow requests after a short pause belong to the incident before; after a long one they
+// are an incident only if they are surely one by themselves.
+func TestTailAfterPause(t *testing.T) {
+	const step, before, rate = 2 * time.Second, 150, 4
+	for _, c := range []struct {
+		why        string
+		slow       func(step int) float64 // of the four requests of a step since the onset
+		steps      int
+		sure, over bool
+		phases     int
+	}{
+		{"lasting", func(i int) float64 { return float64(i % 2) }, 20, true, false, 0},
+		{"5 s in every 15", func(i int) float64 { return float64(3 * number(i%8 < 3)) }, 28, true, false, 4},
+		{"40 s, and a few slow ones two minutes later", func(i int) float64 { return float64(2 * number(i < 20 || i == 78)) }, 79, true, true, 0},
+		{"40 s, and again two minutes later", func(i int) float64 { return float64(2 * number(i < 20 || i >= 70)) }, 80, true, false, 0},
+	} {
+		m := evidence.Metrics{Start: time.Unix(1_700_000_000, 0), Step: step, Steps: before + c.steps}
+		b := &evidence.Buckets{Bounds: []float64{.1, math.Inf(1)}, Counts: [][]float64{make([]float64, m.Steps), make([]float64, m.Steps)}}
+		for i := range m.Steps {
+			b.Counts[0][i], b.Counts[1][i] = rate, rate
+			if i >= before {
+				b.Counts[0][i] -= c.slow(i - before)
+			}
+		}
+		tail := detect.OfTail(m, evidence.EntrySeries{Entry: result.Entry{Operation: "GET /"}, Buckets: b})
+		if tail.Sure != c.sure || tail.Over != c.over || len(tail.Phases) != c.phases {
+			t.Errorf("%s: sure %v, over %v, %d phases; want %v, %v, %d", c.why, tail.Sure, tail.Over, len(tail.Phases), c.sure, c.over, c.phases)
+		}
+	}
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

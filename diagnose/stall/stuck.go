@@ -1,0 +1,110 @@
+package stall
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
+)
+
+// Thresholds of requests that are held. Requests that only take long end: the slowest of
+// those that the rules were tried on, 2.5 s, stays below. They were set on simulated fleets.
+const (
+	minHeldAge  = 4.0 // seconds, of the oldest request in two scrapes
+	heldGrowth  = 3   // of that age to the largest before
+	minHeldMore = 2   // requests beyond the ordinary, for a verdict that is sure
+	sameAge     = .7  // of a caller's oldest request, from which it is the callee's, too
+)
+
+// stuck holds an operation of a process with a request that does not end.
+type stuck struct {
+	evidence.Process
+	operation      string
+	before, now    float64 // age of the oldest, seconds
+	usual, holding float64 // requests
+}
+
+// held returns the stuck operations of a service.
+func (f *fleet) held(service string) (out []stuck) {
+	for _, p := range f.of[service] {
+		for _, h := range p.Held {
+			n := len(h.Oldest)
+			if n < 3 || len(h.Active) == 0 {
+				continue
+			}
+			s := stuck{Process: p, operation: h.Operation, now: h.Oldest[n-1].Value, holding: h.Active[len(h.Active)-1].Value}
+			known := false
+			for _, r := range h.Oldest {
+				if r.At.Before(f.end.Add(-recent)) {
+					s.before, known = max(s.before, r.Value), true
+				}
+			}
+			for _, r := range h.Active {
+				if r.At.Before(f.end.Add(-recent)) {
+					s.usual = max(s.usual, r.Value)
+				}
+			}
+			least := max(minHeldAge, heldGrowth*s.before)
+			// The same request was there at the scrape before, or others as old.
+			age := h.Oldest[n-1].At.Sub(h.Oldest[n-2].At).Seconds()
+			if known && s.now >= least && h.Oldest[n-2].Value >= min(least, s.now-1.5*age) && h.Oldest[n-2].Value > 0 {
+				out = append(out, s)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b stuck) int { return cmp.Compare(b.now, a.now) })
+	return out
+}
+
+// oldest returns the age of the oldest request that a service handles, in seconds.
+func (f *fleet) oldest(service string) (age float64) {
+	for _, p := range f.of[service] {
+		for _, h := range p.Held {
+			if n := len(h.Oldest); n > 0 {
+				age = max(age, h.Oldest[n-1].Value)
+			}
+		}
+	}
+	return age
+}
+
+// stuck returns the stall of the service at which requests are held, of which only some
+// need hang, and which waits for no service that holds them or does not answer.
+func (f *fleet) stuck() (Stall, bool) {
+	all := map[string][]stuck{}
+	var services []string
+	for s := range f.of {
+		if h := f.held(s); len(h) > 0 {
+			all[s] = h
+			services = append(services, s)
+		}
+	}
+	waits := func(s string) bool {
+		return slices.ContainsFunc(f.calls[s], func(c string) bool {
+			stopped, _ := f.down(c)
+			return len(stopped) > 0 || f.oldest(c) >= sameAge*all[s][0].now
+		})
+	}
+	services = slices.DeleteFunc(services, waits)
+	if len(services) == 0 {
+		return Stall{}, false
+	}
+	slices.SortFunc(services, func(a, b string) int {
+		return cmp.Or(cmp.Compare(all[b][0].now, all[a][0].now), cmp.Compare(a, b))
+	})
+	worst := all[services[0]][0]
+	s := Stall{Hop: worst.Service, Operation: worst.operation, Entry: f.entry(worst.Service), Kind: Stuck,
+		Since: f.end.Add(-secondsOf(worst.now)), Sure: worst.holding >= worst.usual+minHeldMore}
+	if len(f.of[s.Hop]) > 1 && len(all[s.Hop]) == 1 {
+		s.Instance = worst.Instance
+	}
+	s.Why = fmt.Sprintf("requests hang at %s: of %s, %.0f are in flight, at most %.0f before; the oldest is %.0f s old, at most %s before",
+		s.Hop, worst.operation, worst.holding, worst.usual, worst.now, secondsOf(worst.before))
+	s.Evidence = []result.Signal{
+		{Signal: "age of the oldest request at " + s.Hop, Before: stats.Round(worst.before), Now: stats.Round(worst.now), Unit: "s"},
+		{Signal: "requests in flight at " + s.Hop, Before: worst.usual, Now: worst.holding}}
+	return s, true
+}
