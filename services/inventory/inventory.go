@@ -21,12 +21,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// restock is the stock of a product that has no row yet. Stock is refilled below a
-// threshold, so that a demo never runs out.
-const (
-	restock   = 1_000_000
-	threshold = 1_000
-)
+// Restock is the stock of a product that has no row yet, in pieces.
+const Restock = 1_000_000
+
+// threshold is the stock below which a product is refilled, so that a demo never runs
+// out.
+const threshold = 1_000
 
 // Definition declares the service.
 func Definition() runtime.Definition {
@@ -89,7 +89,7 @@ func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) e
 	var available int64
 	err := tx.QueryRow(ctx, "SELECT available FROM stock WHERE product_id = ?", it.GetProductId()).Scan(&available)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && available < threshold) {
-		available = restock
+		available = Restock
 		_, err = tx.Exec(ctx, "INSERT INTO stock (product_id, available) VALUES (?, ?) ON CONFLICT (product_id) DO UPDATE SET available = excluded.available WHERE stock.available < excluded.available",
 			it.GetProductId(), available)
 	}

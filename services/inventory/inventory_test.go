@@ -43,7 +43,7 @@ func TestReservations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := s.available(t, "p-001"); got != restock-3 {
+		if got := s.available(t, "p-001"); got != Restock-3 {
 			t.Errorf("%d of p-001 after a reservation of 3", got)
 		}
 		for range 2 { // a repeated release gives nothing more back
@@ -51,7 +51,7 @@ func TestReservations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if a, b := s.available(t, "p-001"), s.available(t, "p-002"); a != restock || b != restock {
+		if a, b := s.available(t, "p-001"), s.available(t, "p-002"); a != Restock || b != Restock {
 			t.Errorf("%d and %d after the release", a, b)
 		}
 		if _, err := s.Reserve(ctx, reserve("r1", one)); status.Code(err) != codes.Aborted {
@@ -84,7 +84,7 @@ func TestSoldIsSold(t *testing.T) {
 		if _, err := s.Release(ctx, &pb.ReleaseRequest{ReservationId: "r2"}); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.available(t, "p-003"); got != restock-2 {
+		if got := s.available(t, "p-003"); got != Restock-2 {
 			t.Errorf("%d after a sale of 2 and a release of it", got)
 		}
 	})
@@ -95,14 +95,14 @@ func TestAllOrNothing(t *testing.T) {
 		s, ctx := open(t, e), t.Context()
 		good := &pb.Item{ProductId: "p-004", Quantity: 1}
 		for why, bad := range map[string]*pb.Item{
-			"more than the warehouse holds": {ProductId: "p-005", Quantity: restock + 1},
+			"more than the warehouse holds": {ProductId: "p-005", Quantity: Restock + 1},
 			"a quantity of nothing":         {ProductId: "p-005"},
 		} {
 			if _, err := s.Reserve(ctx, reserve(why, good, bad)); err == nil {
 				t.Errorf("%s: reserved", why)
 			}
 		}
-		if got := s.available(t, "p-004"); got != 0 && got != restock {
+		if got := s.available(t, "p-004"); got != 0 && got != Restock {
 			t.Errorf("%d of the good item: a refused reservation took some", got)
 		}
 		if _, err := s.Reserve(ctx, reserve("")); status.Code(err) != codes.InvalidArgument {
