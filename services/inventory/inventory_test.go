@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -107,6 +109,36 @@ func TestAllOrNothing(t *testing.T) {
 		}
 		if _, err := s.Reserve(ctx, reserve("")); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("no ID: %v", err)
+		}
+	})
+}
+
+// A release and a reservation that is still in flight may meet. Whichever comes first,
+// nothing is held afterwards.
+func TestReleaseMeetsReserve(t *testing.T) {
+	storetest.Each(t, "inventory", func(t *testing.T, e *runtime.Env) {
+		s := open(t, e)
+		items := []*pb.Item{{ProductId: "p-001", Quantity: 1}, {ProductId: "p-002", Quantity: 2}}
+		if _, err := s.Reserve(t.Context(), reserve("first", items...)); err != nil { // the products have rows now
+			t.Fatal(err)
+		}
+		for n := range 100 {
+			id := fmt.Sprint("r", n)
+			var g sync.WaitGroup
+			g.Go(func() {
+				if _, err := s.Reserve(t.Context(), reserve(id, items...)); err != nil && status.Code(err) != codes.Aborted {
+					t.Errorf("%s: %v", id, err)
+				}
+			})
+			g.Go(func() {
+				if _, err := s.Release(t.Context(), &pb.ReleaseRequest{ReservationId: id}); err != nil {
+					t.Errorf("%s: %v", id, err)
+				}
+			})
+			g.Wait()
+		}
+		if got := s.available(t, "p-002"); got != Restock-2 {
+			t.Errorf("%d of p-002 are missing", Restock-2-got)
 		}
 	})
 }
