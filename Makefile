@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links outside outage generate check ci
+        polyglot real programs compose-check configs-check loki loki-check compose-run wide pairs-live links torture torture-real outside outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -99,6 +99,13 @@ pairs-live: ## inject 200 ms at every pair of six storefront hops and diagnose e
 
 outside: ## faults from outside the processes: signals, cgroups, locks, traffic; each diagnosed (half an hour, as root)
 	TENHOP_OUTSIDE=$${TENHOP_OUTSIDE:-full} $(GO) test -count=1 -v -timeout 60m ./acceptance/outside
+
+TORTURE ?= 10
+torture: ## customers check out while processes, links, disks and stores fail; the orders are counted afterwards (TORTURE minutes, or short; TENHOP_SEED)
+	TENHOP_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
+
+torture-real: ## torture with PostgreSQL and Apache Kafka
+	TENHOP_TORTURE=$(TORTURE) TENHOP_TORTURE_ON=postgres,kafka deploy/real/run $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .

@@ -21,8 +21,6 @@ var errLate = errors.New("the process was started before its data was damaged")
 // tear kills a process and damages its store before it is started again.
 func (k *killer) tear(ctx context.Context, rng *rand.Rand, b blow) (string, error) {
 	switch {
-	case b.process == "telemetry":
-		return "", errors.New("telemetry promises nothing after a power cut")
 	case k.postgres && b.process != "broker":
 		return "", errors.New("the store is PostgreSQL's")
 	case k.kafka && b.process == "broker":
