@@ -229,7 +229,7 @@ func report(t *testing.T, s *shop, c *crowd, k *killer, l Ledger, violations []V
 		byInvariant[v.Invariant] = append(byInvariant[v.Invariant], v.Detail)
 	}
 	var b strings.Builder
-	row := func(name string, n int) { fmt.Fprintf(&b, "| %-46s | %6d |\n", name, n) }
+	row := func(name string, n int) { fmt.Fprintf(&b, "| %-54s | %6d |\n", name, n) }
 	store, events := "SQLite", "embedded broker"
 	if s.postgres != "" {
 		store = "PostgreSQL"
@@ -237,7 +237,7 @@ func report(t *testing.T, s *shop, c *crowd, k *killer, l Ledger, violations []V
 	if s.kafka != "" {
 		events = "Apache Kafka"
 	}
-	fmt.Fprintf(&b, "\n| %-46s | %6s |\n|%s|%s|\n", store+", "+events, "number", strings.Repeat("-", 48), strings.Repeat("-", 8))
+	fmt.Fprintf(&b, "\n| %-54s | %6s |\n|%s|%s|\n", store+", "+events, "number", strings.Repeat("-", 56), strings.Repeat("-", 8))
 	row("operations", c.requests)
 	row("checkouts", len(c.methods))
 	row("acknowledged", len(c.known.Acknowledged))
