@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -105,6 +105,12 @@ drill-ci: ## three drills of kinds chosen by the day and one without a fault (fi
 QUIET ?= 60
 quiet: ## run the storefront for QUIET minutes and ten of ordinary life: nothing may page, nothing may be named (QUIET=5: eight minutes in all)
 	TENHOP_QUIET=$(QUIET) $(GO) test -count=1 -v -timeout 120m ./acceptance/quiet
+TORTURE ?= 10
+torture: ## customers check out while processes, links, disks and stores fail; the orders are counted afterwards (TORTURE minutes, or short; TENHOP_SEED)
+	TENHOP_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
+
+torture-real: ## torture with PostgreSQL and Apache Kafka
+	TENHOP_TORTURE=$(TORTURE) TENHOP_TORTURE_ON=postgres,kafka deploy/real/run $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .

@@ -40,6 +40,11 @@ type Config struct {
 
 	Webhook string // URL that receives alerts in Alertmanager's format; empty for none
 
+	// Link returns the address, host:port, at which a service reaches another process:
+	// an instance of a service, or "redis". A nil Link keeps the process's own address.
+	// It is called once for each pair, before any process starts.
+	Link func(caller, callee, address string) (string, error)
+
 	Limits Limits
 	Out    io.Writer // receives progress messages; may be nil
 }

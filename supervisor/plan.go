@@ -186,10 +186,8 @@ func (p *plan) stackFlags() []string {
 
 func (p *plan) services() error {
 	sockets := map[string][]Socket{}
-	var resolve []string
 	for _, name := range services.Names() {
 		n := max(p.cfg.Replicas[name], 1)
-		var addresses []string
 		for i := range n {
 			process := name
 			if n > 1 {
@@ -208,19 +206,20 @@ func (p *plan) services() error {
 				return err
 			}
 			sockets[process] = []Socket{main, admin}
-			addresses = append(addresses, main.address())
 			p.addresses[process] = main.address()
 			p.instances[name] = append(p.instances[name], process)
 			p.admin[process] = "http://" + admin.address()
 			p.targets = append(p.targets, target{Targets: []string{admin.address()},
 				Labels: map[string]string{"job": name, "instance": instance(name, i)}})
 		}
-		resolve = append(resolve, name+"="+strings.Join(addresses, ","))
 	}
 	storefront, _ := endpoint.Named(endpoint.Gateway)
 	p.endpoints[endpoint.Gateway] = storefront.Announced(p.addresses[endpoint.Gateway])
-	shared := p.serviceEnv(strings.Join(resolve, ";"))
 	for _, name := range services.Names() {
+		shared, err := p.serviceEnv(name)
+		if err != nil {
+			return err
+		}
 		for i, process := range p.instances[name] {
 			p.processes = append(p.processes, Process{
 				Name: process, Stage: StageService, Sockets: sockets[process],
@@ -246,10 +245,48 @@ func (p *plan) store(name string) string {
 	return (&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(p.dir.Path("data", name+".db"))}).String()
 }
 
-func (p *plan) serviceEnv(resolve string) []string {
+// link returns the address at which a service reaches another process.
+func (p *plan) link(caller, callee, address string) (string, error) {
+	if p.cfg.Link == nil {
+		return address, nil
+	}
+	through, err := p.cfg.Link(caller, callee, address)
+	if err != nil {
+		return "", fmt.Errorf("link from %s to %s: %w", caller, callee, err)
+	}
+	return through, nil
+}
+
+// resolve returns the addresses of all services as one service reaches them.
+func (p *plan) resolve(caller string) (string, error) {
+	var entries []string
+	for _, name := range services.Names() {
+		var addresses []string
+		for _, process := range p.instances[name] {
+			address, err := p.link(caller, process, p.addresses[process])
+			if err != nil {
+				return "", err
+			}
+			addresses = append(addresses, address)
+		}
+		entries = append(entries, name+"="+strings.Join(addresses, ","))
+	}
+	return strings.Join(entries, ";"), nil
+}
+
+// serviceEnv returns the environment of a service's processes.
+func (p *plan) serviceEnv(service string) ([]string, error) {
+	resolve, err := p.resolve(service)
+	if err != nil {
+		return nil, err
+	}
+	redis, err := p.link(service, endpoint.Redis, p.endpoints[endpoint.Redis])
+	if err != nil {
+		return nil, err
+	}
 	env := append(unset("GOGC=50"),
 		"TENHOP_RESOLVE="+resolve,
-		"TENHOP_REDIS="+p.endpoints[endpoint.Redis],
+		"TENHOP_REDIS="+redis,
 		"TENHOP_KAFKA="+p.endpoints[endpoint.Kafka],
 		"TENHOP_CHAOS_TOKEN="+p.token,
 		"TENHOP_VERSION="+p.cfg.Version,
@@ -261,7 +298,7 @@ func (p *plan) serviceEnv(resolve string) []string {
 		env = append(env, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
 			"OTEL_TRACES_SAMPLER_ARG="+strconv.FormatFloat(p.cfg.Sampling, 'g', -1, 64))
 	}
-	return env
+	return env, nil
 }
 
 // unset returns the settings (KEY=value) whose variable the environment does not set.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"maps"
 	"net"
 	"net/url"
@@ -68,5 +69,36 @@ func TestReplacedParts(t *testing.T) {
 		if got := p.replaced(part); !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", part, got, want)
 		}
+	}
+}
+
+// A link stands between a service and each process that it reaches, so each direction
+// has its own.
+func TestLinks(t *testing.T) {
+	link := func(caller, callee, _ string) (string, error) { return caller + "-" + callee + ":1", nil }
+	p, err := newPlan(Config{FreePorts: true, Replicas: map[string]int{"payment": 2}, Link: link}, testDir(t), "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	found := 0
+	for _, process := range p.processes {
+		if process.Stage != StageService {
+			continue
+		}
+		found++
+		service := process.Args[1]
+		for _, want := range []string{"TENHOP_REDIS=" + service + "-redis:1", "payment=" + service + "-payment-1:1," + service + "-payment-2:1"} {
+			if !slices.ContainsFunc(process.Env, func(kv string) bool { return strings.Contains(kv, want) }) {
+				t.Errorf("%s does not reach %s", process.Name, want)
+			}
+		}
+	}
+	if found != 14 {
+		t.Errorf("%d services", found)
+	}
+	_, err = newPlan(Config{FreePorts: true, Link: func(string, string, string) (string, error) { return "", net.ErrClosed }}, testDir(t), "token")
+	if !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a link that fails: %v", err)
 	}
 }

@@ -21,12 +21,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// restock is the stock of a product that has no row yet. Stock is refilled below a
-// threshold, so that a demo never runs out.
-const (
-	restock   = 1_000_000
-	threshold = 1_000
-)
+// Restock is the stock of a product that has no row yet, in pieces.
+const Restock = 1_000_000
+
+// threshold is the stock below which a product is refilled, so that a demo never runs
+// out.
+const threshold = 1_000
 
 // Definition declares the service.
 func Definition() runtime.Definition {
@@ -51,6 +51,11 @@ type server struct {
 	store *runtime.Store
 }
 
+// whole is the product of the line that stands for a reservation as a whole. Reserve and
+// Release write it first, so that one waits for the other's transaction and sees what it
+// did. Otherwise both could commit, and a released reservation would be held.
+const whole = ""
+
 // Reserve reserves all items or none. It is idempotent.
 func (s *server) Reserve(ctx context.Context, req *pb.ReserveRequest) (*pb.ReserveResponse, error) {
 	if req.GetReservationId() == "" {
@@ -58,9 +63,14 @@ func (s *server) Reserve(ctx context.Context, req *pb.ReserveRequest) (*pb.Reser
 	}
 	hop.SetAttributes(ctx, attribute.Int("cart.items", len(req.GetItems())))
 	err := s.store.InTx(ctx, func(tx runtime.Tx) error {
+		_, err := tx.Exec(ctx, "INSERT INTO reservations (id, product_id, quantity, state) VALUES (?, ?, 0, 'held') ON CONFLICT (id, product_id) DO NOTHING",
+			req.GetReservationId(), whole)
+		if err != nil {
+			return err
+		}
 		var have, released int
-		err := tx.QueryRow(ctx, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN state = 'released' THEN 1 ELSE 0 END), 0) FROM reservations WHERE id = ?",
-			req.GetReservationId()).Scan(&have, &released)
+		err = tx.QueryRow(ctx, `SELECT COALESCE(SUM(CASE WHEN product_id <> '' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN state = 'released' THEN 1 ELSE 0 END), 0)
+			FROM reservations WHERE id = ?`, req.GetReservationId()).Scan(&have, &released)
 		switch {
 		case err != nil:
 			return err
@@ -89,7 +99,7 @@ func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) e
 	var available int64
 	err := tx.QueryRow(ctx, "SELECT available FROM stock WHERE product_id = ?", it.GetProductId()).Scan(&available)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && available < threshold) {
-		available = restock
+		available = Restock
 		_, err = tx.Exec(ctx, "INSERT INTO stock (product_id, available) VALUES (?, ?) ON CONFLICT (product_id) DO UPDATE SET available = excluded.available WHERE stock.available < excluded.available",
 			it.GetProductId(), available)
 	}
@@ -113,7 +123,12 @@ func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) e
 // yet can no longer be made, because its request may still be in flight.
 func (s *server) Release(ctx context.Context, req *pb.ReleaseRequest) (*pb.ReleaseResponse, error) {
 	err := s.store.InTx(ctx, func(tx runtime.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE stock SET available = available + (
+		_, err := tx.Exec(ctx, `INSERT INTO reservations (id, product_id, quantity, state) VALUES (?, ?, 0, 'released')
+			ON CONFLICT (id, product_id) DO UPDATE SET state = 'released' WHERE reservations.state = 'held'`, req.GetReservationId(), whole)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE stock SET available = available + (
 			SELECT r.quantity FROM reservations r WHERE r.id = ? AND r.product_id = stock.product_id AND r.state = 'held')
 			WHERE product_id IN (SELECT product_id FROM reservations WHERE id = ? AND state = 'held')`,
 			req.GetReservationId(), req.GetReservationId())
@@ -121,12 +136,6 @@ func (s *server) Release(ctx context.Context, req *pb.ReleaseRequest) (*pb.Relea
 			return err
 		}
 		_, err = tx.Exec(ctx, "UPDATE reservations SET state = 'released' WHERE id = ? AND state = 'held'", req.GetReservationId())
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `INSERT INTO reservations (id, product_id, quantity, state)
-			SELECT ?, '', 0, 'released' WHERE NOT EXISTS (SELECT 1 FROM reservations WHERE id = ?) ON CONFLICT DO NOTHING`,
-			req.GetReservationId(), req.GetReservationId())
 		return err
 	})
 	if err != nil {

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -43,7 +45,7 @@ func TestReservations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := s.available(t, "p-001"); got != restock-3 {
+		if got := s.available(t, "p-001"); got != Restock-3 {
 			t.Errorf("%d of p-001 after a reservation of 3", got)
 		}
 		for range 2 { // a repeated release gives nothing more back
@@ -51,7 +53,7 @@ func TestReservations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if a, b := s.available(t, "p-001"), s.available(t, "p-002"); a != restock || b != restock {
+		if a, b := s.available(t, "p-001"), s.available(t, "p-002"); a != Restock || b != Restock {
 			t.Errorf("%d and %d after the release", a, b)
 		}
 		if _, err := s.Reserve(ctx, reserve("r1", one)); status.Code(err) != codes.Aborted {
@@ -84,7 +86,7 @@ func TestSoldIsSold(t *testing.T) {
 		if _, err := s.Release(ctx, &pb.ReleaseRequest{ReservationId: "r2"}); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.available(t, "p-003"); got != restock-2 {
+		if got := s.available(t, "p-003"); got != Restock-2 {
 			t.Errorf("%d after a sale of 2 and a release of it", got)
 		}
 	})
@@ -95,18 +97,48 @@ func TestAllOrNothing(t *testing.T) {
 		s, ctx := open(t, e), t.Context()
 		good := &pb.Item{ProductId: "p-004", Quantity: 1}
 		for why, bad := range map[string]*pb.Item{
-			"more than the warehouse holds": {ProductId: "p-005", Quantity: restock + 1},
+			"more than the warehouse holds": {ProductId: "p-005", Quantity: Restock + 1},
 			"a quantity of nothing":         {ProductId: "p-005"},
 		} {
 			if _, err := s.Reserve(ctx, reserve(why, good, bad)); err == nil {
 				t.Errorf("%s: reserved", why)
 			}
 		}
-		if got := s.available(t, "p-004"); got != 0 && got != restock {
+		if got := s.available(t, "p-004"); got != 0 && got != Restock {
 			t.Errorf("%d of the good item: a refused reservation took some", got)
 		}
 		if _, err := s.Reserve(ctx, reserve("")); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("no ID: %v", err)
+		}
+	})
+}
+
+// A release and a reservation that is still in flight may meet. Whichever comes first,
+// nothing is held afterwards.
+func TestReleaseMeetsReserve(t *testing.T) {
+	storetest.Each(t, "inventory", func(t *testing.T, e *runtime.Env) {
+		s := open(t, e)
+		items := []*pb.Item{{ProductId: "p-001", Quantity: 1}, {ProductId: "p-002", Quantity: 2}}
+		if _, err := s.Reserve(t.Context(), reserve("first", items...)); err != nil { // the products have rows now
+			t.Fatal(err)
+		}
+		for n := range 100 {
+			id := fmt.Sprint("r", n)
+			var g sync.WaitGroup
+			g.Go(func() {
+				if _, err := s.Reserve(t.Context(), reserve(id, items...)); err != nil && status.Code(err) != codes.Aborted {
+					t.Errorf("%s: %v", id, err)
+				}
+			})
+			g.Go(func() {
+				if _, err := s.Release(t.Context(), &pb.ReleaseRequest{ReservationId: id}); err != nil {
+					t.Errorf("%s: %v", id, err)
+				}
+			})
+			g.Wait()
+		}
+		if got := s.available(t, "p-002"); got != Restock-2 {
+			t.Errorf("%d of p-002 are missing", Restock-2-got)
 		}
 	})
 }

@@ -71,8 +71,11 @@ func dataSource(store string) (driver, dsn string, err error) {
 	case "postgres", "postgresql":
 		return "pgx", store, nil
 	case "sqlite":
+		// A committed transaction survives a power cut: in WAL mode only FULL synchronizes
+		// the log with each commit. An acknowledged order is in several stores, and all of
+		// them must keep it.
 		q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "cache_size(-1024)",
+			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-1024)",
 		}}
 		return "sqlite", "file:" + u.EscapedPath() + "?" + q.Encode(), nil
 	}

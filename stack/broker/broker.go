@@ -1,6 +1,8 @@
 // Package broker embeds a Kafka broker: franz-go's kfake, which implements the
 // Kafka protocol over TCP with consumer groups and transactions. Topics, records
-// and committed offsets are stored in a directory.
+// and committed offsets are stored in a directory. They are synchronized to disk
+// before they are acknowledged, so a power cut does not take them: there is no
+// second broker that has them.
 package broker
 
 import (
@@ -81,11 +83,15 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, errors.Join(fmt.Errorf("open broker: %w", err), l.Close())
 	}
+	if err := repair(dir); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ClusterID(clusterID),
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return guardedListener{l}, nil }),
 		kfake.DataDir(dir),
+		kfake.SyncWrites(),
 		kfake.DefaultNumPartitions(int(b.partitions)),
 		kfake.AllowAutoTopicCreation(),
 		kfake.WithLogger(logger{b.log}),
