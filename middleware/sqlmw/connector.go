@@ -20,17 +20,24 @@ type measure struct {
 }
 
 // statement is a measured driver call.
-type statement struct{ database.Statement }
+type statement struct {
+	database.Statement
+	refused error // of a fault, in place of the driver's call
+}
 
 func (m *measure) start(ctx context.Context, operation string) (context.Context, *statement) {
 	if a, ok := ctx.Value(acquisitionKey{}).(*acquisition); ok {
 		a.end()
 	}
 	ctx, s := m.client.Begin(ctx, operation)
+	var refused error
 	if !inner[operation] {
-		_ = m.chaos.ApplyCall(ctx, m.dep.Name) // it waits; the driver reports what became of the context
+		// The driver reports what became of the context.
+		if err := m.chaos.ApplyCall(ctx, m.dep.Name); err != nil && ctx.Err() == nil {
+			refused = err
+		}
 	}
-	return ctx, &statement{s}
+	return ctx, &statement{s, refused}
 }
 
 // inner holds the calls that accompany statements, which a fault of the statements leaves

@@ -36,6 +36,9 @@ var (
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r driver.Result, err error) {
 	ctx, call := s.conn.measure.start(ctx, database.Operation(s.sql))
 	defer func() { call.end(err) }()
+	if call.refused != nil {
+		return nil, call.refused
+	}
 	if inner, ok := s.Stmt.(driver.StmtExecContext); ok {
 		return inner.ExecContext(ctx, args)
 	}
@@ -49,6 +52,10 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r dri
 // QueryContext executes the statement and returns measured rows.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	inCall, call := s.conn.measure.start(ctx, database.Operation(s.sql))
+	if call.refused != nil {
+		call.end(call.refused)
+		return nil, call.refused
+	}
 	r, err := s.queryInner(inCall, args)
 	call.end(err)
 	return measured(ctx, r, err, s.conn.measure.dep)
