@@ -14,7 +14,15 @@ import (
 // quotaScript puts the process $1 back into the control group $2 after $4 seconds, or when
 // it is interrupted, and removes the control group $3. It runs outside of the quota.
 const quotaScript = `trap 'kill "$n"; exit' TERM HUP INT
-trap 'echo "$1" >"$2/cgroup.procs"; rmdir "$3"' EXIT
+trap 'lift "$@"' EXIT
+lift() {
+  echo "$1" >"$2/cgroup.procs"
+  k=0
+  until rmdir "$3" || [ "$k" -ge 50 ]; do
+    k=$((k+1))
+    sleep 0.1
+  done
+}
 sleep "$4" &
 n=$!
 wait "$n"`
