@@ -20,6 +20,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/setup"
 	"github.com/tenhop/tenhop/middleware/setup/profiles"
+	"github.com/tenhop/tenhop/services/runtime/link"
 )
 
 // Env is the environment of a service: its configuration, telemetry and resources.
@@ -30,6 +31,7 @@ type Env struct {
 	Chaos     *chaos.Injector
 	Metrics   http.Handler // served as /metrics
 
+	links   link.Links // to what the service calls
 	admin   *setup.Admin
 	mu      sync.Mutex
 	checks  []func() // remove the readiness checks
@@ -75,9 +77,10 @@ type Service struct {
 // Definition declares a service.
 type Definition struct {
 	Name       string
-	Operations []string         // targets of faults
-	Fields     chaos.FieldsFunc // request fields that faults may match
-	Legacy     bool             // has its own telemetry
+	Operations []string               // targets of faults
+	Fields     chaos.FieldsFunc       // request fields that faults may match
+	Kinds      []chaos.Implementation // kinds of fault that the service offers, see package faults
+	Legacy     bool                   // has its own telemetry
 	Build      func(context.Context, *Env) (Service, error)
 }
 
@@ -92,7 +95,9 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		debug.SetGCPercent(50) // thirteen processes with small heaps
 	}
 	e := &Env{Config: cfg, Name: d.Name}
-	e.Chaos = chaos.New(chaos.WithToken(cfg.ChaosToken), chaos.WithOperations(d.Operations...), chaos.WithFields(d.Fields))
+	e.Chaos = chaos.New(chaos.WithToken(cfg.ChaosToken), chaos.WithOperations(d.Operations...), chaos.WithFields(d.Fields), chaos.WithKinds(d.Kinds...))
+	e.Chaos.Offer(e.links.Kinds()...)
+	e.Chaos.Offer(link.Down(&e.links))
 	opts := []setup.Option{setup.WithLogWriter(cfg.LogWriter), setup.WithVersion(cfg.Version)}
 	if cfg.Instance != "" {
 		opts = append(opts, setup.WithInstance(cfg.Instance))
