@@ -31,12 +31,13 @@ type Env struct {
 	Chaos     *chaos.Injector
 	Metrics   http.Handler // served as /metrics
 
-	links   link.Links // to what the service calls
-	admin   *setup.Admin
-	mu      sync.Mutex
-	checks  []func() // remove the readiness checks
-	closer  []func() error
-	waiting error // error of the last attempt to build the service
+	links    link.Links // to what the service calls
+	embedded []string   // dependencies within the process
+	admin    *setup.Admin
+	mu       sync.Mutex
+	checks   []func() // remove the readiness checks
+	closer   []func() error
+	waiting  error // error of the last attempt to build the service
 }
 
 // AddCheck adds a readiness check.
@@ -96,8 +97,6 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	}
 	e := &Env{Config: cfg, Name: d.Name}
 	e.Chaos = chaos.New(chaos.WithToken(cfg.ChaosToken), chaos.WithOperations(d.Operations...), chaos.WithFields(d.Fields), chaos.WithKinds(d.Kinds...))
-	e.Chaos.Offer(e.links.Kinds()...)
-	e.Chaos.Offer(link.Down(&e.links))
 	opts := []setup.Option{setup.WithLogWriter(cfg.LogWriter), setup.WithVersion(cfg.Version)}
 	if cfg.Instance != "" {
 		opts = append(opts, setup.WithInstance(cfg.Instance))
@@ -133,6 +132,12 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		s, err := e.build(gctx, d)
 		if err != nil {
 			return err
+		}
+		if e.links.Any() {
+			e.Chaos.Offer(e.links.Kinds()...)
+		}
+		if e.links.Any() || len(e.embedded) > 0 {
+			e.Chaos.Offer(link.Down(&e.links, e.embedded...))
 		}
 		close(ready)
 		return e.serve(gctx, g, s)

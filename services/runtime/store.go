@@ -16,7 +16,6 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/sqlmw"
-	"github.com/tenhop/tenhop/services/runtime/link"
 )
 
 // Store is the database of a service, SQLite or PostgreSQL. Statements have ? as
@@ -49,7 +48,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 		cfg.DialFunc = e.links.Dialer(name, cfg.DialFunc)
 		connect = stdlib.RegisterConnConfig(cfg)
 	} else {
-		e.Chaos.Offer(link.Down(&e.links, name))
+		e.embedded = []string{name}
 	}
 	db, err := sqlmw.Open(driver, connect, name, sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system), sqlmw.WithChaos(e.Chaos))
 	if err != nil {

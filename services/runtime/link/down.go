@@ -12,12 +12,16 @@ import (
 // lists the dependencies without a connection, such as a database in a file; calls of them,
 // as passed to chaos.Injector.ApplyCall, are refused.
 func Down(l *Links, embedded ...string) chaos.Implementation {
+	all := slices.Concat(embedded, l.names())
+	if len(all) == 0 {
+		all = []string{"payment-db"}
+	}
 	return chaos.Implementation{
 		Kind: chaos.Kind{
 			Name: "down", Does: "The dependency refuses connections and breaks those that are open.",
 			Symptom: "Calls of the dependency fail at once, the hop and its callers with them; what the hop did before the call it still does.",
 			Cause:   "dependency", Fields: []string{"dependency"}, Process: true,
-			Example: chaos.Fault{Kind: "down", Dependency: "payment-db"},
+			Example: chaos.Fault{Kind: "down", Dependency: all[0]},
 		},
 		Check: func(f chaos.Fault) error {
 			if f.Dependency == "" {

@@ -104,11 +104,13 @@ func (l *Links) to(dependency string) *link {
 	return l.links[dependency]
 }
 
-// Has reports whether there is a link to a dependency.
-func (l *Links) Has(dependency string) bool {
+// Any reports whether there are links.
+func (l *Links) Any() bool { return len(l.names()) > 0 }
+
+func (l *Links) names() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.links[dependency] != nil
+	return slices.Sorted(maps.Keys(l.links))
 }
 
 // named returns the links to a dependency, or all for "".
