@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/traces"
@@ -100,6 +101,9 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if r.hops, err = Hops(ctx, from, cfg.Entry); err != nil {
 		return nil, err
 	}
+	if err := r.ask(ctx); err != nil {
+		return nil, err
+	}
 	if _, sealed, err := cfg.Faults.List(ctx); err != nil {
 		return nil, err
 	} else if sealed {
@@ -141,6 +145,7 @@ type runner struct {
 	asks    diagnoser
 	rng     *rand.Rand
 	hops    []Hop
+	offers  map[string]map[string]chaos.Kind // by service and name; nil if not asked
 }
 
 // Hop is an operation of a service that requests of an entry wait for.

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -27,6 +28,9 @@ type template struct {
 	process bool // affects a whole process, not one operation
 	store   bool // needs a service with a database
 	one     bool // may affect one process of several
+	nobody  bool // no hop is to blame
+
+	from string // target of the fault that is no hop
 
 	again time.Duration // time after which the fault is injected again; 0: once
 }
@@ -36,8 +40,10 @@ func between(rng *rand.Rand, low, high time.Duration) chaos.Duration {
 	return chaos.Duration((low + time.Duration(rng.Int64N(int64(high-low)+1))).Round(10 * time.Millisecond))
 }
 
-// templates returns the kinds of fault that drills inject. The kinds of chaos that nobody
-// notices within a round, goroutines and leak, are not among them.
+// templates returns the kinds of fault that drills inject. Kinds that the customers of the
+// entry do not notice within a round are not among them: goroutines and leak, cache_loss,
+// whose refusals are no failures, slow_consumer and poison, which delay what nobody waits
+// for.
 func templates() []template {
 	own := []string{"self"}
 	return []template{
@@ -70,6 +76,42 @@ func templates() []template {
 		}},
 		{kind: "exit", findings: []string{"self", "link", "errors"}, causes: []string{"restart"}, process: true, again: 8 * time.Second, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
+		}},
+		{kind: "throttle", findings: []string{"self", "link"}, causes: []string{"throttled", "frozen"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Percent: 2}
+		}},
+		{kind: "slow_query", findings: []string{"dependency"}, causes: []string{"slow_query"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Latency: between(rng, 50*time.Millisecond, 90*time.Millisecond)}
+		}},
+		{kind: "link_delay", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Latency: between(rng, 60*time.Millisecond, 150*time.Millisecond)}
+		}},
+		{kind: "link_loss", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Percent: float64(20 + 10*rng.IntN(3))}
+		}},
+		{kind: "link_bandwidth", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Bytes: 3000}
+		}},
+		{kind: "link_reset", findings: []string{"errors", "link"}, causes: []string{"link"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Percent: 10}
+		}},
+		{kind: "down", findings: []string{"errors", "dependency"}, causes: []string{"dependency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{}
+		}},
+		{kind: "n_plus_one", findings: []string{"calls", "self", "dependency"}, causes: []string{"n_plus_one"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{}
+		}},
+		{kind: "lost_concurrency", findings: []string{"concurrency"}, causes: []string{"lost_concurrency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{}
+		}},
+		{kind: "retry_storm", findings: []string{"calls", "errors", "link"}, causes: []string{"retries"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Factor: float64(8 + rng.IntN(8))}
+		}},
+		{kind: "mix", findings: []string{"mix"}, causes: []string{"mix"}, process: true, from: "shoppers", fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Factor: float64(12 + rng.IntN(12))}
+		}},
+		{kind: "surge", process: true, from: "shoppers", nobody: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Factor: 3}
 		}},
 		{kind: Control},
 	}
@@ -115,12 +157,23 @@ func (r *runner) choose() (plan, error) {
 	if t.kind == Control {
 		return p, nil
 	}
+	if t.from != "" {
+		if len(r.Faults.Services[t.from]) == 0 {
+			return p, fmt.Errorf("there are no %s, which the fault %s needs", t.from, t.kind)
+		}
+		p.inject, p.target = t.fault(r.rng, r.Latency), t.from
+		p.inject.Kind, p.inject.Sealed = t.kind, true
+		return p, nil
+	}
 	hop, ok := r.pick(t)
 	if !ok {
 		return p, fmt.Errorf("no hop of %s can have the fault %s", r.Entry.Operation, t.kind)
 	}
 	p.inject = t.fault(r.rng, r.Latency)
 	p.inject.Kind, p.inject.Sealed = t.kind, true
+	if k := r.offers[hop.Service][t.kind]; p.inject.Dependency == "" {
+		p.inject.Dependency = k.Example.Dependency
+	}
 	p.Hop, p.target = hop.Service, hop.Service
 	p.Latency, p.Percent = p.inject.Latency, p.inject.Percent
 	if !t.process {
@@ -133,11 +186,40 @@ func (r *runner) choose() (plan, error) {
 	return p, nil
 }
 
+// offered reports whether a service takes faults of a kind. Without answers of the services
+// all do.
+func (r *runner) offered(service, kind string) bool {
+	if r.offers == nil {
+		return true
+	}
+	_, ok := r.offers[service][kind]
+	return ok
+}
+
+// ask fills r.offers with the kinds that the services of the hops take.
+func (r *runner) ask(ctx context.Context) error {
+	r.offers = map[string]map[string]chaos.Kind{}
+	for _, h := range r.hops {
+		if r.offers[h.Service] != nil || len(r.Faults.Services[h.Service]) == 0 {
+			continue
+		}
+		kinds, err := r.Faults.Kinds(ctx, h.Service)
+		if err != nil {
+			return err
+		}
+		r.offers[h.Service] = map[string]chaos.Kind{}
+		for _, k := range kinds {
+			r.offers[h.Service][k.Name] = k
+		}
+	}
+	return nil
+}
+
 // pick returns a random hop that can have the fault. It chooses the service first, so that
 // all services have the same probability.
 func (r *runner) pick(t template) (Hop, bool) {
 	able := slices.DeleteFunc(slices.Clone(r.hops), func(h Hop) bool {
-		return len(r.Faults.Services[h.Service]) == 0 || t.store && !h.Store
+		return len(r.Faults.Services[h.Service]) == 0 || t.store && !h.Store || !r.offered(h.Service, t.kind)
 	})
 	if len(able) == 0 {
 		return Hop{}, false
@@ -155,7 +237,7 @@ func (r *runner) pick(t template) (Hop, bool) {
 // score compares an answer with the fault. A hop without self-time metrics may be the
 // target of its caller's wait instead.
 func (p plan) score(r *Round, a answer) {
-	if p.kind == Control {
+	if p.kind == Control || p.nobody {
 		r.RightHop = !a.found()
 		r.RightOperation, r.RightKind = r.RightHop, r.RightHop
 		return

@@ -130,7 +130,7 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 				return err
 			}
 			switch {
-			case p.kind == Control: // nobody was blamed
+			case p.kind == Control || p.nobody: // nobody was blamed
 				p.score(round, answer{})
 			case round.Seconds.Moved == nil:
 				round.Void = "customers did not feel the fault"

@@ -250,6 +250,7 @@ export type Fault = {
   latency?: string;
   jitter?: string;
   bytes?: number;
+  factor?: number;
   code?: string;
   operation?: string;
   dependency?: string;
@@ -353,6 +354,7 @@ export type Injected = {
   latency?: string;
   jitter?: string;
   bytes?: number;
+  factor?: number;
   code?: string;
   operation?: string;
   dependency?: string;
