@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2/toxics"
 
@@ -25,8 +26,39 @@ func bandwidth(l *Links) chaos.Implementation {
 			return nil
 		},
 		Begin: func(ctx context.Context, f chaos.Fault) error {
-			t := &toxics.BandwidthToxic{Rate: f.Bytes / 1000} // kB/s
+			t := bandwidthToxic{f.Bytes}
 			return l.disturb(ctx, f.Dependency, &effect{up: wrap(t), down: wrap(t)})
 		},
+	}
+}
+
+// bandwidthToxic passes bytes per second. That of toxiproxy writes log lines, which would
+// tell of it. It implements toxics.Toxic.
+type bandwidthToxic struct{ perSecond int64 }
+
+// Pipe passes segments on.
+func (t bandwidthToxic) Pipe(stub *toxics.ToxicStub) {
+	free := time.Now() // when the line is
+	for {
+		select {
+		case <-stub.Interrupt:
+			return
+		case c := <-stub.Input:
+			if c == nil {
+				stub.Close()
+				return
+			}
+			if now := time.Now(); free.Before(now) {
+				free = now
+			}
+			free = free.Add(time.Duration(int64(len(c.Data)) * int64(time.Second) / t.perSecond))
+			select {
+			case <-time.After(time.Until(free)):
+			case <-stub.Interrupt:
+				stub.Output <- c
+				return
+			}
+			stub.Output <- c
+		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package link disturbs the connections of a process to what it calls: it delays, loses,
 // limits and resets what is written, also on connections that are open already. The
-// disturbances are toxics of Shopify's toxiproxy, within the process.
+// disturbances are toxics, as those of Shopify's toxiproxy, within the process.
 //
 // While nothing is disturbed, a connection passes reads and writes on.
 package link
