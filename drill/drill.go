@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenhop/tenhop/drill/scenario"
 	"github.com/tenhop/tenhop/drill/seal"
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/traces"
@@ -109,6 +110,9 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if r.hops, err = Hops(ctx, from, cfg.Entry); err != nil {
 		return nil, err
 	}
+	if err := r.ask(ctx); err != nil {
+		return nil, err
+	}
 	if _, sealed, err := cfg.Faults.List(ctx); err != nil {
 		return nil, err
 	} else if sealed {
@@ -153,8 +157,9 @@ type runner struct {
 	metrics metrics
 	asks    diagnoser
 	hops    []Hop
-	calm    time.Time         // since when there is no fault and customers feel none
-	firing  map[string]string // alerts that fired before the first round
+	calm    time.Time                        // since when there is no fault and customers feel none
+	firing  map[string]string                // alerts that fired before the first round
+	offers  map[string]map[string]chaos.Kind // by service and name; nil if not asked
 }
 
 // Hop is an operation of a service that requests of an entry wait for.

@@ -60,6 +60,52 @@ func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]I
 	return done, nil
 }
 
+// Hold injects a fault like Inject. The fault lasts until ctx ends, or this process does, or
+// the fault's own time is over. began is called when the fault is in force. Hold returns
+// when it is over, and an error if it could not be injected.
+func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began func([]Injected)) error {
+	service, processes, err := f.find(name)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(fault)
+	if err != nil {
+		return err
+	}
+	ctx, release := context.WithCancel(ctx)
+	defer release()
+	var done []Injected
+	var held []*http.Response
+	for _, process := range processes {
+		resp, err := f.send(ctx, http.MethodPost, process, "/chaos?hold=true", body)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		in := Injected{Service: service, Process: process, Fault: fault}
+		if err := decode(process, "/chaos", resp, &in.Fault); err != nil {
+			return err
+		}
+		done, held = append(done, in), append(held, resp)
+	}
+	began(done)
+	for _, resp := range held {
+		_, _ = io.Copy(io.Discard, resp.Body) // it ends with the fault
+	}
+	return nil
+}
+
+// Kinds returns the kinds of fault that a service or a process takes.
+func (f Faults) Kinds(ctx context.Context, name string) ([]chaos.Kind, error) {
+	_, processes, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct{ Kinds []chaos.Kind }
+	err = f.call(ctx, http.MethodGet, processes[0], "/chaos/kinds", nil, &answer)
+	return answer.Kinds, err
+}
+
 // Remove lifts faults. A fault that is already gone is not an error.
 func (f Faults) Remove(ctx context.Context, faults []Injected) error {
 	var errs []error
@@ -154,21 +200,36 @@ func Refused(err error) bool {
 func (f Faults) call(ctx context.Context, method, process, path string, body []byte, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, f.Admin[process]+path, bytes.NewReader(body))
+	resp, err := f.send(ctx, method, process, path, body)
 	if err != nil {
 		return err
+	}
+	defer resp.Body.Close()
+	return decode(process, path, resp, into)
+}
+
+// send sends a request to the admin endpoint of a process. The caller closes the body.
+func (f Faults) send(ctx context.Context, method, process, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, f.Admin[process]+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+f.Token)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s does not answer: %w; see `tenhop status`", process, err)
+		return nil, fmt.Errorf("%s does not answer: %w; see `tenhop status`", process, err)
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("%s: %w", process, err)
+	return resp, nil
+}
+
+// decode decodes the first line of a response into into, if not nil, or returns its error.
+func decode(process, path string, resp *http.Response, into any) error {
+	if resp.StatusCode == http.StatusNoContent {
+		return nil
 	}
+	var answer json.RawMessage
+	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer)
 	switch {
 	case resp.StatusCode == http.StatusNotFound && path == "/chaos":
 		return fmt.Errorf("%s has no fault endpoint: it was started without TENHOP_CHAOS_TOKEN", process)
@@ -176,10 +237,12 @@ func (f Faults) call(ctx context.Context, method, process, path string, body []b
 		var e struct {
 			Error string `json:"error"`
 		}
-		if json.Unmarshal(answer, &e) != nil || e.Error == "" {
+		if err != nil || json.Unmarshal(answer, &e) != nil || e.Error == "" {
 			e.Error = resp.Status
 		}
 		return &statusError{process, resp.StatusCode, e.Error}
+	case err != nil:
+		return fmt.Errorf("%s: %w", process, err)
 	case into != nil:
 		return json.Unmarshal(answer, into)
 	}

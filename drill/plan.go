@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
@@ -33,6 +34,9 @@ type template struct {
 	process bool // affects a whole process, not one operation
 	store   bool // needs a service with a database
 	one     bool // may affect one process of several
+	nobody  bool // no hop is to blame
+
+	from string // target of the fault that is no hop
 
 	again time.Duration // time after which the fault is injected again; 0: once
 }
@@ -42,8 +46,10 @@ func between(rng *rand.Rand, low, high time.Duration) chaos.Duration {
 	return chaos.Duration((low + time.Duration(rng.Int64N(int64(high-low)+1))).Round(10 * time.Millisecond))
 }
 
-// templates returns the kinds of fault that drills inject. The kinds of chaos that nobody
-// notices within a round, goroutines and leak, are not among them.
+// templates returns the kinds of fault that drills inject. Kinds that the customers of the
+// entry do not notice within a round are not among them: goroutines and leak, cache_loss,
+// whose refusals are no failures, slow_consumer and poison, which delay what nobody waits
+// for.
 func templates() []template {
 	own := []string{"self"}
 	return []template{
@@ -76,6 +82,42 @@ func templates() []template {
 		}},
 		{kind: "exit", findings: []string{"self", "link", "errors"}, causes: []string{"restart"}, process: true, again: 8 * time.Second, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
+		}},
+		{kind: "throttle", findings: []string{"self", "link"}, causes: []string{"throttled", "frozen"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Percent: 2}
+		}},
+		{kind: "slow_query", findings: []string{"dependency"}, causes: []string{"slow_query"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Latency: between(rng, 50*time.Millisecond, 90*time.Millisecond)}
+		}},
+		{kind: "link_delay", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Latency: between(rng, 60*time.Millisecond, 150*time.Millisecond)}
+		}},
+		{kind: "link_loss", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Percent: float64(20 + 10*rng.IntN(3))}
+		}},
+		{kind: "link_bandwidth", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Bytes: 3000}
+		}},
+		{kind: "link_reset", findings: []string{"errors", "link"}, causes: []string{"link"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Percent: 10}
+		}},
+		{kind: "down", findings: []string{"errors", "dependency"}, causes: []string{"dependency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{}
+		}},
+		{kind: "n_plus_one", findings: []string{"calls", "self", "dependency"}, causes: []string{"n_plus_one"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{}
+		}},
+		{kind: "lost_concurrency", findings: []string{"concurrency"}, causes: []string{"lost_concurrency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{}
+		}},
+		{kind: "retry_storm", findings: []string{"calls", "errors", "link"}, causes: []string{"retries"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Factor: float64(8 + rng.IntN(8))}
+		}},
+		{kind: "mix", findings: []string{"mix"}, causes: []string{"mix"}, process: true, from: "shoppers", fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+			return chaos.Fault{Factor: float64(12 + rng.IntN(12))}
+		}},
+		{kind: "surge", process: true, from: "shoppers", nobody: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Factor: 3}
 		}},
 		{kind: Two},
 		{kind: Control},
@@ -145,7 +187,7 @@ func pick[T any](rng *rand.Rand, from []T) T { return from[rng.IntN(len(from))] 
 // requests are left out: requests that fail at the first fault do not show the second.
 func (r *runner) pairable() []template {
 	of := slices.DeleteFunc(slices.Clone(r.kinds), func(t template) bool {
-		return t.fault == nil || slices.Contains(t.findings, "errors")
+		return t.fault == nil || t.from != "" || slices.Contains(t.findings, "errors")
 	})
 	if len(of) == 0 {
 		of = templates()[:1]
@@ -153,11 +195,43 @@ func (r *runner) pairable() []template {
 	return of
 }
 
+// offered reports whether a service takes faults of a kind. Without answers of the services
+// all do.
+func (r *runner) offered(service, kind string) bool {
+	if r.offers == nil {
+		return true
+	}
+	_, ok := r.offers[service][kind]
+	return ok
+}
+
+// ask fills r.offers with the kinds that the services of the hops take.
+func (r *runner) ask(ctx context.Context) error {
+	r.offers = map[string]map[string]chaos.Kind{}
+	for _, h := range r.hops {
+		if r.offers[h.Service] != nil || len(r.Faults.Services[h.Service]) == 0 {
+			continue
+		}
+		kinds, err := r.Faults.Kinds(ctx, h.Service)
+		if err != nil {
+			return err
+		}
+		r.offers[h.Service] = map[string]chaos.Kind{}
+		for _, k := range kinds {
+			r.offers[h.Service][k.Name] = k
+		}
+	}
+	return nil
+}
+
 // add adds a fault of a kind to a plan, at a service that has none yet.
 func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
+	if t.from != "" {
+		return r.addFrom(p, rng, t)
+	}
 	able := slices.DeleteFunc(slices.Clone(r.hops), func(h Hop) bool {
 		taken := slices.ContainsFunc(p.Expect, func(a scenario.Answer) bool { return a.Hop == h.Service })
-		return taken || len(r.Faults.Services[h.Service]) == 0 || t.store && !h.Store
+		return taken || len(r.Faults.Services[h.Service]) == 0 || t.store && !h.Store || !r.offered(h.Service, t.kind)
 	})
 	if len(able) == 0 {
 		return fmt.Errorf("no hop of %s can have the fault %s", r.Entry.Operation, t.kind)
@@ -172,6 +246,9 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 
 	f := scenario.Fault{Service: service, Fault: t.fault(rng, r.Latency), Every: chaos.Duration(t.again)}
 	f.Kind = t.kind
+	if k := r.offers[service][t.kind]; f.Dependency == "" {
+		f.Dependency = k.Example.Dependency
+	}
 	want := scenario.Answer{Hop: service, Kinds: t.findings, Causes: t.causes}
 	if !t.process {
 		f.Operation, want.Operation = hop.Operation, hop.Operation
@@ -184,6 +261,20 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 		p.Hop, p.Operation, p.Instance, p.Latency, p.Percent = want.Hop, want.Operation, want.Instance, f.Latency, f.Percent
 	}
 	p.Injected, p.Expect = append(p.Injected, f), append(p.Expect, want)
+	return nil
+}
+
+// addFrom adds a fault of those that ask, not of a hop.
+func (r *runner) addFrom(p *plan, rng *rand.Rand, t template) error {
+	if len(r.Faults.Services[t.from]) == 0 {
+		return fmt.Errorf("there are no %s, which the fault %s needs", t.from, t.kind)
+	}
+	f := scenario.Fault{Service: t.from, Fault: t.fault(rng, r.Latency)}
+	f.Kind = t.kind
+	p.Injected = append(p.Injected, f)
+	if !t.nobody {
+		p.Expect = append(p.Expect, scenario.Answer{Kinds: t.findings, Causes: t.causes})
+	}
 	return nil
 }
 

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
 // Config configures the load.
@@ -21,6 +23,9 @@ type Config struct {
 	Seed     uint64        // same seed, same journeys
 	For      time.Duration // zero for no limit
 	Requests int           // no journey starts after this number; zero for no limit
+
+	// Chaos injects the faults of Kinds. It may be nil.
+	Chaos *chaos.Injector
 
 	// Report is called every ReportEvery with the summary since the last call. It
 	// may be nil.
@@ -114,7 +119,8 @@ func (r *runner) send(ctx, under context.Context) {
 	defer timer.Stop()
 	reported := r.began
 	for n, sent := 0, 0; r.cfg.Requests == 0 || sent < r.cfg.Requests; n++ {
-		actions := pickJourney(rng)
+		actions, rate := r.next(ctx, rng)
+		pacer.Rate = rate
 		due := r.began.Add(pacer.Next())
 		for range actions[1:] {
 			pacer.Next() // a journey's later requests count towards the rate

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
 func TestPacer(t *testing.T) {
@@ -180,3 +182,57 @@ func stopsSoon(t *testing.T, requests int) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// requestsUnder counts the requests of 100 virtual seconds under a fault.
+func requestsUnder(t *testing.T, fault *chaos.Fault) (asked map[string]int) {
+	t.Helper()
+	asked = map[string]int{}
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked[r.Method+" "+r.URL.Path]++
+			asked["all"]++
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})}
+		faults := chaos.New(chaos.WithKinds(Kinds()...))
+		if fault != nil {
+			if _, err := faults.Inject(*fault); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := run(t.Context(), Config{Gateway: "http://gateway", RPS: 20, Seed: 1, For: 100 * time.Second, Chaos: faults}, client); err != nil {
+			t.Fatal(err)
+		}
+		faults.Clear("")
+	})
+	return asked
+}
+
+func TestFaultsOfShoppers(t *testing.T) {
+	quiet := requestsUnder(t, nil)
+	more := requestsUnder(t, &chaos.Fault{Kind: "surge", Factor: 3})
+	if ratio := float64(more["all"]) / float64(quiet["all"]); ratio < 2.7 || ratio > 3.3 {
+		t.Errorf("%d requests, %d under a surge of 3", quiet["all"], more["all"])
+	}
+	if before, now := float64(quiet["POST /checkout"])/float64(quiet["all"]), float64(more["POST /checkout"])/float64(more["all"]); now < before*.9 || now > before*1.1 {
+		t.Errorf("checkouts were %.3f of the requests, %.3f under a surge", before, now)
+	}
+	large := requestsUnder(t, &chaos.Fault{Kind: "mix", Factor: 15})
+	if items := float64(large["POST /cart/items"]) / float64(large["POST /checkout"]); items < 14.5 || items > 17 {
+		t.Errorf("%.1f products for each checkout, want about 15", items)
+	}
+	if ratio := float64(large["all"]) / float64(quiet["all"]); ratio < .85 || ratio > 1.15 {
+		t.Errorf("%d requests, %d with large carts", quiet["all"], large["all"])
+	}
+	searches := requestsUnder(t, &chaos.Fault{Kind: "mix", Operation: "GET /search", Percent: 60})
+	if share := float64(searches["GET /search"]) / float64(searches["all"]); share < .4 {
+		t.Errorf("%.2f of the requests are searches", share)
+	}
+	for _, f := range []chaos.Fault{{Kind: "mix"}, {Kind: "mix", Factor: 60}, {Kind: "mix", Operation: "GET /nothing"}, {Kind: "surge"}} {
+		if _, err := chaos.New(chaos.WithKinds(Kinds()...)).Inject(f); err == nil {
+			t.Errorf("%+v was accepted", f)
+		}
+	}
+}

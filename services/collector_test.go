@@ -63,6 +63,14 @@ func (c *collector) Export(_ context.Context, req *collectorpb.ExportTraceServic
 				for _, a := range s.GetAttributes() {
 					attributes[a.GetKey()] = a.GetValue().GetStringValue()
 				}
+				if m := s.GetStatus().GetMessage(); m != "" {
+					attributes["status description"] = m
+				}
+				for _, e := range s.GetEvents() {
+					for _, a := range e.GetAttributes() {
+						attributes["event "+e.GetName()+" "+a.GetKey()] = a.GetValue().GetStringValue()
+					}
+				}
 				c.spans = append(c.spans, span{service: service, name: s.GetName(), trace: hex.EncodeToString(s.GetTraceId()),
 					id: hex.EncodeToString(s.GetSpanId()), parent: hex.EncodeToString(s.GetParentSpanId()), attributes: attributes})
 			}

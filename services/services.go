@@ -1,5 +1,5 @@
 // Package services runs the storefront's thirteen services. Each has a package and
-// a store of its own. They share packages contracts, problem and runtime only.
+// a store of its own. They share packages contracts, faults, problem and runtime only.
 package services
 
 import (

@@ -310,9 +310,18 @@ func unset(settings ...string) []string {
 	})
 }
 
+// Load is the name of the process of the shoppers.
+const Load = "load"
+
 func (p *plan) load() error {
 	if p.cfg.RPS > 0 {
-		p.processes = append(p.processes, Process{Name: "load", Stage: StageLoad, Env: unset("GOGC=50"),
+		admin, err := p.private(adminSocket)
+		if err != nil {
+			return err
+		}
+		p.admin[Load] = "http://" + admin.address()
+		p.processes = append(p.processes, Process{Name: Load, Stage: StageLoad, Sockets: []Socket{admin},
+			Env: append(unset("GOGC=50"), "TENHOP_CHAOS_TOKEN="+p.token),
 			Args: []string{"load", "--gateway", p.endpoints[endpoint.Gateway], "--json",
 				"--rps", strconv.FormatFloat(p.cfg.RPS, 'g', -1, 64), "--seed", strconv.FormatUint(p.cfg.Seed, 10)}})
 	}

@@ -25,7 +25,7 @@ func newChaosCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "chaos",
 		Short: "Inject faults into services",
-		Long:  "Inject latency, errors and other faults into the services of the storefront. Telemetry\ndoes not name a fault: it looks like a real one of its kind.",
+		Long:  "Inject latency, errors and other faults into the services of the storefront, or into its\nshoppers. Telemetry does not name a fault: it looks like a real one of its kind.",
 		Example: `  tenhop chaos inject payment --latency 500ms
   tenhop chaos kinds
   tenhop chaos list
@@ -63,30 +63,45 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	var latency, jitter, lasting time.Duration
 	var kind, code, operation, dependency, size string
 	var match map[string]string
-	var percent float64
+	var percent, factor float64
+	var hold bool
 	cmd := &cobra.Command{
 		Use:   "inject SERVICE|PROCESS",
 		Short: "Inject a fault into a service, or into one process of it",
-		Long:  "Inject a fault into every process of a service, or into one process of it. The kind of\nfault is --kind, or latency with --latency and error with --error; `tenhop chaos kinds`\nlists them.",
+		Long: "Inject a fault into every process of a service, or into one process of it. The load\ngenerator is the service " + app.Shoppers + ". The kind of fault is --kind, or latency with --latency and\n" +
+			"error with --error; `tenhop chaos kinds` describes them. With --hold the fault is lifted\nwhen this program ends, however it ends.\n\n" + kindsHelp(),
 		Example: `  tenhop chaos inject payment --latency 500ms
   tenhop chaos inject payment --latency 300ms --jitter 100ms --match region=eu --percent 50
   tenhop chaos inject inventory --error UNAVAILABLE --percent 10 --for 1m
   tenhop chaos inject order --latency 200ms --dependency order-db
   tenhop chaos inject payment-2 --kind freeze --latency 400ms --for 1m
-  tenhop chaos inject catalog --kind leak --bytes 32MiB`,
+  tenhop chaos inject catalog --kind leak --bytes 32MiB
+  tenhop chaos inject payment --latency 2s --percent 1                  # the tail only
+  tenhop chaos inject order --kind link_delay --latency 80ms --dependency payment
+  tenhop chaos inject cart --kind down --dependency carts --for 30s
+  tenhop chaos inject order --kind slow_query --latency 60ms
+  tenhop chaos inject inventory --kind throttle --percent 2 --for 1m
+  tenhop chaos inject order --kind retry_storm --factor 5
+  tenhop chaos inject shoppers --kind surge --factor 3 --hold`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("name one service; the services are %s", servicesIn(*dir))
 			}
+			if hold && !cmd.Flags().Changed("for") {
+				lasting = 0
+			}
 			fault := chaos.Fault{Kind: kind, Latency: chaos.Duration(latency), Jitter: chaos.Duration(jitter), Code: code,
-				Operation: operation, Dependency: dependency, Match: match, Percent: percent, For: chaos.Duration(lasting)}
+				Factor: factor, Operation: operation, Dependency: dependency, Match: match, Percent: percent, For: chaos.Duration(lasting)}
 			if err := complete(&fault, size); err != nil {
 				return err
 			}
 			f, state, err := faultsIn(*dir)
 			if err != nil {
 				return err
+			}
+			if hold {
+				return holdFault(cmd, f, args[0], fault)
 			}
 			done, err := f.Inject(cmd.Context(), args[0], fault)
 			switch {
@@ -108,6 +123,8 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	f.DurationVar(&jitter, "jitter", 0, "maximum deviation from --latency, in both directions")
 	f.StringVar(&code, "error", "", "gRPC code or HTTP status to fail with, such as UNAVAILABLE or 503")
 	f.StringVar(&size, "bytes", "", "amount per second, such as 32MiB, for the kinds that use it")
+	f.Float64Var(&factor, "factor", 0, "multiple of the usual amount, for the kinds that use it")
+	f.BoolVar(&hold, "hold", false, "lift the fault when this program ends, and after --for if given")
 	f.StringVar(&operation, "operation", "", "affect only this operation (default: all operations)")
 	f.StringVar(&dependency, "dependency", "", "affect calls of this dependency, such as payment-db, in place of requests")
 	f.StringToStringVar(&match, "match", nil, "affect only requests with this attribute, `KEY=VALUE`; may be given again")
@@ -115,6 +132,39 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	f.Float64Var(&percent, "percent", 100, "percentage of matching requests to affect")
 	f.DurationVar(&lasting, "for", 2*time.Minute, "duration after which the fault is removed")
 	return cmd
+}
+
+// holdFault holds a fault until it is over or this program is stopped.
+func holdFault(cmd *cobra.Command, f drill.Faults, name string, fault chaos.Fault) error {
+	err := f.Hold(cmd.Context(), name, fault, func(done []drill.Injected) {
+		for _, in := range done {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, until Ctrl-C (fault %s)\n", in.Process, describeFault(in.Fault), in.ID)
+		}
+	})
+	switch {
+	case errors.Is(err, drill.ErrUnknownService) || drill.Refused(err):
+		return &usageError{err}
+	case err != nil && cmd.Context().Err() == nil:
+		return err
+	}
+	fmt.Fprintln(cmd.OutOrStdout(), "the fault is lifted")
+	return nil
+}
+
+// kindsHelp lists the kinds with an example of each.
+func kindsHelp() string {
+	var b strings.Builder
+	b.WriteString("Kinds, with an example of each:\n")
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, k := range app.Kinds() {
+		service := "payment"
+		if len(k.Services) > 0 {
+			service = k.Services[0]
+		}
+		fmt.Fprintf(t, "  %s\ttenhop chaos inject %s %s\n", k.Name, service, injectFlags(k.Example))
+	}
+	_ = t.Flush()
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // complete sets the kind of a fault from the flags given, and its bytes.
@@ -153,10 +203,15 @@ func newChaosKindsCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := cmd.OutOrStdout()
 			if asJSON {
-				return writeJSON(out, chaos.Kinds())
+				return writeJSON(out, app.Kinds())
 			}
-			for _, k := range chaos.Kinds() {
-				fmt.Fprintf(out, "%s\n  %s\n  Symptoms: %s\n  Cause to expect: %s\n  tenhop chaos inject SERVICE %s\n\n", k.Name, k.Does, k.Symptom, k.Cause, injectFlags(k.Example))
+			for _, k := range app.Kinds() {
+				service, offered := "SERVICE", "any service"
+				if len(k.Services) > 0 {
+					service, offered = k.Services[0], strings.Join(k.Services, ", ")
+				}
+				fmt.Fprintf(out, "%s\n  %s\n  Symptoms: %s\n  Cause to expect: %s\n  Offered by: %s\n  tenhop chaos inject %s %s\n\n",
+					k.Name, k.Does, k.Symptom, k.Cause, offered, service, injectFlags(k.Example))
 			}
 			return nil
 		},
@@ -173,6 +228,12 @@ func injectFlags(f chaos.Fault) string {
 	}
 	if f.Bytes != 0 {
 		flags = append(flags, "--bytes "+strings.ReplaceAll(humanize.IBytes(uint64(f.Bytes)), " ", ""))
+	}
+	if f.Factor != 0 {
+		flags = append(flags, fmt.Sprintf("--factor %v", f.Factor))
+	}
+	if f.Dependency != "" {
+		flags = append(flags, "--dependency "+f.Dependency)
 	}
 	if f.Code != "" {
 		flags = append(flags, "--error "+f.Code)
@@ -214,6 +275,9 @@ func describeFault(f chaos.Fault) string {
 		b.WriteString(f.Kind)
 		if f.Latency > 0 {
 			fmt.Fprintf(&b, " %s", time.Duration(f.Latency))
+		}
+		if f.Factor > 0 {
+			fmt.Fprintf(&b, " × %v", f.Factor)
 		}
 		if f.Bytes > 0 {
 			fmt.Fprintf(&b, " %s/s", humanize.IBytes(uint64(f.Bytes)))

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/tenhop/tenhop/internal/app"
 	"github.com/tenhop/tenhop/load"
+	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/middleware/setup"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -36,6 +40,11 @@ Without --gateway, the storefront is that of ` + "`tenhop up`" + ` in this direc
 			if err := loadTarget(&cfg, dir); err != nil {
 				return err
 			}
+			stop, err := takeFaults(&cfg)
+			if err != nil {
+				return err
+			}
+			defer stop()
 			summary, err := load.Run(cmd.Context(), cfg)
 			if err != nil && !errors.Is(err, cmd.Context().Err()) {
 				return err
@@ -55,6 +64,21 @@ Without --gateway, the storefront is that of ` + "`tenhop up`" + ` in this direc
 	f.IntVar(&cfg.Requests, "requests", 0, "maximum number of requests (default: no limit)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// takeFaults serves the faults of the shoppers on the socket that `tenhop up` passes on. It
+// does nothing without one.
+func takeFaults(cfg *load.Config) (stop func(), err error) {
+	in, err := supervisor.Inherited()
+	if err != nil || in.Listeners["admin"] == nil {
+		return func() {}, err
+	}
+	token := os.Getenv("TENHOP_CHAOS_TOKEN")
+	cfg.Chaos = chaos.New(chaos.WithToken(token), chaos.WithKinds(load.Kinds()...))
+	srv := &http.Server{Handler: setup.NewAdmin(http.NotFoundHandler(), setup.AdminToken(token), setup.AdminChaos(cfg.Chaos)),
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	go func() { _ = srv.Serve(in.Listeners["admin"]) }()
+	return func() { _ = srv.Close() }, nil
 }
 
 func loadTarget(cfg *load.Config, dir string) error {

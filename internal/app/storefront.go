@@ -2,11 +2,16 @@ package app
 
 import (
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tenhop/tenhop/console"
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/load"
+	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/services"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
 )
@@ -31,13 +36,39 @@ func ReadState(workDir string) (supervisor.State, error) {
 	return d.Read()
 }
 
-// Faults returns access to the fault endpoints of the services of a run. It fails
-// with ErrNoStorefront if the run has no services.
+// Shoppers is the name under which faults are injected into the load generator.
+const Shoppers = "shoppers"
+
+// Kind is a kind of fault and the services that offer it.
+type Kind struct {
+	chaos.Kind
+	Services []string `json:"services,omitempty"` // empty for any service
+}
+
+// Kinds returns the kinds of fault of the storefront and of its shoppers.
+func Kinds() []Kind {
+	var out []Kind
+	for _, k := range slices.Concat(chaos.Kinds(), services.Kinds()) {
+		out = append(out, Kind{k, services.Offering(k.Name)})
+	}
+	for _, k := range load.Kinds() {
+		out = append(out, Kind{k.Kind, []string{Shoppers}})
+	}
+	return out
+}
+
+// Faults returns access to the fault endpoints of the services of a run, and of its
+// shoppers. It fails with ErrNoStorefront if the run has no services.
 func Faults(state supervisor.State) (drill.Faults, error) {
 	if state.Token == "" {
 		return drill.Faults{}, ErrNoStorefront
 	}
-	return drill.Faults{Services: state.Services, Admin: state.Admin, Token: state.Token}, nil
+	targets := state.Services
+	if state.Admin[supervisor.Load] != "" {
+		targets = maps.Clone(targets)
+		targets[Shoppers] = []string{supervisor.Load}
+	}
+	return drill.Faults{Services: targets, Admin: state.Admin, Token: state.Token}, nil
 }
 
 // Storefront returns the storefront that the console's faults and drills act on.

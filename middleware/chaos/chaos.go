@@ -1,13 +1,14 @@
 // Package chaos injects faults into a service that opts in. Kinds lists them: some slow
 // or fail requests, the others take the process's processor, memory or life. A fault can
 // be limited in time, and one of requests to an operation, a kind of request or a
-// percentage of the requests.
+// percentage of the requests. A service adds kinds of its own with Injector.Offer.
 //
 // Faults are not visible in telemetry. The package emits no log lines, attributes
 // or metrics. The text of an injected error is that of an ordinary outage.
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type Fault struct {
 	Latency    Duration          `json:"latency,omitempty"`
 	Jitter     Duration          `json:"jitter,omitempty"`
 	Bytes      int64             `json:"bytes,omitempty"`      // per second
+	Factor     float64           `json:"factor,omitempty"`     // multiple of the usual amount
 	Code       string            `json:"code,omitempty"`       // "UNAVAILABLE" or "503"
 	Operation  string            `json:"operation,omitempty"`  // every operation when empty
 	Dependency string            `json:"dependency,omitempty"` // calls of it in place of requests
@@ -67,8 +69,9 @@ type Injector struct {
 	operations   []string
 	fields       FieldsFunc
 	dependencies []string
-	store        Store // guarded by mu
 	now          func() time.Time
+	store        Store  // guarded by mu
+	offered      []kind // guarded by mu
 
 	mu     sync.RWMutex
 	faults []active // replaced as a whole, never changed in place
@@ -83,6 +86,7 @@ type active struct {
 	kind  kind
 	until time.Time // zero: until cleared
 	state *state
+	req   any // the request that the fault is applied to, if known
 }
 
 // state is what the requests under a fault share.
@@ -91,6 +95,7 @@ type state struct {
 	lift context.CancelFunc
 	lock sync.Mutex   // of the fault mutex
 	held atomic.Int64 // goroutines of the fault goroutines
+	work func(context.Context) error
 }
 
 // FieldsFunc returns the fields of a request that faults may match on.
@@ -155,7 +160,13 @@ func (i *Injector) Inject(f Fault) (string, error) {
 	}
 	i.next++
 	f.ID = strconv.Itoa(i.next)
-	a := active{Fault: f, kind: kindNamed(f.Kind), state: &state{}}
+	a := active{Fault: f, kind: i.kindNamed(f.Kind), state: &state{work: i.store.Work}}
+	if a.kind.statements {
+		if i.store.Work == nil {
+			return "", errors.New("the service has no store that can be kept busy")
+		}
+		a.Dependency = cmp.Or(f.Dependency, i.store.Name)
+	}
 	if f.For > 0 {
 		a.until = i.now().Add(time.Duration(f.For))
 		a.state.ctx, a.state.lift = context.WithTimeout(context.Background(), time.Duration(f.For))
@@ -176,28 +187,28 @@ func (i *Injector) check(f *Fault) error {
 	if f.For < 0 {
 		return errors.New("for must not be negative")
 	}
-	k := kindNamed(f.Kind)
+	i.mu.RLock()
+	k := i.kindNamed(f.Kind)
+	i.mu.RUnlock()
 	if k.Name == "" {
-		return fmt.Errorf("kind %q is unknown; the kinds are %s", f.Kind, kindNames())
+		return fmt.Errorf("kind %q is unknown here; the kinds are %s", f.Kind, kindNames(i.Kinds()))
+	}
+	if f.Percent == 0 && slices.Contains(k.Fields, "percent") {
+		f.Percent = 100
 	}
 	if err := k.accepts(*f); err != nil {
 		return err
 	}
+	if f.Dependency != "" && f.Operation != "" {
+		return errors.New("operation and dependency exclude each other: a fault affects requests or calls")
+	}
 	if k.Process {
 		return nil
 	}
-	if f.Dependency != "" {
-		if f.Operation != "" {
-			return errors.New("operation and dependency exclude each other: a fault affects requests or calls")
-		}
-		if len(i.dependencies) > 0 && !slices.Contains(i.dependencies, f.Dependency) {
-			return fmt.Errorf("dependency %q is unknown here; known are: %s", f.Dependency, strings.Join(i.dependencies, ", "))
-		}
+	if f.Dependency != "" && len(i.dependencies) > 0 && !slices.Contains(i.dependencies, f.Dependency) {
+		return fmt.Errorf("dependency %q is unknown here; known are: %s", f.Dependency, strings.Join(i.dependencies, ", "))
 	}
-	if f.Percent == 0 {
-		f.Percent = 100
-	}
-	if !(f.Percent > 0 && f.Percent <= 100) {
+	if slices.Contains(k.Fields, "percent") && !(f.Percent > 0 && f.Percent <= 100) {
 		return fmt.Errorf("percent is %v; it must be above 0 and at most 100", f.Percent)
 	}
 	if f.Operation != "" && len(i.operations) > 0 && !slices.Contains(i.operations, f.Operation) {
@@ -281,9 +292,10 @@ func (i *Injector) apply(ctx context.Context, operation, dependency string, req 
 				continue
 			}
 		}
-		if a.Percent < 100 && i.roll()*100 >= a.Percent {
+		if a.Percent > 0 && a.Percent < 100 && i.roll()*100 >= a.Percent {
 			continue
 		}
+		a.req = req
 		if err := a.kind.request(ctx, a, i.roll); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,7 +31,13 @@ type Error struct {
 	GRPC uint32 // code for gRPC servers (google.golang.org/grpc/codes)
 }
 
-func (*Error) Error() string { return "service unavailable" }
+func (*Error) Error() string { return errUnavailable.Error() }
+
+// Unwrap returns an ordinary error. Signals that hold the type of an error hold that of the
+// innermost one, which must not be of this package.
+func (*Error) Unwrap() error { return errUnavailable }
+
+var errUnavailable = errors.New("service unavailable")
 
 // Names of gRPC's codes by number (grpc/doc/statuscodes.md), and the HTTP status of
 // each (google.rpc.Code).

@@ -29,6 +29,6 @@ var freezeKind = kind{
 		return ends(f)
 	},
 	process: func(ctx context.Context, _ *Injector, f Fault) error {
-		return freeze(ctx, time.Duration(f.Latency), time.Duration(f.For))
+		return freeze(ctx, time.Duration(f.Latency), freezePeriod, time.Duration(f.For))
 	},
 }

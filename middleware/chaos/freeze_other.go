@@ -8,6 +8,6 @@ import (
 	"time"
 )
 
-func freeze(context.Context, time.Duration, time.Duration) error {
-	return errors.New("freeze needs signals, which this system does not have")
+func freeze(context.Context, time.Duration, time.Duration, time.Duration) error {
+	return errors.New("the fault needs signals, which this system does not have")
 }

@@ -25,8 +25,8 @@ done`
 
 // freeze starts a shell that stops this process for stopped of each period, until over has
 // passed or ctx is done.
-func freeze(ctx context.Context, stopped, over time.Duration) error {
-	cycles, running := int(over/freezePeriod), freezePeriod-stopped
+func freeze(ctx context.Context, stopped, period, over time.Duration) error {
+	cycles, running := int(over/period), period-stopped
 	if running < 10*time.Millisecond { // it could not lift the fault in between
 		stopped, running, cycles = over, 0, 1
 	}
@@ -35,9 +35,14 @@ func freeze(ctx context.Context, stopped, over time.Duration) error {
 	if running == 0 {
 		rest = "0"
 	}
-	c := exec.Command("/bin/sh", "-c", freezeScript, "sh", strconv.Itoa(os.Getpid()), seconds(stopped), rest, strconv.Itoa(max(1, cycles)))
+	return shell(ctx, freezeScript, strconv.Itoa(os.Getpid()), seconds(stopped), rest, strconv.Itoa(max(1, cycles)))
+}
+
+// shell starts a shell that ends by itself, or when it is interrupted after ctx is done.
+func shell(ctx context.Context, script string, args ...string) error {
+	c := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, args...)...)
 	if err := c.Start(); err != nil {
-		return fmt.Errorf("freeze needs /bin/sh: %w", err)
+		return fmt.Errorf("the fault needs /bin/sh: %w", err)
 	}
 	ended := make(chan struct{})
 	go func() {

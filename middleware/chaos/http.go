@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Handler returns a handler that applies the faults and then calls next. Wrap it in
@@ -96,9 +97,10 @@ func (t transport) CloseIdleConnections() {
 	}
 }
 
-// AdminHandler serves GET, POST and DELETE /chaos and DELETE /chaos/{id} to callers
-// with "Authorization: Bearer <token>". Without WithToken, and with a nil Injector, it
-// responds with 404 to everything.
+// AdminHandler serves GET, POST and DELETE /chaos, DELETE /chaos/{id} and GET /chaos/kinds
+// to callers with "Authorization: Bearer <token>". Without WithToken, and with a nil
+// Injector, it responds with 404 to everything. With POST /chaos?hold=true the fault lasts
+// until the caller closes the connection, or dies, and for its duration at most.
 func (i *Injector) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /chaos", func(w http.ResponseWriter, _ *http.Request) {
@@ -123,6 +125,12 @@ func (i *Injector) AdminHandler() http.Handler {
 			return
 		}
 		answer(w, http.StatusCreated, map[string]string{"id": id})
+		if r.URL.Query().Get("hold") == "true" {
+			i.hold(w, r, id)
+		}
+	})
+	mux.HandleFunc("GET /chaos/kinds", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]any{"kinds": i.Kinds()})
 	})
 	mux.HandleFunc("DELETE /chaos", func(w http.ResponseWriter, _ *http.Request) {
 		i.Clear("")
@@ -147,6 +155,26 @@ func (i *Injector) AdminHandler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// hold waits until the caller of a request is gone or a fault is over, and removes the
+// fault.
+func (i *Injector) hold(w http.ResponseWriter, r *http.Request, id string) {
+	defer i.Clear(id)
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Time{}) // the server's limits are for requests that end
+	_ = c.SetWriteDeadline(time.Time{})
+	if c.Flush() != nil {
+		return
+	}
+	for _, a := range i.snapshot() {
+		if a.ID == id {
+			select {
+			case <-r.Context().Done():
+			case <-a.state.ctx.Done():
+			}
+		}
+	}
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

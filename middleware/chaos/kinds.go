@@ -20,9 +20,13 @@ type Kind struct {
 	Example Fault    `json:"example"`          // a fault of the kind
 }
 
-// kind is a Kind with its implementation. One of request and process is set.
+// kind is a Kind with its implementation. A kind without request and process is a switch,
+// which the service asks for with Injector.On.
 type kind struct {
 	Kind
+
+	// statements reports that the fault affects the statements of the service's store.
+	statements bool
 
 	// check reports what is wrong with the fields that the kind uses. It may be nil.
 	check func(Fault) error
@@ -37,7 +41,8 @@ type kind struct {
 
 // kinds returns all kinds. Each has a file of its own.
 func kinds() []kind {
-	return []kind{latencyKind, errorKind, hangKind, cpuKind, mutexKind, goroutinesKind, gcKind, leakKind, poolKind, storeLockKind, freezeKind, exitKind}
+	return []kind{latencyKind, errorKind, hangKind, cpuKind, mutexKind, goroutinesKind, gcKind, leakKind, throttleKind,
+		poolKind, storeLockKind, slowQueryKind, freezeKind, exitKind}
 }
 
 // Kinds returns the kinds of fault.
@@ -49,19 +54,10 @@ func Kinds() []Kind {
 	return out
 }
 
-// kindNamed returns the kind with a name, or one without a name.
-func kindNamed(name string) kind {
-	for _, k := range kinds() {
-		if k.Name == name {
-			return k
-		}
-	}
-	return kind{}
-}
-
-func kindNames() string {
+// kindNames joins the names of kinds.
+func kindNames(kinds []Kind) string {
 	var names []string
-	for _, k := range kinds() {
+	for _, k := range kinds {
 		names = append(names, k.Name)
 	}
 	return strings.Join(names, ", ")
@@ -73,9 +69,9 @@ var ofRequests = []string{"operation", "dependency", "match", "percent"}
 // accepts reports the first field of a fault that the kind does not use, or that has a
 // wrong value.
 func (k kind) accepts(f Fault) error {
-	given := map[string]bool{"latency": f.Latency != 0, "jitter": f.Jitter != 0, "bytes": f.Bytes != 0, "code": f.Code != "",
+	given := map[string]bool{"latency": f.Latency != 0, "jitter": f.Jitter != 0, "bytes": f.Bytes != 0, "factor": f.Factor != 0, "code": f.Code != "",
 		"operation": f.Operation != "", "dependency": f.Dependency != "", "match": len(f.Match) > 0, "percent": f.Percent != 0 && f.Percent != 100}
-	for _, field := range []string{"latency", "jitter", "bytes", "code", "operation", "dependency", "match", "percent"} {
+	for _, field := range []string{"latency", "jitter", "bytes", "factor", "code", "operation", "dependency", "match", "percent"} {
 		if !given[field] || slices.Contains(k.Fields, field) {
 			continue
 		}

@@ -62,14 +62,14 @@ func TestKindsPage(t *testing.T) {
 func TestEveryKindTakesItsExample(t *testing.T) {
 	for _, k := range chaos.Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
-			if k.Name == "exit" || k.Name == "freeze" {
+			if k.Name == "exit" || k.Name == "freeze" || k.Name == "throttle" {
 				t.Skip("tested in a process of its own")
 			}
 			i := chaos.New()
 			db := sql.OpenDB(noConnector{})
 			defer db.Close()
 			db.SetMaxOpenConns(2)
-			i.SetStore(chaos.Store{DB: db, Lock: func(context.Context) (func(), error) { return func() {}, nil }})
+			i.SetStore(chaos.Store{DB: db, Lock: func(context.Context) (func(), error) { return func() {}, nil }, Work: func(context.Context) error { return nil }})
 			id := inject(t, i, k.Example)
 			if faults, _ := i.List(); len(faults) != 1 || faults[0].Kind != k.Name {
 				t.Errorf("in force: %+v", faults)
@@ -260,8 +260,12 @@ func TestMain(m *testing.M) {
 		return
 	}
 	f := chaos.Fault{Kind: kind, For: chaos.Duration(3 * time.Second)}
-	if kind == "freeze" {
+	pause := 5 * time.Millisecond
+	switch kind {
+	case "freeze":
 		f.Latency = ms(500)
+	case "throttle":
+		f.Percent, pause = 5, 0 // a busy process uses its quota up
 	}
 	if _, err := chaos.New().Inject(f); err != nil {
 		fmt.Println(err)
@@ -269,7 +273,7 @@ func TestMain(m *testing.M) {
 	}
 	last, longest := time.Now(), time.Duration(0)
 	for end := last.Add(3 * time.Second); last.Before(end); {
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(pause)
 		now := time.Now()
 		last, longest = now, max(longest, now.Sub(last))
 	}
@@ -286,18 +290,31 @@ func TestExitEndsTheProcess(t *testing.T) {
 	}
 }
 
-func TestFreezeStopsTheProcess(t *testing.T) {
+// standstill runs a process under a fault and returns the longest time in milliseconds for
+// which it did not run.
+func standstill(t *testing.T, kind string) int {
+	t.Helper()
 	if runtime.GOOS == "windows" {
-		t.Skip("SKIPPED: freeze is not supported here")
+		t.Skipf("SKIPPED: %s is not supported here", kind)
 	}
 	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), child+"=freeze")
+	c.Env = append(os.Environ(), child+"="+kind)
 	out, err := c.CombinedOutput()
 	var longest int
 	if _, scanErr := fmt.Sscan(string(out), &longest); err != nil || scanErr != nil {
 		t.Fatalf("%v %v: %s", err, scanErr, out)
 	}
-	if longest < 400 {
+	return longest
+}
+
+func TestFreezeStopsTheProcess(t *testing.T) {
+	if longest := standstill(t, "freeze"); longest < 400 {
 		t.Errorf("the process stood still for %d ms, want 500", longest)
+	}
+}
+
+func TestThrottleStopsABusyProcess(t *testing.T) {
+	if longest := standstill(t, "throttle"); longest < 60 {
+		t.Errorf("the process stood still for %d ms, want about 90 of each 100", longest)
 	}
 }

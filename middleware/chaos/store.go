@@ -7,18 +7,25 @@ import (
 	"time"
 )
 
-// Store is the database of the service, for the faults that exhaust or lock it.
+// Store is the database of the service, for the faults that exhaust, lock or slow it.
 type Store struct {
+	// Name is the dependency that the service's statements pass to ApplyCall.
+	Name string
+
 	// DB is the service's pool. Its connections are taken with sql.DB.Conn.
 	DB *sql.DB
 
 	// Lock takes a lock that the service's writers need, on a connection that no
 	// telemetry reports, and returns a function that releases it.
 	Lock func(context.Context) (release func(), err error)
+
+	// Work makes the database work for some milliseconds, such as on a join without an
+	// index, on a connection that no telemetry reports.
+	Work func(context.Context) error
 }
 
-// SetStore sets the store of the faults pool and store_lock, which are refused without. A
-// nil Injector does nothing.
+// SetStore sets the store of the faults pool, store_lock and slow_query, which are refused
+// without. A nil Injector does nothing.
 func (i *Injector) SetStore(s Store) {
 	if i == nil {
 		return

@@ -97,6 +97,10 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 	}
 	ctx, s := c.measure.start(ctx, database.Operation(query))
 	defer s.over()
+	if err = s.refused; err != nil {
+		s.end(err)
+		return nil, err
+	}
 	if ok {
 		r, err = inner.ExecContext(ctx, query, args)
 	} else {
@@ -116,6 +120,10 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 	}
 	inCall, s := c.measure.start(ctx, database.Operation(query))
 	defer s.over()
+	if err = s.refused; err != nil {
+		s.end(err)
+		return nil, err
+	}
 	if ok {
 		r, err = inner.QueryContext(inCall, query, args)
 	} else {

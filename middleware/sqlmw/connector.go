@@ -24,6 +24,7 @@ type measure struct {
 type statement struct {
 	database.Statement
 	returned bool
+	refused  error // of a fault, in place of the driver's call
 }
 
 func (m *measure) start(ctx context.Context, operation string) (context.Context, *statement) {
@@ -31,10 +32,14 @@ func (m *measure) start(ctx context.Context, operation string) (context.Context,
 		a.end()
 	}
 	ctx, s := m.client.Begin(ctx, operation)
+	var refused error
 	if !inner[operation] {
-		_ = m.chaos.ApplyCall(ctx, m.dep.Name) // it waits; the driver reports what became of the context
+		// The driver reports what became of the context.
+		if err := m.chaos.ApplyCall(ctx, m.dep.Name); err != nil && ctx.Err() == nil {
+			refused = err
+		}
 	}
-	return ctx, &statement{Statement: s}
+	return ctx, &statement{Statement: s, refused: refused}
 }
 
 // inner holds the calls that accompany statements, which a fault of the statements leaves

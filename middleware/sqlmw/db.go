@@ -68,8 +68,8 @@ func WithTelemetry(t *hop.Telemetry) Option {
 // name.
 func WithSystem(name string) Option { return func(c *config) { c.system = name } }
 
-// WithChaos sets the fault injector for statements. Faults that make a call of the
-// dependency wait apply; errors do not. A nil Injector injects nothing.
+// WithChaos sets the fault injector for statements. Faults of calls of the dependency
+// apply. A nil Injector injects nothing.
 func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i } }
 
 // DB embeds a *sql.DB. Its methods with a context also measure the wait for a

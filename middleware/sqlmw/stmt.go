@@ -36,6 +36,10 @@ var (
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r driver.Result, err error) {
 	ctx, call := s.conn.measure.start(ctx, database.Operation(s.sql))
 	defer call.over()
+	if call.refused != nil {
+		call.end(call.refused)
+		return nil, call.refused
+	}
 	r, err = s.execInner(ctx, args)
 	call.end(err)
 	return r, err
@@ -56,6 +60,10 @@ func (s *stmt) execInner(ctx context.Context, args []driver.NamedValue) (driver.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	inCall, call := s.conn.measure.start(ctx, database.Operation(s.sql))
 	defer call.over()
+	if call.refused != nil {
+		call.end(call.refused)
+		return nil, call.refused
+	}
 	r, err := s.queryInner(inCall, args)
 	call.end(err)
 	return measured(ctx, r, err, s.conn.measure.dep)

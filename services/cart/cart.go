@@ -15,9 +15,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/redismw"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -34,6 +36,7 @@ func Definition() runtime.Definition {
 		Name: "cart",
 		Operations: []string{"tenhop.v1.Cart/GetCart", "tenhop.v1.Cart/AddItem",
 			"tenhop.v1.Cart/RemoveItem", "tenhop.v1.Cart/EmptyCart"},
+		Kinds: []chaos.Implementation{faults.CacheLoss, faults.RetryStorm},
 		Build: build,
 	}
 }
@@ -42,7 +45,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	// go-redis would log plain text for each connection attempt. The errors that it
 	// returns are logged by the service.
 	redis.SetLogger(&logging.VoidLogger{})
-	client := redis.NewClient(&redis.Options{Addr: e.Redis, DisableIdentity: true})
+	client := redis.NewClient(&redis.Options{Addr: e.Redis, Dialer: e.RedisDialer("carts"), DisableIdentity: true})
 	if err := client.Ping(ctx).Err(); err != nil {
 		client.Close()
 		return runtime.Service{}, err
@@ -60,19 +63,24 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	s := &server{redis: client, catalog: pb.NewCatalogClient(conn)}
+	s := &server{redis: client, probe: probe, chaos: e.Chaos, catalog: pb.NewCatalogClient(conn)}
 	return runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterCartServer(r, s) }}, nil
 }
 
 type server struct {
 	pb.UnimplementedCartServer
 	redis   *redis.Client
+	probe   *redis.Client // not measured
+	chaos   *chaos.Injector
 	catalog pb.CatalogClient
 }
 
 func key(user string) string { return "cart:" + user }
 
 func (s *server) GetCart(ctx context.Context, req *pb.GetCartRequest) (*pb.CartContent, error) {
+	if _, on := s.chaos.On(ctx, faults.CacheLoss.Name); on {
+		_ = s.probe.Del(ctx, key(req.GetUserId())).Err() // the cart is read in any case
+	}
 	if req.GetClaimId() != "" {
 		return s.claim(ctx, req.GetUserId(), req.GetClaimId())
 	}

@@ -22,8 +22,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -41,6 +43,7 @@ func Definition() runtime.Definition {
 			}
 			return nil
 		},
+		Kinds: []chaos.Implementation{faults.LostConcurrency, faults.RetryStorm},
 		Build: build,
 	}
 }
@@ -56,7 +59,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 			return runtime.Service{}, err
 		}
 	}
-	s := &server{store: store, log: e.Telemetry,
+	s := &server{store: store, log: e.Telemetry, chaos: e.Chaos,
 		identity: pb.NewIdentityClient(conns["identity"]), cart: pb.NewCartClient(conns["cart"]),
 		pricing: pb.NewPricingClient(conns["pricing"]), inventory: pb.NewInventoryClient(conns["inventory"]),
 		order: pb.NewOrderClient(conns["order"])}
@@ -70,6 +73,7 @@ type server struct {
 	pb.UnimplementedCheckoutServer
 	store     *runtime.Store
 	log       *hop.Telemetry
+	chaos     *chaos.Injector
 	identity  pb.IdentityClient
 	cart      pb.CartClient
 	pricing   pb.PricingClient
@@ -143,6 +147,9 @@ func (s *server) claim(ctx context.Context, id string, req *pb.PlaceOrderRequest
 	var content *pb.CartContent
 	// The user and the cart are independent, so the calls run concurrently.
 	g, gctx := errgroup.WithContext(ctx)
+	if _, on := s.chaos.On(ctx, faults.LostConcurrency.Name); on {
+		g.SetLimit(1)
+	}
 	g.Go(func() (err error) {
 		user, err = s.identity.GetUser(gctx, &pb.GetUserRequest{UserId: req.GetUserId()})
 		return err

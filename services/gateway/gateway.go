@@ -9,8 +9,10 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -26,6 +28,7 @@ func Definition() runtime.Definition {
 		Name: "gateway",
 		Operations: []string{"POST /sessions", "GET /products", "GET /products/{id}", "GET /search", "GET /cart",
 			"POST /cart/items", "DELETE /cart/items/{id}", "POST /checkout", "GET /orders"},
+		Kinds: []chaos.Implementation{faults.NPlusOne},
 		Build: build,
 	}
 }
@@ -40,6 +43,7 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 		conns[name] = conn
 	}
 	s := &server{
+		chaos:     e.Chaos,
 		identity:  pb.NewIdentityClient(conns["identity"]),
 		catalog:   pb.NewCatalogClient(conns["catalog"]),
 		cart:      pb.NewCartClient(conns["cart"]),
@@ -64,6 +68,7 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 }
 
 type server struct {
+	chaos    *chaos.Injector
 	identity pb.IdentityClient
 	catalog  pb.CatalogClient
 	cart     pb.CartClient

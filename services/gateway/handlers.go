@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/faults"
 )
 
 type product struct {
@@ -196,6 +198,12 @@ func (s *server) listOrders(w http.ResponseWriter, r *http.Request, u *pb.User) 
 		failed(w, r, err)
 		return
 	}
+	if _, on := s.chaos.On(r.Context(), faults.NPlusOne.Name); on {
+		if err := s.lookUp(r.Context(), os.GetOrders()); err != nil {
+			failed(w, r, err)
+			return
+		}
+	}
 	type order struct {
 		ID            string `json:"id"`
 		TotalCents    int64  `json:"total_cents"`
@@ -208,4 +216,16 @@ func (s *server) listOrders(w http.ResponseWriter, r *http.Request, u *pb.User) 
 		out[i] = order{ID: o.GetId(), TotalCents: o.GetTotal(), ChargeID: o.GetChargeId(), CreatedUnixMs: o.GetCreatedUnixMs(), Items: items(o.GetItems())}
 	}
 	answer(w, http.StatusOK, map[string]any{"orders": out})
+}
+
+// lookUp asks for each product of each order.
+func (s *server) lookUp(ctx context.Context, orders []*pb.OrderRecord) error {
+	for _, o := range orders {
+		for _, it := range o.GetItems() {
+			if _, err := s.catalog.GetProduct(ctx, &pb.GetProductRequest{ProductId: it.GetProductId()}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -15,9 +15,11 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/services/contracts"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -35,6 +37,7 @@ func Definition() runtime.Definition {
 			}
 			return nil
 		},
+		Kinds: []chaos.Implementation{faults.RetryStorm},
 		Build: build,
 	}
 }

@@ -17,10 +17,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/services/contracts"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -38,6 +40,7 @@ func Definition() runtime.Definition {
 			}
 			return nil
 		},
+		Kinds: []chaos.Implementation{faults.NPlusOne, faults.RetryStorm},
 		Build: build,
 	}
 }
@@ -53,6 +56,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	}
 	s := &server{
 		store:   store,
+		chaos:   e.Chaos,
 		catalog: pb.NewCatalogClient(conn),
 		loyalty: e.BaseURL("loyalty"),
 		// loyalty propagates uber-trace-id; see its package.
@@ -64,6 +68,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 type server struct {
 	pb.UnimplementedPricingServer
 	store   *runtime.Store
+	chaos   *chaos.Injector
 	catalog pb.CatalogClient
 	loyalty func() string
 	client  *http.Client
@@ -75,6 +80,33 @@ func (s *server) Quote(ctx context.Context, req *pb.QuoteRequest) (*pb.QuoteResp
 	if len(req.GetItems()) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "an empty cart has no price")
 	}
+	if _, on := s.chaos.On(ctx, faults.NPlusOne.Name); on {
+		return s.quoteUnits(ctx, req)
+	}
+	return s.quote(ctx, req)
+}
+
+// quoteUnits quotes each unit of the cart on its own.
+func (s *server) quoteUnits(ctx context.Context, req *pb.QuoteRequest) (*pb.QuoteResponse, error) {
+	var sum pb.QuoteResponse
+	for _, it := range req.GetItems() {
+		for range it.GetQuantity() {
+			q, err := s.quote(ctx, &pb.QuoteRequest{UserId: req.GetUserId(), Tier: req.GetTier(), Region: req.GetRegion(),
+				Items: []*pb.Item{{ProductId: it.GetProductId(), Quantity: 1}}})
+			if err != nil {
+				return nil, err
+			}
+			sum.Subtotal += q.GetSubtotal()
+			sum.Discount += q.GetDiscount()
+			sum.Tax += q.GetTax()
+			sum.Total += q.GetTotal()
+			sum.Points = q.GetPoints()
+		}
+	}
+	return &sum, nil
+}
+
+func (s *server) quote(ctx context.Context, req *pb.QuoteRequest) (*pb.QuoteResponse, error) {
 	ids := make([]string, len(req.GetItems()))
 	quantity := map[string]int64{}
 	for i, it := range req.GetItems() {

@@ -3,12 +3,14 @@ package runtime
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/middleware/kafkamw"
+	"github.com/tenhop/tenhop/services/faults"
 )
 
 // Brokers holds the seed brokers of a Kafka cluster, host:port each.
@@ -21,6 +23,7 @@ func (b Brokers) client(e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
 	opts = append(opts, kgo.SeedBrokers(b...), kgo.ClientID(e.Name), kgo.AllowAutoTopicCreation(),
 		kgo.RetryTimeout(10*time.Second), kgo.MetadataMinAge(250*time.Millisecond))
 	opts = append(opts, kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(30*time.Second))
+	opts = append(opts, kgo.Dialer(e.links.Dialer("kafka", (&net.Dialer{Timeout: 10 * time.Second}).DialContext)))
 	opts = append(opts, kafkamw.ClientOptions(kafkamw.WithTelemetry(e.Telemetry))...)
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
@@ -79,6 +82,9 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 		g.SetLimit(maxRecords)
 		for iter := fetches.RecordIter(); !iter.Done(); {
 			rec := iter.Next()
+			if f, on := e.Chaos.On(ctx, faults.SlowConsumer.Name); on && !sleep(ctx, time.Duration(f.Latency)) {
+				break
+			}
 			g.Go(func() error {
 				for wait := 100 * time.Millisecond; handle(ctx, rec) != nil; wait = min(2*wait, 5*time.Second) {
 					if !sleep(ctx, wait) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/httpmw"
+	"github.com/tenhop/tenhop/services/faults"
 )
 
 // Resolver resolves service names: from a static list, else from the environment
@@ -82,8 +84,10 @@ var reconnect = grpc.ConnectParams{
 // Dial returns an instrumented connection to a service. It connects on first use
 // and reconnects when the connection is lost.
 func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
-	opts := append(grpcmw.DialOptions(name, grpcmw.WithTelemetry(e.Telemetry)),
+	opts := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(e.repeated(name))}, grpcmw.DialOptions(name, grpcmw.WithTelemetry(e.Telemetry))...)
+	opts = append(opts,
 		grpc.WithChainUnaryInterceptor(e.slowed(name)), // within the measured call
+		grpc.WithContextDialer(e.tcp(name)),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithConnectParams(reconnect),
@@ -108,6 +112,17 @@ func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	return conn, nil
 }
 
+// tcp returns a dialer of connections to a service.
+func (e *Env) tcp(name string) func(ctx context.Context, address string) (net.Conn, error) {
+	dial := e.links.Dialer(name, new(net.Dialer).DialContext)
+	return func(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, "tcp", address) }
+}
+
+// RedisDialer returns a dialer of connections to a Redis that has a logical name.
+func (e *Env) RedisDialer(name string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return e.links.Dialer(name, (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 5 * time.Minute}).DialContext)
+}
+
 // slowed returns an interceptor that applies the faults of calls to a service.
 func (e *Env) slowed(name string) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -119,7 +134,35 @@ func (e *Env) slowed(name string) grpc.UnaryClientInterceptor {
 		case err != nil:
 			return status.FromContextError(err).Err()
 		}
-		return invoke(ctx, method, req, reply, cc, opts...)
+		err = invoke(ctx, method, req, reply, cc, opts...)
+		if lost, _ := ctx.Value(lostShare{}).(float64); err == nil && rand.Float64() < lost {
+			return status.Error(codes.Unavailable, "error reading from server: EOF")
+		}
+		return err
+	}
+}
+
+// lostShare is the key of the share of responses that are lost.
+type lostShare struct{}
+
+// repeated returns an interceptor that repeats calls to a service, around the measured
+// call, while the fault faults.RetryStorm is in force.
+func (e *Env) repeated(name string) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		f, on := e.Chaos.OnCall(ctx, faults.RetryStorm.Name, name)
+		if !on {
+			return invoke(ctx, method, req, reply, cc, opts...)
+		}
+		ctx = context.WithValue(ctx, lostShare{}, 1-1/f.Factor)
+		for {
+			err := invoke(ctx, method, req, reply, cc, opts...)
+			if status.Code(err) != codes.Unavailable || ctx.Err() != nil {
+				return err
+			}
+			if _, on := e.Chaos.OnCall(ctx, faults.RetryStorm.Name, name); !on {
+				return err
+			}
+		}
 	}
 }
 
@@ -135,6 +178,7 @@ func (e *Env) BaseURL(name string) func() string {
 func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
 	opts = append([]httpmw.Option{httpmw.WithTelemetry(e.Telemetry), httpmw.WithDependency(name)}, opts...)
 	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.DialContext = e.links.Dialer(name, base.DialContext)
 	base.MaxIdleConnsPerHost = base.MaxIdleConns // the default of 2 reconnects under load
 	return &http.Client{Timeout: callTimeout, Transport: httpmw.Transport(e.Chaos.Transport(base, name), opts...)}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/setup"
 	"github.com/tenhop/tenhop/middleware/setup/profiles"
+	"github.com/tenhop/tenhop/services/runtime/link"
 )
 
 // Env is the environment of a service: its configuration, telemetry and resources.
@@ -31,11 +32,13 @@ type Env struct {
 	Chaos     *chaos.Injector
 	Metrics   http.Handler // served as /metrics
 
-	admin   *setup.Admin
-	mu      sync.Mutex
-	checks  []func() // remove the readiness checks
-	closer  []func() error
-	waiting error // error of the last attempt to build the service
+	links    link.Links // to what the service calls
+	embedded []string   // dependencies within the process
+	admin    *setup.Admin
+	mu       sync.Mutex
+	checks   []func() // remove the readiness checks
+	closer   []func() error
+	waiting  error // error of the last attempt to build the service
 }
 
 // AddCheck adds a readiness check.
@@ -76,9 +79,10 @@ type Service struct {
 // Definition declares a service.
 type Definition struct {
 	Name       string
-	Operations []string         // targets of faults
-	Fields     chaos.FieldsFunc // request fields that faults may match
-	Legacy     bool             // has its own telemetry
+	Operations []string               // targets of faults
+	Fields     chaos.FieldsFunc       // request fields that faults may match
+	Kinds      []chaos.Implementation // kinds of fault that the service offers, see package faults
+	Legacy     bool                   // has its own telemetry
 	Build      func(context.Context, *Env) (Service, error)
 }
 
@@ -93,7 +97,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		debug.SetGCPercent(50) // thirteen processes with small heaps
 	}
 	e := &Env{Config: cfg, Name: d.Name}
-	e.Chaos = chaos.New(chaos.WithToken(cfg.ChaosToken), chaos.WithOperations(d.Operations...), chaos.WithFields(d.Fields))
+	e.Chaos = chaos.New(chaos.WithToken(cfg.ChaosToken), chaos.WithOperations(d.Operations...), chaos.WithFields(d.Fields), chaos.WithKinds(d.Kinds...))
 	opts := []setup.Option{setup.WithLogWriter(cfg.LogWriter), setup.WithVersion(cfg.Version)}
 	if cfg.Instance != "" {
 		opts = append(opts, setup.WithInstance(cfg.Instance))
@@ -130,6 +134,12 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		s, err := e.build(gctx, d)
 		if err != nil {
 			return err
+		}
+		if e.links.Any() {
+			e.Chaos.Offer(e.links.Kinds()...)
+		}
+		if e.links.Any() || len(e.embedded) > 0 {
+			e.Chaos.Offer(link.Down(&e.links, e.embedded...))
 		}
 		close(ready)
 		return e.serve(gctx, g, s)

@@ -3,14 +3,14 @@ package runtime
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"strconv"
 	"strings"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver for postgres://
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver for sqlite://
 
@@ -37,11 +37,20 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{postgres: driver == "pgx"}
+	name, connect := e.Name+"-db", dsn // without the link, for what no telemetry reports
 	system, dialect := "sqlite", goose.DialectSQLite3
 	if s.postgres {
 		system, dialect = "postgresql", goose.DialectPostgres
+		cfg, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			return nil, fmt.Errorf("TENHOP_STORE: %w", err)
+		}
+		cfg.DialFunc = e.links.Dialer(name, cfg.DialFunc)
+		connect = stdlib.RegisterConnConfig(cfg)
+	} else {
+		e.embedded = []string{name}
 	}
-	db, err := sqlmw.Open(driver, dsn, e.Name+"-db", sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system), sqlmw.WithChaos(e.Chaos))
+	db, err := sqlmw.Open(driver, connect, name, sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system), sqlmw.WithChaos(e.Chaos))
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +67,13 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	}
 	e.OnClose(db.Close)
 	e.AddCheck("store", db.PingContext)
-	e.Chaos.SetStore(chaos.Store{DB: db.DB, Lock: func(ctx context.Context) (func(), error) { return writeLock(ctx, driver, dsn) }})
+	work, err := worker(driver, dsn)
+	if err != nil {
+		return nil, err
+	}
+	e.OnClose(work.Close)
+	e.Chaos.SetStore(chaos.Store{Name: name, DB: db.DB, Work: work.busy,
+		Lock: func(ctx context.Context) (func(), error) { return writeLock(ctx, driver, dsn) }})
 	return s, nil
 }
 
@@ -80,37 +95,6 @@ func dataSource(store string) (driver, dsn string, err error) {
 		return "sqlite", "file:" + u.EscapedPath() + "?" + q.Encode(), nil
 	}
 	return "", "", fmt.Errorf("TENHOP_STORE=%q: use sqlite:///path/to/file.db or postgres://…", store)
-}
-
-// writeLock takes the lock that a store's writers need, on a connection of its own.
-func writeLock(ctx context.Context, driver, dsn string) (release func(), err error) {
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	tx, err := db.BeginTx(ctx, nil) // takes the lock in SQLite, because of _txlock
-	if err == nil && driver == "pgx" {
-		err = lockTables(ctx, tx)
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return func() {
-		_ = tx.Rollback()
-		_ = db.Close()
-	}, nil
-}
-
-// lockTables keeps writers from all tables of a PostgreSQL schema.
-func lockTables(ctx context.Context, tx *sql.Tx) error {
-	var tables sql.NullString
-	err := tx.QueryRowContext(ctx, "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = current_schema()").Scan(&tables)
-	if err != nil || !tables.Valid {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, "LOCK TABLE "+tables.String+" IN EXCLUSIVE MODE")
-	return err
 }
 
 // rebind numbers the placeholders for PostgreSQL. Statements must not contain

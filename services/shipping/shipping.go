@@ -10,10 +10,12 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/kafkamw"
 	"github.com/tenhop/tenhop/services/contracts"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
+	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -32,6 +34,7 @@ func Definition() runtime.Definition {
 			}
 			return nil
 		},
+		Kinds: []chaos.Implementation{faults.SlowConsumer, faults.Poison()},
 		Build: build,
 	}
 }

@@ -263,6 +263,7 @@ export type Fault = {
   latency?: string;
   jitter?: string;
   bytes?: number;
+  factor?: number;
   code?: string;
   operation?: string;
   dependency?: string;
@@ -366,6 +367,7 @@ export type Injected = {
   latency?: string;
   jitter?: string;
   bytes?: number;
+  factor?: number;
   code?: string;
   operation?: string;
   dependency?: string;
