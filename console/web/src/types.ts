@@ -313,6 +313,7 @@ export type Finding = {
   off_path?: OffPath;
   quotes?: Quote[];
   profile?: ProfiledFunction[];
+  why?: Why;
   attributes: Attribute[];
   exemplars: string[];
   entry?: string;
@@ -474,6 +475,7 @@ export type ScenarioFault = {
   latency?: string;
   jitter?: string;
   bytes?: number;
+  factor?: number;
   code?: string;
   operation?: string;
   dependency?: string;
@@ -583,4 +585,22 @@ export type TraceService = {
   spans: number;
   self: number;
   failed?: number;
+};
+export type Why = {
+  instance?: string;
+  seconds: number;
+  requests: number;
+  slow: number;
+  slower_than_ms: number;
+  own_ms: number;
+  parts: WhyPart[];
+  unseen?: string[];
+};
+export type WhyPart = {
+  kind: string;
+  ms: number;
+  share: number;
+  stack?: string[];
+  stack_share?: number;
+  by?: string[];
 };
