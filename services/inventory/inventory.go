@@ -3,7 +3,6 @@ package inventory
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -96,12 +95,11 @@ func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) e
 	if it.GetQuantity() < 1 {
 		return status.Errorf(codes.InvalidArgument, "quantity %d of %s", it.GetQuantity(), it.GetProductId())
 	}
-	var available int64
-	err := tx.QueryRow(ctx, "SELECT available FROM stock WHERE product_id = ?", it.GetProductId()).Scan(&available)
-	if errors.Is(err, sql.ErrNoRows) || (err == nil && available < threshold) {
-		available = Restock
-		_, err = tx.Exec(ctx, "INSERT INTO stock (product_id, available) VALUES (?, ?) ON CONFLICT (product_id) DO UPDATE SET available = excluded.available WHERE stock.available < excluded.available",
-			it.GetProductId(), available)
+	// Another reservation may add or refill the product meanwhile: what it took must stay
+	// taken.
+	_, err := tx.Exec(ctx, "INSERT INTO stock (product_id, available) VALUES (?, ?) ON CONFLICT (product_id) DO NOTHING", it.GetProductId(), Restock)
+	if err == nil {
+		_, err = tx.Exec(ctx, "UPDATE stock SET available = ? WHERE product_id = ? AND available < ?", Restock, it.GetProductId(), threshold)
 	}
 	if err != nil {
 		return fmt.Errorf("stock of %s: %w", it.GetProductId(), err)

@@ -142,3 +142,25 @@ func TestReleaseMeetsReserve(t *testing.T) {
 		}
 	})
 }
+
+// The first reservations of a product may meet. All of them take from its stock.
+func TestFirstReservationsMeet(t *testing.T) {
+	storetest.Each(t, "inventory", func(t *testing.T, e *runtime.Env) {
+		s := open(t, e)
+		for n := range 30 {
+			product := fmt.Sprint("p-", n)
+			var g sync.WaitGroup
+			for i := range 3 {
+				g.Go(func() {
+					if _, err := s.Reserve(t.Context(), reserve(fmt.Sprint(product, i), &pb.Item{ProductId: product, Quantity: 1})); err != nil {
+						t.Errorf("%s: %v", product, err)
+					}
+				})
+			}
+			g.Wait()
+			if got := s.available(t, product); got != Restock-3 {
+				t.Errorf("%s: %d available after 3 were reserved", product, got)
+			}
+		}
+	})
+}
