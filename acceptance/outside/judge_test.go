@@ -87,7 +87,7 @@ func (f fault) right(res result.Result) bool {
 		return false
 	}
 	if first.Hop == f.hop {
-		return first.Kind != result.KindLink || f.instance == ""
+		return f.instance == "" || first.Instance == f.instance
 	}
 	return f.hop != "" && first.Kind == result.KindDependency && (first.Target == f.hop || slices.Contains(f.also, first.Target)) ||
 		slices.Contains(f.also, first.Hop) || slices.Contains(f.also, first.Target)

@@ -148,33 +148,39 @@ func (s *shop) quota(process string, permille int) (func(), error) {
 	return cgroup("cpu", process, pid, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(period * permille / 1000)})
 }
 
-// memoryLimit limits the memory of a process below what it needs, so that the kernel
-// kills it. The process that replaces it is limited again.
+// memoryLimit puts a process into a group of processes with little memory, most of which
+// another has taken, so that the kernel kills the process. The one that replaces it joins the
+// group again.
 func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) {
 	pid, err := s.pid(process)
 	if err != nil {
 		return nil, err
 	}
-	lift, err := cgroup("memory", process, pid, map[string]string{"memory.limit_in_bytes": "16M", "memory.swappiness": "0"})
+	const limit, taken = 48 << 20, 42 << 20 // bytes
+	dir := filepath.Join("/sys/fs/cgroup/memory", "tenhop-outside-"+process+"-"+strconv.Itoa(os.Getpid()))
+	procs := filepath.Join(dir, "cgroup.procs")
+	hog := exec.CommandContext(ctx, "sh", "-c", fmt.Sprintf("echo $$ >%s && echo -1000 >/proc/$$/oom_score_adj && (head -c %d /dev/zero; exec sleep 600) | tail -c %d >/dev/null", procs, taken, taken))
+	hog.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	lift, err := cgroup("memory", process, pid, map[string]string{"memory.limit_in_bytes": strconv.Itoa(limit), "memory.swappiness": "0", "memory.move_charge_at_immigrate": "1"})
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join("/sys/fs/cgroup/memory", "tenhop-outside-"+process+"-"+strconv.Itoa(os.Getpid()), "cgroup.procs")
+	if err := hog.Start(); err != nil {
+		lift()
+		return nil, err
+	}
 	stop := background(ctx, func(ctx context.Context) {
-		// What the process has already is charged elsewhere: collections make it allocate.
-		end, err := s.collect(ctx, process)
-		if err == nil {
-			defer end()
-		}
 		for wait(ctx, 500*time.Millisecond) {
 			if again, err := s.pid(process); err == nil && again != pid {
 				pid = again
-				_ = os.WriteFile(dir, []byte(strconv.Itoa(pid)), 0)
+				_ = os.WriteFile(procs, []byte(strconv.Itoa(pid)), 0)
 			}
 		}
 	})
 	return func() {
 		stop()
+		_ = syscall.Kill(-hog.Process.Pid, syscall.SIGKILL)
+		_ = hog.Wait()
 		lift()
 	}, nil
 }
