@@ -95,7 +95,8 @@ func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began 
 	return nil
 }
 
-// Kinds returns the kinds of fault that a service or a process takes.
+// Kinds returns the kinds of fault that a service or a process takes. A middleware that does
+// not tell them takes those of the package chaos.
 func (f Faults) Kinds(ctx context.Context, name string) ([]chaos.Kind, error) {
 	_, processes, err := f.find(name)
 	if err != nil {
@@ -103,6 +104,10 @@ func (f Faults) Kinds(ctx context.Context, name string) ([]chaos.Kind, error) {
 	}
 	var answer struct{ Kinds []chaos.Kind }
 	err = f.call(ctx, http.MethodGet, processes[0], "/chaos/kinds", nil, &answer)
+	var status *statusError
+	if errors.As(err, &status) && (status.code == http.StatusNotFound || status.code == http.StatusMethodNotAllowed) {
+		return chaos.Kinds(), nil
+	}
 	return answer.Kinds, err
 }
 
