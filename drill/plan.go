@@ -205,7 +205,8 @@ func (r *runner) offered(service, kind string) bool {
 	return ok
 }
 
-// ask fills r.offers with the kinds that the services of the hops take.
+// ask fills r.offers with the kinds that the services of the hops take, and leaves out the
+// kinds of fault that none of them takes.
 func (r *runner) ask(ctx context.Context) error {
 	r.offers = map[string]map[string]chaos.Kind{}
 	for _, h := range r.hops {
@@ -221,7 +222,24 @@ func (r *runner) ask(ctx context.Context) error {
 			r.offers[h.Service][k.Name] = k
 		}
 	}
+	r.kinds = slices.DeleteFunc(slices.Clone(r.kinds), func(t template) bool { return t.fault != nil && !r.possible(t) })
+	if len(r.kinds) == 0 {
+		return fmt.Errorf("no hop of %s can have a fault of these kinds", r.Entry.Operation)
+	}
 	return nil
+}
+
+// possible reports whether somebody can have a fault of a kind.
+func (r *runner) possible(t template) bool {
+	if t.from != "" {
+		return len(r.Faults.Services[t.from]) > 0
+	}
+	return slices.ContainsFunc(r.hops, func(h Hop) bool { return r.able(h, t) })
+}
+
+// able reports whether a hop can have a fault of a kind.
+func (r *runner) able(h Hop, t template) bool {
+	return len(r.Faults.Services[h.Service]) > 0 && (!t.store || h.Store) && r.offered(h.Service, t.kind)
 }
 
 // add adds a fault of a kind to a plan, at a service that has none yet.
@@ -231,7 +249,7 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 	}
 	able := slices.DeleteFunc(slices.Clone(r.hops), func(h Hop) bool {
 		taken := slices.ContainsFunc(p.Expect, func(a scenario.Answer) bool { return a.Hop == h.Service })
-		return taken || len(r.Faults.Services[h.Service]) == 0 || t.store && !h.Store || !r.offered(h.Service, t.kind)
+		return taken || !r.able(h, t)
 	})
 	if len(able) == 0 {
 		return fmt.Errorf("no hop of %s can have the fault %s", r.Entry.Operation, t.kind)

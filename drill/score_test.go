@@ -71,7 +71,7 @@ func TestScoreTwo(t *testing.T) {
 
 // The faults of a seed do not depend on the rounds before, so that a drill can be continued.
 func TestChoose(t *testing.T) {
-	r := &runner{Config: Config{Seed: 7, Faults: Faults{Services: map[string][]string{"payment": {"payment-1", "payment-2"}, "order": {"order"}}}},
+	r := &runner{Config: Config{Seed: 7, Faults: Faults{Services: map[string][]string{"payment": {"payment-1", "payment-2"}, "order": {"order"}, "shoppers": {"load"}}}},
 		hops: []Hop{{"order", "Create", true}, {"payment", "Charge", true}, {"payment", "Refund", true}}}
 	var err error
 	if r.kinds, err = named(Kinds()); err != nil {
@@ -91,7 +91,7 @@ func TestChoose(t *testing.T) {
 		if p.Kind == Two && (len(p.Expect) != 2 || p.Expect[0].Hop == p.Expect[1].Hop || len(p.Injected) != 2) {
 			t.Errorf("two faults: %+v", p.Fault)
 		}
-		if p.control() != (p.Kind == Control) {
+		if p.control() != (p.Kind == Control || p.Kind == "surge") {
 			t.Errorf("round %d: %+v", n, p.Fault)
 		}
 	}
