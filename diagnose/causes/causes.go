@@ -32,7 +32,8 @@ type Question struct {
 const maxFindings = 5
 
 // Explain adds causes to the findings of a result, and the instance to those that one of
-// several instances carries. It returns the number of series read. On an error, findings
+// several instances carries. A spike without a sure cause becomes unsure if the whole
+// machine is busy. It returns the number of series read. On an error, findings
 // keep the causes that need no signals.
 func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error) {
 	r := q.Result
@@ -58,6 +59,7 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 		}
 	}
 	shared(r)
+	t.doubt(r)
 	return t.series, nil
 }
 

@@ -299,6 +299,38 @@ func TestEverywhere(t *testing.T) {
 	}
 }
 
+// TestBusyMachine does not blame a hop while the processes of all services wait for a
+// processor, unless a signal of its own tells why it is slow.
+func TestBusyMachine(t *testing.T) {
+	for seed := range uint64(4) {
+		for _, c := range []struct {
+			what        string
+			all, burns  bool
+			wantVerdict string
+		}{
+			{"all wait", true, false, result.Unsure},
+			{"one waits", false, false, result.Spike},
+			{"all wait for one that computes", true, true, result.Spike},
+		} {
+			f := newFleet(900 + seed)
+			hop := f.services[1]
+			for _, p := range f.proc {
+				if c.all || p.service == hop {
+					p.raise("hop_process_run_delay_seconds_total", .8)
+				}
+				if c.burns && p.service == hop {
+					p.raise("process_cpu_seconds_total", 2)
+				}
+			}
+			r := found(result.KindSelf, hop, "", .01, .1)
+			first := explain(t, f, r)
+			if r.Verdict != c.wantVerdict || (r.Verdict == result.Unsure) != (r.Why != "") {
+				t.Errorf("seed %d, %s: %s %q, %s", seed, c.what, r.Verdict, r.Why, show(first.Cause))
+			}
+		}
+	}
+}
+
 // TestTooSmall is not sure of a signal that moves clearly, by an amount that does not
 // explain the added time.
 func TestTooSmall(t *testing.T) {
