@@ -92,7 +92,7 @@ func (g *growth) compare(base, now []point, tests int) {
 		g.before = mean(base)
 	}
 	z := (g.now - middle) / sigma * math.Sqrt(float64(min(len(now), maxEvidence)))
-	if z < quantile(falseAlarms/float64(max(tests, 1))) || g.now < minRatio*g.before {
+	if math.IsNaN(z) || z < quantile(falseAlarms/float64(max(tests, 1))) || g.now < minRatio*g.before {
 		return
 	}
 	length := min(len(now), max(len(base)/2, 1))

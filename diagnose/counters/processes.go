@@ -135,15 +135,23 @@ func readings(to []evidence.Reading, samples []prometheus.Sample) []evidence.Rea
 	return to
 }
 
-// restarts returns the times from process_start_time_seconds other than the first.
+// restarts returns the times from process_start_time_seconds other than the first. A process
+// that starts again starts later than all before it: two that share a target's labels do not
+// restart in turn.
 func restarts(samples []prometheus.Sample) []time.Time {
 	slices.SortFunc(samples, func(a, b prometheus.Sample) int { return a.At.Compare(b.At) })
 	var out []time.Time
-	for i, p := range samples {
+	var latest float64 // of the starts so far
+	for _, p := range samples {
+		if p.At.Equal(samples[0].At) {
+			latest = max(latest, p.Value)
+			continue
+		}
 		// Clocks that are adjusted move the time of the start by less.
-		if i > 0 && p.Value-samples[i-1].Value >= 1 {
+		if p.Value-latest >= 1 {
 			out = append(out, time.UnixMilli(int64(p.Value*1000)))
 		}
+		latest = max(latest, p.Value)
 	}
 	return out
 }

@@ -30,6 +30,8 @@ func TestProcesses(t *testing.T) {
 				}
 				return started
 			}},
+			// Of another process behind the same target.
+			promtest.Counter{Name: "process_start_time_seconds", Labels: map[string]string{"role": "helper"}, At: is(started - 1000)},
 			promtest.Counter{Name: "http_server_active_requests", Labels: map[string]string{"http_request_method": "GET"}, At: is(2)},
 			promtest.Counter{Name: "http_server_active_requests", Labels: map[string]string{"http_request_method": "POST"}, At: is(3)})
 	}

@@ -70,7 +70,7 @@ func (f *fleet) failed(service string) (failed, calls float64) {
 		if c.LevelCount != nil {
 			bad, all = c.LevelFailed, c.LevelCount
 		}
-		from := max(len(all)-int(recent/f.m.Step), 0)
+		from := max(len(all)-int(recent/max(f.m.Step, time.Second)), 0)
 		now, before := evidence.Steps(from, len(all)), evidence.Steps(0, from)
 		usual := 0.0
 		if n := before.Sum(all); n > 0 {
