@@ -91,7 +91,7 @@ func server(operation string, call func(context.Context, testpb.TestServiceClien
 	return mwtest.Server{
 		Operation: operation, Kind: trace.SpanKindServer, Family: "rpc_server_call_duration_seconds", Skips: true, Public: true, Printable: true,
 		Deliver: func(t *testing.T, d mwtest.Delivery) map[string]string {
-			opts := []grpcmw.Option{grpcmw.WithTelemetry(d.Telemetry), grpcmw.WithRecovery(), grpcmw.WithExcludeSignals(func(string) hop.Signals { return d.Skip })}
+			opts := []grpcmw.Option{grpcmw.WithTelemetry(d.Telemetry), grpcmw.WithExcludeSignals(func(string) hop.Signals { return d.Skip })}
 			if d.Public {
 				opts = append(opts, grpcmw.WithPublicEdge())
 			}

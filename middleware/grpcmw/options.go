@@ -12,11 +12,11 @@ import (
 const systemName = "grpc"
 
 type config struct {
-	core    *adapter.Core
-	chaos   *chaos.Injector
-	public  bool
-	recover bool // panics become codes.Internal
-	exclude func(fullMethod string) hop.Signals
+	core      *adapter.Core
+	chaos     *chaos.Injector
+	public    bool
+	continues bool // panics do not become codes.Internal
+	exclude   func(fullMethod string) hop.Signals
 }
 
 // Option configures a server or a client.
@@ -39,10 +39,10 @@ func WithChaos(i *chaos.Injector) Option { return func(c *config) { c.chaos = i 
 // links to the caller's, and ignores the caller's baggage and entry.
 func WithPublicEdge() Option { return func(c *config) { c.public = true } }
 
-// WithRecovery makes a panic of a handler an error for its caller: codes.Internal without
-// the panic's text. The process continues. Without the option a panic continues, as without
-// this package: to an interceptor around it that recovers, or to the end of the process.
-func WithRecovery() Option { return func(c *config) { c.recover = true } }
+// WithoutRecovery lets a panic of a handler continue, as without this package: to an
+// interceptor around it that recovers, or to the end of the process. By default the caller
+// gets codes.Internal without the panic's text, and the process continues.
+func WithoutRecovery() Option { return func(c *config) { c.continues = true } }
 
 // WithExclude excludes the methods for which f returns true from all signals. The
 // default excludes the health and reflection services. f is called for every call

@@ -20,8 +20,8 @@ import (
 )
 
 // ServerOptions returns options that measure the calls of a grpc.Server. When a
-// handler panics, all signals report the panic as an error with codes.Internal, and it
-// continues; see WithRecovery.
+// handler panics, all signals report the panic as an error with codes.Internal, which the
+// caller gets without the panic's text; see WithoutRecovery.
 //
 // Calls of unknown methods do not reach an interceptor. Calls handled by a
 // grpc.UnknownServiceHandler are recorded under the method _OTHER. ServerOptions
@@ -174,7 +174,7 @@ func (s *server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerIn
 
 // resume continues a panic, unless the caller is to get an error.
 func (s *server) resume(p any) {
-	if p != nil && !s.recover {
+	if p != nil && s.continues {
 		panic(p)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/tenhop/tenhop/middleware/adapter"
-	"github.com/tenhop/tenhop/middleware/grpcmw"
 )
 
 type mapCarrier map[string]string
@@ -131,7 +130,7 @@ func TestFault14CancelledStreamEndsWithItsContext(t *testing.T) {
 
 func TestFault07StreamPanicIsInternal(t *testing.T) {
 	back := newSide(t, "back")
-	conn, stop := serve(t, &service{duplex: func(testpb.TestService_FullDuplexCallServer) error { panic("secret") }}, back, nil, grpcmw.WithRecovery())
+	conn, stop := serve(t, &service{duplex: func(testpb.TestService_FullDuplexCallServer) error { panic("secret") }}, back, nil)
 	cs, err := testpb.NewTestServiceClient(conn).FullDuplexCall(t.Context())
 	if err != nil {
 		t.Fatal(err)

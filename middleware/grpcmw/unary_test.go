@@ -87,7 +87,7 @@ func TestFault07PanicIsInternalInAllSignalsAndItsTextStaysHere(t *testing.T) {
 	back := newSide(t, "back")
 	conn, stop := serve(t, &service{unary: func(context.Context, *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
 		panic("card 4111 is broken")
-	}}, back, nil, grpcmw.WithRecovery())
+	}}, back, nil)
 	_, err := testpb.NewTestServiceClient(conn).UnaryCall(t.Context(), &testpb.SimpleRequest{})
 	stop()
 	if status.Code(err) != grpccodes.Internal || strings.Contains(err.Error(), "4111") || strings.Contains(err.Error(), "goroutine") {
@@ -105,7 +105,7 @@ func TestFault07PanicIsInternalInAllSignalsAndItsTextStaysHere(t *testing.T) {
 	}
 }
 
-// A panic continues to whatever recovers around the interceptor, as without it.
+// With WithoutRecovery a panic continues to whatever recovers around the interceptor.
 func TestAPanicContinues(t *testing.T) {
 	recovered := make(chan any, 1)
 	caught := func() {
@@ -132,7 +132,7 @@ func TestAPanicContinues(t *testing.T) {
 		},
 	} {
 		back := newSide(t, "back")
-		call(dialServer(t, func(context.Context) error { panic("boom") }, append(around, grpcmw.ServerOptions(grpcmw.WithTelemetry(back.Telemetry))...), nil))
+		call(dialServer(t, func(context.Context) error { panic("boom") }, append(around, grpcmw.ServerOptions(grpcmw.WithTelemetry(back.Telemetry), grpcmw.WithoutRecovery())...), nil))
 		if p := <-recovered; p != "boom" {
 			t.Errorf("%s: recovered %v", name, p)
 		}

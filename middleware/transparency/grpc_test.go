@@ -123,7 +123,7 @@ func grpcRows() []row {
 		{feature: "grpc.OnFinish", cells: on(func(x *exchange, column string) {
 			rpc(rpcs{behave: fail(codes.Aborted)}, grpc.OnFinish(func(err error) { x.note("finish", "%s", describeStatus(err)) }))(x, column)
 		}, both...)},
-		{feature: "panic of a handler", cells: on(panics, both...)},
+		{feature: "panic of a handler", intended: "INTERNAL, no crash", cells: on(panics, both...)},
 	}
 }
 
@@ -262,18 +262,23 @@ func interceptors(x *exchange, column string) {
 
 const crash = "TRANSPARENCY_PANIC"
 
-// panics asserts that a panic of a handler ends the process.
+// panics asserts that a panic of a handler ends the process without the middleware, and
+// is codes.Internal with it.
 func panics(x *exchange, column string) {
+	x.note("client", "compared by the script")
+	if x.measured {
+		inner := newExchange(x.T, true)
+		rpc(rpcs{behave: func(context.Context, grpc.ServerStream) error { panic("boom") }})(inner, column)
+		if s := inner.transcript(); !strings.Contains(s, `is Internal "internal error" []`) || strings.Contains(s, "boom") {
+			x.Errorf("the caller has %s", s)
+		}
+		return
+	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestPanicOfAHandler$")
 	cmd.Env = append(os.Environ(), crash+"="+column)
-	if x.measured {
-		cmd.Env = append(cmd.Env, crash+"_MEASURED=1")
-	}
 	out, err := cmd.CombinedOutput()
-	exit := (*exec.ExitError)(nil)
-	x.note("server", "ends by %v", errors.As(err, &exit) && strings.Contains(string(out), "panic: boom"))
-	if exit == nil {
-		x.Errorf("%v\n%s", err, out)
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || !strings.Contains(string(out), "panic: boom") {
+		x.Errorf("without the middleware: %v\n%s", err, out)
 	}
 }
 
@@ -283,6 +288,5 @@ func TestPanicOfAHandler(t *testing.T) {
 	if column == "" {
 		t.Skip("a part of TestTransparency")
 	}
-	measured := os.Getenv(crash+"_MEASURED") != ""
-	rpc(rpcs{behave: func(context.Context, grpc.ServerStream) error { panic("boom") }})(newExchange(t, measured), column)
+	rpc(rpcs{behave: func(context.Context, grpc.ServerStream) error { panic("boom") }})(newExchange(t, false), column)
 }

@@ -216,7 +216,7 @@ func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {
 }
 
 func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar)) error {
-	opts := append(grpcmw.ServerOptions(grpcmw.WithTelemetry(e.Telemetry), grpcmw.WithChaos(e.Chaos), grpcmw.WithRecovery()), grpcLimits(requestTimeout)...)
+	opts := append(grpcmw.ServerOptions(grpcmw.WithTelemetry(e.Telemetry), grpcmw.WithChaos(e.Chaos)), grpcLimits(requestTimeout)...)
 	srv := grpc.NewServer(opts...)
 	register(srv)
 	stopped := context.AfterFunc(ctx, func() {
