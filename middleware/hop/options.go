@@ -109,15 +109,13 @@ func WithLogger(l *slog.Logger) Option {
 
 // WithZerolog sets a zerolog logger for all lines, including those of Logger. It
 // allocates less per line than WithLogger.
+//
+// zerolog.Ctx(ctx) returns the request's logger, too, in a context into which the service
+// has put none, unless there is a zerolog.DefaultContextLogger. Without WithZerolog it
+// writes nothing there, as without this library.
 func WithZerolog(l zerolog.Logger) Option {
-	return func(c *config) { c.Zerolog, c.Slog = &l, nil }
+	return func(c *config) { c.Zerolog, c.Slog, c.ZerologCtx = &l, nil, true }
 }
-
-// WithZerologCtx makes zerolog.Ctx(ctx) return the request's logger, as Zerolog does, in a
-// context into which the service has put none. Without the option zerolog.Ctx stays as it
-// is: it writes nothing there, or to zerolog.DefaultContextLogger. It has no effect after
-// WithLogger.
-func WithZerologCtx() Option { return func(c *config) { c.ZerologCtx = true } }
 
 // LogSampling is the share of log lines that WithLogSampling keeps.
 type LogSampling = adapter.LogSampling
