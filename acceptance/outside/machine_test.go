@@ -68,26 +68,32 @@ func (s *shop) lockStore(ctx context.Context, service string, held, free time.Du
 }
 
 // stopAtTimes stops a process for stopped and lets it run for running, again and again.
-func (s *shop) stopAtTimes(ctx context.Context, process string, stopped, running time.Duration) (func(), error) {
-	pid, err := s.pid(process)
+func (s *shop) stopAtTimes(ctx context.Context, name string, stopped, running time.Duration) (func(), error) {
+	pids, err := s.pids(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		return nil, err
+	all := func(signal syscall.Signal) (err error) {
+		for _, pid := range pids {
+			err = errors.Join(err, syscall.Kill(pid, signal))
+		}
+		return err
+	}
+	if err := all(syscall.SIGSTOP); err != nil {
+		return nil, errors.Join(err, all(syscall.SIGCONT))
 	}
 	end := background(ctx, func(ctx context.Context) {
 		for wait(ctx, stopped) {
-			_ = syscall.Kill(pid, syscall.SIGCONT)
+			_ = all(syscall.SIGCONT)
 			if !wait(ctx, running) {
 				return
 			}
-			_ = syscall.Kill(pid, syscall.SIGSTOP)
+			_ = all(syscall.SIGSTOP)
 		}
 	})
 	return func() {
 		end()
-		_ = syscall.Kill(pid, syscall.SIGCONT)
+		_ = all(syscall.SIGCONT)
 	}, nil
 }
 

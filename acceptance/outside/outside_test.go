@@ -52,6 +52,25 @@ func (s *shop) pid(process string) (int, error) {
 	return st.PIDs[process], nil
 }
 
+// pids returns the process with a name, or all those of the service with that name.
+func (s *shop) pids(name string) ([]int, error) {
+	st, err := s.state.Read()
+	if err != nil {
+		return nil, err
+	}
+	if pid := st.PIDs[name]; pid != 0 {
+		return []int{pid}, nil
+	}
+	var out []int
+	for i := 1; st.PIDs[fmt.Sprintf("%s-%d", name, i)] != 0; i++ {
+		out = append(out, st.PIDs[fmt.Sprintf("%s-%d", name, i)])
+	}
+	if out == nil {
+		return nil, fmt.Errorf("no process is named %q", name)
+	}
+	return out, nil
+}
+
 // diagnose runs the program as an engineer would.
 func (s *shop) diagnose(ctx context.Context) (result.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
