@@ -155,19 +155,19 @@ func (s *shop) quota(process string, permille int) (func(), error) {
 }
 
 // memoryLimit puts a process into a group of processes with little memory, most of which
-// another has taken, so that the kernel kills the process. The one that replaces it joins the
-// group again.
+// another has taken, so that the kernel kills the process once it needs another page. The one
+// that replaces it joins the group again.
 func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) {
 	pid, err := s.pid(process)
 	if err != nil {
 		return nil, err
 	}
-	const limit, taken = 48 << 20, 42 << 20 // bytes
+	const limit, taken = 32 << 20, 31 << 20 // bytes
 	dir := filepath.Join("/sys/fs/cgroup/memory", "tenhop-outside-"+process+"-"+strconv.Itoa(os.Getpid()))
 	procs := filepath.Join(dir, "cgroup.procs")
 	hog := exec.CommandContext(ctx, "sh", "-c", fmt.Sprintf("echo $$ >%s && echo -1000 >/proc/$$/oom_score_adj && (head -c %d /dev/zero; exec sleep 600) | tail -c %d >/dev/null", procs, taken, taken))
 	hog.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	lift, err := cgroup("memory", process, pid, map[string]string{"memory.limit_in_bytes": strconv.Itoa(limit), "memory.swappiness": "0", "memory.move_charge_at_immigrate": "1"})
+	lift, err := cgroup("memory", process, pid, map[string]string{"memory.limit_in_bytes": strconv.Itoa(limit), "memory.swappiness": "0"})
 	if err != nil {
 		return nil, err
 	}
