@@ -259,3 +259,21 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// A pipe that began on a closed connection would never end.
+func TestClosedConnectionStartsNoPipe(t *testing.T) {
+	f := start(t)
+	c, _ := f.open(t)
+	c.Close()
+	lift := f.inject(t, chaos.Fault{Kind: "link_delay", Latency: ms(1)})
+	defer lift()
+	if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write: %v", err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read: %v", err)
+	}
+	if c := c.(*conn); c.up != nil || c.down != nil {
+		t.Error("a closed connection has a pipe")
+	}
+}
