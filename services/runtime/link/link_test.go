@@ -2,6 +2,7 @@ package link
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -275,5 +276,27 @@ func TestClosedConnectionStartsNoPipe(t *testing.T) {
 	}
 	if c := c.(*conn); c.up != nil || c.down != nil {
 		t.Error("a closed connection has a pipe")
+	}
+}
+
+// A dependency that goes down while a connection to it is opened refuses that one, too.
+func TestDownWhileDialing(t *testing.T) {
+	var l Links
+	faults := chaos.New()
+	at := echo(t)
+	var d net.Dialer
+	dial := l.Dialer("peer", func(ctx context.Context, network, address string) (net.Conn, error) {
+		if _, err := faults.Inject(chaos.Fault{Kind: "down", Dependency: "peer"}); err != nil {
+			t.Error(err)
+		}
+		return d.DialContext(ctx, network, address)
+	})
+	faults.Offer(Down(&l))
+	c, err := dial(t.Context(), "tcp", at)
+	if err == nil {
+		c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dialed while down: %v", err)
 	}
 }
