@@ -139,6 +139,41 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// A fault that a process takes while the drill ends is lifted, too.
+func TestLiftDuringInjection(t *testing.T) {
+	injector := chaos.New(chaos.WithToken("secret"))
+	admin := injector.AdminHandler()
+	taken, ended := make(chan struct{}, 1), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			admin.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		admin.ServeHTTP(answer, r)
+		taken <- struct{}{}
+		<-ended
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
+	t.Cleanup(srv.Close)
+	f := Faults{Services: map[string][]string{"payment": {"payment"}}, Admin: map[string]string{"payment": srv.URL}, Token: "secret"}
+	r := &runner{Config: Config{Faults: f}}
+	late := scenario.Fault{Service: "payment", Fault: chaos.Fault{Kind: "latency", Latency: chaos.Duration(time.Millisecond)}, At: chaos.Duration(time.Millisecond)}
+	lift, err := r.begin(t.Context(), plan{Fault: Fault{Injected: []scenario.Fault{late}}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-taken
+	time.AfterFunc(50*time.Millisecond, func() { close(ended) })
+	if err := lift(); err != nil {
+		t.Error(err)
+	}
+	if injector.Clear("") {
+		t.Error("a fault is left")
+	}
+}
+
 // The predicted interval is compared with the p95 of requests after recovery.
 func TestForeseen(t *testing.T) {
 	var traces []trace.Trace
