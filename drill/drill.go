@@ -69,7 +69,7 @@ const (
 	steadyTimeout   = 20 * time.Second         // of waiting for a level to begin with
 	recoveryTimeout = 60 * time.Second
 	faultMargin     = 30 * time.Second // time from the end of the timeout until the fault expires
-	liftTimeout     = 5 * time.Second
+	liftTimeout     = 40 * time.Second // a process that crashes is started again within 30 s
 	defaultBaseline = 75 * time.Second
 	longestFault    = 5 * time.Minute // of a process; a person's round may outlast it
 )

@@ -44,7 +44,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	began := time.Now()
 	round.At = began.UTC()
 	defer func() {
-		if round.Seconds.Lifted == nil {
+		if round.Seconds.Lifted == nil && !errors.Is(err, ErrNotLifted) {
 			if liftErr := lift(); liftErr != nil {
 				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, liftErr))
 			}
@@ -62,7 +62,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		round.Rankers = r.rankers(ctx, p, began, uint64(n))
 	}
 	if err := lift(); err != nil {
-		return round, fmt.Errorf("lift: %w", err)
+		return round, fmt.Errorf("%w: %w", ErrNotLifted, err)
 	}
 	round.Seconds.Lifted = since(began)
 	if len(p.Injected) == 0 {

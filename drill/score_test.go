@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -171,6 +172,39 @@ func TestLiftDuringInjection(t *testing.T) {
 	}
 	if injector.Clear("") {
 		t.Error("a fault is left")
+	}
+}
+
+// A process that is being started again when the drill ends does not end it with an error.
+func TestLiftDuringRestart(t *testing.T) {
+	serve := func(l net.Listener) *httptest.Server {
+		srv := httptest.NewUnstartedServer(chaos.New(chaos.WithToken("secret")).AdminHandler())
+		srv.Listener.Close()
+		srv.Listener = l
+		srv.Start()
+		t.Cleanup(srv.Close)
+		return srv
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := serve(l)
+	f := Faults{Services: map[string][]string{"payment": {"payment"}}, Admin: map[string]string{"payment": srv.URL}, Token: "secret"}
+	r := &runner{Config: Config{Faults: f}}
+	fault := scenario.Fault{Service: "payment", Fault: chaos.Fault{Kind: "latency", Latency: chaos.Duration(time.Millisecond)}}
+	lift, err := r.begin(t.Context(), plan{Fault: Fault{Injected: []scenario.Fault{fault}}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Close()
+	time.AfterFunc(100*time.Millisecond, func() {
+		if l, err := net.Listen("tcp", l.Addr().String()); err == nil {
+			serve(l)
+		}
+	})
+	if err := lift(); err != nil {
+		t.Error(err)
 	}
 }
 
