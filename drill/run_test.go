@@ -100,3 +100,16 @@ func TestUnquiet(t *testing.T) {
 		}
 	}
 }
+
+// A fault that nobody may blame is in force before the time for the answer is over.
+func TestTimeoutBeginsWithTheLastFault(t *testing.T) {
+	r := &runner{}
+	for why, p := range map[string]plan{
+		"a hop to blame":  {Fault: Fault{Expect: []scenario.Answer{{Hop: "payment"}}}, last: time.Minute},
+		"nobody to blame": {last: time.Minute},
+	} {
+		if least := p.last + 30*time.Second; r.timeout(p) < least {
+			t.Errorf("%s: %s, want at least %s", why, r.timeout(p), least)
+		}
+	}
+}
