@@ -15,7 +15,8 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// fixture returns a runner whose entry has a mean of meanMS milliseconds, and whose diagnosis
+// fixture returns a runner whose entry has a mean of meanMS milliseconds, 0 if nobody is
+// served, and whose diagnosis
 // prints answer.
 func fixture(t *testing.T, meanMS *atomic.Int64, answer string) *runner {
 	t.Helper()
@@ -25,6 +26,8 @@ func fixture(t *testing.T, meanMS *atomic.Int64, answer string) *runner {
 			fmt.Fprint(w, `{"status":"success","data":{"alerts":[]}}`)
 		case strings.Contains(r.FormValue("query"), "error_type"):
 			fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+		case meanMS.Load() == 0:
+			fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"NaN"]}]}}`)
 		default:
 			fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"%g"]}]}}`, float64(meanMS.Load())/1000)
 		}
@@ -111,5 +114,26 @@ func TestTimeoutBeginsWithTheLastFault(t *testing.T) {
 		if least := p.last + 30*time.Second; r.timeout(p) < least {
 			t.Errorf("%s: %s, want at least %s", why, r.timeout(p), least)
 		}
+	}
+}
+
+// Customers who get no answer at all feel the fault: a wrong answer to it counts.
+func TestSearchWithoutService(t *testing.T) {
+	t.Parallel()
+	var mean atomic.Int64
+	mean.Store(100)
+	r := fixture(t, &mean, `{"verdict":"spike","findings":[{"hop":"order","kind":"self"}]}`)
+	before, err := r.before(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean.Store(0)
+	p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment"}}}}
+	var round Round
+	if err := r.search(t.Context(), p, &round, time.Now(), before, nil, 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if round.Void != "" || round.Right() {
+		t.Errorf("%+v", round)
 	}
 }
