@@ -81,7 +81,7 @@ var ErrNotLifted = errors.New("the fault was not lifted; lift it with `tenhop ch
 // ErrRunning reports that another drill is running.
 var ErrRunning = errors.New("another drill is running; wait until it is over")
 
-// Run runs the rounds and returns those that were answered. It lifts its faults in any
+// Run runs the rounds and returns those that were scored. It lifts its faults in any
 // case; if the process dies, they expire. Errors of Run include ErrRunning and
 // ErrNotLifted.
 func Run(ctx context.Context, cfg Config) ([]Round, error) {
@@ -131,8 +131,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 			return rounds, err
 		}
 		round, err := r.round(ctx, n)
-		// A round with an answer counts even if its recovery was interrupted.
-		if err == nil || round.Seconds.Answered != nil {
+		if err == nil || round.scored() {
 			rounds = append(rounds, round)
 			if cfg.Done != nil {
 				cfg.Done(round)

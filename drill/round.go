@@ -122,6 +122,12 @@ func (r Round) Wrong() []string {
 	return out
 }
 
+// scored reports whether the search is over. Such a round counts, with or without an answer,
+// even if its recovery was interrupted.
+func (r Round) scored() bool {
+	return r.Seconds.Answered != nil || r.Error != "" || r.Void != "" || r.Seconds.Lifted != nil
+}
+
 // since returns the seconds since t.
 func since(t time.Time) *float64 {
 	s := float64(time.Since(t).Milliseconds()) / 1000

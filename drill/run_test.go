@@ -137,3 +137,22 @@ func TestSearchWithoutService(t *testing.T) {
 		t.Errorf("%+v", round)
 	}
 }
+
+// A round that was searched to its end counts, even if its recovery was interrupted: a miss
+// must not be lost.
+func TestScored(t *testing.T) {
+	second := 1.0
+	for why, c := range map[string]struct {
+		round Round
+		want  bool
+	}{
+		"interrupted while searched":       {Round{Seconds: Seconds{Moved: &second}}, false},
+		"answered":                         {Round{Seconds: Seconds{Answered: &second}}, true},
+		"no answer":                        {Round{Error: "no answer within 1m0s"}, true},
+		"nothing was wrong, nothing named": {Round{Seconds: Seconds{Lifted: &second}}, true},
+	} {
+		if got := c.round.scored(); got != c.want {
+			t.Errorf("%s: %v", why, got)
+		}
+	}
+}
