@@ -103,6 +103,25 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// Two faults of a kind that only one service takes do not end the drill.
+func TestChooseTwoOfAKind(t *testing.T) {
+	r := &runner{Config: Config{Seed: 1, Faults: Faults{Services: map[string][]string{"payment": {"payment"}, "order": {"order"}}}},
+		hops: []Hop{{"order", "Create", false}, {"payment", "Charge", true}}}
+	var err error
+	if r.kinds, err = named([]string{"slow_query", Two}); err != nil { // only payment has a store
+		t.Fatal(err)
+	}
+	for n := 1; n <= 20; n++ {
+		p, err := r.choose(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Kind == Two && (len(p.Expect) != 2 || p.Expect[0].Hop == p.Expect[1].Hop) {
+			t.Errorf("%+v", p.Fault)
+		}
+	}
+}
+
 // Faults come and go at their times, and all are lifted.
 func TestSchedule(t *testing.T) {
 	injector := chaos.New(chaos.WithToken("secret"))
