@@ -70,6 +70,33 @@ func TestScoreTwo(t *testing.T) {
 	}
 }
 
+// A finding answers one of two faults at most, the one that it fits best.
+func TestScoreTwoOfTheSameHop(t *testing.T) {
+	same := []scenario.Answer{{Hop: "payment", Kinds: []string{"self"}, Causes: []string{"cpu"}}, {Hop: "payment", Kinds: []string{"errors"}}}
+	chain := []scenario.Answer{{Hop: "order", Kinds: []string{"dependency"}}, {Hop: "payment"}}
+	for _, c := range []struct {
+		why, findings string
+		expect        []scenario.Answer
+		right, half   bool
+	}{
+		{"both kinds", `{"hop":"payment","kind":"self","cause":{"kind":"cpu"}},{"hop":"payment","kind":"errors"}`, same, true, false},
+		{"both kinds, in another order", `{"hop":"payment","kind":"errors"},{"hop":"payment","kind":"self","cause":{"kind":"cpu"}}`, same, true, false},
+		{"one kind", `{"hop":"payment","kind":"self","cause":{"kind":"cpu"}}`, same, false, true},
+		{"the wait of one hop for the other", `{"hop":"order","kind":"dependency","target":"payment"}`, chain, false, true},
+		{"the hops themselves", `{"hop":"order","kind":"dependency","target":"payment"},{"hop":"payment","kind":"self"}`, chain, true, false},
+	} {
+		var a answer
+		if err := json.Unmarshal([]byte(`{"verdict":"spike","findings":[`+c.findings+`]}`), &a); err != nil {
+			t.Fatal(err)
+		}
+		var r Round
+		plan{Fault: Fault{Expect: c.expect}}.score(&r, a)
+		if r.Right() != c.right || r.Half != c.half {
+			t.Errorf("%s: right %v, half %v; wrong: %v", c.why, r.Right(), r.Half, r.Wrong())
+		}
+	}
+}
+
 // The faults of a seed do not depend on the rounds before, so that a drill can be continued.
 func TestChoose(t *testing.T) {
 	r := &runner{Config: Config{Seed: 7, Faults: Faults{Services: map[string][]string{"payment": {"payment-1", "payment-2"}, "order": {"order"}, "shoppers": {"load"}}}},
