@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -153,6 +154,23 @@ func TestScored(t *testing.T) {
 	} {
 		if got := c.round.scored(); got != c.want {
 			t.Errorf("%s: %v", why, got)
+		}
+	}
+}
+
+// A person's answer is not wrong for what a person is not asked for.
+func TestPersonIsRight(t *testing.T) {
+	guess := Guess{Hop: "payment", Operation: "Charge", Kind: "self"}
+	r := &runner{Config: Config{Human: func(context.Context, Choices) (Person, error) { return Person{Named: []Guess{guess}}, nil }}}
+	want := scenario.Answer{Hop: "payment", Operation: "Charge", Kinds: []string{"self"}, Instance: "payment-2", Attributes: map[string]string{"region": "eu"}}
+	for _, c := range []struct {
+		hop   string
+		right bool
+	}{{"payment", true}, {"order", false}} {
+		guess.Hop = c.hop
+		var round Round
+		if err := r.human(t.Context(), plan{Fault: Fault{Expect: []scenario.Answer{want}}}, &round, time.Now()); err != nil || round.Right() != c.right {
+			t.Errorf("%s: right %v, want %v; %v", c.hop, round.Right(), c.right, err)
 		}
 	}
 }
