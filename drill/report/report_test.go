@@ -147,6 +147,7 @@ func TestVerify(t *testing.T) {
 		{"a seal that comes afterwards", lines[1] + lines[0] + lines[2] + lines[3], 1, 1, "round 1: its seal was not written before the round"},
 		{"a round that was taken out", lines[0] + lines[2] + lines[3], 1, 1, ""},
 		{"a seal that was taken out", lines[1] + lines[2] + lines[3], 1, 0, "round 1: its seal was not"},
+		{"the seal of another round", lines[0] + lines[2] + strings.Replace(lines[3], `"round":2`, `"round":1`, 1), 0, 2, "round 1: its seal was not"},
 		{"a round twice", string(good) + lines[3], 2, 0, "round 2: its seal was not"},
 	} {
 		f, err := decode("x", strings.NewReader(c.content))
