@@ -159,6 +159,14 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %d right, %d abandoned, %v", c.why, right, abandoned, err)
 		}
 	}
+	forged := strings.Replace(lines[3], `"fault":{`, `"fault":{"instance":"forged"},"fault":{`, 1)
+	f, err := decode("x", strings.NewReader(lines[2]+forged))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Verify(); err == nil && f.Rounds[0].Fault.Instance == "forged" {
+		t.Error("a fault that is shown is not the sealed one")
+	}
 	if _, _, err := (File{Rounds: rounds()}).Verify(); err == nil {
 		t.Error("rounds without a seal are accepted")
 	}
