@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,7 +50,7 @@ func TestSummary(t *testing.T) {
 	if err := WriteTable(&b, rounds()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1 of 4 right; 1 void; median time to the answer 20.0 s, to the recovery 16.0 s; 1 of the wrong are half right",
+	for _, want := range []string{"1 of 4 right; 1 void; median time to the answer 16.0 s, to the recovery 16.0 s; 1 of the wrong are half right",
 		"void: customers did not feel the fault", "half: one of the faults is named", "not cause", "60.0 s + 15 s",
 		"largest p90 change  0 of 1", "tenhop              1 of 1"} {
 		if !strings.Contains(b.String(), want) {
@@ -199,5 +200,21 @@ func TestAppend(t *testing.T) {
 	}
 	if _, err := decode("x", strings.NewReader("{}\n")); err == nil || !strings.Contains(err.Error(), "x:1: not a round") {
 		t.Errorf("another file: %v", err)
+	}
+}
+
+// The median of two values lies between them.
+func TestQuantile(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		q      float64
+		want   float64
+	}{
+		{[]float64{8}, 0.5, 8}, {[]float64{8}, 0.9, 8}, {[]float64{100, 8}, 0.5, 54}, {[]float64{1, 2, 3}, 0.5, 2},
+		{[]float64{4, 1, 3, 2}, 0.5, 2.5}, {[]float64{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, 0.9, 90},
+	} {
+		if got := quantile(c.values, c.q); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%v of %v: %v, want %v", c.q, c.values, got, c.want)
+		}
 	}
 }
