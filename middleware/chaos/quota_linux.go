@@ -12,7 +12,7 @@ import (
 )
 
 // quotaScript puts the process $1 back into the control group $2 after $4 seconds, or when
-// it is interrupted, and removes the control group $3. It runs outside of the quota.
+// it is terminated, and removes the control group $3. It runs outside of the quota.
 const quotaScript = `trap 'kill "$n"; exit' TERM HUP INT
 trap 'lift "$@"' EXIT
 lift() {
