@@ -69,7 +69,7 @@ const (
 	steadyTimeout   = 20 * time.Second         // of waiting for a level to begin with
 	recoveryTimeout = 60 * time.Second
 	faultMargin     = 30 * time.Second // time from the end of the timeout until the fault expires
-	liftTimeout     = 5 * time.Second
+	liftTimeout     = 40 * time.Second // a process that crashes is started again within 30 s
 	defaultBaseline = 75 * time.Second
 	longestFault    = 5 * time.Minute // of a process; a person's round may outlast it
 )
@@ -81,7 +81,7 @@ var ErrNotLifted = errors.New("the fault was not lifted; lift it with `tenhop ch
 // ErrRunning reports that another drill is running.
 var ErrRunning = errors.New("another drill is running; wait until it is over")
 
-// Run runs the rounds and returns those that were answered. It lifts its faults in any
+// Run runs the rounds and returns those that were scored. It lifts its faults in any
 // case; if the process dies, they expire. Errors of Run include ErrRunning and
 // ErrNotLifted.
 func Run(ctx context.Context, cfg Config) ([]Round, error) {
@@ -131,8 +131,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 			return rounds, err
 		}
 		round, err := r.round(ctx, n)
-		// A round with an answer counts even if its recovery was interrupted.
-		if err == nil || round.Seconds.Answered != nil {
+		if err == nil || round.scored() {
 			rounds = append(rounds, round)
 			if cfg.Done != nil {
 				cfg.Done(round)

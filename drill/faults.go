@@ -35,7 +35,8 @@ type Injected struct {
 
 // Inject injects a fault into every process of a service, or into the process with that
 // name. If one fails, Inject removes the fault from the others and returns the error. The
-// error is ErrUnknownService if there is neither.
+// error is ErrUnknownService if there is neither. A request that was sent is waited for even
+// if ctx ends: the process may have taken the fault, which could not be removed otherwise.
 func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]Injected, error) {
 	service, processes, err := f.find(name)
 	if err != nil {
@@ -50,7 +51,11 @@ func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]I
 		var answer struct {
 			ID string `json:"id"`
 		}
-		if err := f.call(ctx, http.MethodPost, process, "/chaos", body, &answer); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = f.call(context.WithoutCancel(ctx), http.MethodPost, process, "/chaos", body, &answer)
+		}
+		if err != nil {
 			return nil, errors.Join(err, f.Remove(context.WithoutCancel(ctx), done))
 		}
 		in := Injected{Service: service, Process: process, Fault: fault}

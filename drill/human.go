@@ -124,5 +124,6 @@ func (r *runner) human(ctx context.Context, p plan, round *Round, began time.Tim
 		return nil
 	}
 	p.score(round, a)
+	round.RightInstance, round.RightAttribute = nil, nil // a person is not asked for them
 	return nil
 }

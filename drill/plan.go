@@ -172,7 +172,7 @@ func (r *runner) choose(n int) (plan, error) {
 	case Control:
 	case Two:
 		if err = r.add(&p, rng, pick(rng, r.pairable())); err == nil {
-			err = r.add(&p, rng, pick(rng, r.pairable()))
+			err = r.add(&p, rng, r.second(p, rng))
 		}
 	default:
 		err = r.add(&p, rng, t)
@@ -193,6 +193,29 @@ func (r *runner) pairable() []template {
 		of = templates()[:1]
 	}
 	return of
+}
+
+// second returns the kind of the second of two faults, one that a service without the first
+// can have. Latency, which all take, is the last resort.
+func (r *runner) second(p plan, rng *rand.Rand) template {
+	of := r.pairable()
+	t := pick(rng, of)
+	if len(r.free(p, t)) > 0 {
+		return t
+	}
+	of = slices.DeleteFunc(of, func(t template) bool { return len(r.free(p, t)) == 0 })
+	if len(of) == 0 {
+		return templates()[0]
+	}
+	return pick(rng, of)
+}
+
+// free returns the hops that can have a fault of a kind and whose service has none yet.
+func (r *runner) free(p plan, t template) []Hop {
+	return slices.DeleteFunc(slices.Clone(r.hops), func(h Hop) bool {
+		taken := slices.ContainsFunc(p.Expect, func(a scenario.Answer) bool { return a.Hop == h.Service })
+		return taken || !r.able(h, t)
+	})
 }
 
 // offered reports whether a service takes faults of a kind. Without answers of the services
@@ -247,10 +270,7 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 	if t.from != "" {
 		return r.addFrom(p, rng, t)
 	}
-	able := slices.DeleteFunc(slices.Clone(r.hops), func(h Hop) bool {
-		taken := slices.ContainsFunc(p.Expect, func(a scenario.Answer) bool { return a.Hop == h.Service })
-		return taken || !r.able(h, t)
-	})
+	able := r.free(*p, t)
 	if len(able) == 0 {
 		return fmt.Errorf("no hop of %s can have the fault %s", r.Entry.Operation, t.kind)
 	}

@@ -20,9 +20,9 @@ type level struct {
 }
 
 // worse reports whether customers feel the difference: the mean has risen by a quarter and
-// 10 ms, or two more in a hundred requests fail.
+// 10 ms, two more in a hundred requests fail, or none is served at all.
 func (l level) worse(before level) bool {
-	return l.mean > before.mean+max(before.mean/4, 10*time.Millisecond) || l.failed > before.failed+0.02
+	return l.mean == 0 && before.mean > 0 || l.mean > before.mean+max(before.mean/4, 10*time.Millisecond) || l.failed > before.failed+0.02
 }
 
 // level returns the level of an entry over the last window.

@@ -25,9 +25,9 @@ type Round struct {
 	RightHop       bool            `json:"right_hop"`
 	RightOperation bool            `json:"right_operation"`
 	RightKind      bool            `json:"right_kind"`
-	RightInstance  *bool           `json:"right_instance,omitempty"`  // set if one instance of several had the fault
+	RightInstance  *bool           `json:"right_instance,omitempty"`  // set if one instance of several had the fault; nil for a person
 	RightCause     *bool           `json:"right_cause,omitempty"`     // set if the fault has a cause that can be known
-	RightAttribute *bool           `json:"right_attribute,omitempty"` // set if only requests with an attribute had the fault
+	RightAttribute *bool           `json:"right_attribute,omitempty"` // set if only requests with an attribute had the fault; nil for a person
 	Half           bool            `json:"half,omitempty"`            // some of several faults were named; the round is wrong
 	Rankers        []Ranker        `json:"rankers,omitempty"`         // answers of simple methods, from the same metrics
 	Hints          int             `json:"hints,omitempty"`           // number of hints that the person took
@@ -120,6 +120,12 @@ func (r Round) Wrong() []string {
 		}
 	}
 	return out
+}
+
+// scored reports whether the search is over. Such a round counts, with or without an answer,
+// even if its recovery was interrupted.
+func (r Round) scored() bool {
+	return r.Seconds.Answered != nil || r.Error != "" || r.Void != "" || r.Seconds.Lifted != nil
 }
 
 // since returns the seconds since t.

@@ -9,7 +9,7 @@ import (
 	"github.com/tenhop/tenhop/drill/seal"
 )
 
-// controlTime is the time in which a round without a fault must not name a hop.
+// controlTime is the time in which a round must not name a hop if there is none to blame.
 const controlTime = 45 * time.Second
 
 // round runs one round.
@@ -19,13 +19,10 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		return Round{}, err
 	}
 	round = Round{Round: n, By: ByDiagnosis, Seed: r.Seed, Fault: p.Fault}
-	timeout := answerTimeout + p.last
-	switch {
-	case r.Human != nil:
-		round.By, timeout = ByPerson, humanTimeout
-	case p.control():
-		timeout = controlTime
+	if r.Human != nil {
+		round.By = ByPerson
 	}
+	timeout := r.timeout(p)
 	before, err := r.before(ctx)
 	if err != nil {
 		return round, err
@@ -44,7 +41,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	began := time.Now()
 	round.At = began.UTC()
 	defer func() {
-		if round.Seconds.Lifted == nil {
+		if round.Seconds.Lifted == nil && !errors.Is(err, ErrNotLifted) {
 			if liftErr := lift(); liftErr != nil {
 				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, liftErr))
 			}
@@ -62,7 +59,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		round.Rankers = r.rankers(ctx, p, began, uint64(n))
 	}
 	if err := lift(); err != nil {
-		return round, fmt.Errorf("lift: %w", err)
+		return round, fmt.Errorf("%w: %w", ErrNotLifted, err)
 	}
 	round.Seconds.Lifted = since(began)
 	if len(p.Injected) == 0 {
@@ -78,6 +75,18 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		r.Say("round %d: %v", n, err) // the round counts without the measurement
 	}
 	return round, nil
+}
+
+// timeout returns the time in which an answer to a plan is waited for. It begins with the
+// last fault: what nobody may blame must have happened, too.
+func (r *runner) timeout(p plan) time.Duration {
+	switch {
+	case r.Human != nil:
+		return humanTimeout
+	case p.control():
+		return controlTime + p.last
+	}
+	return answerTimeout + p.last
 }
 
 // before returns the level before a fault. It waits for a while until the last seconds are

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +16,8 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
-// fixture returns a runner whose entry has a mean of meanMS milliseconds, and whose diagnosis
+// fixture returns a runner whose entry has a mean of meanMS milliseconds, 0 if nobody is
+// served, and whose diagnosis
 // prints answer.
 func fixture(t *testing.T, meanMS *atomic.Int64, answer string) *runner {
 	t.Helper()
@@ -25,6 +27,8 @@ func fixture(t *testing.T, meanMS *atomic.Int64, answer string) *runner {
 			fmt.Fprint(w, `{"status":"success","data":{"alerts":[]}}`)
 		case strings.Contains(r.FormValue("query"), "error_type"):
 			fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+		case meanMS.Load() == 0:
+			fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"NaN"]}]}}`)
 		default:
 			fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"%g"]}]}}`, float64(meanMS.Load())/1000)
 		}
@@ -97,6 +101,76 @@ func TestUnquiet(t *testing.T) {
 		var mean atomic.Int64
 		if why, err := fixture(t, &mean, answer).unquiet(t.Context()); why != want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", answer, why, err, want)
+		}
+	}
+}
+
+// A fault that nobody may blame is in force before the time for the answer is over.
+func TestTimeoutBeginsWithTheLastFault(t *testing.T) {
+	r := &runner{}
+	for why, p := range map[string]plan{
+		"a hop to blame":  {Fault: Fault{Expect: []scenario.Answer{{Hop: "payment"}}}, last: time.Minute},
+		"nobody to blame": {last: time.Minute},
+	} {
+		if least := p.last + 30*time.Second; r.timeout(p) < least {
+			t.Errorf("%s: %s, want at least %s", why, r.timeout(p), least)
+		}
+	}
+}
+
+// Customers who get no answer at all feel the fault: a wrong answer to it counts.
+func TestSearchWithoutService(t *testing.T) {
+	t.Parallel()
+	var mean atomic.Int64
+	mean.Store(100)
+	r := fixture(t, &mean, `{"verdict":"spike","findings":[{"hop":"order","kind":"self"}]}`)
+	before, err := r.before(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean.Store(0)
+	p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment"}}}}
+	var round Round
+	if err := r.search(t.Context(), p, &round, time.Now(), before, nil, 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if round.Void != "" || round.Right() {
+		t.Errorf("%+v", round)
+	}
+}
+
+// A round that was searched to its end counts, even if its recovery was interrupted: a miss
+// must not be lost.
+func TestScored(t *testing.T) {
+	second := 1.0
+	for why, c := range map[string]struct {
+		round Round
+		want  bool
+	}{
+		"interrupted while searched":       {Round{Seconds: Seconds{Moved: &second}}, false},
+		"answered":                         {Round{Seconds: Seconds{Answered: &second}}, true},
+		"no answer":                        {Round{Error: "no answer within 1m0s"}, true},
+		"nothing was wrong, nothing named": {Round{Seconds: Seconds{Lifted: &second}}, true},
+	} {
+		if got := c.round.scored(); got != c.want {
+			t.Errorf("%s: %v", why, got)
+		}
+	}
+}
+
+// A person's answer is not wrong for what a person is not asked for.
+func TestPersonIsRight(t *testing.T) {
+	guess := Guess{Hop: "payment", Operation: "Charge", Kind: "self"}
+	r := &runner{Config: Config{Human: func(context.Context, Choices) (Person, error) { return Person{Named: []Guess{guess}}, nil }}}
+	want := scenario.Answer{Hop: "payment", Operation: "Charge", Kinds: []string{"self"}, Instance: "payment-2", Attributes: map[string]string{"region": "eu"}}
+	for _, c := range []struct {
+		hop   string
+		right bool
+	}{{"payment", true}, {"order", false}} {
+		guess.Hop = c.hop
+		var round Round
+		if err := r.human(t.Context(), plan{Fault: Fault{Expect: []scenario.Answer{want}}}, &round, time.Now()); err != nil || round.Right() != c.right {
+			t.Errorf("%s: right %v, want %v; %v", c.hop, round.Right(), c.right, err)
 		}
 	}
 }

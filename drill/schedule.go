@@ -3,6 +3,8 @@ package drill
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,9 +79,23 @@ func (s *schedule) repeat(ctx context.Context, f scenario.Fault) {
 	}
 }
 
-// lift removes the faults that are in force.
+// lift removes the faults that are in force. It waits for processes that do not answer, such
+// as one that is being started again after the fault exit.
 func (s *schedule) lift(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), liftTimeout)
 	defer cancel()
-	return s.faults.Remove(ctx, s.injected)
+	for {
+		failed := map[string]error{} // by process
+		s.injected = slices.DeleteFunc(s.injected, func(in Injected) bool {
+			if failed[in.Process] == nil {
+				failed[in.Process] = s.faults.Remove(ctx, []Injected{in})
+			}
+			return failed[in.Process] == nil
+		})
+		err := errors.Join(slices.Collect(maps.Values(failed))...)
+		var answered *statusError
+		if err == nil || errors.As(err, &answered) || pause(ctx, pollInterval) != nil {
+			return err
+		}
+	}
 }

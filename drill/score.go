@@ -54,7 +54,7 @@ func (f finding) has(key, value string) bool {
 }
 
 // score compares an answer with the fault. One expected answer must be the first finding;
-// several must all be among the findings.
+// several must all be among the findings, each another one.
 func (p plan) score(r *Round, a answer) {
 	if p.control() {
 		r.RightHop = !a.found()
@@ -66,19 +66,44 @@ func (p plan) score(r *Round, a answer) {
 	}
 	named := 0
 	r.RightHop, r.RightOperation, r.RightKind = true, true, true
+	left := slices.Clone(a.Findings)
 	for _, want := range p.Expect {
-		f := a.Findings[0]
+		i := 0
 		if len(p.Expect) > 1 {
-			if i := slices.IndexFunc(a.Findings, func(f finding) bool { return f.at(want) }); i >= 0 {
-				f = a.Findings[i]
-			}
+			i = best(left, want)
 		}
-		if f.at(want) {
+		if i < 0 {
+			r.compare(want, finding{})
+			continue
+		}
+		if left[i].at(want) {
 			named++
 		}
-		r.compare(want, f)
+		r.compare(want, left[i])
+		left = slices.Delete(left, i, i+1) // it answers one
 	}
 	r.Half = named > 0 && named < len(p.Expect)
+}
+
+// best returns the index of the finding about a hop that fits an expected answer best, or -1
+// if none is about the hop.
+func best(findings []finding, want scenario.Answer) int {
+	at, least := -1, 0
+	for i, f := range findings {
+		if !f.at(want) {
+			continue
+		}
+		alone := Round{RightHop: true, RightOperation: true, RightKind: true}
+		alone.compare(want, f)
+		wrong := 2 * len(alone.Wrong())
+		if f.Hop != want.Hop { // the hop itself comes before a wait for it
+			wrong++
+		}
+		if at < 0 || wrong < least {
+			at, least = i, wrong
+		}
+	}
+	return at
 }
 
 // compare lowers the marks of a round by what is wrong with a finding.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -69,6 +70,33 @@ func TestScoreTwo(t *testing.T) {
 	}
 }
 
+// A finding answers one of two faults at most, the one that it fits best.
+func TestScoreTwoOfTheSameHop(t *testing.T) {
+	same := []scenario.Answer{{Hop: "payment", Kinds: []string{"self"}, Causes: []string{"cpu"}}, {Hop: "payment", Kinds: []string{"errors"}}}
+	chain := []scenario.Answer{{Hop: "order", Kinds: []string{"dependency"}}, {Hop: "payment"}}
+	for _, c := range []struct {
+		why, findings string
+		expect        []scenario.Answer
+		right, half   bool
+	}{
+		{"both kinds", `{"hop":"payment","kind":"self","cause":{"kind":"cpu"}},{"hop":"payment","kind":"errors"}`, same, true, false},
+		{"both kinds, in another order", `{"hop":"payment","kind":"errors"},{"hop":"payment","kind":"self","cause":{"kind":"cpu"}}`, same, true, false},
+		{"one kind", `{"hop":"payment","kind":"self","cause":{"kind":"cpu"}}`, same, false, true},
+		{"the wait of one hop for the other", `{"hop":"order","kind":"dependency","target":"payment"}`, chain, false, true},
+		{"the hops themselves", `{"hop":"order","kind":"dependency","target":"payment"},{"hop":"payment","kind":"self"}`, chain, true, false},
+	} {
+		var a answer
+		if err := json.Unmarshal([]byte(`{"verdict":"spike","findings":[`+c.findings+`]}`), &a); err != nil {
+			t.Fatal(err)
+		}
+		var r Round
+		plan{Fault: Fault{Expect: c.expect}}.score(&r, a)
+		if r.Right() != c.right || r.Half != c.half {
+			t.Errorf("%s: right %v, half %v; wrong: %v", c.why, r.Right(), r.Half, r.Wrong())
+		}
+	}
+}
+
 // The faults of a seed do not depend on the rounds before, so that a drill can be continued.
 func TestChoose(t *testing.T) {
 	r := &runner{Config: Config{Seed: 7, Faults: Faults{Services: map[string][]string{"payment": {"payment-1", "payment-2"}, "order": {"order"}, "shoppers": {"load"}}}},
@@ -98,6 +126,25 @@ func TestChoose(t *testing.T) {
 	for _, kind := range Kinds() {
 		if kinds[kind] < 300/len(Kinds())/3 {
 			t.Errorf("%s is chosen %d times of 300", kind, kinds[kind])
+		}
+	}
+}
+
+// Two faults of a kind that only one service takes do not end the drill.
+func TestChooseTwoOfAKind(t *testing.T) {
+	r := &runner{Config: Config{Seed: 1, Faults: Faults{Services: map[string][]string{"payment": {"payment"}, "order": {"order"}}}},
+		hops: []Hop{{"order", "Create", false}, {"payment", "Charge", true}}}
+	var err error
+	if r.kinds, err = named([]string{"slow_query", Two}); err != nil { // only payment has a store
+		t.Fatal(err)
+	}
+	for n := 1; n <= 20; n++ {
+		p, err := r.choose(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Kind == Two && (len(p.Expect) != 2 || p.Expect[0].Hop == p.Expect[1].Hop) {
+			t.Errorf("%+v", p.Fault)
 		}
 	}
 }
@@ -136,6 +183,74 @@ func TestSchedule(t *testing.T) {
 	}
 	if n := inForce(); n != 0 {
 		t.Errorf("%d faults are left", n)
+	}
+}
+
+// A fault that a process takes while the drill ends is lifted, too.
+func TestLiftDuringInjection(t *testing.T) {
+	injector := chaos.New(chaos.WithToken("secret"))
+	admin := injector.AdminHandler()
+	taken, ended := make(chan struct{}, 1), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			admin.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		admin.ServeHTTP(answer, r)
+		taken <- struct{}{}
+		<-ended
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
+	}))
+	t.Cleanup(srv.Close)
+	f := Faults{Services: map[string][]string{"payment": {"payment"}}, Admin: map[string]string{"payment": srv.URL}, Token: "secret"}
+	r := &runner{Config: Config{Faults: f}}
+	late := scenario.Fault{Service: "payment", Fault: chaos.Fault{Kind: "latency", Latency: chaos.Duration(time.Millisecond)}, At: chaos.Duration(time.Millisecond)}
+	lift, err := r.begin(t.Context(), plan{Fault: Fault{Injected: []scenario.Fault{late}}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-taken
+	time.AfterFunc(50*time.Millisecond, func() { close(ended) })
+	if err := lift(); err != nil {
+		t.Error(err)
+	}
+	if injector.Clear("") {
+		t.Error("a fault is left")
+	}
+}
+
+// A process that is being started again when the drill ends does not end it with an error.
+func TestLiftDuringRestart(t *testing.T) {
+	serve := func(l net.Listener) *httptest.Server {
+		srv := httptest.NewUnstartedServer(chaos.New(chaos.WithToken("secret")).AdminHandler())
+		srv.Listener.Close()
+		srv.Listener = l
+		srv.Start()
+		t.Cleanup(srv.Close)
+		return srv
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := serve(l)
+	f := Faults{Services: map[string][]string{"payment": {"payment"}}, Admin: map[string]string{"payment": srv.URL}, Token: "secret"}
+	r := &runner{Config: Config{Faults: f}}
+	fault := scenario.Fault{Service: "payment", Fault: chaos.Fault{Kind: "latency", Latency: chaos.Duration(time.Millisecond)}}
+	lift, err := r.begin(t.Context(), plan{Fault: Fault{Injected: []scenario.Fault{fault}}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Close()
+	time.AfterFunc(100*time.Millisecond, func() {
+		if l, err := net.Listen("tcp", l.Addr().String()); err == nil {
+			serve(l)
+		}
+	})
+	if err := lift(); err != nil {
+		t.Error(err)
 	}
 }
 

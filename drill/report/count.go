@@ -188,13 +188,16 @@ func phases(rounds []drill.Round) []phase {
 	return out
 }
 
-// quantile returns a quantile of values, NaN without any.
+// quantile returns a quantile of values, NaN without any. Between two values it is
+// interpolated.
 func quantile(values []float64, q float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
 	}
 	s := slices.Sorted(slices.Values(values))
-	return s[int(q*float64(len(s)-1)+0.5)]
+	below, part := math.Modf(q * float64(len(s)-1))
+	i := int(below)
+	return s[i] + part*(s[min(i+1, len(s)-1)]-s[i])
 }
 
 func seconds(s float64) string {

@@ -108,6 +108,12 @@ func (f *File) add(b []byte) error {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return err
 	}
+	r.Fault = drill.Fault{} // as it was sealed, not joined with other fields of the same name
+	if len(l.Fault) > 0 {
+		if err := json.Unmarshal(l.Fault, &r.Fault); err != nil {
+			return err
+		}
+	}
 	if r.Fault.Kind == "" {
 		return errors.New("it has no fault")
 	}
@@ -119,8 +125,9 @@ func (f *File) add(b []byte) error {
 }
 
 // Verify checks the seals: each fault must be the sealed one, and its hash must have been
-// written before the round. It returns the number of rounds that are sealed rightly, and of
-// seals without a round, whose drill was interrupted. Rounds without a seal are an error.
+// written before the round, as that of the round. It returns the number of rounds that are
+// sealed rightly, and of seals without a round, whose drill was interrupted. Rounds without a
+// seal are an error.
 func (f File) Verify() (right, abandoned int, err error) {
 	var errs []error
 	used := map[int]bool{}
@@ -135,7 +142,7 @@ func (f File) Verify() (right, abandoned int, err error) {
 		}
 		published := false
 		for k, s := range f.Seals {
-			if !used[k] && s.before <= i && s.SHA256 == r.Seal.SHA256 && s.Nonce == "" {
+			if !used[k] && s.before <= i && s.Round == r.Round && s.SHA256 == r.Seal.SHA256 && s.Nonce == "" {
 				used[k], published = true, true
 				break
 			}

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,7 +50,7 @@ func TestSummary(t *testing.T) {
 	if err := WriteTable(&b, rounds()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1 of 4 right; 1 void; median time to the answer 20.0 s, to the recovery 16.0 s; 1 of the wrong are half right",
+	for _, want := range []string{"1 of 4 right; 1 void; median time to the answer 16.0 s, to the recovery 16.0 s; 1 of the wrong are half right",
 		"void: customers did not feel the fault", "half: one of the faults is named", "not cause", "60.0 s + 15 s",
 		"largest p90 change  0 of 1", "tenhop              1 of 1"} {
 		if !strings.Contains(b.String(), want) {
@@ -147,6 +148,7 @@ func TestVerify(t *testing.T) {
 		{"a seal that comes afterwards", lines[1] + lines[0] + lines[2] + lines[3], 1, 1, "round 1: its seal was not written before the round"},
 		{"a round that was taken out", lines[0] + lines[2] + lines[3], 1, 1, ""},
 		{"a seal that was taken out", lines[1] + lines[2] + lines[3], 1, 0, "round 1: its seal was not"},
+		{"the seal of another round", lines[0] + lines[2] + strings.Replace(lines[3], `"round":2`, `"round":1`, 1), 0, 2, "round 1: its seal was not"},
 		{"a round twice", string(good) + lines[3], 2, 0, "round 2: its seal was not"},
 	} {
 		f, err := decode("x", strings.NewReader(c.content))
@@ -157,6 +159,14 @@ func TestVerify(t *testing.T) {
 		if right != c.right || abandoned != c.abandoned || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: %d right, %d abandoned, %v", c.why, right, abandoned, err)
 		}
+	}
+	forged := strings.Replace(lines[3], `"fault":{`, `"fault":{"instance":"forged"},"fault":{`, 1)
+	f, err := decode("x", strings.NewReader(lines[2]+forged))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Verify(); err == nil && f.Rounds[0].Fault.Instance == "forged" {
+		t.Error("a fault that is shown is not the sealed one")
 	}
 	if _, _, err := (File{Rounds: rounds()}).Verify(); err == nil {
 		t.Error("rounds without a seal are accepted")
@@ -190,5 +200,21 @@ func TestAppend(t *testing.T) {
 	}
 	if _, err := decode("x", strings.NewReader("{}\n")); err == nil || !strings.Contains(err.Error(), "x:1: not a round") {
 		t.Errorf("another file: %v", err)
+	}
+}
+
+// The median of two values lies between them.
+func TestQuantile(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		q      float64
+		want   float64
+	}{
+		{[]float64{8}, 0.5, 8}, {[]float64{8}, 0.9, 8}, {[]float64{100, 8}, 0.5, 54}, {[]float64{1, 2, 3}, 0.5, 2},
+		{[]float64{4, 1, 3, 2}, 0.5, 2.5}, {[]float64{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100}, 0.9, 90},
+	} {
+		if got := quantile(c.values, c.q); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%v of %v: %v, want %v", c.q, c.values, got, c.want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func freeze(ctx context.Context, stopped, period, over time.Duration) error {
 	return shell(ctx, freezeScript, strconv.Itoa(os.Getpid()), seconds(stopped), rest, strconv.Itoa(max(1, cycles)))
 }
 
-// shell starts a shell that ends by itself, or when it is interrupted after ctx is done.
+// shell starts a shell that ends by itself, or when it is terminated after ctx is done.
 func shell(ctx context.Context, script string, args ...string) error {
 	c := exec.Command("/bin/sh", append([]string{"-c", script, "sh"}, args...)...)
 	if err := c.Start(); err != nil {
@@ -52,7 +53,7 @@ func shell(ctx context.Context, script string, args ...string) error {
 	go func() {
 		select {
 		case <-ctx.Done():
-			_ = c.Process.Signal(os.Interrupt)
+			_ = c.Process.Signal(syscall.SIGTERM) // interrupts are ignored in the background
 		case <-ended:
 		}
 	}()

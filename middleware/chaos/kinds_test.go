@@ -259,6 +259,10 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 		return
 	}
+	if kind == "throttle twice" {
+		throttleTwice()
+		return
+	}
 	f := chaos.Fault{Kind: kind, For: chaos.Duration(3 * time.Second)}
 	pause := 5 * time.Millisecond
 	switch kind {
@@ -278,6 +282,21 @@ func TestMain(m *testing.M) {
 		last, longest = now, max(longest, now.Sub(last))
 	}
 	fmt.Println(longest.Milliseconds())
+}
+
+// throttleTwice prints the control groups of this process after two faults.
+func throttleTwice() {
+	i := chaos.New()
+	for n := range 2 {
+		f := chaos.Fault{Kind: "throttle", Percent: 80, For: chaos.Duration(time.Duration(n+1) * 500 * time.Millisecond)}
+		if _, err := i.Inject(f); err != nil && n == 0 {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	time.Sleep(2 * time.Second)
+	groups, _ := os.ReadFile("/proc/self/cgroup") // none outside of Linux
+	fmt.Printf("%s", groups)
 }
 
 func TestExitEndsTheProcess(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 )
 
 // quotaScript puts the process $1 back into the control group $2 after $4 seconds, or when
-// it is interrupted, and removes the control group $3. It runs outside of the quota.
+// it is terminated, and removes the control group $3. It runs outside of the quota.
 const quotaScript = `trap 'kill "$n"; exit' TERM HUP INT
 trap 'lift "$@"' EXIT
 lift() {
@@ -28,7 +28,8 @@ n=$!
 wait "$n"`
 
 // quota moves this process into a control group of its own that has percent of one
-// processor, until over has passed or ctx is done.
+// processor, until over has passed or ctx is done. The error is errLimited if it has a quota
+// already: one within the other could not be lifted.
 func quota(ctx context.Context, percent float64, over time.Duration) error {
 	const period = 100_000 // microseconds, the kernel's default
 	limit := strconv.Itoa(max(1000, int(percent/100*period)))
@@ -36,9 +37,13 @@ func quota(ctx context.Context, percent float64, over time.Duration) error {
 	if err != nil {
 		return err
 	}
+	name := "limited-" + strconv.Itoa(os.Getpid())
+	if strings.Contains(string(content), "/"+name+"\n") {
+		return errLimited
+	}
 	var errs []error
 	for _, parent := range parentGroups(string(content)) {
-		own := filepath.Join(parent.dir, "limited-"+strconv.Itoa(os.Getpid()))
+		own := filepath.Join(parent.dir, name)
 		if parent.v2 { // it fails where the kernel allows no groups within
 			_ = os.WriteFile(filepath.Join(parent.dir, "cgroup.subtree_control"), []byte("+cpu"), 0)
 		}

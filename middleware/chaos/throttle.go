@@ -14,6 +14,8 @@ const (
 	minRunning     = 10 * time.Millisecond
 )
 
+var errLimited = errors.New("the process is throttled already; clear that fault, or wait until it is over")
+
 // throttleKind limits the processor time of the process.
 var throttleKind = kind{
 	Kind: Kind{
@@ -33,8 +35,8 @@ var throttleKind = kind{
 		return ends(f)
 	},
 	process: func(ctx context.Context, _ *Injector, f Fault) error {
-		if quota(ctx, f.Percent, time.Duration(f.For)) == nil {
-			return nil
+		if err := quota(ctx, f.Percent, time.Duration(f.For)); err == nil || errors.Is(err, errLimited) {
+			return err
 		}
 		running := time.Duration(f.Percent / 100 * float64(throttlePeriod))
 		return freeze(ctx, throttlePeriod-max(running, minRunning), throttlePeriod, time.Duration(f.For))

@@ -114,7 +114,8 @@ func chunk(b []byte) *stream.StreamChunk {
 }
 
 // pipe returns the pipe of a direction. If there is none, it starts one if the link is
-// disturbed, with a chunk that was read already, if any; otherwise it returns nil.
+// disturbed and the connection open, with a chunk that was read already, if any; otherwise
+// it returns nil.
 func (c *conn) pipe(d stream.Direction, first *stream.StreamChunk) *pipe {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +127,7 @@ func (c *conn) pipe(d stream.Direction, first *stream.StreamChunk) *pipe {
 		return *at
 	}
 	toxic := c.link.current(d)
-	if toxic == nil {
+	if toxic == nil || c.broken() { // nobody would end the pipe of a closed connection
 		return nil
 	}
 	*at = newPipe(toxic)

@@ -76,8 +76,14 @@ func (l *Links) Dialer(dependency string, dial DialFunc) DialFunc {
 		}
 		c := newConn(inner, of)
 		of.mu.Lock()
-		defer of.mu.Unlock()
-		of.conns[c] = struct{}{}
+		if refuses = of.refuses; !refuses { // it may have begun meanwhile
+			of.conns[c] = struct{}{}
+		}
+		of.mu.Unlock()
+		if refuses {
+			c.reset()
+			return nil, refused(network, address)
+		}
 		return c, nil
 	}
 }

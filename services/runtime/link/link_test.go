@@ -2,6 +2,7 @@ package link
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -257,5 +258,45 @@ func TestRefusals(t *testing.T) {
 		if _, err := f.faults.Inject(fault); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", fault, err, want)
 		}
+	}
+}
+
+// A pipe that began on a closed connection would never end.
+func TestClosedConnectionStartsNoPipe(t *testing.T) {
+	f := start(t)
+	c, _ := f.open(t)
+	c.Close()
+	lift := f.inject(t, chaos.Fault{Kind: "link_delay", Latency: ms(1)})
+	defer lift()
+	if _, err := c.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write: %v", err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read: %v", err)
+	}
+	if c := c.(*conn); c.up != nil || c.down != nil {
+		t.Error("a closed connection has a pipe")
+	}
+}
+
+// A dependency that goes down while a connection to it is opened refuses that one, too.
+func TestDownWhileDialing(t *testing.T) {
+	var l Links
+	faults := chaos.New()
+	at := echo(t)
+	var d net.Dialer
+	dial := l.Dialer("peer", func(ctx context.Context, network, address string) (net.Conn, error) {
+		if _, err := faults.Inject(chaos.Fault{Kind: "down", Dependency: "peer"}); err != nil {
+			t.Error(err)
+		}
+		return d.DialContext(ctx, network, address)
+	})
+	faults.Offer(Down(&l))
+	c, err := dial(t.Context(), "tcp", at)
+	if err == nil {
+		c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dialed while down: %v", err)
 	}
 }
