@@ -6,6 +6,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc"
@@ -78,7 +80,7 @@ func (s *server) Reserve(ctx context.Context, req *pb.ReserveRequest) (*pb.Reser
 		case have > 0:
 			return nil
 		}
-		for _, it := range req.GetItems() {
+		for _, it := range inOrder(req.GetItems()) {
 			if err := take(ctx, tx, req.GetReservationId(), it); err != nil {
 				return err
 			}
@@ -89,6 +91,11 @@ func (s *server) Reserve(ctx context.Context, req *pb.ReserveRequest) (*pb.Reser
 		return nil, err
 	}
 	return &pb.ReserveResponse{}, nil
+}
+
+// inOrder sorts items by product, so that reservations that meet lock rows in one order.
+func inOrder(items []*pb.Item) []*pb.Item {
+	return slices.SortedStableFunc(slices.Values(items), func(a, b *pb.Item) int { return strings.Compare(a.GetProductId(), b.GetProductId()) })
 }
 
 func take(ctx context.Context, tx runtime.Tx, reservation string, it *pb.Item) error {

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -94,7 +95,7 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 				return nil
 			})
 		}
-		if err := g.Wait(); err != nil {
+		if err := cmp.Or(g.Wait(), ctx.Err()); err != nil { // records that were not handled are not committed
 			return err
 		}
 		if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil && commit.due() {
