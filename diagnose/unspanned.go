@@ -53,7 +53,7 @@ func unspanned(m evidence.Metrics, r *result.Result) {
 				all -= other.AddedMS
 			}
 		}
-		if all < minUnspanned*f.AddedMS || all <= self {
+		if all <= 0 || all < minUnspanned*f.AddedMS || all <= self {
 			continue
 		}
 		f.Kind = result.KindDependency

@@ -74,7 +74,7 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 // metricsAndTraces diagnoses the metrics and adds what traces tell. If the metrics do
 // not decide, a sample of traces may.
 func (r *run) metricsAndTraces(ctx context.Context) result.Result {
-	r.noteForeign()
+	r.metrics.Foreign = r.foreign(r.metrics)
 	at := time.Now()
 	d := diagnose.Diagnose(diagnose.Evidence{Metrics: r.metrics, Now: r.now}, r.opt)
 	r.stage("split", at)
@@ -128,18 +128,18 @@ func (r *run) further(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diag
 	defer r.stage("further", time.Now())
 	was := r.since
 	r.since *= 2
-	_ = r.sums.Ask(ctx, r.cfg.share(detailShare), func(ctx context.Context) (int, error) {
-		m, n, err := counters.Read(ctx, r.prom, r.start(), r.now, counters.Options{Labels: r.cfg.Labels})
-		if err != nil {
-			return n, err
-		}
+	asked, cancel := context.WithTimeout(ctx, r.cfg.share(detailShare))
+	defer cancel()
+	m, n, err := counters.Read(asked, r.prom, r.start(), r.now, counters.Options{Labels: r.cfg.Labels})
+	r.sums.Read += n
+	if err == nil { // else what is known of the shorter time stays, and the source with it
+		m.Foreign = r.foreign(m)
 		again := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: r.now}, r.opt)
 		if v := again.Result().Verdict; v == result.Spike || v == result.Errors {
-			was, d = r.since, again
-			m.Foreign, r.metrics = r.metrics.Foreign, m
+			r.metrics = m
+			return again
 		}
-		return n, nil
-	})
+	}
 	r.since = was
 	return d
 }

@@ -121,15 +121,16 @@ func (r *run) collect(ctx context.Context) error {
 	return g.Wait()
 }
 
-// noteForeign tells the metrics which services send spans but report no self time.
-func (r *run) noteForeign() {
-	r.metrics.Foreign = map[string]bool{}
+// foreign returns the services that send spans but report no self time in the metrics.
+func (r *run) foreign(m evidence.Metrics) map[string]bool {
+	out := map[string]bool{}
 	for _, s := range r.services {
-		r.metrics.Foreign[s] = true
+		out[s] = true
 	}
-	for _, h := range r.metrics.Hops {
-		delete(r.metrics.Foreign, h.Service)
+	for _, h := range m.Hops {
+		delete(out, h.Service)
 	}
+	return out
 }
 
 // quantiles returns the entry's 95th percentiles; without requests they are zero.

@@ -1,7 +1,15 @@
 package scrapes_test
 
 import (
+	"bytes"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -131,5 +139,45 @@ func TestSecondsApart(t *testing.T) {
 				t.Errorf("seed %d: %s since %s, and %s later %s since %s", seed, describe(first), first.Window.From, after, describe(res), res.Window.From)
 			}
 		}
+	}
+}
+
+// A longer time that cannot be read leaves what is known of the shorter one.
+func TestLongerTimeFails(t *testing.T) {
+	f := scrapes.New(160, began, 12, 0)
+	f.Onset, f.Slow = began.Add(12*time.Minute), 1
+	f.Faults = scrapes.Faults{Share: 1, Tail: .2, On: 4 * time.Minute, Off: 30 * time.Second}
+	second := f.Onset.Add(f.Faults.On + f.Faults.Off)
+	w := serve(t, f, 0, 2*time.Second, second.Add(time.Minute))
+	behind, failed := w.prom, 0
+	selects := regexp.MustCompile(`\[(\d+)ms\]`)
+	w.prom = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		form, _ := url.ParseQuery(string(body))
+		if m := selects.FindStringSubmatch(form.Get("query") + r.FormValue("query")); m != nil {
+			if ms, _ := strconv.Atoi(m[1]); ms > 400_000 {
+				failed++
+				http.Error(rw, "too many samples", http.StatusUnprocessableEntity)
+				return
+			}
+		}
+		at, _ := url.Parse(behind.URL)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		httputil.NewSingleHostReverseProxy(at).ServeHTTP(rw, r)
+	}))
+	defer w.prom.Close()
+	for _, after := range []time.Duration{15 * time.Second, 25 * time.Second, 40 * time.Second} {
+		res := w.ask(t, second.Add(after))
+		for _, s := range res.Sources {
+			if !s.OK {
+				t.Errorf("%s after: %s has failed: %s", after, s.Name, s.Error)
+			}
+		}
+	}
+	if failed == 0 {
+		t.Error("no longer time was asked for")
 	}
 }

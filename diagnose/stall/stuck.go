@@ -16,6 +16,7 @@ const (
 	minHeldAge  = 4.0 // seconds, of the oldest request in two scrapes
 	heldGrowth  = 3   // of that age to the largest before
 	minHeldMore = 2   // requests beyond the ordinary, for a verdict that is sure
+	lostScrapes = 3   // intervals without a scrape, after which a process holds nothing
 	sameAge     = .7  // of a caller's oldest request, from which it is the callee's, too
 )
 
@@ -25,6 +26,7 @@ type stuck struct {
 	operation      string
 	before, now    float64 // age of the oldest, seconds
 	usual, holding float64 // requests
+	ended          float64 // requests, before
 }
 
 // held returns the stuck operations of a service.
@@ -50,6 +52,14 @@ func (f *fleet) held(service string) (out []stuck) {
 			least := max(minHeldAge, heldGrowth*s.before)
 			// The same request was there at the scrape before, or others as old.
 			age := h.Oldest[n-1].At.Sub(h.Oldest[n-2].At).Seconds()
+			if f.end.Sub(h.Oldest[n-1].At).Seconds() > lostScrapes*age {
+				continue // it is gone, or down
+			}
+			// A stream takes as long as its client wants.
+			var took float64
+			if s.ended, took = f.ended(service, h.Operation); s.now < heldGrowth*took {
+				continue
+			}
 			if known && s.now >= least && h.Oldest[n-2].Value >= min(least, s.now-1.5*age) && h.Oldest[n-2].Value > 0 {
 				out = append(out, s)
 			}
@@ -57,6 +67,23 @@ func (f *fleet) held(service string) (out []stuck) {
 	}
 	slices.SortFunc(out, func(a, b stuck) int { return cmp.Compare(b.now, a.now) })
 	return out
+}
+
+// ended returns how many requests of an operation ended before the last minute, and the
+// seconds that one took.
+func (f *fleet) ended(service, operation string) (n, took float64) {
+	var w evidence.Window
+	for i := range f.m.Steps {
+		if f.m.At(i + 1).Before(f.end.Add(-recent)) {
+			w = append(w, i)
+		}
+	}
+	for _, h := range f.m.Hops {
+		if h.Service == service && h.Operation == operation {
+			n, took = n+w.Sum(h.Count), took+w.Sum(h.Duration)
+		}
+	}
+	return n, took / max(n, 1)
 }
 
 // oldest returns the age of the oldest request that a service handles, in seconds.
@@ -97,7 +124,7 @@ func (f *fleet) stuck() (Stall, bool) {
 	})
 	worst := all[services[0]][0]
 	s := Stall{Hop: worst.Service, Operation: worst.operation, Entry: f.entry(worst.Service), Kind: Stuck,
-		Since: f.end.Add(-secondsOf(worst.now)), Sure: worst.holding >= worst.usual+minHeldMore}
+		Since: f.end.Add(-secondsOf(worst.now)), Sure: worst.holding >= worst.usual+minHeldMore && worst.ended >= stats.MinRequests}
 	if len(f.of[s.Hop]) > 1 && len(all[s.Hop]) == 1 {
 		s.Instance = worst.Instance
 	}

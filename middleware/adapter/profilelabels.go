@@ -36,7 +36,7 @@ func (l *profileLabels) of(ctx context.Context, operation string) context.Contex
 		return known.(context.Context)
 	}
 	labelled := pprof.WithLabels(context.Background(), pprof.Labels(ProfileLabel, operation))
-	if l.size.Add(1) <= maxLabelled {
+	if l.size.Load() < maxLabelled && l.size.Add(1) <= maxLabelled {
 		l.contexts.Store(operation, labelled)
 	}
 	return labelled
