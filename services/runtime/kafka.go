@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -95,7 +94,10 @@ func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordF
 				return nil
 			})
 		}
-		if err := cmp.Or(g.Wait(), ctx.Err()); err != nil { // records that were not handled are not committed
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil { // records that were not handled are not committed
 			return err
 		}
 		if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil && commit.due() {

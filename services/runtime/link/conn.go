@@ -223,7 +223,7 @@ func (c *conn) fail(err error) {
 		go func() { // toxics wait for their readers
 			c.link.forget(c)
 			if down != nil {
-				for range down.out { //nolint:revive // it is lost
+				for range down.out { // it is lost
 				}
 			}
 		}()
