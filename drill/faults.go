@@ -91,7 +91,7 @@ func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began 
 		if err := decode(process, "/chaos", resp, &in.Fault); err != nil {
 			return err
 		}
-		done, held = append(done, in), append(held, resp)
+		done, held = append(done, in), append(held, resp) //nolint:bodyclose // it is closed above
 	}
 	began(done)
 	for _, resp := range held {
