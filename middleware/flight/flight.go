@@ -69,12 +69,12 @@ type handler struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	got, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	got, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	switch {
 	case h.token == "":
 		http.NotFound(w, r)
 		return
-	case subtle.ConstantTimeCompare([]byte(got), []byte(h.token)) != 1:
+	case !bearer, subtle.ConstantTimeCompare([]byte(got), []byte(h.token)) != 1:
 		http.Error(w, "send Authorization: Bearer with the token", http.StatusUnauthorized)
 		return
 	case r.Method != http.MethodGet:
@@ -93,9 +93,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the request; a recorder in tests has none
-	began := time.Now()
-	out, err := q.record(r.Context())
-	h.end(time.Since(began))
+	out, err := h.record(r.Context(), q)
 	switch {
 	case errors.Is(err, errActive):
 		retryAfter(w, minPause)
@@ -109,6 +107,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		_, _ = out.WriteTo(w)
 	}
+}
+
+// record records what q asks for, and frees the recorder.
+func (h *handler) record(ctx context.Context, q request) (*bytes.Buffer, error) {
+	began := time.Now()
+	defer func() { h.end(time.Since(began)) }()
+	return q.record(ctx)
 }
 
 func retryAfter(w http.ResponseWriter, d time.Duration) {
