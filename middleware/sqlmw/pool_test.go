@@ -40,12 +40,8 @@ func TestPool(t *testing.T) {
 		}
 	}
 	_ = held.Close()
-	for i, db := range open {
-		closing := db.Close
-		if i == 0 {
-			closing = db.DB.Close // of a program that was given the *sql.DB
-		}
-		if err := closing(); err != nil {
+	for _, db := range open {
+		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	}
