@@ -88,7 +88,7 @@ func (t table) processes(r *reader, found []prometheus.Series, counted []parts) 
 			h.Active = readings(h.Active, s.Samples)
 		case signals.HopOldestAge:
 			h := held(p, s.Labels["operation"])
-			h.Oldest = readings(h.Oldest, s.Samples)
+			h.Oldest = joined(h.Oldest, s.Samples, func(a, b float64) float64 { return max(a, b) })
 		default:
 			p.InFlight = readings(p.InFlight, s.Samples)
 		}
@@ -124,10 +124,15 @@ func valuesOf(m map[instance]*evidence.Process) map[instance]evidence.Process {
 
 // readings adds samples to readings. Those of the same time add up.
 func readings(to []evidence.Reading, samples []prometheus.Sample) []evidence.Reading {
+	return joined(to, samples, func(a, b float64) float64 { return a + b })
+}
+
+// joined adds samples to readings. Those of the same time are joined.
+func joined(to []evidence.Reading, samples []prometheus.Sample, join func(a, b float64) float64) []evidence.Reading {
 	for _, p := range samples {
 		i, same := slices.BinarySearchFunc(to, p.At, func(r evidence.Reading, at time.Time) int { return r.At.Compare(at) })
 		if same {
-			to[i].Value += p.Value
+			to[i].Value = join(to[i].Value, p.Value)
 			continue
 		}
 		to = slices.Insert(to, i, evidence.Reading{At: p.At, Value: p.Value})
