@@ -9,9 +9,10 @@ import (
 	"runtime/metrics"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tenhop/tenhop/diagnose/result"
 )
@@ -222,8 +223,8 @@ func (in *injector) wait(d time.Duration) {
 
 func (in *injector) syscall(d time.Duration) {
 	began := time.Now()
-	ts := syscall.NsecToTimespec(d.Nanoseconds())
-	for syscall.Nanosleep(&ts, &ts) == syscall.EINTR { // of the profiler's signal
+	for left := d; left > 0; left = d - time.Since(began) { // the profiler's signal interrupts it
+		_, _ = unix.Poll(nil, int((left+time.Millisecond-1)/time.Millisecond))
 	}
 	in.account(result.OwnSyscall, time.Since(began))
 }
