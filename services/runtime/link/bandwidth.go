@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -39,26 +40,11 @@ type bandwidthToxic struct{ perSecond int64 }
 // Pipe passes segments on.
 func (t bandwidthToxic) Pipe(stub *toxics.ToxicStub) {
 	free := time.Now() // when the line is
-	for {
-		select {
-		case <-stub.Interrupt:
-			return
-		case c := <-stub.Input:
-			if c == nil {
-				stub.Close()
-				return
-			}
-			if now := time.Now(); free.Before(now) {
-				free = now
-			}
-			free = free.Add(time.Duration(int64(len(c.Data)) * int64(time.Second) / t.perSecond))
-			select {
-			case <-time.After(time.Until(free)):
-			case <-stub.Interrupt:
-				stub.Output <- c
-				return
-			}
-			stub.Output <- c
+	each(stub, func(c *stream.StreamChunk) (time.Duration, bool) {
+		if now := time.Now(); free.Before(now) {
+			free = now
 		}
-	}
+		free = free.Add(time.Duration(int64(len(c.Data)) * int64(time.Second) / t.perSecond))
+		return time.Until(free), true
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -45,28 +46,10 @@ type lossToxic struct{ share float64 }
 
 // Pipe passes segments on.
 func (t lossToxic) Pipe(stub *toxics.ToxicStub) {
-	for {
-		select {
-		case <-stub.Interrupt:
-			return
-		case c := <-stub.Input:
-			if c == nil {
-				stub.Close()
-				return
-			}
-			wait := time.Duration(0)
-			for again := retransmission; again <= maxRetransmission && rand.Float64() < t.share; again *= 2 {
-				wait += again
-			}
-			if wait > 0 {
-				select {
-				case <-time.After(wait):
-				case <-stub.Interrupt:
-					stub.Output <- c
-					return
-				}
-			}
-			stub.Output <- c
+	each(stub, func(*stream.StreamChunk) (wait time.Duration, _ bool) {
+		for again := retransmission; again <= maxRetransmission && rand.Float64() < t.share; again *= 2 {
+			wait += again
 		}
-	}
+		return wait, true
+	})
 }

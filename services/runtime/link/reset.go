@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"time"
 
+	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -36,16 +38,5 @@ type resetToxic struct{ share float64 }
 
 // Pipe passes segments on.
 func (t resetToxic) Pipe(stub *toxics.ToxicStub) {
-	for {
-		select {
-		case <-stub.Interrupt:
-			return
-		case c := <-stub.Input:
-			if c == nil || rand.Float64() < t.share {
-				stub.Close()
-				return
-			}
-			stub.Output <- c
-		}
-	}
+	each(stub, func(*stream.StreamChunk) (time.Duration, bool) { return 0, rand.Float64() >= t.share })
 }
