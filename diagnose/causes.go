@@ -99,15 +99,7 @@ func (d *Diagnosis) structure(s *sample.Sample, before, now sample.Requests) {
 // for each message of the caller. It reports true if they do not count the calls.
 func (d *Diagnosis) moreCalls(f result.Finding) bool {
 	m := d.evidence.Metrics
-	var was, is evidence.Window
-	for i := range m.Steps {
-		in := func(r result.Range) bool { return !m.At(i).Before(r.From) && m.At(i).Before(r.To) }
-		if in(d.result.Window) {
-			is = append(is, i)
-		} else if slices.ContainsFunc(d.result.BaselineRanges(), in) {
-			was = append(was, i)
-		}
-	}
+	was, is := within(m, d.result.BaselineRanges()...), within(m, d.result.Window)
 	served := map[string][]float64{}
 	for _, c := range m.Calls {
 		if c.Dependency == "" {

@@ -24,18 +24,11 @@ const poolKind = "pool"
 // entry: calls are repeated because they fail, or a caller makes more of them.
 func visits(f result.Finding, q Question) []candidate {
 	m := q.Metrics
-	if m.Step == 0 || f.Kind != result.KindSelf && f.Kind != result.KindLink && f.Kind != result.KindErrors {
+	c, ok := changeOf(f, q)
+	if !ok || f.Kind != result.KindSelf && f.Kind != result.KindLink && f.Kind != result.KindErrors {
 		return nil
 	}
-	was, is := stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{q.Result.Window})
-	entry := q.Result.Entry
-	if f.Entry != "" {
-		entry.Operation = f.Entry
-	}
-	requests := m.Entry(entry).Count
-	if was.Sum(requests) < stats.MinRequests || is.Sum(requests) < stats.MinRequests {
-		return nil
-	}
+	was, is, entry := c.Baseline, c.Now, c.Entry
 	callee, caller := ends(m, f, was, is)
 	var handled []float64
 	for _, h := range m.Hops {
@@ -43,7 +36,7 @@ func visits(f result.Finding, q Question) []candidate {
 			handled = evidence.Plus(handled, h.Count)
 		}
 	}
-	before, now := was.Sum(handled)/was.Sum(requests), is.Sum(handled)/is.Sum(requests)
+	before, now := c.PerRequest(handled)
 	if callee == entry.Service || before <= 0 || now < againMore*before {
 		return nil
 	}
@@ -65,6 +58,21 @@ func visits(f result.Finding, q Question) []candidate {
 	}
 	return []candidate{{Cause: result.Cause{Kind: result.CauseNPlusOne, Sure: true, Evidence: []result.Signal{calls},
 		Why: fmt.Sprintf("%s calls %s more often for each request, each call as long as before", caller, callee)}, service: callee, share: grown / f.AddedMS}}
+}
+
+// changeOf returns the entry of a finding in the metrics, with the steps before and now. It
+// reports whether there are enough requests in both.
+func changeOf(f result.Finding, q Question) (evidence.Change, bool) {
+	m := q.Metrics
+	if m.Step == 0 {
+		return evidence.Change{}, false
+	}
+	entry := q.Result.Entry
+	if f.Entry != "" {
+		entry.Operation = f.Entry
+	}
+	c := evidence.Change{Entry: m.Entry(entry), Baseline: stepsIn(m, q.Result.BaselineRanges()), Now: stepsIn(m, []result.Range{q.Result.Window})}
+	return c, c.Baseline.Sum(c.Entry.Count) >= stats.MinRequests && c.Now.Sum(c.Entry.Count) >= stats.MinRequests
 }
 
 // ends returns the service of a finding that is called, and the caller whose calls of it
@@ -101,26 +109,18 @@ func failing(m evidence.Metrics, service string, w evidence.Window) float64 {
 // pooled returns the cause of a hop whose requests wait for a connection of a pool, by the
 // hop's own account of its waits.
 func pooled(f result.Finding, q Question) []candidate {
-	m := q.Metrics
-	if m.Step == 0 || f.Kind != result.KindDependency || f.AddedMS <= 0 {
-		return nil
-	}
-	was, is := stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{q.Result.Window})
-	entry := q.Result.Entry
-	if f.Entry != "" {
-		entry.Operation = f.Entry
-	}
-	requests := m.Entry(entry).Count
-	if was.Sum(requests) < stats.MinRequests || is.Sum(requests) < stats.MinRequests {
+	c, ok := changeOf(f, q)
+	if !ok || f.Kind != result.KindDependency || f.AddedMS <= 0 {
 		return nil
 	}
 	var waited []float64
-	for _, w := range m.Waits {
-		if w.Service == f.Hop && w.Entry == entry.Operation && w.Dependency == f.Target && w.Kind == poolKind {
+	for _, w := range q.Metrics.Waits {
+		if w.Service == f.Hop && w.Entry == c.Entry.Operation && w.Dependency == f.Target && w.Kind == poolKind {
 			waited = evidence.Plus(waited, w.Sum)
 		}
 	}
-	before, now := 1000*was.Sum(waited)/was.Sum(requests), 1000*is.Sum(waited)/is.Sum(requests)
+	before, now := c.PerRequest(waited)
+	before, now = 1000*before, 1000*now
 	share := (now - before) / f.AddedMS
 	if share < minDirect {
 		return nil
