@@ -12,11 +12,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -33,13 +33,7 @@ func scaleFromEnv(t *testing.T) scale {
 	case "full":
 		return scale{1000, 20, customersPath}
 	case "short":
-		seed := uint64(1)
-		if v := os.Getenv("TENHOP_SEED"); v != "" {
-			var err error
-			if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
-				t.Fatalf("TENHOP_SEED=%s is not a number", v)
-			}
-		}
+		seed := uptest.Seed(t, 1)
 		hops := slices.Clone(customersPath)
 		rand.New(rand.NewPCG(seed, 3)).Shuffle(len(hops), func(i, j int) { hops[i], hops[j] = hops[j], hops[i] })
 		return scale{100, 5, hops[:3]}

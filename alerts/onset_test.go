@@ -31,7 +31,7 @@ func TestOnsetToNamedAlert(t *testing.T) {
 	s := uptest.Start(t)
 	ctx := t.Context()
 	if os.Getenv(uptest.Running) == "" {
-		pause(ctx, baseline)
+		uptest.Sleep(ctx, baseline)
 	}
 	var took []time.Duration
 	hops := []string{"payment", "loyalty", "inventory", "fraud", "gateway", "pricing", "order", "catalog", "checkout", "cart"}
@@ -55,7 +55,7 @@ func onset(ctx context.Context, t *testing.T, s *uptest.Storefront, hop string) 
 	if named := wait(ctx, t, s, func(a []uptest.Alert) bool { return len(a) == 0 }); len(named) > 0 {
 		t.Fatalf("%s: an alert still fires before the onset: %v", hop, named[0].Annotations["summary"])
 	}
-	pause(ctx, 10*time.Second)
+	uptest.Sleep(ctx, 10*time.Second)
 	start := time.Now()
 	if _, err := s.Inject(ctx, hop, map[string]any{"kind": "latency", "latency": spike.String(), "percent": 100}); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func onset(ctx context.Context, t *testing.T, s *uptest.Storefront, hop string) 
 			t.Errorf("%s is slow, the alert says %q", hop, a.Annotations["summary"])
 		}
 	}
-	pause(ctx, window)
+	uptest.Sleep(ctx, window)
 	later := wait(ctx, t, s, func(a []uptest.Alert) bool { return len(a) > 0 })
 	if len(later) == 0 {
 		t.Errorf("%s: the alert is gone one window later, the fault is not", hop)
@@ -105,7 +105,7 @@ func named(a uptest.Alert) string {
 // wait polls the alerts that name a hop until done, for at most a minute.
 func wait(ctx context.Context, t *testing.T, s *uptest.Storefront, done func([]uptest.Alert) bool) []uptest.Alert {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; pause(ctx, 200*time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; uptest.Sleep(ctx, 200*time.Millisecond) {
 		all, err := s.Firing(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -119,12 +119,5 @@ func wait(ctx context.Context, t *testing.T, s *uptest.Storefront, done func([]u
 		if done(hops) || time.Now().After(deadline) {
 			return hops
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

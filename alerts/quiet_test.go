@@ -43,7 +43,7 @@ func TestQuiet(t *testing.T) {
 		if polls%600 == 0 {
 			t.Logf("%s: %d alerts so far", time.Since(began).Round(time.Second), len(seen))
 		}
-		pause(ctx, time.Second)
+		uptest.Sleep(ctx, time.Second)
 	}
 	t.Logf("%s without a fault: %d alerts", time.Since(began).Round(time.Second), len(seen))
 }

@@ -65,11 +65,11 @@ func disturb(ctx context.Context, t *testing.T, s *uptest.Storefront) {
 	if err := syscall.Kill(broker, syscall.SIGSTOP); err != nil {
 		t.Fatalf("pause the broker: %v", err)
 	}
-	sleep(ctx, 3*time.Second)
+	uptest.Sleep(ctx, 3*time.Second)
 	if err := syscall.Kill(broker, syscall.SIGCONT); err != nil {
 		t.Fatalf("resume the broker: %v", err)
 	}
-	sleep(ctx, 20*time.Second)
+	uptest.Sleep(ctx, 20*time.Second)
 	if s.Program == "" {
 		t.Log("the storefront ran already: no drill is taken")
 		return
@@ -80,7 +80,7 @@ func disturb(ctx context.Context, t *testing.T, s *uptest.Storefront) {
 		t.Fatalf("drill: %v", err)
 	}
 	const rounds = `sum(tenhop_drill_rounds_total)`
-	for deadline := time.Now().Add(patience); ; sleep(ctx, time.Second) {
+	for deadline := time.Now().Add(patience); ; uptest.Sleep(ctx, time.Second) {
 		body, err := s.Get(ctx, "prometheus", "/api/v1/query", url.Values{"query": {rounds}})
 		if err == nil && strings.Contains(string(body), `"1"]`) {
 			return
@@ -88,13 +88,6 @@ func disturb(ctx context.Context, t *testing.T, s *uptest.Storefront) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s is not 1 after a drill: %s %v", rounds, body, err)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }
 
@@ -147,7 +140,7 @@ func (r *runner) variables(ctx context.Context, t *testing.T, d grafana.Dashboar
 func (r *runner) target(ctx context.Context, t *testing.T, where string, target grafana.Target) {
 	t.Helper()
 	var err error
-	for ; ; sleep(ctx, 2*time.Second) {
+	for ; ; uptest.Sleep(ctx, 2*time.Second) {
 		if err = r.data(ctx, target); err == nil || time.Now().After(r.deadline) || ctx.Err() != nil {
 			break
 		}

@@ -33,13 +33,7 @@ func TestDrills(t *testing.T) {
 	if os.Getenv("TENHOP_DRILLS") == "" {
 		t.Skip("set TENHOP_DRILLS=short: it runs the storefront for five minutes")
 	}
-	seed := uint64(time.Now().Unix() / 86400)
-	if s := os.Getenv("TENHOP_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := uptest.Seed(t, uptest.Today())
 	t.Logf("TENHOP_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 7))
 	kinds := slices.DeleteFunc(drill.Kinds(), func(k string) bool { return k == drill.Control || k == drill.Two })

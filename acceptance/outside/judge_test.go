@@ -6,9 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,21 +31,7 @@ func (s *shop) customers(ctx context.Context, over time.Duration) experience {
 
 // query returns the value of a query with one value, 0 without.
 func (s *shop) query(ctx context.Context, expr string) float64 {
-	body, err := s.Get(ctx, "prometheus", "/api/v1/query", url.Values{"query": {expr}})
-	if err != nil {
-		return 0
-	}
-	var answer struct {
-		Data struct{ Result []struct{ Value [2]any } }
-	}
-	if json.Unmarshal(body, &answer) != nil || len(answer.Data.Result) == 0 {
-		return 0
-	}
-	text, _ := answer.Data.Result[0].Value[1].(string)
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || v != v {
-		return 0
-	}
+	v, _ := s.Value(ctx, expr)
 	return v
 }
 

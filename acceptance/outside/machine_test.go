@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/tenhop/tenhop/internal/uptest"
 	_ "modernc.org/sqlite" // the stores' driver
 )
 
@@ -31,16 +32,6 @@ func background(ctx context.Context, f func(context.Context)) func() {
 	}
 }
 
-// wait waits for d and reports whether ctx is still valid.
-func wait(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
 // lockStore takes a service's write lock for held, again and again.
 func (s *shop) lockStore(ctx context.Context, service string, held, free time.Duration) (func(), error) {
 	db, err := sql.Open("sqlite", "file:"+s.state.Path("data", service+".db")+"?_pragma=busy_timeout(5000)")
@@ -52,9 +43,9 @@ func (s *shop) lockStore(ctx context.Context, service string, held, free time.Du
 		return nil, errors.Join(err, db.Close())
 	}
 	stop := background(ctx, func(ctx context.Context) {
-		for wait(ctx, held) {
+		for uptest.Sleep(ctx, held) {
 			_, _ = db.Exec("ROLLBACK")
-			if !wait(ctx, free) {
+			if !uptest.Sleep(ctx, free) {
 				return
 			}
 			_, _ = db.Exec("BEGIN IMMEDIATE")
@@ -83,9 +74,9 @@ func (s *shop) stopAtTimes(ctx context.Context, name string, stopped, running ti
 		return nil, errors.Join(err, all(syscall.SIGCONT))
 	}
 	end := background(ctx, func(ctx context.Context) {
-		for wait(ctx, stopped) {
+		for uptest.Sleep(ctx, stopped) {
 			_ = all(syscall.SIGCONT)
-			if !wait(ctx, running) {
+			if !uptest.Sleep(ctx, running) {
 				return
 			}
 			_ = all(syscall.SIGSTOP)
@@ -106,7 +97,7 @@ func (s *shop) killAtTimes(ctx context.Context, process string, every time.Durat
 	return background(ctx, func(ctx context.Context) {
 		for {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
-			if !wait(ctx, every) {
+			if !uptest.Sleep(ctx, every) {
 				return
 			}
 			if again, err := s.pid(process); err == nil {
@@ -176,7 +167,7 @@ func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) 
 		return nil, err
 	}
 	stop := background(ctx, func(ctx context.Context) {
-		for wait(ctx, 500*time.Millisecond) {
+		for uptest.Sleep(ctx, 500*time.Millisecond) {
 			if again, err := s.pid(process); err == nil && again != pid {
 				pid = again
 				_ = os.WriteFile(procs, []byte(strconv.Itoa(pid)), 0)
@@ -210,7 +201,7 @@ func (s *shop) collect(ctx context.Context, process string) (func(), error) {
 					if resp, err := http.DefaultClient.Do(req); err == nil {
 						resp.Body.Close()
 					} else {
-						wait(ctx, 100*time.Millisecond)
+						uptest.Sleep(ctx, 100*time.Millisecond)
 					}
 				}
 			})
@@ -248,7 +239,7 @@ func (s *shop) busyRedis(ctx context.Context) (func(), error) {
 	}
 	n = max(n, int(float64(n)*float64(200*time.Millisecond)/float64(d)))
 	stop := background(ctx, func(ctx context.Context) {
-		for wait(ctx, 200*time.Millisecond) {
+		for uptest.Sleep(ctx, 200*time.Millisecond) {
 			_, _ = took(n)
 		}
 	})

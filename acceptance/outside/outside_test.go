@@ -3,15 +3,11 @@
 package outside
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -71,20 +67,6 @@ func (s *shop) pids(name string) ([]int, error) {
 	return out, nil
 }
 
-// diagnose runs the program as an engineer would.
-func (s *shop) diagnose(ctx context.Context) (result.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, s.Program, "diagnose", "--json", "--dir", s.Dir)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	var res result.Result
-	if err := cmd.Run(); err != nil {
-		return res, fmt.Errorf("%w: %s", err, errs.String())
-	}
-	return res, json.Unmarshal(out.Bytes(), &res)
-}
-
 // round is one fault with the answers to it.
 type round struct {
 	fault
@@ -100,13 +82,7 @@ func TestOutsideFaults(t *testing.T) {
 	if only == "" {
 		t.Skip("SKIPPED: no fault was injected from outside; it runs the storefront for half an hour: set TENHOP_OUTSIDE=full, as root")
 	}
-	seed := uint64(time.Now().Unix() / 86400)
-	if v := os.Getenv("TENHOP_SEED"); v != "" {
-		var err error
-		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := uptest.Seed(t, uptest.Today())
 	list := faults(rand.New(rand.NewPCG(seed, 1)))
 	if only != "full" {
 		list = slices.DeleteFunc(list, func(f fault) bool { return !strings.Contains(f.name, only) })
@@ -119,22 +95,22 @@ func TestOutsideFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.state = dir
-	wait(ctx, baseline)
+	uptest.Sleep(ctx, baseline)
 	var rounds []round
 	for _, f := range list {
 		s.untilQuiet(ctx)
 		r := s.run(ctx, f)
 		rounds = append(rounds, r)
 		t.Logf("%s\n", r.row())
-		wait(ctx, pause)
+		uptest.Sleep(ctx, pause)
 	}
 	report(t, rounds)
 }
 
 // untilQuiet waits until nothing is named, at most for quiet.
 func (s *shop) untilQuiet(ctx context.Context) {
-	for began := time.Now(); time.Since(began) < quiet; wait(ctx, 3*time.Second) {
-		if res, err := s.diagnose(ctx); err == nil && res.Verdict == result.None {
+	for began := time.Now(); time.Since(began) < quiet; uptest.Sleep(ctx, 3*time.Second) {
+		if res, err := s.Diagnose(ctx); err == nil && res.Verdict == result.None {
 			return
 		}
 	}
@@ -157,8 +133,8 @@ func (s *shop) run(ctx context.Context, f fault) round {
 	ends := time.AfterFunc(f.lasting, lift)
 	defer ends.Stop()
 	for _, after := range asked {
-		wait(ctx, time.Until(began.Add(after)))
-		res, err := s.diagnose(ctx)
+		uptest.Sleep(ctx, time.Until(began.Add(after)))
+		res, err := s.Diagnose(ctx)
 		r.answers, r.errs = append(r.answers, res), append(r.errs, err)
 		if after == asked[1] {
 			r.felt = s.customers(ctx, asked[1]).worse(before)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/load"
 	"github.com/tenhop/tenhop/services/catalog"
 	"github.com/tenhop/tenhop/services/identity"
@@ -34,9 +35,9 @@ func (s *shop) flap(ctx context.Context, service, operation string, added, on, o
 	}
 	return background(ctx, func(ctx context.Context) {
 		for {
-			more := wait(ctx, on)
+			more := uptest.Sleep(ctx, on)
 			lift()
-			if !more || !wait(ctx, off) {
+			if !more || !uptest.Sleep(ctx, off) {
 				return
 			}
 			if lift, err = s.delay(ctx, service, operation, added, 100); err != nil {
@@ -58,7 +59,7 @@ func (s *shop) largeCarts(ctx context.Context) (func(), error) {
 	return background(ctx, func(ctx context.Context) {
 		var g sync.WaitGroup
 		defer g.Wait()
-		for n := 0; wait(ctx, 500*time.Millisecond); n++ {
+		for n := 0; uptest.Sleep(ctx, 500*time.Millisecond); n++ {
 			g.Go(func() {
 				key := identity.APIKey(n % identity.Users)
 				for i := range 15 + n%16 {

@@ -3,15 +3,12 @@
 package quiet
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/url"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,12 +63,7 @@ func TestQuiet(t *testing.T) {
 	if err != nil || minutes < 1 {
 		t.Skip("SKIPPED: nothing was watched; it runs the storefront for over an hour: set TENHOP_QUIET=60, or 5 for the short form")
 	}
-	seed := uint64(time.Now().Unix() / 86400)
-	if v := os.Getenv("TENHOP_SEED"); v != "" {
-		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := uptest.Seed(t, uptest.Today())
 	rng := rand.New(rand.NewPCG(seed, 2))
 	s := uptest.Start(t)
 	dir, err := supervisor.In(s.Dir)
@@ -86,7 +78,7 @@ func TestQuiet(t *testing.T) {
 	g.Go(func() { w.alerts(ctx) })
 	g.Go(func() { w.diagnoses(ctx) })
 	g.Go(func() { w.means(ctx) })
-	wait(ctx, time.Duration(minutes)*time.Minute)
+	uptest.Sleep(ctx, time.Duration(minutes)*time.Minute)
 	part := life / 4
 	if minutes < long {
 		part = briefly / 4
@@ -98,7 +90,7 @@ func TestQuiet(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		wait(ctx, part)
+		uptest.Sleep(ctx, part)
 		end()
 	}
 	stop()
@@ -127,7 +119,7 @@ func (w *watch) minute() *row {
 
 // alerts notes each alert that fires, and reports pages as errors.
 func (w *watch) alerts(ctx context.Context) {
-	for ; ctx.Err() == nil; wait(ctx, time.Second) {
+	for ; ctx.Err() == nil; uptest.Sleep(ctx, time.Second) {
 		firing, err := w.Firing(ctx)
 		if err != nil {
 			continue
@@ -153,9 +145,9 @@ func (w *watch) alerts(ctx context.Context) {
 
 // diagnoses diagnoses again and again. After the first minute every verdict must be none.
 func (w *watch) diagnoses(ctx context.Context) {
-	for wait(ctx, every) {
+	for uptest.Sleep(ctx, every) {
 		began := time.Now()
-		res, err := w.diagnose(ctx)
+		res, err := w.Diagnose(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -192,35 +184,16 @@ func (w *watch) keep(res result.Result) {
 	}
 }
 
-func (w *watch) diagnose(ctx context.Context) (result.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	var out, errs bytes.Buffer
-	cmd := exec.CommandContext(ctx, w.Program, "diagnose", "--json", "--dir", w.Dir)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	var res result.Result
-	if err := cmd.Run(); err != nil {
-		return res, fmt.Errorf("%w: %s", err, errs.String())
-	}
-	return res, json.Unmarshal(out.Bytes(), &res)
-}
-
 // means notes the mean duration of the requests of each minute.
 func (w *watch) means(ctx context.Context) {
 	const family = `http_server_request_duration_seconds`
-	for wait(ctx, time.Minute) {
-		body, err := w.Get(ctx, "prometheus", "/api/v1/query", url.Values{"query": {
-			`sum(rate(` + family + `_sum{service_name="gateway"}[1m]))/sum(rate(` + family + `_count{service_name="gateway"}[1m]))`}})
-		var answer struct {
-			Data struct{ Result []struct{ Value [2]any } }
-		}
-		if err != nil || json.Unmarshal(body, &answer) != nil || len(answer.Data.Result) == 0 {
+	for uptest.Sleep(ctx, time.Minute) {
+		v, ok := w.Value(ctx, `sum(rate(`+family+`_sum{service_name="gateway"}[1m]))/sum(rate(`+family+`_count{service_name="gateway"}[1m]))`)
+		if !ok {
 			continue
 		}
-		text, _ := answer.Data.Result[0].Value[1].(string)
 		w.mu.Lock()
-		r := w.minute()
-		r.mean, _ = strconv.ParseFloat(text, 64)
+		w.minute().mean = v
 		w.mu.Unlock()
 	}
 }
@@ -244,15 +217,5 @@ func (w *watch) report(t *testing.T) {
 	t.Log(table.String())
 	for _, e := range w.errs {
 		t.Error(e)
-	}
-}
-
-// wait waits for d and reports whether ctx is still valid.
-func wait(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }

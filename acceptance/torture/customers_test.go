@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/services/catalog"
 	"github.com/tenhop/tenhop/services/identity"
 )
@@ -78,7 +79,7 @@ func (c *crowd) journey(ctx context.Context, rng *rand.Rand, worker, user, n int
 			product, quantity = 140, 99
 		}
 		for range 3 {
-			if c.add(ctx, user, catalog.ProductID(product), quantity) || !pause(ctx, pauseBefore) {
+			if c.add(ctx, user, catalog.ProductID(product), quantity) || !uptest.Sleep(ctx, pauseBefore) {
 				break
 			}
 		}
@@ -136,7 +137,7 @@ func (c *crowd) buy(ctx context.Context, rng *rand.Rand, client, user int, check
 			}
 			return
 		}
-		if !pause(ctx, wait+time.Duration(rng.Int64N(int64(wait)))) {
+		if !uptest.Sleep(ctx, wait+time.Duration(rng.Int64N(int64(wait)))) {
 			break
 		}
 		wait = min(2*wait, 2*time.Second)
@@ -231,7 +232,7 @@ func (c *crowd) lastWord(ctx context.Context) int {
 			})
 		}
 		g.Wait()
-		if !pause(ctx, 5*time.Second) {
+		if !uptest.Sleep(ctx, 5*time.Second) {
 			return len(left)
 		}
 	}
@@ -290,14 +291,4 @@ func (c *crowd) ask(ctx context.Context, limit time.Duration, user int, method, 
 		return 0, nil
 	}
 	return resp.StatusCode, answer
-}
-
-// pause waits for d and reports whether ctx is still valid.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +36,7 @@ func (k *killer) tear(ctx context.Context, rng *rand.Rand, b blow) (string, erro
 		return "", err
 	}
 	for k.pid(b.process) != 0 { // the supervisor waits at least half a second before the next start
-		if !pause(ctx, 2*time.Millisecond) {
+		if !uptest.Sleep(ctx, 2*time.Millisecond) {
 			return "", ctx.Err()
 		}
 	}
@@ -113,7 +114,7 @@ func (d *fullDisk) fill(ctx context.Context, k *killer, b blow) (string, error) 
 				return "", err
 			}
 		}
-		pause(ctx, 20*time.Millisecond)
+		uptest.Sleep(ctx, 20*time.Millisecond)
 	}
 	return "full for all, for " + b.lasting.String(), nil
 }
@@ -135,7 +136,7 @@ func limitFiles(ctx context.Context, k *killer, b blow) (string, error) {
 	if err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 8 << 10, Max: old.Max}, nil); err != nil {
 		return "", err
 	}
-	pause(ctx, b.lasting)
+	uptest.Sleep(ctx, b.lasting)
 	if k.pid(process) == pid {
 		if err := unix.Prlimit(pid, unix.RLIMIT_FSIZE, &old, nil); err != nil {
 			return "", err

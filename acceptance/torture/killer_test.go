@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -111,7 +112,7 @@ func (k *killer) run(ctx context.Context, blows []blow) {
 	defer close(k.ended)
 	var g sync.WaitGroup
 	for _, b := range blows {
-		if !pause(ctx, b.after) {
+		if !uptest.Sleep(ctx, b.after) {
 			break
 		}
 		g.Go(func() { k.strike(ctx, b) })
@@ -164,7 +165,7 @@ func (k *killer) do(ctx context.Context, b blow) (string, error) {
 		if err := p.Signal(syscall.SIGSTOP); err != nil {
 			return "", err
 		}
-		pause(ctx, b.lasting)
+		uptest.Sleep(ctx, b.lasting)
 		return "for " + b.lasting.String(), p.Signal(syscall.SIGCONT)
 	case link:
 		end := b.process

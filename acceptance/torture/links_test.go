@@ -12,6 +12,7 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+	"github.com/tenhop/tenhop/internal/uptest"
 )
 
 // calls lists what each service calls. A fault of another link would disturb nobody.
@@ -84,7 +85,7 @@ func (l *links) disturb(ctx context.Context, rng *rand.Rand, end string, lasting
 	if _, err := p.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"name":%q,"stream":%q,%s`, name, stream, toxic[1:]))); err != nil {
 		return said, err
 	}
-	pause(ctx, lasting)
+	uptest.Sleep(ctx, lasting)
 	remove, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return said, p.Toxics.RemoveToxic(remove, name)

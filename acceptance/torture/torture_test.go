@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/services/inventory"
 	"github.com/tenhop/tenhop/stack/broker"
 	"github.com/tenhop/tenhop/supervisor"
@@ -42,19 +43,6 @@ func length(t *testing.T) time.Duration {
 	return 0
 }
 
-func seed(t *testing.T) uint64 {
-	t.Helper()
-	v := os.Getenv("TENHOP_SEED")
-	if v == "" {
-		return uint64(time.Now().Unix())
-	}
-	n, err := strconv.ParseUint(v, 10, 64)
-	if err != nil {
-		t.Fatalf("TENHOP_SEED: %v", err)
-	}
-	return n
-}
-
 // shop is the storefront of a run.
 type shop struct {
 	dir      string
@@ -68,7 +56,7 @@ type shop struct {
 
 // TestOrdersUnderFire runs the storefront under faults and counts the orders afterwards.
 func TestOrdersUnderFire(t *testing.T) {
-	lasting, seed := length(t), seed(t)
+	lasting, seed := length(t), uptest.Seed(t, uint64(time.Now().Unix()))
 	s := start(t, seed)
 	c := newCrowd(s.up.Endpoints()["gateway"], seed)
 	log, err := os.Create(filepath.Join(s.dir, "faults.log"))
@@ -198,7 +186,7 @@ func (s *shop) untilSettled(ctx context.Context) int {
 		if err == nil && left == 0 {
 			return 0
 		}
-		if !pause(ctx, 2*time.Second) {
+		if !uptest.Sleep(ctx, 2*time.Second) {
 			return max(left, 1)
 		}
 	}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"testing"
-	"time"
+
+	"github.com/tenhop/tenhop/internal/uptest"
 )
 
 // TestLiveCells injects some of the recorded faults into a running storefront and diagnoses
@@ -21,13 +21,7 @@ func TestLiveCells(t *testing.T) {
 	default:
 		t.Skip("set TENHOP_ACCEPTANCE=short or full: it runs the storefront for minutes")
 	}
-	seed := uint64(time.Now().Unix() / 86400)
-	if s := os.Getenv("TENHOP_SEED"); s != "" {
-		var err error
-		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
+	seed := uptest.Seed(t, uptest.Today())
 	rng := rand.New(rand.NewPCG(seed, 0))
 	ctx := t.Context()
 	sampling := []float64{1, 0.1, 0.01}[rng.IntN(3)]
@@ -42,6 +36,6 @@ func TestLiveCells(t *testing.T) {
 				t.Errorf("%v at %s %s is not named: %s", latency, h.service, h.operation, c.Answer)
 			}
 		})
-		sleep(ctx, pauseBetween)
+		uptest.Sleep(ctx, pauseBetween)
 	}
 }

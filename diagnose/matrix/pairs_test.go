@@ -34,7 +34,7 @@ func TestPairsLive(t *testing.T) {
 	ctx := t.Context()
 	s := uptest.Start(t)
 	jaegerServices(ctx, t, s)
-	sleep(ctx, pairBaseline)
+	uptest.Sleep(ctx, pairBaseline)
 	operation := map[string]string{}
 	for _, h := range hops {
 		operation[h.service] = h.operation
@@ -54,7 +54,7 @@ func TestPairsLive(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			sleep(ctx, pairFault)
+			uptest.Sleep(ctx, pairFault)
 			res, err := collect.Run(ctx, collect.Config{Prometheus: s.Endpoints["prometheus"], Jaeger: s.Endpoints["jaeger"],
 				Entry: "POST /checkout", Since: evidenceLength})
 			if err != nil {
@@ -70,7 +70,7 @@ func TestPairsLive(t *testing.T) {
 				both++
 			}
 			fmt.Fprintf(&table, "| %s, %s | %v | %s |\n", a, b, ok, listed(res))
-			sleep(ctx, pairPause)
+			uptest.Sleep(ctx, pairPause)
 		}
 	}
 	t.Logf("both named in %d of %d pairs\n\n%s", both, pairs, table.String())

@@ -70,7 +70,7 @@ func TestRecord(t *testing.T) {
 			c := record(ctx, t, s, Cell{Hop: h.service, Operation: h.operation, Latency: latency, Sampling: sampling})
 			t.Logf("%-12s %-6s after %4.1f s, named %v: %s", c.Hop, c.Latency, c.Seconds, c.Named, c.Answer)
 			cells = replace(cells, c)
-			sleep(ctx, pauseBetween)
+			uptest.Sleep(ctx, pauseBetween)
 		}
 		if err := save(sampling, cells); err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func start(ctx context.Context, t *testing.T, sampling float64) storefront {
 	t.Helper()
 	s := uptest.Start(t, "--sampling", fmt.Sprint(sampling))
 	services := jaegerServices(ctx, t, s)
-	sleep(ctx, initialBaseline)
+	uptest.Sleep(ctx, initialBaseline)
 	return storefront{s, services}
 }
 
@@ -128,7 +128,7 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 		return res
 	}
 	for lifted := time.Now(); time.Since(lifted) < maxRecovery && ask().Verdict != result.None; {
-		sleep(ctx, 2*time.Second)
+		uptest.Sleep(ctx, 2*time.Second)
 	}
 	began := time.Now()
 	fault := map[string]any{"kind": "latency", "latency": c.Latency.String(), "operation": c.Operation, "percent": 100, "for": "2m"}
@@ -140,11 +140,11 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 			t.Error(err)
 		}
 	}()
-	sleep(ctx, onsetDelay)
+	uptest.Sleep(ctx, onsetDelay)
 	for time.Since(began) < maxOnset && ask().Verdict != result.Spike {
-		sleep(ctx, time.Second)
+		uptest.Sleep(ctx, time.Second)
 	}
-	sleep(ctx, settleTime)
+	uptest.Sleep(ctx, settleTime)
 	prom, err := prometheus.New(s.Endpoints["prometheus"], http.DefaultClient)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func record(ctx context.Context, t *testing.T, s storefront, c Cell) Cell {
 func jaegerServices(ctx context.Context, t *testing.T, s *uptest.Storefront) []string {
 	t.Helper()
 	var answer struct{ Data []string }
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); sleep(ctx, time.Second) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); uptest.Sleep(ctx, time.Second) {
 		body, err := s.Get(ctx, "jaeger", "/api/services", url.Values{})
 		if err == nil && json.Unmarshal(body, &answer) == nil && len(answer.Data) >= len(hops) {
 			return answer.Data
@@ -176,11 +176,4 @@ func jaegerServices(ctx context.Context, t *testing.T, s *uptest.Storefront) []s
 	}
 	t.Fatalf("Jaeger has services %v after two minutes, want %d", answer.Data, len(hops))
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

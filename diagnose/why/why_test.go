@@ -22,6 +22,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/why"
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/middleware/flight"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/httpmw"
@@ -149,12 +150,7 @@ func check(t *testing.T, name string, attempt func() (map[string]float64, *resul
 }
 
 func seed(t *testing.T) *rand.Rand {
-	s := uint64(time.Now().Unix() / 86400)
-	if v := os.Getenv("TENHOP_SEED"); v != "" {
-		if _, err := fmt.Sscan(v, &s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := uptest.Seed(t, uptest.Today())
 	t.Logf("TENHOP_SEED=%d", s)
 	return rand.New(rand.NewPCG(s, 0))
 }
