@@ -3,16 +3,16 @@ package alerts
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tenhop/tenhop/internal/docpage"
 )
 
 // TestTable compares the table of the runbooks' README with the rules.
 func TestTable(t *testing.T) {
-	const file, begin, end = "../docs/runbooks/README.md", "<!-- alerts -->\n", "<!-- /alerts -->"
 	type row struct{ alert, severity, after, page string }
 	var rows []row
 	seen := map[string]bool{}
@@ -37,22 +37,5 @@ func TestTable(t *testing.T) {
 	for _, r := range rows {
 		fmt.Fprintf(&table, "| %s | %s | %s | [%s](%s) |\n", r.alert, r.severity, r.after, r.page, r.page)
 	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(content), begin)
-	old, after, ends := strings.Cut(rest, end)
-	if !found || !ends {
-		t.Fatalf("%s has no place for the table", file)
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(before+begin+table.String()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if old != table.String() {
-		t.Errorf("the table of %s is not what the rules say; run go generate ./alerts", file)
-	}
+	docpage.Compare(t, "../docs/runbooks/README.md", "alerts", table.String(), *update, "go generate ./alerts")
 }

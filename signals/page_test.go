@@ -5,10 +5,10 @@ package signals_test
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/tenhop/tenhop/internal/docpage"
 	"github.com/tenhop/tenhop/signals"
 )
 
@@ -19,28 +19,8 @@ const page = "../docs/diagnosis.md"
 // TestPage compares the tables of families and of cause signals in docs/diagnosis.md with
 // the code. With -update it writes them.
 func TestPage(t *testing.T) {
-	content, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := string(content)
 	for name, table := range map[string]string{"families": table(), "causes": causes()} {
-		begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
-		before, rest, ok := strings.Cut(want, begin)
-		_, after, closed := strings.Cut(rest, end)
-		if !ok || !closed {
-			t.Fatalf("%s has no table between %q and %q", page, begin, end)
-		}
-		want = before + begin + table + end + after
-	}
-	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if want != string(content) {
-		t.Errorf("%s does not list the families or cause signals as they are; run go generate ./signals", page)
+		docpage.Compare(t, page, name, table, *update, "go generate ./signals")
 	}
 }
 

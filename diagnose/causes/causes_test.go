@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose/causes"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/internal/docpage"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
@@ -192,7 +192,7 @@ func TestCauses(t *testing.T) {
 		fmt.Fprintf(&table, "| %s | %s |\n", name, strings.Join(cells, ", "))
 	}
 	t.Log("\n" + table.String())
-	inPage(t, table.String())
+	docpage.Compare(t, "../../docs/diagnosis.md", "confusion", table.String(), *update, "go generate ./diagnose/causes")
 }
 
 // decoys moves signals of services other than the hop.
@@ -211,30 +211,6 @@ func (f *fleet) decoys(hop string) {
 			p.raiseGauge("scrape_duration_seconds", 7.2*p.gauges["scrape_duration_seconds"][0])
 			p.raise("hop_process_run_delay_seconds_total", .07)
 		}
-	}
-}
-
-// inPage compares the table in docs/diagnosis.md with one, or writes it.
-func inPage(t *testing.T, table string) {
-	t.Helper()
-	const page, begin, end = "../../docs/diagnosis.md", "<!-- confusion -->\n", "<!-- /confusion -->"
-	content, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(content), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no table between %q and %q", page, begin, end)
-	}
-	want := before + begin + table + end + after
-	switch {
-	case *update:
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	case want != string(content):
-		t.Errorf("%s has another table of answers; run go generate ./diagnose/causes", page)
 	}
 }
 

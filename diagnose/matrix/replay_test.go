@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/internal/docpage"
 )
 
 var update = flag.Bool("update", false, "write docs/matrix.md again")
@@ -69,7 +70,7 @@ func TestReplay(t *testing.T) {
 		fmt.Fprintf(&out, "\nMissed:\n\n- %s\n", strings.Join(misses, "\n- "))
 	}
 	t.Log("\n" + out.String())
-	compare(t, out.String())
+	docpage.Compare(t, page, "replay", out.String(), *update, "go test ./diagnose/matrix -update")
 }
 
 // least returns the minimum number of faults to name: all from 100 ms on, 95 % below.
@@ -111,27 +112,4 @@ func read(t *testing.T, file string) []Cell {
 		t.Fatalf("%s: %v", file, err)
 	}
 	return cells
-}
-
-// compare compares the table in the page with the results.
-func compare(t *testing.T, table string) {
-	t.Helper()
-	const begin, end = "<!-- replay -->\n", "<!-- /replay -->"
-	b, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, ok := strings.Cut(string(b), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has no place for the table", page)
-	}
-	want := head + begin + table + end + tail
-	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if string(b) != want {
-		t.Errorf("%s is not what the replay gives; run go test ./diagnose/matrix -update", page)
-	}
 }

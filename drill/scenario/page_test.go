@@ -3,21 +3,16 @@ package scenario
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenhop/tenhop/internal/docpage"
 )
 
 //go:generate go test -run TestPage -update .
 
 var update = flag.Bool("update", false, "write the table of docs/drills.md")
-
-const (
-	page  = "../../docs/drills.md"
-	begin = "<!-- scenarios -->\n"
-	end   = "<!-- end of scenarios -->\n"
-)
 
 // TestPage compares the table of scenarios in docs/drills.md with the files.
 func TestPage(t *testing.T) {
@@ -31,25 +26,7 @@ func TestPage(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, faults(s), s.Description, s.Look)
 	}
 	b.WriteString("\n")
-	have, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(have), begin)
-	_, after, ended := strings.Cut(rest, end)
-	if !found || !ended {
-		t.Fatal("docs/drills.md has no place for the table")
-	}
-	want := before + begin + b.String() + end + after
-	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if want != string(have) {
-		t.Error("docs/drills.md is out of date; run go generate ./drill/scenario")
-	}
+	docpage.Compare(t, "../../docs/drills.md", "scenarios", b.String(), *update, "go generate ./drill/scenario")
 }
 
 // faults returns the faults of a scenario in a few words.

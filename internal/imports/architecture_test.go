@@ -11,39 +11,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tenhop/tenhop/internal/docpage"
 )
 
 var update = flag.Bool("update", false, "write the list of packages in docs/architecture.md again")
 
 const (
-	root  = "../../"
-	page  = "docs/architecture.md"
-	begin = "<!-- packages -->\n"
-	end   = "<!-- /packages -->"
+	root = "../../"
+	page = "docs/architecture.md"
 )
 
 // TestArchitecturePage compares the page's list of packages and directions with
 // the code. With -update it writes the list.
 func TestArchitecturePage(t *testing.T) {
-	content, err := os.ReadFile(root + page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(content), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		t.Fatalf("%s has no list between %q and %q", page, begin, end)
-	}
-	want := before + begin + list(load(t)) + end + after
-	if *update {
-		if err := os.WriteFile(root+page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if want != string(content) {
-		t.Errorf("%s does not list the packages as they are; run go generate ./internal/imports", page)
-	}
+	docpage.Compare(t, root+page, "packages", list(load(t)), *update, "go generate ./internal/imports")
 }
 
 // list returns a table of the packages: purpose and imports. Packages without
@@ -86,7 +68,7 @@ func TestArchitecturePageNamesFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, _, _ := strings.Cut(string(content), begin)
+	text, _, _ := strings.Cut(string(content), "<!-- packages -->")
 	found := named.FindAllStringSubmatch(text, -1)
 	if len(found) < 20 {
 		t.Errorf("%s names %d files, want at least 20", page, len(found))
