@@ -46,13 +46,22 @@ func (h *History) Append(r Record) error {
 		h.records = append(h.records, r)
 		return nil
 	}
-	b, err := json.Marshal(r)
-	if err != nil {
+	if err := AppendLine(h.path, r, 0o600); err != nil {
 		return fmt.Errorf("append to the history of drills: %w", err)
 	}
-	f, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
+	return nil
+}
+
+// AppendLine appends v as JSON on a line of its own to the file at path, which it makes with
+// the given permissions if there is none. What a crash has left of a line before stays apart.
+func AppendLine(path string, v any, perm os.FileMode) error {
+	b, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("append to the history of drills: %w", err)
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_RDWR, perm)
+	if err != nil {
+		return err
 	}
 	b = append(b, '\n')
 	if truncated(f) {
