@@ -33,10 +33,10 @@ func (d diagnoser) args() []string {
 const diagnoseTimeout = 30 * time.Second
 
 // ask returns the output of one diagnosis, compacted and decoded.
-func (d diagnoser) ask(ctx context.Context) (json.RawMessage, answer, error) {
+func (d diagnoser) ask(ctx context.Context) (json.RawMessage, Answer, error) {
 	dir, err := os.MkdirTemp("", "tenhop-diagnose-")
 	if err != nil {
-		return nil, answer{}, err
+		return nil, Answer{}, err
 	}
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(ctx, diagnoseTimeout)
@@ -47,15 +47,15 @@ func (d diagnoser) ask(ctx context.Context) (json.RawMessage, answer, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return nil, answer{}, fmt.Errorf("tenhop diagnose: %w: %s", err, strings.TrimSpace(errs.String()))
+		return nil, Answer{}, fmt.Errorf("tenhop diagnose: %w: %s", err, strings.TrimSpace(errs.String()))
 	}
-	var a answer
+	var a Answer
 	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
-		return nil, answer{}, fmt.Errorf("decode the output of tenhop diagnose --json: %w", err)
+		return nil, Answer{}, fmt.Errorf("decode the output of tenhop diagnose --json: %w", err)
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, out.Bytes()); err != nil {
-		return nil, answer{}, err
+		return nil, Answer{}, err
 	}
 	return compact.Bytes(), a, nil
 }

@@ -2,7 +2,6 @@ package drill
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -30,8 +29,8 @@ const (
 
 // foreseen sets round.Foreseen if the hop was right and its p95 was predicted.
 func (r *runner) foreseen(ctx context.Context, round *Round) error {
-	var a answer
-	if !round.RightHop || round.Seconds.Recovered == nil || json.Unmarshal(round.Answer, &a) != nil || a.Findings[0].CounterfactualP95 == nil {
+	a := round.Said()
+	if !round.RightHop || round.Seconds.Recovered == nil || !a.Found() || a.Findings[0].CounterfactualP95 == nil {
 		return nil
 	}
 	if err := pause(ctx, measureLength); err != nil {

@@ -109,7 +109,7 @@ func (r *runner) human(ctx context.Context, p plan, round *Round, began time.Tim
 	if err != nil {
 		return err
 	}
-	var a answer
+	var a Answer
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return err
 	}

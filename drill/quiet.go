@@ -68,7 +68,7 @@ func (r *runner) unquiet(ctx context.Context) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case a.found():
+	case a.Found():
 		return "the diagnosis names " + a.Findings[0].Hop, nil
 	case a.Verdict != "none":
 		return "the diagnosis is " + a.Verdict + ": " + a.Why, nil

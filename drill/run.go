@@ -183,7 +183,7 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 				return err
 			}
 			if p.control() { // nobody was blamed
-				p.score(round, answer{})
+				p.score(round, Answer{})
 			}
 		case <-time.After(pollInterval):
 		}
@@ -204,7 +204,7 @@ func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Ti
 			return err
 		}
 		round.Answer = raw
-		if a.found() && (time.Since(began) >= p.last || len(p.Expect) < 2) {
+		if a.Found() && (time.Since(began) >= p.last || len(p.Expect) < 2) {
 			round.Seconds.Answered = since(began)
 			p.score(round, a)
 			return nil

@@ -1,19 +1,21 @@
 package drill
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/tenhop/tenhop/drill/scenario"
 )
 
-// answer is the part of a diagnosis that is scored.
-type answer struct {
+// Answer holds the parts of a diagnosis that are scored.
+type Answer struct {
 	Verdict  string    `json:"verdict"`
 	Why      string    `json:"why"`
-	Findings []finding `json:"findings"`
+	Findings []Finding `json:"findings"`
 }
 
-type finding struct {
+// Finding is a finding of an Answer.
+type Finding struct {
 	Hop       string `json:"hop"`
 	Operation string `json:"operation"`
 	Kind      string `json:"kind"`
@@ -30,21 +32,27 @@ type finding struct {
 	CounterfactualP95 *[2]float64 `json:"counterfactual_p95_ms"`
 }
 
-// found reports whether the answer names a hop.
-func (a answer) found() bool {
+// Found reports whether the answer names a hop.
+func (a Answer) Found() bool {
 	return (a.Verdict == "spike" || a.Verdict == "errors") && len(a.Findings) > 0
+}
+
+// Said returns the answer of a round, or the zero Answer of a round without one.
+func (r Round) Said() (a Answer) {
+	_ = json.Unmarshal(r.Answer, &a)
+	return a
 }
 
 // at reports whether a finding is about the hop of an expected answer. A hop without
 // self-time metrics may be the target of its caller's wait instead.
-func (f finding) at(want scenario.Answer) bool { return f.Hop == want.Hop || f.waitsFor(want) }
+func (f Finding) at(want scenario.Answer) bool { return f.Hop == want.Hop || f.waitsFor(want) }
 
-func (f finding) waitsFor(want scenario.Answer) bool {
+func (f Finding) waitsFor(want scenario.Answer) bool {
 	return f.Kind == "dependency" && f.Target == want.Hop
 }
 
 // has reports whether a finding has an attribute with a value.
-func (f finding) has(key, value string) bool {
+func (f Finding) has(key, value string) bool {
 	for _, a := range f.Attributes {
 		if a.Key == key && a.Value == value {
 			return true
@@ -55,13 +63,13 @@ func (f finding) has(key, value string) bool {
 
 // score compares an answer with the fault. One expected answer must be the first finding;
 // several must all be among the findings, each another one.
-func (p plan) score(r *Round, a answer) {
+func (p plan) score(r *Round, a Answer) {
 	if p.control() {
-		r.RightHop = !a.found()
+		r.RightHop = !a.Found()
 		r.RightOperation, r.RightKind = r.RightHop, r.RightHop
 		return
 	}
-	if !a.found() {
+	if !a.Found() {
 		return
 	}
 	named := 0
@@ -73,7 +81,7 @@ func (p plan) score(r *Round, a answer) {
 			i = best(left, want)
 		}
 		if i < 0 {
-			r.compare(want, finding{})
+			r.compare(want, Finding{})
 			continue
 		}
 		if left[i].at(want) {
@@ -87,7 +95,7 @@ func (p plan) score(r *Round, a answer) {
 
 // best returns the index of the finding about a hop that fits an expected answer best, or -1
 // if none is about the hop.
-func best(findings []finding, want scenario.Answer) int {
+func best(findings []Finding, want scenario.Answer) int {
 	at, least := -1, 0
 	for i, f := range findings {
 		if !f.at(want) {
@@ -107,7 +115,7 @@ func best(findings []finding, want scenario.Answer) int {
 }
 
 // compare lowers the marks of a round by what is wrong with a finding.
-func (r *Round) compare(want scenario.Answer, f finding) {
+func (r *Round) compare(want scenario.Answer, f Finding) {
 	own, waited := f.Hop == want.Hop, f.waitsFor(want)
 	r.RightHop = r.RightHop && (own || waited)
 	r.RightOperation = r.RightOperation && (waited || own && (want.Operation == "" || f.Operation == want.Operation))

@@ -33,7 +33,7 @@ func TestScore(t *testing.T) {
 		t.Run(c.why, func(t *testing.T) {
 			r := Round{}
 			p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment", Operation: "Charge", Kinds: []string{"self"}}}}}
-			var a answer
+			var a Answer
 			if err := json.Unmarshal([]byte(c.answer), &a); err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestScoreTwo(t *testing.T) {
 		{"neither", `{"hop":"order"}`, false, false, false, false},
 		{"both, with another cause", `{"hop":"payment","cause":{"kind":"gc"}},{"hop":"pricing","attributes":[{"key":"region","value":"eu"}]}`, false, false, false, true},
 	} {
-		var a answer
+		var a Answer
 		if err := json.Unmarshal([]byte(`{"verdict":"spike","findings":[`+c.findings+`]}`), &a); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestScoreTwoOfTheSameHop(t *testing.T) {
 		{"the wait of one hop for the other", `{"hop":"order","kind":"dependency","target":"payment"}`, chain, false, true},
 		{"the hops themselves", `{"hop":"order","kind":"dependency","target":"payment"},{"hop":"payment","kind":"self"}`, chain, true, false},
 	} {
-		var a answer
+		var a Answer
 		if err := json.Unmarshal([]byte(`{"verdict":"spike","findings":[`+c.findings+`]}`), &a); err != nil {
 			t.Fatal(err)
 		}

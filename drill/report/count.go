@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -207,37 +206,9 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.1f s", s)
 }
 
-// said is the part of an answer that is shown.
-type said struct {
-	Verdict  string `json:"verdict"`
-	Why      string `json:"why"`
-	Findings []struct {
-		Hop       string `json:"hop"`
-		Operation string `json:"operation"`
-		Kind      string `json:"kind"`
-		Target    string `json:"target"`
-		Instance  string `json:"instance"`
-		Cause     struct {
-			Kind string `json:"kind"`
-		} `json:"cause"`
-	} `json:"findings"`
-}
-
-// answerOf returns the answer of a round.
-func answerOf(r drill.Round) said {
-	var s said
-	_ = json.Unmarshal(r.Answer, &s) // a round without an answer says nothing
-	return s
-}
-
-// named reports whether the answer names a hop.
-func (s said) named() bool {
-	return (s.Verdict == "spike" || s.Verdict == "errors") && len(s.Findings) > 0
-}
-
 // words returns the findings in a few words, at most two if there were several faults.
-func (s said) words(faults int) string {
-	if !s.named() {
+func words(s drill.Answer, faults int) string {
+	if !s.Found() {
 		return cmp.Or(s.Verdict, "no answer")
 	}
 	var all []string
@@ -258,8 +229,8 @@ func causeOf(r drill.Round) string {
 
 // causeSaid returns the cause that was answered.
 func causeSaid(r drill.Round) string {
-	s := answerOf(r)
-	if !s.named() {
+	s := r.Said()
+	if !s.Found() {
 		return "nothing"
 	}
 	return cmp.Or(s.Findings[0].Cause.Kind, "no cause")

@@ -28,7 +28,7 @@ func verdict(r drill.Round) string {
 }
 
 func cells(r drill.Round) []string {
-	out := []string{fmt.Sprint(r.Round), r.Fault.String(), answerOf(r).words(len(r.Fault.Expect)), verdict(r)}
+	out := []string{fmt.Sprint(r.Round), r.Fault.String(), words(r.Said(), len(r.Fault.Expect)), verdict(r)}
 	s := r.Seconds
 	for _, v := range []*float64{s.Moved, s.Alerted, s.Answered, s.Lifted, s.Recovered} {
 		if v == nil {
@@ -77,15 +77,15 @@ func misses(rounds []drill.Round) (wrong, void table) {
 	wrong = table{"Misses", []string{"round", "injected", "answer", "right", "why it said so"}, nil}
 	void = table{"Void rounds", []string{"round", "injected", "answer", "reason"}, nil}
 	for _, r := range rounds {
-		switch a := answerOf(r); {
+		switch a := r.Said(); {
 		case r.Void != "":
-			void.rows = append(void.rows, []string{fmt.Sprint(r.Round), r.Fault.String(), a.words(len(r.Fault.Expect)), r.Void})
+			void.rows = append(void.rows, []string{fmt.Sprint(r.Round), r.Fault.String(), words(a, len(r.Fault.Expect)), r.Void})
 		case !r.Right():
 			why := a.Why
 			if r.Error != "" {
 				why = strings.TrimSuffix(r.Error+"; "+why, "; ")
 			}
-			wrong.rows = append(wrong.rows, []string{fmt.Sprint(r.Round), r.Fault.String(), a.words(len(r.Fault.Expect)), verdict(r), why})
+			wrong.rows = append(wrong.rows, []string{fmt.Sprint(r.Round), r.Fault.String(), words(a, len(r.Fault.Expect)), verdict(r), why})
 		}
 	}
 	return wrong, void
