@@ -2,12 +2,9 @@ package causes_test
 
 import (
 	"testing"
-	"time"
 
-	"github.com/tenhop/tenhop/diagnose/causes"
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
-	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
@@ -51,23 +48,13 @@ func TestVisits(t *testing.T) {
 		{"calls fail and are not repeated", result.CauseUnknown, result.KindErrors, 0, 0, [2]float64{1, 1}, [2]float64{0, .6}},
 		{"calls fail, more are made for another reason", result.CauseNPlusOne, result.KindSelf, .01, .09, [2]float64{1, 10}, [2]float64{0, .11}},
 	} {
-		end := began.Add(seconds * time.Second)
-		srv := promtest.Serve(t, began, end, promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
-			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}})
-		client, err := prometheus.New(srv.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		target := ""
 		if c.finding == result.KindLink {
 			target = "cart"
 		}
 		r := found(c.finding, "stock", target, c.before, c.added)
 		r.Entry = result.Entry{Service: "shop", Operation: "POST /buy"}
-		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Metrics: repeatedCalls(c.calls, c.failing), Now: end}); err != nil {
-			t.Errorf("%s: %v", c.why, err)
-		}
-		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind {
+		if got := causeFrom(t, r, repeatedCalls(c.calls, c.failing), idleStock()); got == nil || got.Kind != c.kind {
 			t.Errorf("%s: %s, want %s", c.why, show(got), c.kind)
 		}
 	}
@@ -83,23 +70,19 @@ func TestPooled(t *testing.T) {
 		{"most of the wait is for a connection", result.CausePool, .09},
 		{"some of it", result.CauseDependency, .02},
 	} {
-		end := began.Add(seconds * time.Second)
-		srv := promtest.Serve(t, began, end, promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
-			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}})
-		client, err := prometheus.New(srv.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		r := found(result.KindDependency, "stock", "stock-db", .01, .1)
 		r.Entry = result.Entry{Service: "shop", Operation: "POST /buy"}
 		m := repeatedCalls([2]float64{1, 1}, [2]float64{})
 		m.Waits = []evidence.WaitSeries{{Service: "stock", Operation: "GET /stock", Entry: "POST /buy", Flow: "request", Dependency: "stock-db", Kind: "pool", Sum: steps(rate*.001, rate*c.pool)},
 			{Service: "stock", Operation: "GET /stock", Entry: "POST /buy", Flow: "request", Dependency: "stock-db", Kind: "database", Sum: steps(rate*.009, rate*(.11-c.pool))}}
-		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Metrics: m, Now: end}); err != nil {
-			t.Errorf("%s: %v", c.why, err)
-		}
-		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind {
+		if got := causeFrom(t, r, m, idleStock()); got == nil || got.Kind != c.kind {
 			t.Errorf("%s: %s, want %s", c.why, show(got), c.kind)
 		}
 	}
+}
+
+// idleStock returns the target of the service stock, of whose signals none moves.
+func idleStock() promtest.Target {
+	return promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+		level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}}
 }

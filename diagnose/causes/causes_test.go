@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/causes"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/internal/docpage"
 	"github.com/tenhop/tenhop/query/prometheus"
@@ -33,6 +34,22 @@ func explain(t *testing.T, f *fleet, r *result.Result) result.Finding {
 		t.Fatalf("%d series, %v", n, err)
 	}
 	return r.Findings[0]
+}
+
+// causeFrom returns the cause of the first finding of a result that the metrics of targets
+// tell.
+func causeFrom(t *testing.T, r *result.Result, m evidence.Metrics, targets ...promtest.Target) *result.Cause {
+	t.Helper()
+	end := began.Add(seconds * time.Second)
+	srv := promtest.Serve(t, began, end, targets...)
+	client, err := prometheus.New(srv.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Metrics: m, Now: end}); err != nil {
+		t.Error(err)
+	}
+	return r.Findings[0].Cause
 }
 
 // fault moves the signals of instances as a cause does. added is the time that a request of

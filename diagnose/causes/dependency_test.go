@@ -3,13 +3,9 @@ package causes_test
 import (
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/tenhop/tenhop/diagnose/causes"
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
-	"github.com/tenhop/tenhop/query/prometheus"
-	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
 // TestUnanswered names dependencies that do not answer, several of them in one sentence, and
@@ -43,27 +39,18 @@ func TestUnanswered(t *testing.T) {
 		{"requests hang in the process", result.CauseFrozen, result.KindSelf, false, "", true, false,
 			[]evidence.CallSeries{served("stock", 0), call("stock", "basket", rate*.6, 0)}},
 	} {
-		end := began.Add(seconds * time.Second)
 		scrape := .006
 		if c.starved {
 			scrape = .9
 		}
-		srv := promtest.Serve(t, began, end, promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
-			level("up", map[string]string{}, 1, 1), level("scrape_duration_seconds", map[string]string{}, .006, scrape),
-			grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1)}})
-		client, err := prometheus.New(srv.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		stock := idleStock()
+		stock.Counters = append(stock.Counters, level("scrape_duration_seconds", map[string]string{}, .006, scrape))
 		r := found(c.finding, "stock", "", .01, 0)
 		if c.stalled {
 			r.Findings[0].Cause = &result.Cause{Kind: result.CauseFrozen}
 		}
 		m := evidence.Metrics{Start: began, Step: every, Steps: seconds / 2, Calls: c.calls}
-		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Metrics: m, Now: end}); err != nil {
-			t.Errorf("%s: %v", c.why, err)
-		}
-		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind || !c.starved && got.Sure != c.sure || !strings.Contains(strings.ReplaceAll(got.Why, " and ", ", "), c.says) {
+		if got := causeFrom(t, r, m, stock); got == nil || got.Kind != c.kind || !c.starved && got.Sure != c.sure || !strings.Contains(strings.ReplaceAll(got.Why, " and ", ", "), c.says) {
 			t.Errorf("%s: %s, want %s", c.why, show(got), c.kind)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/tenhop/tenhop/diagnose/causes"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
@@ -158,22 +159,13 @@ process_cpu_seconds_total [10 20 21.6]
 # TYPE go_goroutines gauge
 go_goroutines [12 12 15]`, ""},
 	} {
-		end := began.Add(seconds * time.Second)
 		own := append(exposed(t, c.own), level("up", map[string]string{}, 1, 1))
 		targets := []promtest.Target{{Job: "stock", Instance: "10.0.0.7:8080", Every: every, Counters: own}}
 		if c.other != "" {
 			targets = append(targets, promtest.Target{Job: "exporter", Instance: "10.0.0.9:9100", Every: every, Counters: exposed(t, c.other)})
 		}
-		srv := promtest.Serve(t, began, end, targets...)
-		client, err := prometheus.New(srv.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		r := found(c.finding, "stock", "", .01, .08)
-		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Now: end}); err != nil {
-			t.Errorf("%s: %v", c.by, err)
-		}
-		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind {
+		if got := causeFrom(t, r, evidence.Metrics{}, targets...); got == nil || got.Kind != c.kind {
 			t.Errorf("%s: %s, want %s", c.by, show(got), c.kind)
 		}
 	}

@@ -5,9 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose/causes"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
-	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
@@ -69,17 +68,8 @@ func TestForeign(t *testing.T) {
 		{"another pod", result.CauseUnknown, result.KindSelf, exporter("kubelet", grows("container_cpu_cfs_throttled_seconds_total", map[string]string{"pod": "stockroom-1", "container": "stockroom"}, 0, .7))},
 		{"nothing at all", result.CauseUnknown, result.KindSelf, []promtest.Target{{Job: "other", Instance: "x:1", Every: every, Counters: []promtest.Counter{level("up", none, 1, 1)}}}},
 	} {
-		end := began.Add(seconds * time.Second)
-		srv := promtest.Serve(t, began, end, c.targets...)
-		client, err := prometheus.New(srv.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		r := found(c.finding, "stock", "", .01, .08)
-		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Now: end}); err != nil {
-			t.Errorf("%s: %v", c.by, err)
-		}
-		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind {
+		if got := causeFrom(t, r, evidence.Metrics{}, c.targets...); got == nil || got.Kind != c.kind {
 			t.Errorf("%s: %s, want %s", c.by, show(got), c.kind)
 		}
 	}

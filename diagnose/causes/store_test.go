@@ -3,11 +3,10 @@ package causes_test
 import (
 	"maps"
 	"testing"
-	"time"
 
 	"github.com/tenhop/tenhop/diagnose/causes"
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
-	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
 )
 
@@ -81,26 +80,17 @@ func TestStore(t *testing.T) {
 		{"too little", result.CauseDependency, false, result.KindDependency, .5,
 			[]calls{{"SELECT", "", 20, 0, .001, .02, 0}, quick("INSERT")}, 0},
 	} {
-		end := began.Add(seconds * time.Second)
 		target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
 			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", map[string]string{"service_name": "stock"}, .1, .1+c.cpu)}}
 		for _, x := range c.calls {
 			target.Counters = append(target.Counters, x.counters("stock")...)
-		}
-		srv := promtest.Serve(t, began, end, target)
-		client, err := prometheus.New(srv.URL, nil)
-		if err != nil {
-			t.Fatal(err)
 		}
 		dependency := "stock-db"
 		if c.finding == result.KindErrors {
 			dependency = ""
 		}
 		r := found(c.finding, "stock", dependency, .01, c.added)
-		if _, err := causes.Explain(t.Context(), client, causes.Question{Result: r, Now: end}); err != nil {
-			t.Errorf("%s: %v", c.why, err)
-		}
-		if got := r.Findings[0].Cause; got == nil || got.Kind != c.kind || got.Sure != c.sure {
+		if got := causeFrom(t, r, evidence.Metrics{}, target); got == nil || got.Kind != c.kind || got.Sure != c.sure {
 			t.Errorf("%s: %s, want %s, sure %v", c.why, show(got), c.kind, c.sure)
 		}
 	}
