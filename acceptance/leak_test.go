@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tenhop/tenhop/internal/uptest"
 )
 
 // vocabulary is the set of names in telemetry, into which a fault could leak.
@@ -53,8 +55,7 @@ func checkLeak(t *testing.T, s *storefront) {
 // any time, also for the first time while requests take longer.
 var connecting = vocabulary{"span HELLO": true, "span CONNECT": true}
 
-// giveaway matches words, and parts of names, that only fault injection uses.
-var giveaway = regexp.MustCompile(`(?i)chaos|(?:^|[^e])fault|inject|sealed|drill|sabotage`) // not "default"
+var giveaway = regexp.MustCompile(uptest.Giveaway)
 
 func TestGiveaway(t *testing.T) {
 	for word, told := range map[string]bool{

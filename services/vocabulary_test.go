@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/services"
 	"github.com/tenhop/tenhop/services/catalog"
@@ -31,8 +32,8 @@ type vocabulary struct {
 	failed       int
 }
 
-// giveaway matches words that only fault injection uses.
-var giveaway = regexp.MustCompile(`(?i)chaos|(?:^|[^e])fault|inject|sealed|drill|sabotage|toxi[cp]|poison|storm|n_plus_one|` +
+// giveaway matches words that only fault injection uses, the names of kinds among them.
+var giveaway = regexp.MustCompile(uptest.Giveaway + `|toxi[cp]|poison|storm|n_plus_one|` +
 	`link_|slow_query|slow_consumer|store_lock|lost_concurrency|cache_loss|throttle|retry_storm`)
 
 // own matches names that contain such a word and are there without a fault.

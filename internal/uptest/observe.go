@@ -16,6 +16,10 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
+// Giveaway is a regular expression of words, and parts of names, that only fault injection
+// uses.
+const Giveaway = `(?i)chaos|(?:^|[^e])fault|inject|sealed|drill|sabotage` // not "default"
+
 // Seed returns the number in TENHOP_SEED, or another if it is not set.
 func Seed(t *testing.T, otherwise uint64) uint64 {
 	t.Helper()
