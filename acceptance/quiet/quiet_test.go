@@ -30,7 +30,7 @@ const (
 	briefly = 3 * time.Minute // ordinary life of a shorter run
 )
 
-// watch is what was seen of a storefront.
+// watch records the verdicts and alerts of a storefront.
 type watch struct {
 	*uptest.Storefront
 	state  supervisor.Dir

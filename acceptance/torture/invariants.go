@@ -71,7 +71,7 @@ func Check(l Ledger, c Customers, restock int64) []Violation {
 	return out
 }
 
-// books is what the invariants are about.
+// books holds the ledger, indexed for the invariants.
 type books struct {
 	Ledger
 	Customers

@@ -32,7 +32,7 @@ var sound = map[string][]string{
 	"notification": {`INSERT INTO messages (shipment_id, user_id, recipient, body, sent_unix_ms) VALUES ('s-1', 'ada', '', '', 1), ('s-2', 'grace', '', '', 1)`},
 }
 
-// known is what the customers of these orders know, and the topics' records.
+// known holds what the customers of these orders know, and the topics' records.
 func known() (Customers, map[string]map[string]int) {
 	return Customers{
 			Acknowledged: map[string]Checkout{"o-1": {"ada", "k-1"}, "o-2": {"grace", "k-1"}},

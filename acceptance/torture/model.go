@@ -8,7 +8,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Outcome is what an observer learns about a checkout.
+// Outcome is the state of a checkout as an observer sees it.
 type Outcome int
 
 // The outcomes.

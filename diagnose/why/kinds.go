@@ -6,7 +6,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// kind is what a goroutine does.
+// kind is a state of a goroutine.
 type kind uint8
 
 const (

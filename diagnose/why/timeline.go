@@ -56,7 +56,7 @@ type hop struct {
 	self      int64 // as the middleware measured it
 }
 
-// recording is what a trace holds.
+// recording holds the contents of a trace.
 type recording struct {
 	whole      span
 	goroutines map[trace.GoID]*goroutine

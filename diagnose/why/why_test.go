@@ -111,7 +111,7 @@ func explain(t *testing.T, content []byte) *result.Why {
 	return w
 }
 
-// tolerance is how far a share may be from what was injected.
+// tolerance is the greatest difference of a share from the one that was injected.
 const tolerance = 0.05
 
 // compare logs a row and returns the largest difference of a share.

@@ -15,7 +15,7 @@ var source string
 
 var page = template.Must(template.New("report").Parse(source))
 
-// view is what the page shows.
+// view holds the data of the page.
 type view struct {
 	Title, Summary string
 	Whole          group

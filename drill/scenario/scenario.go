@@ -49,7 +49,7 @@ func (f Fault) Steps() []Fault {
 	return out
 }
 
-// Answer is what a right answer names for one cause of the trouble.
+// Answer lists what a right answer names for one cause of the trouble.
 type Answer struct {
 	Hop        string            `json:"hop"`
 	Operation  string            `json:"operation,omitempty"`  // any if empty

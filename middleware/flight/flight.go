@@ -140,7 +140,7 @@ func (h *handler) end(armed time.Duration) {
 	h.busy, h.next = false, time.Now().Add(max(pause*armed, minPause))
 }
 
-// request is what a caller asks for.
+// request holds the parameters of a caller.
 type request struct {
 	length    time.Duration
 	requests  int

@@ -38,7 +38,7 @@ type link struct {
 	refuses bool
 }
 
-// effect is what a fault does to connections. A direction without a toxic is not
+// effect holds the toxics of a fault, by direction. A direction without a toxic is not
 // disturbed.
 type effect struct{ up, down *toxics.ToxicWrapper }
 
