@@ -23,7 +23,7 @@ func TestInstrumentedTwice(t *testing.T) {
 	connected := 0 // go-redis may set a connection up again
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), DB: 1, OnConnect: func(ctx context.Context, cn *redis.Conn) error {
 		connected++
-		if err := other.Get(ctx, "tenant").Err(); err != nil && err != redis.Nil { //nolint:errorlint // as go-redis documents it
+		if err := other.Get(ctx, "tenant").Err(); err != nil && err != redis.Nil {
 			return err
 		}
 		return cn.ClientSetName(ctx, "cart").Err()
