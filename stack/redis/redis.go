@@ -1,5 +1,5 @@
 // Package redis runs a Redis-protocol server in this process (miniredis). Keys
-// expire in real time. Data is kept in memory only.
+// expire in real time, at most 200 ms early or late. Data is kept in memory only.
 //
 // Scripts and functions (EVAL, SCRIPT, FCALL and their variants) are refused: a script
 // that does not end would block every other client.
@@ -17,8 +17,10 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// sweepInterval is the interval at which expired keys are removed.
-const sweepInterval = time.Second
+// sweepInterval is the interval at which the remaining lifetimes of keys are reduced.
+// miniredis looks at every key for that. With its own clock it does so at every
+// command, so that commands slow down as keys accumulate.
+const sweepInterval = 200 * time.Millisecond
 
 // Bounds of the pause after a failed Accept, for example when file descriptors are
 // exhausted. The pause doubles with every consecutive failure.
@@ -64,7 +66,6 @@ func Serve(l net.Listener, opts ...Option) (*Server, error) {
 	if err := conn.Close(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start redis: %w", err), l.Close())
 	}
-	s.mini.ClockTTL(true)
 	srv := s.mini.Server()
 	srv.SetPreHook(refuseScripts)
 	s.done.Go(func() { s.accept(srv) })
@@ -113,12 +114,15 @@ func (s *Server) accept(srv *server.Server) {
 func (s *Server) sweep() {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
-			s.mini.Exists("") // any access advances the clock
+			now := time.Now()
+			s.mini.FastForward(now.Sub(last))
+			last = now
 		}
 	}
 }

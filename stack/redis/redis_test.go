@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,6 +66,37 @@ func TestKeysExpireByTheClock(t *testing.T) {
 	}
 	if n, err := c.HGet(t.Context(), "cart:1", "sku").Int(); n != 2 || err != nil {
 		t.Error(n, err)
+	}
+}
+
+// A command does not become more expensive with the number of keys that expire some day.
+func TestCommandsDoNotSlowDownWithKeys(t *testing.T) {
+	_, address := serve(t)
+	c := client.NewClient(&client.Options{Addr: address, PoolSize: 1})
+	defer c.Close()
+	bytes := func() float64 { // per command, of this process, which contains the server
+		const commands = 200
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range commands {
+			if err := c.Set(t.Context(), "cart:1", "2", time.Hour).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		return float64(after.TotalAlloc-before.TotalAlloc) / commands
+	}
+	few := bytes()
+	pipe := c.Pipeline()
+	for i := range 20_000 {
+		pipe.Set(t.Context(), "claim:"+strconv.Itoa(i), "ended", time.Hour)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// A sweep in between lists the keys once: 16 bytes for each, and their sort.
+	if many := bytes(); many > 20*few+20_000 {
+		t.Errorf("a command allocates %.0f bytes beside 20,000 keys, and %.0f alone", many, few)
 	}
 }
 
