@@ -16,7 +16,8 @@ import (
 // Status describes the processes of a working directory. Its JSON form is stable.
 type Status struct {
 	Ready     bool              `json:"ready"`     // all processes are healthy
-	RSSBytes  uint64            `json:"rss_bytes"` // sum over Services and Parts
+	RSSBytes  uint64            `json:"rss_bytes"` // sum over Services and Parts: pages that processes share are counted for each
+	PSSBytes  uint64            `json:"pss_bytes"` // sum over Services and Parts: pages that processes share are counted once
 	Services  []ProcessStatus   `json:"services"`
 	Parts     []ProcessStatus   `json:"parts"`     // stack, shoppers and supervisor
 	Endpoints map[string]string `json:"endpoints"` // without passwords
@@ -28,6 +29,7 @@ type ProcessStatus struct {
 	PID      int    `json:"pid"` // 0 if it is not running
 	Healthy  bool   `json:"healthy"`
 	RSSBytes uint64 `json:"rss_bytes"` // resident memory
+	PSSBytes uint64 `json:"pss_bytes"` // resident memory, a shared page divided by the number of its processes; 0 where it is unknown (not Linux)
 }
 
 // statusTimeout is the timeout of a health check.
@@ -67,6 +69,7 @@ func (d Dir) Status(ctx context.Context) (Status, error) {
 			defer mu.Unlock()
 			out.Ready = out.Ready && p.Healthy
 			out.RSSBytes += p.RSSBytes
+			out.PSSBytes += p.PSSBytes
 			if isService[name] {
 				out.Services = append(out.Services, p)
 			} else {
@@ -90,6 +93,11 @@ func look(ctx context.Context, client *http.Client, name string, state State) Pr
 	if proc, err := process.NewProcessWithContext(ctx, int32(p.PID)); err == nil {
 		if m, err := proc.MemoryInfoWithContext(ctx); err == nil {
 			p.RSSBytes = m.RSS
+		}
+		if maps, err := proc.MemoryMapsWithContext(ctx, true); err == nil {
+			for _, m := range *maps {
+				p.PSSBytes += m.Pss << 10
+			}
 		}
 	}
 	admin := state.Admin[name]

@@ -19,9 +19,9 @@ func newStatusCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what runs, where, and whether it is healthy",
-		Long:  "Show the processes and addresses of what runs in this directory, and whether all\nprocesses are healthy. The exit code is 1 if one of them is not.",
+		Long:  "Show the processes and addresses of what runs in this directory, and whether all\nprocesses are healthy. The exit code is 1 if one of them is not.\n\nRSS is the resident memory of a process. The processes run one program, whose code is\nin the RSS of each; PSS divides it among them (Linux only).",
 		Example: `  tenhop status
-  tenhop status --json | jq .rss_bytes`,
+  tenhop status --json | jq .pss_bytes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := supervisor.In(dir)
@@ -50,7 +50,7 @@ func newStatusCmd() *cobra.Command {
 
 func writeStatus(w io.Writer, s supervisor.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PROCESS\tPID\tHEALTH\tMEMORY")
+	fmt.Fprintln(t, "PROCESS\tPID\tHEALTH\tRSS\tPSS")
 	for _, p := range slices.Concat(s.Services, s.Parts) {
 		health := "healthy"
 		switch {
@@ -59,9 +59,9 @@ func writeStatus(w io.Writer, s supervisor.Status) error {
 		case !p.Healthy:
 			health = "not ready"
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%d MiB\n", p.Name, p.PID, health, p.RSSBytes>>20)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d MiB\t%d MiB\n", p.Name, p.PID, health, p.RSSBytes>>20, p.PSSBytes>>20)
 	}
-	fmt.Fprintf(t, "total\t\t\t%d MiB\n", s.RSSBytes>>20)
+	fmt.Fprintf(t, "total\t\t\t%d MiB\t%d MiB\n", s.RSSBytes>>20, s.PSSBytes>>20)
 	if err := t.Flush(); err != nil {
 		return err
 	}
