@@ -56,6 +56,23 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
+// TestFailingDependencyOfRepeatedCalls names the dependency whose calls fail, and not the
+// callers that repeat theirs for that reason.
+func TestFailingDependencyOfRepeatedCalls(t *testing.T) {
+	const rate = 2 * perSecond
+	m := repeatedCalls([2]float64{1, 2.2}, [2]float64{0, 1})
+	m.Calls = append(m.Calls,
+		evidence.CallSeries{Service: "stock", Operation: "GET /stock", Count: steps(rate, 2.2*rate), Failed: steps(0, 2.2*rate)},
+		evidence.CallSeries{Service: "stock", Operation: "SELECT", Dependency: "stock-db", Count: steps(rate, 2.2*rate), Failed: steps(0, 2.2*rate)})
+	for _, target := range []string{"", "stock-db"} {
+		r := found(result.KindErrors, "stock", target, 0, 0)
+		r.Entry = result.Entry{Service: "shop", Operation: "POST /buy"}
+		if got := causeFrom(t, r, m, idleStock()); got == nil || got.Kind != result.CauseDependency || !got.Sure {
+			t.Errorf("target %q: %s, want %s", target, show(got), result.CauseDependency)
+		}
+	}
+}
+
 // TestOnTheWay blames neither of two ends that both answer for calls that fail between them.
 func TestOnTheWay(t *testing.T) {
 	f := newFleet(5)

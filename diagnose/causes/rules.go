@@ -85,11 +85,15 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 		process = append(process, t.process(found, s, l, f.Kind == result.KindSelf || f.Kind == result.KindErrors)...)
 	}
 	// More calls use more processor time; a process that stands still makes callers repeat theirs.
+	repeats := visits(*f, q)
 	at := slices.IndexFunc(process, func(c candidate) bool { return c.Kind == result.CauseCPU || c.Kind == result.CauseLock })
 	if at < 0 {
 		at = len(process)
 	}
-	all = append(all, slices.Insert(process, at, visits(*f, q)...)...)
+	if f.Kind != result.KindErrors {
+		process = slices.Insert(process, at, repeats...)
+	}
+	all = append(all, process...)
 	var store []candidate
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
 		store = t.store(*f, l, found)
@@ -101,6 +105,9 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	}
 	all = append(all, store...)
 	all = append(all, t.unanswered(*f, q, found)...)
+	if f.Kind == result.KindErrors {
+		all = append(all, repeats...) // callers repeat calls that fail, whatever they fail for
+	}
 	chosen := choice(all)
 	switch {
 	case chosen != nil && (f.Cause == nil || chosen.Sure || f.Cause.Kind == result.CauseFrozen && chosen.Kind == result.CauseDependency):
