@@ -267,11 +267,14 @@ func (d *Diagnosis) slower(m evidence.Metrics, by splitter, changes []evidence.C
 	d.grounds.raised = true
 	quiet := *d
 	chosen := 0
-	for i, c := range changes {
+	for i := range changes {
 		next := quiet
+		c, unclear := d.again(m, by, changes[i])
+		changes[i] = c
 		c.Describe(m, &next.result)
 		next.minority(m, c)
 		next.grounds.baseline = c.BaselineLength(m)
+		next.grounds.unsplit = cmp.Or(next.grounds.unsplit, unclear)
 		next.result.Findings = append([]result.Finding{}, by.latency(c)...)
 		verdict, _ := next.grounds.with(next.result.Findings).decideRaised()
 		sure := verdict == result.Spike

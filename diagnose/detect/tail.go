@@ -20,6 +20,19 @@ type Tail struct {
 	Slow        float64           // of these, beyond those that are always slow
 	Usual       float64           // share of requests that took longer before
 	Phases      []evidence.Window // with slow requests, if calm ones lie between them
+	Paused      bool              // it was over before the last of the phases began
+}
+
+// Of returns the numbers of slow requests, beyond those that are always slow, and of all
+// requests in a window.
+func (t Tail) Of(w evidence.Window) (slow, requests float64) {
+	b := t.Entry.Buckets
+	i := slices.Index(b.Bounds, t.Border)
+	if i < 0 {
+		return 0, 0
+	}
+	requests = w.Sum(b.Counts[len(b.Counts)-1])
+	return w.Sum(b.Above(i)) - t.Usual*requests, requests
 }
 
 // Share returns the share of slow requests.
@@ -166,11 +179,15 @@ func (t *Tail) describe(m evidence.Metrics, base evidence.Window, from, last, bo
 	}
 	slices.Sort(now)
 	t.Now = known(m, slices.Compact(now))
-	if len(phases) > 1 {
-		t.Phases = phases
+	over := func(calm evidence.Window) bool {
+		return time.Duration(len(calm))*m.Step >= calmTail && calm.Sum(all)*t.Share() >= silentTail
 	}
-	calm := evidence.Steps(end, last)
-	t.Over = time.Duration(len(calm))*m.Step >= calmTail && calm.Sum(all)*t.Share() >= silentTail
+	if n := len(phases); n > 1 {
+		t.Phases = phases
+		before := phases[n-2]
+		t.Paused = over(evidence.Steps(before[len(before)-1]+1, phases[n-1][0]))
+	}
+	t.Over = over(evidence.Steps(end, last))
 }
 
 // chance returns the probability that as many of the requests of the steps of now are beyond

@@ -1,0 +1,81 @@
+package diagnose_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+)
+
+// Half of the requests are slow at one service for a while and, after a pause, at another or
+// at the same. The answer is about those of now, and it says so if they are too few.
+func TestSlowAgain(t *testing.T) {
+	const step, before, first, rate = 2 * time.Second, 90, 6, 12
+	start := time.Unix(1_700_000_000, 0)
+	for _, c := range []struct {
+		why           string
+		pause, second int // steps
+		other         bool
+		verdict, hop  string
+	}{
+		{"the other service, three steps", 13, 3, true, result.Spike, "stock"},
+		{"the other service, eight steps", 20, 8, true, result.Spike, "stock"},
+		{"the same service", 13, 3, false, result.Spike, "users"},
+		{"a short pause", 5, 3, false, result.Spike, "users"},
+	} {
+		n := before + first + c.pause + c.second
+		m := evidence.Metrics{Start: start, Step: step, Steps: n, Newest: start.Add(time.Duration(n) * step)}
+		zero := func() []float64 { return make([]float64, n) }
+		b := &evidence.Buckets{Bounds: []float64{.1, math.Inf(1)}, Counts: [][]float64{zero(), zero()}}
+		count, took := zero(), zero()
+		self := map[string][]float64{"users": zero(), "stock": zero()}
+		for i := range n {
+			count[i], b.Counts[0][i], b.Counts[1][i] = rate, rate, rate
+			for _, s := range self {
+				s[i] = rate * .01 * (1 + .05*float64(i%3))
+			}
+			slow := ""
+			switch {
+			case i >= before && i < before+first:
+				slow = "users"
+			case i >= before+first+c.pause && c.other:
+				slow = "stock"
+			case i >= before+first+c.pause:
+				slow = "users"
+			}
+			if slow != "" {
+				b.Counts[0][i] = rate / 2
+				self[slow][i] += rate / 2 * .5
+			}
+			took[i] = self["users"][i] + self["stock"][i] + rate*.01
+		}
+		m.Entries = []evidence.EntrySeries{{Entry: result.Entry{Service: "edge", Operation: "GET /"}, Sum: took, Count: count, Buckets: b}}
+		m.Hops = []evidence.HopSeries{{Service: "edge", Operation: "GET /", Entry: "GET /", Flow: "request", Self: zero(), Duration: took, Count: count}}
+		for s, v := range self {
+			m.Hops = append(m.Hops, evidence.HopSeries{Service: s, Operation: "GET /" + s, Entry: "GET /", Flow: "request", Self: v, Duration: v, Count: count})
+		}
+		r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result()
+		if r.Verdict != c.verdict || len(r.Findings) == 0 || r.Findings[0].Hop != c.hop {
+			t.Errorf("%s: %s (%s) %+v; want %s at %s", c.why, r.Verdict, r.Why, r.Findings, c.verdict, c.hop)
+		}
+		// The hops' own times of the last step are not known yet: the first phase is not what is
+		// said of now.
+		late := before + first + c.pause
+		cut := func(v *[]float64) { *v = (*v)[:late+1] }
+		for i := range m.Entries {
+			cut(&m.Entries[i].Sum)
+			cut(&m.Entries[i].Count)
+		}
+		for i := range b.Counts {
+			cut(&b.Counts[i])
+		}
+		m.Steps, m.Newest = late, start.Add(time.Duration(late)*step)
+		r = diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result()
+		if c.other && r.Verdict == result.Spike {
+			t.Errorf("%s, one step: %s (%s) %+v", c.why, r.Verdict, r.Why, r.Findings)
+		}
+	}
+}
