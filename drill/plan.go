@@ -66,7 +66,7 @@ func templates() []template {
 			return chaos.Fault{Latency: between(rng, 40*time.Millisecond, 80*time.Millisecond)}
 		}},
 		{kind: "mutex", findings: own, causes: []string{"lock"}, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
-			return chaos.Fault{Latency: between(rng, 60*time.Millisecond, 100*time.Millisecond)}
+			return chaos.Fault{Latency: between(rng, 200*time.Millisecond, 350*time.Millisecond)}
 		}},
 		{kind: "gc", findings: []string{"self", "link"}, causes: []string{"gc"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}

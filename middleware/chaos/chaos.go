@@ -91,11 +91,12 @@ type active struct {
 
 // state is what the requests under a fault share.
 type state struct {
-	ctx  context.Context // done when the fault is lifted
-	lift context.CancelFunc
-	lock sync.Mutex   // of the fault mutex
-	held atomic.Int64 // goroutines of the fault goroutines
-	work func(context.Context) error
+	ctx     context.Context // done when the fault is lifted
+	lift    context.CancelFunc
+	lock    sync.Mutex   // of the fault mutex
+	holding sync.Once    // the task that holds it
+	held    atomic.Int64 // goroutines of the fault goroutines
+	work    func(context.Context) error
 }
 
 // FieldsFunc returns the fields of a request that faults may match on.

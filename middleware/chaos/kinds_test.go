@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,21 +191,23 @@ func TestHangEndsWithItsCallerOrItsFault(t *testing.T) {
 	})
 }
 
-func TestMutexLetsOneRequestPassAtATime(t *testing.T) {
+func TestMutexMakesRequestsWait(t *testing.T) {
 	i := chaos.New()
-	inject(t, i, chaos.Fault{Kind: "mutex", Latency: ms(1)})
+	id := inject(t, i, chaos.Fault{Kind: "mutex", Latency: ms(40)})
 	began := time.Now()
-	var g sync.WaitGroup
 	for range 20 {
-		g.Go(func() {
-			if err := i.Apply(t.Context(), "op", nil); err != nil {
-				t.Error(err)
-			}
-		})
+		if err := i.Apply(t.Context(), "op", nil); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
-	g.Wait()
-	if d := time.Since(began); d < 20*time.Millisecond {
-		t.Errorf("20 requests took %v, want at least 20 ms", d)
+	// The task holds the lock in four of each five parts of the time.
+	if d := time.Since(began); d < 140*time.Millisecond {
+		t.Errorf("20 requests took %v, want them to wait", d)
+	}
+	i.Clear(id)
+	if err := i.Apply(t.Context(), "op", nil); err != nil {
+		t.Error(err)
 	}
 }
 
