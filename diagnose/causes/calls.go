@@ -43,7 +43,8 @@ func visits(f result.Finding, q Question) []candidate {
 	calls := result.Signal{Signal: "calls of " + callee + " per request", Before: round(before), Now: round(now)}
 	failedBefore, failedNow := failing(m, callee, was), failing(m, callee, is)
 	if failedNow-failedBefore >= minFailing && failedNow*now-failedBefore*before >= repeated*(now-before) {
-		return []candidate{{Cause: result.Cause{Kind: result.CauseRetries, Sure: true,
+		// They explain the time of the calls. What fails may have failed before they were repeated.
+		return []candidate{{Cause: result.Cause{Kind: result.CauseRetries, Sure: f.Kind != result.KindErrors,
 			Why:      fmt.Sprintf("%s repeats calls of %s, which fail", caller, callee),
 			Evidence: []result.Signal{calls, {Signal: "calls of " + callee + " that fail", Before: round(100 * failedBefore), Now: round(100 * failedNow), Unit: "%"}}},
 			service: callee, share: 1}}
