@@ -89,7 +89,7 @@ func scaled(s CauseSignal, unit float64) CauseSignal {
 func ownSignals() []CauseSignal {
 	const by = "tenhop's process and sqlmw"
 	return []CauseSignal{
-		one(by, "hop_process_stall_seconds_total", Stalled),
+		one(by, ProcessStall, Stalled),
 		one(by, "hop_process_stalls_total", Stalls),
 		one(by, "hop_process_run_delay_seconds_total", CPUWait),
 		one(by, "hop_oldest_request_age_seconds", OldestRequest),

@@ -6,6 +6,9 @@ const (
 	ScrapeDuration = "scrape_duration_seconds"    // written by Prometheus
 	ProcessStart   = "process_start_time_seconds" // Unix time; Prometheus client libraries
 
+	// Time for which a timer of the process was late; the middleware's.
+	ProcessStall = "hop_process_stall_seconds_total"
+
 	// Messages that a hop is handling, by operation; the middleware's.
 	HopActive    = "hop_active_requests"
 	HopOldestAge = "hop_oldest_request_age_seconds"

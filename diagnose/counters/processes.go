@@ -16,7 +16,7 @@ import (
 
 // processSeries reads the series about processes.
 func (r *reader) processSeries(ctx context.Context) ([]prometheus.Series, error) {
-	names := append(signals.InFlight(), signals.ScrapeUp, signals.ScrapeDuration, signals.ProcessStart, signals.HopActive, signals.HopOldestAge)
+	names := append(signals.InFlight(), signals.ScrapeUp, signals.ScrapeDuration, signals.ProcessStart, signals.ProcessStall, signals.HopActive, signals.HopOldestAge)
 	found, err := samples(ctx, r.c, fmt.Sprintf(`{__name__=~"%s"}`, strings.Join(names, "|")), r.start, r.end, r.every)
 	if err != nil {
 		return nil, fmt.Errorf("what is known of processes: %w", err)
@@ -81,6 +81,8 @@ func (t table) processes(r *reader, found []prometheus.Series, counted []parts) 
 			p.Up = readings(p.Up, s.Samples)
 		case signals.ScrapeDuration:
 			p.Scrape = readings(p.Scrape, s.Samples)
+		case signals.ProcessStall:
+			p.Stalled = readings(p.Stalled, s.Samples)
 		case signals.ProcessStart:
 			started[at] = append(started[at], s.Samples...)
 		case signals.HopActive:

@@ -7,6 +7,7 @@ type Process struct {
 	Service, Instance string
 	Up                []Reading   // 1 if the scrape was answered, else 0
 	Scrape            []Reading   // duration of scrapes, seconds
+	Stalled           []Reading   // seconds for which it stood still since it started; nil if unknown
 	InFlight          []Reading   // requests being handled; nil if unknown
 	Starts            []time.Time // when the process was found to have started anew
 	Held              []Held      // by operation; nil if unknown

@@ -21,7 +21,9 @@ const (
 	minSlower   = 6
 	minScrape   = .01 // seconds
 	minScrapes  = 2
-	minTouching = .3 // share of the added time at the hop and its links together
+	minTouching = .3  // share of the added time at the hop and its links together
+	minStalled  = .03 // of the time, for which a process that counts it stood still
+	moreStalled = 3   // of that, now to before
 )
 
 // Starved replaces the findings of a hop, and of the links at it, by one finding if its
@@ -54,7 +56,7 @@ func Starved(m evidence.Metrics, c evidence.Change, found []result.Finding) []re
 			if p.Service != s {
 				continue
 			}
-			if before, now, n := scrapesOf(p, from); n >= minScrapes && now >= minScrape && now >= minSlower*before {
+			if before, now, n := scrapesOf(p, from); n >= minScrapes && now >= minScrape && now >= minSlower*before && stoodStill(p, from) {
 				all = append(all, suspect{p, before, now})
 			}
 		}
@@ -93,6 +95,22 @@ func Starved(m evidence.Metrics, c evidence.Change, found []result.Finding) []re
 	out.Cause = &result.Cause{Kind: result.CauseFrozen, Why: "its process is frozen or starved at times", Evidence: []result.Signal{
 		{Signal: "scrape_duration_seconds of " + instanceOf(worst.Process), Before: stats.Round(worst.before), Now: stats.Round(worst.now), Unit: "s"}}}
 	return append([]result.Finding{out}, rest...)
+}
+
+// stoodStill reports whether a process stood still more than before from a time on, by its
+// own account. A process that keeps none may have: so may one that has not answered since.
+func stoodStill(p evidence.Process, from time.Time) bool {
+	rate := func(r []evidence.Reading) (float64, bool) {
+		if len(r) < 2 {
+			return 0, false
+		}
+		first, last := r[0], r[len(r)-1]
+		return (last.Value - first.Value) / last.At.Sub(first.At).Seconds(), last.Value >= first.Value
+	}
+	i, _ := slices.BinarySearchFunc(p.Stalled, from, func(r evidence.Reading, at time.Time) int { return r.At.Compare(at) })
+	now, known := rate(p.Stalled[max(i-1, 0):])
+	before, _ := rate(p.Stalled[:i])
+	return !known || now >= minStalled && now >= moreStalled*before
 }
 
 // scrapesOf returns the mean duration of a process's scrapes before a time and from it on,
