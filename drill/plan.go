@@ -98,8 +98,8 @@ func templates() []template {
 		{kind: "link_bandwidth", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{Bytes: 3000}
 		}},
-		{kind: "link_reset", findings: []string{"errors", "link"}, causes: []string{"link"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
-			return chaos.Fault{Percent: 10}
+		{kind: "link_reset", findings: []string{"errors", "link"}, causes: []string{"link", "dependency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+			return chaos.Fault{Percent: 10} // a caller cannot tell a network that resets from a store that does
 		}},
 		{kind: "down", findings: []string{"errors", "dependency"}, causes: []string{"dependency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}

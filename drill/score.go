@@ -21,6 +21,7 @@ type Finding struct {
 	Kind      string `json:"kind"`
 	Target    string `json:"target"`
 	Instance  string `json:"instance"`
+	EitherEnd bool   `json:"either_end"` // of a link: hop and target are named alike
 	Cause     struct {
 		Kind string `json:"kind"`
 	} `json:"cause"`
@@ -45,7 +46,14 @@ func (r Round) Said() (a Answer) {
 
 // at reports whether a finding is about the hop of an expected answer. A hop without
 // self-time metrics may be the target of its caller's wait instead.
-func (f Finding) at(want scenario.Answer) bool { return f.Hop == want.Hop || f.waitsFor(want) }
+func (f Finding) at(want scenario.Answer) bool { return f.is(want) || f.waitsFor(want) }
+
+// is reports whether a finding is of the hop of an expected answer. If the fault is of a link,
+// a link whose ends nothing tells apart is named right by either.
+func (f Finding) is(want scenario.Answer) bool {
+	link := f.EitherEnd && f.Kind == "link" && slices.Contains(want.Kinds, "link") && !slices.Contains(want.Kinds, "self")
+	return f.Hop == want.Hop || link && f.Target == want.Hop
+}
 
 func (f Finding) waitsFor(want scenario.Answer) bool {
 	return f.Kind == "dependency" && f.Target == want.Hop
@@ -116,7 +124,7 @@ func best(findings []Finding, want scenario.Answer) int {
 
 // compare lowers the marks of a round by what is wrong with a finding.
 func (r *Round) compare(want scenario.Answer, f Finding) {
-	own, waited := f.Hop == want.Hop, f.waitsFor(want)
+	own, waited := f.is(want), f.waitsFor(want)
 	r.RightHop = r.RightHop && (own || waited)
 	r.RightOperation = r.RightOperation && (waited || own && (want.Operation == "" || f.Operation == want.Operation))
 	r.RightKind = r.RightKind && (waited || own && (len(want.Kinds) == 0 || slices.Contains(want.Kinds, f.Kind)))

@@ -45,6 +45,30 @@ func TestScore(t *testing.T) {
 	}
 }
 
+// A slow link whose ends nothing tells apart is named by either; a hop that is slow is not.
+func TestScoreEitherEnd(t *testing.T) {
+	for _, c := range []struct {
+		why, answer string
+		kinds       []string
+		right       bool
+	}{
+		{"the other end", `{"hop":"fraud","kind":"link","target":"payment","either_end":true}`, []string{"link", "dependency"}, true},
+		{"the other end, for sure", `{"hop":"fraud","kind":"link","target":"payment"}`, []string{"link", "dependency"}, false},
+		{"another link", `{"hop":"fraud","kind":"link","target":"order","either_end":true}`, []string{"link", "dependency"}, false},
+		{"a slow hop", `{"hop":"fraud","kind":"link","target":"payment","either_end":true}`, []string{"self", "link"}, false},
+	} {
+		p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment", Kinds: c.kinds}}}}
+		var a Answer
+		if err := json.Unmarshal([]byte(`{"verdict":"spike","findings":[`+c.answer+`]}`), &a); err != nil {
+			t.Fatal(err)
+		}
+		var r Round
+		if p.score(&r, a); r.RightHop != c.right {
+			t.Errorf("%s: right %v, want %v", c.why, r.RightHop, c.right)
+		}
+	}
+}
+
 // Of two faults, both must be among the findings.
 func TestScoreTwo(t *testing.T) {
 	p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment", Causes: []string{"cpu"}}, {Hop: "pricing", Attributes: map[string]string{"region": "eu"}}}}}
