@@ -13,10 +13,11 @@ import (
 
 // Thresholds of a dependency, which is no hop, that does not answer.
 const (
-	minRefused = .3 // growth of the part of its calls that fail
-	ownPart    = .5 // of the hop's failures, that as many failed calls explain
-	maxStopped = .2 // calls that complete, now to before
-	minMade    = 5  // calls now or, if they stopped, in the baseline
+	minRefused = .3  // growth of the part of its calls that fail
+	minNamed   = .02 // the same, of the dependency that the finding names
+	ownPart    = .5  // of the hop's failures, that as many failed calls explain
+	maxStopped = .2  // calls that complete, now to before
+	minMade    = 5   // calls now or, if they stopped, in the baseline
 )
 
 // silence holds the calls of a hop to a dependency that does not answer.
@@ -29,8 +30,9 @@ type silence struct {
 	own              float64 // the growth of the failures that the hop served, per second
 }
 
-// silences returns the dependencies, besides hops, whose calls fail or do not return.
-func silences(m evidence.Metrics, was, is evidence.Window) map[[2]string]*silence {
+// silences returns the dependencies, besides hops, whose calls fail or do not return. Fewer
+// failures are enough for the one that a finding of failures names.
+func silences(m evidence.Metrics, was, is evidence.Window, named string) map[[2]string]*silence {
 	hops, served := map[string]bool{}, map[string]float64{}
 	for _, h := range m.Hops {
 		hops[h.Service] = true
@@ -63,7 +65,11 @@ func silences(m evidence.Metrics, was, is evidence.Window) map[[2]string]*silenc
 		for i := range s.failed {
 			s.failed[i] /= max(s.calls[i], 1e-9)
 		}
-		s.refused = s.calls[1]*length(is) >= minMade && s.failed[1] >= s.failed[0]+minRefused
+		least := minRefused
+		if s.dependency == named {
+			least = minNamed
+		}
+		s.refused = s.calls[1]*length(is) >= minMade && s.failed[1] >= s.failed[0]+least
 		s.stopped = s.calls[0]*length(was) >= minMade && s.calls[1] <= maxStopped*s.calls[0]
 		if !s.refused && !s.stopped {
 			delete(out, k)
@@ -83,7 +89,11 @@ func (t *table) unanswered(f result.Finding, q Question, found []growth) []candi
 	if e := q.Result.Errors; f.Kind == result.KindErrors && e != nil && e.Window != nil {
 		window = *e.Window
 	}
-	all := silences(m, stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{window}))
+	named := ""
+	if f.Kind == result.KindErrors {
+		named = f.Target
+	}
+	all := silences(m, stepsIn(m, q.Result.BaselineRanges()), stepsIn(m, []result.Range{window}), named)
 	var worst *silence
 	var together []string
 	for _, k := range slices.SortedFunc(maps.Keys(all), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {

@@ -73,6 +73,28 @@ func TestFailingDependencyOfRepeatedCalls(t *testing.T) {
 	}
 }
 
+// TestFewCallsOfNamedDependencyFail says so where the finding names the dependency.
+func TestFewCallsOfNamedDependencyFail(t *testing.T) {
+	const rate = 2 * perSecond
+	for _, c := range []struct {
+		why, kind string
+		failed    float64 // of the calls
+		served    float64 // of the requests
+	}{
+		{"one in ten", result.CauseDependency, .1, .1},
+		{"one in ten, and the requests fail for another reason", result.CauseUnknown, .1, .8},
+		{"none", result.CauseUnknown, 0, .1},
+	} {
+		m := evidence.Metrics{Start: began, Step: every, Steps: seconds / 2, Calls: []evidence.CallSeries{
+			{Service: "stock", Count: steps(rate, rate), Failed: steps(0, c.served*rate)},
+			{Service: "stock", Dependency: "basket", Count: steps(rate, rate), Failed: steps(0, c.failed*rate)}}}
+		got := causeFrom(t, found(result.KindErrors, "stock", "basket", 0, 0), m, idleStock())
+		if c.kind == result.CauseUnknown && got != nil && got.Sure || c.kind != result.CauseUnknown && (got == nil || got.Kind != c.kind || !got.Sure) {
+			t.Errorf("%s: %s, want %s", c.why, show(got), c.kind)
+		}
+	}
+}
+
 // TestOnTheWay blames neither of two ends that both answer for calls that fail between them.
 func TestOnTheWay(t *testing.T) {
 	f := newFleet(5)
