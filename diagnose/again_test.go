@@ -79,3 +79,53 @@ func TestSlowAgain(t *testing.T) {
 		}
 	}
 }
+
+// Half of the requests were slow at one service for a while. Since then a few requests are a
+// little slower, each elsewhere: the time of before is not what is said of now.
+func TestSlowElsewhereWithoutPause(t *testing.T) {
+	const step, before, first, rate = 2 * time.Second, 90, 6, 12
+	start := time.Unix(1_700_000_000, 0)
+	services := []string{"users", "stock", "mail"}
+	for _, since := range []int{0, 5, 20, 40, 60} { // steps
+		n := before + first + since
+		m := evidence.Metrics{Start: start, Step: step, Steps: n, Newest: start.Add(time.Duration(n) * step)}
+		zero := func() []float64 { return make([]float64, n) }
+		b := &evidence.Buckets{Bounds: []float64{.075, .25, math.Inf(1)}, Counts: [][]float64{zero(), zero(), zero()}}
+		count, took := zero(), zero()
+		self := map[string][]float64{}
+		for _, s := range services {
+			self[s] = zero()
+		}
+		for i := range n {
+			count[i], b.Counts[0][i], b.Counts[1][i], b.Counts[2][i] = rate, rate, rate, rate
+			took[i] = rate * .01
+			for _, s := range services {
+				self[s][i] = rate * .01 * (1 + .05*float64(i%3))
+			}
+			switch {
+			case i >= before+first:
+				b.Counts[0][i] -= 2
+				self[services[i%3]][i] += 2 * .08
+			case i >= before:
+				b.Counts[0][i], b.Counts[1][i] = rate/2, rate/2
+				self["users"][i] += rate / 2 * .9
+			}
+			for _, s := range services {
+				took[i] += self[s][i]
+			}
+		}
+		m.Entries = []evidence.EntrySeries{{Entry: result.Entry{Service: "edge", Operation: "GET /"}, Sum: took, Count: count, Buckets: b}}
+		m.Hops = []evidence.HopSeries{{Service: "edge", Operation: "GET /", Entry: "GET /", Flow: "request", Self: zero(), Duration: took, Count: count}}
+		for s, v := range self {
+			m.Hops = append(m.Hops, evidence.HopSeries{Service: s, Operation: "GET /" + s, Entry: "GET /", Flow: "request", Self: v, Duration: v, Count: count})
+		}
+		r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result()
+		named := r.Verdict == result.Spike && r.Findings[0].Hop == "users"
+		if at := time.Duration(since) * step; since == 0 && !named || at > recently && named && r.Findings[0].Share > .5 {
+			t.Errorf("%s after its end: %s (%s) %v %+v", at, r.Verdict, r.Why, r.Window, r.Findings)
+		}
+	}
+}
+
+// recently is the time after which an incident is not what is said of now.
+const recently = 30 * time.Second
