@@ -1,5 +1,5 @@
-// Package redis runs a Redis-protocol server in this process (miniredis). Keys
-// expire in real time. Data is kept in memory only.
+// Package redis runs a Redis-protocol server in this process (miniredis). Data is kept
+// in memory only. Keys expire in real time, to within seconds.
 //
 // Scripts and functions (EVAL, SCRIPT, FCALL and their variants) are refused: a script
 // that does not end would block every other client.
@@ -17,8 +17,13 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// sweepInterval is the interval at which expired keys are removed.
-const sweepInterval = time.Second
+// sweepInterval is the minimum interval at which the TTLs of all keys advance and
+// expired keys are removed. Nothing else is served meanwhile, so a sweep is at most one
+// part in sweepShare of the time.
+const (
+	sweepInterval = time.Second
+	sweepShare    = 100
+)
 
 // Bounds of the pause after a failed Accept, for example when file descriptors are
 // exhausted. The pause doubles with every consecutive failure.
@@ -64,7 +69,6 @@ func Serve(l net.Listener, opts ...Option) (*Server, error) {
 	if err := conn.Close(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start redis: %w", err), l.Close())
 	}
-	s.mini.ClockTTL(true)
 	srv := s.mini.Server()
 	srv.SetPreHook(refuseScripts)
 	s.done.Go(func() { s.accept(srv) })
@@ -110,15 +114,21 @@ func (s *Server) accept(srv *server.Server) {
 	}
 }
 
+// sweep advances the TTLs of all keys. miniredis's ClockTTL does so with every command,
+// which takes time in proportion to the number of keys.
 func (s *Server) sweep() {
-	tick := time.NewTicker(sweepInterval)
-	defer tick.Stop()
+	last := time.Now()
+	timer := time.NewTimer(sweepInterval)
+	defer timer.Stop()
 	for {
 		select {
 		case <-s.stop:
 			return
-		case <-tick.C:
-			s.mini.Exists("") // any access advances the clock
+		case <-timer.C:
+			began := time.Now()
+			s.mini.FastForward(began.Sub(last))
+			last = began
+			timer.Reset(max(sweepInterval, sweepShare*time.Since(began)))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ import (
 
 const patience = 20 * time.Second
 
-func serve(t *testing.T) (*redis.Server, string) {
+func serve(t testing.TB) (*redis.Server, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -210,5 +211,29 @@ func TestAcceptIsTriedAgain(t *testing.T) {
 	}
 	if n := strings.Count(logged.String(), "accept failed"); n != 3 {
 		t.Errorf("%d failures are logged, want 3:\n%s", n, logged.String())
+	}
+}
+
+// BenchmarkManyKeys reads one key beside many that expire: a command must not visit
+// them all.
+func BenchmarkManyKeys(b *testing.B) {
+	for _, keys := range []int{100, 20_000} {
+		b.Run(strconv.Itoa(keys), func(b *testing.B) {
+			_, address := serve(b)
+			c := client.NewClient(&client.Options{Addr: address, DisableIdentity: true})
+			defer c.Close()
+			pipe := c.Pipeline()
+			for i := range keys {
+				pipe.Set(b.Context(), strconv.Itoa(i), "x", time.Hour)
+			}
+			if _, err := pipe.Exec(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if err := c.Get(b.Context(), "1").Err(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
