@@ -154,8 +154,8 @@ func goroutines(ctx context.Context, admin string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, m := range families["go_goroutines"].GetMetric() {
-		return m.GetGauge().GetValue(), nil
+	if m := families["go_goroutines"].GetMetric(); len(m) > 0 {
+		return m[0].GetGauge().GetValue(), nil
 	}
 	return 0, fmt.Errorf("%s/metrics has no go_goroutines", admin)
 }

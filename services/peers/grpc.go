@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
@@ -57,10 +58,9 @@ func (p *Peers) ServerOptions() []grpc.ServerOption {
 // DialOptions instruments the connections of a gRPC client.
 func (p *Peers) DialOptions() []grpc.DialOption {
 	metrics := grpcprom.NewClientMetrics(grpcprom.WithClientHandlingTimeHistogram(grpcprom.WithHistogramBuckets(prometheus.DefBuckets)))
-	if err := p.registry.Register(metrics); err != nil {
-		if again, ok := err.(prometheus.AlreadyRegisteredError); ok {
-			metrics, _ = again.ExistingCollector.(*grpcprom.ClientMetrics)
-		}
+	var again prometheus.AlreadyRegisteredError
+	if errors.As(p.registry.Register(metrics), &again) {
+		metrics, _ = again.ExistingCollector.(*grpcprom.ClientMetrics)
 	}
 	correlate := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		return invoke(metadata.AppendToOutgoingContext(ctx, correlationHeader, correlation(ctx)), method, req, reply, cc, opts...)
