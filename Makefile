@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -105,6 +105,16 @@ drill-ci: ## three drills of kinds chosen by the day and one without a fault (fi
 QUIET ?= 60
 quiet: ## run the storefront for QUIET minutes and ten of ordinary life: nothing may page, nothing may be named (QUIET=5: eight minutes in all)
 	TENHOP_QUIET=$(QUIET) $(GO) test -count=1 -v -timeout 120m ./acceptance/quiet
+KNEE ?= 5
+knee: ## requests/s that the storefront holds without and with each kind of telemetry (KNEE rounds of fifteen minutes, or short)
+	TENHOP_KNEE=$(KNEE) $(GO) test -count=1 -v -timeout 180m -run TestKnee ./acceptance/knee
+
+SOAK ?= 30
+soak: ## run the storefront at SOAK_RPS for SOAK minutes: memory, goroutines, descriptors and disk must not rise (SOAK=2 is the short form)
+	TENHOP_SOAK=$(SOAK) TENHOP_SOAK_RPS=$${SOAK_RPS:-100} $(GO) test -count=1 -v -timeout 90m -run TestSoak ./acceptance/knee
+
+loss: ## accuracy of the diagnosis with lost, late and duplicated spans, skewed clocks, restarts and missing scrapes (ten minutes)
+	TENHOP_LOSS=full $(GO) test -count=1 -v -timeout 60m -run TestLoss ./diagnose/scrapes
 TORTURE ?= 10
 torture: ## customers check out while processes, links, disks and stores fail; the orders are counted afterwards (TORTURE minutes, or short; TENHOP_SEED)
 	TENHOP_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture

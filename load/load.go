@@ -39,6 +39,7 @@ type Summary struct {
 	Requests   int                  `json:"requests"`
 	Errors     int                  `json:"errors"`
 	Skipped    int                  `json:"skipped"` // requests that were due while too many were in flight
+	All        Operation            `json:"all"`     // of all operations
 	Operations map[string]Operation `json:"operations"`
 }
 
@@ -179,6 +180,7 @@ func (r *runner) report(d time.Duration) {
 
 type tally struct {
 	skipped int
+	all     Operation
 	ops     map[string]*Operation
 }
 
@@ -194,6 +196,11 @@ func (t *tally) add(op string, d time.Duration, err error) {
 		o = &Operation{}
 		t.ops[op] = o
 	}
+	o.add(d, err)
+	t.all.add(d, err)
+}
+
+func (o *Operation) add(d time.Duration, err error) {
 	o.Requests++
 	if err != nil {
 		o.Errors++
@@ -210,14 +217,22 @@ func (t *tally) add(op string, d time.Duration, err error) {
 func (t *tally) summary(d time.Duration) Summary {
 	s := Summary{Seconds: d.Seconds(), Skipped: t.skipped, Operations: map[string]Operation{}}
 	for name, o := range t.ops {
-		slices.Sort(o.latencies)
-		q := func(p float64) float64 {
-			rank := int(math.Ceil(p * float64(len(o.latencies)))) // nearest rank
-			return float64(o.latencies[max(rank, 1)-1].Microseconds()) / 1000
-		}
-		s.Requests += o.Requests
-		s.Errors += o.Errors
-		s.Operations[name] = Operation{Requests: o.Requests, Errors: o.Errors, P50: q(.5), P95: q(.95), P99: q(.99)}
+		s.Operations[name] = o.summary()
 	}
+	s.All = t.all.summary()
+	s.Requests, s.Errors = s.All.Requests, s.All.Errors
 	return s
+}
+
+// summary returns the operation with its quantiles and without its latencies.
+func (o *Operation) summary() Operation {
+	slices.Sort(o.latencies)
+	q := func(p float64) float64 {
+		if len(o.latencies) == 0 {
+			return 0
+		}
+		rank := int(math.Ceil(p * float64(len(o.latencies)))) // nearest rank
+		return float64(o.latencies[max(rank, 1)-1].Microseconds()) / 1000
+	}
+	return Operation{Requests: o.Requests, Errors: o.Errors, P50: q(.5), P95: q(.95), P99: q(.99)}
 }

@@ -24,6 +24,7 @@ type Config struct {
 	RPS       float64        // shoppers' requests/s; 0 for no shoppers
 	Seed      uint64         // seed of the shoppers
 	Version   string         // service.version of all services
+	Telemetry Telemetry      // what services report
 	Sampling  float64        // fraction of traces to sample, in (0, 1]; 1 if zero
 
 	// Systems that replace an embedded part; empty for the embedded one.
@@ -47,6 +48,22 @@ type Config struct {
 
 	Limits Limits
 	Out    io.Writer // receives progress messages; may be nil
+}
+
+// Telemetry says what the services of a run report.
+type Telemetry string
+
+// The kinds of telemetry.
+const (
+	TelemetryFull     Telemetry = "full"     // traces, metrics and logs; also the empty string
+	TelemetryMetrics  Telemetry = "metrics"  // metrics and logs
+	TelemetryComposed Telemetry = "composed" // as full, by the libraries of package services/peers
+	TelemetryNone     Telemetry = "none"     // nothing; no process receives telemetry
+)
+
+// TelemetryKinds returns the kinds of telemetry.
+func TelemetryKinds() []string {
+	return []string{string(TelemetryFull), string(TelemetryMetrics), string(TelemetryComposed), string(TelemetryNone)}
 }
 
 // Limits bounds the memory and the disk space of the stack, in bytes. Zero means
@@ -105,6 +122,9 @@ func (c Config) Check() error {
 	}
 	if !(c.Sampling >= 0 && c.Sampling <= 1) {
 		return &ConfigError{"Sampling", fmt.Sprint(c.Sampling), "must be greater than 0 and at most 1"}
+	}
+	if c.Telemetry != "" && !slices.Contains(TelemetryKinds(), string(c.Telemetry)) {
+		return &ConfigError{"Telemetry", fmt.Sprintf("%q", string(c.Telemetry)), "must be one of " + strings.Join(TelemetryKinds(), ", ")}
 	}
 	for _, f := range []struct{ field, value string }{{"Jaeger", c.Jaeger}, {"OTLP", c.OTLP}, {"Prometheus", c.Prometheus}, {"Webhook", c.Webhook}} {
 		if u, err := url.Parse(f.value); f.value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {

@@ -83,13 +83,15 @@ func (p *plan) private(name string) (Socket, error) {
 	return p.socket(name, endpoint.Endpoint{Name: name, Network: "tcp"})
 }
 
+const telemetryProcess = "telemetry"
+
 // embedded lists the processes of the stack and their parts.
 var embedded = []struct {
 	process string
 	parts   []string
 }{
 	{"broker", []string{"kafka", "redis"}},
-	{"telemetry", []string{"otlp", "jaeger", "prometheus", "loki", "console"}},
+	{telemetryProcess, []string{"otlp", "jaeger", "prometheus", "loki", "console"}},
 }
 
 // replaced returns the endpoints of the systems that replace a part, or nil if
@@ -126,6 +128,9 @@ func onHostOf(base, name string) string {
 
 func (p *plan) stack() error {
 	for _, e := range embedded {
+		if e.process == telemetryProcess && p.cfg.Telemetry == TelemetryNone {
+			continue
+		}
 		var parts []string
 		var sockets []Socket
 		for _, part := range e.parts {
@@ -294,6 +299,14 @@ func (p *plan) serviceEnv(service string) ([]string, error) {
 		"OTEL_BSP_SCHEDULE_DELAY=500",
 		"JAEGER_ENDPOINT="+p.endpoints[endpoint.JaegerThrift],
 	)
+	switch p.cfg.Telemetry {
+	case TelemetryMetrics:
+		env = append(env, "OTEL_TRACES_EXPORTER=none", "JAEGER_ENDPOINT=")
+	case TelemetryComposed:
+		env = append(env, "TENHOP_INSTRUMENTS=composed")
+	case TelemetryNone:
+		env = append(env, "TENHOP_INSTRUMENTS=none", "OTEL_SDK_DISABLED=true")
+	}
 	if p.cfg.Sampling > 0 && p.cfg.Sampling < 1 {
 		env = append(env, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
 			"OTEL_TRACES_SAMPLER_ARG="+strconv.FormatFloat(p.cfg.Sampling, 'g', -1, 64))

@@ -84,6 +84,7 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.Float64Var(&cfg.RPS, "rps", 20, "shoppers' requests/s; 0 for no shoppers")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "seed of the shoppers, whose journeys it determines")
 	f.Float64Var(&cfg.Sampling, "sampling", 1, "fraction of requests to trace, in (0, 1]")
+	f.StringVar((*string)(&cfg.Telemetry), "telemetry", string(supervisor.TelemetryFull), "what the services report: "+strings.Join(supervisor.TelemetryKinds(), ", ")+"")
 	f.BoolVar(&cfg.FreePorts, "free-ports", false, "use free ports instead of the default ones")
 	f.BoolVar(&once, "once", false, "exit when everything is ready")
 	f.StringVar(&cfg.Jaeger, "jaeger", "", "URL of a Jaeger that replaces the embedded trace store")

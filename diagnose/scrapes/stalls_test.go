@@ -15,6 +15,12 @@ import (
 // serveProcesses starts the back end of a fleet whose processes may be stopped or killed.
 // They are scraped only while they answer, and Prometheus says so.
 func serveProcesses(t testing.TB, f *scrapes.Fleet, seed uint64, every time.Duration, until time.Time) *world {
+	return serveAnswers(t, f, seed, every, until, func(service string, at time.Time) (bool, float64) { return f.Scrape(service, at, every) })
+}
+
+// serveAnswers is serveProcesses with a function that tells whether a scrape is answered,
+// and how long it takes in seconds.
+func serveAnswers(t testing.TB, f *scrapes.Fleet, seed uint64, every time.Duration, until time.Time, scrape func(service string, at time.Time) (bool, float64)) *world {
 	w := &world{fleet: f}
 	rng := rand.New(rand.NewPCG(seed, 7))
 	targets := map[string]*promtest.Target{}
@@ -27,7 +33,7 @@ func serveProcesses(t testing.TB, f *scrapes.Fleet, seed uint64, every time.Dura
 			names = append(names, s.Service)
 			series := func(name string, value func(up bool, took float64, at time.Time) float64) {
 				target.Counters = append(target.Counters, promtest.Counter{Name: name, Labels: map[string]string{}, At: func(at time.Time) float64 {
-					up, took := f.Scrape(s.Service, at, every)
+					up, took := scrape(s.Service, at)
 					return value(up, took, at)
 				}})
 			}
@@ -46,7 +52,7 @@ func serveProcesses(t testing.TB, f *scrapes.Fleet, seed uint64, every time.Dura
 			})
 		}
 		target.Counters = append(target.Counters, promtest.Counter{Name: s.Name, Labels: s.Labels, At: func(at time.Time) float64 {
-			if up, _ := f.Scrape(s.Service, at, every); !up {
+			if up, _ := scrape(s.Service, at); !up {
 				return nan
 			}
 			if began := f.Started(s.Service, at); began.After(f.Began) && !strings.HasSuffix(s.Name, "_requests") {

@@ -75,17 +75,22 @@ func TestTable(t *testing.T) {
 	if which != "full" {
 		return
 	}
-	text, err := os.ReadFile(page)
+	replacePart(t, page, tableBegin, tableEnd, b.String()+"\nAn hour without a fault:\n\n"+quiet.String())
+}
+
+// replacePart writes text between two markers of a page.
+func replacePart(t *testing.T, page, begin, end, text string) {
+	t.Helper()
+	content, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, ok := strings.Cut(string(text), tableBegin)
-	_, after, closed := strings.Cut(rest, tableEnd)
+	before, rest, ok := strings.Cut(string(content), begin)
+	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
 		t.Fatalf("%s has no markers", page)
 	}
-	out := before + tableBegin + b.String() + "\nAn hour without a fault:\n\n" + quiet.String() + tableEnd + after
-	if err := os.WriteFile(page, []byte(out), 0o644); err != nil {
+	if err := os.WriteFile(page, []byte(before+begin+text+end+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

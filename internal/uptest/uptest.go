@@ -34,6 +34,18 @@ type Storefront struct {
 	Dir     string `json:"-"` // directory that contains .tenhop
 }
 
+// Build builds tenhop and returns the path of the program, which the end of the test
+// removes.
+func Build(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "tenhop")
+	build := exec.Command("go", "build", "-o", bin, "github.com/tenhop/tenhop/cmd/tenhop")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build tenhop: %v\n%s", err, out)
+	}
+	return bin
+}
+
 // Start builds tenhop and runs it, with additional arguments of `tenhop up`, until
 // the test ends. It returns when the storefront is ready.
 func Start(t *testing.T, args ...string) *Storefront {
@@ -41,12 +53,13 @@ func Start(t *testing.T, args ...string) *Storefront {
 	if file := os.Getenv(Running); file != "" {
 		return read(t, file)
 	}
+	return Up(t, Build(t), args...)
+}
+
+// Up is Start with a program that Build has built.
+func Up(t *testing.T, bin string, args ...string) *Storefront {
+	t.Helper()
 	dir := t.TempDir()
-	bin := filepath.Join(dir, "tenhop")
-	build := exec.Command("go", "build", "-o", bin, "github.com/tenhop/tenhop/cmd/tenhop")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build tenhop: %v\n%s", err, out)
-	}
 	var said bytes.Buffer
 	up := exec.Command(bin, append([]string{"up", "--free-ports", "--dir", dir}, args...)...)
 	up.Stdout, up.Stderr = &said, &said

@@ -17,7 +17,6 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
-	"github.com/tenhop/tenhop/middleware/redismw"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
 	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
@@ -50,7 +49,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		client.Close()
 		return runtime.Service{}, err
 	}
-	if err := redismw.Instrument(client, "carts", redismw.WithTelemetry(e.Telemetry)); err != nil {
+	if err := e.InstrumentRedis(client, "carts"); err != nil {
 		client.Close()
 		return runtime.Service{}, err
 	}

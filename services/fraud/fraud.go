@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/tenhop/tenhop/middleware/hop"
-	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/services/problem"
 	"github.com/tenhop/tenhop/services/runtime"
@@ -35,7 +34,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	s := &server{store: store}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check", s.check)
-	handler := httpmw.Handler(e.Chaos.Handler(mux), httpmw.WithTelemetry(e.Telemetry), httpmw.WithMux(mux))
+	handler := e.Handler(e.Chaos.Handler(mux), mux)
 	return runtime.Service{HTTP: handler, Background: []func(context.Context) error{s.forget}}, nil
 }
 

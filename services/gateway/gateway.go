@@ -62,9 +62,7 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 	mux.HandleFunc("DELETE /cart/items/{id}", s.signedIn(s.removeItem))
 	mux.HandleFunc("POST /checkout", s.signedIn(s.placeOrder))
 	mux.HandleFunc("GET /orders", s.signedIn(s.listOrders))
-	handler := httpmw.Handler(s.limited(texts(e.Chaos.Handler(mux))),
-		httpmw.WithTelemetry(e.Telemetry), httpmw.WithMux(mux), httpmw.WithPublicEdge())
-	return runtime.Service{HTTP: handler}, nil
+	return runtime.Service{HTTP: e.Handler(s.limited(texts(e.Chaos.Handler(mux))), mux, httpmw.WithPublicEdge())}, nil
 }
 
 type server struct {

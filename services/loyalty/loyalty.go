@@ -69,6 +69,9 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	s := &server{store: store, tracer: tracer, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc(operation, s.points)
+	if e.Instruments == runtime.InstrumentsNone {
+		return runtime.Service{HTTP: e.Chaos.Handler(mux)}, nil
+	}
 	handler := promhttp.InstrumentHandlerInFlight(inFlight, promhttp.InstrumentHandlerDuration(duration, s.traced(e.Chaos.Handler(mux))))
 	return runtime.Service{HTTP: handler}, nil
 }

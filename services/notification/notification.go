@@ -16,7 +16,6 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
-	"github.com/tenhop/tenhop/middleware/kafkamw"
 	"github.com/tenhop/tenhop/services/contracts"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
 	"github.com/tenhop/tenhop/services/faults"
@@ -57,7 +56,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		return runtime.Service{}, err
 	}
 	s := &server{store: store, identity: pb.NewIdentityClient(conn)}
-	handle := kafkamw.Handler(s.notify, kafkamw.WithTelemetry(e.Telemetry), kafkamw.WithChaos(e.Chaos), kafkamw.WithConsumerGroup(e.Name))
+	handle := e.Record(s.notify)
 	return runtime.Service{Background: []func(context.Context) error{
 		func(ctx context.Context) error { return runtime.Consume(ctx, e, cl, handle) },
 	}}, nil

@@ -16,13 +16,14 @@ import (
 
 // Config configures a service process.
 type Config struct {
-	Instance   string       // service.instance.id
-	Listener   net.Listener // of the service's API; nil for Kafka-only services
-	Admin      net.Listener // /metrics, /healthz, /readyz, /chaos
-	Resolver   Resolver
-	Store      string // sqlite:///path or postgres://…
-	Redis      string // host:port
-	Kafka      Brokers
+	Instance string       // service.instance.id
+	Listener net.Listener // of the service's API; nil for Kafka-only services
+	Admin    net.Listener // /metrics, /healthz, /readyz, /chaos
+	Resolver Resolver
+	Store    string // sqlite:///path or postgres://…
+	Redis    string // host:port
+	Kafka    Brokers
+	Instruments
 	ChaosToken string // of the chaos and pprof endpoints, which are off without it
 	JaegerURL  string // thrift over HTTP, for the legacy service
 	Version    string
@@ -37,6 +38,7 @@ type Config struct {
 //	TENHOP_RESOLVE                       payment=host:port,host:port;fraud=host:port
 //	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  for services that TENHOP_RESOLVE does not list
 //	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
+//	TENHOP_INSTRUMENTS                   composed or none, instead of the middleware
 //	JAEGER_ENDPOINT                      collector of the legacy service's spans
 func ConfigFromEnv() (Config, error) {
 	c := Config{
@@ -53,6 +55,9 @@ func ConfigFromEnv() (Config, error) {
 	}
 	var err error
 	if c.Resolver, err = ParseResolver(os.Getenv("TENHOP_RESOLVE"), os.Getenv("TENHOP_DNS_SUFFIX")); err != nil {
+		return Config{}, err
+	}
+	if c.Instruments, err = instrumentsFromEnv(); err != nil {
 		return Config{}, err
 	}
 	if os.Getenv("LISTEN_FDS") != "" {

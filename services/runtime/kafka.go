@@ -24,7 +24,7 @@ func (b Brokers) client(e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.RetryTimeout(10*time.Second), kgo.MetadataMinAge(250*time.Millisecond))
 	opts = append(opts, kgo.ProducerLinger(0), kgo.RecordDeliveryTimeout(30*time.Second))
 	opts = append(opts, kgo.Dialer(e.links.Dialer("kafka", (&net.Dialer{Timeout: 10 * time.Second}).DialContext)))
-	opts = append(opts, kafkamw.ClientOptions(kafkamw.WithTelemetry(e.Telemetry))...)
+	opts = append(opts, e.kafkaOptions()...)
 	cl, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, err

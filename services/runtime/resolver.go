@@ -21,7 +21,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
-	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/services/faults"
 )
@@ -84,7 +83,7 @@ var reconnect = grpc.ConnectParams{
 // Dial returns an instrumented connection to a service. It connects on first use
 // and reconnects when the connection is lost.
 func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
-	opts := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(e.repeated(name))}, grpcmw.DialOptions(name, grpcmw.WithTelemetry(e.Telemetry))...)
+	opts := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(e.repeated(name))}, e.dialOptions(name)...)
 	opts = append(opts,
 		grpc.WithChainUnaryInterceptor(e.slowed(name)), // within the measured call
 		grpc.WithContextDialer(e.tcp(name)),
@@ -176,9 +175,8 @@ func (e *Env) BaseURL(name string) func() string {
 
 // HTTPClient returns an instrumented client for an HTTP service.
 func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
-	opts = append([]httpmw.Option{httpmw.WithTelemetry(e.Telemetry), httpmw.WithDependency(name)}, opts...)
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.DialContext = e.links.Dialer(name, base.DialContext)
 	base.MaxIdleConnsPerHost = base.MaxIdleConns // the default of 2 reconnects under load
-	return &http.Client{Timeout: callTimeout, Transport: httpmw.Transport(e.Chaos.Transport(base, name), opts...)}
+	return &http.Client{Timeout: callTimeout, Transport: e.transport(e.Chaos.Transport(base, name), name, opts)}
 }

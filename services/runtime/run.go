@@ -17,10 +17,10 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/flight"
-	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/hop"
 	"github.com/tenhop/tenhop/middleware/setup"
 	"github.com/tenhop/tenhop/middleware/setup/profiles"
+	"github.com/tenhop/tenhop/services/peers"
 	"github.com/tenhop/tenhop/services/runtime/link"
 )
 
@@ -32,8 +32,9 @@ type Env struct {
 	Chaos     *chaos.Injector
 	Metrics   http.Handler // served as /metrics
 
-	links    link.Links // to what the service calls
-	embedded []string   // dependencies within the process
+	peers    *peers.Peers // with InstrumentsComposed
+	links    link.Links   // to what the service calls
+	embedded []string     // dependencies within the process
 	admin    *setup.Admin
 	mu       sync.Mutex
 	checks   []func() // remove the readiness checks
@@ -105,11 +106,18 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	if d.Legacy {
 		opts = append(opts, setup.WithoutTraces())
 	}
-	rt, err := setup.Start(ctx, d.Name, opts...)
+	replaced, err := e.startInstruments(ctx)
+	if err != nil {
+		return err
+	}
+	rt, err := setup.Start(ctx, d.Name, append(opts, replaced...)...)
 	if err != nil {
 		return err
 	}
 	e.Telemetry, e.Metrics = rt.Telemetry, rt.Telemetry.MetricsHandler()
+	if e.peers != nil {
+		e.Metrics = e.peers.MetricsHandler()
+	}
 	e.admin = setup.NewAdmin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.Metrics.ServeHTTP(w, r) }),
 		setup.AdminToken(cfg.ChaosToken), setup.AdminChaos(e.Chaos), setup.AdminHandler("/debug/pprof/", profiles.Handler()),
 		setup.AdminHandler(flight.Path, flight.Handler(cfg.ChaosToken)))
@@ -150,7 +158,11 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	if ferr := rt.Shutdown(flush); ferr != nil {
+	ferr := rt.Shutdown(flush)
+	if e.peers != nil {
+		ferr = errors.Join(ferr, e.peers.Shutdown(flush))
+	}
+	if ferr != nil {
 		rt.Logger.Warn().Err(ferr).Msg("telemetry was not flushed")
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -216,7 +228,7 @@ func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {
 }
 
 func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar)) error {
-	opts := append(grpcmw.ServerOptions(grpcmw.WithTelemetry(e.Telemetry), grpcmw.WithChaos(e.Chaos)), grpcLimits(requestTimeout)...)
+	opts := append(e.serverOptions(), grpcLimits(requestTimeout)...)
 	srv := grpc.NewServer(opts...)
 	register(srv)
 	stopped := context.AfterFunc(ctx, func() {

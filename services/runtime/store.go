@@ -50,7 +50,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	} else {
 		e.embedded = []string{name}
 	}
-	db, err := sqlmw.Open(driver, connect, name, sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system), sqlmw.WithChaos(e.Chaos))
+	db, err := e.openDB(driver, connect, name, system)
 	if err != nil {
 		return nil, err
 	}

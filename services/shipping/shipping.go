@@ -49,7 +49,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		return runtime.Service{}, err
 	}
 	s := &server{store: store, kafka: cl}
-	handle := kafkamw.Handler(s.ship, kafkamw.WithTelemetry(e.Telemetry), kafkamw.WithChaos(e.Chaos), kafkamw.WithConsumerGroup(e.Name))
+	handle := e.Record(s.ship)
 	return runtime.Service{Background: []func(context.Context) error{
 		func(ctx context.Context) error { return runtime.Consume(ctx, e, cl, handle) },
 	}}, nil
