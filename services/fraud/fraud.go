@@ -17,6 +17,7 @@ import (
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/services/problem"
 	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 //go:embed migrations/*.sql
@@ -35,7 +36,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	s := &server{store: store}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check", s.check)
-	handler := httpmw.Handler(e.Chaos.Handler(mux), httpmw.WithTelemetry(e.Telemetry), httpmw.WithMux(mux))
+	handler := httpmw.Handler(resilience.Handler(e.Chaos.Handler(mux)), httpmw.WithTelemetry(e.Telemetry), httpmw.WithMux(mux))
 	return runtime.Service{HTTP: handler, Background: []func(context.Context) error{s.forget}}, nil
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/services/problem"
 	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 //go:embed migrations/*.sql
@@ -69,7 +70,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	s := &server{store: store, tracer: tracer, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc(operation, s.points)
-	handler := promhttp.InstrumentHandlerInFlight(inFlight, promhttp.InstrumentHandlerDuration(duration, s.traced(e.Chaos.Handler(mux))))
+	handler := promhttp.InstrumentHandlerInFlight(inFlight, promhttp.InstrumentHandlerDuration(duration, s.traced(resilience.Handler(e.Chaos.Handler(mux)))))
 	return runtime.Service{HTTP: handler}, nil
 }
 
