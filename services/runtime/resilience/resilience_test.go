@@ -272,7 +272,7 @@ func dial(t *testing.T, to string, c *Client) *grpc.ClientConn {
 // that fail, while payment fails for half of its requests. There are two hops that retry.
 func amplification(t *testing.T, p func(*Policy)) (perOrder, fail float64) {
 	t.Helper()
-	const orders = 2000
+	const orders = 800
 	payment := &half{}
 	all := clients(p)
 	behind := dial(t, serve(t, func(r grpc.ServiceRegistrar) { pb.RegisterPaymentServer(r, payment) }), all.Of("payment"))
