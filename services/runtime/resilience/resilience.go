@@ -50,7 +50,7 @@ type Policy struct {
 func Default() Policy {
 	return Policy{
 		Timeout:  10 * time.Second,
-		Attempts: 3, Backoff: 25 * time.Millisecond, BudgetRatio: .05, BudgetBurst: 5,
+		Attempts: 3, Backoff: 25 * time.Millisecond, BudgetRatio: .05, BudgetBurst: 2,
 		BreakerRate: .9, BreakerCalls: 20, BreakerWindow: 10 * time.Second, BreakerDelay: 500 * time.Millisecond,
 		MaxInFlight: 512, BulkheadWait: 100 * time.Millisecond,
 	}
