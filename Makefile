@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -118,6 +118,9 @@ loss: ## accuracy of the diagnosis with lost, late and duplicated spans, skewed 
 TORTURE ?= 10
 torture: ## customers check out while processes, links, disks and stores fail; the orders are counted afterwards (TORTURE minutes, or short; TENHOP_SEED)
 	TENHOP_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
+
+storm: ## what a dependency that fails half of the time gets to do, from callers with a retry budget and without one
+	$(GO) test -count=1 -v -run TestRetryStorm ./services/runtime
 
 torture-real: ## torture with PostgreSQL and Apache Kafka
 	TENHOP_TORTURE=$(TORTURE) TENHOP_TORTURE_ON=postgres,kafka deploy/real/run $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture

@@ -34,6 +34,11 @@ const (
 	MemoryKills   Measure = "memory_kills"   // processes killed for memory
 	MemoryFull    Measure = "memory_full"    // times at the memory limit
 	OldestRequest Measure = "oldest_request" // age of the oldest request that is handled
+	Shed          Measure = "shed"           // requests refused because too many were in flight
+	BulkheadWait  Measure = "bulkhead_wait"  // time that calls waited because too many were in flight
+	BulkheadFull  Measure = "bulkhead_full"  // calls refused because too many were in flight
+	BreakerOpen   Measure = "breaker_open"   // calls refused because a circuit breaker was open
+	CallRetries   Measure = "call_retries"   // calls made again
 	Started       Measure = "started"        // Unix time of the start of the process
 	Restarts      Measure = "restarts"       // number of restarts
 	Up            Measure = "up"             // 1 if the target answers scrapes
@@ -68,7 +73,7 @@ type CauseSignal struct {
 // CauseSignals returns every cause signal that the diagnosis reads. If an instance has
 // several of one measure, the first one counts.
 func CauseSignals() []CauseSignal {
-	return slices.Concat(ownSignals(), goSignals(), otherRuntimes(), containerSignals(), targetSignals())
+	return slices.Concat(ownSignals(), resilienceSignals(), goSignals(), otherRuntimes(), containerSignals(), targetSignals())
 }
 
 // one is a row of a table of cause signals whose unit is that of the measure.
@@ -105,6 +110,17 @@ func ownSignals() []CauseSignal {
 		one(by, "db_client_connection_wait_time_seconds_sum", PoolWait),
 		one(by, DatabaseClient+"_sum", StoreTime),
 		one(by, DatabaseClient+"_count", StoreCalls),
+	}
+}
+
+func resilienceSignals() []CauseSignal {
+	const by = "the storefront's calls"
+	return []CauseSignal{
+		one(by, "hop_requests_shed_total", Shed),
+		one(by, "hop_bulkhead_wait_seconds_total", BulkheadWait),
+		labelled(one(by, "hop_calls_refused_total", BulkheadFull), "reason", "bulkhead"),
+		labelled(one(by, "hop_calls_refused_total", BreakerOpen), "reason", "breaker"),
+		one(by, "hop_call_retries_total", CallRetries),
 	}
 }
 

@@ -51,7 +51,7 @@ func noise(m signals.Measure) float64 {
 		return .01
 	case signals.CPUTime, signals.GCTime:
 		return .02
-	case signals.LockBlocked, signals.PoolWaiting, signals.OldestRequest:
+	case signals.LockBlocked, signals.PoolWaiting, signals.OldestRequest, signals.Shed, signals.BulkheadFull, signals.BreakerOpen, signals.CallRetries:
 		return .2
 	case signals.DiskFaults:
 		return 5

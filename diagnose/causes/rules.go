@@ -104,6 +104,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 		all = append(all, pooled(*f, q)...)
 	}
 	all = append(all, store...)
+	all = append(all, t.overload(found, *f, l, q)...)
 	all = append(all, t.unanswered(*f, q, found)...)
 	if f.Kind == result.KindErrors {
 		all = append(all, repeats...) // callers repeat calls that fail, whatever they fail for
@@ -120,6 +121,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	if f.Instance == "" && f.Kind == result.KindSelf {
 		f.Instance = t.carrier(f.Hop)
 	}
+	resilience(f.Cause, found)
 	if f.Cause.Evidence == nil {
 		f.Cause.Evidence = []result.Signal{}
 	}
@@ -347,7 +349,7 @@ var words = map[signals.Measure]string{
 	signals.Throttled: "throttling", signals.Stalled: "stalls", signals.ScrapeTime: "stalls", signals.GCTime: "garbage collection", signals.GCPause: "garbage collection",
 	signals.LockWait: "locks", signals.LockBlocked: "locks", signals.PoolWait: "connection pools", signals.PoolWaiting: "connection pools",
 	signals.MemoryStall: "memory", signals.MemoryUsed: "memory", signals.DiskFaults: "memory", signals.Started: "restarts", signals.Restarts: "restarts",
-	signals.OldestRequest: "requests that hang",
+	signals.OldestRequest: "requests that hang", signals.Shed: "refused requests", signals.BulkheadFull: "refused requests",
 }
 
 // evidenceOf returns the values of a signal, rates of seconds in ms/s.
@@ -362,7 +364,7 @@ func evidenceOf(g growth) result.Signal {
 		factor, unit = 1, "s"
 	case signals.LockBlocked, signals.PoolWaiting:
 		factor, unit = 1, ""
-	case signals.DiskFaults:
+	case signals.DiskFaults, signals.Shed, signals.BulkheadFull, signals.BreakerOpen, signals.CallRetries:
 		factor, unit = 1, "1/s"
 	}
 	round := func(v float64) float64 { return math.Round(v*factor*1000) / 1000 }

@@ -306,7 +306,7 @@ const (
 	CauseNPlusOne        = "n_plus_one"       // more calls per request
 	CauseRetries         = "retries"          // calls are repeated because they fail
 	CauseLostConcurrency = "lost_concurrency" // calls that used to overlap follow each other
-	CauseSaturation      = "saturation"       // callers queue in front of a slow callee
+	CauseSaturation      = "saturation"       // callers queue in front of a slow callee, or too many requests are in flight
 	CauseQueue           = "queue"            // messages wait
 	CauseLink            = "link"             // between the two ends
 	CauseMix             = "mix"              // other requests than before

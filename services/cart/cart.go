@@ -44,7 +44,8 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	// go-redis would log plain text for each connection attempt. The errors that it
 	// returns are logged by the service.
 	redis.SetLogger(&logging.VoidLogger{})
-	client := redis.NewClient(&redis.Options{Addr: e.Redis, Dialer: e.RedisDialer("carts"), DisableIdentity: true})
+	client := redis.NewClient(&redis.Options{Addr: e.Redis, Dialer: e.RedisDialer("carts"), DisableIdentity: true,
+		MaxRetries: -1}) // callers retry, within a budget
 	if err := client.Ping(ctx).Err(); err != nil {
 		client.Close()
 		return runtime.Service{}, err

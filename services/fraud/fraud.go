@@ -16,6 +16,7 @@ import (
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/services/problem"
 	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 //go:embed migrations/*.sql
@@ -34,7 +35,7 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	s := &server{store: store}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /check", s.check)
-	handler := e.Handler(e.Chaos.Handler(mux), mux)
+	handler := e.Handler(resilience.Handler(e.Chaos.Handler(mux)), mux)
 	return runtime.Service{HTTP: handler, Background: []func(context.Context) error{s.forget}}, nil
 }
 

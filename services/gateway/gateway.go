@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -14,6 +15,7 @@ import (
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
 	"github.com/tenhop/tenhop/services/faults"
 	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 // maxBody is the maximum size of a request body in bytes.
@@ -62,7 +64,20 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 	mux.HandleFunc("DELETE /cart/items/{id}", s.signedIn(s.removeItem))
 	mux.HandleFunc("POST /checkout", s.signedIn(s.placeOrder))
 	mux.HandleFunc("GET /orders", s.signedIn(s.listOrders))
-	return runtime.Service{HTTP: e.Handler(s.limited(texts(e.Chaos.Handler(mux))), mux, httpmw.WithPublicEdge())}, nil
+	limited := s.limited(texts(e.Chaos.Handler(mux)))
+	handler := e.Handler(resilience.Shed(cmp.Or(e.MaxInFlight, maxInFlight), e.Telemetry.Registerer(), overloaded, limited), mux, httpmw.WithPublicEdge())
+	return runtime.Service{HTTP: handler}, nil
+}
+
+// maxInFlight is the default of Config.MaxInFlight. The storefront's own load has a tenth of it in
+// flight if each request takes 3 s, and two fifths if each hangs until its deadline.
+const maxInFlight = 512
+
+// overloaded answers a request that was not handled. It is an error of the server: customers
+// did nothing wrong.
+func overloaded(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", "1")
+	fail(w, http.StatusServiceUnavailable, "the storefront is overloaded; please try again")
 }
 
 type server struct {

@@ -26,6 +26,7 @@ import (
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/services/problem"
 	"github.com/tenhop/tenhop/services/runtime"
+	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 //go:embed migrations/*.sql
@@ -69,10 +70,11 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	s := &server{store: store, tracer: tracer, log: log}
 	mux := http.NewServeMux()
 	mux.HandleFunc(operation, s.points)
+	answered := resilience.Handler(e.Chaos.Handler(mux))
 	if e.Instruments == runtime.InstrumentsNone {
-		return runtime.Service{HTTP: e.Chaos.Handler(mux)}, nil
+		return runtime.Service{HTTP: answered}, nil
 	}
-	handler := promhttp.InstrumentHandlerInFlight(inFlight, promhttp.InstrumentHandlerDuration(duration, s.traced(e.Chaos.Handler(mux))))
+	handler := promhttp.InstrumentHandlerInFlight(inFlight, promhttp.InstrumentHandlerDuration(duration, s.traced(answered)))
 	return runtime.Service{HTTP: handler}, nil
 }
 

@@ -28,6 +28,8 @@ type Config struct {
 	JaegerURL  string // thrift over HTTP, for the legacy service
 	Version    string
 	LogWriter  io.Writer
+
+	MaxInFlight uint // requests that the gateway handles at a time; 0 for its default
 }
 
 // ConfigFromEnv reads the configuration of `tenhop service NAME` and opens its
@@ -39,6 +41,7 @@ type Config struct {
 //	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  for services that TENHOP_RESOLVE does not list
 //	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
 //	TENHOP_INSTRUMENTS                   composed or none, instead of the middleware
+//	TENHOP_MAX_IN_FLIGHT                 requests that the gateway handles at a time; 512 by default
 //	JAEGER_ENDPOINT                      collector of the legacy service's spans
 func ConfigFromEnv() (Config, error) {
 	c := Config{
@@ -52,6 +55,13 @@ func ConfigFromEnv() (Config, error) {
 	}
 	if k := os.Getenv("TENHOP_KAFKA"); k != "" {
 		c.Kafka = strings.Split(k, ",")
+	}
+	if most := os.Getenv("TENHOP_MAX_IN_FLIGHT"); most != "" {
+		n, err := strconv.ParseUint(most, 10, 31)
+		if err != nil || n == 0 {
+			return Config{}, fmt.Errorf("TENHOP_MAX_IN_FLIGHT=%q is not a number of requests above 0", most)
+		}
+		c.MaxInFlight = uint(n)
 	}
 	var err error
 	if c.Resolver, err = ParseResolver(os.Getenv("TENHOP_RESOLVE"), os.Getenv("TENHOP_DNS_SUFFIX")); err != nil {

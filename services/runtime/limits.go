@@ -11,7 +11,7 @@ import (
 )
 
 // Limits of the servers. They end the connections and streams of slow and idle
-// clients. Calls between services end earlier, after callTimeout.
+// clients. Calls between services end earlier, see package resilience.
 const (
 	requestTimeout   = time.Minute // until the request is read; of a gRPC call as a whole
 	headerTimeout    = 5 * time.Second

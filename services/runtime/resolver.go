@@ -23,6 +23,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/services/faults"
+	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 // Resolver resolves service names: from a static list, else from the environment
@@ -66,12 +67,9 @@ func (r Resolver) Addresses(name string) (addrs []string, static bool) {
 	return []string{name + r.suffix + ":8080"}, false
 }
 
-// callTimeout is the timeout of calls between services without an earlier deadline.
-const callTimeout = 10 * time.Second
-
-// serviceConfig balances calls over the instances of a service and sets
-// callTimeout.
-const serviceConfig = `{"loadBalancingConfig":[{"round_robin":{}}],"methodConfig":[{"name":[{}],"timeout":"10s"}]}`
+// serviceConfig balances calls over the instances of a service. Package resilience has their
+// timeouts and retries.
+const serviceConfig = `{"loadBalancingConfig":[{"round_robin":{}}]}`
 
 // reconnect bounds the backoff of connections. gRPC's default of up to two minutes
 // would delay calls to a peer that is available again.
@@ -83,9 +81,11 @@ var reconnect = grpc.ConnectParams{
 // Dial returns an instrumented connection to a service. It connects on first use
 // and reconnects when the connection is lost.
 func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
-	opts := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(e.repeated(name))}, e.dialOptions(name)...)
+	calls := e.calls().Of(name)
+	opts := append([]grpc.DialOption{grpc.WithChainUnaryInterceptor(e.repeated(name), calls.Around())}, e.dialOptions(name)...)
 	opts = append(opts,
-		grpc.WithChainUnaryInterceptor(e.slowed(name)), // within the measured call
+		grpc.WithChainUnaryInterceptor(calls.Within(), e.slowed(name)), // within the measured call
+		grpc.WithDisableRetry(), // resilience has a budget
 		grpc.WithContextDialer(e.tcp(name)),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(serviceConfig),
@@ -122,6 +122,16 @@ func (e *Env) RedisDialer(name string) func(ctx context.Context, network, addres
 	return e.links.Dialer(name, (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 5 * time.Minute}).DialContext)
 }
 
+// calls returns the clients of what the service calls.
+func (e *Env) calls() *resilience.Clients {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.clients == nil {
+		e.clients = resilience.New(resilience.Default(), e.Telemetry.Registerer(), e.Telemetry.Zerolog())
+	}
+	return e.clients
+}
+
 // slowed returns an interceptor that applies the faults of calls to a service.
 func (e *Env) slowed(name string) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -145,14 +155,15 @@ func (e *Env) slowed(name string) grpc.UnaryClientInterceptor {
 type lostShare struct{}
 
 // repeated returns an interceptor that repeats calls to a service, around the measured
-// call, while the fault faults.RetryStorm is in force.
+// call, while the fault faults.RetryStorm is in force. The service then has no budget,
+// breaker or bulkhead.
 func (e *Env) repeated(name string) grpc.UnaryClientInterceptor {
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		f, on := e.Chaos.OnCall(ctx, faults.RetryStorm.Name, name)
 		if !on {
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}
-		ctx = context.WithValue(ctx, lostShare{}, 1-1/f.Factor)
+		ctx = context.WithValue(resilience.Without(ctx), lostShare{}, 1-1/f.Factor)
 		for {
 			err := invoke(ctx, method, req, reply, cc, opts...)
 			if status.Code(err) != codes.Unavailable || ctx.Err() != nil {
@@ -178,5 +189,7 @@ func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.DialContext = e.links.Dialer(name, base.DialContext)
 	base.MaxIdleConnsPerHost = base.MaxIdleConns // the default of 2 reconnects under load
-	return &http.Client{Timeout: callTimeout, Transport: e.transport(e.Chaos.Transport(base, name), name, opts)}
+	calls := e.calls().Of(name)
+	measured := e.transport(calls.TransportWithin(e.Chaos.Transport(base, name)), name, opts)
+	return &http.Client{Timeout: resilience.Default().Timeout, Transport: calls.Transport(measured)}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tenhop/tenhop/middleware/setup/profiles"
 	"github.com/tenhop/tenhop/services/peers"
 	"github.com/tenhop/tenhop/services/runtime/link"
+	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 // Env is the environment of a service: its configuration, telemetry and resources.
@@ -34,7 +35,8 @@ type Env struct {
 
 	peers    *peers.Peers // with InstrumentsComposed
 	links    link.Links   // to what the service calls
-	embedded []string     // dependencies within the process
+	clients  *resilience.Clients
+	embedded []string // dependencies within the process
 	admin    *setup.Admin
 	mu       sync.Mutex
 	checks   []func() // remove the readiness checks
@@ -229,6 +231,7 @@ func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {
 
 func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar)) error {
 	opts := append(e.serverOptions(), grpcLimits(requestTimeout)...)
+	opts = append(opts, grpc.ChainUnaryInterceptor(resilience.UnaryServer()))
 	srv := grpc.NewServer(opts...)
 	register(srv)
 	stopped := context.AfterFunc(ctx, func() {

@@ -4,7 +4,8 @@
 // 	protoc        (unknown)
 // source: tenhop/v1/storefront.proto
 
-// The storefront's internal contracts. Money is in minor units (cents).
+// The storefront's internal contracts. Money is in minor units (cents). Callers retry the
+// methods that have an idempotency_level, and no others.
 
 package tenhopv1
 
@@ -2342,40 +2343,40 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x16\n" +
 	"\x06region\x18\x04 \x01(\tR\x06region\x12\x18\n" +
-	"\acarrier\x18\x05 \x01(\tR\acarrier2\xc4\x01\n" +
+	"\acarrier\x18\x05 \x01(\tR\acarrier2\xce\x01\n" +
 	"\bIdentity\x12@\n" +
-	"\vOpenSession\x12\x1d.tenhop.v1.OpenSessionRequest\x1a\x12.tenhop.v1.Session\x12?\n" +
-	"\fAuthenticate\x12\x1e.tenhop.v1.AuthenticateRequest\x1a\x0f.tenhop.v1.User\x125\n" +
-	"\aGetUser\x12\x19.tenhop.v1.GetUserRequest\x1a\x0f.tenhop.v1.User2\x8a\x02\n" +
-	"\aCatalog\x12C\n" +
-	"\fListProducts\x12\x1e.tenhop.v1.ListProductsRequest\x1a\x13.tenhop.v1.Products\x12>\n" +
+	"\vOpenSession\x12\x1d.tenhop.v1.OpenSessionRequest\x1a\x12.tenhop.v1.Session\x12D\n" +
+	"\fAuthenticate\x12\x1e.tenhop.v1.AuthenticateRequest\x1a\x0f.tenhop.v1.User\"\x03\x90\x02\x01\x12:\n" +
+	"\aGetUser\x12\x19.tenhop.v1.GetUserRequest\x1a\x0f.tenhop.v1.User\"\x03\x90\x02\x012\x9e\x02\n" +
+	"\aCatalog\x12H\n" +
+	"\fListProducts\x12\x1e.tenhop.v1.ListProductsRequest\x1a\x13.tenhop.v1.Products\"\x03\x90\x02\x01\x12C\n" +
 	"\n" +
-	"GetProduct\x12\x1c.tenhop.v1.GetProductRequest\x1a\x12.tenhop.v1.Product\x12A\n" +
-	"\vGetProducts\x12\x1d.tenhop.v1.GetProductsRequest\x1a\x13.tenhop.v1.Products\x127\n" +
-	"\x06Search\x12\x18.tenhop.v1.SearchRequest\x1a\x13.tenhop.v1.Products2\x8e\x02\n" +
-	"\x04Cart\x12<\n" +
-	"\aGetCart\x12\x19.tenhop.v1.GetCartRequest\x1a\x16.tenhop.v1.CartContent\x12<\n" +
-	"\aAddItem\x12\x19.tenhop.v1.AddItemRequest\x1a\x16.tenhop.v1.CartContent\x12B\n" +
+	"GetProduct\x12\x1c.tenhop.v1.GetProductRequest\x1a\x12.tenhop.v1.Product\"\x03\x90\x02\x01\x12F\n" +
+	"\vGetProducts\x12\x1d.tenhop.v1.GetProductsRequest\x1a\x13.tenhop.v1.Products\"\x03\x90\x02\x01\x12<\n" +
+	"\x06Search\x12\x18.tenhop.v1.SearchRequest\x1a\x13.tenhop.v1.Products\"\x03\x90\x02\x012\x9d\x02\n" +
+	"\x04Cart\x12A\n" +
+	"\aGetCart\x12\x19.tenhop.v1.GetCartRequest\x1a\x16.tenhop.v1.CartContent\"\x03\x90\x02\x02\x12<\n" +
+	"\aAddItem\x12\x19.tenhop.v1.AddItemRequest\x1a\x16.tenhop.v1.CartContent\x12G\n" +
 	"\n" +
-	"RemoveItem\x12\x1c.tenhop.v1.RemoveItemRequest\x1a\x16.tenhop.v1.CartContent\x12F\n" +
-	"\tEmptyCart\x12\x1b.tenhop.v1.EmptyCartRequest\x1a\x1c.tenhop.v1.EmptyCartResponse2U\n" +
+	"RemoveItem\x12\x1c.tenhop.v1.RemoveItemRequest\x1a\x16.tenhop.v1.CartContent\"\x03\x90\x02\x02\x12K\n" +
+	"\tEmptyCart\x12\x1b.tenhop.v1.EmptyCartRequest\x1a\x1c.tenhop.v1.EmptyCartResponse\"\x03\x90\x02\x022U\n" +
 	"\bCheckout\x12I\n" +
 	"\n" +
-	"PlaceOrder\x12\x1c.tenhop.v1.PlaceOrderRequest\x1a\x1d.tenhop.v1.PlaceOrderResponse2E\n" +
-	"\aPricing\x12:\n" +
-	"\x05Quote\x12\x17.tenhop.v1.QuoteRequest\x1a\x18.tenhop.v1.QuoteResponse2\xce\x01\n" +
-	"\tInventory\x12@\n" +
-	"\aReserve\x12\x19.tenhop.v1.ReserveRequest\x1a\x1a.tenhop.v1.ReserveResponse\x12@\n" +
-	"\aRelease\x12\x19.tenhop.v1.ReleaseRequest\x1a\x1a.tenhop.v1.ReleaseResponse\x12=\n" +
-	"\x06Commit\x12\x18.tenhop.v1.CommitRequest\x1a\x19.tenhop.v1.CommitResponse2\xda\x01\n" +
-	"\x05Order\x12D\n" +
-	"\vCreateOrder\x12\x1d.tenhop.v1.CreateOrderRequest\x1a\x16.tenhop.v1.OrderRecord\x12L\n" +
-	"\vCancelOrder\x12\x1d.tenhop.v1.CancelOrderRequest\x1a\x1e.tenhop.v1.CancelOrderResponse\x12=\n" +
+	"PlaceOrder\x12\x1c.tenhop.v1.PlaceOrderRequest\x1a\x1d.tenhop.v1.PlaceOrderResponse2J\n" +
+	"\aPricing\x12?\n" +
+	"\x05Quote\x12\x17.tenhop.v1.QuoteRequest\x1a\x18.tenhop.v1.QuoteResponse\"\x03\x90\x02\x012\xdd\x01\n" +
+	"\tInventory\x12E\n" +
+	"\aReserve\x12\x19.tenhop.v1.ReserveRequest\x1a\x1a.tenhop.v1.ReserveResponse\"\x03\x90\x02\x02\x12E\n" +
+	"\aRelease\x12\x19.tenhop.v1.ReleaseRequest\x1a\x1a.tenhop.v1.ReleaseResponse\"\x03\x90\x02\x02\x12B\n" +
+	"\x06Commit\x12\x18.tenhop.v1.CommitRequest\x1a\x19.tenhop.v1.CommitResponse\"\x03\x90\x02\x022\xe9\x01\n" +
+	"\x05Order\x12I\n" +
+	"\vCreateOrder\x12\x1d.tenhop.v1.CreateOrderRequest\x1a\x16.tenhop.v1.OrderRecord\"\x03\x90\x02\x02\x12Q\n" +
+	"\vCancelOrder\x12\x1d.tenhop.v1.CancelOrderRequest\x1a\x1e.tenhop.v1.CancelOrderResponse\"\x03\x90\x02\x02\x12B\n" +
 	"\n" +
-	"ListOrders\x12\x1c.tenhop.v1.ListOrdersRequest\x1a\x11.tenhop.v1.Orders2\x87\x01\n" +
-	"\aPayment\x12=\n" +
-	"\x06Charge\x12\x18.tenhop.v1.ChargeRequest\x1a\x19.tenhop.v1.ChargeResponse\x12=\n" +
-	"\x06Refund\x12\x18.tenhop.v1.RefundRequest\x1a\x19.tenhop.v1.RefundResponseB?Z=github.com/tenhop/tenhop/services/contracts/tenhopv1;tenhopv1b\x06proto3"
+	"ListOrders\x12\x1c.tenhop.v1.ListOrdersRequest\x1a\x11.tenhop.v1.Orders\"\x03\x90\x02\x012\x91\x01\n" +
+	"\aPayment\x12B\n" +
+	"\x06Charge\x12\x18.tenhop.v1.ChargeRequest\x1a\x19.tenhop.v1.ChargeResponse\"\x03\x90\x02\x02\x12B\n" +
+	"\x06Refund\x12\x18.tenhop.v1.RefundRequest\x1a\x19.tenhop.v1.RefundResponse\"\x03\x90\x02\x02B?Z=github.com/tenhop/tenhop/services/contracts/tenhopv1;tenhopv1b\x06proto3"
 
 var (
 	file_tenhop_v1_storefront_proto_rawDescOnce sync.Once

@@ -4,7 +4,8 @@
 // - protoc             (unknown)
 // source: tenhop/v1/storefront.proto
 
-// The storefront's internal contracts. Money is in minor units (cents).
+// The storefront's internal contracts. Money is in minor units (cents). Callers retry the
+// methods that have an idempotency_level, and no others.
 
 package tenhopv1
 
