@@ -89,7 +89,7 @@ func newFleet(t *testing.T, protocol, otlp string) *fleet {
 	t.Cleanup(web.Close)
 	f.url = web.URL
 	metrics := httptest.NewServer(front.Telemetry.MetricsHandler())
-	t.Cleanup(metrics.Close)
+	t.Cleanup(func() { metrics.CloseClientConnections(); metrics.Close() })
 	f.metrics = strings.TrimPrefix(metrics.URL, "http://")
 	return f
 }
