@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -75,6 +75,10 @@ OUTAGE ?= full
 outage: programs ## stop and start Jaeger under load; a collector that never answers (five minutes)
 	TENHOP_OUTAGE=$(OUTAGE) TENHOP_JAEGER_BIN=$(CURDIR)/$(BIN)/jaeger TENHOP_COLLECTOR_BIN=$(CURDIR)/$(BIN)/otelcol \
 		$(GO) test -count=1 -v -timeout 30m ./deploy/outage
+
+TELEMETRY_OUTAGE ?= full
+telemetry-outage: ## services while OTLP and scrapes fail in ten ways: p99, memory, drops, recovery (ten minutes; TELEMETRY_OUTAGE=short: two)
+	TENHOP_TELEMETRY_OUTAGE=$(TELEMETRY_OUTAGE) $(GO) test -count=1 -v -timeout 30m ./acceptance/outage
 
 pairs: ## measure how often two faults at once are both named (TENHOP_PAIRS fleets)
 	TENHOP_PAIRS=$${TENHOP_PAIRS:-60} $(GO) test ./diagnose -run TestPairs -v -count=1

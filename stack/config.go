@@ -11,7 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tenhop/tenhop/stack/broker"
 	"github.com/tenhop/tenhop/stack/endpoint"
+	"github.com/tenhop/tenhop/stack/logstore"
 )
 
 // Part names an embedded server or receiver.
@@ -62,12 +64,14 @@ type Config struct {
 
 	ScrapeInterval     time.Duration // 2 s if zero
 	EvaluationInterval time.Duration // 2 s if zero
-	Retention          time.Duration // of traces, metrics and Kafka records; 24 h if zero
+	Retention          time.Duration // of traces, metrics, logs and read Kafka records; 24 h if zero
 
 	TraceMemoryBytes int64 // index of the trace store; 64 MiB if zero
 	TraceDiskBytes   int64 // 1 GiB if zero
 	MetricDiskBytes  int64 // 1 GiB if zero
 	LogMemoryBytes   int64 // index of the logs; 16 MiB if zero
+	LogDiskBytes     int64 // received logs; 1 GiB if zero
+	BrokerDiskBytes  int64 // Kafka records that their consumers have read; 1 GiB if zero
 
 	WebhookURL *url.URL // receives alerts in Alertmanager's format; nil for none
 	ConsoleURL *url.URL // target of redirects from Jaeger's web paths; nil for no redirects
@@ -106,6 +110,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.TraceDiskBytes, 1<<30)
 	setDefault(&c.MetricDiskBytes, 1<<30)
 	setDefault(&c.LogMemoryBytes, 16<<20)
+	setDefault(&c.LogDiskBytes, logstore.DefaultDiskBytes)
+	setDefault(&c.BrokerDiskBytes, broker.DefaultDiskBytes)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -208,7 +208,7 @@ func (s *Stack) startKafka(ctx context.Context) error {
 	}
 	b, err := broker.Open(ctx, l, s.dir("kafka"),
 		broker.WithTopics(s.config.Topics...),
-		broker.WithRetention(s.config.Retention, broker.DefaultRetentionBytes),
+		broker.WithRetention(s.config.Retention, s.config.BrokerDiskBytes),
 		broker.WithLogger(s.log.With("part", Kafka)))
 	if err != nil {
 		return err

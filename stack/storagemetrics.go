@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/tenhop/tenhop/stack/logstore"
 	"github.com/tenhop/tenhop/stack/tracestore"
 )
 
@@ -120,4 +121,37 @@ func (c *traceCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.segments, float64(st.Segments))
 	ch <- prometheus.MustNewConstMetric(c.dropped, prometheus.CounterValue, float64(st.DroppedSegments))
 	ch <- prometheus.MustNewConstMetric(c.torn, prometheus.CounterValue, float64(st.TornBytes))
+}
+
+// logCollector exports the statistics of the log store as metrics.
+type logCollector struct {
+	store   *logstore.Store
+	disk    *prometheus.Desc
+	index   *prometheus.Desc
+	removed *prometheus.Desc
+}
+
+func newLogCollector(store *logstore.Store) *logCollector {
+	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
+	return &logCollector{
+		store:   store,
+		disk:    desc("tenhop_log_store_disk_bytes", "Size of the files of received log records."),
+		index:   desc("tenhop_log_store_index_bytes", "Memory of the index."),
+		removed: desc("tenhop_log_store_removed_bytes_total", "Bytes of received log records removed by age or size since the process started."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *logCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.disk
+	ch <- c.index
+	ch <- c.removed
+}
+
+// Collect implements prometheus.Collector.
+func (c *logCollector) Collect(ch chan<- prometheus.Metric) {
+	st := c.store.Stats()
+	ch <- prometheus.MustNewConstMetric(c.disk, prometheus.GaugeValue, float64(st.DiskBytes))
+	ch <- prometheus.MustNewConstMetric(c.index, prometheus.GaugeValue, float64(st.IndexBytes))
+	ch <- prometheus.MustNewConstMetric(c.removed, prometheus.CounterValue, float64(st.RemovedBytes))
 }

@@ -175,11 +175,14 @@ func (s *Stack) startLogs(context.Context) error {
 	}
 	store, err := logstore.Open(s.config.LogsDir,
 		logstore.WithMemoryBytes(s.config.LogMemoryBytes),
+		logstore.WithDiskBytes(s.config.LogDiskBytes),
+		logstore.WithRetention(s.config.Retention),
 		logstore.WithLogger(s.log.With("part", Loki)))
 	if err != nil {
 		return err
 	}
 	s.logs = store
+	s.registry.MustRegister(newLogCollector(store))
 	s.logExport = s.pipeline.Logs("logstore", waitingRequests)
 	s.onClose("logs", func(context.Context) error { return store.Close() })
 	s.serveHTTP(endpoint.Loki, l, lokiapi.Handler(store))

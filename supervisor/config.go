@@ -69,8 +69,13 @@ func TelemetryKinds() []string {
 // Limits bounds the memory and the disk space of the stack, in bytes. Zero means
 // the stack's default.
 type Limits struct {
-	TraceMemory, TraceDisk, MetricDisk, LogMemory int64
-	LogFile                                       int64 // maximum size of each process's log file
+	TraceMemory, LogMemory int64
+
+	// Disk bounds what telemetry, log files and read messages take together in .tenhop;
+	// DefaultDiskBytes if zero. Each of the limits below is a share of it by default.
+	Disk                                       int64
+	TraceDisk, MetricDisk, LogDisk, BrokerDisk int64
+	LogFile                                    int64 // maximum size of each process's log file
 }
 
 // heap returns the soft memory limit of a process of the stack. It covers indexes

@@ -31,6 +31,7 @@ type plan struct {
 	targets   []target
 	notices   []string
 	open      []Socket
+	disk      diskShares
 }
 
 // target is a target group of targets.json, in Prometheus's file_sd format.
@@ -43,6 +44,14 @@ type target struct {
 func newPlan(cfg Config, dir Dir, token string) (*plan, error) {
 	p := &plan{cfg: cfg, dir: dir, token: token,
 		endpoints: map[string]string{}, admin: map[string]string{}, addresses: map[string]string{}, instances: map[string][]string{}}
+	processes := len(embedded) + 1 // and the shoppers
+	for _, name := range services.Names() {
+		processes += max(cfg.Replicas[name], 1)
+	}
+	var err error
+	if p.disk, err = cfg.Limits.shares(processes); err != nil {
+		return nil, err
+	}
 	for _, step := range []func() error{p.stack, p.services, p.load, p.writeTargets} {
 		if err := step(); err != nil {
 			p.close()
@@ -169,8 +178,8 @@ func (p *plan) stack() error {
 // stackFlags returns the command line of a process of the stack.
 func (p *plan) stackFlags() []string {
 	flags := []string{"--data", p.dir.Path("data"), "--logs", p.dir.Path("logs"), "--targets", p.dir.Path("targets.json"), "--dir", filepath.Dir(p.dir.path)}
-	for flag, bytes := range map[string]int64{"--trace-memory": p.cfg.Limits.TraceMemory, "--trace-disk": p.cfg.Limits.TraceDisk,
-		"--metric-disk": p.cfg.Limits.MetricDisk, "--log-memory": p.cfg.Limits.LogMemory} {
+	for flag, bytes := range map[string]int64{"--trace-memory": p.cfg.Limits.TraceMemory, "--trace-disk": p.disk.traces,
+		"--metric-disk": p.disk.metrics, "--log-disk": p.disk.logs, "--broker-disk": p.disk.broker, "--log-memory": p.cfg.Limits.LogMemory} {
 		if bytes > 0 {
 			flags = append(flags, flag, strconv.FormatInt(bytes, 10))
 		}

@@ -74,7 +74,7 @@ func Up(ctx context.Context, cfg Config) (*Supervisor, error) {
 	if s.plan, err = newPlan(cfg, s.dir, rand.Text()); err != nil {
 		return nil, errors.Join(err, s.hold.Release())
 	}
-	s.group, err = NewGroup(GroupConfig{Program: cfg.Program, Logs: s.dir.Path("logs"), LogBytes: cfg.Limits.LogFile,
+	s.group, err = NewGroup(GroupConfig{Program: cfg.Program, Logs: s.dir.Path("logs"), LogBytes: s.plan.disk.logFile,
 		Notify: func(line string) { s.say("%s", line) }, OnChange: s.save})
 	if err != nil {
 		s.plan.close()
@@ -92,6 +92,7 @@ func (s *Supervisor) start(ctx context.Context) error {
 	for _, notice := range s.plan.notices {
 		s.say("%s", notice)
 	}
+	s.say("%s", s.plan.disk)
 	load := 0 // started when the others are ready
 	for _, p := range s.plan.processes {
 		if p.Stage == StageLoad {

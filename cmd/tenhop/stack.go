@@ -85,8 +85,10 @@ Without arguments all of them run.`,
 	fl.Var(&size{&f.Stack.TraceMemoryBytes}, "trace-memory", "memory for the index of traces (default 64MiB)")
 	fl.Var(&size{&f.Stack.TraceDiskBytes}, "trace-disk", "disk space for traces (default 1GiB)")
 	fl.Var(&size{&f.Stack.MetricDiskBytes}, "metric-disk", "disk space for metrics (default 1GiB)")
+	fl.Var(&size{&f.Stack.LogDiskBytes}, "log-disk", "disk space for received logs (default 1GiB)")
+	fl.Var(&size{&f.Stack.BrokerDiskBytes}, "broker-disk", "disk space for Kafka records that their consumers have read (default 1GiB)")
 	fl.Var(&size{&f.Stack.LogMemoryBytes}, "log-memory", "memory for the index of logs (default 16MiB)")
-	fl.DurationVar(&f.Stack.Retention, "retention", 24*time.Hour, "age at which traces, metrics and Kafka records are deleted")
+	fl.DurationVar(&f.Stack.Retention, "retention", 24*time.Hour, "age at which traces, metrics, received logs and read Kafka records are deleted")
 	fl.DurationVar(&f.Stack.ScrapeInterval, "scrape-interval", 2*time.Second, "interval between scrapes")
 	fl.DurationVar(&f.Stack.EvaluationInterval, "evaluation-interval", 2*time.Second, "interval between evaluations of the rules")
 	return cmd

@@ -34,6 +34,7 @@ that is in use is replaced by a free one. Addresses, process IDs and the token o
 the fault endpoints are in .tenhop/up.json.`,
 		Example: `  tenhop up
   tenhop up --replicas payment=3 --rps 50
+  tenhop up --disk 2GiB
   tenhop up --jaeger http://localhost:16686 --prometheus http://localhost:9090`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -96,10 +97,13 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.StringVar(&cfg.Redis, "redis", "", "host:port of a Redis or Valkey that replaces the embedded server")
 	f.StringVar(&cfg.Webhook, "webhook", "", "URL that receives alerts in Alertmanager's format")
 	f.Var(&size{&cfg.Limits.TraceMemory}, "trace-memory", "memory for the index of traces (default 64MiB)")
-	f.Var(&size{&cfg.Limits.TraceDisk}, "trace-disk", "disk space for traces (default 1GiB)")
-	f.Var(&size{&cfg.Limits.MetricDisk}, "metric-disk", "disk space for metrics (default 1GiB)")
 	f.Var(&size{&cfg.Limits.LogMemory}, "log-memory", "memory for the index of logs (default 16MiB)")
-	f.Var(&size{&cfg.Limits.LogFile}, "log-file", "size at which a log file is rotated; one older file is kept (default 64MiB)")
+	f.Var(&size{&cfg.Limits.Disk}, "disk", "disk space for telemetry, log files and read messages together (default 4GiB)")
+	f.Var(&size{&cfg.Limits.TraceDisk}, "trace-disk", "part of --disk for traces (default a quarter)")
+	f.Var(&size{&cfg.Limits.MetricDisk}, "metric-disk", "part of --disk for metrics (default a quarter)")
+	f.Var(&size{&cfg.Limits.LogDisk}, "log-disk", "part of --disk for received logs (default an eighth)")
+	f.Var(&size{&cfg.Limits.BrokerDisk}, "broker-disk", "part of --disk for messages that their consumers have read (default a quarter)")
+	f.Var(&size{&cfg.Limits.LogFile}, "log-file", "size at which a log file of a process is rotated; one older file is kept (default: all of them take an eighth of --disk)")
 	return cmd
 }
 

@@ -24,22 +24,21 @@ import (
 
 // Defaults of the options.
 const (
-	DefaultPartitions     = 3
-	DefaultRetention      = 24 * time.Hour
-	DefaultRetentionBytes = 256 << 20 // per partition
-	retentionEvery        = time.Minute
-	segmentBytes          = 16 << 20
-	clusterID             = "tenhop"
-	createTimeout         = 5 * time.Second
+	DefaultPartitions = 3
+	DefaultRetention  = 24 * time.Hour
+	DefaultDiskBytes  = 1 << 30
+	retentionEvery    = time.Minute
+	clusterID         = "tenhop"
+	createTimeout     = 5 * time.Second
 )
 
 // Broker is a running broker. Create it with Open and end it with Close.
 type Broker struct {
-	topics         []string
-	partitions     int32
-	retention      time.Duration
-	retentionBytes int64
-	log            *slog.Logger
+	topics     []string
+	partitions int32
+	retention  time.Duration
+	diskBytes  int64
+	log        *slog.Logger
 
 	cluster *kfake.Cluster
 	stop    chan struct{}
@@ -57,11 +56,12 @@ func WithTopics(names ...string) Option { return func(b *Broker) { b.topics = na
 // DefaultPartitions.
 func WithPartitions(n int32) Option { return func(b *Broker) { b.partitions = n } }
 
-// WithRetention sets the age at which records are removed, and the size of a
-// partition beyond which its oldest records are. The defaults are
-// DefaultRetention and DefaultRetentionBytes.
+// WithRetention sets the age at which records are removed, and the disk space of all
+// records, of which each partition has an equal share. Records that a consumer group of
+// their topic has not read stay, whatever their age and size. The defaults are
+// DefaultRetention and DefaultDiskBytes.
 func WithRetention(d time.Duration, bytes int64) Option {
-	return func(b *Broker) { b.retention, b.retentionBytes = d, bytes }
+	return func(b *Broker) { b.retention, b.diskBytes = d, bytes }
 }
 
 // WithLogger sets the logger. The default is slog.Default.
@@ -71,11 +71,11 @@ func WithLogger(l *slog.Logger) Option { return func(b *Broker) { b.log = l } }
 // created if needed. The broker owns l, also if Open fails.
 func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Broker, error) {
 	b := &Broker{
-		partitions:     DefaultPartitions,
-		retention:      DefaultRetention,
-		retentionBytes: DefaultRetentionBytes,
-		log:            slog.Default(),
-		stop:           make(chan struct{}),
+		partitions: DefaultPartitions,
+		retention:  DefaultRetention,
+		diskBytes:  DefaultDiskBytes,
+		log:        slog.Default(),
+		stop:       make(chan struct{}),
 	}
 	for _, o := range opts {
 		o(b)
@@ -96,9 +96,10 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 		kfake.AllowAutoTopicCreation(),
 		kfake.WithLogger(logger{b.log}),
 		kfake.BrokerConfigs(map[string]string{
-			"log.retention.ms":    strconv.FormatInt(b.retention.Milliseconds(), 10),
-			"log.retention.bytes": strconv.FormatInt(b.retentionBytes, 10),
-			"log.segment.bytes":   strconv.Itoa(segmentBytes),
+			// Retention by the cluster would remove records that are not read yet.
+			"log.retention.ms":    "-1",
+			"log.retention.bytes": "-1",
+			"log.segment.bytes":   strconv.FormatInt(min(max(b.diskBytes/64, minSegmentBytes), maxSegmentBytes), 10),
 		}),
 	)
 	if err != nil {
@@ -109,7 +110,12 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 		cluster.Close()
 		return nil, err
 	}
-	b.done.Go(b.applyRetention)
+	admin, err := b.admin(l.Addr().String())
+	if err != nil {
+		cluster.Close()
+		return nil, fmt.Errorf("open broker in %s: %w", dir, err)
+	}
+	b.done.Go(func() { b.retain(admin) })
 	return b, nil
 }
 
@@ -136,19 +142,6 @@ func (b *Broker) createTopics(ctx context.Context, address string) error {
 		}
 	}
 	return nil
-}
-
-func (b *Broker) applyRetention() {
-	tick := time.NewTicker(retentionEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-b.stop:
-			return
-		case <-tick.C:
-			b.cluster.ApplyRetention()
-		}
-	}
 }
 
 // Close stores the state and closes all connections.

@@ -30,6 +30,18 @@ type file struct {
 	next    int64 // offset of the first byte not yet indexed
 	last    int64 // time of the newest line
 	blocks  []block
+	// limit returns the number of bytes of a path that may be read, if it is bounded.
+	limit func(path string) (int64, bool)
+}
+
+// size returns the number of bytes that may be read.
+func (f *file) size(info os.FileInfo) int64 {
+	if f.limit != nil {
+		if n, ok := f.limit(f.path); ok {
+			return min(info.Size(), n)
+		}
+	}
+	return info.Size()
 }
 
 func newFile(path string) *file {
@@ -55,7 +67,7 @@ func (f *file) unchanged() (bool, error) {
 		return false, nil
 	}
 	info, err := os.Stat(f.path)
-	return err == nil && os.SameFile(f.info, info) && info.Size() == f.next, err
+	return err == nil && os.SameFile(f.info, info) && f.size(info) == f.next, err
 }
 
 // follow reads the complete lines that were appended to the file, at most readChunk
@@ -70,20 +82,21 @@ func (f *file) follow() (chunk, error) {
 	if err != nil {
 		return chunk{}, err
 	}
+	size := f.size(info)
 	c := chunk{info: info, next: f.next, last: f.last}
-	if f.info == nil || !os.SameFile(f.info, info) || info.Size() < f.next {
+	if f.info == nil || !os.SameFile(f.info, info) || size < f.next {
 		c.reset, c.last = true, info.ModTime().UnixNano()
-		c.next = max(0, info.Size()-firstReadBytes)
+		c.next = max(0, size-firstReadBytes)
 		if c.next > 0 {
 			if c.next, err = nextLine(fd, c.next); err != nil {
 				return chunk{}, err
 			}
 		}
 	}
-	if info.Size() == c.next {
+	if size <= c.next {
 		return c, nil
 	}
-	buf := make([]byte, min(info.Size()-c.next, readChunk))
+	buf := make([]byte, min(size-c.next, readChunk))
 	n, err := fd.ReadAt(buf, c.next)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return chunk{}, err
@@ -101,7 +114,7 @@ func (f *file) follow() (chunk, error) {
 		return c, nil
 	}
 	c.index(buf)
-	c.more = info.Size() > c.next
+	c.more = size > c.next
 	return c, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
@@ -28,25 +29,21 @@ const maxDepth = 64
 //
 // Append rejects records that are longer than 256 KiB or nested deeper than 64 levels.
 // It stores the others and returns an *otelcol.RejectedError. Any other error means
-// that no record was stored.
+// that no record was stored. A record that is equal to one stored before, its time
+// included, is not stored again, so a client may retry a request whose response was lost.
 func (s *Store) Append(ld plog.Logs) error {
+	k := s.sink
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	rejected := &otelcol.RejectedError{}
-	stored := false
-	for _, rl := range ld.ResourceLogs().All() {
-		name := "unknown"
-		if v, ok := rl.Resource().Attributes().Get("service.name"); ok && v.AsString() != "" {
-			name = v.AsString()
-		}
-		n, err := s.sink.append(name, rl, rejected)
-		switch {
-		case err == nil:
-			stored = stored || n > 0
-		case stored: // records that are stored must not be sent again
-			rejected.Count += n
-			rejected.Reason = err.Error()
-		default:
-			return fmt.Errorf("store log records: %w", err)
-		}
+	b := k.encode(ld, rejected)
+	if b.size > k.diskBytes {
+		rejected.Count += b.records
+		rejected.Reason = fmt.Sprintf("log records of %d bytes in one request exceed the disk space for logs", b.size)
+		return rejected
+	}
+	if err := k.store(b); err != nil {
+		return fmt.Errorf("store log records: %w", err)
 	}
 	if rejected.Count > 0 {
 		return rejected
@@ -54,30 +51,103 @@ func (s *Store) Append(ld plog.Logs) error {
 	return nil
 }
 
-// append writes the records of one resource and returns their number. It counts
-// in rejected those that cannot be encoded.
-func (k *sink) append(name string, rl plog.ResourceLogs, rejected *otelcol.RejectedError) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	service := k.admit(name)
-	var buf []byte
-	n := 0
-	for _, sl := range rl.ScopeLogs().All() {
-		for _, rec := range sl.LogRecords().All() {
-			line, err := encode(service, name, rec)
-			if err != nil {
-				rejected.Count++
-				rejected.Reason = err.Error()
-				continue
+// request holds the encoded records of an Append.
+type request struct {
+	services []*serviceLines
+	records  int
+	size     int64
+}
+
+// serviceLines holds the records of one service.
+type serviceLines struct {
+	storedAs string
+	lines    []byte
+	hashes   []uint64
+	file     *sinkFile
+}
+
+// encode returns the records that are not stored. It counts in rejected those that cannot
+// be encoded.
+func (k *sink) encode(ld plog.Logs, rejected *otelcol.RejectedError) *request {
+	b := &request{}
+	byName := map[string]*serviceLines{}
+	arrived := pcommon.NewTimestampFromTime(k.now())
+	for _, rl := range ld.ResourceLogs().All() {
+		name := "unknown"
+		if v, ok := rl.Resource().Attributes().Get("service.name"); ok && v.AsString() != "" {
+			name = v.AsString()
+		}
+		_, storedAs := k.serviceFile(name)
+		to := byName[storedAs]
+		if to == nil {
+			to = &serviceLines{storedAs: storedAs}
+			byName[storedAs] = to
+			b.services = append(b.services, to)
+		}
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, rec := range sl.LogRecords().All() {
+				if rec.Timestamp() == 0 && rec.ObservedTimestamp() == 0 {
+					rec.SetObservedTimestamp(arrived)
+				}
+				line, err := encode(storedAs, name, rec)
+				if err != nil {
+					rejected.Count++
+					rejected.Reason = err.Error()
+					continue
+				}
+				hash := xxhash.Sum64(line)
+				if k.recent.has(hash) {
+					continue
+				}
+				to.lines = append(append(to.lines, line...), '\n')
+				to.hashes = append(to.hashes, hash)
+				b.size += int64(len(line)) + 1
+				b.records++
 			}
-			buf = append(append(buf, line...), '\n')
-			n++
 		}
 	}
-	if n == 0 {
-		return 0, nil
+	return b
+}
+
+// store writes a request, all of it or nothing.
+func (k *sink) store(b *request) error {
+	if err := k.room(b.size); err != nil {
+		return err
 	}
-	return n, k.write(service, buf)
+	for i, s := range b.services {
+		if len(s.lines) == 0 {
+			continue
+		}
+		s.file, _ = k.serviceFile(s.storedAs)
+		err := k.prepare(s.file)
+		if err == nil {
+			_, err = k.ops.WriteAt(s.file.file, s.lines, s.file.size)
+		}
+		if err != nil {
+			for _, done := range b.services[:i+1] {
+				if done.file != nil {
+					k.undo(done.file, int64(len(done.lines)))
+				}
+			}
+			return err
+		}
+	}
+	now := k.now()
+	for _, s := range b.services {
+		if s.file == nil {
+			continue
+		}
+		if s.file.size == 0 {
+			s.file.started = now
+		}
+		s.file.size += int64(len(s.lines))
+		s.file.written = now
+		k.total += int64(len(s.lines))
+		for _, h := range s.hashes {
+			k.recent.add(h)
+		}
+	}
+	return nil
 }
 
 var (

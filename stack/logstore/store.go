@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tenhop/tenhop/stack/disk"
 )
 
 // DefaultMemoryBytes is the default size of the index.
@@ -28,6 +30,10 @@ const (
 type Store struct {
 	dir         string
 	memoryBytes int64
+	diskBytes   int64
+	retention   time.Duration
+	now         func() time.Time
+	ops         disk.Ops
 	log         *slog.Logger
 
 	mu      sync.RWMutex
@@ -46,6 +52,19 @@ type Option func(*Store)
 // about 200 MB of lines; older lines are no longer found.
 func WithMemoryBytes(n int64) Option { return func(s *Store) { s.memoryBytes = max(n, 64<<10) } }
 
+// WithDiskBytes bounds the files of received records, in bytes of at least 1 MiB. Beyond
+// it, the service that takes the most space loses its oldest records. The other files of
+// the directory are not counted.
+func WithDiskBytes(n int64) Option { return func(s *Store) { s.diskBytes = max(n, 1<<20) } }
+
+// WithRetention sets the age at which lines are no longer found. Files of received records
+// are removed when their newest record has that age, at most a quarter of d after the
+// oldest; the other files of the directory stay. Zero, the default, is no limit.
+func WithRetention(d time.Duration) Option { return func(s *Store) { s.retention = d } }
+
+// WithClock replaces the wall clock, for tests of retention.
+func WithClock(now func() time.Time) Option { return func(s *Store) { s.now = now } }
+
 // WithLogger sets the logger for background failures. The default is
 // slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(s *Store) { s.log = l } }
@@ -53,16 +72,17 @@ func WithLogger(l *slog.Logger) Option { return func(s *Store) { s.log = l } }
 // Open indexes the *.jsonl files of dir, which is created if needed, and follows
 // them. It returns at once; existing lines are found shortly after.
 func Open(dir string, opts ...Option) (*Store, error) {
-	s := &Store{dir: dir, memoryBytes: DefaultMemoryBytes, log: slog.Default(), files: map[string]*file{}}
+	s := &Store{dir: dir, memoryBytes: DefaultMemoryBytes, diskBytes: DefaultDiskBytes, now: time.Now, ops: disk.OS(),
+		log: slog.Default(), files: map[string]*file{}}
 	for _, o := range opts {
 		o(s)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.sink, err = openSink(dir); err != nil {
-		return nil, err
+	s.sink = &sink{dir: dir, ops: s.ops, diskBytes: s.diskBytes, retention: s.retention, now: s.now}
+	if err := s.sink.open(); err != nil {
+		return nil, errors.Join(err, s.sink.closeAll())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -88,6 +108,9 @@ func (s *Store) follow(ctx context.Context) {
 		start := time.Now()
 		if err := s.Refresh(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("follow logs", "dir", s.dir, "error", err)
+		}
+		if err := s.Expire(); err != nil {
+			s.log.Warn("remove expired logs", "dir", s.dir, "error", err)
 		}
 		next = max(followInterval, maxFollowShare*time.Since(start))
 	}
@@ -137,6 +160,7 @@ func (s *Store) refreshFile(ctx context.Context, path string) error {
 		var snapshot file
 		if ok {
 			snapshot = file{path: f.path, info: f.info, next: f.next, last: f.last}
+			snapshot.limit = s.sink.stored
 		}
 		s.mu.RUnlock()
 		if !ok {
@@ -158,6 +182,22 @@ func (s *Store) refreshFile(ctx context.Context, path string) error {
 		more = c.more
 	}
 	return ctx.Err()
+}
+
+// Expire removes what is older than the retention. The store itself calls it twice per
+// second.
+func (s *Store) Expire() error {
+	if s.retention > 0 {
+		oldest := s.now().Add(-s.retention).UnixNano()
+		s.mu.Lock()
+		for _, f := range s.files {
+			f.blocks = slices.DeleteFunc(f.blocks, func(b block) bool { return b.maxTime < oldest })
+		}
+		s.mu.Unlock()
+	}
+	s.sink.mu.Lock()
+	defer s.sink.mu.Unlock()
+	return s.sink.expire()
 }
 
 // bound removes the oldest blocks until the index fits. The caller holds the
@@ -206,6 +246,8 @@ type Stats struct {
 	IndexBytes    int64 // memory of the index
 	LineBytes     int64 // size of the indexed lines
 	DroppedBlocks int64 // blocks removed from the index since Open to bound it
+	DiskBytes     int64 // size of the files of received records
+	RemovedBytes  int64 // size of those removed by size or age since Open
 }
 
 // Stats returns the current size of the store.
@@ -220,5 +262,8 @@ func (s *Store) Stats() Stats {
 		}
 	}
 	st.IndexBytes = int64(st.Blocks) * blockCost
+	s.sink.mu.Lock()
+	defer s.sink.mu.Unlock()
+	st.DiskBytes, st.RemovedBytes = s.sink.total, s.sink.removed
 	return st
 }

@@ -1,12 +1,16 @@
 package tracestore
 
 import (
+	"errors"
 	"fmt"
-	"time"
+	"os"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
 // pending holds the records of one Append in the order in which they are
@@ -29,7 +33,8 @@ type indexUpdate struct {
 // Append stores the spans of td and takes ownership of it. Spans of one trace may come
 // in any order and from any number of calls. A span that is stored already is not
 // stored again, so a client may retry a request whose response was lost. If Append
-// returns an error, none of the spans is stored.
+// returns an error, none of the spans is stored. Spans that exceed the disk space of the
+// store in one call are rejected with an *otelcol.RejectedError.
 func (s *Store) Append(td ptrace.Traces) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,8 +43,8 @@ func (s *Store) Append(td ptrace.Traces) error {
 	}
 	// Before the write: an error after it would make the client send spans again
 	// that are stored.
-	if s.active.size >= s.segmentBytes {
-		if err := s.roll(); err != nil {
+	if full := s.active.size >= s.segmentBytes; full || s.activeIsOld() {
+		if err := s.roll(); err != nil && full {
 			return err
 		}
 	}
@@ -51,9 +56,18 @@ func (s *Store) Append(td ptrace.Traces) error {
 	if len(p.spans) == 0 {
 		return nil
 	}
-	if _, err := seg.file.WriteAt(p.buf, seg.size); err != nil {
-		_ = seg.file.Truncate(seg.size) // best effort: a scan stops at a torn record anyway
+	if n := int64(len(p.buf)); n > s.diskBytes/2 {
+		return &otelcol.RejectedError{Count: len(p.spans), Reason: fmt.Sprintf("spans of %d bytes in one request exceed the disk space for traces", n)}
+	}
+	if err := s.expire(int64(len(p.buf))); err != nil {
+		return fmt.Errorf("make room for spans: %w", err)
+	}
+	if err := s.write(seg, p.buf); err != nil {
 		return fmt.Errorf("write spans: %w", err)
+	}
+	now := s.now().UnixNano()
+	if seg.count == 0 {
+		seg.minWritten = now
 	}
 	for _, u := range p.updates {
 		if u.resource {
@@ -63,12 +77,37 @@ func (s *Store) Append(td ptrace.Traces) error {
 		}
 	}
 	seg.size += int64(len(p.buf))
-	seg.maxWritten = s.now().UnixNano()
+	seg.maxWritten = now
 	for _, id := range p.spans {
 		s.stored.add(id)
 	}
-	s.expire()
+	_ = s.expire(0) // the next call tells
 	return nil
+}
+
+// write writes records behind those of a segment. If it fails, it removes what it wrote;
+// if that fails too, the next write does it first.
+func (s *Store) write(seg *segment, records []byte) error {
+	if err := seg.cut(); err != nil {
+		return err
+	}
+	if _, err := s.ops.WriteAt(seg.file, records, seg.size); err != nil {
+		if s.ops.Truncate(seg.file, seg.size) != nil {
+			seg.torn = int64(len(records))
+		}
+		return err
+	}
+	return nil
+}
+
+// agesPerRetention is the number of segments over which the spans of one retention are
+// spread at least: a segment is dropped as a whole.
+const agesPerRetention = 8
+
+// activeIsOld reports whether the active segment spans its part of the retention.
+func (s *Store) activeIsOld() bool {
+	return s.retention > 0 && s.active.count > 0 &&
+		s.now().UnixNano()-s.active.minWritten > int64(s.retention)/agesPerRetention
 }
 
 // prepare groups the spans by resource, scope and trace, leaves out those that
@@ -185,15 +224,17 @@ func groupByTrace(spans ptrace.SpanSlice) []ptrace.Traces {
 	return groups
 }
 
-// expire drops the oldest segments until every limit holds. The active segment
-// always stays.
-func (s *Store) expire() {
-	for len(s.sealed) > 0 {
+// expire drops the oldest segments until every limit holds with n more bytes. The active
+// segment always stays. It fails if there is no room because files cannot be removed; no
+// further segment is dropped then.
+func (s *Store) expire(n int64) error {
+	left := s.removeGarbage()
+	for len(s.sealed) > 0 && left == nil {
 		oldest := s.sealed[0]
 		memory, disk := s.usage()
 		aged := s.retention > 0 && s.now().UnixNano()-oldest.maxWritten > int64(s.retention)
-		if memory <= s.memoryBytes && disk <= s.diskBytes && !aged {
-			return
+		if memory <= s.memoryBytes && disk+n <= s.diskBytes && !aged {
+			return nil
 		}
 		s.sealed = s.sealed[1:]
 		if len(s.sealed) == 0 {
@@ -205,7 +246,28 @@ func (s *Store) expire() {
 		if err := oldest.release(); err != nil {
 			s.log.Warn("remove expired trace segment", "error", err)
 		}
+		s.garbage = append(s.garbage, oldest.path, indexPath(oldest.path))
+		left = s.removeGarbage()
 	}
+	if _, disk := s.usage(); left != nil && disk+n > s.diskBytes {
+		return left
+	}
+	return nil
+}
+
+// removeGarbage removes the files of dropped segments that are left: a reader has them
+// open, or they could not be removed.
+func (s *Store) removeGarbage() error {
+	var errs []error
+	s.garbage = slices.DeleteFunc(s.garbage, func(path string) bool {
+		err := s.ops.Remove(path)
+		if err == nil || errors.Is(err, os.ErrNotExist) {
+			return true
+		}
+		errs = append(errs, err)
+		return false
+	})
+	return errors.Join(errs...)
 }
 
 // hidePartialTraces removes the traces that lose spans with oldest from the
@@ -225,7 +287,12 @@ func (s *Store) usage() (memory, disk int64) {
 	memory = s.stored.memory()
 	for _, seg := range s.segments() {
 		memory += seg.memory()
-		disk += seg.size
+		disk += seg.size + seg.torn + seg.indexBytes()
+	}
+	for _, path := range s.garbage {
+		if info, err := os.Stat(path); err == nil {
+			disk += info.Size()
+		}
 	}
 	return memory, disk
 }
@@ -238,12 +305,13 @@ func (s *Store) Expire() {
 	if s.closed {
 		return
 	}
-	if s.active.count > 0 && s.retention > 0 &&
-		s.now().Sub(time.Unix(0, s.active.maxWritten)) > s.retention {
+	if s.activeIsOld() {
 		if err := s.roll(); err != nil {
 			s.log.Warn("seal trace segment", "error", err)
 			return
 		}
 	}
-	s.expire()
+	if err := s.expire(0); err != nil {
+		s.log.Warn("remove expired trace segments", "error", err)
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/tenhop/tenhop/stack/disk"
 )
 
 // An index file is the index of one segment:
@@ -37,17 +39,17 @@ func (s *segment) seal() error {
 	path := indexPath(s.path)
 	tmp := path + ".tmp"
 	b, entriesOff := encodeIndex(s)
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return fmt.Errorf("write trace index: %w", errors.Join(err, os.Remove(tmp)))
+	if err := s.ops.WriteFile(tmp, b); err != nil {
+		return fmt.Errorf("write trace index: %w", errors.Join(err, s.ops.Remove(tmp)))
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("write trace index: %w", errors.Join(err, os.Remove(tmp)))
+	if err := s.ops.Rename(tmp, path); err != nil {
+		return fmt.Errorf("write trace index: %w", errors.Join(err, s.ops.Remove(tmp)))
 	}
-	f, err := os.Open(path)
+	f, err := s.ops.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
-		return fmt.Errorf("write trace index: %w", err)
+		return fmt.Errorf("write trace index: %w", errors.Join(err, s.ops.Remove(path)))
 	}
-	s.index, s.indexOff, s.entries = f, entriesOff, nil
+	s.index, s.indexOff, s.indexSize, s.entries = f, entriesOff, int64(len(b)), nil
 	return nil
 }
 
@@ -59,7 +61,7 @@ func (s *segment) unseal() error {
 		return err
 	}
 	if s.index != nil {
-		err = errors.Join(s.index.Close(), os.Remove(indexPath(s.path)))
+		err = errors.Join(s.index.Close(), s.ops.Remove(indexPath(s.path)))
 	}
 	s.entries, s.index = entries, nil
 	return err
@@ -156,8 +158,8 @@ func appendEntry(b []byte, e *entry) []byte {
 
 // openSegment opens a segment file and loads its index from the index file, or
 // by a scan if that is not valid. It returns the number of bytes cut off the end.
-func openSegment(path string, number uint64) (*segment, int64, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+func openSegment(ops disk.Ops, path string, number uint64) (*segment, int64, error) {
+	f, err := ops.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -165,42 +167,54 @@ func openSegment(path string, number uint64) (*segment, int64, error) {
 	if err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}
-	if s, err := openIndexed(path, number, f, info.Size()); err == nil {
+	if s, err := openIndexed(ops, path, number, f, info.Size()); err == nil {
 		return s, 0, nil
 	}
-	s := newSegment(number, path, f)
+	s := newSegment(ops, number, path, f)
 	whole, err := s.scan()
 	if err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("scan %s: %w", path, err), f.Close())
 	}
 	torn := info.Size() - whole
 	if torn > 0 {
-		if err := f.Truncate(whole); err != nil {
+		if err := ops.Truncate(f, whole); err != nil {
 			return nil, 0, errors.Join(err, f.Close())
 		}
 	}
 	s.size = whole
 	s.maxWritten = info.ModTime().UnixNano()
+	s.assumeAge()
 	return s, torn, nil
+}
+
+// assumeAge sets the time of the oldest append of a segment that was opened to the start of
+// its oldest span, which is not later.
+func (s *segment) assumeAge() {
+	s.minWritten = s.maxWritten
+	if s.minStart > 0 {
+		s.minWritten = min(s.minStart, s.maxWritten)
+	}
 }
 
 // openIndexed opens a segment with its index file. It fails if there is none, or
 // none for this size of the segment.
-func openIndexed(path string, number uint64, f *os.File, size int64) (*segment, error) {
+func openIndexed(ops disk.Ops, path string, number uint64, f *os.File, size int64) (*segment, error) {
 	b, err := os.ReadFile(indexPath(path))
 	if err != nil {
 		return nil, err
 	}
-	s := newSegment(number, path, f)
+	s := newSegment(ops, number, path, f)
 	if err := decodeIndex(s, b); err != nil {
 		return nil, err
 	}
 	if s.size != size {
 		return nil, errBadIndex
 	}
-	if s.index, err = os.Open(indexPath(path)); err != nil {
+	if s.index, err = ops.OpenFile(indexPath(path), os.O_RDONLY, 0); err != nil {
 		return nil, err
 	}
+	s.indexSize = int64(len(b))
+	s.assumeAge()
 	return s, nil
 }
 

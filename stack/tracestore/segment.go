@@ -11,6 +11,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tenhop/tenhop/stack/disk"
 )
 
 // entry is a span in the index. It has 80 bytes and no pointers, so that the
@@ -57,12 +59,15 @@ type segment struct {
 	number uint64
 	path   string
 	file   *os.File
+	ops    disk.Ops
 	size   int64
+	torn   int64 // bytes behind size that a failed write may have left
 
 	entries   []entry
 	count     int      // number of entries, in memory or in the index file
 	index     *os.File // of a sealed segment
 	indexOff  int64    // of the first entry in index
+	indexSize int64    // of index
 	ids       []pcommon.TraceID
 	heads     []int32 // newest entry of each trace, parallel to ids
 	names     []string
@@ -75,14 +80,16 @@ type segment struct {
 	nameBytes  int64
 	minStart   int64
 	maxStart   int64
-	maxWritten int64 // newest append, Unix nanoseconds
+	minWritten int64 // oldest append, Unix nanoseconds; that of the newest if unknown
+	maxWritten int64 // newest append
 
 	pins    atomic.Int32 // readers, plus one for the store
 	dropped atomic.Bool
 }
 
-func newSegment(number uint64, path string, file *os.File) *segment {
+func newSegment(ops disk.Ops, number uint64, path string, file *os.File) *segment {
 	s := &segment{
+		ops:        ops,
 		number:     number,
 		path:       path,
 		file:       file,
@@ -99,13 +106,13 @@ func segmentPath(dir string, number uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("%012d.seg", number))
 }
 
-func createSegment(dir string, number uint64) (*segment, error) {
+func createSegment(ops disk.Ops, dir string, number uint64) (*segment, error) {
 	path := segmentPath(dir, number)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := ops.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create trace segment: %w", err)
 	}
-	return newSegment(number, path, f), nil
+	return newSegment(ops, number, path, f), nil
 }
 
 func (s *segment) acquire() { s.pins.Add(1) }
@@ -121,12 +128,35 @@ func (s *segment) release() error {
 		err = errors.Join(err, s.index.Close())
 	}
 	if s.dropped.Load() {
-		err = errors.Join(err, os.Remove(s.path))
-		if rmErr := os.Remove(indexPath(s.path)); rmErr != nil && !errors.Is(rmErr, os.ErrNotExist) {
-			err = errors.Join(err, rmErr)
+		for _, path := range []string{s.path, indexPath(s.path)} {
+			if rmErr := s.ops.Remove(path); rmErr != nil && !errors.Is(rmErr, os.ErrNotExist) {
+				err = errors.Join(err, rmErr)
+			}
 		}
 	}
 	return err
+}
+
+// cut removes what a failed write left behind the records.
+func (s *segment) cut() error {
+	if s.torn == 0 {
+		return nil
+	}
+	if err := s.ops.Truncate(s.file, s.size); err != nil {
+		return err
+	}
+	s.torn = 0
+	return nil
+}
+
+// indexBytes returns the size of the index file, or an estimate of what it will be.
+func (s *segment) indexBytes() int64 {
+	if s.index != nil {
+		return s.indexSize
+	}
+	const perResource, perOperation, perName = 24, 9, 4
+	return int64(s.count)*diskEntry + int64(len(s.ids))*20 + s.nameBytes + int64(len(s.names))*perName +
+		int64(len(s.resources))*perResource + int64(len(s.operations))*perOperation
 }
 
 // memory estimates the bytes that the index of this segment holds.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tenhop/tenhop/stack/disk"
 )
 
 // Defaults of the options.
@@ -38,6 +40,7 @@ type Store struct {
 	segmentBytes int64
 	retention    time.Duration
 	now          func() time.Time
+	ops          disk.Ops
 	log          *slog.Logger
 
 	mu      sync.RWMutex
@@ -45,6 +48,7 @@ type Store struct {
 	active  *segment
 	stored  identities
 	closed  bool
+	garbage []string // files of dropped segments that are left
 	dropped atomic.Int64
 	torn    int64
 }
@@ -59,13 +63,14 @@ func WithMemoryBytes(n int64) Option {
 	return func(s *Store) { s.memoryBytes = max(n, 4<<20) }
 }
 
-// WithDiskBytes sets the maximum size of the segment files, at least 1 MiB.
+// WithDiskBytes sets the maximum size of the segment files with their indexes, at least
+// 1 MiB.
 func WithDiskBytes(n int64) Option {
 	return func(s *Store) { s.diskBytes = max(n, 1<<20) }
 }
 
-// WithRetention drops spans older than d. Zero keeps them until a size limit
-// is reached.
+// WithRetention drops spans that were stored before d, at most an eighth of d later. Zero
+// keeps them until a size limit is reached.
 func WithRetention(d time.Duration) Option {
 	return func(s *Store) { s.retention = d }
 }
@@ -90,6 +95,7 @@ func Open(dir string, opts ...Option) (*Store, error) {
 		diskBytes:   DefaultDiskBytes,
 		retention:   DefaultRetention,
 		now:         time.Now,
+		ops:         disk.OS(),
 		log:         slog.Default(),
 		stored:      newIdentities(),
 	}
@@ -107,7 +113,9 @@ func Open(dir string, opts ...Option) (*Store, error) {
 		}
 		return nil, fmt.Errorf("open trace store: %w", err)
 	}
-	s.expire()
+	if err := s.expire(0); err != nil {
+		s.log.Warn("remove expired trace segments", "error", err)
+	}
 	return s, nil
 }
 
@@ -116,8 +124,11 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
+	if err := s.removeUnfinished(); err != nil {
+		return err
+	}
 	for _, n := range numbers {
-		seg, torn, err := openSegment(segmentPath(s.dir, n), n)
+		seg, torn, err := openSegment(s.ops, segmentPath(s.dir, n), n)
 		if err != nil {
 			return err
 		}
@@ -132,18 +143,42 @@ func (s *Store) recover() error {
 		}
 		s.sealed = append(s.sealed, seg)
 	}
-	if n := len(s.sealed); n > 0 && s.sealed[n-1].size < s.segmentBytes {
+	n := len(s.sealed)
+	if n == 0 || s.sealed[n-1].size >= s.segmentBytes {
+		if err := s.startSegment(); err != nil {
+			return err
+		}
+	} else {
 		s.active = s.sealed[n-1]
 		s.sealed = s.sealed[:n-1]
 		if err := s.active.unseal(); err != nil {
 			return errors.Join(err, s.active.release())
 		}
-		if err := s.stored.load(s.active); err != nil {
-			s.log.Warn("spans sent again after the restart are stored twice", "error", err)
-		}
-		return nil
 	}
-	return s.startSegment()
+	if err := s.loadIdentities(); err != nil {
+		s.log.Warn("spans sent again after the restart are stored twice", "error", err)
+	}
+	return nil
+}
+
+// loadIdentities reads which spans the two newest segments hold.
+func (s *Store) loadIdentities() error {
+	if n := len(s.sealed); n > 0 {
+		if err := s.stored.load(s.sealed[n-1]); err != nil {
+			return err
+		}
+		s.stored.roll()
+	}
+	return s.stored.load(s.active)
+}
+
+// removeUnfinished removes index files that a killed process did not complete.
+func (s *Store) removeUnfinished() error {
+	names, err := filepath.Glob(filepath.Join(s.dir, "*.tmp"))
+	for _, name := range names {
+		err = errors.Join(err, s.ops.Remove(name))
+	}
+	return err
 }
 
 func (s *Store) startSegment() error {
@@ -151,7 +186,7 @@ func (s *Store) startSegment() error {
 	if n := len(s.sealed); n > 0 {
 		next = s.sealed[n-1].number + 1
 	}
-	seg, err := createSegment(s.dir, next)
+	seg, err := createSegment(s.ops, s.dir, next)
 	if err != nil {
 		return err
 	}
@@ -162,6 +197,9 @@ func (s *Store) startSegment() error {
 // roll seals the active segment and starts the next.
 func (s *Store) roll() error {
 	old := s.active
+	if err := old.cut(); err != nil {
+		return err
+	}
 	s.sealed = append(s.sealed, old)
 	if err := s.startSegment(); err != nil {
 		s.sealed = s.sealed[:len(s.sealed)-1]
@@ -188,7 +226,10 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	err := s.active.seal()
+	err := s.active.cut()
+	if err == nil {
+		err = s.active.seal()
+	}
 	for _, seg := range s.segments() {
 		err = errors.Join(err, seg.release())
 	}

@@ -1,0 +1,77 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Records that every group of a topic has read make room; those that one has not read stay,
+// whatever their age and size.
+func TestUnreadRecordsStay(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Open(t.Context(), l, t.TempDir(), WithTopics("orders"), WithPartitions(1),
+		WithRetention(time.Hour, 1<<20), WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(l.Addr().String()), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	admin := kadm.NewClient(cl)
+	for range 64 { // 4 MiB
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte(strings.Repeat("x", 64<<10))}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func() int64 {
+		t.Helper()
+		if err := b.applyRetention(t.Context(), admin); err != nil {
+			t.Fatal(err)
+		}
+		starts, err := admin.ListStartOffsets(t.Context(), "orders")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := starts.Lookup("orders", 0)
+		return at.Offset
+	}
+	commit := func(group string, at int64) {
+		t.Helper()
+		o := kadm.Offsets{}
+		o.AddOffset("orders", 0, at, -1)
+		if err := admin.CommitAllOffsets(context.WithoutCancel(t.Context()), group, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit("shipping", 20)
+	commit("notification", 5)
+	if got := start(); got != 5 {
+		t.Errorf("the first record is %d, want 5: notification has not read it", got)
+	}
+	commit("notification", 64)
+	if got := start(); got != 20 {
+		t.Errorf("the first record is %d, want 20: shipping has not read it", got)
+	}
+	commit("shipping", 64)
+	if got := start(); got < 45 || got > 50 {
+		t.Errorf("the first record is %d, want about 48: 1 MiB stays", got)
+	}
+	b.retention = time.Nanosecond
+	time.Sleep(2 * time.Millisecond)
+	if got := start(); got != 64 {
+		t.Errorf("the first record is %d, want 64: all are read and old", got)
+	}
+}
