@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -89,7 +90,9 @@ func (f *frames) next() (record, error) {
 			if r, ok := f.divide(); ok {
 				return r, nil
 			}
-			f.tryAt = 2 * size
+			if f.joined, f.tryAt = nil, 2*size; f.tryAt > f.limit/2 {
+				f.tryAt = math.MaxInt // another copy of the record would take too much memory
+			}
 		}
 		if size > f.limit {
 			return f.begin, fmt.Errorf("a record of more than %d MiB: export fewer traces per file, or one trace per line", f.limit>>20)
