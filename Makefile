@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -128,6 +128,9 @@ storm: ## what a dependency that fails half of the time gets to do, from callers
 
 torture-real: ## torture with PostgreSQL and Apache Kafka
 	TENHOP_TORTURE=$(TORTURE) TENHOP_TORTURE_ON=postgres,kafka deploy/real/run $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
+
+hostile: ## broken, endless and bomb-like telemetry for every decoder, with its memory, into docs/hostile.md (three minutes on an idle machine)
+	TENHOP_HOSTILE=1 $(GO) test -count=1 -v -timeout 30m ./internal/hostile -update
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .

@@ -21,7 +21,7 @@ import (
 )
 
 // maxAnswer is the maximum size of a response in bytes.
-const maxAnswer = 256 << 20
+const maxAnswer = 64 << 20
 
 // Client queries one Jaeger server.
 type Client struct {

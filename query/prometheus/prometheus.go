@@ -32,7 +32,7 @@ func New(base string, client *http.Client) (*Client, error) {
 }
 
 // Series is one series with its samples, oldest first. Samples that are NaN or
-// infinite are left out.
+// infinite, or further than 285 years from 1970, are left out.
 type Series struct {
 	Labels  map[string]string
 	Samples []Sample
@@ -121,6 +121,10 @@ func seconds(t time.Time) string {
 	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
 }
 
+// maxSeconds bounds the time of a sample, in seconds from the Unix epoch. Nanoseconds
+// hold no time beyond the year 2262.
+const maxSeconds = 9e9
+
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // found is one series of a result.
@@ -158,7 +162,7 @@ func (c *Client) matrix(ctx context.Context, q url.Values, path string) ([]Serie
 			if err != nil {
 				return nil, fmt.Errorf("answer of %s: %w", c.backend, err)
 			}
-			if finite(value) {
+			if finite(value) && math.Abs(at) < maxSeconds {
 				s.Samples = append(s.Samples, Sample{time.UnixMilli(int64(math.Round(at * 1000))), value})
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,4 +208,21 @@ func FuzzDecodeCompactCall(f *testing.F) {
 			td.SpanCount()
 		}
 	})
+}
+
+// A list that announces more spans than the message can hold is refused before its
+// memory is allocated.
+func TestAnnouncedList(t *testing.T) {
+	process := "\x0c\x00\x01\x0b\x00\x01\x00\x00\x00\x01a\x00"
+	body := []byte(process + "\x0f\x00\x02\x0c\x00\x10\x00\x00" + strings.Repeat("\x00", 4<<20))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := jaegerreceiver.DecodeBinary(t.Context(), body)
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "announces 1048576 structs") {
+		t.Errorf("error %v", err)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 7<<20 { // the body is copied once
+		t.Errorf("%d bytes are allocated", got)
+	}
 }

@@ -105,14 +105,15 @@ func parseHead(line []byte, previous int64) (head, int64) {
 }
 
 // parseTime parses the time formats of zerolog: RFC 3339, or a Unix time whose
-// unit follows from its magnitude.
+// unit follows from its magnitude. A time before 1970, or one that nanoseconds cannot
+// hold, is none.
 func parseTime(raw json.RawMessage) (int64, bool) {
 	if len(raw) == 0 {
 		return 0, false
 	}
 	if raw[0] == '"' {
 		t, err := time.Parse(time.RFC3339Nano, string(bytes.Trim(raw, `"`)))
-		return t.UnixNano(), err == nil
+		return t.UnixNano(), err == nil && t.Year() >= 1970 && t.Year() < 2262 && t.UnixNano() >= 0
 	}
 	var n float64
 	if err := json.Unmarshal(raw, &n); err != nil || n <= 0 {

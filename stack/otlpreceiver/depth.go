@@ -7,13 +7,37 @@ import (
 	"github.com/tenhop/tenhop/trace/otlp"
 )
 
-// checkJSONNesting is otlp.CheckNesting for a request in JSON.
-func checkJSONNesting(b []byte) error {
+// Approximate sizes of decoded JSON objects, in bytes.
+const (
+	resourceBytes = 240
+	scopeBytes    = 200
+	itemBytes     = 300 // a span, log record or metric
+	otherBytes    = 100
+)
+
+// objectBytes returns the approximate size of an object at a depth of objects and arrays:
+// {"resourceSpans":[{"scopeSpans":[{"spans":[{ are seven.
+func objectBytes(depth int) int {
+	switch depth {
+	case 1:
+		return 0
+	case 3:
+		return resourceBytes
+	case 5:
+		return scopeBytes
+	case 7:
+		return itemBytes
+	}
+	return otherBytes
+}
+
+// checkJSON is otlp.Check for a request in JSON.
+func checkJSON(b []byte) error {
 	if len(b) <= otlp.HarmlessBytes {
 		return nil
 	}
 	const perMessage = 3 // {"arrayValue":{"values":[
-	depth, quoted := 0, false
+	depth, bytes, quoted := 0, len(b), false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case quoted && c == '\\':
@@ -25,6 +49,12 @@ func checkJSONNesting(b []byte) error {
 			if depth++; depth > otlp.MaxNesting*perMessage {
 				return otlp.ErrNesting
 			}
+			if c == '{' {
+				bytes += objectBytes(depth)
+			}
+			if bytes > otlp.MaxDecodedBytes {
+				return otlp.ErrDense
+			}
 		case c == '}' || c == ']':
 			depth--
 		}
@@ -32,14 +62,13 @@ func checkJSONNesting(b []byte) error {
 	return nil
 }
 
-// nestingCodec adds the limit on nesting to the codec that package pdata
-// registers.
-type nestingCodec struct{ encoding.CodecV2 }
+// checkingCodec adds otlp.Check to the codec that package pdata registers.
+type checkingCodec struct{ encoding.CodecV2 }
 
 // Unmarshal implements encoding.CodecV2.
-func (c nestingCodec) Unmarshal(data mem.BufferSlice, v any) error {
+func (c checkingCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	if data.Len() > otlp.HarmlessBytes {
-		if err := otlp.CheckNesting(data.Materialize()); err != nil {
+		if err := otlp.Check(data.Materialize()); err != nil {
 			return err
 		}
 	}

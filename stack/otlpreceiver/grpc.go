@@ -40,7 +40,7 @@ func (r *Receiver) grpcServer() *grpc.Server {
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.InTapHandle(r.withTimeout),
-		grpc.ForceServerCodecV2(nestingCodec{encoding.GetCodecV2("proto")}),
+		grpc.ForceServerCodecV2(checkingCodec{encoding.GetCodecV2("proto")}),
 		grpc.StatsHandler(undecoded{r.viaGRPC}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: connectionIdle, Time: pingInterval, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),

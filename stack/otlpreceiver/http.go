@@ -91,9 +91,9 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		respondError(w, contentType, code, codes.InvalidArgument, err)
 		return
 	}
-	check, decode := otlp.CheckNesting, msg.UnmarshalProto
+	check, decode := otlp.Check, msg.UnmarshalProto
 	if contentType == typeJSON {
-		check, decode = checkJSONNesting, msg.UnmarshalJSON
+		check, decode = checkJSON, msg.UnmarshalJSON
 	}
 	err = check(body)
 	if err == nil {

@@ -261,8 +261,12 @@ func (s *Server) Close() error {
 // /-/healthy and /-/ready. At most three queries run at a time; further ones wait.
 func (s *Server) Handler() http.Handler { return s.routes() }
 
+// A scrape that exceeds a limit fails, and the target is down with the limit as its error.
 const configTemplate = `
 global:
+  body_size_limit: 64MB
+  sample_limit: 500000
+  label_limit: 200
   scrape_interval: %[1]s
   scrape_timeout: %[1]s
   evaluation_interval: %[2]s

@@ -71,6 +71,9 @@ type decoder struct {
 	stats Stats
 	bad   *Error // for the first record that cannot be read
 	last  string // trace ID of the last span
+	body  []byte // of a protobuf message, reused
+
+	zipkinBytes int // of the records that zipkins holds
 
 	otlps   otlp.Decoder
 	jaegers jaeger.Decoder
@@ -223,13 +226,19 @@ func (d *decoder) one(traceID string, s trace.Span, err error) error {
 	return err
 }
 
-// held is the maximum number of Zipkin spans that are buffered to find shared IDs.
-const held = 100_000
+// Zipkin spans that are buffered to find shared IDs: the maximum number, and the maximum
+// size of their JSON in bytes.
+const (
+	held      = 50_000
+	heldBytes = 32 << 20
+)
 
 func (d *decoder) zipkin(text []byte) error {
 	err := d.zipkins.Decode(text)
-	if d.zipkins.Held() >= held {
+	d.zipkinBytes += len(text)
+	if d.zipkins.Held() >= held || d.zipkinBytes >= heldBytes {
 		d.zipkins.Flush(d.add)
+		d.zipkinBytes = 0
 	}
 	return err
 }

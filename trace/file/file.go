@@ -21,8 +21,9 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// maxRecord bounds one record, in bytes: a JSON object or a protobuf message.
-const maxRecord = 256 << 20
+// maxRecord bounds one record, in bytes: a JSON object or a protobuf message. Lists of
+// traces, resources or spans are read in parts and may be longer.
+const maxRecord = 64 << 20
 
 // Stdin is the path that denotes standard input.
 const Stdin = "-"

@@ -267,13 +267,13 @@ func (z *zeros) Read(p []byte) (int, error) {
 // A small file must not become a large process: one record has a bound.
 func TestBomb(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 256 MiB")
+		t.Skip("reads 64 MiB")
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := file.Decode(t.Context(), &zeros{}, "f", func(string, trace.Span) {})
 	runtime.ReadMemStats(&after)
-	if err == nil || !strings.Contains(err.Error(), "a record of more than 256 MiB") {
+	if err == nil || !strings.Contains(err.Error(), "a record of more than 64 MiB") {
 		t.Errorf("error %v", err)
 	}
 	t.Logf("%d MiB allocated in all", (after.TotalAlloc-before.TotalAlloc)>>20)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -30,6 +31,10 @@ type frames struct {
 	lineBegan bool // the next byte starts a line
 	breaks    int  // line breaks in the record
 	oneLine   bool // the previous record had no line break
+
+	divided bool   // the record continues one whose first elements were returned
+	begin   record // line and offset of the record
+	tryAt   int    // size at which the record is divided, in bytes
 }
 
 // record is one record of a file.
@@ -44,53 +49,92 @@ func newFrames(in *bufio.Reader, limit int) *frames {
 	return &frames{in: in, limit: limit, line: 1, lineBegan: true}
 }
 
-// next returns the next record; io.EOF after the last.
+// wholeShare is the part of the limit from which on a record is divided.
+const wholeShare = 8
+
+// next returns the next record; io.EOF after the last. A record that is a long list is
+// returned as several.
 func (f *frames) next() (record, error) {
-	f.record, f.parts, f.long = f.record[:0], nil, 0
-	f.depth, f.quoted, f.escaped, f.breaks = 0, false, false, 0
-	r := record{}
+	if !f.divided {
+		f.record, f.parts, f.long = f.record[:0], nil, 0
+		f.depth, f.quoted, f.escaped, f.breaks = 0, false, false, 0
+		f.begin, f.tryAt = record{}, f.limit/wholeShare
+	}
+	f.divided = false
 	for {
 		if _, err := f.in.Peek(1); err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) || len(f.record) == 0 {
-				return r, err
+				return f.begin, err
 			}
-			return f.finish(r, f.depth > 0), nil
+			return f.finish(f.begin, f.depth > 0), nil
 		}
 		chunk, _ := f.in.Peek(f.in.Buffered())
 		n, from, state := f.scan(chunk)
 		if from >= 0 {
 			if len(f.record) == 0 {
 				before := bytes.Count(chunk[:from], []byte("\n"))
-				r.line, r.offset = f.line+before, f.offset+int64(from)
+				f.begin.line, f.begin.offset = f.line+before, f.offset+int64(from)
 			}
 			f.keep(chunk[from:n])
 		}
 		f.line += bytes.Count(chunk[:n], []byte("\n"))
 		f.offset += int64(n)
 		if _, err := f.in.Discard(n); err != nil {
-			return r, err
+			return f.begin, err
 		}
+		size := f.long + len(f.record)
 		switch {
 		case state != within:
-			return f.finish(r, state == cutShort), nil
-		case f.long+len(f.record) > f.limit:
-			return r, fmt.Errorf("a record of more than %d MiB", f.limit>>20)
+			return f.finish(f.begin, state == cutShort), nil
+		case size > f.tryAt:
+			if r, ok := f.divide(); ok {
+				return r, nil
+			}
+			if f.joined, f.tryAt = nil, 2*size; f.tryAt > f.limit/2 {
+				f.tryAt = math.MaxInt // another copy of the record would take too much memory
+			}
+		}
+		if size > f.limit {
+			return f.begin, fmt.Errorf("a record of more than %d MiB: export fewer traces per file, or one trace per line", f.limit>>20)
 		}
 	}
+}
+
+// divide returns the complete elements of a long list as a record and keeps the others.
+func (f *frames) divide() (record, bool) {
+	text := f.join()
+	head, end, next, closing, ok := split(text)
+	if !ok {
+		return record{}, false
+	}
+	r := f.begin
+	f.parts, f.long = nil, 0
+	f.record = append(append(make([]byte, 0, max(partSize, head+len(text)-next)), text[:head]...), text[next:]...)
+	f.begin.line += bytes.Count(text[head:next], []byte("\n"))
+	f.begin.offset += int64(next - head)
+	f.divided, f.tryAt = true, max(f.limit/wholeShare, 2*len(f.record))
+	f.joined = append(text[:end], closing...) // what followed is in f.record
+	r.text = f.joined
+	return r, true
 }
 
 func (f *frames) finish(r record, cut bool) record {
 	f.oneLine = f.breaks == 0
 	r.text, r.cut = f.record, cut
 	if f.long > 0 {
-		f.joined = slices.Grow(f.joined[:0], f.long+len(f.record))
-		for _, p := range f.parts {
-			f.joined = append(f.joined, p...)
-		}
-		f.joined = append(f.joined, f.record...)
-		r.text, f.parts = f.joined, nil
+		r.text, f.parts = f.join(), nil
 	}
 	return r
+}
+
+// join returns the parts of the record as one.
+func (f *frames) join() []byte {
+	f.joined = slices.Grow(f.joined[:0], f.long+len(f.record))
+	for _, p := range f.parts {
+		f.joined = append(f.joined, p...)
+	}
+	f.joined = append(f.joined, f.record...)
+	return f.joined
 }
 
 // partSize is the maximum size of a part of a record, in bytes.

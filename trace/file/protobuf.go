@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/tenhop/tenhop/trace/otlp"
 )
@@ -29,12 +30,11 @@ func (d *decoder) message(in *bufio.Reader) error {
 			return d.tooLong(at, size, err)
 		}
 		// With its tag, the field is a valid message.
-		head := binary.AppendUvarint([]byte{tag}, size)
-		body, err := take(in, head, int(size))
-		if err != nil {
+		d.body = binary.AppendUvarint(append(d.body[:0], tag), size)
+		if d.body, err = take(in, d.body, int(size)); err != nil {
 			return d.fail(0, at, d.cutOr(err))
 		}
-		if err := otlp.Unmarshal(body, d.add); err != nil {
+		if err := otlp.Unmarshal(d.body, d.add); err != nil {
 			if err := d.fail(0, at, err); err != nil {
 				return err
 			}
@@ -57,7 +57,8 @@ func (d *decoder) framed(in *bufio.Reader) error {
 		if n == 0 || int64(n) > int64(d.limit) {
 			return &Error{Offset: at, Err: errors.New("neither JSON nor OTLP in protobuf, with or without lengths")}
 		}
-		body, err := take(in, nil, int(n))
+		body, err := take(in, d.body[:0], int(n))
+		d.body = body
 		if err != nil {
 			return d.fail(0, at, fmt.Errorf("a message of %d bytes: %w", n, d.cutOr(err)))
 		}
@@ -128,8 +129,13 @@ func uvarint(in *bufio.Reader) (v uint64, n int, err error) {
 // take reads n bytes and appends them to head. It does not allocate n bytes in advance,
 // since n comes from the file.
 func take(in io.Reader, head []byte, n int) ([]byte, error) {
+	if n <= cap(head)-len(head) || n <= bufferSize {
+		b := slices.Grow(head, n)[:len(head)+n]
+		_, err := io.ReadFull(in, b[len(head):])
+		return b, err
+	}
 	b := bytes.NewBuffer(head)
-	b.Grow(min(n, bufferSize) + bytes.MinRead)
+	b.Grow(bufferSize + bytes.MinRead)
 	_, err := io.CopyN(b, in, int64(n))
 	return b.Bytes(), err
 }

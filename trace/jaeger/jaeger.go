@@ -124,14 +124,18 @@ func (r *reader) refusal() {
 	r.bad.add(fmt.Errorf("the answer is an error of Jaeger's: %d %s", code, jsonscan.Clip(msg)))
 }
 
-// maxSpans is the maximum number of spans per trace. They are buffered until its end.
-const maxSpans = 1_000_000
+// Limits of the spans of a trace, which are buffered until its end.
+const (
+	maxSpans     = 250_000
+	minSpanBytes = 32   // of a span's JSON, on average: a span has IDs, a name and times
+	fewSpans     = 1000 // that may be smaller
+)
 
 // open is a trace whose processes may follow its spans.
 type open struct {
 	id        string
 	spans     []span
-	more      int // spans beyond maxSpans
+	more      int // spans beyond the limits
 	processes map[string]*process
 }
 
@@ -146,12 +150,14 @@ func (r *reader) field(t *open, key []byte) {
 	case "traceID":
 		t.id = string(r.Text())
 	case "spans":
+		from := r.Offset()
 		r.Array(func() {
-			if len(t.spans) < maxSpans {
-				t.spans = append(t.spans, r.span())
-			} else {
+			n := len(t.spans)
+			if n >= maxSpans || n >= fewSpans && r.Offset()-from < n*minSpanBytes {
 				t.more++
+				return
 			}
+			t.spans = append(t.spans, r.span())
 		})
 	case "processes":
 		r.Object(func(id []byte) {
@@ -167,7 +173,7 @@ func (r *reader) close(t open) {
 		return
 	}
 	if t.more > 0 {
-		r.bad.add(fmt.Errorf("trace %s: %d spans, of which %d are read at most", jsonscan.Clip(t.id), maxSpans+t.more, maxSpans))
+		r.bad.add(fmt.Errorf("trace %s: it has %d spans; %d are read at most, of %d bytes each on average at least", jsonscan.Clip(t.id), len(t.spans)+t.more, maxSpans, minSpanBytes))
 		return
 	}
 	out := trace.Trace{ID: t.id, Spans: make([]trace.Span, 0, len(t.spans))}

@@ -9,71 +9,127 @@ import (
 const (
 	// MaxNesting is the maximum depth of messages within a message.
 	MaxNesting = 500
-	// HarmlessBytes is the size up to which a message cannot exhaust the stack,
-	// whatever its nesting. Most messages are smaller.
+	// MaxDecodedBytes is the approximate maximum size of a decoded request in memory.
+	// An empty span takes two bytes in a request and hundreds in memory.
+	MaxDecodedBytes = 128 << 20
+	// HarmlessBytes is the size up to which a message can exhaust neither the stack nor
+	// the memory. Most messages are smaller.
 	HarmlessBytes = 64 << 10
 )
 
-// ErrNesting is returned for a message that exceeds MaxNesting.
-var ErrNesting = fmt.Errorf("messages are nested deeper than %d levels", MaxNesting)
+// Errors of Check.
+var (
+	// ErrNesting is returned for a message that exceeds MaxNesting.
+	ErrNesting = fmt.Errorf("messages are nested deeper than %d levels", MaxNesting)
+	// ErrDense is returned for a message that exceeds MaxDecodedBytes.
+	ErrDense = fmt.Errorf("decoded, the message would take more than %d MiB, since its items are many and small: send fewer items per request", MaxDecodedBytes>>20)
+)
 
-// message describes a protobuf message: its fields that hold messages.
-type message map[protowire.Number]message
-
-// request describes trace and log export requests, as far as they lead to nested
-// values. A field that is a message in only one of them is included: the text or
-// ID of the other does not parse as a deep message.
-var request = func() message {
-	value, keyValue := message{}, message{}
-	value[5] = message{1: value}    // AnyValue.array_value, ArrayValue.values
-	value[6] = message{1: keyValue} // AnyValue.kvlist_value, KeyValueList.values
-	keyValue[2] = value             // KeyValue.value
-	item := message{
-		5: value, 6: keyValue, // LogRecord.body, LogRecord.attributes
-		9:  keyValue,             // Span.attributes
-		11: message{3: keyValue}, // Span.events, Event.attributes
-		13: message{4: keyValue}, // Span.links, Link.attributes
-	}
-	resource, scope := message{1: keyValue}, message{3: keyValue}
-	return message{1: message{1: resource, 2: message{1: scope, 2: item}}}
-}()
-
-// CheckNesting returns ErrNesting for a request in protobuf's encoding that
-// exceeds MaxNesting. The decoder is recursive without a limit: a request of
-// 20 MB would exhaust the goroutine's stack, which ends the process.
-func CheckNesting(b []byte) error {
-	if len(b) > HarmlessBytes && !nests(b, request, 0) {
-		return ErrNesting
-	}
-	return nil
+// message describes a protobuf message.
+type message struct {
+	bytes  int                           // approximate size in memory, without what its fields hold
+	fields map[protowire.Number]*message // that hold messages
 }
 
-// nests reports whether b is at most MaxNesting messages deep.
-func nests(b []byte, m message, depth int) bool {
+// Approximate sizes of package pdata's types, with the pointers to them.
+const (
+	valueBytes     = 40
+	attributeBytes = 56
+	itemBytes      = 300 // a span, log record or metric
+	pointBytes     = 180
+	smallBytes     = 120 // an event, link, exemplar or bucket
+	scopeBytes     = 200
+	resourceBytes  = 240
+)
+
+// request describes the export requests of all signals. A field that is a message in
+// only one of them is included: the text or ID of another hardly parses as messages.
+var request = func() *message {
+	value, keyValue := &message{bytes: valueBytes}, &message{bytes: attributeBytes}
+	value.fields = map[protowire.Number]*message{
+		5: {fields: map[protowire.Number]*message{1: value}},    // AnyValue.array_value, ArrayValue.values
+		6: {fields: map[protowire.Number]*message{1: keyValue}}, // AnyValue.kvlist_value, KeyValueList.values
+	}
+	keyValue.fields = map[protowire.Number]*message{2: value} // KeyValue.value
+	exemplar := &message{smallBytes, map[protowire.Number]*message{7: keyValue}}
+	point := &message{pointBytes, map[protowire.Number]*message{
+		1: keyValue, 7: keyValue, 9: keyValue, // attributes
+		5: exemplar, 8: exemplar, 11: exemplar,
+		6: {bytes: smallBytes}, // SummaryDataPoint.quantile_values
+	}}
+	data := &message{smallBytes, map[protowire.Number]*message{1: point}}
+	item := &message{itemBytes, map[protowire.Number]*message{
+		// LogRecord.body, Metric.gauge
+		5: {smallBytes, map[protowire.Number]*message{1: point, 5: value.fields[5], 6: value.fields[6]}},
+		6: keyValue, // LogRecord.attributes
+		7: data, 10: data,
+		// Span.attributes, Metric.histogram
+		9: {attributeBytes, map[protowire.Number]*message{1: point, 2: value}},
+		// Span.events, Metric.summary
+		11: {smallBytes, map[protowire.Number]*message{1: point, 3: keyValue}},
+		12: keyValue,                                                 // Metric.metadata
+		13: {smallBytes, map[protowire.Number]*message{4: keyValue}}, // Span.links
+	}}
+	scope := &message{smallBytes, map[protowire.Number]*message{3: keyValue}}
+	resource := &message{smallBytes, map[protowire.Number]*message{1: keyValue}}
+	of := &message{resourceBytes, map[protowire.Number]*message{1: resource, 2: {scopeBytes, map[protowire.Number]*message{1: scope, 2: item}}}}
+	return &message{0, map[protowire.Number]*message{1: of}}
+}()
+
+// spanMessage describes a span.
+var spanMessage = request.fields[1].fields[2].fields[2]
+
+// Check returns ErrNesting or ErrDense for a request in protobuf's encoding that exceeds
+// MaxNesting or MaxDecodedBytes. The decoder has no limits: a request of 20 MB would
+// exhaust the goroutine's stack, which ends the process, or gigabytes of memory.
+func Check(b []byte) error {
+	if len(b) <= HarmlessBytes {
+		return nil
+	}
+	_, err := decodedBytes(b, request, MaxDecodedBytes)
+	return err
+}
+
+// decodedBytes returns the approximate size of a message in memory. It is at least as
+// large as the message. The error is ErrDense if the size exceeds most.
+func decodedBytes(b []byte, m *message, most int) (int, error) {
+	c := counter{bytes: len(b), most: most}
+	err := c.add(b, m, 0)
+	return c.bytes, err
+}
+
+type counter struct{ bytes, most int }
+
+func (c *counter) add(b []byte, m *message, depth int) error {
 	if depth > MaxNesting {
-		return false
+		return ErrNesting
+	}
+	if c.bytes += m.bytes; c.bytes > c.most {
+		return ErrDense
 	}
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return true // malformed, which the decoder reports
+			return nil // malformed, which the decoder reports
 		}
 		b = b[n:]
 		if kind != protowire.BytesType {
 			if n = protowire.ConsumeFieldValue(number, kind, b); n < 0 {
-				return true
+				return nil
 			}
 			b = b[n:]
 			continue
 		}
 		inner, n := protowire.ConsumeBytes(b)
 		if n < 0 {
-			return true
+			return nil
 		}
-		if next, ok := m[number]; ok && !nests(inner, next, depth+1) {
-			return false
+		if next, ok := m.fields[number]; ok {
+			if err := c.add(inner, next, depth+1); err != nil {
+				return err
+			}
 		}
 		b = b[n:]
 	}
-	return true
+	return nil
 }

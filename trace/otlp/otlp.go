@@ -8,6 +8,7 @@
 package otlp
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -19,10 +20,19 @@ import (
 )
 
 // Unmarshal hands the spans of a TracesData message in protobuf to add. A message
-// that is nested too deeply is refused with ErrNesting.
+// that is nested too deeply is refused with ErrNesting. A large message is decoded in
+// parts; a span of it that would take more than 32 MiB is skipped and reported in the
+// error.
 func Unmarshal(b []byte, add func(traceID string, s trace.Span)) error {
-	if err := CheckNesting(b); err != nil {
-		return fmt.Errorf("not OTLP: %w", err)
+	if len(b) > HarmlessBytes {
+		if _, err := decodedBytes(b, request, partBytes); errors.Is(err, ErrDense) {
+			if err := unmarshalParts(b, add); err != nil {
+				return fmt.Errorf("not OTLP: %w", err)
+			}
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("not OTLP: %w", err)
+		}
 	}
 	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(b)
 	if err != nil {
