@@ -28,8 +28,9 @@ func Definition() runtime.Definition {
 		Name: "gateway",
 		Operations: []string{"POST /sessions", "GET /products", "GET /products/{id}", "GET /search", "GET /cart",
 			"POST /cart/items", "DELETE /cart/items/{id}", "POST /checkout", "GET /orders"},
-		Kinds: []chaos.Implementation{faults.NPlusOne},
-		Build: build,
+		Kinds:  []chaos.Implementation{faults.NPlusOne},
+		Public: true,
+		Build:  build,
 	}
 }
 

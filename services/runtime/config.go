@@ -23,8 +23,9 @@ type Config struct {
 	Store      string // sqlite:///path or postgres://…
 	Redis      string // host:port
 	Kafka      Brokers
-	ChaosToken string // of the chaos and pprof endpoints, which are off without it
-	JaegerURL  string // thrift over HTTP, for the legacy service
+	ChaosToken string        // of the chaos and pprof endpoints, which are off without it
+	JaegerURL  string        // thrift over HTTP, for the legacy service
+	TLS        *Certificates // of the calls between services; nil for plain text
 	Version    string
 	LogWriter  io.Writer
 }
@@ -38,6 +39,7 @@ type Config struct {
 //	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  for services that TENHOP_RESOLVE does not list
 //	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
 //	JAEGER_ENDPOINT                      collector of the legacy service's spans
+//	TENHOP_TLS_CA, TENHOP_TLS_CERT, TENHOP_TLS_KEY  PEM files, for mutual TLS between services
 func ConfigFromEnv() (Config, error) {
 	c := Config{
 		Instance:   os.Getenv("TENHOP_INSTANCE"),
@@ -53,6 +55,9 @@ func ConfigFromEnv() (Config, error) {
 	}
 	var err error
 	if c.Resolver, err = ParseResolver(os.Getenv("TENHOP_RESOLVE"), os.Getenv("TENHOP_DNS_SUFFIX")); err != nil {
+		return Config{}, err
+	}
+	if c.TLS, err = certificatesFromEnv(); err != nil {
 		return Config{}, err
 	}
 	if os.Getenv("LISTEN_FDS") != "" {
