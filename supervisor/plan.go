@@ -31,6 +31,7 @@ type plan struct {
 	targets   []target
 	notices   []string
 	open      []Socket
+	tls       map[string][]string // environment of a service's TLS; empty without
 }
 
 // target is a target group of targets.json, in Prometheus's file_sd format.
@@ -43,7 +44,7 @@ type target struct {
 func newPlan(cfg Config, dir Dir, token string) (*plan, error) {
 	p := &plan{cfg: cfg, dir: dir, token: token,
 		endpoints: map[string]string{}, admin: map[string]string{}, addresses: map[string]string{}, instances: map[string][]string{}}
-	for _, step := range []func() error{p.stack, p.services, p.load, p.writeTargets} {
+	for _, step := range []func() error{p.stack, p.certificates, p.services, p.load, p.writeTargets} {
 		if err := step(); err != nil {
 			p.close()
 			return nil, err
@@ -294,6 +295,7 @@ func (p *plan) serviceEnv(service string) ([]string, error) {
 		"OTEL_BSP_SCHEDULE_DELAY=500",
 		"JAEGER_ENDPOINT="+p.endpoints[endpoint.JaegerThrift],
 	)
+	env = append(env, p.tls[service]...)
 	if p.cfg.Sampling > 0 && p.cfg.Sampling < 1 {
 		env = append(env, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
 			"OTEL_TRACES_SAMPLER_ARG="+strconv.FormatFloat(p.cfg.Sampling, 'g', -1, 64))
