@@ -52,6 +52,7 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 		order:     pb.NewOrderClient(conns["order"]),
 		addresses: newLimiter(perAddress),
 		users:     newLimiter(perUser),
+		guesses:   newGuesses(perGuess),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sessions", s.openSession)
@@ -77,6 +78,7 @@ type server struct {
 	order    pb.OrderClient
 
 	addresses, users *limiter
+	guesses          *guesses
 }
 
 // limited limits rate, body size and duration of every request.
