@@ -43,11 +43,11 @@ func TestCerts(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		why    string
+		why   string
 		spoil func() error
-		args   []string
-		code   int
-		says   string
+		args  []string
+		code  int
+		says  string
 	}{
 		{"an unknown service", func() error { return nil }, []string{"shop"}, exitUsage, "there is no service"},
 		{"a link to another file", func() error {
