@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/flight"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
@@ -131,7 +132,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		}
 	})
 	g, gctx := errgroup.WithContext(ctx)
-	admin := httpServer(e.admin)
+	admin := httpServer(hostcheck.Handler(cfg.Admin.Addr(), nil, e.admin))
 	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin) })
 	g.Go(func() error {
 		s, err := e.build(gctx, d)
