@@ -145,6 +145,11 @@ func (l listener) attack(t *testing.T, address string) {
 				}
 			}
 		}
+		for _, mode := range []string{"no-cors", "cors"} {
+			if resp := ask("GET "+cmp.Or(l.page, "/"), "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", mode); resp.StatusCode != http.StatusForbidden {
+				t.Errorf("a page of another site loads %s: %s", l.page, resp.Status)
+			}
+		}
 		for _, header := range [][]string{{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
 			if resp := ask(l.write, append(header, "Authorization", "Bearer "+adminToken)...); resp.StatusCode != http.StatusForbidden {
 				t.Errorf("%s with %v: %s", l.write, header, resp.Status)
