@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1.17
 # One image for the thirteen services and the shoppers: a static binary, run as
 # nobody on a read-only file system. Alpine for its wget: health checks need one.
-FROM golang:1.26.0-alpine3.22 AS build
+FROM golang:1.26-alpine3.22 AS build
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/root/.cache/go-build --mount=type=cache,target=/go/pkg/mod \

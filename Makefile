@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -18,6 +18,12 @@ build: ## build the program into bin/
 
 test: ## run all tests of all workspace modules
 	$(GO) test work
+
+licences: ## check the licences of all modules: no AGPL, none without one
+	cd tools/licences && GOWORK=off $(GO) run . -root ../..
+
+vulnerabilities: ## govulncheck on every module of the workspace (needs vuln.go.dev; says so if it is not reached)
+	internal/vulnerabilities.sh
 
 race: ## run them under the race detector
 	$(GO) test -race work

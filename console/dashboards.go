@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -39,7 +38,8 @@ func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 	for _, name := range names {
 		b, err := fs.ReadFile(c.cfg.Dashboards, name)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read dashboard: %w", err)
+			c.cfg.Logger.Warn("skip a dashboard that cannot be read", "file", name, "error", err)
+			continue
 		}
 		var d dashboardFile
 		if err := json.Unmarshal(b, &d); err != nil {

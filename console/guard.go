@@ -28,6 +28,10 @@ func guard(hosts []string, next http.Handler) http.Handler {
 				"the console does not accept the host name " + r.Host + "; use its address, or add the name to the console's hosts"})
 			return
 		}
+		if hostcheck.Embedded(r) { // a hundred event streams would lock others out
+			writeError(w, &apiError{http.StatusForbidden, "pages of other sites may link to the console, not load from it"})
+			return
+		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")

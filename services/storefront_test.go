@@ -28,11 +28,12 @@ const token = "the-token-of-this-test"
 
 // storefront is all thirteen services in this process, over real sockets.
 type storefront struct {
-	gateway string
-	admin   map[string]string
-	systems systems
-	spans   *collector
-	logs    *lockedBuffer
+	gateway   string
+	admin     map[string]string
+	addresses map[string]string // of the services
+	systems   systems
+	spans     *collector
+	logs      *lockedBuffer
 }
 
 // lockedBuffer receives the log lines of all services.
@@ -104,10 +105,11 @@ func realServers(t *testing.T) systems {
 	return s
 }
 
-// start boots the storefront and waits until every service is ready.
-func start(t *testing.T, on systems) *storefront {
+// start boots the storefront and waits until every service is ready. Each of change may
+// alter the configuration of a service.
+func start(t *testing.T, on systems, change ...func(name string, c *runtime.Config)) *storefront {
 	t.Helper()
-	s := &storefront{admin: map[string]string{}, systems: on, spans: newCollector(t), logs: &lockedBuffer{}}
+	s := &storefront{admin: map[string]string{}, addresses: map[string]string{}, systems: on, spans: newCollector(t), logs: &lockedBuffer{}}
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+s.spans.otlp)
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
@@ -118,7 +120,11 @@ func start(t *testing.T, on systems) *storefront {
 		c := runtime.Config{Listener: listen(t), Admin: listen(t), Redis: on.redis, Kafka: on.kafka,
 			Store: on.store[name], ChaosToken: token, JaegerURL: s.spans.jaeger,
 			Instance: name + "-1", LogWriter: s.logs}
+		for _, f := range change {
+			f(name, &c)
+		}
 		configs[name] = c
+		s.addresses[name] = c.Listener.Addr().String()
 		list = append(list, name+"="+c.Listener.Addr().String())
 		s.admin[name] = "http://" + c.Admin.Addr().String()
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Version   string         // service.version of all services
 	Telemetry Telemetry      // what services report
 	Sampling  float64        // fraction of traces to sample, in (0, 1]; 1 if zero
+	MTLS      bool           // mutual TLS between the services, with new certificates
 
 	// Systems that replace an embedded part; empty for the embedded one.
 	Jaeger     string // URL of Jaeger's query API

@@ -19,10 +19,14 @@ type Hold struct {
 }
 
 // Hold reserves the directory for this process. Call it before starting any child. It
-// fails with a *HeldError if another process holds it.
+// fails with a *HeldError if another process holds it, and with a *DirError if the
+// directory holds a symbolic link, or if other users can write to it.
 func (d Dir) Hold() (*Hold, error) {
 	if err := d.Make(); err != nil {
 		return nil, err
+	}
+	if err := d.inspect(); err != nil {
+		return nil, &DirError{d.path, err}
 	}
 	unlock, err := d.lock()
 	if err != nil {

@@ -32,6 +32,7 @@ type plan struct {
 	notices   []string
 	open      []Socket
 	disk      diskShares
+	tls       map[string][]string // environment of a service's TLS; empty without
 }
 
 // target is a target group of targets.json, in Prometheus's file_sd format.
@@ -52,7 +53,7 @@ func newPlan(cfg Config, dir Dir, token string) (*plan, error) {
 	if p.disk, err = cfg.Limits.shares(processes); err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{p.stack, p.services, p.load, p.writeTargets} {
+	for _, step := range []func() error{p.stack, p.certificates, p.services, p.load, p.writeTargets} {
 		if err := step(); err != nil {
 			p.close()
 			return nil, err
@@ -316,6 +317,7 @@ func (p *plan) serviceEnv(service string) ([]string, error) {
 	case TelemetryNone:
 		env = append(env, "TENHOP_INSTRUMENTS=none", "OTEL_SDK_DISABLED=true")
 	}
+	env = append(env, p.tls[service]...)
 	if p.cfg.Sampling > 0 && p.cfg.Sampling < 1 {
 		env = append(env, "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
 			"OTEL_TRACES_SAMPLER_ARG="+strconv.FormatFloat(p.cfg.Sampling, 'g', -1, 64))

@@ -98,6 +98,7 @@ func newRootCmd() *cobra.Command {
 		newEvalCmd(),
 		newSLOCmd(),
 		newStackCmd(),
+		newCertsCmd(),
 		newServiceCmd(),
 		newCompletionCmd(),
 		newVersionCmd(),

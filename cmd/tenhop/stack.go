@@ -128,7 +128,11 @@ func (f *stackFlags) complete(parts []string) (err error) {
 	f.Console.Prometheus, f.Console.Jaeger, f.Console.Tempo, f.Console.Loki = found.Prometheus, found.Jaeger, found.Tempo, found.Loki
 	f.Console.Clients = found.Clients
 	if f.rules != "" {
-		rules, notices, err := app.Rules(os.DirFS(f.rules))
+		own, err := app.Directory(f.rules)
+		if err != nil {
+			return usagef("--rules: %v", err)
+		}
+		rules, notices, err := app.Rules(own)
 		if err != nil {
 			return usagef("--rules %s: %v", f.rules, err)
 		}
@@ -138,7 +142,9 @@ func (f *stackFlags) complete(parts []string) (err error) {
 		f.Stack.Rules = rules
 	}
 	if f.dashboards != "" {
-		f.Console.Dashboards = os.DirFS(f.dashboards)
+		if f.Console.Dashboards, err = app.Directory(f.dashboards); err != nil {
+			return usagef("--dashboards: %v", err)
+		}
 	}
 	f.Console.Token = os.Getenv("TENHOP_CHAOS_TOKEN")
 	f.Stack.Logger = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))

@@ -35,6 +35,7 @@ the fault endpoints are in .tenhop/up.json.`,
 		Example: `  tenhop up
   tenhop up --replicas payment=3 --rps 50
   tenhop up --disk 2GiB
+  tenhop up --mtls
   tenhop up --jaeger http://localhost:16686 --prometheus http://localhost:9090`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -86,6 +87,7 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.Uint64Var(&cfg.Seed, "seed", 1, "seed of the shoppers, whose journeys it determines")
 	f.Float64Var(&cfg.Sampling, "sampling", 1, "fraction of requests to trace, in (0, 1]")
 	f.StringVar((*string)(&cfg.Telemetry), "telemetry", string(supervisor.TelemetryFull), "what the services report: "+strings.Join(supervisor.TelemetryKinds(), ", ")+"")
+	f.BoolVar(&cfg.MTLS, "mtls", false, "mutual TLS between the services, with certificates of this run")
 	f.BoolVar(&cfg.FreePorts, "free-ports", false, "use free ports instead of the default ones")
 	f.BoolVar(&once, "once", false, "exit when everything is ready")
 	f.StringVar(&cfg.Jaeger, "jaeger", "", "URL of a Jaeger that replaces the embedded trace store")

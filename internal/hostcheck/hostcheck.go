@@ -16,9 +16,16 @@ import (
 // A server on a loopback address answers only requests that Allowed accepts, where
 // names are additional host names of the server. Others get 421 Misdirected Request. A
 // server that listens on a network address accepts every host name. In both cases,
-// unsafe requests from other origins, such as forms, get 403 Forbidden.
+// unsafe requests from other origins, such as forms, get 403 Forbidden, and so do reads
+// that Embedded reports.
 func Handler(addr net.Addr, names []string, next http.Handler) http.Handler {
-	sameOrigin := http.NewCrossOriginProtection().Handler(next)
+	sameOrigin := http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if Embedded(r) {
+			http.Error(w, "pages of other sites may link to this server, not load from it", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
 	if !loopback(addr) {
 		return sameOrigin
 	}
@@ -29,6 +36,14 @@ func Handler(addr net.Addr, names []string, next http.Handler) http.Handler {
 		}
 		sameOrigin.ServeHTTP(w, r)
 	})
+}
+
+// Embedded reports whether a page of another site loads from the server, for example as
+// an image or by a script. The page cannot read the response, but it can make the server
+// compute it. Following a link is no such request.
+func Embedded(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Header.Get("Sec-Fetch-Site") == "cross-site" && mode != "" && mode != "navigate"
 }
 
 // Allowed reports whether a Host header holds an IP address, a loopback name, a name

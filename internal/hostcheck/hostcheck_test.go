@@ -43,6 +43,7 @@ func TestHandler(t *testing.T) {
 		why, method, host string
 		addr              net.Addr
 		header            [2]string
+		mode              string // Sec-Fetch-Mode
 		want              int
 	}{
 		{why: "a query by address", host: "127.0.0.1:9090", addr: loopback, want: 200},
@@ -53,12 +54,19 @@ func TestHandler(t *testing.T) {
 		{why: "the same from a new browser", method: http.MethodPost, host: "localhost:9090", addr: loopback, header: [2]string{"Sec-Fetch-Site", "cross-site"}, want: 403},
 		{why: "the same to a network", method: http.MethodPost, host: "box:9090", addr: network, header: [2]string{"Sec-Fetch-Site", "cross-site"}, want: 403},
 		{why: "a link from another site", host: "localhost:16686", addr: loopback, header: [2]string{"Sec-Fetch-Site", "cross-site"}, want: 200},
+		{why: "an image in a page of another site", host: "localhost:9090", addr: loopback, header: [2]string{"Sec-Fetch-Site", "cross-site"}, mode: "no-cors", want: 403},
+		{why: "a script of another site", host: "localhost:9090", addr: network, header: [2]string{"Sec-Fetch-Site", "cross-site"}, mode: "cors", want: 403},
+		{why: "a followed link", host: "localhost:9090", addr: loopback, header: [2]string{"Sec-Fetch-Site", "cross-site"}, mode: "navigate", want: 200},
+		{why: "a script of a page on another port of this machine", host: "localhost:9090", addr: loopback, header: [2]string{"Sec-Fetch-Site", "same-site"}, mode: "cors", want: 200},
 	} {
 		h := hostcheck.Handler(c.addr, nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		r := httptest.NewRequest(c.method, "/", nil)
 		r.Host = c.host
 		if c.header[0] != "" {
 			r.Header.Set(c.header[0], c.header[1])
+		}
+		if c.mode != "" {
+			r.Header.Set("Sec-Fetch-Mode", c.mode)
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

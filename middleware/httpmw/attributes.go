@@ -19,10 +19,13 @@ const unmatched = "unmatched"
 
 // startAttributes appends the attributes that the semantic conventions require at
 // the start of a server span, for samplers. client.address is the peer's, since
-// forwarded headers are not trusted.
-func startAttributes(a []attribute.KeyValue, r *http.Request, m string) []attribute.KeyValue {
-	a = append(a, adapter.AttrHTTPMethod.String(m), adapter.AttrURLScheme.String(scheme(r.TLS != nil)),
-		adapter.AttrURLPath.String(clip(r.URL.Path)))
+// forwarded headers are not trusted. At a public edge the path is added at the end, see
+// publicPath.
+func startAttributes(a []attribute.KeyValue, r *http.Request, m string, public bool) []attribute.KeyValue {
+	a = append(a, adapter.AttrHTTPMethod.String(m), adapter.AttrURLScheme.String(scheme(r.TLS != nil)))
+	if !public {
+		a = append(a, adapter.AttrURLPath.String(clip(r.URL.Path)))
+	}
 	if m == adapter.Overflow {
 		a = append(a, adapter.AttrHTTPMethodOriginal.String(clip(r.Method)))
 	}
@@ -40,6 +43,26 @@ func startAttributes(a []attribute.KeyValue, r *http.Request, m string) []attrib
 		a = append(a, adapter.AttrUserAgent.String(clip(ua[0])))
 	}
 	return a
+}
+
+// redacted is the semantic conventions' replacement of sensitive values.
+const redacted = "REDACTED"
+
+// publicPath returns the path of a request from the internet for url.path. Only the
+// literal segments of the route are kept: the others are the client's, who may have put
+// a token, an address or a card number there.
+func publicPath(path, route string) string {
+	if i := strings.IndexByte(route, '/'); i > 0 {
+		route = route[i:] // without the host of a pattern
+	}
+	literals := strings.Split(route, "/")
+	segments := strings.Split(clip(path), "/")
+	for i, segment := range segments {
+		if segment != "" && (i >= len(literals) || segment != literals[i]) {
+			segments[i] = redacted
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // splitHost splits host:port. The port is 0 when there is none.

@@ -33,7 +33,8 @@ func WithTelemetry(t *hop.Telemetry) Option {
 }
 
 // WithPublicEdge marks a handler that faces the internet. It starts a new trace that
-// links to the caller's, and ignores the caller's baggage and entry.
+// links to the caller's, and ignores the caller's baggage and entry. Its spans have in
+// url.path what the route fixes, and REDACTED for the segments that the client chose.
 func WithPublicEdge() Option { return func(c *config) { c.public = true } }
 
 // WithRouteFunc sets the function that returns a request's route pattern, for

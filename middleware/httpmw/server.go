@@ -175,14 +175,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var attrs *adapter.Attributes
 	if record {
 		attrs = adapter.BorrowAttributes()
-		in.Attributes = startAttributes(attrs[:0], r, st.method)
+		in.Attributes = startAttributes(attrs[:0], r, st.method, s.public)
 	}
 	h := &st.hop
 	ctx := s.core.BeginInto(r.Context(), h, &in)
 	if record {
 		attrs.Return()
 	} else if h.Span().IsRecording() { // the sampler ignores the parent
-		h.Span().SetAttributes(startAttributes(nil, r, st.method)...)
+		h.Span().SetAttributes(startAttributes(nil, r, st.method, s.public)...)
 	}
 	st.recorder = recorder{ResponseWriter: w, hop: h, state: st}
 	st.echo[0] = h.CorrelationID()
@@ -295,6 +295,9 @@ func (s *server) finish(st *state, panicked error, skip adapter.Signals) {
 		attrs := adapter.BorrowAttributes()
 		defer attrs.Return()
 		out.Attrs = append(attrs[:0], adapter.AttrHTTPRoute.String(route), adapter.AttrHTTPStatus.Int(code), adapter.AttrProtocolVersion.String(version(st.req)))
+		if s.public {
+			out.Attrs = append(out.Attrs, adapter.AttrURLPath.String(publicPath(st.req.URL.Path, route)))
+		}
 		if named, ok := span.(interface{ Name() string }); ok && named.Name() != spanMethod(st.method) {
 			// The handler has named its span.
 		} else if st.method == adapter.Overflow {

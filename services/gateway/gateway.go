@@ -30,8 +30,9 @@ func Definition() runtime.Definition {
 		Name: "gateway",
 		Operations: []string{"POST /sessions", "GET /products", "GET /products/{id}", "GET /search", "GET /cart",
 			"POST /cart/items", "DELETE /cart/items/{id}", "POST /checkout", "GET /orders"},
-		Kinds: []chaos.Implementation{faults.NPlusOne},
-		Build: build,
+		Kinds:  []chaos.Implementation{faults.NPlusOne},
+		Public: true,
+		Build:  build,
 	}
 }
 
@@ -53,6 +54,7 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 		order:     pb.NewOrderClient(conns["order"]),
 		addresses: newLimiter(perAddress),
 		users:     newLimiter(perUser),
+		guesses:   newGuesses(perGuess),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sessions", s.openSession)
@@ -89,6 +91,7 @@ type server struct {
 	order    pb.OrderClient
 
 	addresses, users *limiter
+	guesses          *guesses
 }
 
 // limited limits rate, body size and duration of every request.

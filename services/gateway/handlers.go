@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/otel/attribute"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/tenhop/tenhop/middleware/hop"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
@@ -52,9 +54,15 @@ func (s *server) openSession(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &in) {
 		return
 	}
-	session, err := s.identity.OpenSession(r.Context(), &pb.OpenSessionRequest{ApiKey: in.APIKey})
-	if err != nil {
-		failed(w, r, err)
+	var session *pb.Session
+	if !s.verify(w, r, in.APIKey, func() (err error) {
+		session, err = s.identity.OpenSession(r.Context(), &pb.OpenSessionRequest{ApiKey: in.APIKey})
+		return err
+	}) {
+		return
+	}
+	if !s.users.allow(session.GetUser().GetId()) {
+		tooMany(w)
 		return
 	}
 	answer(w, http.StatusCreated, map[string]string{"token": session.GetToken(), "user_id": session.GetUser().GetId()})
@@ -111,6 +119,25 @@ func (s *server) search(w http.ResponseWriter, r *http.Request) {
 
 type userHandler func(http.ResponseWriter, *http.Request, *pb.User)
 
+// verify asks identity about a credential, within the quota of guesses. If it returns
+// false, it has written the response.
+func (s *server) verify(w http.ResponseWriter, r *http.Request, credential string, ask func() error) bool {
+	if !s.guesses.may(r, credential) {
+		tooMany(w)
+		return false
+	}
+	err := ask()
+	switch {
+	case err == nil:
+		s.guesses.right(credential)
+		return true
+	case status.Code(err) == codes.Unauthenticated:
+		s.guesses.missed(r)
+	}
+	failed(w, r, err)
+	return false
+}
+
 // signedIn passes on requests with a valid API key or session.
 func (s *server) signedIn(next userHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -120,9 +147,11 @@ func (s *server) signedIn(next userHandler) http.HandlerFunc {
 			fail(w, http.StatusUnauthorized, "sign in: send X-API-Key, or Authorization: Bearer with a token from POST /sessions")
 			return
 		}
-		u, err := s.identity.Authenticate(r.Context(), &pb.AuthenticateRequest{Credential: c})
-		if err != nil {
-			failed(w, r, err)
+		var u *pb.User
+		if !s.verify(w, r, c, func() (err error) {
+			u, err = s.identity.Authenticate(r.Context(), &pb.AuthenticateRequest{Credential: c})
+			return err
+		}) {
 			return
 		}
 		if !s.users.allow(u.GetId()) {

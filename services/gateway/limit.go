@@ -45,6 +45,11 @@ func newLimiter(q quota) *limiter {
 func (l *limiter) allow(client string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.bucket(client).Allow()
+}
+
+// bucket returns the token bucket of a client. The caller holds the lock.
+func (l *limiter) bucket(client string) *rate.Limiter {
 	c := l.clients[client]
 	if c == nil {
 		// Scanning a full table takes milliseconds, too long for every request.
@@ -53,12 +58,12 @@ func (l *limiter) allow(client string) bool {
 			l.forget()
 		}
 		if len(l.clients) >= l.quota.clients {
-			return l.rest.Allow()
+			return l.rest
 		}
 		c = rate.NewLimiter(l.quota.perSecond, l.quota.burst)
 		l.clients[client] = c
 	}
-	return c.Allow()
+	return c
 }
 
 // forget drops clients whose bucket is full again; a new bucket would be the same.

@@ -22,8 +22,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// sessionFor is the lifetime of a session.
-const sessionFor = 24 * time.Hour
+// sessionFor is the lifetime of a session. A user has maxSessions at most; a new one ends
+// the oldest.
+const (
+	sessionFor  = 24 * time.Hour
+	maxSessions = 50
+)
 
 // Definition declares the service.
 func Definition() runtime.Definition {
@@ -62,8 +66,21 @@ func scanUser(row *sql.Row) (*pb.User, error) {
 	return &u, err
 }
 
+// find returns the user whom a query finds with the hash of a secret, or sql.ErrNoRows.
+// The last column is the stored hash.
+func (s *server) find(ctx context.Context, want, query string, args ...any) (*pb.User, error) {
+	var u pb.User
+	var stored string
+	err := s.store.QueryRow(ctx, query, args...).Scan(&u.Id, &u.Name, &u.Email, &u.Tier, &u.Region, &stored)
+	if err == nil && !matches(stored, want) {
+		err = sql.ErrNoRows
+	}
+	return &u, err
+}
+
 func (s *server) OpenSession(ctx context.Context, req *pb.OpenSessionRequest) (*pb.Session, error) {
-	u, err := scanUser(s.store.QueryRow(ctx, "SELECT "+userColumns+" FROM users u WHERE u.api_key = ?", req.GetApiKey()))
+	key := hash(req.GetApiKey())
+	u, err := s.find(ctx, key, "SELECT "+userColumns+", u.api_key_hash FROM users u WHERE u.api_key_hash = ?", key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, status.Error(codes.Unauthenticated, "unknown API key")
 	}
@@ -72,8 +89,14 @@ func (s *server) OpenSession(ctx context.Context, req *pb.OpenSessionRequest) (*
 	}
 	describe(ctx, u)
 	token := rand.Text()
-	_, err = s.store.Exec(ctx, "INSERT INTO sessions (token, user_id, expires_unix) VALUES (?, ?, ?)",
-		token, u.GetId(), time.Now().Add(sessionFor).Unix())
+	_, err = s.store.Exec(ctx, "INSERT INTO sessions (token_hash, user_id, expires_unix) VALUES (?, ?, ?)",
+		hash(token), u.GetId(), time.Now().Add(sessionFor).Unix())
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.store.Exec(ctx, `DELETE FROM sessions WHERE user_id = ? AND token_hash <> ? AND token_hash IN
+		(SELECT token_hash FROM sessions WHERE user_id = ? ORDER BY expires_unix DESC, token_hash LIMIT ? OFFSET ?)`,
+		u.GetId(), hash(token), u.GetId(), maxSessions, maxSessions)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +104,11 @@ func (s *server) OpenSession(ctx context.Context, req *pb.OpenSessionRequest) (*
 }
 
 func (s *server) Authenticate(ctx context.Context, req *pb.AuthenticateRequest) (*pb.User, error) {
-	u, err := scanUser(s.store.QueryRow(ctx, "SELECT "+userColumns+` FROM users u
-		WHERE u.api_key = ? OR u.id = (SELECT user_id FROM sessions WHERE token = ? AND expires_unix > ?)`,
-		req.GetCredential(), req.GetCredential(), time.Now().Unix()))
+	given := hash(req.GetCredential())
+	u, err := s.find(ctx, given, "SELECT "+userColumns+`, u.api_key_hash FROM users u WHERE u.api_key_hash = ?
+		UNION ALL
+		SELECT `+userColumns+`, s.token_hash FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = ? AND s.expires_unix > ?`,
+		given, given, time.Now().Unix())
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, status.Error(codes.Unauthenticated, "unknown or expired credential")
 	}

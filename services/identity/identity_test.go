@@ -12,6 +12,74 @@ import (
 	"github.com/tenhop/tenhop/services/runtime/storetest"
 )
 
+// TestNoSecretInTheStore: whoever reads the store can neither sign in nor continue a
+// session with what is in it.
+func TestNoSecretInTheStore(t *testing.T) {
+	storetest.Each(t, "identity", func(t *testing.T, e *runtime.Env) {
+		ctx := t.Context()
+		store, err := e.OpenStore(ctx, migrations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seed(ctx, store); err != nil {
+			t.Fatal(err)
+		}
+		s := &server{store: store}
+		session, err := s.OpenSession(ctx, &pb.OpenSessionRequest{ApiKey: APIKey(3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, query := range []string{"SELECT api_key_hash FROM users WHERE id = '" + UserID(3) + "'", "SELECT token_hash FROM sessions"} {
+			var stored string
+			if err := store.QueryRow(ctx, query).Scan(&stored); err != nil {
+				t.Fatal(err)
+			}
+			if stored == APIKey(3) || stored == session.GetToken() {
+				t.Errorf("%s returns the secret", query)
+			}
+			if _, err := s.Authenticate(ctx, &pb.AuthenticateRequest{Credential: stored}); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("what %s returns is a credential: %v", query, err)
+			}
+		}
+	})
+}
+
+func TestSessionsOfAUserAreBounded(t *testing.T) {
+	storetest.Each(t, "identity", func(t *testing.T, e *runtime.Env) {
+		ctx := t.Context()
+		store, err := e.OpenStore(ctx, migrations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seed(ctx, store); err != nil {
+			t.Fatal(err)
+		}
+		s := &server{store: store}
+		other, err := s.OpenSession(ctx, &pb.OpenSessionRequest{ApiKey: APIKey(4)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last *pb.Session
+		for n := range 2 * maxSessions {
+			if last, err = s.OpenSession(ctx, &pb.OpenSessionRequest{ApiKey: APIKey(3)}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Exec(ctx, "UPDATE sessions SET expires_unix = expires_unix - ? WHERE token_hash = ?", 2*maxSessions-n, hash(last.GetToken())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var n int
+		if err := store.QueryRow(ctx, "SELECT COUNT(*) FROM sessions WHERE user_id = ?", UserID(3)).Scan(&n); err != nil || n > maxSessions {
+			t.Errorf("%d sessions of one user, want %d at most (%v)", n, maxSessions, err)
+		}
+		for _, session := range []*pb.Session{last, other} {
+			if _, err := s.Authenticate(ctx, &pb.AuthenticateRequest{Credential: session.GetToken()}); err != nil {
+				t.Errorf("a session that should be kept: %v", err)
+			}
+		}
+	})
+}
+
 func TestSessions(t *testing.T) {
 	storetest.Each(t, "identity", func(t *testing.T, e *runtime.Env) {
 		ctx := t.Context()

@@ -33,8 +33,8 @@ func seed(ctx context.Context, store *runtime.Store) error {
 	return store.InTx(ctx, func(tx runtime.Tx) error {
 		for n := range Users {
 			name := given[n%len(given)] + " " + family[n%len(family)]
-			_, err := tx.Exec(ctx, "INSERT INTO users (id, name, email, tier, region, api_key) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-				UserID(n), name, fmt.Sprintf("user%03d@shop.example", n), tiers[n%len(tiers)], regions[n/len(tiers)%len(regions)], APIKey(n))
+			_, err := tx.Exec(ctx, "INSERT INTO users (id, name, email, tier, region, api_key_hash) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+				UserID(n), name, fmt.Sprintf("user%03d@shop.example", n), tiers[n%len(tiers)], regions[n/len(tiers)%len(regions)], hash(APIKey(n)))
 			if err != nil {
 				return fmt.Errorf("seed users: %w", err)
 			}

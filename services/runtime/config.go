@@ -24,8 +24,9 @@ type Config struct {
 	Redis    string // host:port
 	Kafka    Brokers
 	Instruments
-	ChaosToken string // of the chaos and pprof endpoints, which are off without it
-	JaegerURL  string // thrift over HTTP, for the legacy service
+	ChaosToken string        // of the chaos and pprof endpoints, which are off without it
+	JaegerURL  string        // thrift over HTTP, for the legacy service
+	TLS        *Certificates // of the calls between services; nil for plain text
 	Version    string
 	LogWriter  io.Writer
 
@@ -43,6 +44,7 @@ type Config struct {
 //	TENHOP_INSTRUMENTS                   composed or none, instead of the middleware
 //	TENHOP_MAX_IN_FLIGHT                 requests that the gateway handles at a time; 512 by default
 //	JAEGER_ENDPOINT                      collector of the legacy service's spans
+//	TENHOP_TLS_CA, TENHOP_TLS_CERT, TENHOP_TLS_KEY  PEM files, for mutual TLS between services
 func ConfigFromEnv() (Config, error) {
 	c := Config{
 		Instance:   os.Getenv("TENHOP_INSTANCE"),
@@ -68,6 +70,9 @@ func ConfigFromEnv() (Config, error) {
 		return Config{}, err
 	}
 	if c.Instruments, err = instrumentsFromEnv(); err != nil {
+		return Config{}, err
+	}
+	if c.TLS, err = certificatesFromEnv(); err != nil {
 		return Config{}, err
 	}
 	if os.Getenv("LISTEN_FDS") != "" {

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
@@ -87,7 +88,7 @@ func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 		grpc.WithChainUnaryInterceptor(calls.Within(), e.slowed(name)), // within the measured call
 		grpc.WithDisableRetry(), // resilience has a budget
 		grpc.WithContextDialer(e.tcp(name)),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(e.credentials(name)),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithConnectParams(reconnect),
 		grpc.WithDisableServiceConfig())
@@ -109,6 +110,14 @@ func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 	}
 	e.OnClose(conn.Close)
 	return conn, nil
+}
+
+// credentials returns the transport security of calls to a gRPC service.
+func (e *Env) credentials(name string) credentials.TransportCredentials {
+	if e.TLS == nil {
+		return insecure.NewCredentials()
+	}
+	return credentials.NewTLS(e.TLS.client(name))
 }
 
 // tcp returns a dialer of connections to a service.
@@ -181,13 +190,20 @@ func (e *Env) repeated(name string) grpc.UnaryClientInterceptor {
 func (e *Env) BaseURL(name string) func() string {
 	addrs, _ := e.Resolver.Addresses(name)
 	var next atomic.Uint64
-	return func() string { return "http://" + addrs[int(next.Add(1)-1)%len(addrs)] }
+	scheme := "http://"
+	if e.TLS != nil {
+		scheme = "https://"
+	}
+	return func() string { return scheme + addrs[int(next.Add(1)-1)%len(addrs)] }
 }
 
 // HTTPClient returns an instrumented client for an HTTP service.
 func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.DialContext = e.links.Dialer(name, base.DialContext)
+	if e.TLS != nil {
+		base.TLSClientConfig = e.TLS.client(name)
+	}
 	base.MaxIdleConnsPerHost = base.MaxIdleConns // the default of 2 reconnects under load
 	calls := e.calls().Of(name)
 	measured := e.transport(calls.TransportWithin(e.Chaos.Transport(base, name)), name, opts)

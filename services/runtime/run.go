@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -14,7 +15,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
+	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/flight"
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -86,6 +89,7 @@ type Definition struct {
 	Fields     chaos.FieldsFunc       // request fields that faults may match
 	Kinds      []chaos.Implementation // kinds of fault that the service offers, see package faults
 	Legacy     bool                   // has its own telemetry
+	Public     bool                   // serves customers, who have no certificate
 	Build      func(context.Context, *Env) (Service, error)
 }
 
@@ -138,7 +142,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 		}
 	})
 	g, gctx := errgroup.WithContext(ctx)
-	admin := httpServer(e.admin)
+	admin := httpServer(hostcheck.Handler(cfg.Admin.Addr(), nil, e.admin))
 	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin) })
 	g.Go(func() error {
 		s, err := e.build(gctx, d)
@@ -152,7 +156,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 			e.Chaos.Offer(link.Down(&e.links, e.embedded...))
 		}
 		close(ready)
-		return e.serve(gctx, g, s)
+		return e.serve(gctx, g, s, d.Public)
 	})
 	err = g.Wait()
 	if cerr := e.Close(); cerr != nil {
@@ -216,7 +220,7 @@ func (s *seldom) due() bool {
 	return true
 }
 
-func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {
+func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service, public bool) error {
 	for _, b := range s.Background {
 		g.Go(func() error { return b(ctx) })
 	}
@@ -224,7 +228,11 @@ func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {
 	case s.GRPC != nil:
 		return e.serveGRPC(ctx, s.GRPC)
 	case s.HTTP != nil:
-		return serveHTTP(ctx, httpServer(s.HTTP), e.Listener)
+		l := e.Listener
+		if e.TLS != nil && !public && l != nil {
+			l = tls.NewListener(l, e.TLS.server())
+		}
+		return serveHTTP(ctx, httpServer(s.HTTP), l)
 	}
 	return nil
 }
@@ -232,6 +240,9 @@ func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service) error {
 func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar)) error {
 	opts := append(e.serverOptions(), grpcLimits(requestTimeout)...)
 	opts = append(opts, grpc.ChainUnaryInterceptor(resilience.UnaryServer()))
+	if e.TLS != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(e.TLS.server())))
+	}
 	srv := grpc.NewServer(opts...)
 	register(srv)
 	stopped := context.AfterFunc(ctx, func() {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -67,7 +68,9 @@ func Serve(l net.Listener, opts ...Option) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("start redis: %w", err), l.Close())
 	}
 	srv := s.mini.Server()
-	srv.SetPreHook(refuseScripts)
+	srv.SetPreHook(func(c *server.Peer, cmd string, args ...string) bool {
+		return refuseScripts(c, cmd) || refuseSizes(c, cmd, args)
+	})
 	s.done.Go(func() { s.accept(srv) })
 	s.done.Go(s.sweep)
 	return s, nil
@@ -76,11 +79,38 @@ func Serve(l net.Listener, opts ...Option) (*Server, error) {
 // refuseScripts responds to scripting commands with an error and closes the connection,
 // since miniredis offers no way to abort its transaction. miniredis runs a script under
 // the lock that every command takes, without a time limit.
-func refuseScripts(c *server.Peer, cmd string, _ ...string) bool {
+func refuseScripts(c *server.Peer, cmd string) bool {
 	if !scripting[cmd] {
 		return false
 	}
 	c.WriteError("ERR " + cmd + " is not supported: this server runs no scripts")
+	c.Close()
+	return true
+}
+
+// refuseSizes responds with an error to a command that names a size beyond the limits of a
+// request, and closes the connection: miniredis allocates it, byte by byte and under its
+// lock.
+func refuseSizes(c *server.Peer, cmd string, args []string) bool {
+	if len(args) < 2 {
+		return false
+	}
+	most := int64(0)
+	switch cmd {
+	case "SETRANGE": // key, offset in bytes
+		most = maxBulk
+	case "SETBIT": // key, offset in bits
+		most = 8 * maxBulk
+	case "SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER", "SPOP": // key, count; a negative one repeats members
+		most = maxArguments
+	default:
+		return false
+	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	if err == nil && -most <= n && n <= most {
+		return false
+	}
+	c.WriteError("ERR " + cmd + ": the offset or count is no number or exceeds the limit of this server")
 	c.Close()
 	return true
 }

@@ -2,7 +2,9 @@ import { ago, percent } from "../format";
 import type { Alert, SLO } from "../types";
 
 // local and web accept an alert's link within the page, or to the web.
-const local = (href: string | undefined): string | undefined => (href && href.startsWith("/") && !href.startsWith("//") ? href : undefined);
+// A browser reads a backslash as a slash, so a path alone does not tell.
+const local = (href: string | undefined): string | undefined =>
+  href && href.startsWith("/") && URL.canParse(href, location.href) && new URL(href, location.href).origin === location.origin ? href : undefined;
 const web = (href: string | undefined): string | undefined => (href && /^https?:\/\//.test(href) ? href : undefined);
 
 export function Alerts({ alerts }: { alerts: Alert[] }) {
