@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,13 +43,13 @@ func (a Alert) Entry() string { return a.Labels["entry"] }
 // heartbeat reports whether the alert fires always, to show that alerting works.
 func (a Alert) heartbeat() bool { return a.Labels["severity"] == "none" }
 
-// key identifies the alert whatever its source: its labels, sorted.
+// key identifies the alert whatever its source: a hash of its labels.
 func (a Alert) key() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
 		fmt.Fprintf(&b, "%q=%q,", name, a.Labels[name])
 	}
-	return b.String()
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(b.String())))[:16]
 }
 
 // Bounds of what an alert may hold.

@@ -29,7 +29,7 @@ type Incident struct {
 	Named     *time.Time `json:"named,omitempty"`     // the first sure verdict
 	Recovered *time.Time `json:"recovered,omitempty"` // the last alert was resolved
 
-	Alerts  map[string]*grouped `json:"alerts"` // by their labels
+	Alerts  map[string]*grouped `json:"alerts"` // by a hash of their labels
 	Dropped int                 `json:"alerts_dropped,omitempty"`
 	Result  *result.Result      `json:"diagnosis,omitempty"` // the newest sure one, else the newest
 	Problem string              `json:"problem,omitempty"`   // why the newest diagnosis failed
