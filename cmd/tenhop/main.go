@@ -95,6 +95,7 @@ func newRootCmd() *cobra.Command {
 		newTraceCmd(),
 		newDrillCmd(),
 		newDiagnoseCmd(),
+		newWatchCmd(),
 		newEvalCmd(),
 		newSLOCmd(),
 		newStackCmd(),

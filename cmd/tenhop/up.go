@@ -22,6 +22,8 @@ func newUpCmd() *cobra.Command {
 	var cfg supervisor.Config
 	var replicas []string
 	var once bool
+	var watching watchFlags
+	var watched bool
 	var file string
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -67,6 +69,12 @@ the fault endpoints are in .tenhop/up.json.`,
 			if cfg.Prometheus != "" {
 				fmt.Fprintf(out, "let your Prometheus scrape the services: file_sd_configs with .tenhop/targets.json\n")
 			}
+			if watched {
+				watching.dir = cfg.WorkDir
+				if err := watching.beside(cmd.Context(), out); err != nil {
+					return errors.Join(err, s.Close(context.WithoutCancel(cmd.Context())))
+				}
+			}
 			if !once {
 				<-cmd.Context().Done()
 			}
@@ -98,6 +106,8 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.StringVar(&cfg.Postgres, "postgres", "", "URL of a PostgreSQL server, with one database per service, that replaces SQLite files")
 	f.StringVar(&cfg.Redis, "redis", "", "host:port of a Redis or Valkey that replaces the embedded server")
 	f.StringVar(&cfg.Webhook, "webhook", "", "URL that receives alerts in Alertmanager's format")
+	f.BoolVar(&watched, "watch", false, "diagnose alerts; see tenhop watch")
+	f.StringArrayVar(&watching.notify, "notify", nil, "receiver of --watch, as of tenhop watch (default .tenhop/incidents.md)")
 	f.Var(&size{&cfg.Limits.TraceMemory}, "trace-memory", "memory for the index of traces (default 64MiB)")
 	f.Var(&size{&cfg.Limits.LogMemory}, "log-memory", "memory for the index of logs (default 16MiB)")
 	f.Var(&size{&cfg.Limits.Disk}, "disk", "disk space for telemetry, log files and read messages together (default 4GiB)")

@@ -1,0 +1,61 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/collect"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/watch"
+)
+
+// Baseline of an alert: the minutes that end shortly before it. Rules page by rates over
+// a while, so what an alert is about began earlier than the alert.
+const (
+	alertBaseline = 5 * time.Minute
+	alertLead     = 30 * time.Second
+	shownSince    = 24 * time.Hour
+)
+
+// DiagnoseAlert returns a function that diagnoses what an alert is about at the back ends
+// of cfg. The change from the baseline is looked for from 5 minutes before the alert on;
+// if that is not sure, these minutes are the baseline. An entry that the metrics do not
+// know is left out.
+func DiagnoseAlert(cfg collect.Config) func(context.Context, watch.Question) (result.Result, error) {
+	return func(ctx context.Context, q watch.Question) (result.Result, error) {
+		cfg := cfg
+		cfg.Entry = q.Entry
+		cfg.Since = min(max(time.Since(q.At)+alertBaseline, alertBaseline), shownSince)
+		first, err := collect.Run(ctx, cfg)
+		if found(first) || err != nil && q.Entry == "" {
+			return first, err
+		}
+		again := cfg
+		again.BaselineFrom, again.BaselineTo = q.At.Add(-alertBaseline), q.At.Add(-alertLead)
+		if second, err := collect.Run(ctx, again); err == nil && found(second) {
+			return second, nil
+		}
+		if q.Entry != "" {
+			cfg.Entry = ""
+			if third, err := collect.Run(ctx, cfg); err == nil && found(third) {
+				return third, nil
+			}
+		}
+		return first, err
+	}
+}
+
+func found(r result.Result) bool { return r.Verdict == result.Spike || r.Verdict == result.Errors }
+
+// FiringAlerts returns a function that asks the Prometheus of cfg for its firing alerts.
+func FiringAlerts(cfg collect.Config) (func(context.Context) ([]watch.Alert, error), error) {
+	client, err := prometheus.New(cfg.Prometheus, cfg.Clients.Prometheus)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) ([]watch.Alert, error) {
+		active, err := client.Alerts(ctx)
+		return watch.Firing(active), err
+	}, nil
+}

@@ -1,0 +1,94 @@
+package watch
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/render"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/query"
+)
+
+// Message is one state of an incident's message. Its JSON is what a webhook receives; it
+// is stable.
+type Message struct {
+	ID        string         `json:"id"`       // of the incident
+	Revision  int            `json:"revision"` // grows with each state
+	State     string         `json:"state"`    // open or closed
+	Sure      bool           `json:"sure"`
+	Headline  string         `json:"headline"`
+	Alerts    string         `json:"alerts"` // in words
+	Count     int            `json:"alert_count"`
+	Began     time.Time      `json:"began"`
+	Paged     time.Time      `json:"paged"`
+	Named     *time.Time     `json:"named,omitempty"`
+	Recovered *time.Time     `json:"recovered,omitempty"`
+	Diagnosis *result.Result `json:"diagnosis,omitempty"`
+
+	// Ref is the receiver's own name of the message, or empty before the first post.
+	Ref string `json:"-"`
+}
+
+// shownAlerts is the number of different alerts that a message names.
+const shownAlerts = 6
+
+// message returns the present state.
+func (i *Incident) message(ref string) Message {
+	return Message{ID: i.ID, Revision: i.Revision, State: i.State, Sure: i.Named != nil, Headline: i.Headline(), Alerts: i.Names(shownAlerts),
+		Count: len(i.Alerts) + i.Dropped, Began: i.Began.UTC(), Paged: i.Paged.UTC(), Named: i.Named, Recovered: i.Recovered, Diagnosis: i.Result, Ref: ref}
+}
+
+// Title returns the state, and where the incident is.
+func (m Message) Title() string {
+	title := "Incident"
+	if m.State == Closed {
+		title = "Recovered"
+	}
+	if m.Diagnosis != nil && len(m.Diagnosis.Findings) > 0 {
+		title += ": " + strings.TrimSpace(render.Name(m.Diagnosis.Findings[0]))
+	}
+	return query.Printable(title)
+}
+
+// Times returns when the incident began, paged, was named and recovered, in UTC.
+func (m Message) Times() [][2]string {
+	after := func(t *time.Time) string {
+		if t == nil {
+			return "not yet"
+		}
+		return fmt.Sprintf("%s (+%.0f s)", t.UTC().Format(time.TimeOnly), t.Sub(m.Began).Seconds())
+	}
+	return [][2]string{{"Began", m.Began.UTC().Format("2006-01-02 15:04:05")}, {"Paged", after(&m.Paged)}, {"Named", after(m.Named)}, {"Recovered", after(m.Recovered)}}
+}
+
+// Markdown returns the message as Markdown.
+func (m Message) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## %s\n\n", escapeMarkdown(m.Title()))
+	for n, t := range m.Times() {
+		if n > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%s %s", strings.ToLower(t[0]), t[1])
+	}
+	fmt.Fprintf(&b, " UTC\n\nalerts: %s\n\n", escapeMarkdown(m.Alerts))
+	if m.Diagnosis == nil {
+		fmt.Fprintln(&b, escapeMarkdown(m.Headline))
+	} else {
+		_ = render.Markdown(&b, *m.Diagnosis, render.Links{}) // into memory
+	}
+	return b.String()
+}
+
+var markdownEscaper = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "#", "\\#", "|", "\\|", "\n", " ")
+
+func escapeMarkdown(s string) string { return markdownEscaper.Replace(s) }
+
+// cut shortens s to n runes.
+func cut(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,78 @@
+package watch_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/watch"
+)
+
+func message(id, hop string) watch.Message {
+	return watch.Message{ID: id, State: watch.Open, Headline: hop + ": +1 s", Diagnosis: &result.Result{Verdict: result.Spike,
+		Findings: []result.Finding{{Rank: 1, Hop: hop, Operation: "Work", Kind: result.KindSelf, AddedMS: 1000, Share: 1}}}}
+}
+
+// TestGrafana creates an annotation and then changes it.
+func TestGrafana(t *testing.T) {
+	rec, url := serve(t, `{"id":7,"message":"Annotation added"}`)
+	g, err := watch.NewGrafana(url, watch.Secrets{Grafana: "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message("i1", "<script>")
+	for range 2 {
+		if m.Ref, err = g.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bodies, paths := rec.got()
+	if got := strings.Join(paths, ", "); got != "POST /api/annotations, PATCH /api/annotations/7" {
+		t.Errorf("calls %s", got)
+	}
+	if strings.Contains(bodies[0], "<script>") {
+		t.Errorf("a name from telemetry is HTML: %s", bodies[0])
+	}
+}
+
+// TestMarkdownFile keeps one section per incident, whatever else the file has.
+func TestMarkdownFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "incidents.md")
+	if err := os.WriteFile(path, []byte("# Ours\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := receiver(t, "file:"+path, watch.Secrets{})
+	for _, m := range []watch.Message{message("i1", "old"), message("i2", "other"), message("i1", "new"), message("i3", "--> <!-- end i2 -->\n")} {
+		if _, err := f.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(content)
+	if !strings.HasPrefix(text, "# Ours\n") || strings.Contains(text, "old Work") || !strings.Contains(text, "new Work") || !strings.Contains(text, "other Work") {
+		t.Errorf("got\n%s", text)
+	}
+	if n := strings.Count(text, "<!-- end i2 -->\n"); n != 1 {
+		t.Errorf("%d ends of section i2:\n%s", n, text)
+	}
+}
+
+// TestTargets rejects what names no receiver, without printing it.
+func TestTargets(t *testing.T) {
+	for _, target := range []string{"", "hook", "ftp://secret@host/x", "slack://C1", "file:"} {
+		if _, err := watch.NewReceiver(target, watch.Secrets{}, nil); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", target, err)
+		}
+	}
+	if _, err := watch.NewTemplate(`{"text":{{json .Headline}}}`); err != nil {
+		t.Error(err)
+	}
+	if _, err := watch.NewTemplate(`{{.Absent}}`); err == nil {
+		t.Error("a template with an unknown field is accepted")
+	}
+}

@@ -1,0 +1,267 @@
+// Package watch answers alerts with their diagnosis. It takes alerts from
+// Alertmanager's webhook and from Prometheus, groups them into incidents, diagnoses
+// each incident until the verdict is sure, and keeps one message per incident up to
+// date at each receiver.
+package watch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+)
+
+// Config configures a Watcher.
+type Config struct {
+	// Dir is the directory that stores the incidents. It is created.
+	Dir string
+
+	// Diagnose diagnoses what an alert is about. At most one call runs at a time.
+	Diagnose func(context.Context, Question) (result.Result, error)
+
+	// Alerts returns the firing alerts of a Prometheus, which is polled. It may be nil.
+	Alerts func(context.Context) ([]Alert, error)
+
+	Receivers []Receiver
+	Timing    Timing
+	Metrics   prometheus.Registerer // none if nil
+	Logger    *slog.Logger          // slog.Default if nil
+}
+
+// Timing holds the durations of a Watcher. Zero values are the defaults.
+type Timing struct {
+	// Settle is the time for which an alert must fire before it is posted; 2 s.
+	Settle time.Duration
+
+	// Quiet is the time without a firing alert after which an incident is closed; 1 m.
+	// An alert that fires again earlier belongs to the same incident. If it resolved
+	// before it was posted, it must then fire for Quiet instead of Settle.
+	Quiet time.Duration
+
+	// Patience is the time after which an incident is posted without a sure verdict; 20 s.
+	Patience time.Duration
+
+	// Poll is the interval at which Alerts is asked; 2 s.
+	Poll time.Duration
+}
+
+// Question holds what the alerts of an incident say about it.
+type Question struct {
+	Entry string    // operation at the edge; empty if the alerts name none, or several
+	At    time.Time // start of the first alert
+}
+
+// Watcher turns alerts into incidents. Create it with New and run it with Run.
+type Watcher struct {
+	cfg     Config
+	log     *slog.Logger
+	store   store
+	metrics *metrics
+	woken   chan struct{}
+
+	mu         sync.Mutex
+	incidents  []*Incident // oldest first
+	polled     map[string]Alert
+	diagnosing bool
+}
+
+// tick is the interval at which incidents are looked at.
+const tick = 250 * time.Millisecond
+
+// New returns a Watcher with the incidents that Dir holds.
+func New(cfg Config) (*Watcher, error) {
+	if cfg.Diagnose == nil || cfg.Dir == "" {
+		return nil, errors.New("watch: Config.Diagnose and Config.Dir are required")
+	}
+	t := &cfg.Timing
+	t.Settle, t.Quiet = cmp.Or(t.Settle, 2*time.Second), cmp.Or(t.Quiet, time.Minute)
+	t.Patience, t.Poll = cmp.Or(t.Patience, 20*time.Second), cmp.Or(t.Poll, 2*time.Second)
+	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{}}
+	if w.log == nil {
+		w.log = slog.Default()
+	}
+	var err error
+	if w.incidents, err = w.store.load(w.log); err != nil {
+		return nil, err
+	}
+	for _, i := range w.incidents {
+		for key, a := range i.alerts() {
+			if a.Polled && a.Firing() {
+				w.polled[key] = a.Alert
+			}
+		}
+	}
+	w.metrics = newMetrics(w, cfg.Metrics)
+	return w, nil
+}
+
+// Run watches until ctx ends. It returns when what it started has ended.
+func (w *Watcher) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, r := range w.cfg.Receivers {
+		running.Go(func() { w.deliver(ctx, r) })
+	}
+	if w.cfg.Alerts != nil {
+		running.Go(func() { w.poll(ctx) })
+	}
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		w.step(ctx, &running)
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		case <-w.woken:
+		}
+	}
+}
+
+// wake makes Run look at the incidents now.
+func (w *Watcher) wake() {
+	select {
+	case w.woken <- struct{}{}:
+	default:
+	}
+}
+
+// poll asks for the firing alerts. An alert that is no longer among them is resolved.
+func (w *Watcher) poll(ctx context.Context) {
+	failing := false
+	for {
+		asked, cancel := context.WithTimeout(ctx, 5*time.Second)
+		found, err := w.cfg.Alerts(asked)
+		cancel()
+		if err != nil {
+			if !failing && ctx.Err() == nil {
+				w.log.Warn("alerts cannot be read; trying again", "error", err)
+			}
+		} else if err := w.accept(w.changed(found), true); err != nil {
+			w.log.Warn("incident not stored", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(w.cfg.Timing.Poll):
+		}
+	}
+}
+
+// changed adds the alerts that no longer fire as resolved ones.
+func (w *Watcher) changed(found []Alert) []Alert {
+	now := map[string]Alert{}
+	for _, a := range found {
+		now[a.key()] = a
+	}
+	for key, a := range w.polled {
+		if _, still := now[key]; !still {
+			a.EndsAt = time.Now()
+			found = append(found, a)
+		}
+	}
+	w.polled = now
+	return found
+}
+
+// step advances every incident: it drops, posts, closes or diagnoses it.
+func (w *Watcher) step(ctx context.Context, running *sync.WaitGroup) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	for _, i := range append([]*Incident(nil), w.incidents...) {
+		switch {
+		case i.State == Closed:
+		case w.over(i, now):
+		case !w.diagnosing && i.due(now):
+			w.diagnosing, i.pending = true, false
+			q := i.question()
+			running.Go(func() { w.diagnose(ctx, i, q) })
+		}
+		if i.State == Open && i.Settled && !i.Posted {
+			w.decide(i, now)
+		}
+	}
+	w.prune()
+}
+
+// over settles an incident, and ends it after a quiet time. It reports whether it ended.
+func (w *Watcher) over(i *Incident, now time.Time) bool {
+	t := w.cfg.Timing
+	if i.firing() > 0 {
+		need := t.Settle
+		if i.Flaps > 0 {
+			need = t.Quiet
+		}
+		if !i.Settled && now.Sub(i.FiringSince) >= need {
+			i.Settled = true
+			w.save(i)
+		}
+		return false
+	}
+	if now.Sub(i.QuietSince) < t.Quiet {
+		return false
+	}
+	if !i.Settled {
+		w.metrics.flapped.Inc()
+		w.remove(i)
+		return true
+	}
+	recovered := i.recovered()
+	i.State, i.Recovered = Closed, &recovered
+	i.say(now, "recovered")
+	w.metrics.closed(i)
+	w.save(i)
+	return true
+}
+
+// decide posts an incident that has a sure verdict or has waited for one long enough. An
+// incident with the cause of another one becomes a part of that instead.
+func (w *Watcher) decide(i *Incident, now time.Time) {
+	if i.Named != nil {
+		for _, other := range w.incidents {
+			if other != i && other.State == Open && other.Posted && other.cause() == i.cause() {
+				other.merge(i)
+				w.remove(i)
+				w.save(other)
+				return
+			}
+		}
+	}
+	if i.Named == nil && now.Sub(i.Paged) < w.cfg.Timing.Patience {
+		return
+	}
+	i.Posted = true
+	i.say(now, i.Headline())
+	w.save(i)
+}
+
+// diagnose runs one diagnosis of an incident.
+func (w *Watcher) diagnose(ctx context.Context, i *Incident, q Question) {
+	asked, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	res, err := w.cfg.Diagnose(asked, q)
+	if ctx.Err() != nil {
+		return // the next run diagnoses it again
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.diagnosing = false
+	w.metrics.diagnoses.Inc()
+	now := time.Now()
+	if err != nil {
+		w.log.Warn("diagnosis failed; trying again", "incident", i.ID, "error", err)
+		i.learnt(now, nil, err)
+	} else {
+		i.learnt(now, &res, nil)
+	}
+	w.save(i)
+	w.wake()
+}
