@@ -95,6 +95,7 @@ func newRootCmd() *cobra.Command {
 		newTraceCmd(),
 		newDrillCmd(),
 		newDiagnoseCmd(),
+		newMCPCmd(),
 		newEvalCmd(),
 		newSLOCmd(),
 		newStackCmd(),
