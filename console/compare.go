@@ -3,13 +3,8 @@ package console
 import (
 	"context"
 	"net/http"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/console/traceview"
-	"github.com/tenhop/tenhop/query"
-	"github.com/tenhop/tenhop/trace"
 )
 
 // Comparison compares two sides by the time per place.
@@ -28,13 +23,6 @@ type Side struct {
 	Start     int64   `json:"start,omitempty"` // microseconds since 1970
 	Duration  float64 `json:"duration"`        // microseconds, of the first span
 }
-
-// ages holds the boundaries of the periods before a trace from which its baseline is
-// sampled. Each period contributes the same number of traces, so a spike that began a
-// minute ago does not dominate the baseline.
-var ages = []time.Duration{time.Second, 20 * time.Second, time.Minute, 3 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour}
-
-const fromSlice = 8 // traces
 
 // compare responds to ?a=ID&b=ID. If a is missing, it is the mean of other traces of
 // the same operation.
@@ -76,35 +64,7 @@ func (c *Console) others(ctx context.Context, b *traceview.View) ([]*traceview.V
 	if err != nil {
 		return nil, err
 	}
-	root := b.Spans[0]
-	found := make([][]trace.Trace, len(ages)-1)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(asked)
-	for i := range found {
-		start := time.UnixMicro(b.Start)
-		q := query.Search{Service: root.Service, Operation: root.Operation, Limit: fromSlice, From: start.Add(-ages[i+1]), To: start.Add(-ages[i])}
-		g.Go(func() (err error) {
-			found[i], err = j.Traces(ctx, q)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	seen := map[string]bool{b.TraceID: true}
-	var views []*traceview.View
-	for _, slice := range found {
-		for _, t := range slice {
-			if len(t.Spans) == 0 || seen[t.ID] {
-				continue
-			}
-			seen[t.ID] = true
-			if v := traceview.New(&t); v.Spans[0].Operation == root.Operation && v.Spans[0].Service == root.Service {
-				views = append(views, v)
-			}
-		}
-	}
-	return views, nil
+	return traceview.Earlier(ctx, j, b)
 }
 
 func side(v *traceview.View) Side {

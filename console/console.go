@@ -130,6 +130,7 @@ func (c *Console) routes() error {
 		}
 		c.mux.HandleFunc(e.pattern, h)
 	}
+	c.mux.Handle("/mcp", c.assistants())
 	c.mux.HandleFunc("GET /api/live", c.live.serve)
 	c.mux.HandleFunc("GET /api/prometheus/{path...}", c.passPrometheus)
 	c.mux.HandleFunc("GET /api/loki/query_range", c.passLoki)

@@ -156,42 +156,15 @@ func (f traceFlags) ask(ctx context.Context, j query.Tracer, args []string) (*tr
 // perSearch is the number of traces that one search may return.
 const perSearch = 100
 
-// slowestOf returns the trace with the longest matching span. Each search asks for
-// spans slower than the slowest one found so far, until there is none, so it reads few
-// traces.
+// slowestOf returns the trace with the longest matching span.
 func (f traceFlags) slowestOf(ctx context.Context, j query.Tracer) (*trace.Trace, error) {
-	services := []string{f.service}
-	if f.service == "" {
-		var err error
-		if services, err = j.Services(ctx); err != nil {
-			return nil, err
-		}
-	}
-	var slowest *trace.Trace
-	var longest time.Duration
-	for _, service := range services {
-		for found := true; found; {
-			found = false
-			q := f.search(service, perSearch)
-			q.Operation = f.operation
-			if slowest != nil {
-				q.Min = longest + time.Microsecond // Jaeger's unit
-			}
-			traces, err := j.Traces(ctx, q)
-			if err != nil {
-				return nil, err
-			}
-			for i := range traces {
-				if took := f.took(&traces[i]); slowest == nil || took > longest {
-					slowest, longest, found = &traces[i], took, true
-				}
-			}
-		}
-	}
-	if slowest == nil {
+	q := f.search(f.service, 0)
+	q.Operation = f.operation
+	t, err := traces.Slowest(ctx, j, q)
+	if errors.Is(err, query.ErrNotFound) {
 		return nil, f.none(ctx, j)
 	}
-	return slowest, nil
+	return t, err
 }
 
 // search selects the traces of a service within --since.
@@ -203,16 +176,7 @@ func (f traceFlags) search(service string, limit int) query.Search {
 // took returns the duration of the longest span of the service or operation that the
 // flags select, or else of the request.
 func (f traceFlags) took(t *trace.Trace) time.Duration {
-	if f.service == "" && f.operation == "" {
-		return t.Root().Duration
-	}
-	var longest time.Duration
-	for _, s := range t.Spans {
-		if (f.service == "" || s.Service == f.service) && (f.operation == "" || s.Operation == f.operation) {
-			longest = max(longest, s.Duration)
-		}
-	}
-	return longest
+	return traces.Took(t, query.Search{Service: f.service, Operation: f.operation})
 }
 
 // none returns the error for a request that does not exist. It lists the ones that do.
@@ -241,20 +205,9 @@ func (f traceFlags) none(ctx context.Context, j query.Tracer) error {
 }
 
 func (f traceFlags) byCorrelation(ctx context.Context, j query.Tracer) (*trace.Trace, error) {
-	services, err := j.Services(ctx)
-	if err != nil {
-		return nil, err
+	t, err := traces.ByCorrelation(ctx, j, f.correlation, f.search("", 0))
+	if errors.Is(err, query.ErrNotFound) {
+		return nil, fmt.Errorf("trace %w: none within %s has the correlation ID %s", query.ErrNotFound, f.since, f.correlation)
 	}
-	for _, service := range services {
-		q := f.search(service, 1)
-		q.Tags = map[string]string{"correlation_id": f.correlation}
-		traces, err := j.Traces(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		if len(traces) > 0 {
-			return &traces[0], nil
-		}
-	}
-	return nil, fmt.Errorf("trace %w: none within %s has the correlation ID %s", query.ErrNotFound, f.since, f.correlation)
+	return t, err
 }
