@@ -140,8 +140,8 @@ func (s *shop) quota(process string, permille int) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	const least = 1000                          // microseconds, the smallest quota of the kernel
-	period := max(100_000, 1000*least/permille) // microseconds
+	const least = 1000                                       // microseconds, the smallest quota of the kernel
+	period := max(100_000, (1000*least+permille-1)/permille) // microseconds
 	return cgroup("cpu", process, pid, map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(period * permille / 1000)})
 }
 
@@ -153,7 +153,8 @@ func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) 
 	if err != nil {
 		return nil, err
 	}
-	const limit, taken = 32 << 20, 31 << 20 // bytes
+	const limit, taken, step = 32 << 20, 31 << 20, 64 << 10 // bytes
+	left := limit
 	dir := filepath.Join("/sys/fs/cgroup/memory", "tenhop-outside-"+process+"-"+strconv.Itoa(os.Getpid()))
 	procs := filepath.Join(dir, "cgroup.procs")
 	hog := exec.CommandContext(ctx, "sh", "-c", fmt.Sprintf("echo $$ >%s && echo -1000 >/proc/$$/oom_score_adj && (head -c %d /dev/zero; exec sleep 600) | tail -c %d >/dev/null", procs, taken, taken))
@@ -171,6 +172,11 @@ func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) 
 			if again, err := s.pid(process); err == nil && again != pid {
 				pid = again
 				_ = os.WriteFile(procs, []byte(strconv.Itoa(pid)), 0)
+			}
+			// A process that needs no page is not killed: nothing is left for it to reuse. The kernel
+			// refuses a limit below what is in use.
+			if os.WriteFile(filepath.Join(dir, "memory.limit_in_bytes"), []byte(strconv.Itoa(left-step)), 0) == nil {
+				left -= step
 			}
 		}
 	})
