@@ -22,9 +22,6 @@ type upstream struct {
 	backend *query.Backend // nil for a source that is not configured
 }
 
-// asked is the maximum number of concurrent requests to a source per page request.
-const asked = 4
-
 // maxAnswer is the maximum size of a response in bytes.
 const maxAnswer = 64 << 20
 

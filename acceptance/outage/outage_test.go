@@ -44,12 +44,12 @@ type outage struct {
 
 // row is a line of the table.
 type row struct {
-	name              string
-	without, with     []time.Duration
-	dropped           float64
-	heap              int64
-	goroutines        int
-	recovered, failed string
+	name          string
+	without, with []time.Duration
+	dropped       float64
+	heap          int64
+	goroutines    int
+	recovered     string
 }
 
 // settle is the time after a change that is not measured.

@@ -4,6 +4,7 @@ package outside
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -102,6 +103,12 @@ func TestOutsideFaults(t *testing.T) {
 		r := s.run(ctx, f)
 		rounds = append(rounds, r)
 		t.Logf("%s\n", r.row())
+		for _, a := range r.answers {
+			if named(a) && !r.right(a) {
+				b, _ := json.Marshal(a)
+				t.Logf("sure and wrong: %s", b)
+			}
+		}
 		uptest.Sleep(ctx, pause)
 	}
 	report(t, rounds)

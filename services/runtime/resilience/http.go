@@ -52,12 +52,12 @@ func (t around) RoundTrip(r *http.Request) (*http.Response, error) {
 			again.Header.Set(HeaderTimeout, strconv.FormatInt(max(time.Until(d).Milliseconds(), 1), 10))
 		}
 		var err error
-		resp, err = t.next.RoundTrip(again)
-		if o := outcomeOfHTTP(ctx, resp, err); err == nil && o == failed {
-			return o, errStatus
-		} else {
-			return o, err
+		resp, err = t.next.RoundTrip(again) //nolint:bodyclose // the caller or the next attempt closes it
+		o := outcomeOfHTTP(ctx, resp, err)
+		if err == nil && o == failed {
+			err = errStatus
 		}
+		return o, err
 	})
 	if err != nil && !errors.Is(err, errStatus) || resp == nil {
 		cancel()
