@@ -27,8 +27,9 @@ const (
 )
 
 // TestDrills runs rounds of kinds that TENHOP_SEED selects, by default the day, and one
-// without a fault. An answer that is sure and wrong is a failure; one that is not sure, or
-// that comes too late, is only logged: the machine may be busy.
+// without a fault. Two answers that are sure and wrong are a failure, and so is a hop that is
+// named without a fault. An answer that is not sure, or comes too late, is only logged: the
+// machine may be busy.
 func TestDrills(t *testing.T) {
 	if os.Getenv("TENHOP_DRILLS") == "" {
 		t.Skip("set TENHOP_DRILLS=short: it runs the storefront for five minutes")
@@ -44,6 +45,7 @@ func TestDrills(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "drills.jsonl")
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
+	wrong := 0
 	for i, kind := range kinds {
 		if deadline, _ := ctx.Deadline(); i > 0 && time.Until(deadline) < perRound {
 			t.Logf("no time is left for %v", kinds[i:])
@@ -60,7 +62,11 @@ func TestDrills(t *testing.T) {
 		if ctx.Err() != nil {
 			break
 		}
-		judge(t, kind, out)
+		wrong += judge(t, kind, out)
+	}
+	// One in twenty may be wrong on a quiet machine: one of three does not tell.
+	if wrong > 1 {
+		t.Errorf("%d answers are sure and wrong", wrong)
 	}
 	f, err := report.Read(file)
 	if err != nil {
@@ -75,8 +81,9 @@ func TestDrills(t *testing.T) {
 	}
 }
 
-// judge reports answers that are sure and wrong.
-func judge(t *testing.T, kind string, out []byte) {
+// judge returns the number of answers that are sure and wrong. It reports one that names a hop
+// without a fault as an error.
+func judge(t *testing.T, kind string, out []byte) (wrong int) {
 	t.Helper()
 	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
 		var r drill.Round
@@ -87,9 +94,14 @@ func judge(t *testing.T, kind string, out []byte) {
 		case r.Void != "":
 			t.Logf("%s: void: %s", kind, r.Void)
 		case r.Seconds.Answered != nil && !r.RightHop:
-			t.Errorf("%s: sure and wrong: it was %s\n%s", kind, r.Fault, r.Answer)
+			wrong++
+			t.Logf("%s: sure and wrong: it was %s\n%s", kind, r.Fault, r.Answer)
+			if kind == drill.Control {
+				t.Error("a hop was named without a fault")
+			}
 		case !r.Right():
 			t.Logf("%s: not %v: %s %s", kind, r.Wrong(), r.Error, r.Answer)
 		}
 	}
+	return wrong
 }
