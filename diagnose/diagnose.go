@@ -237,6 +237,15 @@ func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Chang
 	if g.known && len(slower) == 0 {
 		d.describe(m, busiest, doubtful)
 	}
+	if doubtful != nil && len(slower) > 0 {
+		lost := 0.0
+		for _, c := range slower {
+			lost = max(lost, c.Lost())
+		}
+		if doubtful.Lost() > outweighs*lost {
+			g.outweighed = doubtOf(m, *doubtful)
+		}
+	}
 	return slower, failing
 }
 
@@ -251,10 +260,18 @@ func (d *Diagnosis) describe(m evidence.Metrics, busiest detect.Latency, doubtfu
 	l.Describe(m, &d.result)
 	d.grounds.seen = d.result.Baseline.To.Sub(d.result.Baseline.From)
 	if doubtful != nil {
-		d.grounds.doubt = fmt.Sprintf("%s took %.0f ms on average in the last %s, %.0f ms before: too little or too short a time to be sure",
-			l.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
-		return
+		d.grounds.doubt = doubtOf(m, l)
 	}
+}
+
+// outweighs is the factor by which an entry that may be slower must cost customers more time
+// than those that surely are, for these not to be the answer.
+const outweighs = 5
+
+// doubtOf tells why an entry may be slower.
+func doubtOf(m evidence.Metrics, l detect.Latency) string {
+	return fmt.Sprintf("%s took %.0f ms on average in the last %s, %.0f ms before: too little or too short a time to be sure",
+		l.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
 }
 
 // slower describes one of the slower entries: the first, in the order that Diagnose

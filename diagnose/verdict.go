@@ -27,6 +27,7 @@ type grounds struct {
 	failDoubt    string // reason why the failure ratio may be about to rise, or ""
 	alert        string // what an alert says that nothing else shows, or ""
 	stale        string // how old the evidence is, if it is older than two scrapes, or ""
+	outweighed   string // reason why another entry may be slower by much more, or ""
 	ended        string // reason why a spike may not be over, or ""
 	tailDoubt    string // reason why a minority of requests may be slower, or ""
 	unseen       string // reason why a recent spike would not show, or ""
@@ -145,6 +146,8 @@ func (g grounds) decideRaised() (verdict, why string) {
 		return result.Unsure, "no hop's time explains what was added; are all hops scraped?"
 	case g.spread != "":
 		return result.Unsure, g.spread
+	case g.outweighed != "":
+		return result.Unsure, g.outweighed
 	}
 	return result.Spike, g.minority
 }
