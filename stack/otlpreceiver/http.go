@@ -91,12 +91,19 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		respondError(w, contentType, code, codes.InvalidArgument, err)
 		return
 	}
-	check, decode := otlp.Check, msg.UnmarshalProto
+	size, decode := otlp.DecodedBytes, msg.UnmarshalProto
 	if contentType == typeJSON {
-		check, decode = checkJSON, msg.UnmarshalJSON
+		size, decode = decodedJSON, msg.UnmarshalJSON
 	}
-	err = check(body)
+	n, err := size(body)
 	if err == nil {
+		if !r.decoding.free.TryAcquire(int64(n)) {
+			r.viaHTTP.Bad("busy")
+			w.Header().Set("Retry-After", "1")
+			respondError(w, contentType, http.StatusServiceUnavailable, codes.Unavailable, errBusy)
+			return
+		}
+		defer r.decoding.free.Release(int64(n))
 		err = decode(body)
 	}
 	if err != nil {
