@@ -129,8 +129,14 @@ func unreadOffsets(ctx context.Context, admin *kadm.Client) (map[string]map[int3
 			return nil, err
 		}
 		reads := joined.AssignedPartitions() // also those it has committed nothing of
+		for _, topic := range joined.JoinTopics() {
+			reads.Add(topic) // nothing is assigned while members join
+		}
 		for topic := range committed {
 			reads.Add(topic)
+		}
+		if len(reads) == 0 {
+			continue
 		}
 		for topic := range reads {
 			if out[topic] == nil {

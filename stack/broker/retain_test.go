@@ -92,6 +92,34 @@ func TestOffsetsGoOnAfterACrash(t *testing.T) {
 	}
 }
 
+// A group that has read nothing of any topic has no claim on records.
+func TestGroupsWithoutTopics(t *testing.T) {
+	b, admin, cl := opened(t, t.TempDir())
+	if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte("x")}, &kgo.Record{Topic: "orders", Value: []byte("y")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	idle, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumerGroup("idle"), kgo.ConsumeTopics("orders"), kgo.DisableAutoCommit())...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := idle.PollFetches(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	idle.Close()
+	b.retention = time.Nanosecond
+	time.Sleep(2 * time.Millisecond)
+	if err := b.applyRetention(t.Context(), admin); err != nil {
+		t.Fatal(err)
+	}
+	starts, err := admin.ListStartOffsets(t.Context(), "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, _ := starts.Lookup("orders", 0); at.Offset != 1 {
+		t.Errorf("the first record is %d, want 1", at.Offset)
+	}
+}
+
 // opened returns a broker with the topic orders, of one partition, and its clients.
 func opened(t *testing.T, dir string) (*Broker, *kadm.Client, *kgo.Client) {
 	t.Helper()
