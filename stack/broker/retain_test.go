@@ -120,6 +120,20 @@ func TestGroupsWithoutTopics(t *testing.T) {
 	}
 }
 
+// A group without members loses its offsets, and with them its claim, after the retention.
+func TestVanishedGroups(t *testing.T) {
+	_, admin, _ := opened(t, t.TempDir())
+	configs, err := admin.DescribeBrokerConfigs(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range configs[0].Configs {
+		if c.Key == "offsets.retention.minutes" && c.MaybeValue() != "60" {
+			t.Errorf("offsets are kept for %s minutes, records for 60", c.MaybeValue())
+		}
+	}
+}
+
 // opened returns a broker with the topic orders, of one partition, and its clients.
 func opened(t *testing.T, dir string) (*Broker, *kadm.Client, *kgo.Client) {
 	t.Helper()
