@@ -129,7 +129,7 @@ func (i *Incidents) keep(n int) {
 	i.Incidents = i.Incidents[:min(n, len(i.Incidents))]
 }
 
-func (i *Incidents) shorten() bool {
+func (i *Incidents) shorten(bool) bool {
 	if len(i.Incidents) <= leastRows {
 		return false
 	}

@@ -193,6 +193,28 @@ func TestFactsStay(t *testing.T) {
 	}
 }
 
+// Texts are cut before findings are left out.
+func TestTextsAreCutBeforeFindings(t *testing.T) {
+	r := spike(0)
+	first := r.Findings[0]
+	r.Findings = nil
+	for i := range 8 {
+		f := first
+		f.Rank, f.Hop, f.Operation = i+1, fmt.Sprintf("service-%d", i), strings.Repeat("long name ", 30)
+		r.Findings = append(r.Findings, f)
+	}
+	s := connect(t, Config{Diagnose: func(context.Context, string, time.Duration) (result.Result, error) { return r, nil }})
+	got, _, _ := call[Diagnosis](t, s, "diagnose", Question{})
+	if len(got.Findings) != len(r.Findings) {
+		t.Errorf("%d findings of %d; left out: %q", len(got.Findings), len(r.Findings), got.LeftOut)
+	}
+	for _, f := range got.Findings {
+		if !strings.Contains(f.Operation, "…") {
+			t.Errorf("%s has all of %q", f.Hop, f.Operation)
+		}
+	}
+}
+
 func TestFold(t *testing.T) {
 	s := connect(t, config(10_000, "fan-out"))
 	got, _, _ := call[Folded](t, s, "trace", WhichTrace{TraceID: "aa"})
