@@ -406,6 +406,20 @@ func TestAlertsAndIncidents(t *testing.T) {
 	}
 }
 
+// Alerts that take turns are one incident, also where samples are rare.
+func TestIncidentsOfRareSamples(t *testing.T) {
+	step, start := 20*time.Minute, time.Unix(1_700_000_000, 0)
+	var history []prometheus.Series
+	for i := range 3 {
+		history = append(history, prometheus.Series{Labels: map[string]string{"alertname": fmt.Sprint("A", i)},
+			Samples: []prometheus.Sample{{At: start.Add(time.Duration(i) * step), Value: 1}}})
+	}
+	history = append(history, prometheus.Series{Labels: map[string]string{"alertname": "B"}, Samples: []prometheus.Sample{{At: start.Add(9 * step), Value: 1}}})
+	if got := group(history, start.Add(24*time.Hour), step); len(got.Incidents) != 2 || got.Incidents[1].Series != 3 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // Without a token there is no tool that changes something.
 func TestToolsWithoutToken(t *testing.T) {
 	for _, c := range []struct {
