@@ -3,6 +3,7 @@ package otlpreceiver
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -18,11 +19,36 @@ import (
 
 var errBusy = errors.New("too many and too large requests are decoded at a time; send again later")
 
-// decoding bounds the memory of the requests that are decoded, until they are consumed.
+// decoding bounds the memory of the requests that are decoded, until they are consumed, and
+// of the bodies over HTTP.
 type decoding struct {
 	free *semaphore.Weighted // in bytes
 	held sync.Map            // bytes by decoded gRPC message, a pointer
 }
+
+// chargeStep is the number of bytes for which a charged takes memory at a time.
+const chargeStep = 64 << 10
+
+// charged takes memory for what it reads, as it arrives. It fails with errBusy if none is
+// free.
+type charged struct {
+	in          io.Reader
+	free        *semaphore.Weighted
+	read, taken int64
+}
+
+// Read implements io.Reader.
+func (c *charged) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	for c.read += int64(n); c.taken < c.read; c.taken += chargeStep {
+		if !c.free.TryAcquire(chargeStep) {
+			return n, errBusy
+		}
+	}
+	return n, err
+}
+
+func (c *charged) release() { c.free.Release(c.taken) }
 
 // codec adds otlp.DecodedBytes to the codec that package pdata registers, and takes the
 // memory that it returns. A codec can only fail for good, so a message for which no

@@ -3,6 +3,7 @@ package otlpreceiver_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -90,5 +91,38 @@ func TestDecodingIsBounded(t *testing.T) {
 		if w := post("application/x-protobuf", must(t)(large.MarshalProto())); w.Code != http.StatusOK {
 			t.Errorf("HTTP: %d afterwards", w.Code)
 		}
+	}
+}
+
+// Bodies that do not end take memory as they arrive, and give it back.
+func TestBodiesAreBounded(t *testing.T) {
+	r := otlpreceiver.New((&sink{}).consumer(), otelcol.New(prometheus.NewRegistry()), otlpreceiver.WithDecodingBytes(1<<20))
+	post := func(body io.Reader) int {
+		req := httptest.NewRequest(http.MethodPost, "/v1/traces", body)
+		req.Header.Set("Content-Type", "application/x-protobuf")
+		w := httptest.NewRecorder()
+		r.Handler().ServeHTTP(w, req)
+		return w.Code
+	}
+	slow, more := io.Pipe()
+	first := make(chan int, 1)
+	go func() { first <- post(slow) }()
+	for _, n := range []int{800 << 10, 1} { // the second is read when the memory of the first is taken
+		if _, err := more.Write(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := post(bytes.NewReader(make([]byte, 300<<10))); code != http.StatusServiceUnavailable {
+		t.Errorf("%d beside a body of 800 KiB", code)
+	}
+	if code := post(bytes.NewReader(must(t)(oneSpan().MarshalProto()))); code != http.StatusOK {
+		t.Errorf("%d for a small body", code)
+	}
+	_ = more.CloseWithError(io.ErrUnexpectedEOF)
+	if code := <-first; code != http.StatusBadRequest {
+		t.Errorf("%d for a body that is cut short", code)
+	}
+	if code := post(bytes.NewReader(make([]byte, 300<<10))); code == http.StatusServiceUnavailable {
+		t.Errorf("%d afterwards", code)
 	}
 }
