@@ -3,7 +3,6 @@ package mcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/tenhop/tenhop/diagnose/render"
@@ -175,6 +174,3 @@ func tidy[T any](list *[]T, part []T) bool {
 	*list = part
 	return true
 }
-
-// plus returns "n more things" for a number of rows that are left out.
-func plus(n int, things string) string { return fmt.Sprintf("%d more %s", n, things) }
