@@ -73,10 +73,10 @@ type Done struct {
 	Done bool `json:"done"`
 }
 
-func (d *Done) shorten() bool  { return false }
-func (d *Drill) shorten() bool { return false }
+func (d *Done) shorten(bool) bool  { return false }
+func (d *Drill) shorten(bool) bool { return false }
 
-func (f *Faults) shorten() bool {
+func (f *Faults) shorten(bool) bool {
 	if len(f.Faults) <= leastRows {
 		return keep(&f.Services, leastRows)
 	}

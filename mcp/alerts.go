@@ -99,7 +99,7 @@ func (a *Alerts) keep(n int) {
 	a.Alerts = a.Alerts[:min(n, len(a.Alerts))]
 }
 
-func (a *Alerts) shorten() bool {
+func (a *Alerts) shorten(bool) bool {
 	if len(a.Alerts) <= leastRows {
 		return false
 	}

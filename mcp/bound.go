@@ -17,9 +17,10 @@ const (
 // answer is the result of a tool that can leave out details.
 type answer[T any] interface {
 	*T
-	// shorten leaves out the least important detail and notes it. It returns false if
-	// only facts are left.
-	shorten() bool
+	// shorten leaves out the least important detail and notes it. If last is set, texts
+	// have been cut as short as they get, and facts are left out too. It returns false if
+	// there is nothing to leave out.
+	shorten(last bool) bool
 }
 
 // lengths holds the maximum length of a text in bytes: first for an ordinary answer, then
@@ -27,9 +28,9 @@ type answer[T any] interface {
 var lengths = [...]int{240, 96, 40}
 
 // fit makes an answer fit into MaxAnswer and returns its text. It cleans all texts, then
-// leaves out details, and cuts texts shorter only if facts alone do not fit.
+// leaves out details, then cuts texts shorter, and leaves out facts last.
 func fit[T any, P answer[T]](v P) (text string, err error) {
-	for _, n := range lengths {
+	for i, n := range lengths {
 		*v = clean(*v, n)
 		for {
 			encoded, err := json.Marshal(v)
@@ -44,7 +45,7 @@ func fit[T any, P answer[T]](v P) (text string, err error) {
 			if len(encoded)+len(quoted)+envelope <= MaxAnswer {
 				return text, nil
 			}
-			if !v.shorten() {
+			if !v.shorten(i == len(lengths)-1) {
 				break
 			}
 		}

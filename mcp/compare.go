@@ -113,7 +113,7 @@ func (c *Comparison) keep(n int) {
 	c.Rows = c.Rows[:min(n, len(c.Rows))]
 }
 
-func (c *Comparison) shorten() bool {
+func (c *Comparison) shorten(bool) bool {
 	if len(c.Rows) <= leastRows {
 		return false
 	}

@@ -44,7 +44,7 @@ func newDiagnosis(res result.Result) Diagnosis {
 	return Diagnosis{Says: render.Verdict(res), Result: res}
 }
 
-// detail is a part of a diagnosis that is not a fact of the verdict.
+// detail is a part of a diagnosis that can be left out.
 type detail struct {
 	name string
 	drop func(*Diagnosis) bool // reports whether there was something to drop
@@ -104,13 +104,21 @@ var details = [...]detail{
 	{"deploys beyond five", func(d *Diagnosis) bool { return keep(&d.Deploys, 5) }},
 	{"warnings beyond three", func(d *Diagnosis) bool { return keep(&d.Warnings, 3) }},
 	{"details of the findings", func(d *Diagnosis) bool { return strip(d.Findings, 0) }},
+}
+
+// facts lists what is left out, after the details, if the shortest texts do not fit.
+var facts = [...]detail{
 	{"findings beyond ten", func(d *Diagnosis) bool { return keep(&d.Findings, 10) }},
 	{"findings beyond five", func(d *Diagnosis) bool { return keep(&d.Findings, 5) }},
 }
 
-// shorten leaves out the next of the details.
-func (d *Diagnosis) shorten() bool {
-	for _, x := range details {
+// shorten leaves out the next of the details or, if last is set, of the facts.
+func (d *Diagnosis) shorten(last bool) bool {
+	all := details[:]
+	if last {
+		all = slices.Concat(all, facts[:])
+	}
+	for _, x := range all {
 		if x.drop(d) {
 			d.LeftOut = append(d.LeftOut, x.name)
 			return true

@@ -157,7 +157,7 @@ func (f *Folded) keep(n int) {
 // leastRows is the number of rows that are never left out.
 const leastRows = 8
 
-func (f *Folded) shorten() bool {
+func (f *Folded) shorten(bool) bool {
 	if len(f.Rows) <= leastRows {
 		return false
 	}

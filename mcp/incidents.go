@@ -82,11 +82,12 @@ func group(history []prometheus.Series, now time.Time, step time.Duration) Incid
 			all = append(all, fired{sample.At, sample.At, s.Labels})
 		}
 	}
+	pause := max(incidentPause, step*3/2) // what lies between two samples is not known
 	slices.SortStableFunc(all, func(a, b fired) int { return a.from.Compare(b.from) })
 	out := Incidents{Incidents: []Incident{}}
 	for len(all) > 0 {
 		end, n := all[0].to, 1
-		for n < len(all) && all[n].from.Sub(end) <= incidentPause {
+		for n < len(all) && all[n].from.Sub(end) <= pause {
 			if all[n].to.After(end) {
 				end = all[n].to
 			}
@@ -129,7 +130,7 @@ func (i *Incidents) keep(n int) {
 	i.Incidents = i.Incidents[:min(n, len(i.Incidents))]
 }
 
-func (i *Incidents) shorten() bool {
+func (i *Incidents) shorten(bool) bool {
 	if len(i.Incidents) <= leastRows {
 		return false
 	}

@@ -193,6 +193,28 @@ func TestFactsStay(t *testing.T) {
 	}
 }
 
+// Texts are cut before findings are left out.
+func TestTextsAreCutBeforeFindings(t *testing.T) {
+	r := spike(0)
+	first := r.Findings[0]
+	r.Findings = nil
+	for i := range 8 {
+		f := first
+		f.Rank, f.Hop, f.Operation = i+1, fmt.Sprintf("service-%d", i), strings.Repeat("long name ", 30)
+		r.Findings = append(r.Findings, f)
+	}
+	s := connect(t, Config{Diagnose: func(context.Context, string, time.Duration) (result.Result, error) { return r, nil }})
+	got, _, _ := call[Diagnosis](t, s, "diagnose", Question{})
+	if len(got.Findings) != len(r.Findings) {
+		t.Errorf("%d findings of %d; left out: %q", len(got.Findings), len(r.Findings), got.LeftOut)
+	}
+	for _, f := range got.Findings {
+		if !strings.Contains(f.Operation, "…") {
+			t.Errorf("%s has all of %q", f.Hop, f.Operation)
+		}
+	}
+}
+
 func TestFold(t *testing.T) {
 	s := connect(t, config(10_000, "fan-out"))
 	got, _, _ := call[Folded](t, s, "trace", WhichTrace{TraceID: "aa"})
@@ -381,6 +403,20 @@ func TestAlertsAndIncidents(t *testing.T) {
 	in, _, _ := call[Incidents](t, s, "incidents", WhichTime{})
 	if len(in.Incidents) != 2 || in.Incidents[0].Series != 500 || in.Incidents[0].To == "" {
 		t.Errorf("got %+v", in)
+	}
+}
+
+// Alerts that take turns are one incident, also where samples are rare.
+func TestIncidentsOfRareSamples(t *testing.T) {
+	step, start := 20*time.Minute, time.Unix(1_700_000_000, 0)
+	var history []prometheus.Series
+	for i := range 3 {
+		history = append(history, prometheus.Series{Labels: map[string]string{"alertname": fmt.Sprint("A", i)},
+			Samples: []prometheus.Sample{{At: start.Add(time.Duration(i) * step), Value: 1}}})
+	}
+	history = append(history, prometheus.Series{Labels: map[string]string{"alertname": "B"}, Samples: []prometheus.Sample{{At: start.Add(9 * step), Value: 1}}})
+	if got := group(history, start.Add(24*time.Hour), step); len(got.Incidents) != 2 || got.Incidents[1].Series != 3 {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -139,7 +139,7 @@ func (s *SelfTimes) keep(n int) {
 	s.Rows = s.Rows[:min(n, len(s.Rows))]
 }
 
-func (s *SelfTimes) shorten() bool {
+func (s *SelfTimes) shorten(bool) bool {
 	if len(s.Rows) <= leastRows {
 		return false
 	}

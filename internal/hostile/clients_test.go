@@ -26,10 +26,10 @@ func TestClients(t *testing.T) {
 		bound int
 		serve http.HandlerFunc
 	}{
-		{"a string without end", 256, func(w http.ResponseWriter, _ *http.Request) {
+		{"a string without end", 192, func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.Copy(w, &hostile.Endless{Head: `{"status":"success","data":"`, Item: "0"}) // until the client leaves
 		}},
-		{"gzip of 100 MiB", 256, func(w http.ResponseWriter, _ *http.Request) {
+		{"gzip of 100 MiB", 192, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(hostile.Gzip(endless(100*hostile.MiB, `{"status":"success","data":"`, "0")))
 		}},

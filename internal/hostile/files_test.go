@@ -40,17 +40,17 @@ func TestFiles(t *testing.T) {
 		bound int
 		r     func() io.Reader
 	}{
-		{"a string without end", 128, func() io.Reader { return &hostile.Endless{Head: `{"`, Item: "0"} }},
-		{"arrays within arrays without end", 128, func() io.Reader { return &hostile.Endless{Head: `{"a":`, Item: "["} }},
-		{"objects within objects without end", 128, func() io.Reader { return &hostile.Endless{Item: `{"a":`} }},
-		{"gzip of 100 MiB of a string", 128, func() io.Reader { return bytes.NewReader(hostile.Gzip(endless(100*mib, `{"`, "0"))) }},
-		{"zstd of 100 MiB of a string", 136, func() io.Reader { return bytes.NewReader(hostile.Zstd(endless(100*mib, `{"`, "0"))) }},
+		{"a string without end", 96, func() io.Reader { return &hostile.Endless{Head: `{"`, Item: "0"} }},
+		{"arrays within arrays without end", 96, func() io.Reader { return &hostile.Endless{Head: `{"a":`, Item: "["} }},
+		{"objects within objects without end", 96, func() io.Reader { return &hostile.Endless{Item: `{"a":`} }},
+		{"gzip of 100 MiB of a string", 96, func() io.Reader { return bytes.NewReader(hostile.Gzip(endless(100*mib, `{"`, "0"))) }},
+		{"zstd of 100 MiB of a string", 104, func() io.Reader { return bytes.NewReader(hostile.Zstd(endless(100*mib, `{"`, "0"))) }},
 		{"gzip of gzip of 100 MiB of spaces", 8, func() io.Reader {
 			return bytes.NewReader(hostile.Gzip(bytes.NewReader(hostile.Gzip(endless(100*mib, "", " ")))))
 		}},
 		{"OTLP JSON: spans, 40 MiB", 48, func() io.Reader { return endless(40*mib, otlpHead, otlpSpan+",") }},
 		{"OTLP JSON: empty spans, 20 MiB", 48, func() io.Reader { return endless(20*mib, otlpHead, "{},") }},
-		{"OTLP JSON: attributes of one span, 80 MiB", 160, func() io.Reader {
+		{"OTLP JSON: attributes of one span, 80 MiB", 96, func() io.Reader {
 			return endless(80*mib, otlpHead+`{"attributes":[`, `{"key":"k","value":{"intValue":1}},`)
 		}},
 		{"OTLP JSON: empty resources, 20 MiB", 48, func() io.Reader { return endless(20*mib, `{"resourceSpans":[`, "{},") }},
@@ -60,14 +60,14 @@ func TestFiles(t *testing.T) {
 		{"OTLP: empty resources, 4 MiB", 8, func() io.Reader { return endless(4*mib, "", "\x0a\x00") }},
 		{"OTLP: empty spans, 20 MiB", 96, func() io.Reader { return message(20*mib, "\x12\x00", 1, 2) }},
 		{"OTLP: empty attributes of one span, 60 MiB", 160, func() io.Reader { return message(60*mib, "\x4a\x00", 1, 2, 2) }},
-		{"Jaeger: traces, 40 MiB", 64, func() io.Reader {
+		{"Jaeger: traces, 40 MiB", 48, func() io.Reader {
 			return endless(40*mib, `{"data":[`, `{"traceID":"1","spans":[`+jaegerSpan+`],"processes":{}},`)
 		}},
-		{"Jaeger: empty spans of one trace, 40 MiB", 140, func() io.Reader {
+		{"Jaeger: empty spans of one trace, 40 MiB", 320, func() io.Reader {
 			return io.MultiReader(endless(40*mib/3*3-1, `{"traceID":"1","spans":[`, `{},`), strings.NewReader(`],"processes":{}}`))
 		}},
-		{"Zipkin: spans, 10 MiB", 96, func() io.Reader { return endless(10*mib, `[`, zipkinSpan+",") }},
-		{"Zipkin: spans of a tag of 1 MiB each, 80 MiB", 96, func() io.Reader {
+		{"Zipkin: spans, 10 MiB", 64, func() io.Reader { return endless(10*mib, `[`, zipkinSpan+",") }},
+		{"Zipkin: spans of a tag of 1 MiB each, 80 MiB", 64, func() io.Reader {
 			return endless(80*mib, `[`, `{"traceId":"1","id":"2","timestamp":1700000000000000,"tags":{"a":"`+strings.Repeat("x", mib)+`"}},`)
 		}},
 		{"Tempo: batches, 20 MiB", 48, func() io.Reader { return endless(20*mib, `{"batches":[`, `{"scopeSpans":[]},`) }},
@@ -82,8 +82,11 @@ func TestFiles(t *testing.T) {
 }
 
 func spans(n int) string {
-	if n == 0 {
+	switch n {
+	case 0:
 		return "no span"
+	case 1:
+		return "1 span"
 	}
 	return fmt.Sprintf("%d spans", n)
 }

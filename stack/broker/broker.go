@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -58,8 +59,9 @@ func WithPartitions(n int32) Option { return func(b *Broker) { b.partitions = n 
 
 // WithRetention sets the age at which records are removed, and the disk space of all
 // records, of which each partition has an equal share. Records that a consumer group of
-// their topic has not read stay, whatever their age and size. The defaults are
-// DefaultRetention and DefaultDiskBytes.
+// their topic has not read stay, whatever their age and size, until the group has had no
+// members and committed nothing for that time. The defaults are DefaultRetention and
+// DefaultDiskBytes.
 func WithRetention(d time.Duration, bytes int64) Option {
 	return func(b *Broker) { b.retention, b.diskBytes = d, bytes }
 }
@@ -99,7 +101,9 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 			// Retention by the cluster would remove records that are not read yet.
 			"log.retention.ms":    "-1",
 			"log.retention.bytes": "-1",
-			"log.segment.bytes":   strconv.FormatInt(min(max(b.diskBytes/64, minSegmentBytes), maxSegmentBytes), 10),
+			// Without it, a group that vanished would keep records for a week.
+			"offsets.retention.minutes": strconv.FormatInt(int64(min(max(b.retention/time.Minute, 1), math.MaxInt32)), 10),
+			"log.segment.bytes":         strconv.FormatInt(min(max(b.diskBytes/64, minSegmentBytes), maxSegmentBytes), 10),
 		}),
 	)
 	if err != nil {

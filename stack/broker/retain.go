@@ -38,6 +38,7 @@ func (b *Broker) retain(admin *kadm.Client) {
 // applyRetention removes records that are older than the retention, and the oldest ones of
 // the partitions that exceed their share of the disk space. It keeps the records that a
 // consumer group of the topic has not read: they are acknowledged, and nobody else has them.
+// The newest record of a partition stays: after a crash, its offset tells the next one.
 func (b *Broker) applyRetention(ctx context.Context, admin *kadm.Client) error {
 	starts, err := admin.ListStartOffsets(ctx)
 	if err != nil {
@@ -74,19 +75,20 @@ func (b *Broker) applyRetention(ctx context.Context, admin *kadm.Client) error {
 	remove, kept := kadm.Offsets{}, int64(0)
 	starts.Each(func(start kadm.ListedOffset) {
 		end, ok := ends.Lookup(start.Topic, start.Partition)
-		if !ok || end.Offset <= start.Offset {
+		newest := end.Offset - 1
+		if !ok || newest <= start.Offset {
 			return
 		}
 		to := start.Offset
 		if after, ok := aged.Lookup(start.Topic, start.Partition); ok && after.Err == nil && after.Offset >= 0 {
-			to = max(to, min(after.Offset, end.Offset))
+			to = max(to, after.Offset)
 		}
 		size, share := sizes[start.Topic][start.Partition], b.diskBytes/partitions
 		if size > share { // records of a partition are of about the same size
 			records := end.Offset - start.Offset
 			to = max(to, start.Offset+int64(float64(records)*float64(size-share)/float64(size))+1)
 		}
-		to = min(to, end.Offset)
+		to = min(to, newest)
 		if first, ok := unread[start.Topic][start.Partition]; ok && to > first {
 			if to = max(first, start.Offset); size > share {
 				kept += size - share
@@ -127,8 +129,14 @@ func unreadOffsets(ctx context.Context, admin *kadm.Client) (map[string]map[int3
 			return nil, err
 		}
 		reads := joined.AssignedPartitions() // also those it has committed nothing of
+		for _, topic := range joined.JoinTopics() {
+			reads.Add(topic) // nothing is assigned while members join
+		}
 		for topic := range committed {
 			reads.Add(topic)
+		}
+		if len(reads) == 0 {
+			continue
 		}
 		for topic := range reads {
 			if out[topic] == nil {

@@ -29,14 +29,19 @@ const maxDepth = 64
 //
 // Append rejects records that are longer than 256 KiB or nested deeper than 64 levels.
 // It stores the others and returns an *otelcol.RejectedError. Any other error means
-// that no record was stored. A record that is equal to one stored before, its time
-// included, is not stored again, so a client may retry a request whose response was lost.
+// that no record was stored. A request that is equal to one stored before, with the times
+// and resources of its records, is not stored again, so a client may retry a request whose
+// response was lost. Records that are equal within a request, or in two different ones,
+// are all stored. A record without a time gets that of its arrival.
 func (s *Store) Append(ld plog.Logs) error {
 	k := s.sink
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	rejected := &otelcol.RejectedError{}
-	b := k.encode(ld, rejected)
+	b, err := k.encode(ld, rejected)
+	if err != nil {
+		return fmt.Errorf("encode log records: %w", err)
+	}
 	if b.size > k.diskBytes {
 		rejected.Count += b.records
 		rejected.Reason = fmt.Sprintf("log records of %d bytes in one request exceed the disk space for logs", b.size)
@@ -56,28 +61,37 @@ type request struct {
 	services []*serviceLines
 	records  int
 	size     int64
+	hash     uint64         // of the request
+	again    map[uint64]int // lines that an earlier process stored
 }
 
 // serviceLines holds the records of one service.
 type serviceLines struct {
 	storedAs string
 	lines    []byte
-	hashes   []uint64
 	file     *sinkFile
 }
 
 // encode returns the records that are not stored. It counts in rejected those that cannot
 // be encoded.
-func (k *sink) encode(ld plog.Logs, rejected *otelcol.RejectedError) *request {
-	b := &request{}
+func (k *sink) encode(ld plog.Logs, rejected *otelcol.RejectedError) (*request, error) {
+	setTimes(ld, k.now())
+	sent, err := (&plog.ProtoMarshaler{}).MarshalLogs(ld)
+	if err != nil {
+		return nil, err
+	}
+	b := &request{hash: xxhash.Sum64(sent), again: map[uint64]int{}}
+	stored := k.recent.has(b.hash)
 	byName := map[string]*serviceLines{}
-	arrived := pcommon.NewTimestampFromTime(k.now())
 	for _, rl := range ld.ResourceLogs().All() {
 		name := "unknown"
 		if v, ok := rl.Resource().Attributes().Get("service.name"); ok && v.AsString() != "" {
 			name = v.AsString()
 		}
-		_, storedAs := k.serviceFile(name)
+		f, storedAs := k.serviceFile(name)
+		if err := k.know(f); err != nil {
+			return nil, err
+		}
 		to := byName[storedAs]
 		if to == nil {
 			to = &serviceLines{storedAs: storedAs}
@@ -86,27 +100,40 @@ func (k *sink) encode(ld plog.Logs, rejected *otelcol.RejectedError) *request {
 		}
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, rec := range sl.LogRecords().All() {
-				if rec.Timestamp() == 0 && rec.ObservedTimestamp() == 0 {
-					rec.SetObservedTimestamp(arrived)
-				}
 				line, err := encode(storedAs, name, rec)
 				if err != nil {
 					rejected.Count++
 					rejected.Reason = err.Error()
 					continue
 				}
-				hash := xxhash.Sum64(line)
-				if k.recent.has(hash) {
+				if stored {
+					continue
+				}
+				if hash := xxhash.Sum64(line); b.again[hash] < k.recent.lines[hash] {
+					b.again[hash]++
 					continue
 				}
 				to.lines = append(append(to.lines, line...), '\n')
-				to.hashes = append(to.hashes, hash)
 				b.size += int64(len(line)) + 1
 				b.records++
 			}
 		}
 	}
-	return b
+	return b, nil
+}
+
+// setTimes gives each record without a time that of its arrival.
+func setTimes(ld plog.Logs, now time.Time) {
+	arrived := pcommon.NewTimestampFromTime(now)
+	for _, rl := range ld.ResourceLogs().All() {
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, rec := range sl.LogRecords().All() {
+				if rec.Timestamp() == 0 && rec.ObservedTimestamp() == 0 {
+					rec.SetObservedTimestamp(arrived)
+				}
+			}
+		}
+	}
 }
 
 // store writes a request, all of it or nothing.
@@ -143,10 +170,8 @@ func (k *sink) store(b *request) error {
 		s.file.size += int64(len(s.lines))
 		s.file.written = now
 		k.total += int64(len(s.lines))
-		for _, h := range s.hashes {
-			k.recent.add(h)
-		}
 	}
+	k.recent.add(b.hash, b.again)
 	return nil
 }
 

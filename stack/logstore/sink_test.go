@@ -198,6 +198,56 @@ func TestFilesThatWereClosedAreRotated(t *testing.T) {
 	filesAreSmall(t, dir)
 }
 
+// Only a whole request can be known to be sent again: two lines that are equal, with their
+// times, may be two records, of one process or of two.
+func TestEqualRecordsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	request := func(instance string, texts ...string) plog.Logs {
+		ld := plog.NewLogs()
+		for _, text := range texts {
+			received(ld, "a", text)
+		}
+		for _, rl := range ld.ResourceLogs().All() {
+			rl.Resource().Attributes().PutStr("service.instance.id", instance)
+		}
+		return ld
+	}
+	send := func(ld plog.Logs, want int) {
+		t.Helper()
+		if err := s.Append(ld); err != nil {
+			t.Fatal(err)
+		}
+		if got := messages(t, s, Scan{Forward: true}); len(got) != want {
+			t.Errorf("%d records are found, want %d", len(got), want)
+		}
+	}
+	send(request("1", "miss", "miss"), 2)
+	send(request("1", "miss", "miss"), 2) // sent again
+	send(request("1", "miss", "other"), 4)
+	send(request("2", "miss", "other"), 6) // another process
+	send(request("2", "miss", "other"), 6)
+	for range 2 { // equal but for the times of their arrival
+		ld := plog.NewLogs()
+		received(ld, "untimed", "x").SetTimestamp(0)
+		if err := s.Append(ld); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "untimed"+currentSuffix)); err != nil || strings.Count(string(b), "\n") != 2 {
+		t.Errorf("%v %s", err, b)
+	}
+
+	// The response to a request was lost with the process.
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir)
+	send(request("1", "miss", "miss"), 6)
+	send(request("1", "miss", "miss"), 6)
+	send(request("3", "new", "new"), 8)
+}
+
 // Names that clean to the same file name are different services.
 func TestServicesDoNotShareFiles(t *testing.T) {
 	s := openStore(t, t.TempDir())

@@ -62,6 +62,7 @@ type sinkFile struct {
 	started time.Time // of the current file
 	written time.Time
 	rotated []rotatedFile // the oldest first
+	known   bool          // the end of the current file is known
 
 	file   *os.File      // nil if it is closed
 	opened *list.Element // in sink.opened
@@ -165,6 +166,14 @@ func (k *sink) resume(f *sinkFile) error {
 		known += r.size
 	}
 	if f.size == 0 {
+		return nil
+	}
+	return k.handle(f)
+}
+
+// know reads the end of a current file that an earlier process left, unless open has.
+func (k *sink) know(f *sinkFile) error {
+	if f.known || f.size == 0 {
 		return nil
 	}
 	return k.handle(f)
@@ -313,12 +322,13 @@ func (k *sink) check(f *sinkFile, file *os.File) error {
 			return err
 		}
 		size += int64(bytes.LastIndexByte(end, '\n')+1) - int64(len(end))
-		if len(k.recent.current) < recentLines {
+		if !f.known {
 			if err := k.recent.load(file, size); err != nil {
 				return err
 			}
 		}
 	}
+	f.known = true
 	k.total += info.Size() - f.size - f.torn
 	f.size, f.torn = size, info.Size()-size
 	return nil

@@ -141,7 +141,7 @@ func (e *RejectedError) Error() string {
 }
 
 // Bad counts a request that could not be decoded. The reason is "malformed",
-// "oversized" or "content_type".
+// "oversized", "content_type" or, if it may be sent again, "busy".
 func (r *Receiver) Bad(reason string) { r.bad.WithLabelValues(reason).Inc() }
 
 // ErrBusy is returned if the maximum number of requests wait for a store.

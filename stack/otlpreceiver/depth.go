@@ -1,11 +1,6 @@
 package otlpreceiver
 
-import (
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/mem"
-
-	"github.com/tenhop/tenhop/trace/otlp"
-)
+import "github.com/tenhop/tenhop/trace/otlp"
 
 // Approximate sizes of decoded JSON objects, in bytes.
 const (
@@ -31,12 +26,10 @@ func objectBytes(depth int) int {
 	return otherBytes
 }
 
-// checkJSON is otlp.Check for a request in JSON.
-func checkJSON(b []byte) error {
-	if len(b) <= otlp.HarmlessBytes {
-		return nil
-	}
+// decodedJSON is otlp.DecodedBytes for a request in JSON.
+func decodedJSON(b []byte) (int, error) {
 	const perMessage = 3 // {"arrayValue":{"values":[
+	harmless := len(b) <= otlp.HarmlessBytes
 	depth, bytes, quoted := 0, len(b), false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
@@ -46,31 +39,18 @@ func checkJSON(b []byte) error {
 			quoted = !quoted
 		case quoted:
 		case c == '{' || c == '[':
-			if depth++; depth > otlp.MaxNesting*perMessage {
-				return otlp.ErrNesting
+			if depth++; depth > otlp.MaxNesting*perMessage && !harmless {
+				return bytes, otlp.ErrNesting
 			}
 			if c == '{' {
 				bytes += objectBytes(depth)
 			}
 			if bytes > otlp.MaxDecodedBytes {
-				return otlp.ErrDense
+				return bytes, otlp.ErrDense
 			}
 		case c == '}' || c == ']':
 			depth--
 		}
 	}
-	return nil
-}
-
-// checkingCodec adds otlp.Check to the codec that package pdata registers.
-type checkingCodec struct{ encoding.CodecV2 }
-
-// Unmarshal implements encoding.CodecV2.
-func (c checkingCodec) Unmarshal(data mem.BufferSlice, v any) error {
-	if data.Len() > otlp.HarmlessBytes {
-		if err := otlp.Check(data.Materialize()); err != nil {
-			return err
-		}
-	}
-	return c.CodecV2.Unmarshal(data, v)
+	return bytes, nil
 }

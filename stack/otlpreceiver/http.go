@@ -80,7 +80,18 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		http.Error(w, "415 unsupported media type, supported: ["+typeJSON+", "+typeProto+"]", http.StatusUnsupportedMediaType)
 		return
 	}
-	body, err := r.body(w, req)
+	busy := func() {
+		r.viaHTTP.Bad("busy")
+		w.Header().Set("Retry-After", "1")
+		respondError(w, contentType, http.StatusServiceUnavailable, codes.Unavailable, errBusy)
+	}
+	held := &charged{free: r.decoding.free}
+	defer held.release()
+	body, err := r.body(w, req, held)
+	if errors.Is(err, errBusy) {
+		busy()
+		return
+	}
 	if err != nil {
 		code, reason := http.StatusBadRequest, "malformed"
 		var tooLarge *http.MaxBytesError
@@ -91,12 +102,17 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 		respondError(w, contentType, code, codes.InvalidArgument, err)
 		return
 	}
-	check, decode := otlp.Check, msg.UnmarshalProto
+	size, decode := otlp.DecodedBytes, msg.UnmarshalProto
 	if contentType == typeJSON {
-		check, decode = checkJSON, msg.UnmarshalJSON
+		size, decode = decodedJSON, msg.UnmarshalJSON
 	}
-	err = check(body)
+	n, err := size(body)
 	if err == nil {
+		if !r.decoding.free.TryAcquire(int64(n)) {
+			busy()
+			return
+		}
+		defer r.decoding.free.Release(int64(n))
 		err = decode(body)
 	}
 	if err != nil {
@@ -122,18 +138,21 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 	_, _ = w.Write(out) // the client is gone, its data is stored
 }
 
-func (r *Receiver) body(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+// body reads a request's body, decompressed, into memory that held takes.
+func (r *Receiver) body(w http.ResponseWriter, req *http.Request, held *charged) ([]byte, error) {
 	limited := http.MaxBytesReader(w, req.Body, int64(r.maxBytes))
 	switch enc := req.Header.Get("Content-Encoding"); enc {
 	case "", "identity":
-		return io.ReadAll(limited)
+		held.in = limited
+		return io.ReadAll(held)
 	case "gzip":
 		zr, err := gzip.NewReader(limited)
 		if err != nil {
 			return nil, fmt.Errorf("gzip body: %w", err)
 		}
 		// The decompressed body has the same limit.
-		body, err := io.ReadAll(http.MaxBytesReader(w, zr, int64(r.maxBytes)))
+		held.in = http.MaxBytesReader(w, zr, int64(r.maxBytes))
+		body, err := io.ReadAll(held)
 		return body, errors.Join(err, zr.Close())
 	default:
 		return nil, fmt.Errorf("content encoding %q is not supported, use gzip or none", enc)

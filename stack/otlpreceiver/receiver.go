@@ -3,8 +3,8 @@
 //
 // Responses are those of the OpenTelemetry Collector's otlp receiver. A request that
 // cannot be decoded fails permanently: HTTP 400, 413 or 415, gRPC InvalidArgument or
-// Internal. A request that the consumer cannot store now may be sent again: HTTP 503,
-// gRPC Unavailable. If the consumer rejects a part of a request, the request succeeds
+// Internal. A request that the consumer cannot store now, or for whose decoding no memory
+// is free, may be sent again: HTTP 503, gRPC Unavailable. If the consumer rejects a part of a request, the request succeeds
 // with partial_success set.
 package otlpreceiver
 
@@ -18,10 +18,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
 	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/otelcol"
+	"github.com/tenhop/tenhop/trace/otlp"
 )
 
 // Defaults of the options.
@@ -29,6 +31,9 @@ const (
 	// DefaultMaxBodyBytes is the maximum size of a request, before and after
 	// decompression. It is the collector's default for HTTP.
 	DefaultMaxBodyBytes = 20 << 20
+	// DefaultDecodingBytes is the maximum size in memory of all requests that are decoded
+	// at a time.
+	DefaultDecodingBytes = 4 * otlp.MaxDecodedBytes
 	// DefaultRequestTimeout is the maximum duration of a request.
 	DefaultRequestTimeout = time.Minute
 )
@@ -55,6 +60,9 @@ type Receiver struct {
 
 	requestTimeout time.Duration
 	hosts          []string
+
+	decodingBytes int64
+	decoding      decoding
 }
 
 // Option configures a Receiver.
@@ -63,6 +71,10 @@ type Option func(*Receiver)
 // WithMaxBodyBytes sets the maximum size of a request, before and after
 // decompression.
 func WithMaxBodyBytes(n int) Option { return func(r *Receiver) { r.maxBytes = n } }
+
+// WithDecodingBytes sets the maximum size in memory, estimated, of the requests that are
+// decoded or passed to the consumer at a time. Those beyond it may be sent again.
+func WithDecodingBytes(n int64) Option { return func(r *Receiver) { r.decodingBytes = n } }
 
 // WithRequestTimeout sets the maximum duration of a request, from its headers
 // on. A request whose body takes longer to arrive is cut off.
@@ -81,10 +93,12 @@ func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 		viaHTTP:  m.Receiver("otlp", "http"),
 
 		requestTimeout: DefaultRequestTimeout,
+		decodingBytes:  DefaultDecodingBytes,
 	}
 	for _, o := range opts {
 		o(r)
 	}
+	r.decoding.free = semaphore.NewWeighted(r.decodingBytes)
 	r.grpc = r.grpcServer()
 	r.http = &http.Server{
 		ReadHeaderTimeout: min(10*time.Second, r.requestTimeout),

@@ -17,7 +17,7 @@ const (
 	HarmlessBytes = 64 << 10
 )
 
-// Errors of Check.
+// Errors of DecodedBytes.
 var (
 	// ErrNesting is returned for a message that exceeds MaxNesting.
 	ErrNesting = fmt.Errorf("messages are nested deeper than %d levels", MaxNesting)
@@ -79,15 +79,16 @@ var request = func() *message {
 // spanMessage describes a span.
 var spanMessage = request.fields[1].fields[2].fields[2]
 
-// Check returns ErrNesting or ErrDense for a request in protobuf's encoding that exceeds
-// MaxNesting or MaxDecodedBytes. The decoder has no limits: a request of 20 MB would
-// exhaust the goroutine's stack, which ends the process, or gigabytes of memory.
-func Check(b []byte) error {
+// DecodedBytes returns the approximate size in memory of a request in protobuf's
+// encoding. The error is ErrNesting or ErrDense for one that exceeds MaxNesting or
+// MaxDecodedBytes, unless it is harmless. The decoder has no limits: a request of 20 MB
+// would exhaust the goroutine's stack, which ends the process, or gigabytes of memory.
+func DecodedBytes(b []byte) (int, error) {
+	n, err := decodedBytes(b, request, MaxDecodedBytes)
 	if len(b) <= HarmlessBytes {
-		return nil
+		err = nil
 	}
-	_, err := decodedBytes(b, request, MaxDecodedBytes)
-	return err
+	return n, err
 }
 
 // decodedBytes returns the approximate size of a message in memory. It is at least as

@@ -70,7 +70,7 @@ func FuzzUnmarshal(f *testing.F) {
 	f.Add(sample(f, 2, 3))
 	f.Add([]byte("\x0a\x02\x12\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if Check(b) != nil {
+		if _, err := DecodedBytes(b); err != nil {
 			return
 		}
 		var want, got []read

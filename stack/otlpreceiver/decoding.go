@@ -1,0 +1,92 @@
+package otlpreceiver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+
+	"github.com/tenhop/tenhop/stack/otelcol"
+	"github.com/tenhop/tenhop/trace/otlp"
+)
+
+var errBusy = errors.New("too many and too large requests are decoded at a time; send again later")
+
+// decoding bounds the memory of the requests that are decoded, until they are consumed, and
+// of the bodies over HTTP.
+type decoding struct {
+	free *semaphore.Weighted // in bytes
+	held sync.Map            // bytes by decoded gRPC message, a pointer
+}
+
+// chargeStep is the number of bytes for which a charged takes memory at a time.
+const chargeStep = 64 << 10
+
+// charged takes memory for what it reads, as it arrives. It fails with errBusy if none is
+// free.
+type charged struct {
+	in          io.Reader
+	free        *semaphore.Weighted
+	read, taken int64
+}
+
+// Read implements io.Reader.
+func (c *charged) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	for c.read += int64(n); c.taken < c.read; c.taken += chargeStep {
+		if !c.free.TryAcquire(chargeStep) {
+			return n, errBusy
+		}
+	}
+	return n, err
+}
+
+func (c *charged) release() { c.free.Release(c.taken) }
+
+// codec adds otlp.DecodedBytes to the codec that package pdata registers, and takes the
+// memory that it returns. A codec can only fail for good, so a message for which no
+// memory is free stays empty. That it is not in held tells the interceptor.
+type codec struct {
+	encoding.CodecV2
+	decoding *decoding
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, message any) error {
+	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer whole.Free()
+	n, err := otlp.DecodedBytes(whole.ReadOnlyData())
+	if err != nil {
+		return err
+	}
+	if !c.decoding.free.TryAcquire(int64(n)) {
+		return nil
+	}
+	if err := c.CodecV2.Unmarshal(mem.BufferSlice{whole}, message); err != nil {
+		c.decoding.free.Release(int64(n))
+		return err
+	}
+	c.decoding.held.Store(message, int64(n))
+	return nil
+}
+
+// interceptor answers messages that the codec left empty, and gives back the memory of the
+// others when they are consumed.
+func (d *decoding) interceptor(count *otelcol.Receiver) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, message any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		n, ok := d.held.LoadAndDelete(message)
+		if !ok {
+			count.Bad("busy")
+			return nil, status.Error(codes.Unavailable, errBusy.Error())
+		}
+		defer d.free.Release(n.(int64))
+		return handle(ctx, message)
+	}
+}
