@@ -216,6 +216,56 @@ func TestBulkhead(t *testing.T) {
 	})
 }
 
+// TestBreakerStates takes results only in the state that admitted the call, and none of calls
+// that were not made.
+func TestBreakerStates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clients(func(p *Policy) { p.MaxInFlight = 40 }).Of("stock")
+		admit := func() func(outcome) {
+			t.Helper()
+			done, err := c.admit(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		}
+		var slow, failing []func(outcome)
+		for range 10 {
+			slow = append(slow, admit())
+		}
+		for range 20 {
+			failing = append(failing, admit())
+		}
+		for _, done := range failing {
+			done(failed)
+		}
+		time.Sleep(2 * c.policy.BreakerDelay)
+		probe := admit()
+		for _, done := range slow {
+			done(answered)
+		}
+		if state := testutil.ToFloat64(c.series.state); state != 1 {
+			t.Errorf("calls from before it opened have changed the state to %v", state)
+		}
+		probe(failed)
+		if state := testutil.ToFloat64(c.series.state); state != 2 {
+			t.Errorf("after a failed call the state is %v", state)
+		}
+		time.Sleep(2 * c.policy.BreakerDelay)
+		for range 40 {
+			c.bulkhead.TryAcquirePermit()
+		}
+		for range 3 {
+			if _, err := c.admit(t.Context()); err == nil {
+				t.Error("a call beyond the bulkhead is made")
+			}
+		}
+		if state := testutil.ToFloat64(c.series.state); state == 0 {
+			t.Error("calls that were not made have closed it")
+		}
+	})
+}
+
 // half is a server of the storefront's contracts that fails for each second request.
 type half struct {
 	pb.UnimplementedPaymentServer
