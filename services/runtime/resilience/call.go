@@ -101,6 +101,9 @@ func (c *Client) another(ctx context.Context, made int) bool {
 	if made >= c.policy.Attempts || ctx.Err() != nil {
 		return false
 	}
+	if d, ok := ctx.Deadline(); ok && time.Until(d) <= c.policy.Backoff {
+		return false // it would end before the attempt
+	}
 	if !c.budget.spend() {
 		c.series.exhausted.Inc()
 		return false

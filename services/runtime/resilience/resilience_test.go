@@ -266,6 +266,23 @@ func TestBreakerStates(t *testing.T) {
 	})
 }
 
+// TestRetryWithoutTime counts no retry that the deadline forbids.
+func TestRetryWithoutTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clients(nil).Of("stock")
+		ctx, cancel := context.WithTimeout(t.Context(), c.policy.Backoff/4)
+		defer cancel()
+		made := 0
+		_ = c.retry(ctx, true, func(context.Context) (outcome, error) {
+			made++
+			return failed, errors.New("no")
+		})
+		if n := testutil.ToFloat64(c.series.retries); n != float64(made-1) {
+			t.Errorf("%d attempts, %v retries are counted", made, n)
+		}
+	})
+}
+
 // half is a server of the storefront's contracts that fails for each second request.
 type half struct {
 	pb.UnimplementedPaymentServer
