@@ -283,6 +283,21 @@ func TestRetryWithoutTime(t *testing.T) {
 	})
 }
 
+// TestLateAnswer takes a 503 at the deadline for slowness: the server's time ends shortly
+// before that of its caller.
+func TestLateAnswer(t *testing.T) {
+	unavailable := &http.Response{StatusCode: http.StatusServiceUnavailable}
+	for left, want := range map[time.Duration]outcome{time.Minute: failed, time.Millisecond: otherwise} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			defer cancel()
+			if got := outcomeOfHTTP(ctx, unavailable, nil); got != want {
+				t.Errorf("with %v left: %v, want %v", left, got, want)
+			}
+		})
+	}
+}
+
 // half is a server of the storefront's contracts that fails for each second request.
 type half struct {
 	pb.UnimplementedPaymentServer
