@@ -29,9 +29,6 @@ func (s store) path(id string) string { return filepath.Join(s.dir, id+".json") 
 
 // load reads all incidents. A file that cannot be read is reported and left.
 func (s store) load(log *slog.Logger) ([]*Incident, error) {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return nil, err
-	}
 	names, err := filepath.Glob(filepath.Join(s.dir, "*.json"))
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -57,13 +58,15 @@ type Question struct {
 	At    time.Time // start of the first alert
 }
 
-// Watcher turns alerts into incidents. Create it with New and run it with Run.
+// Watcher turns alerts into incidents. Create it with New and run it with Run, or end it
+// with Close.
 type Watcher struct {
 	cfg     Config
 	log     *slog.Logger
 	store   store
 	metrics *metrics
 	woken   chan struct{}
+	held    *os.File // the lock of Dir
 
 	mu         sync.Mutex
 	incidents  []*Incident // oldest first
@@ -74,7 +77,8 @@ type Watcher struct {
 // tick is the interval at which incidents are looked at.
 const tick = 250 * time.Millisecond
 
-// New returns a Watcher with the incidents that Dir holds.
+// New returns a Watcher with the incidents that Dir holds. It fails with ErrHeld if another
+// Watcher uses Dir.
 func New(cfg Config) (*Watcher, error) {
 	if cfg.Diagnose == nil || cfg.Dir == "" {
 		return nil, errors.New("watch: Config.Diagnose and Config.Dir are required")
@@ -87,7 +91,11 @@ func New(cfg Config) (*Watcher, error) {
 		w.log = slog.Default()
 	}
 	var err error
+	if w.held, err = w.store.lock(); err != nil {
+		return nil, err
+	}
 	if w.incidents, err = w.store.load(w.log); err != nil {
+		w.Close()
 		return nil, err
 	}
 	for _, i := range w.incidents {
@@ -103,6 +111,7 @@ func New(cfg Config) (*Watcher, error) {
 
 // Run watches until ctx ends. It returns when what it started has ended.
 func (w *Watcher) Run(ctx context.Context) {
+	defer w.Close()
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, r := range w.cfg.Receivers {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -325,4 +326,22 @@ func TestListener(t *testing.T) {
 			t.Errorf("%s: %d, want %d: %s", c.why, out.Code, c.want, out.Body)
 		}
 	}
+}
+
+// TestTwoWatchers refuses a second watcher of a directory, which would post everything twice.
+func TestTwoWatchers(t *testing.T) {
+	cfg := watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{}).diagnose}
+	w, err := watch.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.New(cfg); !errors.Is(err, watch.ErrHeld) {
+		t.Errorf("a second watcher: %v", err)
+	}
+	w.Close()
+	again, err := watch.New(cfg)
+	if err != nil {
+		t.Fatalf("after the first one: %v", err)
+	}
+	again.Close()
 }
