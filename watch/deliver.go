@@ -78,9 +78,10 @@ func (i *Incident) closedUnposted(d Delivery) bool {
 
 func (w *Watcher) delivered(i *Incident, receiver string, d Delivery) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	i.Delivered[receiver] = d
 	w.save(i)
+	w.mu.Unlock()
+	_ = w.flush() // an error is logged
 }
 
 // pendingAnywhere reports whether a receiver lacks the newest state of i.

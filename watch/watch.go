@@ -72,6 +72,10 @@ type Watcher struct {
 	incidents  []*Incident // oldest first
 	polled     map[string]Alert
 	diagnosing bool
+	changed    map[string]*Incident // to be stored, by ID; nil for one that was removed
+
+	storing  sync.Mutex       // held while files are written; taken before mu
+	unstored map[string]error // by ID, of the last attempt; guarded by storing
 }
 
 // tick is the interval at which incidents are looked at.
@@ -86,7 +90,8 @@ func New(cfg Config) (*Watcher, error) {
 	t := &cfg.Timing
 	t.Settle, t.Quiet = cmp.Or(t.Settle, 2*time.Second), cmp.Or(t.Quiet, time.Minute)
 	t.Patience, t.Poll = cmp.Or(t.Patience, 20*time.Second), cmp.Or(t.Poll, 2*time.Second)
-	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{}}
+	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{},
+		changed: map[string]*Incident{}, unstored: map[string]error{}}
 	if w.log == nil {
 		w.log = slog.Default()
 	}
@@ -124,6 +129,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	defer t.Stop()
 	for {
 		w.step(ctx, &running)
+		_ = w.flush() // an error is logged
 		select {
 		case <-ctx.Done():
 			return
@@ -152,8 +158,8 @@ func (w *Watcher) poll(ctx context.Context) {
 			if !failing && ctx.Err() == nil {
 				w.log.Warn("alerts cannot be read; trying again", "error", err)
 			}
-		} else if err := w.accept(w.changed(found), true); err != nil {
-			w.log.Warn("incident not stored", "error", err)
+		} else {
+			_ = w.accept(w.withResolved(found), true) // an error is logged
 		}
 		failing = err != nil
 		select {
@@ -164,8 +170,8 @@ func (w *Watcher) poll(ctx context.Context) {
 	}
 }
 
-// changed adds the alerts that no longer fire as resolved ones.
-func (w *Watcher) changed(found []Alert) []Alert {
+// withResolved adds the alerts that no longer fire as resolved ones.
+func (w *Watcher) withResolved(found []Alert) []Alert {
 	now := map[string]Alert{}
 	for _, a := range found {
 		now[a.key()] = a
@@ -260,6 +266,13 @@ func (w *Watcher) diagnose(ctx context.Context, i *Incident, q Question) {
 	if ctx.Err() != nil {
 		return // the next run diagnoses it again
 	}
+	w.answered(i, res, err)
+	_ = w.flush() // an error is logged
+	w.wake()
+}
+
+// answered takes the result of a diagnosis.
+func (w *Watcher) answered(i *Incident, res result.Result, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.diagnosing = false
@@ -272,5 +285,4 @@ func (w *Watcher) diagnose(ctx context.Context, i *Incident, q Question) {
 		i.learnt(now, &res, nil)
 	}
 	w.save(i)
-	w.wake()
 }
