@@ -368,6 +368,29 @@ func TestListener(t *testing.T) {
 	}
 }
 
+// TestRefusedMessage delivers later messages although the first one is always refused.
+func TestRefusedMessage(t *testing.T) {
+	hook, url := serve(t, "")
+	hook.refuse = "poison"
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{sureAt: 1, hop: "poison"}
+		w, stop := start(t, dir, o, receiver(t, url, watch.Secrets{}))
+		send(t, w, "firing", "a")
+		time.Sleep(10 * time.Minute)
+		o.mu.Lock()
+		o.hop = "z"
+		o.mu.Unlock()
+		send(t, w, "firing", "b")
+		time.Sleep(10 * time.Second)
+		stop()
+	})
+	bodies, _ := hook.got()
+	if len(bodies) != 1 || !strings.HasPrefix(decode(t, bodies[0]).Headline, "z Work") {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
+
 // TestRemovedIncident leaves no file of an incident that flapped while it was diagnosed,
 // which the next run would take for an open one.
 func TestRemovedIncident(t *testing.T) {
