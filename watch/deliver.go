@@ -137,10 +137,11 @@ func refuses(err error) bool {
 	return errors.As(err, new(template.ExecError)) || errors.As(err, &answer) && slices.Contains([]string{"invalid_blocks", "msg_too_long", "msg_blocks_too_long"}, answer.Err)
 }
 
-// lacking reports whether a receiver lacks the newest state of an incident.
+// lacking reports whether a receiver lacks the newest state of an incident. A receiver
+// that is added later does not get the closed ones.
 func (i *Incident) lacking(receiver string) bool {
-	d := i.Delivered[receiver]
-	return (i.Posted || i.State == Closed) && i.Revision > d.Revision
+	d, known := i.Delivered[receiver]
+	return (known || i.State == Open) && (i.Posted || i.State == Closed) && i.Revision > d.Revision
 }
 
 func (w *Watcher) delivered(i *Incident, receiver string, d Delivery) {

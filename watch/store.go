@@ -228,6 +228,16 @@ func (w *Watcher) of(a Alert, now time.Time) *Incident {
 	}
 	i := &Incident{ID: id.String(), State: Open, Began: a.StartsAt, Paged: now, LastAlert: now,
 		Alerts: map[string]*grouped{}, Delivered: map[string]Delivery{}, Said: []Said{}}
+	w.address(i)
 	w.incidents = append(w.incidents, i)
 	return i
+}
+
+// address makes the receivers known to an open incident.
+func (w *Watcher) address(i *Incident) {
+	for _, r := range w.cfg.Receivers {
+		if _, known := i.Delivered[r.Name()]; !known {
+			i.Delivered[r.Name()] = Delivery{}
+		}
+	}
 }

@@ -104,6 +104,9 @@ func New(cfg Config) (*Watcher, error) {
 		return nil, err
 	}
 	for _, i := range w.incidents {
+		if i.State == Open {
+			w.address(i)
+		}
 		for key, a := range i.alerts() {
 			if a.Polled && a.Firing() {
 				w.polled[key] = a.Alert

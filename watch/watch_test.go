@@ -391,6 +391,34 @@ func TestRefusedMessage(t *testing.T) {
 	}
 }
 
+// TestNewReceiver sends a receiver that was added the open incidents, not the closed ones.
+func TestNewReceiver(t *testing.T) {
+	_, url := serve(t, "")
+	added, addedURL := serve(t, "")
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{sureAt: 1, hop: "a"}
+		w, stop := start(t, dir, o, receiver(t, url, watch.Secrets{}))
+		send(t, w, "firing", "a")
+		time.Sleep(time.Minute)
+		send(t, w, "resolved", "a")
+		time.Sleep(10 * time.Minute)
+		o.mu.Lock()
+		o.hop = "z"
+		o.mu.Unlock()
+		send(t, w, "firing", "b")
+		time.Sleep(time.Minute)
+		stop()
+		_, stop = start(t, dir, o, receiver(t, url, watch.Secrets{}), receiver(t, addedURL, watch.Secrets{}))
+		time.Sleep(time.Minute)
+		stop()
+	})
+	bodies, _ := added.got()
+	if len(bodies) != 1 || !strings.HasPrefix(decode(t, bodies[0]).Headline, "z Work") {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
+
 // TestRemovedIncident leaves no file of an incident that flapped while it was diagnosed,
 // which the next run would take for an open one.
 func TestRemovedIncident(t *testing.T) {
