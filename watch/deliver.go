@@ -3,6 +3,9 @@ package watch
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
+	"text/template"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -23,16 +26,26 @@ const (
 	firstRetry  = time.Second
 	maxRetry    = 15 * time.Second
 	lookAgain   = 250 * time.Millisecond
+
+	firstRefused = 15 * time.Second // until a refused message is sent again; it doubles
+	maxRefused   = 10 * time.Minute
 )
 
-// deliver sends what a receiver does not have, oldest incident first, until ctx ends.
+// failure holds the attempts to send a state of a message that failed.
+type failure struct {
+	revision, times int
+	again           time.Time // when it is sent again
+}
+
+// deliver sends what a receiver does not have, oldest incident first, until ctx ends. A
+// message that fails waits behind the others.
 // An incident whose message changes while the receiver is down is sent once, as it is
 // then. A delivery that is not stored before a crash is repeated.
 func (w *Watcher) deliver(ctx context.Context, to Receiver) {
 	retry := firstRetry
 	for {
 		pause := lookAgain
-		if i, m := w.undelivered(to.Name()); i != nil {
+		if i, m := w.undelivered(to.Name(), time.Now()); i != nil {
 			sending, cancel := context.WithTimeout(ctx, sendTimeout)
 			ref, err := to.Send(sending, m)
 			cancel()
@@ -45,7 +58,11 @@ func (w *Watcher) deliver(ctx context.Context, to Receiver) {
 				retry = firstRetry
 				continue
 			}
-			pause, retry = retry, min(2*retry, maxRetry)
+			refused := refuses(err)
+			w.failed(i, to.Name(), m.Revision, refused)
+			if !refused {
+				pause, retry = retry, min(2*retry, maxRetry)
+			}
 			var limited *slack.RateLimitedError
 			if errors.As(err, &limited) {
 				pause = max(pause, limited.RetryAfter)
@@ -60,33 +77,85 @@ func (w *Watcher) deliver(ctx context.Context, to Receiver) {
 	}
 }
 
-func (w *Watcher) undelivered(receiver string) (*Incident, Message) {
+// undelivered returns the incident whose message is due, or nil: one that has not failed
+// before one that has.
+func (w *Watcher) undelivered(receiver string, now time.Time) (*Incident, Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var first *Incident
+	var since time.Time
 	for _, i := range w.incidents {
-		if d := i.Delivered[receiver]; i.Posted && i.Revision > d.Revision || i.closedUnposted(d) {
-			return i, i.message(d.Ref)
+		if !i.lacking(receiver) {
+			continue
+		}
+		var again time.Time
+		if f := i.failures[receiver]; f.revision == i.Revision {
+			again = f.again
+		}
+		if !again.After(now) && (first == nil || again.Before(since)) {
+			first, since = i, again
 		}
 	}
-	return nil, Message{}
+	if first == nil {
+		return nil, Message{}
+	}
+	return first, first.message(first.Delivered[receiver].Ref)
 }
 
-// closedUnposted reports whether an incident recovered before it was posted.
-func (i *Incident) closedUnposted(d Delivery) bool {
-	return i.State == Closed && i.Revision > d.Revision
+// failed notes when to send a message again.
+func (w *Watcher) failed(i *Incident, receiver string, revision int, refused bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := i.failures[receiver]
+	if f.revision != revision {
+		f = failure{revision: revision}
+	}
+	wait := min(firstRetry<<min(f.times, 10), maxRetry)
+	if refused {
+		wait = min(firstRefused<<min(f.times, 10), maxRefused)
+	}
+	f.times++
+	f.again = time.Now().Add(wait)
+	if i.failures == nil {
+		i.failures = map[string]failure{}
+	}
+	i.failures[receiver] = f
+}
+
+// refuses reports whether a receiver is up and refuses a message for what it holds.
+func refuses(err error) bool {
+	var status *statusError
+	if errors.As(err, &status) {
+		switch status.code {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout,
+			http.StatusTooEarly, http.StatusTooManyRequests: // every message
+			return false
+		}
+		return status.code/100 == 4
+	}
+	var answer slack.SlackErrorResponse
+	return errors.As(err, new(template.ExecError)) || errors.As(err, &answer) && slices.Contains([]string{"invalid_blocks", "msg_too_long", "msg_blocks_too_long"}, answer.Err)
+}
+
+// lacking reports whether a receiver lacks the newest state of an incident. A receiver
+// that is added later does not get the closed ones.
+func (i *Incident) lacking(receiver string) bool {
+	d, known := i.Delivered[receiver]
+	return (known || i.State == Open) && (i.Posted || i.State == Closed) && i.Revision > d.Revision
 }
 
 func (w *Watcher) delivered(i *Incident, receiver string, d Delivery) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	i.Delivered[receiver] = d
 	w.save(i)
+	w.mu.Unlock()
+	_ = w.flush() // an error is logged
 }
 
 // pendingAnywhere reports whether a receiver lacks the newest state of i.
 func (w *Watcher) pendingAnywhere(i *Incident) bool {
 	for _, r := range w.cfg.Receivers {
-		if d := i.Delivered[r.Name()]; (i.Posted || i.State == Closed) && i.Revision > d.Revision {
+		if i.lacking(r.Name()) {
 			return true
 		}
 	}

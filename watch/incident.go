@@ -51,7 +51,8 @@ type Incident struct {
 	tries    int
 	sure     int // sure diagnoses with the same cause
 	next     time.Time
-	alarming int // firing alerts
+	alarming int                // firing alerts
+	failures map[string]failure // by receiver
 }
 
 // Said is one state of an incident's message.

@@ -48,7 +48,6 @@ func (w *Watcher) receive(out http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := w.accept(alerts, false); err != nil {
-		w.log.Warn("incident not stored", "error", err)
 		http.Error(out, "the incident was not stored", http.StatusServiceUnavailable)
 	}
 }

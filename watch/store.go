@@ -29,9 +29,6 @@ func (s store) path(id string) string { return filepath.Join(s.dir, id+".json") 
 
 // load reads all incidents. A file that cannot be read is reported and left.
 func (s store) load(log *slog.Logger) ([]*Incident, error) {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return nil, err
-	}
 	names, err := filepath.Glob(filepath.Join(s.dir, "*.json"))
 	if err != nil {
 		return nil, err
@@ -74,15 +71,6 @@ func (i *Incident) complete() {
 	i.count()
 }
 
-// save writes an incident. After a crash its file has either the old or the new content.
-func (s store) save(i *Incident) error {
-	content, err := json.Marshal(i)
-	if err != nil {
-		return err
-	}
-	return replaceFile(s.path(i.ID), content)
-}
-
 // replaceFile replaces the content of a file at once.
 func replaceFile(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
@@ -106,19 +94,56 @@ func (s store) remove(id string) error {
 	return nil
 }
 
-// save stores an incident. A failure is logged; the incident continues in memory.
+// save notes that an incident is to be stored by flush. One that was removed, by a
+// diagnosis or a delivery that ended later, stays removed. The caller holds mu.
 func (w *Watcher) save(i *Incident) {
-	if err := w.store.save(i); err != nil {
-		w.log.Warn("incident not stored", "incident", i.ID, "error", err)
+	if slices.Contains(w.incidents, i) {
+		w.changed[i.ID] = i
 	}
 }
 
-// remove forgets an incident.
+// remove forgets an incident. The caller holds mu.
 func (w *Watcher) remove(i *Incident) {
 	w.incidents = slices.DeleteFunc(w.incidents, func(other *Incident) bool { return other == i })
-	if err := w.store.remove(i.ID); err != nil {
-		w.log.Warn("incident not removed", "incident", i.ID, "error", err)
+	w.changed[i.ID] = nil
+}
+
+// flush writes what save and remove noted. It does so without mu, so that a slow disk
+// delays neither requests nor deliveries. After a crash a file has either the old or the
+// new content. Failures are logged; flush returns those of the incidents in of.
+func (w *Watcher) flush(of ...*Incident) error {
+	w.storing.Lock()
+	defer w.storing.Unlock()
+	w.mu.Lock()
+	contents, removed := map[string][]byte{}, []string{}
+	for id, i := range w.changed {
+		delete(w.unstored, id)
+		if i == nil {
+			removed = append(removed, id)
+		} else if content, err := json.Marshal(i); err != nil {
+			w.unstored[id] = err
+		} else {
+			contents[id] = content
+		}
 	}
+	clear(w.changed)
+	w.mu.Unlock()
+	for id, content := range contents {
+		if err := replaceFile(w.store.path(id), content); err != nil {
+			w.unstored[id] = err
+			w.log.Warn("incident not stored", "incident", id, "error", err)
+		}
+	}
+	for _, id := range removed { // after those that may have its alerts
+		if err := w.store.remove(id); err != nil {
+			w.log.Warn("incident not removed", "incident", id, "error", err)
+		}
+	}
+	var errs []error
+	for _, i := range of {
+		errs = append(errs, w.unstored[i.ID])
+	}
+	return errors.Join(errs...)
 }
 
 // prune removes the oldest closed incidents beyond the bound, delivered ones first.
@@ -141,10 +166,14 @@ func (w *Watcher) prune() {
 // accept groups alerts into incidents and stores these. It returns an error if an
 // incident could not be stored.
 func (w *Watcher) accept(alerts []Alert, polled bool) error {
+	return w.flush(w.take(alerts, polled)...)
+}
+
+// take groups alerts into incidents, and returns those that have changed.
+func (w *Watcher) take(alerts []Alert, polled bool) (changed []*Incident) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	var changed []*Incident
 	for _, a := range alerts {
 		if a.heartbeat() {
 			continue
@@ -160,12 +189,11 @@ func (w *Watcher) accept(alerts []Alert, polled bool) error {
 			}
 		}
 	}
-	var errs []error
 	for _, i := range changed {
-		errs = append(errs, w.store.save(i))
+		w.save(i)
 	}
 	w.wake()
-	return errors.Join(errs...)
+	return changed
 }
 
 // of returns the incident of an alert: the one that has it, the one that began at the
@@ -200,6 +228,16 @@ func (w *Watcher) of(a Alert, now time.Time) *Incident {
 	}
 	i := &Incident{ID: id.String(), State: Open, Began: a.StartsAt, Paged: now, LastAlert: now,
 		Alerts: map[string]*grouped{}, Delivered: map[string]Delivery{}, Said: []Said{}}
+	w.address(i)
 	w.incidents = append(w.incidents, i)
 	return i
+}
+
+// address makes the receivers known to an open incident.
+func (w *Watcher) address(i *Incident) {
+	for _, r := range w.cfg.Receivers {
+		if _, known := i.Delivered[r.Name()]; !known {
+			i.Delivered[r.Name()] = Delivery{}
+		}
+	}
 }

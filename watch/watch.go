@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -57,24 +58,31 @@ type Question struct {
 	At    time.Time // start of the first alert
 }
 
-// Watcher turns alerts into incidents. Create it with New and run it with Run.
+// Watcher turns alerts into incidents. Create it with New and run it with Run, or end it
+// with Close.
 type Watcher struct {
 	cfg     Config
 	log     *slog.Logger
 	store   store
 	metrics *metrics
 	woken   chan struct{}
+	held    *os.File // the lock of Dir
 
 	mu         sync.Mutex
 	incidents  []*Incident // oldest first
 	polled     map[string]Alert
 	diagnosing bool
+	changed    map[string]*Incident // to be stored, by ID; nil for one that was removed
+
+	storing  sync.Mutex       // held while files are written; taken before mu
+	unstored map[string]error // by ID, of the last attempt; guarded by storing
 }
 
 // tick is the interval at which incidents are looked at.
 const tick = 250 * time.Millisecond
 
-// New returns a Watcher with the incidents that Dir holds.
+// New returns a Watcher with the incidents that Dir holds. It fails with ErrHeld if another
+// Watcher uses Dir.
 func New(cfg Config) (*Watcher, error) {
 	if cfg.Diagnose == nil || cfg.Dir == "" {
 		return nil, errors.New("watch: Config.Diagnose and Config.Dir are required")
@@ -82,15 +90,23 @@ func New(cfg Config) (*Watcher, error) {
 	t := &cfg.Timing
 	t.Settle, t.Quiet = cmp.Or(t.Settle, 2*time.Second), cmp.Or(t.Quiet, time.Minute)
 	t.Patience, t.Poll = cmp.Or(t.Patience, 20*time.Second), cmp.Or(t.Poll, 2*time.Second)
-	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{}}
+	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{},
+		changed: map[string]*Incident{}, unstored: map[string]error{}}
 	if w.log == nil {
 		w.log = slog.Default()
 	}
 	var err error
+	if w.held, err = w.store.lock(); err != nil {
+		return nil, err
+	}
 	if w.incidents, err = w.store.load(w.log); err != nil {
+		w.Close()
 		return nil, err
 	}
 	for _, i := range w.incidents {
+		if i.State == Open {
+			w.address(i)
+		}
 		for key, a := range i.alerts() {
 			if a.Polled && a.Firing() {
 				w.polled[key] = a.Alert
@@ -103,6 +119,7 @@ func New(cfg Config) (*Watcher, error) {
 
 // Run watches until ctx ends. It returns when what it started has ended.
 func (w *Watcher) Run(ctx context.Context) {
+	defer w.Close()
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, r := range w.cfg.Receivers {
@@ -115,6 +132,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	defer t.Stop()
 	for {
 		w.step(ctx, &running)
+		_ = w.flush() // an error is logged
 		select {
 		case <-ctx.Done():
 			return
@@ -143,8 +161,8 @@ func (w *Watcher) poll(ctx context.Context) {
 			if !failing && ctx.Err() == nil {
 				w.log.Warn("alerts cannot be read; trying again", "error", err)
 			}
-		} else if err := w.accept(w.changed(found), true); err != nil {
-			w.log.Warn("incident not stored", "error", err)
+		} else {
+			_ = w.accept(w.withResolved(found), true) // an error is logged
 		}
 		failing = err != nil
 		select {
@@ -155,8 +173,8 @@ func (w *Watcher) poll(ctx context.Context) {
 	}
 }
 
-// changed adds the alerts that no longer fire as resolved ones.
-func (w *Watcher) changed(found []Alert) []Alert {
+// withResolved adds the alerts that no longer fire as resolved ones.
+func (w *Watcher) withResolved(found []Alert) []Alert {
 	now := map[string]Alert{}
 	for _, a := range found {
 		now[a.key()] = a
@@ -251,6 +269,13 @@ func (w *Watcher) diagnose(ctx context.Context, i *Incident, q Question) {
 	if ctx.Err() != nil {
 		return // the next run diagnoses it again
 	}
+	w.answered(i, res, err)
+	_ = w.flush() // an error is logged
+	w.wake()
+}
+
+// answered takes the result of a diagnosis.
+func (w *Watcher) answered(i *Incident, res result.Result, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.diagnosing = false
@@ -263,5 +288,4 @@ func (w *Watcher) diagnose(ctx context.Context, i *Incident, q Question) {
 		i.learnt(now, &res, nil)
 	}
 	w.save(i)
-	w.wake()
 }

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +27,7 @@ import (
 type recorder struct {
 	mu     sync.Mutex
 	down   bool
+	refuse string // in a body
 	bodies []string
 	paths  []string
 	answer string
@@ -35,6 +39,10 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer r.mu.Unlock()
 	if r.down {
 		http.Error(w, "down", http.StatusServiceUnavailable)
+		return
+	}
+	if r.refuse != "" && strings.Contains(string(body), r.refuse) {
+		http.Error(w, "refused", http.StatusUnprocessableEntity)
 		return
 	}
 	r.bodies, r.paths = append(r.bodies, string(body)), append(r.paths, req.Method+" "+req.URL.Path)
@@ -170,14 +178,47 @@ func TestSlackMessage(t *testing.T) {
 	if want := "POST /chat.postMessage POST /chat.update POST /chat.update"; strings.Join(paths, " ") != want {
 		t.Fatalf("calls %q, want %s", paths, want)
 	}
-	for _, b := range bodies {
-		if strings.Contains(b, "%3C%21channel%3E") && !strings.Contains(b, "plain_text") {
-			t.Errorf("a name from telemetry can mention: %s", b)
+	for n, b := range bodies {
+		form, err := neturl.ParseQuery(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := []string{form.Get("text")}
+		var parts any
+		if err := json.Unmarshal([]byte(form.Get("blocks")), &parts); err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, mrkdwn(parts)...)
+		for _, text := range texts {
+			if strings.ContainsAny(text, "<>") {
+				t.Errorf("a name from telemetry can mention or link: %q", text)
+			}
+		}
+		if n > 0 && !strings.Contains(texts[0], "pay&lt;!channel&gt;") {
+			t.Errorf("the text does not show the name as it is: %q", texts[0])
 		}
 	}
 	if !strings.Contains(bodies[2], "Recovered") {
 		t.Errorf("the last state does not say that it recovered: %s", bodies[2])
 	}
+}
+
+// mrkdwn returns the texts in a message's blocks in which Slack finds markup.
+func mrkdwn(part any) (texts []string) {
+	switch p := part.(type) {
+	case []any:
+		for _, inner := range p {
+			texts = append(texts, mrkdwn(inner)...)
+		}
+	case map[string]any:
+		if text, ok := p["text"].(string); ok && p["type"] != "plain_text" {
+			texts = append(texts, text)
+		}
+		for _, inner := range p {
+			texts = append(texts, mrkdwn(inner)...)
+		}
+	}
+	return texts
 }
 
 // TestReceiverDown delivers what a receiver missed once, in its last state, also after a
@@ -325,4 +366,101 @@ func TestListener(t *testing.T) {
 			t.Errorf("%s: %d, want %d: %s", c.why, out.Code, c.want, out.Body)
 		}
 	}
+}
+
+// TestRefusedMessage delivers later messages although the first one is always refused.
+func TestRefusedMessage(t *testing.T) {
+	hook, url := serve(t, "")
+	hook.refuse = "poison"
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{sureAt: 1, hop: "poison"}
+		w, stop := start(t, dir, o, receiver(t, url, watch.Secrets{}))
+		send(t, w, "firing", "a")
+		time.Sleep(10 * time.Minute)
+		o.mu.Lock()
+		o.hop = "z"
+		o.mu.Unlock()
+		send(t, w, "firing", "b")
+		time.Sleep(10 * time.Second)
+		stop()
+	})
+	bodies, _ := hook.got()
+	if len(bodies) != 1 || !strings.HasPrefix(decode(t, bodies[0]).Headline, "z Work") {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
+
+// TestNewReceiver sends a receiver that was added the open incidents, not the closed ones.
+func TestNewReceiver(t *testing.T) {
+	_, url := serve(t, "")
+	added, addedURL := serve(t, "")
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{sureAt: 1, hop: "a"}
+		w, stop := start(t, dir, o, receiver(t, url, watch.Secrets{}))
+		send(t, w, "firing", "a")
+		time.Sleep(time.Minute)
+		send(t, w, "resolved", "a")
+		time.Sleep(10 * time.Minute)
+		o.mu.Lock()
+		o.hop = "z"
+		o.mu.Unlock()
+		send(t, w, "firing", "b")
+		time.Sleep(time.Minute)
+		stop()
+		_, stop = start(t, dir, o, receiver(t, url, watch.Secrets{}), receiver(t, addedURL, watch.Secrets{}))
+		time.Sleep(time.Minute)
+		stop()
+	})
+	bodies, _ := added.got()
+	if len(bodies) != 1 || !strings.HasPrefix(decode(t, bodies[0]).Headline, "z Work") {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
+
+// TestRemovedIncident leaves no file of an incident that flapped while it was diagnosed,
+// which the next run would take for an open one.
+func TestRemovedIncident(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w, err := watch.New(watch.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler), Timing: watch.Timing{Quiet: 3 * time.Second},
+			Diagnose: func(context.Context, watch.Question) (result.Result, error) {
+				time.Sleep(20 * time.Second)
+				return result.Result{Verdict: result.Unsure}, nil
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { w.Run(ctx); close(done) }()
+		send(t, w, "firing", "a")
+		time.Sleep(time.Second)
+		send(t, w, "resolved", "a")
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+	})
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.json")); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestTwoWatchers refuses a second watcher of a directory, which would post everything twice.
+func TestTwoWatchers(t *testing.T) {
+	cfg := watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{}).diagnose}
+	w, err := watch.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.New(cfg); !errors.Is(err, watch.ErrHeld) {
+		t.Errorf("a second watcher: %v", err)
+	}
+	w.Close()
+	again, err := watch.New(cfg)
+	if err != nil {
+		t.Fatalf("after the first one: %v", err)
+	}
+	again.Close()
 }

@@ -21,11 +21,12 @@ type path struct {
 	conns    map[net.Conn]bool
 	answers  *http.Server
 	handed   chan net.Conn // to answers
+	closed   chan struct{} // when answers end
 }
 
 func newPath(t *testing.T, target string) *path {
 	t.Helper()
-	p := &path{target: target, conns: map[net.Conn]bool{}, handed: make(chan net.Conn)}
+	p := &path{target: target, conns: map[net.Conn]bool{}, handed: make(chan net.Conn), closed: make(chan struct{})}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC
@@ -46,13 +47,16 @@ func newPath(t *testing.T, target string) *path {
 type handedListener struct{ *path }
 
 func (l handedListener) Accept() (net.Conn, error) {
-	c, ok := <-l.handed
-	if !ok {
+	select {
+	case c := <-l.handed:
+		return c, nil
+	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	return c, nil
 }
-func (l handedListener) Close() error   { return nil }
+
+// Close ends Accept, for which Server.Close waits. The server calls it once.
+func (l handedListener) Close() error   { close(l.closed); return nil }
 func (l handedListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // set changes the manner of failing and cuts all connections.
@@ -96,7 +100,11 @@ func (p *path) accept(l net.Listener) {
 		case "tarpit": // it reads and never answers
 			go func() { _, _ = io.Copy(io.Discard, c) }()
 		case "429", "503":
-			p.handed <- c
+			select {
+			case p.handed <- c:
+			case <-p.closed:
+				c.Close()
+			}
 		case "slow disk":
 			go p.forward(c, 1500*time.Millisecond)
 		default:
@@ -152,5 +160,31 @@ func scrapers(ctx context.Context, address string) {
 		_ = c.(*net.TCPConn).SetReadBuffer(4096)
 		_, _ = io.WriteString(c, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 50))
 		context.AfterFunc(ctx, func() { c.Close() })
+	}
+}
+
+// TestPathEnds closes a path that has answered, which the end of a test waits for.
+func TestPathEnds(t *testing.T) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		t.Run("path", func(t *testing.T) {
+			p := newPath(t, "127.0.0.1:1")
+			p.set(t, "503")
+			resp, err := client.Get("http://" + p.address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("answered %s", resp.Status)
+			}
+		})
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("the path does not end")
 	}
 }

@@ -111,6 +111,7 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer w.Close()
 	l, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address by --listen", err)

@@ -22,9 +22,9 @@ import (
 // Telemetry is the telemetry of a service. All adapters of the service share it. It
 // is immutable after New and safe for concurrent use.
 type Telemetry struct {
-	core     *adapter.Core
-	service  string
-	gatherer prometheus.Gatherer
+	core    *adapter.Core
+	service string
+	scrapes *scrapes
 }
 
 // New returns a Telemetry. Without options it uses the global tracer provider, the
@@ -48,7 +48,8 @@ func New(opts ...Option) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Telemetry{core: core, service: c.ServiceName, gatherer: c.gatherer}, nil
+	metrics := promhttp.HandlerFor(c.gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, ErrorHandling: promhttp.ContinueOnError})
+	return &Telemetry{core: core, service: c.ServiceName, scrapes: newScrapes(metrics, readTimeout)}, nil
 }
 
 // Default returns the Telemetry that adapters use by default. It is created on
@@ -96,10 +97,7 @@ func (t *Telemetry) QueueWait(ctx context.Context, operation string, waited time
 }
 
 // MetricsHandler returns a handler that serves the metrics. Scrapers that ask for
-// OpenMetrics or protobuf also get exemplars.
-func (t *Telemetry) MetricsHandler() http.Handler {
-	return promhttp.HandlerFor(t.gatherer, promhttp.HandlerOpts{
-		EnableOpenMetrics: true,
-		ErrorHandling:     promhttp.ContinueOnError,
-	})
-}
+// OpenMetrics or protobuf also get exemplars. It gathers the metrics for one response at a
+// time. Requests that wait meanwhile share the next one. A scraper has 10 s to read, unless
+// the server has a WriteTimeout.
+func (t *Telemetry) MetricsHandler() http.Handler { return t.scrapes }

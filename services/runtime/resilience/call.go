@@ -101,6 +101,9 @@ func (c *Client) another(ctx context.Context, made int) bool {
 	if made >= c.policy.Attempts || ctx.Err() != nil {
 		return false
 	}
+	if d, ok := ctx.Deadline(); ok && time.Until(d) <= c.policy.Backoff {
+		return false // it would end before the attempt
+	}
 	if !c.budget.spend() {
 		c.series.exhausted.Inc()
 		return false
@@ -145,31 +148,38 @@ func (c *Client) admit(ctx context.Context) (done func(outcome), err error) {
 	if without(ctx) {
 		return func(outcome) {}, nil
 	}
-	span := trace.SpanFromContext(ctx) // of the call
-	if !c.breaker.TryAcquirePermit() {
-		c.series.breaker.Inc()
-		span.AddEvent("call refused", trace.WithAttributes(peer(c.dependency), attribute.String("reason", reasonBreaker)))
-		return nil, refusal{c.dependency, reasonBreaker}
+	if c.breaker.refuses() {
+		return nil, c.refuse(ctx, reasonBreaker)
 	}
 	if !c.bulkhead.TryAcquirePermit() {
 		began := time.Now()
 		err := c.bulkhead.AcquirePermitWithMaxWait(ctx, c.policy.BulkheadWait)
 		waited := time.Since(began)
 		c.series.waited.Add(waited.Seconds())
-		span.AddEvent("bulkhead wait", trace.WithAttributes(peer(c.dependency), attribute.Int64("wait_ms", waited.Milliseconds())))
+		trace.SpanFromContext(ctx).AddEvent("bulkhead wait", trace.WithAttributes(peer(c.dependency), attribute.Int64("wait_ms", waited.Milliseconds())))
 		if err != nil {
-			c.breaker.RecordSuccess() // it says nothing about the dependency
-			c.series.bulkhead.Inc()
-			span.AddEvent("call refused", trace.WithAttributes(peer(c.dependency), attribute.String("reason", reasonBulkhead)))
-			return nil, refusal{c.dependency, reasonBulkhead}
+			return nil, c.refuse(ctx, reasonBulkhead)
 		}
+	}
+	// Only calls that are made ask the breaker: a half-open one waits for their results.
+	state, ok := c.breaker.admit()
+	if !ok {
+		c.bulkhead.ReleasePermit()
+		return nil, c.refuse(ctx, reasonBreaker)
 	}
 	return func(o outcome) {
 		c.bulkhead.ReleasePermit()
-		if o == failed {
-			c.breaker.RecordFailure()
-		} else {
-			c.breaker.RecordSuccess()
-		}
+		c.breaker.record(state, o == failed)
 	}, nil
+}
+
+// refuse counts a call that is not made. The span in ctx is that of the call.
+func (c *Client) refuse(ctx context.Context, reason string) error {
+	refused := c.series.breaker
+	if reason == reasonBulkhead {
+		refused = c.series.bulkhead
+	}
+	refused.Inc()
+	trace.SpanFromContext(ctx).AddEvent("call refused", trace.WithAttributes(peer(c.dependency), attribute.String("reason", reason)))
+	return refusal{c.dependency, reason}
 }

@@ -117,7 +117,10 @@ func outcomeOfHTTP(ctx context.Context, resp *http.Response, err error) outcome 
 		return otherwise
 	case err != nil:
 		return failed
-	case err == nil && (resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusServiceUnavailable):
+	case resp.StatusCode == http.StatusBadGateway || resp.StatusCode == http.StatusServiceUnavailable:
+		if d, ok := ctx.Deadline(); ok && time.Until(d) < minReserve {
+			return otherwise // the server's time ends shortly before the caller's
+		}
 		return failed
 	}
 	return answered

@@ -88,19 +88,20 @@ type Client struct {
 	policy     Policy
 	series     series
 	budget     *budget
-	breaker    circuitbreaker.CircuitBreaker[any]
+	breaker    *breaker
 	bulkhead   bulkhead.Bulkhead[any]
 }
 
 func (c *Clients) newClient(dependency string) *Client {
 	p := c.policy
 	out := &Client{dependency: dependency, policy: p, series: c.metrics.of(dependency),
-		budget: newBudget(p.BudgetRatio, p.BudgetBurst), bulkhead: bulkhead.New[any](p.MaxInFlight)}
-	out.breaker = circuitbreaker.NewBuilder[any]().
+		budget: newBudget(p.BudgetRatio, p.BudgetBurst), bulkhead: bulkhead.New[any](p.MaxInFlight), breaker: new(breaker)}
+	out.breaker.of = circuitbreaker.NewBuilder[any]().
 		WithFailureRateThreshold(p.BreakerRate, p.BreakerCalls, p.BreakerWindow).
 		WithRandomDelay(p.BreakerDelay, 2*p.BreakerDelay).
 		WithSuccessThreshold(2).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+			out.breaker.changes++
 			out.series.state.Set(stateValue(e.NewState))
 			// Half-open and open again is no news.
 			switch {

@@ -216,6 +216,88 @@ func TestBulkhead(t *testing.T) {
 	})
 }
 
+// TestBreakerStates takes results only in the state that admitted the call, and none of calls
+// that were not made.
+func TestBreakerStates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clients(func(p *Policy) { p.MaxInFlight = 40 }).Of("stock")
+		admit := func() func(outcome) {
+			t.Helper()
+			done, err := c.admit(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		}
+		var slow, failing []func(outcome)
+		for range 10 {
+			slow = append(slow, admit())
+		}
+		for range 20 {
+			failing = append(failing, admit())
+		}
+		for _, done := range failing {
+			done(failed)
+		}
+		time.Sleep(2 * c.policy.BreakerDelay)
+		probe := admit()
+		for _, done := range slow {
+			done(answered)
+		}
+		if state := testutil.ToFloat64(c.series.state); state != 1 {
+			t.Errorf("calls from before it opened have changed the state to %v", state)
+		}
+		probe(failed)
+		if state := testutil.ToFloat64(c.series.state); state != 2 {
+			t.Errorf("after a failed call the state is %v", state)
+		}
+		time.Sleep(2 * c.policy.BreakerDelay)
+		for range 40 {
+			c.bulkhead.TryAcquirePermit()
+		}
+		for range 3 {
+			if _, err := c.admit(t.Context()); err == nil {
+				t.Error("a call beyond the bulkhead is made")
+			}
+		}
+		if state := testutil.ToFloat64(c.series.state); state == 0 {
+			t.Error("calls that were not made have closed it")
+		}
+	})
+}
+
+// TestRetryWithoutTime counts no retry that the deadline forbids.
+func TestRetryWithoutTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clients(nil).Of("stock")
+		ctx, cancel := context.WithTimeout(t.Context(), c.policy.Backoff/4)
+		defer cancel()
+		made := 0
+		_ = c.retry(ctx, true, func(context.Context) (outcome, error) {
+			made++
+			return failed, errors.New("no")
+		})
+		if n := testutil.ToFloat64(c.series.retries); n != float64(made-1) {
+			t.Errorf("%d attempts, %v retries are counted", made, n)
+		}
+	})
+}
+
+// TestLateAnswer takes a 503 at the deadline for slowness: the server's time ends shortly
+// before that of its caller.
+func TestLateAnswer(t *testing.T) {
+	unavailable := &http.Response{StatusCode: http.StatusServiceUnavailable}
+	for left, want := range map[time.Duration]outcome{time.Minute: failed, time.Millisecond: otherwise} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), left)
+			defer cancel()
+			if got := outcomeOfHTTP(ctx, unavailable, nil); got != want {
+				t.Errorf("with %v left: %v, want %v", left, got, want)
+			}
+		})
+	}
+}
+
 // half is a server of the storefront's contracts that fails for each second request.
 type half struct {
 	pb.UnimplementedPaymentServer
