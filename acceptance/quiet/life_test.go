@@ -76,7 +76,8 @@ func (w *watch) scale(ctx context.Context, service string, to int) (func(), erro
 	}
 	var env []string
 	for _, e := range strings.Split(strings.Trim(string(environ), "\x00"), "\x00") {
-		if !strings.HasPrefix(e, "LISTEN_") && !strings.HasPrefix(e, "TENHOP_INSTANCE=") {
+		// Without the descriptor of its lifeline a process would end at once.
+		if !strings.HasPrefix(e, "LISTEN_") && !strings.HasPrefix(e, "TENHOP_INSTANCE=") && !strings.HasPrefix(e, "TENHOP_LIFELINE_FD=") {
 			env = append(env, e)
 		}
 	}
