@@ -77,13 +77,13 @@ func templates() []template {
 		{kind: "store_lock", findings: []string{"dependency"}, causes: []string{"db_lock", "lock"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Latency: between(rng, 400*time.Millisecond, 700*time.Millisecond)}
 		}},
-		{kind: "freeze", findings: []string{"self", "link", "errors"}, causes: []string{"frozen"}, process: true, one: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+		{kind: "freeze", findings: []string{"self", "link", "dependency", "errors"}, causes: []string{"frozen"}, process: true, one: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Latency: between(rng, 300*time.Millisecond, 600*time.Millisecond)}
 		}},
 		{kind: "exit", findings: []string{"self", "link", "errors"}, causes: []string{"restart"}, process: true, again: 8 * time.Second, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
-		{kind: "throttle", findings: []string{"self", "link"}, causes: []string{"throttled", "frozen"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+		{kind: "throttle", findings: []string{"self", "link", "dependency"}, causes: []string{"throttled", "frozen"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{Percent: 2}
 		}},
 		{kind: "slow_query", findings: []string{"dependency"}, causes: []string{"slow_query"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
