@@ -44,7 +44,11 @@ func run(root string) error {
 	for _, file := range strings.Fields(string(files)) {
 		dir := filepath.Dir(file)
 		tool := dir == "tools" || strings.HasPrefix(dir, "tools/")
-		deps, err := dependencies(filepath.Join(root, dir))
+		workspace := "off"
+		if dir == "." { // it requires modules of this repository that only the workspace has
+			workspace = ""
+		}
+		deps, err := dependencies(filepath.Join(root, dir), workspace)
 		if err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
@@ -79,13 +83,13 @@ func keys(m map[string]int) func(func(string) bool) {
 }
 
 // dependencies returns the modules of other repositories that a module's packages,
-// their tests and its tools need.
-func dependencies(dir string) ([]module, error) {
+// their tests and its tools need. workspace is the value of GOWORK.
+func dependencies(dir, workspace string) ([]module, error) {
 	seen, out := map[string]bool{}, []module{}
 	for _, args := range [][]string{{"-test", "./..."}, {"tool"}} {
 		cmd := exec.Command("go", append([]string{"list", "-e", "-deps", "-json=Module"}, args...)...)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOWORK=off")
+		cmd.Env = append(os.Environ(), "GOWORK="+workspace)
 		b, err := cmd.Output()
 		if err != nil && args[0] != "tool" { // a module may have no tools
 			var exit *exec.ExitError
