@@ -210,7 +210,8 @@ func TestPoisonMessageIsDeadLettered(t *testing.T) {
 		rec := mwtest.New(t)
 		live, dead := exchange+".live", exchange+".dead"
 		_, deadErr := ch.QueueDeclare(dead, false, true, true, false, nil)
-		_, liveErr := ch.QueueDeclare(live, false, true, true, false, amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
+		// Not deleted with its consumer: a queue that is gone has no dead letters.
+		_, liveErr := ch.QueueDeclare(live, false, false, true, false, amqp.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
 		if err := errors.Join(deadErr, liveErr, ch.QueueBind(live, "order.*", exchange, false, nil), ch.Qos(20, 0, false)); err != nil {
 			t.Fatal(err)
 		}
