@@ -68,6 +68,7 @@ const (
 	feltAfterAnswer = 10 * time.Second         // time that a fault stays after an answer until it is felt
 	steadyTimeout   = 20 * time.Second         // of waiting for a level to begin with
 	recoveryTimeout = 60 * time.Second
+	tracesTimeout   = time.Minute      // after the start, for the first traces
 	faultMargin     = 30 * time.Second // time from the end of the timeout until the fault expires
 	liftTimeout     = 40 * time.Second // a process that crashes is started again within 30 s
 	defaultBaseline = 75 * time.Second
@@ -107,7 +108,7 @@ func Run(ctx context.Context, cfg Config) ([]Round, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.hops, err = Hops(ctx, from, cfg.Entry); err != nil {
+	if r.hops, err = r.awaitHops(ctx, from); err != nil {
 		return nil, err
 	}
 	if err := r.ask(ctx); err != nil {
@@ -204,6 +205,24 @@ func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
 		return strings.Compare(a.Operation, b.Operation)
 	})
 	return out, nil
+}
+
+// awaitHops returns Hops. It waits for the first traces of what was started a short time ago.
+func (r *runner) awaitHops(ctx context.Context, from query.Tracer) ([]Hop, error) {
+	for said := false; ; said = true {
+		hops, err := Hops(ctx, from, r.Entry)
+		if err == nil || r.Up.IsZero() || time.Since(r.Up) > tracesTimeout {
+			return hops, err
+		}
+		if !said {
+			r.Say("waiting for the first requests of %s %s", r.Entry.Service, r.Entry.Operation)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // isStatement reports whether a span is a statement of a SQL database.

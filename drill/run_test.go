@@ -10,10 +10,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tenhop/tenhop/drill/scenario"
+	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/prometheus"
+	"github.com/tenhop/tenhop/trace"
 )
 
 // fixture returns a runner whose entry has a mean of meanMS milliseconds, 0 if nobody is
@@ -173,4 +176,43 @@ func TestPersonIsRight(t *testing.T) {
 			t.Errorf("%s: right %v, want %v; %v", c.hop, round.Right(), c.right, err)
 		}
 	}
+}
+
+// A storefront that has just started has no trace yet: the drill waits for one, unless it has
+// run for longer.
+func TestAwaitHops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			why    string
+			up     time.Duration // since the start
+			waited time.Duration
+			hops   int
+		}{
+			{"just started", 0, 3 * time.Second, 1},
+			{"without traffic", time.Hour, 0, 0},
+		} {
+			began := time.Now()
+			r := &runner{Config: Config{Up: began.Add(-c.up), Entry: Entry{Service: "gateway", Operation: "POST /checkout"}, Say: func(string, ...any) {}}}
+			from := firstTrace{at: began.Add(c.waited), never: c.hops == 0}
+			hops, err := r.awaitHops(t.Context(), from)
+			if len(hops) != c.hops || (err == nil) != (c.hops > 0) || time.Since(began) != c.waited {
+				t.Errorf("%s: %v, %v after %s", c.why, hops, err, time.Since(began))
+			}
+		}
+	})
+}
+
+// firstTrace is a source that has one trace from a time on, or never.
+type firstTrace struct {
+	query.Tracer
+	at    time.Time
+	never bool
+}
+
+func (f firstTrace) Traces(context.Context, query.Search) ([]trace.Trace, error) {
+	if f.never || time.Now().Before(f.at) {
+		return nil, nil
+	}
+	return []trace.Trace{{ID: "1", Spans: []trace.Span{
+		{ID: "1", Service: "gateway", Operation: "POST /checkout", Kind: trace.Server, Start: f.at, Duration: time.Second}}}}, nil
 }
