@@ -34,9 +34,7 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 		return c, ""
 	}
 	began := m.At(last[0])
-	for len(last) > 0 && last[len(last)-1] >= m.Steps { // the entry is known for longer than its parts
-		last = last[:len(last)-1]
-	}
+	last = m.Known(last) // the entry is known for longer than its parts
 	before := evidence.Change{Entry: c.Entry, Baseline: c.Baseline, Now: earlier}
 	now := evidence.Change{Entry: c.Entry, Baseline: c.Baseline, Now: last}
 	if now.Now.Sum(c.Entry.Count) >= stats.MinRequests {
@@ -61,7 +59,7 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 
 // lastOf divides the steps of a change with a minority of slow requests: into those before
 // the last phase and that phase or, without a pause, into those before the last of the time
-// in which enough slow requests are expected. It is empty if it is almost all.
+// in which enough slow requests are expected. That part is empty if it would be almost all.
 func lastOf(m evidence.Metrics, t detect.Tail, c evidence.Change) (earlier, last evidence.Window) {
 	if n := len(t.Phases) - 1; n > 0 && t.Paused {
 		return slices.Concat(t.Phases[:n]...), t.Phases[n]

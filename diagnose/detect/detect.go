@@ -81,12 +81,12 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 		return l
 	}
 	levels := stats.LatencyLevels(sum[first:last], count[first:last], atLeast(m))
-	l.Baseline = known(m, shifted(levels.Baseline, first))
+	l.Baseline = m.Known(shifted(levels.Baseline, first))
 	if len(l.Baseline) == 0 {
 		l.Baseline = l.Now
 	}
-	now := known(m, shifted(levels.Now, first))
-	l.Past = known(m, shifted(levels.Past, first))
+	now := m.Known(shifted(levels.Now, first))
+	l.Past = m.Known(shifted(levels.Past, first))
 	switch {
 	case levels.Raised && len(now) >= splittable(m):
 		l.Raised, l.Now = true, now
@@ -103,14 +103,6 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 		l.Baseline = l.Now
 	}
 	return l
-}
-
-// known returns the steps for which all targets are known.
-func known(m evidence.Metrics, steps evidence.Window) evidence.Window {
-	for len(steps) > 0 && steps[len(steps)-1] >= m.Steps {
-		steps = steps[:len(steps)-1]
-	}
-	return steps
 }
 
 // served returns the requests served by an operation, or nil.

@@ -43,7 +43,7 @@ func OfFailures(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Failures
 		to := last - back
 		now, baseline := stats.FailureLevels(failed[first:to], count[first:to])
 		c := f.Change
-		c.Now, c.Baseline = known(m, shifted(now, first)), known(m, shifted(baseline, first))
+		c.Now, c.Baseline = m.Known(shifted(now, first)), m.Known(shifted(baseline, first))
 		if now == nil || !rose(m, c) {
 			continue
 		}
@@ -51,7 +51,7 @@ func OfFailures(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Failures
 		if over := back >= atLeast(m) && tail.Mean(failed, count) < (c.BaselineMean()+c.NowMean())/2; over {
 			break
 		}
-		c.Now = known(m, append(c.Now, tail...))
+		c.Now = m.Known(append(c.Now, tail...))
 		return Failures{Change: c, Rose: true}
 	}
 	f.Now = evidence.Steps(max(last-max(atLeast(m)-1, 1), first), last)

@@ -171,14 +171,14 @@ func (t *Tail) describe(m evidence.Metrics, base evidence.Window, from, last, bo
 	t.Usual = (base.Sum(above) + slowEarlier) / (base.Sum(all) + earlier)
 	t.Requests = evidence.Steps(from, end).Sum(all)
 	t.Slow = evidence.Steps(from, end).Sum(above) - t.Usual*t.Requests
-	t.Baseline = known(m, base[:max(len(base)-1, 0)])
+	t.Baseline = m.Known(base[:max(len(base)-1, 0)])
 	phases := phasesOf(above, all, from, end, t.Share())
 	var now evidence.Window
 	for _, p := range phases {
 		now = append(now, evidence.Steps(max(p[0]-1, 0), p[len(p)-1]+1)...)
 	}
 	slices.Sort(now)
-	t.Now = known(m, slices.Compact(now))
+	t.Now = m.Known(slices.Compact(now))
 	over := func(calm evidence.Window) bool {
 		return time.Duration(len(calm))*m.Step >= calmTail && calm.Sum(all)*t.Share() >= silentTail
 	}

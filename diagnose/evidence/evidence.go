@@ -124,6 +124,14 @@ type CallSeries struct {
 // At returns the start of a step.
 func (m Metrics) At(step int) time.Time { return m.Start.Add(time.Duration(step) * m.Step) }
 
+// Known returns the steps, which are in order, for which all targets are known.
+func (m Metrics) Known(steps Window) Window {
+	for len(steps) > 0 && steps[len(steps)-1] >= m.Steps {
+		steps = steps[:len(steps)-1]
+	}
+	return steps
+}
+
 // Entry returns the series of an entry, or series without values if it has none.
 func (m Metrics) Entry(e result.Entry) EntrySeries {
 	for _, s := range m.Entries {
