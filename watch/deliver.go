@@ -11,7 +11,7 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// Receiver is where messages go.
+// Receiver takes messages about incidents.
 type Receiver interface {
 	// Name identifies the receiver. It holds no credentials.
 	Name() string

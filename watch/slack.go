@@ -80,7 +80,7 @@ func plainError(err error) error {
 	return err
 }
 
-// slackText is what notifications show.
+// slackText returns the text that notifications show.
 func slackText(m Message) string { return mrkdwn(cut(m.Title()+": "+m.Headline, 1000)) }
 
 // Limits of Slack's blocks, in characters. Escaping may make a text five times as long.

@@ -7,8 +7,8 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Damage is what happens to spans between a service and the store of traces. It depends
-// on IDs and names alone, so a span has the same damage each time. The zero value has none.
+// Damage describes how spans are lost, changed or delayed between a service and the store of
+// traces. It depends on IDs and names alone, so a span has the same damage each time. The zero value has none.
 type Damage struct {
 	Lost       float64       // share of the spans that are never stored
 	Skew       time.Duration // largest error of a service's clock, either way
