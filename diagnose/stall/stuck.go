@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
@@ -24,9 +26,10 @@ const (
 type stuck struct {
 	evidence.Process
 	operation      string
-	before, now    float64 // age of the oldest, seconds
-	usual, holding float64 // requests
-	ended          float64 // requests, before
+	at             time.Time // of the last reading
+	before, now    float64   // age of the oldest, seconds
+	usual, holding float64   // requests
+	ended          float64   // requests, before
 }
 
 // held returns the stuck operations of a service.
@@ -37,7 +40,7 @@ func (f *fleet) held(service string) (out []stuck) {
 			if n < 3 || len(h.Active) == 0 {
 				continue
 			}
-			s := stuck{Process: p, operation: h.Operation, now: h.Oldest[n-1].Value, holding: h.Active[len(h.Active)-1].Value}
+			s := stuck{Process: p, operation: h.Operation, at: h.Oldest[n-1].At, now: h.Oldest[n-1].Value, holding: h.Active[len(h.Active)-1].Value}
 			known := false
 			for _, r := range h.Oldest {
 				if r.At.Before(f.end.Add(-recent)) {
@@ -86,16 +89,35 @@ func (f *fleet) ended(service, operation string) (n, took float64) {
 	return n, took / max(n, 1)
 }
 
-// oldest returns the age of the oldest request that a service handles, in seconds.
-func (f *fleet) oldest(service string) (age float64) {
+// holds reports whether a service handles a request that is about as old as the oldest of a
+// caller, s. Its processes may have been read some time before the caller, when the caller's
+// request was younger.
+func (f *fleet) holds(service string, s stuck) bool {
 	for _, p := range f.of[service] {
 		for _, h := range p.Held {
 			if n := len(h.Oldest); n > 0 {
-				age = max(age, h.Oldest[n-1].Value)
+				younger := max(s.at.Sub(h.Oldest[n-1].At).Seconds(), 0)
+				if h.Oldest[n-1].Value >= sameAge*(s.now-younger) {
+					return true
+				}
 			}
 		}
 	}
-	return age
+	return false
+}
+
+// silentCallees returns the services that a service calls and that do not report which requests
+// they handle.
+func (f *fleet) silentCallees(service string) (out []string) {
+	for _, c := range f.calls[service] {
+		serves := slices.ContainsFunc(f.m.Hops, func(h evidence.HopSeries) bool { return h.Service == c })
+		reports := slices.ContainsFunc(f.of[c], func(p evidence.Process) bool { return len(p.Held) > 0 })
+		if serves && !reports {
+			out = append(out, c)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // stuck returns the stall of the service at which requests are held, of which only some
@@ -112,7 +134,7 @@ func (f *fleet) stuck() (Stall, bool) {
 	waits := func(s string) bool {
 		return slices.ContainsFunc(f.calls[s], func(c string) bool {
 			stopped, _ := f.down(c)
-			return len(stopped) > 0 || f.oldest(c) >= sameAge*all[s][0].now
+			return len(stopped) > 0 || f.holds(c, all[s][0])
 		})
 	}
 	services = slices.DeleteFunc(services, waits)
@@ -130,6 +152,10 @@ func (f *fleet) stuck() (Stall, bool) {
 	}
 	s.Why = fmt.Sprintf("requests hang at %s: of %s, %.0f are in flight, at most %.0f before; the oldest is %.0f s old, at most %s before",
 		s.Hop, worst.operation, worst.holding, worst.usual, worst.now, secondsOf(worst.before))
+	if callees := f.silentCallees(s.Hop); len(callees) > 0 {
+		s.Sure = false
+		s.Why += fmt.Sprintf("; %s may hold them, which %s calls: requests in flight are not known there", strings.Join(callees, " or "), s.Hop)
+	}
 	s.Evidence = []result.Signal{
 		{Signal: "age of the oldest request at " + s.Hop, Before: stats.Round(worst.before), Now: stats.Round(worst.now), Unit: "s"},
 		{Signal: "requests in flight at " + s.Hop, Before: worst.usual, Now: worst.holding}}

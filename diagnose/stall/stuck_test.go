@@ -18,6 +18,8 @@ type chain struct {
 	rate, share  float64
 	longer       float64
 	services, at int
+	apart        time.Duration // between the scrapes of a service and of the one that it calls
+	unread       bool          // the last service does not report what it handles
 }
 
 const (
@@ -53,7 +55,7 @@ func (c chain) metrics(seed uint64, after time.Duration) evidence.Metrics {
 	entry := result.Entry{Service: "s0", Operation: "op0"}
 	for i := range c.services {
 		h := evidence.Held{Operation: fmt.Sprintf("op%d", i)}
-		for at := step; at <= end; at += step {
+		for at := step - time.Duration(i)*c.apart; at <= end; at += step {
 			now, n, oldest := at.Seconds(), 0.0, 0.0
 			for _, v := range visits[i] {
 				if v.from <= now && now < v.to {
@@ -64,7 +66,9 @@ func (c chain) metrics(seed uint64, after time.Duration) evidence.Metrics {
 			h.Oldest = append(h.Oldest, evidence.Reading{At: start.Add(at), Value: oldest})
 		}
 		name := fmt.Sprintf("s%d", i)
-		m.Processes = append(m.Processes, evidence.Process{Service: name, Instance: name + "-1", InFlight: h.Active, Held: []evidence.Held{h}})
+		if !c.unread || i+1 < c.services {
+			m.Processes = append(m.Processes, evidence.Process{Service: name, Instance: name + "-1", InFlight: h.Active, Held: []evidence.Held{h}})
+		}
 		count := make([]float64, m.Steps)
 		for k := range count {
 			for _, v := range visits[i] {
@@ -88,7 +92,7 @@ func (c chain) metrics(seed uint64, after time.Duration) evidence.Metrics {
 // them is named within three scrapes of the first that is held for as long as no ordinary one.
 func TestSomeHang(t *testing.T) {
 	for seed := range uint64(12) {
-		c := chain{rate: 1 + float64(seed%4), share: .4, longer: 3600, services: 4, at: int(seed % 4)}
+		c := chain{rate: 1 + float64(seed%4), share: .4, longer: 3600, services: 4, at: int(seed % 4), apart: time.Duration(seed%3) * 950 * time.Millisecond}
 		named := time.Duration(0)
 		for after := 4 * time.Second; after <= 24*time.Second; after += 2 * time.Second {
 			found := stall.Find(c.metrics(seed, after))
@@ -102,6 +106,23 @@ func TestSomeHang(t *testing.T) {
 		}
 		if named == 0 || named > 16*time.Second {
 			t.Errorf("seed %d, %.0f requests/s: named after %s", seed, c.rate, named)
+		}
+	}
+}
+
+// Where a callee does not report what it handles, its caller cannot be sure to be the one that
+// holds requests.
+func TestUnreadCallee(t *testing.T) {
+	for seed := range uint64(6) {
+		for at := range 4 {
+			c := chain{rate: 4, share: .5, longer: 3600, services: 4, at: at, unread: true}
+			for after := 4 * time.Second; after <= 24*time.Second; after += 2 * time.Second {
+				for _, s := range stall.Find(c.metrics(seed, after)) {
+					if right := s.Hop == fmt.Sprintf("s%d", at); s.Sure && !right {
+						t.Errorf("seed %d, held by s%d, %s after: %+v", seed, at, after, s)
+					}
+				}
+			}
 		}
 	}
 }
