@@ -22,7 +22,7 @@ import (
 
 func newDiagnoseCmd() *cobra.Command {
 	var cfg collect.Config
-	var dir, baseline string
+	var dir, baseline, at string
 	var asJSON, asMarkdown, profiled bool
 	var endpoints map[string]string
 	var labels []string
@@ -53,6 +53,7 @@ collector or a timer, each with the stack where most is spent.`,
   tenhop diagnose --profile
   tenhop diagnose --why
   tenhop diagnose --prometheus http://prometheus:9090 --admin payment=http://payment:9464 --admin-token-file token
+  tenhop diagnose --at 2026-11-23T10:05:00Z
   tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,6 +68,12 @@ collector or a timer, each with the stack where most is spent.`,
 			}
 			if err := parseBaseline(baseline, &cfg); err != nil {
 				return err
+			}
+			if err := parseAt(at, &cfg); err != nil {
+				return err
+			}
+			if at != "" && (len(cfg.Traces) > 0 || profiled || len(endpoints) > 0 || own.asked()) {
+				return usagef("--at goes with back ends only: files hold their own times, and profiles and recordings are of now")
 			}
 			if len(cfg.Traces) == 0 {
 				if err := asked.forDiagnosis(dir, &cfg); err != nil {
@@ -117,6 +124,7 @@ collector or a timer, each with the stack where most is spent.`,
 	fl.StringArrayVar(&cfg.Before, "before", nil, "file of traces of an ordinary time, to compare those of --traces with; may be given again")
 	fl.StringVar(&cfg.Entry, "entry", "", `only requests of this entry, such as "POST /checkout"`)
 	fl.DurationVar(&cfg.Since, "since", 0, "how far back to look (default 5m, or 15 scrapes if that is longer)")
+	fl.StringVar(&at, "at", "", "moment to look back from, in RFC 3339, for a diagnosis of an earlier incident (default now)")
 	fl.StringVar(&baseline, "baseline", "", "what was normal, FROM..TO in RFC 3339 (default: found by itself)")
 	fl.DurationVar(&cfg.Timeout, "timeout", 0, "time limit (default 10s for back ends, none for files)")
 	fl.BoolVar(&profiled, "profile", false, "profile the service found for 2s; without a spike, store profiles of all services for comparison")
@@ -176,6 +184,17 @@ func (b *backendFlags) forDiagnosis(dir string, cfg *collect.Config) error {
 		cfg.Loki = cmp.Or(cfg.Loki, state.Endpoints["loki"])
 	case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
 		return fmt.Errorf("%w; or give --prometheus and --jaeger, --config, or --traces", err)
+	}
+	return nil
+}
+
+func parseAt(s string, cfg *collect.Config) error {
+	if s == "" {
+		return nil
+	}
+	var err error
+	if cfg.Now, err = time.Parse(time.RFC3339, s); err != nil || cfg.Now.After(time.Now()) {
+		return usagef("--at %q is not a past moment in RFC 3339, such as 2026-11-23T10:05:00Z", s)
 	}
 	return nil
 }
