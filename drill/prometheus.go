@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,12 +18,15 @@ const queryTimeout = 5 * time.Second
 type level struct {
 	mean   time.Duration // 0 without requests
 	failed float64       // ratio of the failed requests of the entry's service
+	oldest time.Duration // largest age of a request that had not ended; 0 if it is not known
 }
 
 // worse reports whether customers feel the difference: the mean has risen by a quarter and
-// 10 ms, two more in a hundred requests fail, or none is served at all.
+// 10 ms, two more in a hundred requests fail, none is served at all, or one waits for an
+// answer for a second longer than any did before.
 func (l level) worse(before level) bool {
-	return l.mean == 0 && before.mean > 0 || l.mean > before.mean+max(before.mean/4, 10*time.Millisecond) || l.failed > before.failed+0.02
+	return l.mean == 0 && before.mean > 0 || l.mean > before.mean+max(before.mean/4, 10*time.Millisecond) || l.failed > before.failed+0.02 ||
+		l.oldest > before.oldest+time.Second
 }
 
 // level returns the level of an entry over the last window.
@@ -45,7 +49,12 @@ func (m metrics) level(ctx context.Context, e Entry, window time.Duration) (leve
 	if err == nil && len(failed) > 0 { // no series without failures
 		out.failed = failed[0].Value
 	}
-	return out, err
+	oldest, waitErr := m.api.Instant(ctx, fmt.Sprintf("max(max_over_time(hop_oldest_request_age_seconds{service_name=%q,operation=%q}[%s]))",
+		e.Service, e.Operation, window), time.Time{})
+	if waitErr == nil && len(oldest) > 0 {
+		out.oldest = time.Duration(oldest[0].Value * float64(time.Second))
+	}
+	return out, errors.Join(err, waitErr)
 }
 
 // firing returns the names of the firing alerts by their labels.

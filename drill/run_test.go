@@ -216,3 +216,20 @@ func (f firstTrace) Traces(context.Context, query.Search) ([]trace.Trace, error)
 	return []trace.Trace{{ID: "1", Spans: []trace.Span{
 		{ID: "1", Service: "gateway", Operation: "POST /checkout", Kind: trace.Server, Start: f.at, Duration: time.Second}}}}, nil
 }
+
+// Customers who wait for an answer feel a fault before they get one.
+func TestWorse(t *testing.T) {
+	before := level{mean: 30 * time.Millisecond, failed: .01, oldest: 400 * time.Millisecond}
+	for now, want := range map[level]bool{
+		before: false,
+		{mean: 38 * time.Millisecond, failed: .02, oldest: 1300 * time.Millisecond}: false,
+		{mean: 41 * time.Millisecond, failed: .01}:                                  true,
+		{mean: 30 * time.Millisecond, failed: .04}:                                  true,
+		{mean: 30 * time.Millisecond, failed: .01, oldest: 1500 * time.Millisecond}: true,
+		{}: true,
+	} {
+		if got := now.worse(before); got != want {
+			t.Errorf("%+v: %v, want %v", now, got, want)
+		}
+	}
+}
