@@ -53,7 +53,7 @@ func (r *runner) settle(ctx context.Context, n int) error {
 	}
 }
 
-// unquiet returns why the storefront is not quiet, or "". An error is that of the diagnosis.
+// unquiet returns why the storefront is not quiet, or "". An error is that of the context.
 func (r *runner) unquiet(ctx context.Context) (string, error) {
 	firing, err := r.metrics.firing(ctx)
 	if err != nil {
@@ -67,7 +67,7 @@ func (r *runner) unquiet(ctx context.Context) (string, error) {
 	_, a, err := r.asks.ask(ctx)
 	switch {
 	case err != nil:
-		return "", err
+		return err.Error(), ctx.Err()
 	case a.Found():
 		return "the diagnosis names " + a.Findings[0].Hop, nil
 	case a.Verdict != "none":

@@ -182,7 +182,7 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 			if !errors.Is(err, context.DeadlineExceeded) {
 				return err
 			}
-			if p.control() { // nobody was blamed
+			if p.control() && round.Error == "" { // nobody was blamed
 				p.score(round, Answer{})
 			}
 		case <-time.After(pollInterval):
@@ -190,27 +190,33 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 	}
 }
 
-// answer asks until there is an answer, and scores it.
+// answer asks until there is an answer, and scores it. A diagnosis that fails is no answer: it
+// is asked again, as a person would.
 func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Time) error {
 	if r.Human != nil {
 		return r.human(ctx, p, round, began)
 	}
+	var failed error
 	for {
 		raw, a, err := r.asks.ask(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
 		case err != nil:
-			return err
+			failed = err
+			r.Say("round %d: %v", round.Round, err)
+		default:
+			round.Answer, failed = raw, nil
 		}
-		round.Answer = raw
-		if a.Found() && (time.Since(began) >= p.last || len(p.Expect) < 2) {
+		if err == nil && ctx.Err() == nil && a.Found() && (time.Since(began) >= p.last || len(p.Expect) < 2) {
 			round.Seconds.Answered = since(began)
 			p.score(round, a)
 			return nil
 		}
-		if err := pause(ctx, pollInterval); err != nil {
-			return err
+		if pause(ctx, pollInterval) != nil {
+			if failed != nil {
+				round.Error = "no answer: " + failed.Error()
+			}
+			return ctx.Err()
 		}
 	}
 }

@@ -94,6 +94,59 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// A diagnosis that fails is asked again: it neither ends the drill nor counts as right.
+func TestSearchWithAFailingDiagnosis(t *testing.T) {
+	const payment = `{"verdict":"spike","findings":[{"hop":"payment","kind":"self"}]}`
+	for _, c := range []struct {
+		why, expect string // expect is the hop, "" for a control
+		always      bool
+		right       bool
+	}{
+		{"it answers later", "payment", false, true},
+		{"it never answers", "payment", true, false},
+		{"it never answers in a control", "", true, false},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			t.Parallel()
+			var mean atomic.Int64
+			mean.Store(100)
+			r := fixture(t, &mean, payment)
+			before, err := r.before(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			mean.Store(200)
+			asked := filepath.Join(filepath.Dir(r.Program), "asked")
+			script := "#!/bin/sh\nif [ ! -e '" + asked + "' ]; then touch '" + asked + "'; echo no metrics >&2; exit 1; fi\necho '" + payment + "'\n"
+			if c.always {
+				script = "#!/bin/sh\necho no metrics >&2\nexit 1\n"
+			}
+			if err := os.WriteFile(r.Program, []byte(script), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			p := plan{last: time.Second - feltTimeout}
+			if c.expect != "" {
+				p.Expect = []scenario.Answer{{Hop: c.expect}}
+			}
+			var round Round
+			if err := r.search(t.Context(), p, &round, time.Now(), before, nil, 3*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if round.Right() != c.right || (round.Error != "") != c.always {
+				t.Errorf("%+v", round)
+			}
+		})
+	}
+	var mean atomic.Int64
+	r := fixture(t, &mean, payment)
+	if err := os.WriteFile(r.Program, []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if why, err := r.unquiet(t.Context()); why == "" || err != nil {
+		t.Errorf("a failing diagnosis is quiet: %q, %v", why, err)
+	}
+}
+
 // A round does not begin while the diagnosis names a hop or is not sure.
 func TestUnquiet(t *testing.T) {
 	for answer, want := range map[string]string{
