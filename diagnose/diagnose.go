@@ -53,6 +53,10 @@ type Evidence struct {
 	// Metrics.
 	Sample *sample.Sample
 
+	// Doubt is the reason why Sample does not tell where time is spent, or "". A spike is
+	// unsure then.
+	Doubt string
+
 	// Comparison is the comparison of the traces of two windows. If set, it decides
 	// the verdict on latency, because a missing call or an early return need not
 	// change the entry's duration.
@@ -92,7 +96,7 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 	opt.MinBaseline = cmp.Or(opt.MinBaseline, defaultMinBaseline)
 	opt.MinShare = cmp.Or(opt.MinShare, defaultMinShare)
 	d := &Diagnosis{opt: opt, evidence: ev, sample: ev.Sample}
-	d.grounds = grounds{comparison: ev.Comparison, red: ev.Metrics.RED, unreadable: ev.Metrics.Unreadable}
+	d.grounds = grounds{comparison: ev.Comparison, red: ev.Metrics.RED, unreadable: ev.Metrics.Unreadable, unsplit: ev.Doubt}
 	m := ev.Metrics
 	var by splitter = byMetrics{m, opt.MinShare}
 	if ev.Sample != nil {

@@ -1,12 +1,8 @@
 package drill
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/tenhop/tenhop/drill/scenario"
@@ -15,7 +11,6 @@ import (
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/traces"
-	"github.com/tenhop/tenhop/trace"
 )
 
 // Entry identifies the entry whose latency a drill raises.
@@ -160,96 +155,6 @@ type runner struct {
 	calm    time.Time                        // since when there is no fault and customers feel none
 	firing  map[string]string                // alerts that fired before the first round
 	offers  map[string]map[string]chaos.Kind // by service and name; nil if not asked
-}
-
-// Hop is an operation of a service that requests of an entry wait for.
-type Hop struct {
-	Service, Operation string
-	Store              bool // the service calls a database
-}
-
-// Hops returns the hops that at least half of the entry's 20 latest traces of the last ten
-// minutes waited for, sorted by service and operation. It is an error if there are none.
-func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
-	traces, err := recent(ctx, from, entry, 10*time.Minute, 20)
-	if err != nil {
-		return nil, err
-	}
-	seen, stored := map[Hop]int{}, map[string]bool{}
-	for _, t := range traces {
-		own := entry.span(t)
-		if own == nil {
-			continue
-		}
-		for _, s := range t.Spans {
-			if s.Kind == trace.Server && !s.Start.After(own.End()) {
-				seen[Hop{Service: s.Service, Operation: s.Operation}]++
-			}
-			stored[s.Service] = stored[s.Service] || isStatement(s)
-		}
-	}
-	var out []Hop
-	for h, n := range seen {
-		if 2*n >= len(traces) { // most requests must show the fault
-			h.Store = stored[h.Service]
-			out = append(out, h)
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("no trace of %s %s is stored; is there traffic? see `tenhop status`", entry.Service, entry.Operation)
-	}
-	slices.SortFunc(out, func(a, b Hop) int {
-		if a.Service != b.Service {
-			return strings.Compare(a.Service, b.Service)
-		}
-		return strings.Compare(a.Operation, b.Operation)
-	})
-	return out, nil
-}
-
-// awaitHops returns Hops. It waits for the first traces of what was started a short time ago.
-func (r *runner) awaitHops(ctx context.Context, from query.Tracer) ([]Hop, error) {
-	for said := false; ; said = true {
-		hops, err := Hops(ctx, from, r.Entry)
-		if err == nil || r.Up.IsZero() || time.Since(r.Up) > tracesTimeout {
-			return hops, err
-		}
-		if !said {
-			r.Say("waiting for the first requests of %s %s", r.Entry.Service, r.Entry.Operation)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-// isStatement reports whether a span is a statement of a SQL database.
-func isStatement(s trace.Span) bool {
-	if s.Kind != trace.Client {
-		return false
-	}
-	system := cmp.Or(s.Attribute("db.system.name"), s.Attribute("db.system"))
-	return system != "" && system != "redis"
-}
-
-// recent returns at most limit traces of the entry that began within the last since.
-func recent(ctx context.Context, from query.Tracer, entry Entry, since time.Duration, limit int) ([]trace.Trace, error) {
-	now := time.Now()
-	return from.Traces(ctx, query.Search{Service: entry.Service, Operation: entry.Operation, From: now.Add(-since), To: now, Limit: limit})
-}
-
-// span returns the entry's span in a trace, the earliest if there are several, or nil.
-func (e Entry) span(t trace.Trace) *trace.Span {
-	var first *trace.Span
-	for i := range t.Spans {
-		s := &t.Spans[i]
-		if s.Service == e.Service && s.Operation == e.Operation && s.Kind == trace.Server && (first == nil || s.Start.Before(first.Start)) {
-			first = s
-		}
-	}
-	return first
 }
 
 // pause waits for d or until ctx is done.

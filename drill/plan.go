@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -33,6 +34,8 @@ type template struct {
 
 	process bool // affects a whole process, not one operation
 	store   bool // needs a service with a database
+	writes  bool // needs one that writes to it
+	calls   bool // needs a service whose calls cost enough time for customers to feel it if they are repeated
 	one     bool // may affect one process of several
 	nobody  bool // no hop is to blame
 
@@ -74,7 +77,7 @@ func templates() []template {
 		{kind: "pool", findings: []string{"dependency"}, causes: []string{"pool"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Latency: between(rng, 500*time.Millisecond, 800*time.Millisecond)}
 		}},
-		{kind: "store_lock", findings: []string{"dependency"}, causes: []string{"db_lock", "lock"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+		{kind: "store_lock", findings: []string{"dependency"}, causes: []string{"db_lock", "lock"}, process: true, store: true, writes: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Latency: between(rng, 400*time.Millisecond, 700*time.Millisecond)}
 		}},
 		{kind: "freeze", findings: []string{"self", "link", "dependency", "errors"}, causes: []string{"frozen"}, process: true, one: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
@@ -110,7 +113,7 @@ func templates() []template {
 		{kind: "lost_concurrency", findings: []string{"concurrency"}, causes: []string{"lost_concurrency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
-		{kind: "retry_storm", findings: []string{"calls", "errors", "link"}, causes: []string{"retries"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+		{kind: "retry_storm", findings: []string{"calls", "errors", "link"}, causes: []string{"retries"}, process: true, calls: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Factor: float64(8 + rng.IntN(8))}
 		}},
 		{kind: "mix", findings: []string{"mix"}, causes: []string{"mix"}, process: true, from: "shoppers", fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
@@ -262,7 +265,20 @@ func (r *runner) possible(t template) bool {
 
 // able reports whether a hop can have a fault of a kind.
 func (r *runner) able(h Hop, t template) bool {
-	return len(r.Faults.Services[h.Service]) > 0 && (!t.store || h.Store) && r.offered(h.Service, t.kind)
+	return len(r.Faults.Services[h.Service]) > 0 && (!t.store || h.Store) && (!t.writes || h.Writes) && (!t.calls || h.storm() <= maxStorm) &&
+		r.offered(h.Service, t.kind)
+}
+
+// Bounds of repeated calls.
+const (
+	maxStorm = 40                    // factor beyond which the calls would take the machine
+	minFelt  = 40 * time.Millisecond // time that is added to a request, or half of what it takes
+)
+
+// storm returns the factor by which the calls of a hop must be repeated for customers to feel
+// it, or infinity.
+func (h Hop) storm() float64 {
+	return 1 + float64(max(minFelt, h.Request/2))/float64(h.Calls)
 }
 
 // add adds a fault of a kind to a plan, at a service that has none yet.
@@ -284,6 +300,9 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 
 	f := scenario.Fault{Service: service, Fault: t.fault(rng, r.Latency), Every: chaos.Duration(t.again)}
 	f.Kind = t.kind
+	if t.calls {
+		f.Factor = max(f.Factor, math.Ceil(hop.storm()))
+	}
 	if k := r.offers[service][t.kind]; f.Dependency == "" {
 		f.Dependency = k.Example.Dependency
 	}

@@ -124,7 +124,8 @@ func TestScoreTwoOfTheSameHop(t *testing.T) {
 // The faults of a seed do not depend on the rounds before, so that a drill can be continued.
 func TestChoose(t *testing.T) {
 	r := &runner{Config: Config{Seed: 7, Faults: Faults{Services: map[string][]string{"payment": {"payment-1", "payment-2"}, "order": {"order"}, "shoppers": {"load"}}}},
-		hops: []Hop{{"order", "Create", true}, {"payment", "Charge", true}, {"payment", "Refund", true}}}
+		hops: []Hop{{Service: "order", Operation: "Create", Store: true, Calls: 10 * time.Millisecond}, {Service: "payment", Operation: "Charge", Store: true, Writes: true},
+			{Service: "payment", Operation: "Refund", Store: true, Writes: true}}}
 	var err error
 	if r.kinds, err = named(Kinds()); err != nil {
 		t.Fatal(err)
@@ -157,7 +158,7 @@ func TestChoose(t *testing.T) {
 // Two faults of a kind that only one service takes do not end the drill.
 func TestChooseTwoOfAKind(t *testing.T) {
 	r := &runner{Config: Config{Seed: 1, Faults: Faults{Services: map[string][]string{"payment": {"payment"}, "order": {"order"}}}},
-		hops: []Hop{{"order", "Create", false}, {"payment", "Charge", true}}}
+		hops: []Hop{{Service: "order", Operation: "Create"}, {Service: "payment", Operation: "Charge", Store: true}}}
 	var err error
 	if r.kinds, err = named([]string{"slow_query", Two}); err != nil { // only payment has a store
 		t.Fatal(err)

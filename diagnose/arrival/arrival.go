@@ -26,7 +26,11 @@ const (
 	minSettled = 5                // settled occurrences; with fewer, those of the ordinary window count
 	maxDelay   = 15 * time.Second // longest absence of a service that is taken for a late exporter
 	minShare   = .05              // share of an entry's requests from which a service is expected
-	maxChance  = .01              // probability that the absence is chance
+	neverSent  = .8               // parents absent in more than this share are of services that send no spans
+	maxShift   = 20 * time.Millisecond
+	minLost    = .15 // of the parents of spans that often have one
+	mostTraces = .5  // of the traces, whose clocks differ
+	maxChance  = .01 // probability that the absence is chance
 )
 
 // usual counts what the settled traces of a window have.
@@ -67,6 +71,8 @@ type Filter struct {
 	seen    map[string]time.Time
 	passed  int
 	left    int
+	shifted int // traces of which another clock measured a span by much
+	all     int // traces
 }
 
 // held is a trace that waits for a decision.
@@ -119,6 +125,10 @@ func (f *Filter) Add(t trace.Trace) {
 	}
 	h.settled = end.Before(f.settled)
 	h.lacks = f.lacksOf(root, h.settled)
+	f.all++
+	if slices.ContainsFunc(f.tree.Order(), func(i int) bool { return f.tree.Shift(i).Abs() > maxShift }) {
+		f.shifted++
+	}
 	if h.settled {
 		f.settle(h)
 	}
@@ -287,6 +297,19 @@ func (f *Filter) incomplete(h held, late []string) bool {
 		}
 	}
 	return false
+}
+
+// Undatable reports whether the traces cannot tell where time is spent: many parents are
+// missing of spans that often have one, and clocks differ. A span cannot be dated
+// without its parent then, and its time counts as that of another. It is final after Flush.
+func (f *Filter) Undatable() bool {
+	lacking, occurrences := 0, 0
+	for l, n := range f.usual.lacks {
+		if all := n[0] + n[1]; !l.callee && all >= minSettled && float64(n[1]) <= neverSent*float64(all) {
+			lacking, occurrences = lacking+n[1], occurrences+all
+		}
+	}
+	return float64(lacking) > minLost*float64(occurrences) && float64(f.shifted) > mostTraces*float64(f.all)
 }
 
 // unusual reports whether settled traces seldom have a lack.

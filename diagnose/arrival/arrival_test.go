@@ -2,6 +2,7 @@ package arrival_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -159,5 +160,45 @@ func TestLongStream(t *testing.T) {
 	f.Flush()
 	if f.Incomplete() != 10 || passed != n-10 {
 		t.Errorf("%d left out, %d passed", f.Incomplete(), passed)
+	}
+}
+
+// Traces are undatable if spans are missing and clocks differ; either alone is repaired, and a
+// service that never sends spans loses nothing.
+func TestUndatable(t *testing.T) {
+	const n = 120
+	lost := func(i int) trace.Trace {
+		x := request(i)
+		rng := rand.New(rand.NewPCG(uint64(i), 1))
+		x.Spans = slices.DeleteFunc(x.Spans, func(s trace.Span) bool { return rng.Float64() < .3 })
+		return x
+	}
+	skewed := func(x trace.Trace) trace.Trace {
+		for i := range x.Spans {
+			if s := &x.Spans[i]; s.Service == "middle" {
+				s.Start = s.Start.Add(300 * time.Millisecond)
+			}
+		}
+		return x
+	}
+	for _, c := range []struct {
+		why       string
+		make      func(int) trace.Trace
+		undatable bool
+	}{
+		{"all there", request, false},
+		{"spans are lost", lost, false},
+		{"clocks differ", func(i int) trace.Trace { return skewed(request(i)) }, false},
+		{"both", func(i int) trace.Trace { return skewed(lost(i)) }, true},
+		{"a service sends no spans, and clocks differ", func(i int) trace.Trace { return without(skewed(request(i)), "leaf") }, false},
+	} {
+		f := arrival.New(nil, began.Add(time.Hour), func(trace.Trace) {})
+		for i := range n {
+			f.Add(c.make(i))
+		}
+		f.Flush()
+		if f.Undatable() != c.undatable {
+			t.Errorf("%s: %v", c.why, f.Undatable())
+		}
 	}
 }

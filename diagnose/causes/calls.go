@@ -8,58 +8,8 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
-// Thresholds of calls that are made more often.
-const (
-	moreVisits = 1.5 // messages of a hop per request of the entry, now to before
-	againMore  = 1.2 // the same, if calls of the hop fail
-	byNumber   = .6  // of the growth, that follows from the number
-	minFailing = .1  // growth of the part of the calls that fail
-	repeated   = .5  // of the added calls, that as many failures explain
-)
-
 // poolKind is the kind of dependency under which the middleware counts waits for a pool.
 const poolKind = "pool"
-
-// visits returns the causes of a hop that handles more messages for each request of the
-// entry: calls are repeated because they fail, or a caller makes more of them.
-func visits(f result.Finding, q Question) []candidate {
-	m := q.Metrics
-	c, ok := changeOf(f, q)
-	if !ok || f.Kind != result.KindSelf && f.Kind != result.KindLink && f.Kind != result.KindErrors {
-		return nil
-	}
-	was, is, entry := c.Baseline, c.Now, c.Entry
-	callee, caller := ends(m, f, was, is)
-	var handled []float64
-	for _, h := range m.Hops {
-		if h.Service == callee && h.Entry == entry.Operation && h.Flow != "async" {
-			handled = evidence.Plus(handled, h.Count)
-		}
-	}
-	before, now := c.PerRequest(handled)
-	if callee == entry.Service || before <= 0 || now < againMore*before {
-		return nil
-	}
-	calls := result.Signal{Signal: "calls of " + callee + " per request", Before: round(before), Now: round(now)}
-	failedBefore, failedNow := failing(m, callee, was), failing(m, callee, is)
-	if failedNow-failedBefore >= minFailing && failedNow*now-failedBefore*before >= repeated*(now-before) {
-		// They explain the time of the calls. What fails may have failed before they were repeated.
-		return []candidate{{Cause: result.Cause{Kind: result.CauseRetries, Sure: f.Kind != result.KindErrors,
-			Why:      fmt.Sprintf("%s repeats calls of %s, which fail", caller, callee),
-			Evidence: []result.Signal{calls, {Signal: "calls of " + callee + " that fail", Before: round(100 * failedBefore), Now: round(100 * failedNow), Unit: "%"}}},
-			service: callee, share: 1}}
-	}
-	if f.Kind == result.KindErrors || now < moreVisits*before || f.AddedMS <= 0 {
-		return nil
-	}
-	// The growth from the number of calls, at the mean time of one.
-	grown := (now - before) * (f.BaselineMS/before + f.NowMS/now) / 2
-	if grown < byNumber*f.AddedMS {
-		return nil
-	}
-	return []candidate{{Cause: result.Cause{Kind: result.CauseNPlusOne, Sure: true, Evidence: []result.Signal{calls},
-		Why: fmt.Sprintf("%s calls %s more often for each request, each call as long as before", caller, callee)}, service: callee, share: grown / f.AddedMS}}
-}
 
 // changeOf returns the entry of a finding in the metrics, with the steps before and now. It
 // reports whether there are enough requests in both.
@@ -74,37 +24,6 @@ func changeOf(f result.Finding, q Question) (evidence.Change, bool) {
 	}
 	c := evidence.Change{Entry: m.Entry(entry), Baseline: stepsIn(m, q.Result.BaselineRanges()), Now: stepsIn(m, []result.Range{q.Result.Window})}
 	return c, c.Baseline.Sum(c.Entry.Count) >= stats.MinRequests && c.Now.Sum(c.Entry.Count) >= stats.MinRequests
-}
-
-// ends returns the service of a finding that is called, and the caller whose calls of it
-// grew most.
-func ends(m evidence.Metrics, f result.Finding, was, is evidence.Window) (callee, caller string) {
-	callee, caller = f.Hop, "a caller"
-	most := 0.0
-	for _, c := range m.Calls {
-		if f.Kind == result.KindLink && c.Service == f.Hop && c.Dependency == f.Target {
-			return f.Target, f.Hop
-		}
-		grown := is.Sum(c.Count)/float64(max(len(is), 1)) - was.Sum(c.Count)/float64(max(len(was), 1))
-		if c.Dependency == f.Hop && grown > most {
-			caller, most = c.Service, grown
-		}
-	}
-	return callee, caller
-}
-
-// failing returns the part of the calls of a service that fail for its callers.
-func failing(m evidence.Metrics, service string, w evidence.Window) float64 {
-	all, failed := 0.0, 0.0
-	for _, c := range m.Calls {
-		if c.Dependency == service {
-			all, failed = all+w.Sum(c.Count), failed+w.Sum(c.Failed)
-		}
-	}
-	if all == 0 {
-		return 0
-	}
-	return failed / all
 }
 
 // pooled returns the cause of a hop whose requests wait for a connection of a pool, by the

@@ -53,12 +53,17 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 	if err != nil {
 		return 0, fmt.Errorf("the signals of causes: %w", err)
 	}
-	for i := range r.Findings[:min(len(r.Findings), maxFindings)] {
-		if f := &r.Findings[i]; open(*f) {
+	for i := range r.Findings {
+		switch f := &r.Findings[i]; {
+		case !open(*f):
+		case i < maxFindings:
 			t.explain(f, loadOf(*f, q), q)
+		case f.Cause == nil && f.Kind != result.KindErrors:
+			number(f, q)
 		}
 	}
 	shared(r)
+	regroup(r)
 	t.doubt(r)
 	return t.series, nil
 }

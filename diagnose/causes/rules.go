@@ -32,6 +32,7 @@ type candidate struct {
 	service  string
 	share    float64
 	instance string
+	loop     *loop // of calls that are made more often; nil if the finding stays where it is
 }
 
 // plain returns a candidate from an effect at a service. Its instance is set if one of
@@ -115,6 +116,9 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 		f.Cause = &chosen.Cause
 		f.Instance = cmp.Or(f.Instance, chosen.instance)
 		chosen.placeIn(f)
+		if chosen.loop != nil {
+			chosen.loop.placeIn(f)
+		}
 	case f.Cause == nil:
 		f.Cause = t.nothing(*f, found)
 	}

@@ -156,7 +156,7 @@ func (r *run) second(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagn
 	if n, _ := requests.Size(); n == 0 {
 		return nil
 	}
-	return diagnose.Diagnose(diagnose.Evidence{Sample: requests, Now: r.now}, r.opt)
+	return diagnose.Diagnose(diagnose.Evidence{Sample: requests, Doubt: r.doubt, Now: r.now}, r.opt)
 }
 
 // tracesAlone diagnoses a sample of the traces, for want of metrics.
@@ -165,7 +165,7 @@ func (r *run) tracesAlone(ctx context.Context) (result.Result, error) {
 	if n, _ := requests.Size(); n == 0 {
 		return result.Result{}, errors.Join(err, errors.New("no traces were found, and there are no metrics"))
 	}
-	return r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests, Now: r.now}), nil
+	return r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests, Doubt: r.doubt, Now: r.now}), nil
 }
 
 // diagnoseSample diagnoses and explains requests measured from their traces.

@@ -50,6 +50,9 @@ func (r *run) sample(ctx context.Context, edges []result.Entry) (*sample.Sample,
 		}
 		complete.Flush()
 		r.incomplete += complete.Incomplete()
+		if complete.Undatable() {
+			r.doubt = "many spans are missing, and the clocks of the services differ: the traces do not tell where the time is spent"
+		}
 		return len(found), err
 	})
 	return requests, err

@@ -52,7 +52,8 @@ type run struct {
 	services []string // those that send spans
 	stages   []result.Stage
 
-	incomplete int // traces left out because spans of them are missing
+	incomplete int    // traces left out because spans of them are missing
+	doubt      string // reason why a sample of traces does not tell where time is spent, or ""
 }
 
 // open makes the clients of the sources.

@@ -14,8 +14,8 @@ import (
 
 // calls replaces findings that grew because a call is made more often, not because it
 // takes longer, by one finding of the kind calls. It includes the growth behind the
-// call. Its hop is the callee if more than a fifth of its spans fail (retries), and
-// the caller otherwise.
+// call. Calls of which more than a fifth fail are retries. Its hop is the callee if it serves
+// these failures or has no spans, and the caller otherwise.
 func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Finding {
 	before, after := base.profile(len(s.places)), now.profile(len(s.places))
 	more := map[suspect]float64{} // ratio of the number of calls
@@ -63,7 +63,9 @@ func (s *Sample) calls(found []result.Finding, base, now Requests) []result.Find
 		whole.Cause = &result.Cause{Kind: result.CauseNPlusOne, Sure: true, Why: fmt.Sprintf("%s calls %s more often for each request", caller, callee),
 			Evidence: []result.Signal{{Signal: "calls per request", Before: whole.Calls.Baseline, Now: whole.Calls.Now}}}
 		if ratio := now.failureRatio(callee); ratio > .2 {
-			whole.Hop, whole.Target = callee, caller
+			if own, known := now.serves(callee); !known || own >= ratio/2 {
+				whole.Hop, whole.Target = callee, caller
+			}
 			whole.Cause.Kind, whole.Cause.Why = result.CauseRetries, fmt.Sprintf("%s repeats calls of %s, which fail", caller, callee)
 			whole.Cause.Evidence = append(whole.Cause.Evidence, result.Signal{Signal: "failed spans of " + callee, Before: stats.Round(100 * base.failureRatio(callee)), Now: stats.Round(100 * ratio), Unit: "%"})
 		}
@@ -100,6 +102,23 @@ func (s *Sample) behind(service string) map[string]bool {
 		}
 	}
 	return seen
+}
+
+// serves returns the ratio of a service's own spans, other than those of calls, that failed,
+// and whether there are any.
+func (s Requests) serves(service string) (ratio float64, known bool) {
+	failed, all := 0.0, 0.0
+	for _, r := range s.requests {
+		for _, x := range r.trace.Spans {
+			if x.Service == service && x.Kind != trace.Client {
+				all++
+				if x.Failed {
+					failed++
+				}
+			}
+		}
+	}
+	return failed / math.Max(all, 1), all > 0
 }
 
 // failureRatio returns the ratio of a service's spans, and of calls to it, that failed.
