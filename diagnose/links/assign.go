@@ -86,6 +86,11 @@ func Words(l Link, e End) string {
 	return fmt.Sprintf("the links of %s with %s slowed together", e.Hop, list(e.With))
 }
 
+// LostWords returns the reason for a sure end of a link on which calls fail.
+func LostWords(e End) string {
+	return fmt.Sprintf("calls between %s and %s fail on the way", e.Hop, list(e.With))
+}
+
 // maxListed bounds the services that Words lists.
 const maxListed = 4
 

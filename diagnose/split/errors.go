@@ -35,7 +35,8 @@ func (f failures) added(v []float64) float64 {
 //
 // A hop whose calls fail as often as the hop itself passes failures on and is not
 // named. If calls fail but their callee served no failures, they failed on the link
-// or the callee did not answer. The finding then names both ends.
+// or the callee did not answer. The finding then names both ends, first the one whose
+// other links fail as well.
 func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.Finding {
 	f := failures{m: m, c: c, served: map[string]float64{}, byOp: map[string][]*evidence.CallSeries{},
 		clients: map[[2]string][]*evidence.CallSeries{}}
@@ -56,6 +57,7 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 	total := f.added(c.Entry.Sum)
 	passed := map[string]float64{} // added failures of calls, by caller
 	var out []result.Finding
+	lost := lostCalls{}
 	for _, k := range slices.SortedFunc(maps.Keys(f.clients), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		calls := f.clients[k]
 		failed := 0.0
@@ -75,7 +77,9 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 			}
 			out = append(out, f.finding(x, calls, total))
 		}
+		lost.add(f, k, calls, served)
 	}
+	lost.assign(out)
 	for _, service := range slices.Sorted(maps.Keys(f.byOp)) {
 		if passed[service] == 0 {
 			passed[service] = f.waitedFor(service)

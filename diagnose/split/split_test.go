@@ -2,6 +2,7 @@ package split_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +170,64 @@ func TestFailuresOfCallsWithoutNames(t *testing.T) {
 		found := split.Failures(b.m, c, .05)
 		if len(found) != 1 || found[0].Hop != chain[2] || found[0].Kind != result.KindErrors {
 			t.Errorf("%v: %+v", chain, found)
+		}
+	}
+}
+
+// Calls that their callees do not serve as failures are lost on the way. The end whose other
+// links lose calls, too, is named; a link that loses them alone has both ends.
+func TestLostCallsNameTheEndInCommon(t *testing.T) {
+	all := [][2]string{{"edge", "a"}, {"edge", "b"}, {"edge", "c"}, {"a", "d"}, {"b", "d"}, {"d", "store"}}
+	for _, c := range []struct {
+		why, hop string
+		lossy    [][2]string
+	}{
+		{"the caller's", "edge", [][2]string{{"edge", "a"}, {"edge", "b"}, {"edge", "c"}}},
+		{"the callee's", "d", [][2]string{{"a", "d"}, {"b", "d"}}},
+		{"all of one service, a store's among them", "d", [][2]string{{"a", "d"}, {"b", "d"}, {"d", "store"}}},
+		{"one alone", "c", [][2]string{{"edge", "c"}}},
+	} {
+		b := newMetered()
+		calls := func(service, dependency string, failed float64) {
+			s := evidence.CallSeries{Service: service, Operation: "op", Dependency: dependency, Count: make([]float64, steps), Failed: make([]float64, steps)}
+			for k := range steps {
+				s.Count[k] = 20
+				if k >= onset {
+					s.Failed[k] = failed
+				}
+			}
+			b.m.Calls = append(b.m.Calls, s)
+		}
+		for _, s := range []string{"edge", "a", "b", "c", "d"} {
+			b.hop(s, [2]float64{5, 5}, [2]float64{15, 15})
+			calls(s, "", 0)
+		}
+		b.m.Calls[0].Failed = b.m.Calls[0].Count // the edge fails
+		for i, l := range all {
+			calls(l[0], l[1], 0)
+			if slices.Contains(c.lossy, l) {
+				for k := onset; k < steps; k++ {
+					b.m.Calls[len(b.m.Calls)-1].Failed[k] = float64(3 + i%2)
+				}
+			}
+		}
+		change := evidence.Change{Entry: b.m.Entries[0], Now: evidence.Steps(onset, steps), Baseline: evidence.Steps(0, onset)}
+		change.Entry.Sum = make([]float64, steps)
+		for k := onset; k < steps; k++ {
+			change.Entry.Sum[k] = 6
+		}
+		found := split.Failures(b.m, change, .05)
+		links := 0
+		for _, f := range found {
+			if f.Target == "" {
+				continue
+			}
+			if links++; f.Hop != c.hop {
+				t.Errorf("%s: %s with %s, want %s", c.why, f.Hop, f.Target, c.hop)
+			}
+		}
+		if links == 0 {
+			t.Errorf("%s: %+v", c.why, found)
 		}
 	}
 }
