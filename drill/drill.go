@@ -58,7 +58,7 @@ const (
 	meanWindow      = 6 * time.Second          // window of the entry's mean
 	answerTimeout   = 60 * time.Second         // for `tenhop diagnose`
 	humanTimeout    = 15 * time.Minute         // for a person
-	feltTimeout     = 30 * time.Second         // after which a fault that nobody feels makes the round void
+	feltTimeout     = 20 * time.Second         // after which a fault that nobody feels makes the round void
 	feltLength      = meanWindow + time.Second // longer than a single slow moment raises the mean
 	feltAfterAnswer = 10 * time.Second         // time that a fault stays after an answer until it is felt
 	steadyTimeout   = 20 * time.Second         // of waiting for a level to begin with

@@ -83,7 +83,7 @@ func templates() []template {
 		{kind: "freeze", findings: []string{"self", "link", "dependency", "errors"}, causes: []string{"frozen"}, process: true, one: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Latency: between(rng, 300*time.Millisecond, 600*time.Millisecond)}
 		}},
-		{kind: "exit", findings: []string{"self", "link", "errors"}, causes: []string{"restart"}, process: true, again: 8 * time.Second, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+		{kind: "exit", findings: []string{"self", "link", "errors"}, causes: []string{"restart"}, process: true, again: 5 * time.Second, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
 		{kind: "throttle", findings: []string{"self", "link", "dependency"}, causes: []string{"throttled", "frozen"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
@@ -107,7 +107,7 @@ func templates() []template {
 		{kind: "down", findings: []string{"errors", "dependency"}, causes: []string{"dependency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
-		{kind: "n_plus_one", findings: []string{"calls", "self", "dependency"}, causes: []string{"n_plus_one"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+		{kind: "n_plus_one", findings: []string{"calls", "self", "dependency"}, causes: []string{"n_plus_one"}, process: true, calls: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
 		{kind: "lost_concurrency", findings: []string{"concurrency"}, causes: []string{"lost_concurrency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
@@ -117,7 +117,7 @@ func templates() []template {
 			return chaos.Fault{Factor: float64(8 + rng.IntN(8))}
 		}},
 		{kind: "mix", findings: []string{"mix"}, causes: []string{"mix"}, process: true, from: "shoppers", fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
-			return chaos.Fault{Factor: float64(12 + rng.IntN(12))}
+			return chaos.Fault{Factor: float64(30 + rng.IntN(11))}
 		}},
 		{kind: "surge", process: true, from: "shoppers", nobody: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{Factor: 3}
@@ -265,6 +265,9 @@ func (r *runner) possible(t template) bool {
 
 // able reports whether a hop can have a fault of a kind.
 func (r *runner) able(h Hop, t template) bool {
+	if only := r.offers[h.Service][t.kind].Operations; len(only) > 0 && !slices.Contains(only, h.Operation) {
+		return false
+	}
 	return len(r.Faults.Services[h.Service]) > 0 && (!t.store || h.Store) && (!t.writes || h.Writes) && (!t.calls || h.storm() <= maxStorm) &&
 		r.offered(h.Service, t.kind)
 }

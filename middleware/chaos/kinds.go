@@ -17,7 +17,11 @@ type Kind struct {
 	Cause   string   `json:"cause"`            // kind of cause that a diagnosis should name
 	Fields  []string `json:"fields,omitempty"` // fields of Fault, besides Kind and For, that the kind uses
 	Process bool     `json:"process"`          // affects the process, not single requests
-	Example Fault    `json:"example"`          // a fault of the kind
+
+	// Operations are those that the fault affects, if it does not affect all of the service.
+	Operations []string `json:"operations,omitempty"`
+
+	Example Fault `json:"example"` // a fault of the kind
 }
 
 // kind is a Kind with its implementation. A kind without request and process is a switch,

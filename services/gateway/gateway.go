@@ -30,7 +30,7 @@ func Definition() runtime.Definition {
 		Name: "gateway",
 		Operations: []string{"POST /sessions", "GET /products", "GET /products/{id}", "GET /search", "GET /cart",
 			"POST /cart/items", "DELETE /cart/items/{id}", "POST /checkout", "GET /orders"},
-		Kinds:  []chaos.Implementation{faults.NPlusOne},
+		Kinds:  []chaos.Implementation{faults.NPlusOne("GET /orders")},
 		Public: true,
 		Build:  build,
 	}

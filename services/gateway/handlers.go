@@ -227,8 +227,8 @@ func (s *server) listOrders(w http.ResponseWriter, r *http.Request, u *pb.User) 
 		failed(w, r, err)
 		return
 	}
-	if _, on := s.chaos.On(r.Context(), faults.NPlusOne.Name); on {
-		if err := s.lookUp(r.Context(), os.GetOrders()); err != nil {
+	if f, on := s.chaos.On(r.Context(), faults.NPlusOneName); on {
+		if err := s.lookUp(r.Context(), os.GetOrders(), faults.Times(f)); err != nil {
 			failed(w, r, err)
 			return
 		}
@@ -247,12 +247,14 @@ func (s *server) listOrders(w http.ResponseWriter, r *http.Request, u *pb.User) 
 	answer(w, http.StatusOK, map[string]any{"orders": out})
 }
 
-// lookUp asks for each product of each order.
-func (s *server) lookUp(ctx context.Context, orders []*pb.OrderRecord) error {
+// lookUp asks for each product of each order, so many times.
+func (s *server) lookUp(ctx context.Context, orders []*pb.OrderRecord, times int) error {
 	for _, o := range orders {
 		for _, it := range o.GetItems() {
-			if _, err := s.catalog.GetProduct(ctx, &pb.GetProductRequest{ProductId: it.GetProductId()}); err != nil {
-				return err
+			for range times {
+				if _, err := s.catalog.GetProduct(ctx, &pb.GetProductRequest{ProductId: it.GetProductId()}); err != nil {
+					return err
+				}
 			}
 		}
 	}

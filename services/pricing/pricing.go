@@ -40,7 +40,7 @@ func Definition() runtime.Definition {
 			}
 			return nil
 		},
-		Kinds: []chaos.Implementation{faults.NPlusOne, faults.RetryStorm},
+		Kinds: []chaos.Implementation{faults.NPlusOne(), faults.RetryStorm},
 		Build: build,
 	}
 }
@@ -80,21 +80,24 @@ func (s *server) Quote(ctx context.Context, req *pb.QuoteRequest) (*pb.QuoteResp
 	if len(req.GetItems()) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "an empty cart has no price")
 	}
-	if _, on := s.chaos.On(ctx, faults.NPlusOne.Name); on {
-		return s.quoteUnits(ctx, req)
+	if f, on := s.chaos.On(ctx, faults.NPlusOneName); on {
+		return s.quoteUnits(ctx, req, faults.Times(f))
 	}
 	return s.quote(ctx, req)
 }
 
-// quoteUnits quotes each unit of the cart on its own.
-func (s *server) quoteUnits(ctx context.Context, req *pb.QuoteRequest) (*pb.QuoteResponse, error) {
+// quoteUnits quotes each unit of the cart on its own, so many times, of which the first counts.
+func (s *server) quoteUnits(ctx context.Context, req *pb.QuoteRequest, times int) (*pb.QuoteResponse, error) {
 	var sum pb.QuoteResponse
 	for _, it := range req.GetItems() {
-		for range it.GetQuantity() {
+		for i := range int(it.GetQuantity()) * times {
 			q, err := s.quote(ctx, &pb.QuoteRequest{UserId: req.GetUserId(), Tier: req.GetTier(), Region: req.GetRegion(),
 				Items: []*pb.Item{{ProductId: it.GetProductId(), Quantity: 1}}})
 			if err != nil {
 				return nil, err
+			}
+			if i%times > 0 {
+				continue
 			}
 			sum.Subtotal += q.GetSubtotal()
 			sum.Discount += q.GetDiscount()
