@@ -32,13 +32,15 @@ type candidate struct {
 	service  string
 	share    float64
 	instance string
-	loop     *loop // of calls that are made more often; nil if the finding stays where it is
+	measure  signals.Measure // that moved; "" if the cause is not told by one
+	loop     *loop           // of calls that are made more often; nil if the finding stays where it is
 }
 
 // plain returns a candidate from an effect at a service. Its instance is set if one of
 // several has almost all of the growth, whether or not that of the others is significant.
 func (t *table) plain(service, kind, why string, e effect, sure bool) candidate {
-	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, service: service, share: e.share}
+	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, service: service, share: e.share,
+		measure: e.largest.signal.Measure}
 	if t.count(service) > 1 && e.largest.by() >= (1-maxOthers)*e.total {
 		c.instance = e.largest.instance
 	}
@@ -109,6 +111,9 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	all = append(all, t.unanswered(*f, q, found)...)
 	if f.Kind == result.KindErrors {
 		all = append(all, repeats...) // callers repeat calls that fail, whatever they fail for
+	}
+	for i := range all {
+		t.distrust(&all[i])
 	}
 	chosen := choice(all)
 	switch {
