@@ -239,13 +239,17 @@ func (t *table) collector(found []growth, service string, l load) effect {
 	}
 	gc, cpu := t.direct(found, service, signals.GCTime, l), t.direct(found, service, signals.CPUTime, l)
 	idle := t.direct(found, service, signals.GCIdleTime, l)
-	used := gc.sum[1] - idle.sum[1]
-	part := (used - math.Max(gc.sum[0]-idle.sum[0], 0)) / math.Max(cpu.sum[1], gc.sum[1])
-	if gc.moved == 0 || part < minGC || used < minGCTime+math.Max(gc.sum[0]-idle.sum[0], 0) || l.added == 0 {
+	used, before := gc.sum[1]-idle.sum[1], math.Max(gc.sum[0]-idle.sum[0], 0)
+	part := (used - before) / math.Max(cpu.sum[1], gc.sum[1])
+	// Of the time that the process waits for a processor, its collector has as large a part: on
+	// a busy machine it gets little of one, and delays requests all the same.
+	wait := t.direct(found, service, signals.CPUWait, l)
+	taken := used + math.Max(part, 0)*math.Max(wait.sum[1]-wait.sum[0], 0)
+	if gc.moved == 0 || part < minGC || taken < minGCTime+before || l.added == 0 {
 		return best
 	}
 	// It delays a request by no more than the part of a processor that it takes.
-	gc.share = math.Min(part, used) * math.Max(l.duration, l.added) / l.added
+	gc.share = math.Min(part, taken) * math.Max(l.duration, l.added) / l.added
 	if gc.share > best.share {
 		best = gc
 	}
