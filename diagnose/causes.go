@@ -65,26 +65,33 @@ func queued(found []result.Finding, s compare.Suspect) bool {
 // Thresholds of what traces tell about the order and the number of calls, beside metrics.
 const (
 	minStructure = .5  // share of the added time
+	minBeside    = .15 // the same, of calls that follow each other beside another fault
 	minMoreCalls = 1.3 // calls per message of the caller in the metrics, now to before
 )
 
 // structure puts a finding of traces first that metrics cannot tell: calls that used to
 // overlap follow each other, or there are more of them. The findings of the metrics at
-// both ends of these calls become part of it.
+// both ends of these calls become part of it. Calls that follow each other and have a smaller
+// part of the added time are a finding beside the others.
 func (d *Diagnosis) structure(s *sample.Sample, before, now sample.Requests) {
 	r := &d.result
 	if before.Len() < stats.MinRequests || now.Len() < stats.MinRequests || len(r.Findings) > 0 && r.Findings[0].Kind == result.KindMix {
 		return
 	}
 	for _, f := range s.Latency(before, now, d.opt.MinShare) {
-		if f.Kind != result.KindConcurrency && f.Kind != result.KindCalls || f.Cause == nil || f.Share < minStructure ||
-			f.Kind == result.KindCalls && (!f.Cause.Sure || !d.moreCalls(f)) {
+		beside := f.Kind == result.KindConcurrency && f.Share < minStructure
+		if f.Kind != result.KindConcurrency && f.Kind != result.KindCalls || f.Cause == nil || f.Share < minStructure && !beside ||
+			beside && (f.Share < minBeside || !f.Cause.Sure) || f.Kind == result.KindCalls && (!f.Cause.Sure || !d.moreCalls(f)) {
 			continue
 		}
 		// Times are those of the metrics, which know all requests.
 		share := min(f.Share, 1)
 		f.AddedMS = stats.Round(share * r.AddedMS)
 		f.NowMS, f.CounterfactualMS = stats.Round(f.BaselineMS+f.AddedMS), stats.Round(r.NowMS-f.AddedMS)
+		if beside {
+			r.Findings = append(r.Findings, f)
+			continue
+		}
 		r.Findings = slices.DeleteFunc(r.Findings, func(have result.Finding) bool {
 			ends := []string{f.Hop, f.Target}
 			return have.Entry == "" && have.Cause == nil && have.Kind != result.KindErrors && slices.Contains(ends, have.Hop) &&

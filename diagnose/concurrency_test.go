@@ -19,6 +19,7 @@ type fan struct {
 	workers int           // calls that are served at once
 	queue   string        // where calls wait: "caller" before their span, "client" inside it, "callee" inside the callee's span
 	bare    bool          // the callee has no spans
+	own     time.Duration // of the caller, after the calls
 	slow    func(rng *rand.Rand, call int) time.Duration
 }
 
@@ -58,7 +59,7 @@ func (f fan) record(rng *rand.Rand, n int, at time.Time) []trace.Trace {
 				add(id, "store", "GET /item", trace.Server, served+200*time.Microsecond, to+200*time.Microsecond)
 			}
 		}
-		spans[0].Duration = end + 3*time.Millisecond
+		spans[0].Duration = end + 3*time.Millisecond + f.own
 		out = append(out, trace.Trace{ID: fmt.Sprintf("%016x%016x", rng.Uint64(), rng.Uint64()), Spans: spans})
 		at = at.Add(time.Duration(1+i%2) * time.Second)
 	}

@@ -26,7 +26,7 @@ func (f fan) metrics(w *world, now fan) evidence.Metrics {
 	calls := func(x fan) float64 { return float64(x.calls) }
 	served := func(x fan) float64 { return calls(x) * x.took.Seconds() }
 	waited := func(x fan) float64 { return x.took.Seconds() * float64((x.calls+x.workers-1)/x.workers) }
-	self := func(fan) float64 { return .004 }
+	self := func(x fan) float64 { return .004 + x.own.Seconds() }
 	count, wait := w.series(func(int) float64 { return rate }), per(waited)
 	all := evidence.Plus(wait, per(self))
 	const entry = "GET /desk"
@@ -71,5 +71,27 @@ func TestStructureBesideMetrics(t *testing.T) {
 		if f.Kind != c.kind || cause != c.cause || f.Share < .7 || f.AddedMS > 1.1*r.AddedMS {
 			t.Errorf("%s: %+v", c.name, r.Findings)
 		}
+	}
+}
+
+// Calls that surely follow each other are named beside another fault that adds more.
+func TestStructureBesideAnotherFault(t *testing.T) {
+	before := fan{calls: 6, workers: 6, took: 50 * time.Millisecond, queue: "caller"}
+	now := fan{calls: 6, workers: 1, took: 50 * time.Millisecond, queue: "caller", own: 600 * time.Millisecond}
+	rng, w := rand.New(rand.NewPCG(3, 3)), newWorld()
+	ev := before.metrics(w, now)
+	d := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{})
+	traces, slow := before.record(rng, 40, ev.Start), now.record(rng, 40, ev.At(130))
+	d.AddTraces(diagnose.Traces{Slow: slow[:20:20], Before: traces, Now: slow, Normal: []trace.Trace{}})
+	r := d.Result()
+	if r.Verdict != result.Spike || len(r.Findings) < 2 || r.Findings[0].Kind != result.KindSelf || r.Findings[0].Hop != "desk" {
+		t.Fatalf("%s (%s): %+v", r.Verdict, r.Why, r.Findings)
+	}
+	found := false
+	for _, f := range r.Findings[1:] {
+		found = found || f.Kind == result.KindConcurrency && f.Hop == "desk" && f.Target == "store" && f.Share > .2 && f.Share < .5
+	}
+	if !found {
+		t.Errorf("%+v", r.Findings)
 	}
 }

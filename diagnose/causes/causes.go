@@ -53,6 +53,7 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 	if err != nil {
 		return 0, fmt.Errorf("the signals of causes: %w", err)
 	}
+	t.wanders = t.wander()
 	for i := range r.Findings {
 		switch f := &r.Findings[i]; {
 		case !open(*f):

@@ -212,6 +212,35 @@ func TestCauses(t *testing.T) {
 	docpage.Compare(t, "../../docs/diagnosis.md", "confusion", table.String(), *update, "go generate ./diagnose/causes")
 }
 
+// TestBusyCollector names the collector of a process that gets little of a processor, because
+// the machine is busy. The others wait for a processor as long and collect as they did.
+func TestBusyCollector(t *testing.T) {
+	for seed := range uint64(4) {
+		f := newFleet(500 + seed)
+		hop := f.services[f.rng.IntN(len(f.services))]
+		for _, p := range f.proc {
+			p.raise("hop_process_run_delay_seconds_total", .4)
+			p.raise("process_cpu_seconds_total", .03)
+			p.raise("go_cpu_classes_gc_total_cpu_seconds_total", .004)
+		}
+		for _, p := range f.of(hop) {
+			p.raise("process_cpu_seconds_total", .13)
+			p.raise("go_cpu_classes_gc_total_cpu_seconds_total", .14)
+			p.raise("hop_process_run_delay_seconds_total", .3)
+		}
+		innocent := f.services[0]
+		if innocent == hop {
+			innocent = f.services[1]
+		}
+		if got := explain(t, f, found(result.KindSelf, hop, "", .01, .08)); got.Cause.Kind != result.CauseGC {
+			t.Errorf("seed %d: %s", seed, show(got.Cause))
+		}
+		if got := explain(t, f, found(result.KindSelf, innocent, "", .01, .08)); got.Cause.Kind == result.CauseGC {
+			t.Errorf("seed %d, another hop: %s", seed, show(got.Cause))
+		}
+	}
+}
+
 // decoys moves signals of services other than the hop.
 func (f *fleet) decoys(hop string) {
 	other := f.services[0]

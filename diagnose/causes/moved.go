@@ -35,6 +35,9 @@ const (
 	minLate     = .25 // of the growth, in the first half of now
 	everywhere  = .5  // of the growth, at half of the other services
 	minPeers    = 3   // other services, for a comparison with them
+	mostChance  = .5  // signals of a service that are expected to move by chance, for a sure cause
+	mostFitting = 2.  // of the added time, that a signal may explain if more of them are expected to
+	minAsked    = 30  // pretended onsets
 )
 
 // A signal may move before the hop leaves its baseline: what is noisy leaves it late.
@@ -143,6 +146,69 @@ func (t *table) growths(services []string) []growth {
 		}
 	}
 	return out
+}
+
+// Onsets in the baseline, as fractions of its points, at which signals are asked whether they
+// moved, although the hop did not.
+var pretended = [3]float64{.5, .65, .8}
+
+// wandering counts the pretended onsets at which signals are asked, and those at which they
+// moved: the false alarms of this fleet, at this time.
+type wandering struct {
+	asked, moved int
+	of           map[signals.Measure][2]int // asked and moved, by measure
+}
+
+// wander asks all signals.
+func (t *table) wander() wandering {
+	out := wandering{of: map[signals.Measure][2]int{}}
+	for _, i := range t.instances {
+		for m, tr := range i.tracks {
+			base, now := t.windows.split(tr.points)
+			for _, at := range pretended {
+				from := int(at * float64(len(base)))
+				to := from + len(now)
+				if len(now) == 0 || from < minPoints || to > len(base) {
+					continue
+				}
+				g := growth{signal: tr.signal}
+				g.compare(base[:from], base[from:to], len(i.tracks))
+				n := out.of[m]
+				out.asked, n[0] = out.asked+1, n[0]+1
+				if g.moved {
+					out.moved, n[1] = out.moved+1, n[1]+1
+				}
+				out.of[m] = n
+			}
+		}
+	}
+	return out
+}
+
+// distrust takes a cause for chance if many signals of the fleet move at any time, so that one
+// of the many of a service is expected to move with the hop. Such a cause is not sure, and none
+// unless its effect has about the size of the added time. A measure that never moved elsewhere
+// is trusted.
+func (t *table) distrust(c *candidate) {
+	w := t.wanders
+	if c.measure == "" || w.asked < minAsked {
+		return
+	}
+	if n := w.of[c.measure]; n[0] >= minAsked && n[1] == 0 {
+		return
+	}
+	tests := 0
+	for _, i := range t.instances {
+		if i.service == c.service {
+			tests += len(i.tracks)
+		}
+	}
+	if float64(tests*w.moved) < mostChance*float64(w.asked) {
+		return
+	}
+	if c.Sure = false; c.share < sureDirect || c.share > mostFitting {
+		c.share = 0
+	}
 }
 
 // elsewhere reports whether a measure grew at half of the other services by at least half

@@ -38,6 +38,7 @@ type table struct {
 	series    int
 	self      map[*instance]selfTrack
 	deploys   []result.Deploy
+	wanders   wandering
 }
 
 // selfTrack holds the self time and the number of messages of an instance, per second.

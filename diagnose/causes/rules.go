@@ -32,13 +32,15 @@ type candidate struct {
 	service  string
 	share    float64
 	instance string
-	loop     *loop // of calls that are made more often; nil if the finding stays where it is
+	measure  signals.Measure // that moved; "" if the cause is not told by one
+	loop     *loop           // of calls that are made more often; nil if the finding stays where it is
 }
 
 // plain returns a candidate from an effect at a service. Its instance is set if one of
 // several has almost all of the growth, whether or not that of the others is significant.
 func (t *table) plain(service, kind, why string, e effect, sure bool) candidate {
-	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, service: service, share: e.share}
+	c := candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: []result.Signal{evidenceOf(e.largest)}, Sure: sure}, service: service, share: e.share,
+		measure: e.largest.signal.Measure}
 	if t.count(service) > 1 && e.largest.by() >= (1-maxOthers)*e.total {
 		c.instance = e.largest.instance
 	}
@@ -109,6 +111,9 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	all = append(all, t.unanswered(*f, q, found)...)
 	if f.Kind == result.KindErrors {
 		all = append(all, repeats...) // callers repeat calls that fail, whatever they fail for
+	}
+	for i := range all {
+		t.distrust(&all[i])
 	}
 	chosen := choice(all)
 	switch {
@@ -234,13 +239,17 @@ func (t *table) collector(found []growth, service string, l load) effect {
 	}
 	gc, cpu := t.direct(found, service, signals.GCTime, l), t.direct(found, service, signals.CPUTime, l)
 	idle := t.direct(found, service, signals.GCIdleTime, l)
-	used := gc.sum[1] - idle.sum[1]
-	part := (used - math.Max(gc.sum[0]-idle.sum[0], 0)) / math.Max(cpu.sum[1], gc.sum[1])
-	if gc.moved == 0 || part < minGC || used < minGCTime+math.Max(gc.sum[0]-idle.sum[0], 0) || l.added == 0 {
+	used, before := gc.sum[1]-idle.sum[1], math.Max(gc.sum[0]-idle.sum[0], 0)
+	part := (used - before) / math.Max(cpu.sum[1], gc.sum[1])
+	// Of the time that the process waits for a processor, its collector has as large a part: on
+	// a busy machine it gets little of one, and delays requests all the same.
+	wait := t.direct(found, service, signals.CPUWait, l)
+	taken := used + math.Max(part, 0)*math.Max(wait.sum[1]-wait.sum[0], 0)
+	if gc.moved == 0 || part < minGC || taken < minGCTime+before || l.added == 0 {
 		return best
 	}
 	// It delays a request by no more than the part of a processor that it takes.
-	gc.share = math.Min(part, used) * math.Max(l.duration, l.added) / l.added
+	gc.share = math.Min(part, taken) * math.Max(l.duration, l.added) / l.added
 	if gc.share > best.share {
 		best = gc
 	}

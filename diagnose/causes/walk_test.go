@@ -22,8 +22,7 @@ func wanderers(rng *rand.Rand, hops, each, length int) (names []string, out []pr
 	var able []signals.CauseSignal
 	for _, s := range signals.CauseSignals() {
 		switch s.Measure { // events, which have a test of their own
-		case signals.Up, signals.Started, signals.Restarts, signals.MemoryKills, signals.StoreTime, signals.StoreCalls,
-			signals.Shed, signals.BulkheadWait, signals.BulkheadFull, signals.BreakerOpen, signals.CallRetries:
+		case signals.Up, signals.Started, signals.Restarts, signals.MemoryKills, signals.StoreTime, signals.StoreCalls:
 			continue
 		}
 		if s.Service == nil && !s.Host {
