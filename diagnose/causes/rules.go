@@ -333,15 +333,15 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 	}
 	switch {
+	case f.Kind == result.KindErrors && f.Target != "" && t.answers(f.Hop, found) && t.answers(f.Target, found):
+		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
+			Why: fmt.Sprintf("calls between %s and %s fail on the way: both answer scrapes, and neither restarted", f.Target, f.Hop)}
 	case doubt:
 		return &result.Cause{Kind: result.CauseUnknown, Evidence: evidence,
 			Why: fmt.Sprintf("%s may stand still at times: its signals grew, but were as high before now and then", strings.Join(services(f), " or "))}
 	case f.Kind == result.KindLink && ends[f.Hop] && ends[f.Target]:
 		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
 			Why: fmt.Sprintf("neither %s nor %s stands still: look at the network or a proxy between them", f.Target, f.Hop)}
-	case f.Kind == result.KindErrors && f.Target != "" && t.answers(f.Hop, found) && t.answers(f.Target, found):
-		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
-			Why: fmt.Sprintf("calls between %s and %s fail on the way: both answer scrapes, and neither restarted", f.Target, f.Hop)}
 	case f.Kind == result.KindDependency && !ends[f.Target]:
 		return &result.Cause{Kind: result.CauseDependency, Why: fmt.Sprintf("calls of %s take longer; it exports nothing that tells why", f.Target)}
 	case len(looked) == 0:
