@@ -79,6 +79,7 @@ type Diagnosis struct {
 	until    time.Time      // end of the evidence
 
 	doubtful               *evidence.Change       // of an entry of which a minority may be slower
+	waited                 []evidence.Change      // of entries that callers wait for and that may be slower
 	past                   *past                  // the last spike that is over
 	tails                  map[string]detect.Tail // of entries of which a minority of requests is slower, by operation
 	slowLogs, ordinaryLogs LogTraces              // of the traces that explain the result
@@ -220,6 +221,9 @@ func (d *Diagnosis) detect(m evidence.Metrics) (slower, failing []evidence.Chang
 			d.result.Looked++
 		}
 		d.notePast(m, l, tail)
+		if e.Flow != "async" && !l.Raised && l.Doubt {
+			d.waited = append(d.waited, l.Change)
+		}
 		switch {
 		case l.Raised:
 			slower = append(slower, l.Change)
@@ -295,7 +299,7 @@ func (d *Diagnosis) slower(m evidence.Metrics, by splitter, changes []evidence.C
 		c.Describe(m, &next.result)
 		next.minority(m, c)
 		next.grounds.baseline = c.BaselineLength(m)
-		next.grounds.unsplit = cmp.Or(next.grounds.unsplit, unclear)
+		next.grounds.unsplit = cmp.Or(next.grounds.unsplit, unclear, d.contained(changes[:i], c))
 		next.result.Findings = append([]result.Finding{}, by.latency(c)...)
 		verdict, _ := next.grounds.with(next.result.Findings).decideRaised()
 		sure := verdict == result.Spike
@@ -313,6 +317,25 @@ func (d *Diagnosis) slower(m evidence.Metrics, by splitter, changes []evidence.C
 			d.result.OtherEntries = append(d.result.OtherEntries, e)
 		}
 	}
+}
+
+// mostContained is the part of the time that an asynchronous flow added from which the
+// requests that began it may be the reason. It was set with recorded drills in sight.
+const mostContained = .5
+
+// contained returns why the change of an asynchronous flow may be that of the requests that
+// begin it, whose time is part of its own, or "". before are the changes that are not sure.
+func (d *Diagnosis) contained(before []evidence.Change, c evidence.Change) string {
+	if c.Entry.Flow != "async" {
+		return ""
+	}
+	for _, r := range slices.Concat(before, d.waited) {
+		if r.Entry.Flow != "async" && r.Entry.Operation == c.Entry.Operation && r.Added() >= mostContained*c.Added() {
+			return fmt.Sprintf("%s itself took %.0f ms on average, %.0f ms before: too little or too short a time to tell whether the rest of the flow is slower, too",
+				c.Entry.Operation, 1000*r.NowMean(), 1000*r.BaselineMean())
+		}
+	}
+	return ""
 }
 
 // order returns 1 for an asynchronous flow and 0 for any other entry.
