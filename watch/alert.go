@@ -19,6 +19,7 @@ type Alert struct {
 	Labels   map[string]string `json:"labels"`
 	StartsAt time.Time         `json:"starts_at"`
 	EndsAt   time.Time         `json:"ends_at,omitzero"` // zero while it fires
+	Looked   bool              `json:"looked,omitempty"` // found by Config.Look, not by a rule
 }
 
 // Firing reports whether the alert has not been resolved.

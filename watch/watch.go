@@ -29,6 +29,11 @@ type Config struct {
 	// Alerts returns the firing alerts of a Prometheus, which is polled. It may be nil.
 	Alerts func(context.Context) ([]Alert, error)
 
+	// Look diagnoses the metrics without an alert, from a while before since on, which is
+	// zero unless something was found. It is called at each Timing.Poll, so that a cause
+	// is posted before a rule has fired. It may be nil.
+	Look func(ctx context.Context, since time.Time) (result.Result, error)
+
 	Receivers []Receiver
 	Timing    Timing
 	Metrics   prometheus.Registerer // none if nil
@@ -48,7 +53,7 @@ type Timing struct {
 	// Patience is the time after which an incident is posted without a sure verdict; 20 s.
 	Patience time.Duration
 
-	// Poll is the interval at which Alerts is asked; 2 s.
+	// Poll is the interval at which Alerts and Look are called; 2 s.
 	Poll time.Duration
 }
 
@@ -127,6 +132,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 	if w.cfg.Alerts != nil {
 		running.Go(func() { w.poll(ctx) })
+	}
+	if w.cfg.Look != nil {
+		running.Go(func() { w.look(ctx) })
 	}
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -218,17 +226,20 @@ func (w *Watcher) over(i *Incident, now time.Time) bool {
 		if i.Flaps > 0 {
 			need = t.Quiet
 		}
-		if !i.Settled && now.Sub(i.FiringSince) >= need {
+		if !i.Settled && (i.agreed() || i.ruled() > 0 && now.Sub(i.FiringSince) >= need) {
 			i.Settled = true
 			w.save(i)
 		}
 		return false
 	}
-	if now.Sub(i.QuietSince) < t.Quiet {
+	unfounded := !i.Settled && i.presumed()
+	if now.Sub(i.QuietSince) < t.Quiet && !unfounded {
 		return false
 	}
 	if !i.Settled {
-		w.metrics.flapped.Inc()
+		if !unfounded {
+			w.metrics.flapped.Inc()
+		}
 		w.remove(i)
 		return true
 	}

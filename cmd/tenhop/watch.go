@@ -25,7 +25,7 @@ import (
 type watchFlags struct {
 	dir, listen, tokenFile, grafana, template string
 	notify                                    []string
-	poll, dryRun                              bool
+	poll, look, dryRun                        bool
 	timing                                    watch.Timing
 	asked                                     backendFlags
 }
@@ -64,6 +64,7 @@ Credentials are in the environment: SLACK_BOT_TOKEN (scope chat:write) and GRAFA
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:9099", "address for Alertmanager's webhook")
 	fl.StringVar(&f.tokenFile, "token-file", "", "file with the bearer token that requests need")
 	fl.BoolVar(&f.poll, "poll", true, "also read the firing alerts of Prometheus")
+	fl.BoolVar(&f.look, "look", false, "also diagnose the metrics every 2 s, before any alert fires")
 	fl.StringArrayVar(&f.notify, "notify", nil, "receiver of messages: slack://CHANNEL, URL of a webhook, or file:PATH; may be given again")
 	fl.StringVar(&f.template, "template", "", "file with a Go template of the body for webhooks (default: the message as JSON)")
 	fl.StringVar(&f.grafana, "grafana", "", "URL of the Grafana that gets an annotation per incident")
@@ -107,6 +108,12 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
+	if f.look {
+		if cfg.Prometheus == "" {
+			return usagef("--look needs a Prometheus: give --prometheus URL")
+		}
+		c.Look = app.Look(cfg)
+	}
 	w, err := watch.New(c)
 	if err != nil {
 		return err
@@ -118,13 +125,13 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 	}
 	handler := w.Handler(l.Addr(), token, promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
 	fmt.Fprintf(out, "Alertmanager's webhook  http://%s/alerts\nincidents               http://%s/incidents\n", l.Addr(), l.Addr())
 	for _, r := range receivers {
 		fmt.Fprintf(out, "messages to             %s\n", r.Name())
 	}
 	fmt.Fprintln(out)
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -140,6 +147,7 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 // beside watches what runs in the directory until ctx ends. It returns at once.
 func (f *watchFlags) beside(ctx context.Context, out io.Writer) error {
 	f.listen, f.poll, f.asked.explicit = "127.0.0.1:0", true, true
+	f.look = true
 	f.timing = watch.Timing{Settle: 2 * time.Second, Quiet: time.Minute, Patience: 20 * time.Second}
 	if len(f.notify) == 0 {
 		d, err := supervisor.In(f.dir)
