@@ -34,6 +34,7 @@ type Incident struct {
 	Result  *result.Result      `json:"diagnosis,omitempty"` // the newest sure one, else the newest
 	Problem string              `json:"problem,omitempty"`   // why the newest diagnosis failed
 	Said    []Said              `json:"said"`                // what was posted when
+	Note    string              `json:"note,omitempty"`      // why it ended, if no message said so
 
 	Posted   bool `json:"posted"`
 	Revision int  `json:"revision"` // of the message
@@ -72,6 +73,9 @@ type Delivery struct {
 type grouped struct {
 	Alert
 	Polled bool `json:"polled,omitempty"`
+
+	Heard   time.Time `json:"heard,omitzero"`   // when a webhook last had it
+	Polling time.Time `json:"polling,omitzero"` // when the polled Prometheus last had it, if a webhook has it too
 }
 
 const (
@@ -109,6 +113,9 @@ func (i *Incident) ruled() int { return i.alarming - i.looking }
 func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	key := a.key()
 	old := i.Alerts[key]
+	if old != nil && a.Firing() && !polled {
+		old.Heard = now
+	}
 	switch {
 	case old == nil && !a.Firing(), old != nil && old.Firing() == a.Firing():
 		return false
@@ -120,7 +127,7 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	if old != nil {
 		i.tally(old.Alert, -1)
 	}
-	i.Alerts[key] = &grouped{a, polled}
+	i.Alerts[key] = &grouped{Alert: a, Polled: polled, Heard: now}
 	i.tally(a, 1)
 	switch {
 	case ruled == 0 && i.ruled() > 0:
@@ -129,7 +136,7 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 		i.Flaps++
 	}
 	if a.Firing() {
-		i.LastAlert, i.pending = now, true
+		i.LastAlert, i.pending, i.Note = now, true, ""
 	} else if i.alarming == 0 {
 		i.QuietSince = now
 	}

@@ -53,6 +53,10 @@ type Timing struct {
 	// Patience is the time after which an incident is posted without a sure verdict; 20 s.
 	Patience time.Duration
 
+	// Forget is the time after which an alert of a webhook is taken as resolved if nothing
+	// was heard of it; 5 h. It must be longer than Alertmanager's repeat_interval.
+	Forget time.Duration
+
 	// Poll is the interval at which Alerts and Look are called; 2 s.
 	Poll time.Duration
 }
@@ -76,6 +80,7 @@ type Watcher struct {
 	mu         sync.Mutex
 	incidents  []*Incident // oldest first
 	polled     map[string]Alert
+	polledAt   time.Time // last successful poll
 	diagnosing bool
 	changed    map[string]*Incident // to be stored, by ID; nil for one that was removed
 
@@ -95,6 +100,7 @@ func New(cfg Config) (*Watcher, error) {
 	t := &cfg.Timing
 	t.Settle, t.Quiet = cmp.Or(t.Settle, 2*time.Second), cmp.Or(t.Quiet, time.Minute)
 	t.Patience, t.Poll = cmp.Or(t.Patience, 20*time.Second), cmp.Or(t.Poll, 2*time.Second)
+	t.Forget = cmp.Or(t.Forget, 5*time.Hour)
 	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{},
 		changed: map[string]*Incident{}, unstored: map[string]error{}}
 	if w.log == nil {
@@ -170,6 +176,7 @@ func (w *Watcher) poll(ctx context.Context) {
 				w.log.Warn("alerts cannot be read; trying again", "error", err)
 			}
 		} else {
+			w.confirm(found, time.Now())
 			_ = w.accept(w.withResolved(found), true) // an error is logged
 		}
 		failing = err != nil
@@ -203,6 +210,9 @@ func (w *Watcher) step(ctx context.Context, running *sync.WaitGroup) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	for _, i := range append([]*Incident(nil), w.incidents...) {
+		if i.State == Open {
+			w.missed(i, now)
+		}
 		switch {
 		case i.State == Closed:
 		case w.over(i, now):
@@ -245,7 +255,11 @@ func (w *Watcher) over(i *Incident, now time.Time) bool {
 	}
 	recovered := i.recovered()
 	i.State, i.Recovered = Closed, &recovered
-	i.say(now, "recovered")
+	text := "recovered"
+	if i.Note != "" {
+		text += "; " + i.Note
+	}
+	i.say(now, text)
 	w.metrics.closed(i)
 	w.save(i)
 	return true
