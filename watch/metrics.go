@@ -1,6 +1,10 @@
 package watch
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	alerts, diagnoses, flapped, lost prometheus.Counter
@@ -48,6 +52,15 @@ func newMetrics(w *Watcher, reg prometheus.Registerer) *metrics {
 		})
 	}
 	reg.MustRegister(m.alerts, m.diagnoses, m.flapped, m.lost, m.posts, m.looks, m.detect, m.name, m.recover,
+		NewCollector(func(context.Context) ([]*Incident, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			var out []*Incident
+			for _, i := range w.told() {
+				out = append(out, &Incident{State: i.State, Began: i.Began, Paged: i.Paged, Named: i.Named, Recovered: i.Recovered})
+			}
+			return out, nil
+		}),
 		gauge("tenhop_watch_incidents_open", "Open incidents.", func(i *Incident) bool { return i.State == Open }),
 		gauge("tenhop_watch_spooled", "Incidents with a state that a receiver lacks.", w.pendingAnywhere))
 	return m
