@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -115,6 +115,9 @@ drill-ci: ## three drills of kinds chosen by the day and one without a fault (fi
 QUIET ?= 60
 quiet: ## run the storefront for QUIET minutes and ten of ordinary life: nothing may page, nothing may be named (QUIET=5: eight minutes in all)
 	TENHOP_QUIET=$(QUIET) $(GO) test -count=1 -v -timeout 120m ./acceptance/quiet
+WATCH ?= full
+watch-cells: ## faults at each hop with nobody asking: seconds to the posted cause, after WATCH_QUIET minutes without a post (half an hour; WATCH=3: five minutes)
+	TENHOP_WATCH=$(WATCH) TENHOP_WATCH_QUIET=$${WATCH_QUIET:-1} $(GO) test -count=1 -v -timeout 8h ./acceptance/watch
 KNEE ?= 5
 knee: ## requests/s that the storefront holds without and with each kind of telemetry (KNEE rounds of fifteen minutes, or short)
 	TENHOP_KNEE=$(KNEE) $(GO) test -count=1 -v -timeout 180m -run TestKnee ./acceptance/knee

@@ -32,6 +32,8 @@ func endpoints() []endpoint {
 		answers("GET /api/traces/{id}/logs", (*Console).traceLogs),
 		answers("GET /api/compare", (*Console).compare),
 		answers("GET /api/diagnose", (*Console).diagnose),
+		answers("GET /api/incidents", (*Console).incidents),
+		answers("GET /api/incidents/{id}", (*Console).incident),
 		answers("GET /api/dashboards", (*Console).dashboards),
 		answers("GET /api/dashboards/{uid}", (*Console).dashboard),
 		answers("GET /api/drill", (*Console).drillState),

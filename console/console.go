@@ -28,6 +28,9 @@ type Config struct {
 
 	Dashboards fs.FS // *.json in Grafana's format; nil for none
 
+	// Incidents returns what `tenhop watch` has posted; nil if it is not known where that is.
+	Incidents Incidents
+
 	// Token authorizes actions. If empty, actions are disabled.
 	Token string
 	// Storefront returns the storefront that faults and drills act on, or the reason why

@@ -82,8 +82,58 @@ func (c *Console) search(r *http.Request) ([]Found, error) {
 			return nil, err
 		}
 	}
+	wait, err := searchWait(in)
+	if err != nil {
+		return nil, err
+	}
+	return untilFound(r.Context(), wait, func(ctx context.Context) ([]Found, error) {
+		q := q
+		if wait > 0 { // the end of the search moves on with the time
+			q.To = time.Now()
+		}
+		return searchServices(ctx, j, q, services)
+	})
+}
+
+// Spans are on their way for a while: their process exports them every few seconds.
+const (
+	maxSearchWait = 15 * time.Second
+	searchAgain   = 500 * time.Millisecond
+)
+
+// searchWait returns for how long a search waits for a first trace.
+func searchWait(in url.Values) (time.Duration, error) {
+	v := in.Get("wait")
+	if v == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 || d > maxSearchWait {
+		return 0, badRequest("wait %q: must be from 0s to %s", v, maxSearchWait)
+	}
+	return d, nil
+}
+
+// untilFound repeats a search that finds nothing until a time has passed.
+func untilFound(ctx context.Context, wait time.Duration, search func(context.Context) ([]Found, error)) ([]Found, error) {
+	deadline := time.Now().Add(wait)
+	for {
+		found, err := search(ctx)
+		if err != nil || len(found) > 0 || time.Now().Add(searchAgain).After(deadline) {
+			return found, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(searchAgain):
+		}
+	}
+}
+
+// searchServices searches several services.
+func searchServices(ctx context.Context, j query.Tracer, q query.Search, services []string) ([]Found, error) {
 	found := make([][]trace.Trace, len(services))
-	g, ctx := errgroup.WithContext(r.Context())
+	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(oneService)
 	for i, service := range services {
 		q := q

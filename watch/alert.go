@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ type Alert struct {
 	Labels   map[string]string `json:"labels"`
 	StartsAt time.Time         `json:"starts_at"`
 	EndsAt   time.Time         `json:"ends_at,omitzero"` // zero while it fires
+	Looked   bool              `json:"looked,omitempty"` // found by Config.Look, not by a rule
+
+	// Runbook is the rule's annotation runbook_url if it is an HTTP address, or empty.
+	Runbook string `json:"runbook,omitempty"`
 }
 
 // Firing reports whether the alert has not been resolved.
@@ -67,10 +72,11 @@ func Decode(body []byte) ([]Alert, error) {
 	var p struct {
 		Version string `json:"version"`
 		Alerts  []struct {
-			Status   string            `json:"status"`
-			Labels   map[string]string `json:"labels"`
-			StartsAt time.Time         `json:"startsAt"`
-			EndsAt   time.Time         `json:"endsAt"`
+			Status      string            `json:"status"`
+			Labels      map[string]string `json:"labels"`
+			Annotations map[string]string `json:"annotations"`
+			StartsAt    time.Time         `json:"startsAt"`
+			EndsAt      time.Time         `json:"endsAt"`
 		} `json:"alerts"`
 	}
 	if err := json.Unmarshal(body, &p); err != nil {
@@ -81,7 +87,7 @@ func Decode(body []byte) ([]Alert, error) {
 	}
 	out := make([]Alert, 0, len(p.Alerts))
 	for n, a := range p.Alerts {
-		alert := Alert{Labels: a.Labels, StartsAt: a.StartsAt}
+		alert := Alert{Labels: a.Labels, StartsAt: a.StartsAt, Runbook: runbook(a.Annotations)}
 		switch {
 		case a.Status != "firing" && a.Status != "resolved":
 			return nil, fmt.Errorf("%w: alert %d has the status %q", ErrNoPayload, n, a.Status)
@@ -107,6 +113,16 @@ func Decode(body []byte) ([]Alert, error) {
 	return out, nil
 }
 
+// runbook returns the address of an alert's runbook, or "".
+func runbook(annotations map[string]string) string {
+	at := annotations["runbook_url"]
+	u, err := url.Parse(at)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || len(at) > maxLabelSize {
+		return ""
+	}
+	return u.String()
+}
+
 // Firing returns the firing alerts of Prometheus's API. StartsAt is when their
 // condition became true.
 func Firing(active []prometheus.Alert) []Alert {
@@ -117,7 +133,7 @@ func Firing(active []prometheus.Alert) []Alert {
 			at = time.Now()
 		}
 		if a.State == "firing" && len(a.Labels) <= maxLabels {
-			out = append(out, Alert{Labels: a.Labels, StartsAt: at})
+			out = append(out, Alert{Labels: a.Labels, StartsAt: at, Runbook: runbook(a.Annotations)})
 		}
 	}
 	return out

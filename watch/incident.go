@@ -25,7 +25,7 @@ type Incident struct {
 	State string `json:"state"`
 
 	Began     time.Time  `json:"began"`               // the evidence left its baseline; else start of the first alert
-	Paged     time.Time  `json:"paged"`               // the first alert arrived
+	Paged     time.Time  `json:"paged"`               // the first alert arrived, or a look found a cause
 	Named     *time.Time `json:"named,omitempty"`     // the first sure verdict
 	Recovered *time.Time `json:"recovered,omitempty"` // the last alert was resolved
 
@@ -34,6 +34,7 @@ type Incident struct {
 	Result  *result.Result      `json:"diagnosis,omitempty"` // the newest sure one, else the newest
 	Problem string              `json:"problem,omitempty"`   // why the newest diagnosis failed
 	Said    []Said              `json:"said"`                // what was posted when
+	Note    string              `json:"note,omitempty"`      // why it ended, if no message said so
 
 	Posted   bool `json:"posted"`
 	Revision int  `json:"revision"` // of the message
@@ -47,12 +48,14 @@ type Incident struct {
 	QuietSince  time.Time `json:"quiet_since,omitzero"`
 	LastAlert   time.Time `json:"last_alert"`
 
-	pending  bool // a new alert asks for a diagnosis
-	tries    int
-	sure     int // sure diagnoses with the same cause
-	next     time.Time
-	alarming int                // firing alerts
-	failures map[string]failure // by receiver
+	pending   bool   // a new alert asks for a diagnosis
+	confirmed string // hop that two looks in succession named
+	tries     int
+	sure      int // sure diagnoses with the same cause
+	next      time.Time
+	alarming  int                // firing alerts
+	looking   int                // those of them that only a look has found
+	failures  map[string]failure // by receiver
 }
 
 // Said is one state of an incident's message.
@@ -70,6 +73,9 @@ type Delivery struct {
 type grouped struct {
 	Alert
 	Polled bool `json:"polled,omitempty"`
+
+	Heard   time.Time `json:"heard,omitzero"`   // when a webhook last had it
+	Polling time.Time `json:"polling,omitzero"` // when the polled Prometheus last had it, if a webhook has it too
 }
 
 const (
@@ -83,18 +89,33 @@ func (i *Incident) firing() int { return i.alarming }
 
 // count counts the firing alerts after the incident was read or merged.
 func (i *Incident) count() {
-	i.alarming = 0
+	i.alarming, i.looking = 0, 0
 	for _, a := range i.Alerts {
-		if a.Firing() {
-			i.alarming++
-		}
+		i.tally(a.Alert, 1)
 	}
 }
+
+// tally counts a firing alert n times.
+func (i *Incident) tally(a Alert, n int) {
+	if !a.Firing() {
+		return
+	}
+	i.alarming += n
+	if a.Looked {
+		i.looking += n
+	}
+}
+
+// ruled returns the number of firing alerts of rules.
+func (i *Incident) ruled() int { return i.alarming - i.looking }
 
 // take adds an alert or its new state. It reports whether that changed something.
 func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	key := a.key()
 	old := i.Alerts[key]
+	if old != nil && a.Firing() && !polled {
+		old.Heard = now
+	}
 	switch {
 	case old == nil && !a.Firing(), old != nil && old.Firing() == a.Firing():
 		return false
@@ -102,20 +123,22 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 		i.Dropped++
 		return false
 	}
-	i.Alerts[key] = &grouped{a, polled}
-	if a.Firing() {
-		if i.alarming == 0 {
-			i.FiringSince = now
-		}
-		i.alarming++
-		i.LastAlert, i.pending = now, true
-		return true
+	ruled := i.ruled()
+	if old != nil {
+		i.tally(old.Alert, -1)
 	}
-	if i.alarming--; i.alarming == 0 {
+	i.Alerts[key] = &grouped{Alert: a, Polled: polled, Heard: now}
+	i.tally(a, 1)
+	switch {
+	case ruled == 0 && i.ruled() > 0:
+		i.FiringSince = now
+	case ruled > 0 && i.ruled() == 0 && !i.Settled:
+		i.Flaps++
+	}
+	if a.Firing() {
+		i.LastAlert, i.pending, i.Note = now, true, ""
+	} else if i.alarming == 0 {
 		i.QuietSince = now
-		if !i.Settled {
-			i.Flaps++
-		}
 	}
 	return true
 }
@@ -151,11 +174,14 @@ func (i *Incident) question() Question {
 	return q
 }
 
-// Diagnoses are repeated until the cause was the same twice, at intervals that double.
+// Diagnoses are repeated until the cause was the same twice, at intervals that double. An
+// incident that only looks have found is diagnosed at each scrape at first.
 const (
-	firstAgain = time.Second
-	maxAgain   = time.Minute
-	enough     = 2
+	firstAgain    = time.Second
+	maxAgain      = time.Minute
+	enough        = 2
+	presumedAgain = 2 * time.Second
+	presumedFor   = 20 * time.Second
 )
 
 // due reports whether the incident needs a diagnosis. A storm of alerts asks for one
@@ -171,6 +197,9 @@ func (i *Incident) due(now time.Time) bool {
 // by one that is not.
 func (i *Incident) learnt(now time.Time, res *result.Result, err error) {
 	pause := min(firstAgain<<min(i.tries, 10), maxAgain)
+	if i.presumed() && now.Sub(i.Paged) < presumedFor {
+		pause = min(pause, presumedAgain)
+	}
 	i.tries++
 	i.next = now.Add(pause)
 	if err != nil {

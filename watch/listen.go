@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tenhop/tenhop/internal/hostcheck"
@@ -64,19 +65,7 @@ type History struct {
 // history writes the incidents under the lock into memory, not to the client.
 func (w *Watcher) history(out http.ResponseWriter, _ *http.Request) {
 	w.mu.Lock()
-	h := History{Incidents: []*Incident{}}
-	var paged, named, recovered mean
-	for n := range w.incidents {
-		i := w.incidents[len(w.incidents)-1-n]
-		if !i.Posted && i.State != Closed {
-			continue
-		}
-		h.Incidents = append(h.Incidents, i)
-		paged.add(i.Began, &i.Paged)
-		named.add(i.Began, i.Named)
-		recovered.add(i.Began, i.Recovered)
-	}
-	h.MTTD, h.MTTN, h.MTTR = paged.value(), named.value(), recovered.value()
+	h := NewHistory(w.told())
 	body, err := json.Marshal(h)
 	w.mu.Unlock()
 	if err != nil {
@@ -85,6 +74,17 @@ func (w *Watcher) history(out http.ResponseWriter, _ *http.Request) {
 	}
 	out.Header().Set("Content-Type", "application/json")
 	_, _ = out.Write(body)
+}
+
+// told returns the incidents of the history, newest first. The caller holds mu.
+func (w *Watcher) told() []*Incident {
+	out := []*Incident{}
+	for _, i := range slices.Backward(w.incidents) {
+		if i.told() {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 type mean struct{ sum, n float64 }

@@ -24,6 +24,7 @@ type Message struct {
 	Paged     time.Time      `json:"paged"`
 	Named     *time.Time     `json:"named,omitempty"`
 	Recovered *time.Time     `json:"recovered,omitempty"`
+	Note      string         `json:"note,omitempty"` // why it ended, if no message said so
 	Diagnosis *result.Result `json:"diagnosis,omitempty"`
 
 	// Ref is the receiver's own name of the message, or empty before the first post.
@@ -36,7 +37,7 @@ const shownAlerts = 6
 // message returns the present state.
 func (i *Incident) message(ref string) Message {
 	return Message{ID: i.ID, Revision: i.Revision, State: i.State, Sure: i.Named != nil, Headline: i.Headline(), Alerts: i.Names(shownAlerts),
-		Count: len(i.Alerts) + i.Dropped, Began: i.Began.UTC(), Paged: i.Paged.UTC(), Named: i.Named, Recovered: i.Recovered, Diagnosis: i.Result, Ref: ref}
+		Count: len(i.Alerts) + i.Dropped, Began: i.Began.UTC(), Paged: i.Paged.UTC(), Named: i.Named, Recovered: i.Recovered, Note: i.Note, Diagnosis: i.Result, Ref: ref}
 }
 
 // Title returns the state, and where the incident is.
@@ -73,6 +74,9 @@ func (m Message) Markdown() string {
 		fmt.Fprintf(&b, "%s %s", strings.ToLower(t[0]), t[1])
 	}
 	fmt.Fprintf(&b, " UTC\n\nalerts: %s\n\n", escapeMarkdown(m.Alerts))
+	if m.Note != "" {
+		fmt.Fprintf(&b, "%s\n\n", escapeMarkdown(m.Note))
+	}
 	if m.Diagnosis == nil {
 		fmt.Fprintln(&b, escapeMarkdown(m.Headline))
 	} else {

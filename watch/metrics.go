@@ -1,10 +1,14 @@
 package watch
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	alerts, diagnoses, flapped, lost prometheus.Counter
-	posts                            *prometheus.CounterVec
+	posts, looks                     *prometheus.CounterVec
 	detect, name, recover            prometheus.Histogram
 }
 
@@ -25,6 +29,8 @@ func newMetrics(w *Watcher, reg prometheus.Registerer) *metrics {
 		lost:      counter("tenhop_watch_lost_total", "Messages removed before they were delivered, because the spool was full."),
 		posts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenhop_watch_posts_total",
 			Help: "Messages sent, by receiver and result (ok, failed)."}, []string{"receiver", "result"}),
+		looks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenhop_watch_looks_total",
+			Help: "Diagnoses of the metrics without an alert, by verdict."}, []string{"verdict"}),
 		detect:  histogram("tenhop_watch_time_to_detect_seconds", "From the beginning of a closed incident to its first alert."),
 		name:    histogram("tenhop_watch_time_to_name_seconds", "From the beginning of a closed incident to its first sure diagnosis."),
 		recover: histogram("tenhop_watch_time_to_recover_seconds", "From the beginning of a closed incident to its last alert's end."),
@@ -45,7 +51,16 @@ func newMetrics(w *Watcher, reg prometheus.Registerer) *metrics {
 			return n
 		})
 	}
-	reg.MustRegister(m.alerts, m.diagnoses, m.flapped, m.lost, m.posts, m.detect, m.name, m.recover,
+	reg.MustRegister(m.alerts, m.diagnoses, m.flapped, m.lost, m.posts, m.looks, m.detect, m.name, m.recover,
+		NewCollector(func(context.Context) ([]*Incident, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			var out []*Incident
+			for _, i := range w.told() {
+				out = append(out, &Incident{State: i.State, Began: i.Began, Paged: i.Paged, Named: i.Named, Recovered: i.Recovered})
+			}
+			return out, nil
+		}),
 		gauge("tenhop_watch_incidents_open", "Open incidents.", func(i *Incident) bool { return i.State == Open }),
 		gauge("tenhop_watch_spooled", "Incidents with a state that a receiver lacks.", w.pendingAnywhere))
 	return m

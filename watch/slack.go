@@ -119,6 +119,9 @@ func blocks(m Message) []slack.Block {
 			out = append(out, slack.NewContextBlock("", text("see one request: `tenhop trace "+mrkdwn(cut(query.Printable(f.Exemplars[0]), 64))+"`")))
 		}
 	}
+	if m.Note != "" {
+		out = append(out, slack.NewContextBlock("", text(mrkdwn(cut(m.Note, maxSection)))))
+	}
 	return append(out, slack.NewContextBlock("", text("alerts: "+mrkdwn(cut(m.Alerts, maxSection)))))
 }
 

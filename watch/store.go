@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,20 +34,11 @@ func (s store) load(log *slog.Logger) ([]*Incident, error) {
 	}
 	var out []*Incident
 	for _, name := range names {
-		i := &Incident{}
-		if info, err := os.Stat(name); err != nil || info.Size() > maxFile {
-			log.Warn("incident left out: its file is too large", "file", name)
+		i, err := read(name)
+		if err != nil {
+			log.Warn("incident left out", "error", err)
 			continue
 		}
-		content, err := os.ReadFile(name)
-		if err == nil {
-			err = json.Unmarshal(content, i)
-		}
-		if err != nil || i.ID != strings.TrimSuffix(filepath.Base(name), ".json") {
-			log.Warn("incident left out: its file cannot be read", "file", name, "error", err)
-			continue
-		}
-		i.complete()
 		out = append(out, i)
 	}
 	slices.SortFunc(out, func(a, b *Incident) int { return a.Paged.Compare(b.Paged) })
@@ -66,6 +56,8 @@ func (i *Incident) complete() {
 	for key, a := range i.Alerts {
 		if a == nil {
 			delete(i.Alerts, key)
+		} else if a.Heard.IsZero() {
+			a.Heard = time.Now() // stored before that was noted
 		}
 	}
 	i.count()

@@ -29,6 +29,11 @@ type Config struct {
 	// Alerts returns the firing alerts of a Prometheus, which is polled. It may be nil.
 	Alerts func(context.Context) ([]Alert, error)
 
+	// Look diagnoses the metrics without an alert, from a while before since on, which is
+	// zero unless something was found. It is called at each Timing.Poll, so that a cause
+	// is posted before a rule has fired. It may be nil.
+	Look func(ctx context.Context, since time.Time) (result.Result, error)
+
 	Receivers []Receiver
 	Timing    Timing
 	Metrics   prometheus.Registerer // none if nil
@@ -48,7 +53,11 @@ type Timing struct {
 	// Patience is the time after which an incident is posted without a sure verdict; 20 s.
 	Patience time.Duration
 
-	// Poll is the interval at which Alerts is asked; 2 s.
+	// Forget is the time after which an alert of a webhook is taken as resolved if nothing
+	// was heard of it; 5 h. It must be longer than Alertmanager's repeat_interval.
+	Forget time.Duration
+
+	// Poll is the interval at which Alerts and Look are called; 2 s.
 	Poll time.Duration
 }
 
@@ -71,6 +80,7 @@ type Watcher struct {
 	mu         sync.Mutex
 	incidents  []*Incident // oldest first
 	polled     map[string]Alert
+	polledAt   time.Time // last successful poll
 	diagnosing bool
 	changed    map[string]*Incident // to be stored, by ID; nil for one that was removed
 
@@ -90,6 +100,7 @@ func New(cfg Config) (*Watcher, error) {
 	t := &cfg.Timing
 	t.Settle, t.Quiet = cmp.Or(t.Settle, 2*time.Second), cmp.Or(t.Quiet, time.Minute)
 	t.Patience, t.Poll = cmp.Or(t.Patience, 20*time.Second), cmp.Or(t.Poll, 2*time.Second)
+	t.Forget = cmp.Or(t.Forget, 5*time.Hour)
 	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{},
 		changed: map[string]*Incident{}, unstored: map[string]error{}}
 	if w.log == nil {
@@ -128,6 +139,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	if w.cfg.Alerts != nil {
 		running.Go(func() { w.poll(ctx) })
 	}
+	if w.cfg.Look != nil {
+		running.Go(func() { w.look(ctx) })
+	}
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	for {
@@ -162,6 +176,7 @@ func (w *Watcher) poll(ctx context.Context) {
 				w.log.Warn("alerts cannot be read; trying again", "error", err)
 			}
 		} else {
+			w.confirm(found, time.Now())
 			_ = w.accept(w.withResolved(found), true) // an error is logged
 		}
 		failing = err != nil
@@ -195,6 +210,9 @@ func (w *Watcher) step(ctx context.Context, running *sync.WaitGroup) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	for _, i := range append([]*Incident(nil), w.incidents...) {
+		if i.State == Open {
+			w.missed(i, now)
+		}
 		switch {
 		case i.State == Closed:
 		case w.over(i, now):
@@ -218,23 +236,30 @@ func (w *Watcher) over(i *Incident, now time.Time) bool {
 		if i.Flaps > 0 {
 			need = t.Quiet
 		}
-		if !i.Settled && now.Sub(i.FiringSince) >= need {
+		if !i.Settled && (i.agreed() || i.ruled() > 0 && now.Sub(i.FiringSince) >= need) {
 			i.Settled = true
 			w.save(i)
 		}
 		return false
 	}
-	if now.Sub(i.QuietSince) < t.Quiet {
+	unfounded := !i.Settled && i.presumed()
+	if now.Sub(i.QuietSince) < t.Quiet && !unfounded {
 		return false
 	}
 	if !i.Settled {
-		w.metrics.flapped.Inc()
+		if !unfounded {
+			w.metrics.flapped.Inc()
+		}
 		w.remove(i)
 		return true
 	}
 	recovered := i.recovered()
 	i.State, i.Recovered = Closed, &recovered
-	i.say(now, "recovered")
+	text := "recovered"
+	if i.Note != "" {
+		text += "; " + i.Note
+	}
+	i.say(now, text)
 	w.metrics.closed(i)
 	w.save(i)
 	return true

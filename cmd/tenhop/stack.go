@@ -24,6 +24,7 @@ import (
 type stackFlags struct {
 	app.Config
 	rules, dashboards, webhook string
+	watchToken                 string
 	asked                      backendFlags
 }
 
@@ -81,6 +82,8 @@ Without arguments all of them run.`,
 	fl.StringVar(&f.asked.loki, "loki", "", "URL of the Loki that the console queries (default: of the file, or the embedded one)")
 	fl.StringVar(&f.dashboards, "dashboards", "", "directory with Grafana dashboards that replace the console's built-in ones")
 	fl.StringSliceVar(&f.Console.Hosts, "host", nil, "host name of the console, in addition to localhost and IP addresses")
+	fl.StringVar(&f.Console.Watch, "watch", "", "URL of the tenhop watch whose incidents the console shows (default: those in .tenhop/watch)")
+	fl.StringVar(&f.watchToken, "watch-token-file", "", "file with the bearer token of --watch")
 	fl.StringVar(&f.webhook, "webhook", "", "URL that receives alerts in Alertmanager's format")
 	fl.Var(&size{&f.Stack.TraceMemoryBytes}, "trace-memory", "memory for the index of traces (default 64MiB)")
 	fl.Var(&size{&f.Stack.TraceDiskBytes}, "trace-disk", "disk space for traces (default 1GiB)")
@@ -106,7 +109,7 @@ func (f *stackFlags) complete(parts []string) (err error) {
 	if err := checkListen(f.Stack.Addresses); err != nil {
 		return err
 	}
-	for flag, value := range map[string]string{"webhook": f.webhook, "jaeger": f.asked.jaeger, "tempo": f.asked.tempo, "prometheus": f.asked.prometheus, "loki": f.asked.loki} {
+	for flag, value := range map[string]string{"webhook": f.webhook, "watch": f.Console.Watch, "jaeger": f.asked.jaeger, "tempo": f.asked.tempo, "prometheus": f.asked.prometheus, "loki": f.asked.loki} {
 		u, err := url.Parse(value)
 		if value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 			return usagef("--%s: must be a URL such as http://localhost:9090", flag) // the value may contain a password
@@ -145,6 +148,13 @@ func (f *stackFlags) complete(parts []string) (err error) {
 		if f.Console.Dashboards, err = app.Directory(f.dashboards); err != nil {
 			return usagef("--dashboards: %v", err)
 		}
+	}
+	if f.watchToken != "" {
+		content, err := os.ReadFile(f.watchToken)
+		if err != nil {
+			return err
+		}
+		f.Console.WatchToken = strings.TrimSpace(string(content))
 	}
 	f.Console.Token = os.Getenv("TENHOP_CHAOS_TOKEN")
 	f.Stack.Logger = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))

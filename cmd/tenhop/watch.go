@@ -25,7 +25,7 @@ import (
 type watchFlags struct {
 	dir, listen, tokenFile, grafana, template string
 	notify                                    []string
-	poll, dryRun                              bool
+	poll, look, dryRun                        bool
 	timing                                    watch.Timing
 	asked                                     backendFlags
 }
@@ -64,6 +64,7 @@ Credentials are in the environment: SLACK_BOT_TOKEN (scope chat:write) and GRAFA
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:9099", "address for Alertmanager's webhook")
 	fl.StringVar(&f.tokenFile, "token-file", "", "file with the bearer token that requests need")
 	fl.BoolVar(&f.poll, "poll", true, "also read the firing alerts of Prometheus")
+	fl.BoolVar(&f.look, "look", false, "also diagnose the metrics every 2 s, before any alert fires")
 	fl.StringArrayVar(&f.notify, "notify", nil, "receiver of messages: slack://CHANNEL, URL of a webhook, or file:PATH; may be given again")
 	fl.StringVar(&f.template, "template", "", "file with a Go template of the body for webhooks (default: the message as JSON)")
 	fl.StringVar(&f.grafana, "grafana", "", "URL of the Grafana that gets an annotation per incident")
@@ -71,6 +72,7 @@ Credentials are in the environment: SLACK_BOT_TOKEN (scope chat:write) and GRAFA
 	fl.DurationVar(&f.timing.Settle, "settle", 2*time.Second, "time for which an alert fires before it is posted")
 	fl.DurationVar(&f.timing.Quiet, "quiet", time.Minute, "time without an alert after which an incident is closed")
 	fl.DurationVar(&f.timing.Patience, "patience", 20*time.Second, "time after which an incident is posted although its diagnosis is not sure")
+	fl.DurationVar(&f.timing.Forget, "forget", 5*time.Hour, "time after which an alert of the webhook that nobody repeats or resolves is taken as resolved")
 	return cmd
 }
 
@@ -79,8 +81,8 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if f.timing.Settle <= 0 || f.timing.Quiet <= 0 || f.timing.Patience <= 0 {
-		return usagef("--settle, --quiet and --patience must be greater than 0")
+	if f.timing.Settle <= 0 || f.timing.Quiet <= 0 || f.timing.Patience <= 0 || f.timing.Forget <= 0 {
+		return usagef("--settle, --quiet, --patience and --forget must be greater than 0")
 	}
 	token, err := f.token()
 	if err != nil {
@@ -107,6 +109,12 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
+	if f.look {
+		if cfg.Prometheus == "" {
+			return usagef("--look needs a Prometheus: give --prometheus URL")
+		}
+		c.Look = app.Look(cfg)
+	}
 	w, err := watch.New(c)
 	if err != nil {
 		return err
@@ -117,30 +125,39 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("%w; choose another address by --listen", err)
 	}
 	handler := w.Handler(l.Addr(), token, promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
 	fmt.Fprintf(out, "Alertmanager's webhook  http://%s/alerts\nincidents               http://%s/incidents\n", l.Addr(), l.Addr())
 	for _, r := range receivers {
 		fmt.Fprintf(out, "messages to             %s\n", r.Name())
 	}
 	fmt.Fprintln(out)
-	ctx, cancel := context.WithCancel(ctx)
+	return serveAlerts(ctx, w, l, handler)
+}
+
+// serveAlerts runs w and serves its handler until ctx ends. It fails if the listener ends
+// earlier, since alerts would then be lost.
+func serveAlerts(ctx context.Context, w *watch.Watcher, l net.Listener, handler http.Handler) error {
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	running, cancel := context.WithCancel(ctx)
 	defer cancel()
+	ended := make(chan error, 1)
 	go func() {
-		if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintf(out, "the listener ended: %v\n", err)
-			cancel()
-		}
+		err := srv.Serve(l)
+		cancel()
+		ended <- err
 	}()
-	w.Run(ctx)
-	return srv.Close()
+	w.Run(running)
+	_ = srv.Close() // its error is that of the listener
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the listener for alerts ended: %w", err)
+	}
+	return nil
 }
 
 // beside watches what runs in the directory until ctx ends. It returns at once.
 func (f *watchFlags) beside(ctx context.Context, out io.Writer) error {
 	f.listen, f.poll, f.asked.explicit = "127.0.0.1:0", true, true
-	f.timing = watch.Timing{Settle: 2 * time.Second, Quiet: time.Minute, Patience: 20 * time.Second}
+	f.look = true
+	f.timing = watch.Timing{Settle: 2 * time.Second, Quiet: time.Minute, Patience: 20 * time.Second, Forget: 5 * time.Hour}
 	if len(f.notify) == 0 {
 		d, err := supervisor.In(f.dir)
 		if err != nil {

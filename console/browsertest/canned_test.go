@@ -45,6 +45,7 @@ func cannedAs(t *testing.T, renamed ...string) string {
 		w.Header().Set("Content-Type", kind)
 		file("../dist/assets/"+r.PathValue("name")+".gz")(w, r)
 	})
+	cannedIncidents(t, mux)
 	mux.HandleFunc("/api/diagnose", file("testdata/diagnosis.json"))
 	mux.HandleFunc("/api/config", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"prometheus":true,"jaeger":true,"loki":true,"actions":false,"scrape_seconds":2}`)

@@ -12,7 +12,7 @@ import (
 // unsupported, and exemplars open their traces.
 func dashboards(t *testing.T, p *page, _ *program, url string) {
 	list, err := get[[]struct{ UID, Title string }](context.Background(), url+"/api/dashboards")
-	if err != nil || len(list) != 8 {
+	if err != nil || len(list) != 9 {
 		t.Fatalf("%d dashboards: %v", len(list), err)
 	}
 	p.visit(url + "/dashboards")

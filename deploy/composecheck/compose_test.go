@@ -21,7 +21,7 @@ import (
 const root = "../.."
 
 var environment = []string{
-	"POSTGRES_PASSWORD=a", "POSTGRES_SERVICE_PASSWORD=b", "GRAFANA_ADMIN_PASSWORD=c",
+	"POSTGRES_PASSWORD=a", "POSTGRES_SERVICE_PASSWORD=b", "GRAFANA_ADMIN_PASSWORD=c", "TENHOP_WATCH_TOKEN=d",
 }
 
 func load(t *testing.T, profiles ...string) *types.Project {
@@ -44,7 +44,7 @@ var storefront = []string{"gateway", "identity", "catalog", "cart", "checkout", 
 func TestProfiles(t *testing.T) {
 	full, minimal := load(t, "full"), load(t, "minimal")
 	for _, name := range append(slices.Clone(storefront), "load", "postgres", "valkey", "kafka",
-		"otel-collector", "jaeger", "prometheus", "alertmanager") {
+		"otel-collector", "jaeger", "prometheus", "alertmanager", "watch") {
 		for _, p := range []*types.Project{full, minimal} {
 			if _, err := p.GetService(name); err != nil {
 				t.Errorf("profile without %s: %v", name, err)
@@ -67,7 +67,7 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for profile, want := range map[string]string{"full": "4,000 MiB", "minimal": "3,360 MiB"} {
+	for profile, want := range map[string]string{"full": "4,064 MiB", "minimal": "3,424 MiB"} {
 		var sum int64
 		for name, s := range load(t, profile).Services {
 			if s.MemLimit == 0 {

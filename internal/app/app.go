@@ -25,6 +25,7 @@ import (
 	"github.com/tenhop/tenhop/stack"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
+	"github.com/tenhop/tenhop/watch"
 )
 
 // PartConsole is the part that serves the console, beside the parts of the stack.
@@ -64,6 +65,8 @@ type Console struct {
 	Clients    query.Clients
 	Dashboards fs.FS    // Grafana dashboards; the built-in ones if nil
 	Token      string   // bearer token that faults and drills require; they are disabled if empty
+	Watch      string   // URL of the `tenhop watch` whose incidents it shows; those in .tenhop/watch if empty
+	WatchToken string   // bearer token of it, or empty
 	Hosts      []string // names under which it is reached, beside localhost and IP addresses
 }
 
@@ -149,7 +152,7 @@ func (s *Server) start(ctx context.Context, c Config) error {
 		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: endpoint.Reachable(page.Addr().String())}
 	}
 	history := History(cfg.DataDir)
-	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(history))
+	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(history), watch.NewCollector(watch.NewArchive(d.Path("watch")).Incidents))
 	if len(parts) > 0 {
 		if err := s.startStack(ctx, cfg); err != nil {
 			return err

@@ -15,6 +15,8 @@ import (
 	"github.com/tenhop/tenhop/dashboards"
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/stack/endpoint"
+	"github.com/tenhop/tenhop/supervisor"
+	"github.com/tenhop/tenhop/watch"
 )
 
 // listenConsole opens the console's socket: an inherited one, the configured
@@ -44,6 +46,18 @@ func (s *Server) listenConsole(c Config) (net.Listener, error) {
 	return l, nil
 }
 
+// incidents returns where the console reads incidents.
+func incidents(cfg Config) (console.Incidents, error) {
+	if cfg.Console.Watch != "" {
+		return watch.NewRemote(cfg.Console.Watch, cfg.Console.WatchToken)
+	}
+	d, err := supervisor.In(cfg.WorkDir)
+	if err != nil {
+		return nil, err
+	}
+	return watch.NewArchive(d.Path("watch")), nil
+}
+
 // serveConsole serves the console on l.
 func (s *Server) serveConsole(cfg Config, l net.Listener, log *slog.Logger, history *drill.History) error {
 	shown := cfg.Console.Dashboards
@@ -57,6 +71,10 @@ func (s *Server) serveConsole(cfg Config, l net.Listener, log *slog.Logger, hist
 	if cfg.Console.Tempo == "" {
 		jaeger = cmp.Or(jaeger, s.endpoints[endpoint.Jaeger])
 	}
+	incidents, err := incidents(cfg)
+	if err != nil {
+		return err
+	}
 	page, err := console.New(console.Config{
 		Prometheus: cmp.Or(cfg.Console.Prometheus, s.endpoints[endpoint.Prometheus]),
 		Jaeger:     jaeger,
@@ -64,6 +82,7 @@ func (s *Server) serveConsole(cfg Config, l net.Listener, log *slog.Logger, hist
 		Loki:       cmp.Or(cfg.Console.Loki, s.endpoints[endpoint.Loki]),
 		Clients:    cfg.Console.Clients,
 		Dashboards: shown,
+		Incidents:  incidents,
 		Token:      cfg.Console.Token,
 		Storefront: func() (console.Storefront, error) { return Storefront(cfg.WorkDir) },
 		Drills:     history,

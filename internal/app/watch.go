@@ -46,6 +46,20 @@ func DiagnoseAlert(cfg collect.Config) func(context.Context, watch.Question) (re
 	}
 }
 
+// Look returns a function that diagnoses the metrics at the Prometheus of cfg, from 5
+// minutes before since on. Traces and logs are not asked: it is called at each scrape.
+func Look(cfg collect.Config) func(context.Context, time.Time) (result.Result, error) {
+	cfg.Jaeger, cfg.Tempo, cfg.Loki = "", "", ""
+	return func(ctx context.Context, since time.Time) (result.Result, error) {
+		cfg := cfg
+		cfg.Since = alertBaseline
+		if !since.IsZero() {
+			cfg.Since = min(max(time.Since(since)+alertBaseline, alertBaseline), shownSince)
+		}
+		return collect.Run(ctx, cfg)
+	}
+}
+
 func found(r result.Result) bool { return r.Verdict == result.Spike || r.Verdict == result.Errors }
 
 // FiringAlerts returns a function that asks the Prometheus of cfg for its firing alerts.

@@ -5,6 +5,8 @@ import { DashboardList } from "./dash/list";
 import { DashboardView } from "./dash/dashboard";
 import { DiagnoseView } from "./diagnose/diagnose";
 import { DrillView } from "./drill/drill";
+import { IncidentView } from "./incident/incident";
+import { IncidentsView } from "./incident/list";
 import { NowView } from "./now/now";
 import { SearchView } from "./trace/search";
 import { TraceView } from "./trace/trace";
@@ -16,9 +18,11 @@ import "uplot/dist/uPlot.min.css";
 import "./style/base.css";
 import "./style/views.css";
 import "./style/trace.css";
+import "./style/incident.css";
 
 const tabs: [string, string, RegExp][] = [
   ["Now", "/", /^\/$/],
+  ["Incidents", "/incidents", /^\/incidents/],
   ["Diagnose", "/diagnose", /^\/diagnose/],
   ["Traces", "/search", /^\/(search|trace|compare)/],
   ["Dashboards", "/dashboards", /^\/(dashboards|d\/)/],
@@ -29,6 +33,8 @@ function View({ path, query }: { path: string; query: URLSearchParams }) {
   const part = path.split("/").map(decodeURIComponent);
   if (path === "/") return <NowView />;
   if (path === "/diagnose") return <DiagnoseView query={query} />;
+  if (path === "/incidents") return <IncidentsView />;
+  if (part[1] === "incidents" && part[2]) return <IncidentView id={part[2]} />;
   if (path === "/search") return <SearchView query={query} />;
   if (part[1] === "trace" && part[2]) return <TraceView id={part[2]} query={query} />;
   if (path === "/compare") return <CompareView query={query} />;

@@ -10,6 +10,8 @@ export interface Answers {
   "GET /api/traces/{id}/logs": LogLine[];
   "GET /api/compare": Comparison;
   "GET /api/diagnose": Diagnosis;
+  "GET /api/incidents": IncidentList;
+  "GET /api/incidents/{id}": IncidentView;
   "GET /api/dashboards": DashboardInfo[];
   "GET /api/dashboards/{uid}": unknown;
   "GET /api/drill": DrillState;
@@ -360,6 +362,42 @@ export type Hop = {
   why?: string;
   operations: Operation[];
 };
+export type IncidentAlert = {
+  name: string;
+  place: string;
+  looked: boolean;
+  starts_at: string;
+  ends_at: string | null;
+};
+export type IncidentList = {
+  watched: boolean;
+  incidents: IncidentSummary[];
+  mttd_seconds: number | null;
+  mttn_seconds: number | null;
+  mttr_seconds: number | null;
+};
+export type IncidentSummary = {
+  id: string;
+  state: string;
+  sure: boolean;
+  place: string;
+  headline: string;
+  entry: string;
+  began: string;
+  paged: string;
+  named: string | null;
+  recovered: string | null;
+  alerts: number;
+};
+export type IncidentView = {
+  incident: IncidentSummary;
+  note: string;
+  problem: string;
+  said: Said[];
+  alerts: IncidentAlert[];
+  runbooks: Runbook[];
+  diagnosis: Diagnosis | null;
+};
 export type Injected = {
   service: string;
   process: string;
@@ -452,6 +490,10 @@ export type Requests = {
   baseline: number;
   now: number;
 };
+export type Runbook = {
+  name: string;
+  url: string;
+};
 export type SLO = {
   name: string;
   service: string;
@@ -459,6 +501,10 @@ export type SLO = {
   errors: number;
   burn_fast: number;
   burn_slow: number;
+};
+export type Said = {
+  at: string;
+  text: string;
 };
 export type ScenarioAnswer = {
   hop: string;

@@ -95,7 +95,8 @@ function Answer({ d, asked }: { d: Diagnosis; asked: Query }) {
   );
 }
 
-function Verdict({ d }: { d: Diagnosis }) {
+// Verdict says what a diagnosis found, in one sentence.
+export function Verdict({ d }: { d: Diagnosis }) {
   const f = d.findings[0];
   if (d.verdict === "none") {
     const rest = <>{d.entry.operation || "every entry"} is at its baseline, {millis(d.now_ms)}.</>;

@@ -78,7 +78,7 @@ function Node({ hop: h, nodeWidth, wait, x, y, slowest, chosen, choose }: NodePr
   const words = `${h.name}, ${rate(h.rate)}, errors ${percent(h.errors)}, p95 ${seconds(h.p95)}, self time ${seconds(h.self)}${h.hot ? `, hot: ${h.why ?? ""}` : ""}`;
   return (
     <g class={`node ${h.kind} ${h.hot ? "hot" : ""} ${chosen ? "chosen" : ""} ${h.errors > 0.01 ? "failing" : ""}`} transform={`translate(${x - nodeWidth / 2} ${y - nodeHeight / 2})`}
-      tabindex={0} role="button" aria-pressed={chosen} aria-label={words} onClick={toggle} data-hop={h.name}
+      tabindex={0} role="button" aria-pressed={chosen} onClick={toggle} data-hop={h.name}
       onKeyDown={(e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); toggle(); } }}>
       <title>{h.why || words}</title>
       <rect class="frame" width={nodeWidth} height={nodeHeight} rx="7" />

@@ -101,7 +101,10 @@ function SearchForm({ initial }: { initial: Form }) {
 }
 
 function Results({ text }: { text: string }) {
-  const { data, error, loading, reload } = useLoad(text, (signal) => get("GET /api/traces", new URLSearchParams(text), signal));
+  const asked = new URLSearchParams(text);
+  const waits = !!asked.get("correlation") && !asked.get("end");
+  if (waits) asked.set("wait", "10s");
+  const { data, error, loading, reload } = useLoad(text, (signal) => get("GET /api/traces", asked, signal));
   const [picked, pick] = useState<string[]>([]);
   const [sort, setSort] = useState<"newest" | "slowest">("newest");
   useEffect(() => {
@@ -109,7 +112,7 @@ function Results({ text }: { text: string }) {
     return () => removeEventListener("search-again", reload);
   }, [text]);
   if (error) return <Failure error={error} retry={reload} />;
-  if (!data) return <Loading what="traces" />;
+  if (!data) return <Loading what={waits ? "traces; spans on their way are waited for" : "traces"} />;
   if (data.length === 0) {
     return <Empty title="No traces found">Search a longer time, remove a tag, or lower “At least”. Spans arrive within a second or two.</Empty>;
   }

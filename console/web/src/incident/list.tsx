@@ -1,0 +1,86 @@
+import { useEffect } from "preact/hooks";
+import { get } from "../api";
+import { clock, shortOperation } from "../format";
+import type { IncidentList, IncidentSummary } from "../types";
+import { Empty, Failure, Loading, useLoad } from "../ui/state";
+import { after, brief, lasted, trend } from "./words";
+
+const again = 5000; // milliseconds
+
+// IncidentsView lists the incidents, newest first.
+export function IncidentsView() {
+  const { data, error, reload } = useLoad("incidents", (signal) => get("GET /api/incidents", {}, signal));
+  useEffect(() => {
+    const t = setInterval(reload, again);
+    return () => clearInterval(t);
+  }, []);
+  if (error) return <Failure error={error} retry={reload} />;
+  if (!data) return <Loading what="incidents" />;
+  if (data.incidents.length === 0) {
+    return (
+      <>
+        <h1 class="sr">Incidents</h1>
+        <Empty title={data.watched ? "No incident so far" : "Incidents are not watched"}>
+          <code>tenhop up --watch</code> or <code>tenhop watch</code> diagnoses alerts; what it posts is listed here.
+        </Empty>
+      </>
+    );
+  }
+  const open = data.incidents.filter((i) => i.state === "open").length;
+  return (
+    <div class="incidents">
+      <h1 class="sr">Incidents</h1>
+      <Means data={data} />
+      <section class="card" aria-label="Incidents">
+        <div class="cardhead"><h2>Incidents</h2><span class="dim">{open} open, {data.incidents.length - open} closed</span></div>
+        <ul class="incidentlist">{data.incidents.map((i) => <Row key={i.id} i={i} />)}</ul>
+      </section>
+    </div>
+  );
+}
+
+function Means({ data }: { data: IncidentList }) {
+  const times: [string, string, number | null, (i: IncidentSummary) => string | null][] = [
+    ["MTTD", "until the first alert", data.mttd_seconds, (i) => i.paged],
+    ["MTTN", "until the cause is named", data.mttn_seconds, (i) => i.named],
+    ["MTTR", "until it is over", data.mttr_seconds, (i) => i.recovered],
+  ];
+  return (
+    <ul class="means" aria-label="Mean times from the beginning">
+      {times.map(([name, what, value, to]) => (
+        <li key={name} class="card">
+          <span class="what">{what[0]!.toUpperCase() + what.slice(1)} <abbr class="dim" title={`mean time ${what}`}>{name}</abbr></span>
+          <b>{value === null ? "–" : brief(value)}</b>
+          <span class="dim">{trend(data.incidents, to)}</span>
+          <Bars list={data.incidents} to={to} name={name} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const bars = 30;
+
+// Bars charts a time of each incident, oldest first.
+function Bars({ list, to, name }: { list: IncidentSummary[]; to: (i: IncidentSummary) => string | null; name: string }) {
+  const shown = [...list].reverse().slice(-bars).map((i) => ({ i, s: lasted(i.began, to(i)) })).filter((x) => x.s !== undefined);
+  if (shown.length < 2) return null;
+  const top = Math.max(...shown.map((x) => x.s!), 1e-9);
+  return (
+    <div class="trend" role="img" aria-label={`${name} of each incident, oldest first: ${shown.map((x) => brief(x.s)).join(", ")}`}>
+      {shown.map(({ i, s }) => <i key={i.id} title={`${i.place}: ${brief(s)}`} ref={(el) => { if (el) el.style.height = `${(100 * s!) / top}%`; }} />)}
+    </div>
+  );
+}
+
+function Row({ i }: { i: IncidentSummary }) {
+  return (
+    <li class={i.state}>
+      <span class={`state ${i.state}`}>{i.state === "open" ? "open" : "over"}</span>
+      <a class="name" href={`/incidents/${i.id}`}>{shortOperation(i.place) || "no suspect"}</a>
+      <span class="when">{new Date(i.began).toLocaleDateString()} {clock(Date.parse(i.began))}</span>
+      <span class="what">{i.headline}</span>
+      <span class="times"><span>alert {after(i.began, i.paged)}</span><span>{i.named ? `cause ${after(i.began, i.named)}` : "no cause"}</span><span>{i.recovered ? `over ${after(i.began, i.recovered)}` : "not over"}</span></span>
+    </li>
+  );
+}

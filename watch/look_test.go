@@ -1,0 +1,116 @@
+package watch_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/watch"
+)
+
+// found is a sure result about a hop, or one without a finding.
+func found(verdict, hop string) result.Result {
+	r := result.Result{Verdict: verdict, Entry: result.Entry{Operation: "POST /order"}}
+	if hop != "" {
+		r.Window.From = time.Now().Add(-6 * time.Second)
+		r.Findings = []result.Finding{{Rank: 1, Hop: hop, Operation: "Work", Kind: result.KindSelf, BaselineMS: 1, NowMS: 201, AddedMS: 200, Share: 1}}
+	}
+	return r
+}
+
+// looking runs a watcher whose looks follow a script, one verdict per look: a hop, "none" or
+// "unsure"; the last one repeats.
+func looking(t *testing.T, o *oracle, script []string, rs ...watch.Receiver) (w *watch.Watcher, stop func()) {
+	t.Helper()
+	n := 0
+	look := func(context.Context, time.Time) (result.Result, error) {
+		verdict := script[min(n, len(script)-1)]
+		n++
+		switch verdict {
+		case result.None, result.Unsure:
+			return found(verdict, ""), nil
+		}
+		return found(result.Spike, verdict), nil
+	}
+	w, err := watch.New(watch.Config{Dir: t.TempDir(), Diagnose: o.diagnose, Look: look, Receivers: rs, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { w.Run(ctx); close(done) }()
+	return w, func() { cancel(); <-done }
+}
+
+// TestLook posts what two looks and the diagnosis agree on, before any alert, and nothing
+// else.
+func TestLook(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		script string
+		sureAt int // diagnosis
+		posts  int
+	}{
+		{"nothing is found", "none none unsure none", 1, 0},
+		{"one look is not enough", "none a none none none none none none none none none none none none none none none none a none", 1, 0},
+		{"looks that disagree", "none a b a b a b none", 1, 0},
+		{"the diagnosis is not sure", "none a a a a none", 0, 0},
+		{"the diagnosis names another hop", "none b b b b none", 1, 0},
+		{"found; what follows is the end of the same incident", "none a a a a none", 1, 2},
+		{"a pause shorter than the quiet time", "none a a a none none none none a a a none", 1, 2},
+	} {
+		hook, url := serve(t, "")
+		synctest.Test(t, func(t *testing.T) {
+			_, stop := looking(t, &oracle{sureAt: c.sureAt, hop: "a"}, strings.Fields(c.script), receiver(t, url, watch.Secrets{}))
+			time.Sleep(5 * time.Minute)
+			stop()
+		})
+		bodies, _ := hook.got()
+		if len(bodies) != c.posts {
+			t.Errorf("%s: %d posts, want %d: %s", c.why, len(bodies), c.posts, bodies)
+		}
+	}
+}
+
+// TestLookIsPrompt posts as soon as the second look has found the same, and makes one
+// incident of that and of the alert that follows.
+func TestLookIsPrompt(t *testing.T) {
+	hook, url := serve(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := looking(t, &oracle{sureAt: 1, hop: "a"}, []string{"none", "a"}, receiver(t, url, watch.Secrets{}))
+		time.Sleep(4*time.Second + 600*time.Millisecond)
+		if bodies, _ := hook.got(); len(bodies) != 1 {
+			t.Errorf("%d posts after the second look", len(bodies))
+		}
+		time.Sleep(10 * time.Second)
+		send(t, w, "firing", "a", "b")
+		time.Sleep(time.Minute)
+		stop()
+	})
+	bodies, _ := hook.got()
+	if len(bodies) != 1 {
+		t.Errorf("%d posts, want 1: %s", len(bodies), bodies)
+	}
+}
+
+// TestAlertOfAPresumedIncident does not post an alert that flaps because a look found
+// something that the diagnosis is not sure of.
+func TestAlertOfAPresumedIncident(t *testing.T) {
+	hook, url := serve(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := looking(t, &oracle{hop: "a"}, []string{"none", "a", "a", "a", "a", "a", "none"}, receiver(t, url, watch.Secrets{}))
+		time.Sleep(8 * time.Second)
+		send(t, w, "firing", "a")
+		time.Sleep(time.Second)
+		send(t, w, "resolved", "a")
+		time.Sleep(5 * time.Minute)
+		stop()
+	})
+	if bodies, _ := hook.got(); len(bodies) != 0 {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
