@@ -2,6 +2,7 @@ package shape
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenhop/tenhop/trace"
@@ -21,10 +22,11 @@ type analysis struct {
 	*trace.Tree
 	entry  int
 	class  []class
-	callee []int  // first span of another service below, reached within the service; or None
-	waited []bool // the entry waited for the span
-	hop    []int  // the span by which the service was entered
-	within []int  // the outermost call of the service that contains the span, possibly itself; or None
+	callee []int     // first span of another service below, reached within the service; or None
+	waited []bool    // the entry waited for the span
+	hop    []int     // the span by which the service was entered
+	factor []float64 // of replay; 1 between replays
+	within []int     // the outermost call of the service that contains the span, possibly itself; or None
 	calls  []int
 	unkind int // spans without a kind
 	bare   int // hops of other services without a call before them
@@ -32,10 +34,10 @@ type analysis struct {
 
 func newAnalysis(t *trace.Tree, entry int) *analysis {
 	n := t.Len()
-	a := &analysis{Tree: t, entry: entry, class: make([]class, n), callee: make([]int, n), waited: make([]bool, n), hop: make([]int, n), within: make([]int, n)}
+	a := &analysis{Tree: t, entry: entry, class: make([]class, n), callee: make([]int, n), waited: make([]bool, n), hop: make([]int, n), within: make([]int, n), factor: make([]float64, n)}
 	order := t.Order()
 	for i := range n {
-		a.callee[i], a.hop[i], a.within[i] = trace.None, i, trace.None
+		a.callee[i], a.hop[i], a.within[i], a.factor[i] = trace.None, i, trace.None, 1
 	}
 	for k := len(order) - 1; k >= 0; k-- { // children first
 		i := order[k]
@@ -167,9 +169,7 @@ func (a *analysis) depth() Depth {
 			break
 		}
 	}
-	for l, r := 0, len(d.Path)-1; l < r; l, r = l+1, r-1 {
-		d.Path[l], d.Path[r] = d.Path[r], d.Path[l]
-	}
+	slices.Reverse(d.Path)
 	if len(d.Path) > listed {
 		d.Path = append(d.Path[:listed:listed], "…")
 	}
@@ -200,22 +200,29 @@ func ratio(a, b time.Duration) float64 {
 	return float64(int64(float64(a)/float64(b)*10_000+.5)) / 10_000
 }
 
+// change is a factor by which the self time of a span would change.
+type change struct {
+	span   int
+	factor float64
+}
+
 // whatIf predicts the request's duration after changes.
 func (a *analysis) whatIf(runs []run, pairs []pair) []WhatIf {
 	out := []WhatIf{}
-	add := func(change string, factor map[int]float64) {
-		took := a.replay(factor)
-		out = append(out, WhatIf{Change: change, DurationMS: inMS(took), SavedMS: inMS(a.Took(a.entry) - took)})
+	add := func(name string, changes []change) {
+		took := a.replay(changes)
+		out = append(out, WhatIf{Change: name, DurationMS: inMS(took), SavedMS: inMS(a.Took(a.entry) - took)})
 	}
-	parallel, merged, both := map[int]float64{}, map[int]float64{}, map[int]float64{}
+	var parallel, merged, links []change
 	for _, r := range runs {
-		a.cover(r.covered, parallel)
-		a.cover(r.covered, both)
+		parallel = append(parallel, a.cover(r.covered)...)
 	}
 	for _, p := range pairs {
-		for i, f := range p.factor {
-			merged[i] = least(merged, i, f)
-			both[i] = least(both, i, f)
+		merged = append(merged, p.changes...)
+	}
+	for i, c := range a.class {
+		if c == link && a.waited[i] {
+			links = append(links, change{i, 0})
 		}
 	}
 	if len(parallel) > 0 {
@@ -225,13 +232,7 @@ func (a *analysis) whatIf(runs []run, pairs []pair) []WhatIf {
 		add(Merged, merged)
 	}
 	if len(parallel) > 0 && len(merged) > 0 {
-		add(ParallelMerged, both)
-	}
-	links := map[int]float64{}
-	for i, c := range a.class {
-		if c == link && a.waited[i] {
-			links[i] = 0
-		}
+		add(ParallelMerged, slices.Concat(parallel, merged))
 	}
 	if len(links) > 0 {
 		add(OneProcess, links)
@@ -239,32 +240,37 @@ func (a *analysis) whatIf(runs []run, pairs []pair) []WhatIf {
 	return out
 }
 
-func least(of map[int]float64, i int, f float64) float64 {
-	if have, ok := of[i]; ok {
-		return min(have, f)
+// replay returns the duration of the entry after changes. Of several changes of a span
+// the one with the smallest factor counts.
+func (a *analysis) replay(changes []change) time.Duration {
+	for _, c := range changes {
+		a.factor[c.span] = min(a.factor[c.span], c.factor)
 	}
-	return f
+	took := a.Replay(a.entry, func(span int, _ time.Duration) float64 { return a.factor[span] })
+	for _, c := range changes {
+		a.factor[c.span] = 1
+	}
+	return took
 }
 
-// replay returns the duration of the entry with the self times of some spans multiplied
-// by factors.
-func (a *analysis) replay(factor map[int]float64) time.Duration {
-	return a.Replay(a.entry, func(span int, _ time.Duration) float64 {
-		if f, ok := factor[span]; ok {
-			return f
-		}
-		return 1
-	})
-}
-
-// cover sets the factors of some spans and all below them to 0.
-func (a *analysis) cover(spans []int, factor map[int]float64) {
-	for todo := append([]int(nil), spans...); len(todo) > 0; {
+// cover returns the changes by which some spans, and all below them, take no time.
+func (a *analysis) cover(spans []int) []change {
+	var out []change
+	for todo := slices.Clone(spans); len(todo) > 0; {
 		i := todo[len(todo)-1]
 		todo = append(todo[:len(todo)-1], a.Children(i)...)
-		factor[i] = 0
+		out = append(out, change{i, 0})
 	}
+	return out
 }
+
+// replays returns the number of replays that a list is worth.
+func (a *analysis) replays(most int) int {
+	return max(min(spanBudget/a.Len(), most), 2)
+}
+
+// spanBudget is the number of spans that the replays of a list may visit.
+const spanBudget = 400_000
 
 func (a *analysis) notes() []string {
 	out := []string{}

@@ -13,12 +13,11 @@ import (
 // up to four statements for a request.
 const minChatty = 6
 
-// pair is a Chatty with the factors by which the self times of its calls would change if
-// each hop made one call.
+// pair is a Chatty with what would change if each hop made one call.
 type pair struct {
 	Chatty
-	factor map[int]float64
-	took   time.Duration
+	changes []change
+	took    time.Duration
 }
 
 type pairKey struct{ service, target string }
@@ -70,10 +69,10 @@ func (a *analysis) chatty() []pair {
 		}
 	}
 	slices.SortStableFunc(out, func(x, y pair) int { return cmp.Compare(y.took, x.took) })
-	out = out[:min(len(out), listed)]
+	out = out[:min(len(out), a.replays(listed))]
 	for i := range out {
-		if len(out[i].factor) > 0 {
-			out[i].SavedMS = inMS(a.Took(a.entry) - a.replay(out[i].factor))
+		if len(out[i].changes) > 0 {
+			out[i].SavedMS = inMS(a.Took(a.entry) - a.replay(out[i].changes))
 		}
 	}
 	slices.SortStableFunc(out, func(x, y pair) int { return cmp.Compare(y.SavedMS, x.SavedMS) })
@@ -81,7 +80,7 @@ func (a *analysis) chatty() []pair {
 }
 
 func (a *analysis) pair(k pairKey, hops []*hopCalls) pair {
-	p := pair{Chatty: Chatty{Service: k.service, Target: k.target}, factor: map[int]float64{}}
+	p := pair{Chatty: Chatty{Service: k.service, Target: k.target}}
 	operations := map[string]int{}
 	var links time.Duration
 	for _, h := range hops {
@@ -100,16 +99,16 @@ func (a *analysis) pair(k pairKey, hops []*hopCalls) pair {
 			}
 		}
 		p.Calls += len(h.calls)
-		a.merge(h.calls, p.factor)
+		p.changes = append(p.changes, a.merge(h.calls)...)
 	}
 	p.NPlusOne = p.PerHop >= minChatty
 	p.CallsMS, p.LinkMS = inMS(p.took), inMS(links)
 	return p
 }
 
-// merge sets the factors of calls that become one. The call with the longest link keeps
-// it.
-func (a *analysis) merge(calls []int, factor map[int]float64) {
+// merge returns what changes if calls become one. The call with the longest link keeps it.
+func (a *analysis) merge(calls []int) []change {
+	var out []change
 	kept, shortest := calls[0], a.Took(calls[0])
 	for _, i := range calls {
 		if a.Self(i) > a.Self(kept) {
@@ -121,9 +120,10 @@ func (a *analysis) merge(calls []int, factor map[int]float64) {
 		switch self := a.Self(i); {
 		case i == kept || !a.waited[i] || self <= 0:
 		case a.class[i] == link:
-			factor[i] = 0
+			out = append(out, change{i, 0})
 		case a.class[i] == other:
-			factor[i] = 1 - min(float64(shortest)/float64(self), 1)
+			out = append(out, change{i, 1 - min(float64(shortest)/float64(self), 1)})
 		}
 	}
+	return out
 }

@@ -39,12 +39,10 @@ func (a *analysis) sequential() []run {
 		}
 	}
 	slices.SortStableFunc(all, func(x, y run) int { return cmp.Compare(y.saving, x.saving) })
-	all = all[:min(len(all), 2*listed)] // bounds the replays
+	all = all[:min(len(all), a.replays(2*listed))]
 	var out []run
 	for _, r := range all {
-		factor := map[int]float64{}
-		a.cover(r.covered, factor)
-		saved := a.Took(a.entry) - a.replay(factor)
+		saved := a.Took(a.entry) - a.replay(a.cover(r.covered))
 		if r.SavedMS = inMS(saved); float64(saved) >= minSaving*float64(a.Took(a.entry)) && saved > 0 {
 			out = append(out, r)
 		}

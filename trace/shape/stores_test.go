@@ -62,7 +62,7 @@ func TestSharedStores(t *testing.T) {
 // TestStoresAreBounded: names without end take bounded memory and give a short list.
 func TestStoresAreBounded(t *testing.T) {
 	var s shape.Stores
-	for i := range 30_000 {
+	for i := range 11_000 {
 		for _, service := range []string{"a", "b"} {
 			s.Add(&trace.Trace{Spans: []trace.Span{{Service: service, Attributes: map[string]string{"db.namespace": fmt.Sprint("n", i), "server.address": "db.internal",
 				"db.collection.name": fmt.Sprint(i)}}}})
