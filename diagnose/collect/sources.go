@@ -17,6 +17,7 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/tempo"
 	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/trace/shape"
 )
 
 // Shares of the timeout that the questions to a source have. Those to another
@@ -53,6 +54,7 @@ type run struct {
 	stages   []result.Stage
 
 	incomplete int // traces left out because spans of them are missing
+	stores     shape.Stores
 }
 
 // open makes the clients of the sources.
