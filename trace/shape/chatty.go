@@ -8,8 +8,7 @@ import (
 	"github.com/tenhop/tenhop/trace"
 )
 
-// minChatty is the number of calls of one request between a service and a target from
-// which they are listed. It was chosen on traces of the storefront, whose services make
+// minChatty is the number of calls from which a hop and a target are listed. It was chosen on traces of the storefront, whose services make
 // up to four statements for a request.
 const minChatty = 6
 
@@ -64,7 +63,7 @@ func (a *analysis) chatty() []pair {
 	}
 	var out []pair
 	for _, k := range keys {
-		if g := groups[k]; g.n >= minChatty {
+		if g := groups[k]; g.n-len(g.hops) >= minChatty-1 { // calls of one hop may be merged
 			out = append(out, a.pair(k, g.hops))
 		}
 	}

@@ -183,6 +183,16 @@ func TestChatty(t *testing.T) {
 	if s := b.shape(); len(s.Chatty) != 0 {
 		t.Errorf("calls of six services: %+v", s.Chatty)
 	}
+
+	b = builder{}
+	root = b.span("", "edge", "GET /", trace.Server, 0, 100)
+	for i := range 6 { // six hops of one service, each with one call; only the first pair is chatty
+		at := b.call(root, "edge", "items", "Get", 10*float64(i), 10*float64(i)+9)
+		b.call(at, "items", "leaf", "Get", 10*float64(i)+2, 10*float64(i)+4)
+	}
+	if s := b.shape(); len(s.Chatty) != 1 || s.Chatty[0].Target != "items" {
+		t.Errorf("one call behind each of six: %+v", s.Chatty)
+	}
 }
 
 // TestFromOtherClocks: callees whose clocks are off by an hour give the same shape.
