@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -304,6 +303,7 @@ func TestOneTrace(t *testing.T) {
 // TestHopByHop compares the requests before and after with the diagnosis. With
 // TENHOP_STRANGLER_DIR, the files of traces stay there, for `tenhop diagnose --before`.
 func TestHopByHop(t *testing.T) {
+	const requests = 80
 	s := start(t, func() string {
 		broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(1))
 		if err != nil {
@@ -319,7 +319,7 @@ func TestHopByHop(t *testing.T) {
 	record := func(name string, percent int) string {
 		s.flag(t, percent)
 		s.spans.save(t, filepath.Join(dir, name)) // leaves out what was before
-		for i := range 80 {
+		for i := range requests {
 			if status, body := s.order(t, fmt.Sprint("item-", i%10), fmt.Sprintf("%s-%d", name, i)); status != http.StatusOK {
 				t.Fatal(status, body)
 			}
@@ -338,11 +338,17 @@ func TestHopByHop(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log("\n" + text.String())
-	raw, err := json.Marshal(res)
-	if err != nil {
-		t.Fatal(err)
+	// Times depend on the machine. What the hops do does not: the shop no longer ends the
+	// transaction of its stock, and calls the service.
+	if len(res.Findings) == 0 || !strings.Contains(text.String(), "what shop does") {
+		t.Errorf("the answer does not say what changed in the shop: %+v", res.Findings)
 	}
-	if !strings.Contains(string(raw), `"stock"`) {
-		t.Errorf("the new hop is not in the answer: %s", raw)
+	calls := 0
+	if _, err := file.Read(t.Context(), after, func(_ string, sp trace.Span) {
+		if sp.Service == "stock" && sp.Operation == "PUT /items/{item}/reservations/{order}" {
+			calls++
+		}
+	}); err != nil || calls != requests {
+		t.Errorf("%d of %d orders asked the service: %v", calls, requests, err)
 	}
 }
