@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	_ "modernc.org/sqlite" // the driver
@@ -48,7 +49,8 @@ func openStock(ctx context.Context, p part, telemetry *hop.Telemetry) (*stock, e
 		return nil, errors.Join(err, db.Close())
 	}
 	kafka, err := kgo.NewClient(append(kafkamw.ClientOptions(kafkamw.WithTelemetry(telemetry)), kgo.SeedBrokers(p.kafka), kgo.AllowAutoTopicCreation(),
-		kgo.ConsumerGroup(p.name+"-of-"+p.topic), kgo.ConsumeTopics(p.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())...)
+		kgo.ConsumerGroup(p.name+"-of-"+p.topic), kgo.ConsumeTopics(p.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
+		kgo.MetadataMinAge(250*time.Millisecond), kgo.MetadataMaxAge(5*time.Second))...) // the topic may be new
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
