@@ -297,5 +297,9 @@ func (c *Console) view(ctx context.Context, id string) (*traceview.View, error) 
 }
 
 func (c *Console) trace(r *http.Request) (*traceview.View, error) {
-	return c.view(r.Context(), r.PathValue("id"))
+	v, err := c.view(r.Context(), r.PathValue("id"))
+	if err == nil {
+		v.AddShape()
+	}
+	return v, err
 }

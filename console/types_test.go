@@ -15,6 +15,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/drill/scenario"
+	"github.com/tenhop/tenhop/trace/shape"
 )
 
 var update = flag.Bool("update", false, "rewrite web/src/types.ts")
@@ -32,6 +33,11 @@ var typeNames = map[reflect.Type]string{
 	reflect.TypeFor[traceview.View]():    "Trace",
 	reflect.TypeFor[traceview.Service](): "TraceService",
 	reflect.TypeFor[traceview.Row]():     "CompareRow",
+	reflect.TypeFor[shape.Call]():        "ShapeCall",
+	reflect.TypeFor[shape.Time]():        "ShapeTime",
+	reflect.TypeFor[shape.Depth]():       "ShapeDepth",
+	reflect.TypeFor[shape.Chatty]():      "ChattyPair",
+	reflect.TypeFor[shape.Sequential]():  "SequentialCalls",
 	reflect.TypeFor[drill.Record]():      "DrillRecord",
 	reflect.TypeFor[drill.Round]():       "DrillRound",
 	reflect.TypeFor[drill.Fault]():       "DrillFault",

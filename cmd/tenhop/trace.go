@@ -20,6 +20,8 @@ type traceFlags struct {
 	dir, correlation    string
 	service, operation  string
 	slowest, list, json bool
+	shape               bool
+	files               []string
 	since               time.Duration
 	width               int
 	asked               backendFlags
@@ -28,7 +30,7 @@ type traceFlags struct {
 func newTraceCmd() *cobra.Command {
 	var f traceFlags
 	cmd := &cobra.Command{
-		Use:   "trace {ID | FILE... [ID] | --correlation ID | --slowest}",
+		Use:   "trace {ID | FILE... [ID] | --correlation ID | --slowest | --shape}",
 		Short: "Draw one request as a waterfall",
 		Long: `Draw one request as a waterfall: each hop's self time and wait time, queue waits, and
 the critical path.
@@ -36,7 +38,13 @@ the critical path.
 The traces are those of the Jaeger or Tempo that --jaeger, --tempo or the file of
 --config names, or else of what runs in this directory, ` + "`tenhop up` or\n`tenhop stack`" + `. Given files or directories, or - for standard input,
 it asks nothing that runs. Files of several traces are listed, slowest first; an ID
-after the file or --slowest selects one. The formats are those of ` + "`tenhop diagnose --traces`" + `.`,
+after the file or --slowest selects one. The formats are those of ` + "`tenhop diagnose --traces`" + `.
+
+With --shape, the shape of the request instead: the hops behind each other; calls that
+follow each other and may not depend on each other; pairs of services with many calls;
+the time that is links rather than work; databases that several services use; and what
+the request would take with calls side by side, merged, or without links. Without an ID
+it is that of the slowest request.`,
 		Example: `  tenhop trace --slowest
   tenhop trace --slowest --operation 'GET /search' --since 1h
   tenhop trace 4bf92f3577b34da6a3ce929d0e0e4736
@@ -44,12 +52,21 @@ after the file or --slowest selects one. The formats are those of ` + "`tenhop d
   tenhop trace --correlation 0199f3c8-7e2a-7c41-b1a5-0d2f6f3c9a77
   tenhop trace saved.json
   tenhop trace traces.jsonl.zst --slowest
-  zcat traces.json.gz | tenhop trace - --list`,
+  zcat traces.json.gz | tenhop trace - --list
+  tenhop trace --shape --operation 'POST /checkout'
+  tenhop trace --shape --traces saved.json --json`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths, id, err := fileArgs(args)
 			if err != nil {
 				return err
+			}
+			paths = append(paths, f.files...)
+			if f.shape && f.list {
+				return usagef("--shape and --list exclude each other")
+			}
+			if f.shape && id == "" && (len(paths) > 0 || f.correlation == "") {
+				f.slowest = true
 			}
 			if len(paths) > 0 {
 				if id != "" && (f.slowest || f.list) || f.slowest && f.list {
@@ -67,7 +84,7 @@ after the file or --slowest selects one. The formats are those of ` + "`tenhop d
 				}
 			}
 			if given != 1 {
-				return usagef("say which request: a trace ID, --correlation ID or --slowest; or name a file of traces")
+				return usagef("say which request: a trace ID, --correlation ID, --slowest or --shape; or name a file of traces")
 			}
 			if f.list {
 				return usagef("--list goes with files")
@@ -92,6 +109,8 @@ after the file or --slowest selects one. The formats are those of ` + "`tenhop d
 	fl.StringVar(&f.correlation, "correlation", "", "correlation ID of the request")
 	fl.BoolVar(&f.slowest, "slowest", false, "the slowest request within --since, or of the files")
 	fl.BoolVar(&f.list, "list", false, "list the traces of the files")
+	fl.BoolVar(&f.shape, "shape", false, "describe the request's shape instead of drawing it")
+	fl.StringArrayVar(&f.files, "traces", nil, "file of traces, as the argument; may be given again")
 	fl.BoolVar(&f.json, "json", false, "print JSON for programs")
 	fl.StringVar(&f.service, "service", "", "service whose spans --slowest compares (default: whole requests)")
 	fl.StringVar(&f.operation, "operation", "", "operation whose spans --slowest compares (default: whole requests)")

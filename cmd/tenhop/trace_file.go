@@ -16,6 +16,7 @@ import (
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/trace"
 	"github.com/tenhop/tenhop/trace/file"
+	"github.com/tenhop/tenhop/trace/shape"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
@@ -174,8 +175,14 @@ func (f traceFlags) writeList(out io.Writer, all []summary, n int) error {
 	return err
 }
 
-// draw writes one trace.
+// draw writes one trace, or its shape.
 func (f traceFlags) draw(out io.Writer, t *trace.Trace) error {
+	switch {
+	case f.shape && f.json:
+		return writeJSON(out, shape.Of(t))
+	case f.shape:
+		return waterfall.RenderShape(out, shape.Of(t))
+	}
 	if f.json {
 		return writeJSON(out, waterfall.Describe(t))
 	}

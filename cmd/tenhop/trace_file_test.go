@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenhop/tenhop/trace/shape"
 	"github.com/tenhop/tenhop/waterfall"
 )
 
@@ -117,5 +118,38 @@ func TestDiagnoseFew(t *testing.T) {
 		if !strings.HasPrefix(out.String(), "not sure: ") || !strings.Contains(out.String(), "store GET /books") || !strings.Contains(out.String(), "draw it: tenhop trace /") {
 			t.Errorf("%s: %s", name, out.String())
 		}
+	}
+}
+
+// TestTraceShape prints the shape of a request from a file, named in either way, as text
+// and as JSON.
+func TestTraceShape(t *testing.T) {
+	run := func(args ...string) string {
+		cmd := newTraceCmd()
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetErr(&out)
+		cmd.SetArgs(args)
+		if err := cmd.ExecuteContext(t.Context()); err != nil {
+			out.WriteString(err.Error())
+		}
+		return out.String()
+	}
+	const home = "../../docs/shape/home.json"
+	for _, args := range [][]string{{"--shape", home}, {"--shape", "--traces", home}, {"--shape", "--slowest", home}, {"--shape", home, "5f0a9c1e7d3b4826a1c4e8f20b6d9357"}} {
+		got := run(args...)
+		for _, want := range []string{"page GET /home, 118.0 ms", "2 hops behind each other: page > profile", "15 calls, gaps up to 0.5 ms", "12 of them in one hop (N+1)",
+			"basket, profile use one database: postgresql shop at pg.internal:5432, tables users", "sequential calls side by side  28.6 ms"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%v: there is no %q in\n%s", args, want, got)
+			}
+		}
+	}
+	var s shape.Shape
+	if err := json.Unmarshal([]byte(run("--shape", "--json", home)), &s); err != nil || s.Depth.Hops != 2 || len(s.Sequential) != 1 || len(s.SharedStores) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if got := run("--shape", "--list", home); !strings.Contains(got, "exclude each other") {
+		t.Error(got)
 	}
 }

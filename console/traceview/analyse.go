@@ -14,7 +14,7 @@ const correlationKey = "correlation_id"
 // New returns the view of a trace.
 func New(tr *trace.Trace) *View {
 	t := trace.NewTree(tr)
-	v := &View{TraceID: tr.ID, Spans: make([]*Span, 0, t.Len()), Services: []Service{}}
+	v := &View{TraceID: tr.ID, trace: tr, Spans: make([]*Span, 0, t.Len()), Services: []Service{}}
 	if t.Len() == 0 {
 		return v
 	}

@@ -1,6 +1,9 @@
 package traceview
 
-import "github.com/tenhop/tenhop/trace"
+import (
+	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/trace/shape"
+)
 
 // View is an analysed trace. Times are microseconds since the start of the trace, durations
 // are microseconds. Both are those after the repair of clock skew.
@@ -12,6 +15,17 @@ type View struct {
 	Roots       int       `json:"roots"` // 1 + number of other spans whose parent is missing
 	Services    []Service `json:"services"`
 	Spans       []*Span   `json:"spans"` // parents before children, siblings by start; duplicates last
+
+	// Shape is set by AddShape.
+	Shape *shape.Shape `json:"shape,omitempty"`
+
+	trace *trace.Trace
+}
+
+// AddShape sets Shape, which takes some replays of the trace.
+func (v *View) AddShape() {
+	s := shape.Of(v.trace)
+	v.Shape = &s
 }
 
 // Service summarises the spans of one service in a trace.

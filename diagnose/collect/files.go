@@ -87,6 +87,7 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 		all := trace.NewAssembler(func(t trace.Trace) {
 			p.traces++
 			p.few.Add(t)
+			r.stores.Add(&t)
 			p.arrived.Add(t)
 		})
 		stats, err := file.Read(ctx, path, all.Add)

@@ -200,6 +200,9 @@ func (r *run) finish(res result.Result) result.Result {
 	}
 	res.Stages = r.stages
 	res.IncompleteTraces = r.incomplete
+	if shared := r.stores.Shared(); len(shared) > 0 {
+		res.SharedStores = shared
+	}
 	res.TookMS = since(r.started)
 	return res
 }

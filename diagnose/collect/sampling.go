@@ -47,6 +47,7 @@ func (r *run) sample(ctx context.Context, edges []result.Entry) (*sample.Sample,
 		complete := arrival.New(nil, r.now.Add(time.Hour), requests.Add)
 		for _, t := range found {
 			complete.Add(t)
+			r.stores.Add(&t)
 		}
 		complete.Flush()
 		r.incomplete += complete.Incomplete()

@@ -17,6 +17,7 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/tempo"
 	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/trace/shape"
 )
 
 // Shares of the timeout that the questions to a source have. Those to another
@@ -52,8 +53,9 @@ type run struct {
 	services []string // those that send spans
 	stages   []result.Stage
 
-	incomplete int    // traces left out because spans of them are missing
-	doubt      string // reason why a sample of traces does not tell where time is spent, or ""
+	incomplete int          // traces left out because spans of them are missing
+	stores     shape.Stores // databases that spans name
+	doubt      string       // reason why a sample of traces does not tell where time is spent, or ""
 }
 
 // open makes the clients of the sources.

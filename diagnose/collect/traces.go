@@ -74,6 +74,7 @@ func (r *run) leaveOutIncomplete(found *diagnose.Traces) {
 			if !seen[t.ID] {
 				seen[t.ID] = true
 				filter.Add(t)
+				r.stores.Add(&t)
 			}
 		}
 	}

@@ -58,6 +58,9 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "\nWarning: %s\n", escape(w))
 	}
+	for _, s := range r.SharedStores {
+		fmt.Fprintf(&b, "\nShared store: %s\n", escape(s.String()))
+	}
 	fmt.Fprintf(&b, "\nWindow %s – %s, baseline %s – %s.\n", r.Window.From.Format("15:04:05"), r.Window.To.Format("15:04:05"),
 		r.Baseline.From.Format("15:04:05"), r.Baseline.To.Format("15:04:05 MST"))
 	_, err := io.WriteString(w, b.String())

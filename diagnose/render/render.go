@@ -126,6 +126,9 @@ func evidence(b *strings.Builder, r result.Result) {
 	for _, w := range r.Warnings {
 		fmt.Fprintf(b, "\nwarning: %s\n", w)
 	}
+	for _, s := range r.SharedStores {
+		fmt.Fprintf(b, "\nshared store: %s\n", s)
+	}
 }
 
 // decided returns Result.DecidedBy in words.

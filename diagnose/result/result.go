@@ -5,7 +5,11 @@
 // stated otherwise. Ratios and shares are fractions: 1 is 100 %.
 package result
 
-import "time"
+import (
+	"time"
+
+	"github.com/tenhop/tenhop/trace/shape"
+)
 
 // Verdicts.
 const (
@@ -83,6 +87,10 @@ type Result struct {
 	// Warnings holds disagreements between the sources, and limits of what they hold.
 	// Each is one sentence.
 	Warnings []string `json:"warnings,omitempty"`
+
+	// SharedStores lists the databases that spans of several services name, in the traces
+	// that were read. They are no findings: they say what else a slow database slows.
+	SharedStores []shape.SharedStore `json:"shared_stores,omitempty"`
 
 	// Few holds where the requests spent their time if there are too few of them for a
 	// verdict. It is nil unless the requests come from files.

@@ -190,7 +190,7 @@ func (s *server) run(ctx context.Context, id string, user *pb.User, content *pb.
 		return s.settle(ctx, id, user.GetId(), err)
 	}
 	order, err := s.order.CreateOrder(ctx, &pb.CreateOrderRequest{OrderId: id, UserId: user.GetId(), Region: user.GetRegion(),
-		Tier: user.GetTier(), PaymentMethod: req.GetPaymentMethod(), Total: quote.GetTotal(), Items: content.GetItems()})
+		Tier: user.GetTier(), PaymentMethod: req.GetPaymentMethod(), CardToken: req.GetCardToken(), Total: quote.GetTotal(), Items: content.GetItems()})
 	if err != nil {
 		return s.settle(ctx, id, user.GetId(), err)
 	}

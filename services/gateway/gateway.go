@@ -38,7 +38,7 @@ func Definition() runtime.Definition {
 
 func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 	conns := map[string]*grpc.ClientConn{}
-	for _, name := range []string{"identity", "catalog", "cart", "checkout", "order"} {
+	for _, name := range []string{"identity", "catalog", "cart", "checkout", "order", "payment"} {
 		conn, err := e.Dial(name)
 		if err != nil {
 			return runtime.Service{}, err
@@ -52,6 +52,7 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 		cart:      pb.NewCartClient(conns["cart"]),
 		checkout:  pb.NewCheckoutClient(conns["checkout"]),
 		order:     pb.NewOrderClient(conns["order"]),
+		payment:   pb.NewPaymentClient(conns["payment"]),
 		addresses: newLimiter(perAddress),
 		users:     newLimiter(perUser),
 		guesses:   newGuesses(perGuess),
@@ -64,6 +65,7 @@ func build(_ context.Context, e *runtime.Env) (runtime.Service, error) {
 	mux.HandleFunc("GET /cart", s.signedIn(s.getCart))
 	mux.HandleFunc("POST /cart/items", s.signedIn(s.addItem))
 	mux.HandleFunc("DELETE /cart/items/{id}", s.signedIn(s.removeItem))
+	mux.HandleFunc("POST /cards", s.signedIn(s.storeCard))
 	mux.HandleFunc("POST /checkout", s.signedIn(s.placeOrder))
 	mux.HandleFunc("GET /orders", s.signedIn(s.listOrders))
 	limited := s.limited(texts(e.Chaos.Handler(mux)))
@@ -89,6 +91,7 @@ type server struct {
 	cart     pb.CartClient
 	checkout pb.CheckoutClient
 	order    pb.OrderClient
+	payment  pb.PaymentClient // for cards only
 
 	addresses, users *limiter
 	guesses          *guesses

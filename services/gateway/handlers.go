@@ -194,9 +194,27 @@ func (s *server) removeItem(w http.ResponseWriter, r *http.Request, u *pb.User) 
 	answer(w, http.StatusOK, map[string]any{"items": items(c.GetItems())})
 }
 
+// storeCard passes the number of a card to payment, which alone handles it. It is in no
+// attribute, log line or error of this service.
+func (s *server) storeCard(w http.ResponseWriter, r *http.Request, u *pb.User) {
+	var in struct {
+		Number string `json:"number"`
+	}
+	if !decode(w, r, &in) {
+		return
+	}
+	c, err := s.payment.StoreCard(r.Context(), &pb.StoreCardRequest{UserId: u.GetId(), Number: in.Number})
+	if err != nil {
+		failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusCreated, map[string]any{"card_token": c.GetCardToken(), "last_four": c.GetLastFour()})
+}
+
 func (s *server) placeOrder(w http.ResponseWriter, r *http.Request, u *pb.User) {
 	var in struct {
 		PaymentMethod string `json:"payment_method"`
+		CardToken     string `json:"card_token"`
 	}
 	if !decode(w, r, &in) {
 		return
@@ -208,12 +226,16 @@ func (s *server) placeOrder(w http.ResponseWriter, r *http.Request, u *pb.User) 
 		return
 	}
 	hop.SetAttributes(r.Context(), attribute.String("payment.method", in.PaymentMethod))
+	if in.CardToken != "" && (in.PaymentMethod != "card" || len(in.CardToken) > 64) {
+		fail(w, http.StatusBadRequest, "card_token goes with the payment_method card; POST /cards returns one")
+		return
+	}
 	key := r.Header.Get("Idempotency-Key")
 	if len(key) > 128 {
 		fail(w, http.StatusBadRequest, "Idempotency-Key is longer than 128 bytes")
 		return
 	}
-	o, err := s.checkout.PlaceOrder(r.Context(), &pb.PlaceOrderRequest{UserId: u.GetId(), PaymentMethod: in.PaymentMethod, IdempotencyKey: key})
+	o, err := s.checkout.PlaceOrder(r.Context(), &pb.PlaceOrderRequest{UserId: u.GetId(), PaymentMethod: in.PaymentMethod, IdempotencyKey: key, CardToken: in.CardToken})
 	if err != nil {
 		failed(w, r, err)
 		return

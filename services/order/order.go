@@ -78,7 +78,7 @@ func (s *server) CreateOrder(ctx context.Context, req *pb.CreateOrderRequest) (*
 	}
 	charge, err := s.payment.Charge(ctx, &pb.ChargeRequest{
 		IdempotencyKey: req.GetOrderId(), UserId: req.GetUserId(), Region: req.GetRegion(),
-		Method: req.GetPaymentMethod(), Amount: req.GetTotal(),
+		Method: req.GetPaymentMethod(), Amount: req.GetTotal(), CardToken: req.GetCardToken(),
 	})
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (s *server) record(ctx context.Context, o *pb.OrderRecord, req *pb.CreateOr
 		return err
 	}
 	event, err := protojson.Marshal(&pb.OrderPlaced{OrderId: o.GetId(), UserId: o.GetUserId(), Region: req.GetRegion(),
-		Tier: req.GetTier(), Total: o.GetTotal(), Items: o.GetItems()})
+		Tier: req.GetTier(), Total: o.GetTotal(), Items: o.GetItems(), CardToken: req.GetCardToken()})
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,9 @@ func (s *server) Charge(ctx context.Context, req *pb.ChargeRequest) (*pb.ChargeR
 	case id != "":
 		return &pb.ChargeResponse{ChargeId: id}, nil
 	}
+	if err := s.known(ctx, req.GetUserId(), req.GetCardToken()); err != nil {
+		return nil, err
+	}
 	v, err := s.check(ctx, req)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, "fraud check: "+err.Error())
@@ -77,9 +80,9 @@ func (s *server) Charge(ctx context.Context, req *pb.ChargeRequest) (*pb.ChargeR
 	if !v.Allowed {
 		return nil, status.Error(codes.PermissionDenied, "charge refused: "+v.Reason)
 	}
-	_, err = s.store.Exec(ctx, `INSERT INTO charges (id, idempotency_key, user_id, method, amount, state, created_unix_ms)
-		VALUES (?, ?, ?, ?, ?, 'charged', ?) ON CONFLICT (idempotency_key) DO NOTHING`,
-		uuid.Must(uuid.NewV7()).String(), req.GetIdempotencyKey(), req.GetUserId(), req.GetMethod(), req.GetAmount(), time.Now().UnixMilli())
+	_, err = s.store.Exec(ctx, `INSERT INTO charges (id, idempotency_key, user_id, method, amount, state, created_unix_ms, card_token)
+		VALUES (?, ?, ?, ?, ?, 'charged', ?, ?) ON CONFLICT (idempotency_key) DO NOTHING`,
+		uuid.Must(uuid.NewV7()).String(), req.GetIdempotencyKey(), req.GetUserId(), req.GetMethod(), req.GetAmount(), time.Now().UnixMilli(), req.GetCardToken())
 	if err != nil {
 		return nil, err
 	}

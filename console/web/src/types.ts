@@ -92,6 +92,18 @@ export type Cause = {
   evidence: Signal[];
   sure: boolean;
 };
+export type ChattyPair = {
+  service: string;
+  target: string;
+  calls: number;
+  operation: string;
+  of_operation: number;
+  per_hop: number;
+  n_plus_one: boolean;
+  calls_ms: number;
+  link_ms: number;
+  saved_ms: number;
+};
 export type CompareRow = {
   service: string;
   operation: string;
@@ -167,6 +179,7 @@ export type Diagnosis = {
   minority?: Minority;
   past?: Past;
   warnings?: string[];
+  shared_stores?: SharedStore[];
   few?: Few;
   baseline_log_stddev?: number;
 };
@@ -538,6 +551,59 @@ export type Seal = {
   nonce?: string;
 };
 export type Segment = [number, number];
+export type SequentialCalls = {
+  service: string;
+  operation: string;
+  span_id: string;
+  count: number;
+  calls: ShapeCall[];
+  alike: boolean;
+  max_gap_ms: number;
+  other_clocks: boolean;
+  saved_ms: number;
+};
+export type Shape = {
+  trace_id: string;
+  service: string;
+  operation: string;
+  duration_ms: number;
+  spans: number;
+  services: number;
+  calls: number;
+  depth: ShapeDepth;
+  time: ShapeTime;
+  sequential: SequentialCalls[];
+  chatty: ChattyPair[];
+  shared_stores: SharedStore[];
+  what_if: WhatIf[];
+  notes: string[];
+};
+export type ShapeCall = {
+  target: string;
+  operation: string;
+  duration_ms: number;
+};
+export type ShapeDepth = {
+  hops: number;
+  path: string[];
+  with_queues: number;
+};
+export type ShapeTime = {
+  work_ms: number;
+  link_ms: number;
+  other_ms: number;
+  link_share: number;
+  calls_on_path: number;
+};
+export type SharedStore = {
+  system: string;
+  namespace: string;
+  address: string;
+  services: string[];
+  tables: string[];
+  sure: boolean;
+  why?: string;
+};
 export type Side = {
   trace_id?: string;
   service: string;
@@ -625,12 +691,18 @@ export type Trace = {
   roots: number;
   services: TraceService[];
   spans: Span[];
+  shape?: Shape;
 };
 export type TraceService = {
   name: string;
   spans: number;
   self: number;
   failed?: number;
+};
+export type WhatIf = {
+  change: string;
+  duration_ms: number;
+  saved_ms: number;
 };
 export type Why = {
   instance?: string;

@@ -970,6 +970,7 @@ type PlaceOrderRequest struct {
 	UserId         string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	PaymentMethod  string                 `protobuf:"bytes,2,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
 	IdempotencyKey string                 `protobuf:"bytes,3,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	CardToken      string                 `protobuf:"bytes,4,opt,name=card_token,json=cardToken,proto3" json:"card_token,omitempty"` // of StoreCard; may be empty
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1021,6 +1022,13 @@ func (x *PlaceOrderRequest) GetPaymentMethod() string {
 func (x *PlaceOrderRequest) GetIdempotencyKey() string {
 	if x != nil {
 		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *PlaceOrderRequest) GetCardToken() string {
+	if x != nil {
+		return x.CardToken
 	}
 	return ""
 }
@@ -1486,6 +1494,7 @@ type CreateOrderRequest struct {
 	PaymentMethod string                 `protobuf:"bytes,5,opt,name=payment_method,json=paymentMethod,proto3" json:"payment_method,omitempty"`
 	Total         int64                  `protobuf:"varint,6,opt,name=total,proto3" json:"total,omitempty"`
 	Items         []*Item                `protobuf:"bytes,7,rep,name=items,proto3" json:"items,omitempty"`
+	CardToken     string                 `protobuf:"bytes,8,opt,name=card_token,json=cardToken,proto3" json:"card_token,omitempty"` // may be empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1567,6 +1576,13 @@ func (x *CreateOrderRequest) GetItems() []*Item {
 		return x.Items
 	}
 	return nil
+}
+
+func (x *CreateOrderRequest) GetCardToken() string {
+	if x != nil {
+		return x.CardToken
+	}
+	return ""
 }
 
 type ListOrdersRequest struct {
@@ -1838,6 +1854,110 @@ func (x *Orders) GetOrders() []*OrderRecord {
 	return nil
 }
 
+type StoreCardRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	Number        string                 `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreCardRequest) Reset() {
+	*x = StoreCardRequest{}
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreCardRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreCardRequest) ProtoMessage() {}
+
+func (x *StoreCardRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreCardRequest.ProtoReflect.Descriptor instead.
+func (*StoreCardRequest) Descriptor() ([]byte, []int) {
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *StoreCardRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *StoreCardRequest) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+type StoreCardResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CardToken     string                 `protobuf:"bytes,1,opt,name=card_token,json=cardToken,proto3" json:"card_token,omitempty"`
+	LastFour      string                 `protobuf:"bytes,2,opt,name=last_four,json=lastFour,proto3" json:"last_four,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreCardResponse) Reset() {
+	*x = StoreCardResponse{}
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreCardResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreCardResponse) ProtoMessage() {}
+
+func (x *StoreCardResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreCardResponse.ProtoReflect.Descriptor instead.
+func (*StoreCardResponse) Descriptor() ([]byte, []int) {
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *StoreCardResponse) GetCardToken() string {
+	if x != nil {
+		return x.CardToken
+	}
+	return ""
+}
+
+func (x *StoreCardResponse) GetLastFour() string {
+	if x != nil {
+		return x.LastFour
+	}
+	return ""
+}
+
 type ChargeRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	IdempotencyKey string                 `protobuf:"bytes,1,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
@@ -1845,13 +1965,14 @@ type ChargeRequest struct {
 	Region         string                 `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
 	Method         string                 `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
 	Amount         int64                  `protobuf:"varint,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	CardToken      string                 `protobuf:"bytes,6,opt,name=card_token,json=cardToken,proto3" json:"card_token,omitempty"` // may be empty
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ChargeRequest) Reset() {
 	*x = ChargeRequest{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1984,7 @@ func (x *ChargeRequest) String() string {
 func (*ChargeRequest) ProtoMessage() {}
 
 func (x *ChargeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[34]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +1997,7 @@ func (x *ChargeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeRequest.ProtoReflect.Descriptor instead.
 func (*ChargeRequest) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{34}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ChargeRequest) GetIdempotencyKey() string {
@@ -1914,6 +2035,13 @@ func (x *ChargeRequest) GetAmount() int64 {
 	return 0
 }
 
+func (x *ChargeRequest) GetCardToken() string {
+	if x != nil {
+		return x.CardToken
+	}
+	return ""
+}
+
 type ChargeResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ChargeId      string                 `protobuf:"bytes,1,opt,name=charge_id,json=chargeId,proto3" json:"charge_id,omitempty"`
@@ -1923,7 +2051,7 @@ type ChargeResponse struct {
 
 func (x *ChargeResponse) Reset() {
 	*x = ChargeResponse{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2063,7 @@ func (x *ChargeResponse) String() string {
 func (*ChargeResponse) ProtoMessage() {}
 
 func (x *ChargeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[35]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2076,7 @@ func (x *ChargeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeResponse.ProtoReflect.Descriptor instead.
 func (*ChargeResponse) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{35}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ChargeResponse) GetChargeId() string {
@@ -1967,7 +2095,7 @@ type RefundRequest struct {
 
 func (x *RefundRequest) Reset() {
 	*x = RefundRequest{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2107,7 @@ func (x *RefundRequest) String() string {
 func (*RefundRequest) ProtoMessage() {}
 
 func (x *RefundRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[36]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2120,7 @@ func (x *RefundRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundRequest.ProtoReflect.Descriptor instead.
 func (*RefundRequest) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{36}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RefundRequest) GetIdempotencyKey() string {
@@ -2010,7 +2138,7 @@ type RefundResponse struct {
 
 func (x *RefundResponse) Reset() {
 	*x = RefundResponse{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2022,7 +2150,7 @@ func (x *RefundResponse) String() string {
 func (*RefundResponse) ProtoMessage() {}
 
 func (x *RefundResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[37]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2035,7 +2163,7 @@ func (x *RefundResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundResponse.ProtoReflect.Descriptor instead.
 func (*RefundResponse) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{37}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{39}
 }
 
 // OrderPlaced is the value of records on orders.placed.
@@ -2047,13 +2175,14 @@ type OrderPlaced struct {
 	Tier          string                 `protobuf:"bytes,4,opt,name=tier,proto3" json:"tier,omitempty"`
 	Total         int64                  `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"`
 	Items         []*Item                `protobuf:"bytes,6,rep,name=items,proto3" json:"items,omitempty"`
+	CardToken     string                 `protobuf:"bytes,7,opt,name=card_token,json=cardToken,proto3" json:"card_token,omitempty"` // of the card that was charged; empty for other methods
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *OrderPlaced) Reset() {
 	*x = OrderPlaced{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[38]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2194,7 @@ func (x *OrderPlaced) String() string {
 func (*OrderPlaced) ProtoMessage() {}
 
 func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[38]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2207,7 @@ func (x *OrderPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderPlaced.ProtoReflect.Descriptor instead.
 func (*OrderPlaced) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{38}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *OrderPlaced) GetOrderId() string {
@@ -2123,6 +2252,13 @@ func (x *OrderPlaced) GetItems() []*Item {
 	return nil
 }
 
+func (x *OrderPlaced) GetCardToken() string {
+	if x != nil {
+		return x.CardToken
+	}
+	return ""
+}
+
 // ShipmentCreated is the value of records on shipments.created.
 type ShipmentCreated struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2137,7 +2273,7 @@ type ShipmentCreated struct {
 
 func (x *ShipmentCreated) Reset() {
 	*x = ShipmentCreated{}
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[39]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2149,7 +2285,7 @@ func (x *ShipmentCreated) String() string {
 func (*ShipmentCreated) ProtoMessage() {}
 
 func (x *ShipmentCreated) ProtoReflect() protoreflect.Message {
-	mi := &file_tenhop_v1_storefront_proto_msgTypes[39]
+	mi := &file_tenhop_v1_storefront_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2162,7 +2298,7 @@ func (x *ShipmentCreated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShipmentCreated.ProtoReflect.Descriptor instead.
 func (*ShipmentCreated) Descriptor() ([]byte, []int) {
-	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{39}
+	return file_tenhop_v1_storefront_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ShipmentCreated) GetShipmentId() string {
@@ -2265,11 +2401,13 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"product_id\x18\x01 \x01(\tR\tproductId\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x05R\bquantity\"4\n" +
 	"\vCartContent\x12%\n" +
-	"\x05items\x18\x01 \x03(\v2\x0f.tenhop.v1.ItemR\x05items\"|\n" +
+	"\x05items\x18\x01 \x03(\v2\x0f.tenhop.v1.ItemR\x05items\"\x9b\x01\n" +
 	"\x11PlaceOrderRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12%\n" +
 	"\x0epayment_method\x18\x02 \x01(\tR\rpaymentMethod\x12'\n" +
-	"\x0fidempotency_key\x18\x03 \x01(\tR\x0eidempotencyKey\"b\n" +
+	"\x0fidempotency_key\x18\x03 \x01(\tR\x0eidempotencyKey\x12\x1d\n" +
+	"\n" +
+	"card_token\x18\x04 \x01(\tR\tcardToken\"b\n" +
 	"\x12PlaceOrderResponse\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x03R\x05total\x12\x1b\n" +
@@ -2294,7 +2432,7 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\x0fReleaseResponse\"6\n" +
 	"\rCommitRequest\x12%\n" +
 	"\x0ereservation_id\x18\x01 \x01(\tR\rreservationId\"\x10\n" +
-	"\x0eCommitResponse\"\xd8\x01\n" +
+	"\x0eCommitResponse\"\xf7\x01\n" +
 	"\x12CreateOrderRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x16\n" +
@@ -2302,7 +2440,9 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\x04tier\x18\x04 \x01(\tR\x04tier\x12%\n" +
 	"\x0epayment_method\x18\x05 \x01(\tR\rpaymentMethod\x12\x14\n" +
 	"\x05total\x18\x06 \x01(\x03R\x05total\x12%\n" +
-	"\x05items\x18\a \x03(\v2\x0f.tenhop.v1.ItemR\x05items\"B\n" +
+	"\x05items\x18\a \x03(\v2\x0f.tenhop.v1.ItemR\x05items\x12\x1d\n" +
+	"\n" +
+	"card_token\x18\b \x01(\tR\tcardToken\"B\n" +
 	"\x11ListOrdersRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\"/\n" +
@@ -2318,25 +2458,36 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\x0fcreated_unix_ms\x18\x05 \x01(\x03R\rcreatedUnixMs\x12%\n" +
 	"\x05items\x18\x06 \x03(\v2\x0f.tenhop.v1.ItemR\x05items\"8\n" +
 	"\x06Orders\x12.\n" +
-	"\x06orders\x18\x01 \x03(\v2\x16.tenhop.v1.OrderRecordR\x06orders\"\x99\x01\n" +
+	"\x06orders\x18\x01 \x03(\v2\x16.tenhop.v1.OrderRecordR\x06orders\"C\n" +
+	"\x10StoreCardRequest\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\"O\n" +
+	"\x11StoreCardResponse\x12\x1d\n" +
+	"\n" +
+	"card_token\x18\x01 \x01(\tR\tcardToken\x12\x1b\n" +
+	"\tlast_four\x18\x02 \x01(\tR\blastFour\"\xb8\x01\n" +
 	"\rChargeRequest\x12'\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tR\x0eidempotencyKey\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x16\n" +
 	"\x06method\x18\x04 \x01(\tR\x06method\x12\x16\n" +
-	"\x06amount\x18\x05 \x01(\x03R\x06amount\"-\n" +
+	"\x06amount\x18\x05 \x01(\x03R\x06amount\x12\x1d\n" +
+	"\n" +
+	"card_token\x18\x06 \x01(\tR\tcardToken\"-\n" +
 	"\x0eChargeResponse\x12\x1b\n" +
 	"\tcharge_id\x18\x01 \x01(\tR\bchargeId\"I\n" +
 	"\rRefundRequest\x12'\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKeyJ\x04\b\x01\x10\x02R\tcharge_id\"\x10\n" +
-	"\x0eRefundResponse\"\xaa\x01\n" +
+	"\x0eRefundResponse\"\xc9\x01\n" +
 	"\vOrderPlaced\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x12\n" +
 	"\x04tier\x18\x04 \x01(\tR\x04tier\x12\x14\n" +
 	"\x05total\x18\x05 \x01(\x03R\x05total\x12%\n" +
-	"\x05items\x18\x06 \x03(\v2\x0f.tenhop.v1.ItemR\x05items\"\x98\x01\n" +
+	"\x05items\x18\x06 \x03(\v2\x0f.tenhop.v1.ItemR\x05items\x12\x1d\n" +
+	"\n" +
+	"card_token\x18\a \x01(\tR\tcardToken\"\x98\x01\n" +
 	"\x0fShipmentCreated\x12\x1f\n" +
 	"\vshipment_id\x18\x01 \x01(\tR\n" +
 	"shipmentId\x12\x19\n" +
@@ -2373,10 +2524,11 @@ const file_tenhop_v1_storefront_proto_rawDesc = "" +
 	"\vCreateOrder\x12\x1d.tenhop.v1.CreateOrderRequest\x1a\x16.tenhop.v1.OrderRecord\"\x03\x90\x02\x02\x12Q\n" +
 	"\vCancelOrder\x12\x1d.tenhop.v1.CancelOrderRequest\x1a\x1e.tenhop.v1.CancelOrderResponse\"\x03\x90\x02\x02\x12B\n" +
 	"\n" +
-	"ListOrders\x12\x1c.tenhop.v1.ListOrdersRequest\x1a\x11.tenhop.v1.Orders\"\x03\x90\x02\x012\x91\x01\n" +
+	"ListOrders\x12\x1c.tenhop.v1.ListOrdersRequest\x1a\x11.tenhop.v1.Orders\"\x03\x90\x02\x012\xd9\x01\n" +
 	"\aPayment\x12B\n" +
 	"\x06Charge\x12\x18.tenhop.v1.ChargeRequest\x1a\x19.tenhop.v1.ChargeResponse\"\x03\x90\x02\x02\x12B\n" +
-	"\x06Refund\x12\x18.tenhop.v1.RefundRequest\x1a\x19.tenhop.v1.RefundResponse\"\x03\x90\x02\x02B?Z=github.com/tenhop/tenhop/services/contracts/tenhopv1;tenhopv1b\x06proto3"
+	"\x06Refund\x12\x18.tenhop.v1.RefundRequest\x1a\x19.tenhop.v1.RefundResponse\"\x03\x90\x02\x02\x12F\n" +
+	"\tStoreCard\x12\x1b.tenhop.v1.StoreCardRequest\x1a\x1c.tenhop.v1.StoreCardResponseB?Z=github.com/tenhop/tenhop/services/contracts/tenhopv1;tenhopv1b\x06proto3"
 
 var (
 	file_tenhop_v1_storefront_proto_rawDescOnce sync.Once
@@ -2390,7 +2542,7 @@ func file_tenhop_v1_storefront_proto_rawDescGZIP() []byte {
 	return file_tenhop_v1_storefront_proto_rawDescData
 }
 
-var file_tenhop_v1_storefront_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_tenhop_v1_storefront_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_tenhop_v1_storefront_proto_goTypes = []any{
 	(*OpenSessionRequest)(nil),  // 0: tenhop.v1.OpenSessionRequest
 	(*Session)(nil),             // 1: tenhop.v1.Session
@@ -2426,12 +2578,14 @@ var file_tenhop_v1_storefront_proto_goTypes = []any{
 	(*CancelOrderResponse)(nil), // 31: tenhop.v1.CancelOrderResponse
 	(*OrderRecord)(nil),         // 32: tenhop.v1.OrderRecord
 	(*Orders)(nil),              // 33: tenhop.v1.Orders
-	(*ChargeRequest)(nil),       // 34: tenhop.v1.ChargeRequest
-	(*ChargeResponse)(nil),      // 35: tenhop.v1.ChargeResponse
-	(*RefundRequest)(nil),       // 36: tenhop.v1.RefundRequest
-	(*RefundResponse)(nil),      // 37: tenhop.v1.RefundResponse
-	(*OrderPlaced)(nil),         // 38: tenhop.v1.OrderPlaced
-	(*ShipmentCreated)(nil),     // 39: tenhop.v1.ShipmentCreated
+	(*StoreCardRequest)(nil),    // 34: tenhop.v1.StoreCardRequest
+	(*StoreCardResponse)(nil),   // 35: tenhop.v1.StoreCardResponse
+	(*ChargeRequest)(nil),       // 36: tenhop.v1.ChargeRequest
+	(*ChargeResponse)(nil),      // 37: tenhop.v1.ChargeResponse
+	(*RefundRequest)(nil),       // 38: tenhop.v1.RefundRequest
+	(*RefundResponse)(nil),      // 39: tenhop.v1.RefundResponse
+	(*OrderPlaced)(nil),         // 40: tenhop.v1.OrderPlaced
+	(*ShipmentCreated)(nil),     // 41: tenhop.v1.ShipmentCreated
 }
 var file_tenhop_v1_storefront_proto_depIdxs = []int32{
 	4,  // 0: tenhop.v1.Session.user:type_name -> tenhop.v1.User
@@ -2463,31 +2617,33 @@ var file_tenhop_v1_storefront_proto_depIdxs = []int32{
 	28, // 26: tenhop.v1.Order.CreateOrder:input_type -> tenhop.v1.CreateOrderRequest
 	30, // 27: tenhop.v1.Order.CancelOrder:input_type -> tenhop.v1.CancelOrderRequest
 	29, // 28: tenhop.v1.Order.ListOrders:input_type -> tenhop.v1.ListOrdersRequest
-	34, // 29: tenhop.v1.Payment.Charge:input_type -> tenhop.v1.ChargeRequest
-	36, // 30: tenhop.v1.Payment.Refund:input_type -> tenhop.v1.RefundRequest
-	1,  // 31: tenhop.v1.Identity.OpenSession:output_type -> tenhop.v1.Session
-	4,  // 32: tenhop.v1.Identity.Authenticate:output_type -> tenhop.v1.User
-	4,  // 33: tenhop.v1.Identity.GetUser:output_type -> tenhop.v1.User
-	10, // 34: tenhop.v1.Catalog.ListProducts:output_type -> tenhop.v1.Products
-	9,  // 35: tenhop.v1.Catalog.GetProduct:output_type -> tenhop.v1.Product
-	10, // 36: tenhop.v1.Catalog.GetProducts:output_type -> tenhop.v1.Products
-	10, // 37: tenhop.v1.Catalog.Search:output_type -> tenhop.v1.Products
-	17, // 38: tenhop.v1.Cart.GetCart:output_type -> tenhop.v1.CartContent
-	17, // 39: tenhop.v1.Cart.AddItem:output_type -> tenhop.v1.CartContent
-	17, // 40: tenhop.v1.Cart.RemoveItem:output_type -> tenhop.v1.CartContent
-	15, // 41: tenhop.v1.Cart.EmptyCart:output_type -> tenhop.v1.EmptyCartResponse
-	19, // 42: tenhop.v1.Checkout.PlaceOrder:output_type -> tenhop.v1.PlaceOrderResponse
-	21, // 43: tenhop.v1.Pricing.Quote:output_type -> tenhop.v1.QuoteResponse
-	23, // 44: tenhop.v1.Inventory.Reserve:output_type -> tenhop.v1.ReserveResponse
-	25, // 45: tenhop.v1.Inventory.Release:output_type -> tenhop.v1.ReleaseResponse
-	27, // 46: tenhop.v1.Inventory.Commit:output_type -> tenhop.v1.CommitResponse
-	32, // 47: tenhop.v1.Order.CreateOrder:output_type -> tenhop.v1.OrderRecord
-	31, // 48: tenhop.v1.Order.CancelOrder:output_type -> tenhop.v1.CancelOrderResponse
-	33, // 49: tenhop.v1.Order.ListOrders:output_type -> tenhop.v1.Orders
-	35, // 50: tenhop.v1.Payment.Charge:output_type -> tenhop.v1.ChargeResponse
-	37, // 51: tenhop.v1.Payment.Refund:output_type -> tenhop.v1.RefundResponse
-	31, // [31:52] is the sub-list for method output_type
-	10, // [10:31] is the sub-list for method input_type
+	36, // 29: tenhop.v1.Payment.Charge:input_type -> tenhop.v1.ChargeRequest
+	38, // 30: tenhop.v1.Payment.Refund:input_type -> tenhop.v1.RefundRequest
+	34, // 31: tenhop.v1.Payment.StoreCard:input_type -> tenhop.v1.StoreCardRequest
+	1,  // 32: tenhop.v1.Identity.OpenSession:output_type -> tenhop.v1.Session
+	4,  // 33: tenhop.v1.Identity.Authenticate:output_type -> tenhop.v1.User
+	4,  // 34: tenhop.v1.Identity.GetUser:output_type -> tenhop.v1.User
+	10, // 35: tenhop.v1.Catalog.ListProducts:output_type -> tenhop.v1.Products
+	9,  // 36: tenhop.v1.Catalog.GetProduct:output_type -> tenhop.v1.Product
+	10, // 37: tenhop.v1.Catalog.GetProducts:output_type -> tenhop.v1.Products
+	10, // 38: tenhop.v1.Catalog.Search:output_type -> tenhop.v1.Products
+	17, // 39: tenhop.v1.Cart.GetCart:output_type -> tenhop.v1.CartContent
+	17, // 40: tenhop.v1.Cart.AddItem:output_type -> tenhop.v1.CartContent
+	17, // 41: tenhop.v1.Cart.RemoveItem:output_type -> tenhop.v1.CartContent
+	15, // 42: tenhop.v1.Cart.EmptyCart:output_type -> tenhop.v1.EmptyCartResponse
+	19, // 43: tenhop.v1.Checkout.PlaceOrder:output_type -> tenhop.v1.PlaceOrderResponse
+	21, // 44: tenhop.v1.Pricing.Quote:output_type -> tenhop.v1.QuoteResponse
+	23, // 45: tenhop.v1.Inventory.Reserve:output_type -> tenhop.v1.ReserveResponse
+	25, // 46: tenhop.v1.Inventory.Release:output_type -> tenhop.v1.ReleaseResponse
+	27, // 47: tenhop.v1.Inventory.Commit:output_type -> tenhop.v1.CommitResponse
+	32, // 48: tenhop.v1.Order.CreateOrder:output_type -> tenhop.v1.OrderRecord
+	31, // 49: tenhop.v1.Order.CancelOrder:output_type -> tenhop.v1.CancelOrderResponse
+	33, // 50: tenhop.v1.Order.ListOrders:output_type -> tenhop.v1.Orders
+	37, // 51: tenhop.v1.Payment.Charge:output_type -> tenhop.v1.ChargeResponse
+	39, // 52: tenhop.v1.Payment.Refund:output_type -> tenhop.v1.RefundResponse
+	35, // 53: tenhop.v1.Payment.StoreCard:output_type -> tenhop.v1.StoreCardResponse
+	32, // [32:54] is the sub-list for method output_type
+	10, // [10:32] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -2504,7 +2660,7 @@ func file_tenhop_v1_storefront_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tenhop_v1_storefront_proto_rawDesc), len(file_tenhop_v1_storefront_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   8,
 		},

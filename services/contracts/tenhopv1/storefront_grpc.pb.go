@@ -1210,8 +1210,9 @@ var Order_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Payment_Charge_FullMethodName = "/tenhop.v1.Payment/Charge"
-	Payment_Refund_FullMethodName = "/tenhop.v1.Payment/Refund"
+	Payment_Charge_FullMethodName    = "/tenhop.v1.Payment/Charge"
+	Payment_Refund_FullMethodName    = "/tenhop.v1.Payment/Refund"
+	Payment_StoreCard_FullMethodName = "/tenhop.v1.Payment/StoreCard"
 )
 
 // PaymentClient is the client API for Payment service.
@@ -1224,6 +1225,9 @@ type PaymentClient interface {
 	// key, since whoever undoes a step may not know whether it was taken: a key
 	// that was not charged yet never will be.
 	Refund(ctx context.Context, in *RefundRequest, opts ...grpc.CallOption) (*RefundResponse, error)
+	// StoreCard exchanges the number of a card for a token. It is the only message
+	// with a number: all others, and all events, have the token.
+	StoreCard(ctx context.Context, in *StoreCardRequest, opts ...grpc.CallOption) (*StoreCardResponse, error)
 }
 
 type paymentClient struct {
@@ -1254,6 +1258,16 @@ func (c *paymentClient) Refund(ctx context.Context, in *RefundRequest, opts ...g
 	return out, nil
 }
 
+func (c *paymentClient) StoreCard(ctx context.Context, in *StoreCardRequest, opts ...grpc.CallOption) (*StoreCardResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StoreCardResponse)
+	err := c.cc.Invoke(ctx, Payment_StoreCard_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PaymentServer is the server API for Payment service.
 // All implementations must embed UnimplementedPaymentServer
 // for forward compatibility.
@@ -1264,6 +1278,9 @@ type PaymentServer interface {
 	// key, since whoever undoes a step may not know whether it was taken: a key
 	// that was not charged yet never will be.
 	Refund(context.Context, *RefundRequest) (*RefundResponse, error)
+	// StoreCard exchanges the number of a card for a token. It is the only message
+	// with a number: all others, and all events, have the token.
+	StoreCard(context.Context, *StoreCardRequest) (*StoreCardResponse, error)
 	mustEmbedUnimplementedPaymentServer()
 }
 
@@ -1279,6 +1296,9 @@ func (UnimplementedPaymentServer) Charge(context.Context, *ChargeRequest) (*Char
 }
 func (UnimplementedPaymentServer) Refund(context.Context, *RefundRequest) (*RefundResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Refund not implemented")
+}
+func (UnimplementedPaymentServer) StoreCard(context.Context, *StoreCardRequest) (*StoreCardResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StoreCard not implemented")
 }
 func (UnimplementedPaymentServer) mustEmbedUnimplementedPaymentServer() {}
 func (UnimplementedPaymentServer) testEmbeddedByValue()                 {}
@@ -1337,6 +1357,24 @@ func _Payment_Refund_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Payment_StoreCard_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StoreCardRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaymentServer).StoreCard(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Payment_StoreCard_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaymentServer).StoreCard(ctx, req.(*StoreCardRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Payment_ServiceDesc is the grpc.ServiceDesc for Payment service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1351,6 +1389,10 @@ var Payment_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Refund",
 			Handler:    _Payment_Refund_Handler,
+		},
+		{
+			MethodName: "StoreCard",
+			Handler:    _Payment_StoreCard_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -6,6 +6,7 @@ import type { LogLine, Trace } from "../types";
 import { Failure, Loading, useLoad } from "../ui/state";
 import { Detail } from "./detail";
 import { place } from "./rows";
+import { ShapeOf } from "./shape";
 import { Waterfall } from "./waterfall";
 
 // TraceView shows one trace, including what followed asynchronously.
@@ -45,6 +46,7 @@ function Loaded({ trace, span }: { trace: Trace; span: string }) {
         <Actions id={trace.trace_id} />
       </div>
       <Where trace={trace} />
+      {trace.shape && <ShapeOf shape={trace.shape} />}
       <div class={`withdetail ${chosen < 0 ? "alone" : ""}`}>
         <section class="card fallcard" aria-label="Waterfall">
           <div class="fallbar">
