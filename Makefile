@@ -11,7 +11,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## start the stack, the storefront and its shoppers
-	$(GO) run ./cmd/tenhop up
+	$(GO) run ./cmd/up
 
 build: ## build the program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/tenhop ./cmd/tenhop
