@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
+.PHONY: help up build build-cost test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
         polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
 .PHONY: console console-test images
 
@@ -15,6 +15,9 @@ up: ## start the stack, the storefront and its shoppers
 
 build: ## build the program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/tenhop ./cmd/tenhop
+
+build-cost: ## processor time of the first build by module, with an empty cache of its own (five minutes on an idle machine)
+	$(GO) run ./internal/buildcost
 
 test: ## run all tests of all workspace modules
 	$(GO) test work
