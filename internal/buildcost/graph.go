@@ -67,7 +67,7 @@ func (g *graph) sizes() map[string]float64 {
 	return out
 }
 
-// reach returns what the root imports if a module is left out.
+// reach returns what the root imports if a module is left out; "" is none.
 func (g *graph) reach(without string) map[string]bool {
 	seen, next := map[string]bool{g.root: true}, []string{g.root}
 	for len(next) > 0 {
@@ -111,7 +111,7 @@ func (g *graph) print(w io.Writer, cost map[string]float64, unit string, rows in
 		own[p.module()] += cost[name]
 		total += cost[name]
 	}
-	self := g.packages[g.root].module()
+	self, base := g.packages[g.root].module(), g.reach("") // without what the Go command adds, such as runtime/cgo
 	var lines []line
 	for module := range own {
 		l := line{module: module, own: own[module]}
@@ -120,7 +120,7 @@ func (g *graph) print(w io.Writer, cost map[string]float64, unit string, rows in
 			left = g.reach(module)
 		}
 		for name, p := range g.packages {
-			if !left[name] && (len(left) > 0 || p.module() == module) {
+			if base[name] && !left[name] && (len(left) > 0 || p.module() == module) {
 				l.all += cost[name]
 				l.packages++
 			}
