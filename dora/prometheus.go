@@ -137,11 +137,16 @@ func (q reading) refine(ctx context.Context, selector, service string, seen []Si
 		for n+1 < len(seen) && changes(n+1) && n+1-first < most && seen[n+1].At.Sub(seen[n].At) == slot {
 			n++
 		}
-		from := seen[first].At.Add(-slot + fine)
+		from := seen[first].At.Add(-slot)
 		if from.Before(start) {
 			from = start
 		}
-		found, err := q.read(ctx, selector, from, seen[n].At, fine, map[[2]string]string{})
+		end := seen[n].At.Add(fine) // what was scraped last in the slot is seen by the next step
+		if last := seen[len(seen)-1].At; end.After(last) {
+			end = last
+		}
+		// Steps are at multiples of 5 s, whenever the report is made.
+		found, err := q.read(ctx, selector, from.Truncate(fine).Add(fine), end, fine, map[[2]string]string{})
 		if err != nil {
 			return nil, err
 		}
