@@ -150,10 +150,15 @@ func (s *Server) start(ctx context.Context, c Config) error {
 	}
 	history := History(cfg.DataDir)
 	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(history))
+	delivery := s.delivery(d)
+	cfg.Collectors = append(cfg.Collectors, delivery)
 	if len(parts) > 0 {
 		if err := s.startStack(ctx, cfg); err != nil {
 			return err
 		}
+	}
+	if s.endpoints[endpoint.Prometheus] != "" {
+		s.renew(delivery, cfg.Logger)
 	}
 	if page != nil {
 		if err := s.serveConsole(c, page, cfg.Logger, history); err != nil {
