@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build build-cost test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage seed hostile licences vulnerabilities generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -140,6 +140,11 @@ torture-real: ## torture with PostgreSQL and Apache Kafka
 
 hostile: ## broken, endless and bomb-like telemetry for every decoder, with its memory, into docs/hostile.md (three minutes on an idle machine)
 	TENHOP_HOSTILE=1 $(GO) test -count=1 -v -timeout 30m ./internal/hostile -update
+
+RECORD ?= .
+seed: ## run the tests named in docs/seed.md and record the last lines they print (an hour; RECORD is a regular expression of their names)
+	TENHOP_RECORD='$(RECORD)' $(GO) test -count=1 -v -timeout 3h -run 'TestRecord$$' ./internal/seed
+	$(GO) generate ./internal/seed
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .
