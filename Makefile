@@ -3,18 +3,20 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
+        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## start the stack, the storefront and its shoppers
-	$(GO) run ./cmd/tenhop up
+	$(GO) run ./cmd/up
 
 build: ## build the program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/tenhop ./cmd/tenhop
+
+build-cost: ## processor time of the first build by module, with an empty cache of its own (five minutes on an idle machine)
+	$(GO) run ./internal/buildcost
 
 test: ## run all tests of all workspace modules
 	$(GO) test work
@@ -140,6 +142,11 @@ torture-real: ## torture with PostgreSQL and Apache Kafka
 
 hostile: ## broken, endless and bomb-like telemetry for every decoder, with its memory, into docs/hostile.md (three minutes on an idle machine)
 	TENHOP_HOSTILE=1 $(GO) test -count=1 -v -timeout 30m ./internal/hostile -update
+
+RECORD ?= .
+seed: ## run the tests named in docs/seed.md and record the last lines they print (an hour; RECORD is a regular expression of their names)
+	TENHOP_RECORD='$(RECORD)' $(GO) test -count=1 -v -timeout 3h -run 'TestRecord$$' ./internal/seed
+	$(GO) generate ./internal/seed
 
 links: ## slow the links between storefront processes with toxiproxy and diagnose (five minutes)
 	cd deploy/links && GOWORK=off TENHOP_LINKS=1 $(GO) test -count=1 -v -timeout 15m .

@@ -32,6 +32,7 @@ func TestEveryQueryReturnsData(t *testing.T) {
 	s := uptest.Start(t)
 	ctx := t.Context()
 	disturb(ctx, t, s)
+	release(ctx, t, s)
 
 	started := time.Now()
 	r := &runner{store: s, traces: map[string]bool{}, deadline: started.Add(patience)}

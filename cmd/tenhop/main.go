@@ -96,6 +96,7 @@ func newRootCmd() *cobra.Command {
 		newDrillCmd(),
 		newDiagnoseCmd(),
 		newWatchCmd(),
+		newDoraCmd(),
 		newMCPCmd(),
 		newEvalCmd(),
 		newSLOCmd(),

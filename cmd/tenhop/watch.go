@@ -120,6 +120,9 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer w.Close()
+	if err := exportDelivery(ctx, f.dir, c.Dir, cfg, reg); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address by --listen", err)

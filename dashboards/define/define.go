@@ -17,7 +17,7 @@ const (
 // All returns the dashboards in the order in which a person on call needs them.
 func All() []grafana.Dashboard {
 	return []grafana.Dashboard{
-		overview(), service(), where(), kafka(), runtime(), objectives(), telemetry(), drills(), incidents(),
+		overview(), service(), where(), kafka(), runtime(), objectives(), telemetry(), drills(), incidents(), delivery(),
 	}
 }
 

@@ -152,11 +152,15 @@ func (s *Server) start(ctx context.Context, c Config) error {
 		cfg.ConsoleURL = &url.URL{Scheme: "http", Host: endpoint.Reachable(page.Addr().String())}
 	}
 	history := History(cfg.DataDir)
-	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(history), watch.NewCollector(watch.NewArchive(d.Path("watch")).Incidents))
+	delivery := s.delivery(d)
+	cfg.Collectors = append(cfg.Collectors, drill.NewCollector(history), watch.NewCollector(watch.NewArchive(d.Path("watch")).Incidents), delivery)
 	if len(parts) > 0 {
 		if err := s.startStack(ctx, cfg); err != nil {
 			return err
 		}
+	}
+	if s.endpoints[endpoint.Prometheus] != "" {
+		s.renew(delivery, cfg.Logger)
 	}
 	if page != nil {
 		if err := s.serveConsole(c, page, cfg.Logger, history); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,7 @@ func (p *pushed) Produce(ctx context.Context) ([]metricdata.ScopeMetrics, error)
 	if err != nil && len(families) == 0 {
 		return nil, err
 	}
+	families = slices.DeleteFunc(families, isTargetInfo)
 	exemplars := map[string][]*dto.Metric{}
 	for _, f := range families {
 		if f.GetType() != dto.MetricType_HISTOGRAM {

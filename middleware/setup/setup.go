@@ -243,6 +243,9 @@ func (rt *Runtime) startEnvironment(ctx context.Context, service string, c *conf
 	if s.logs, err = rt.startLogs(ctx, res, c.logs, owned); err != nil {
 		return started{}, err
 	}
+	if err := startInfo(owned, c.gatherer, res); err != nil {
+		return started{}, err
+	}
 	return s, rt.startMetrics(ctx, res, c.logs, owned)
 }
 
