@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed generate check ci
+        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -55,8 +55,11 @@ POLYGLOT ?= full
 polyglot: ## diagnose services in Go, Python and Node with OpenTelemetry's own instrumentation (half an hour; POLYGLOT=short: two minutes)
 	TENHOP_POLYGLOT=$(POLYGLOT) $(GO) test -count=1 -v -timeout 60m ./deploy/polyglot
 
-real: ## start PostgreSQL, Redis, Kafka and RabbitMQ and run the tests on them
+real: ## start PostgreSQL, Redis, Kafka, RabbitMQ and OpenSearch and run the tests on them
 	deploy/real/run --require
+
+search: ## run the storefront on OpenSearch, with the engine slow and away (four minutes)
+	TENHOP_ACCEPTANCE=short deploy/real/run --only opensearch $(GO) test -count=1 -v -timeout 10m ./acceptance/search
 
 programs: ## build the real collector and Jaeger into bin/ (ten minutes the first time)
 	cd deploy/collector && GOWORK=off $(GO) build -o ../../$(BIN)/otelcol .

@@ -35,6 +35,7 @@ type Config struct {
 	Kafka      string // host:port,host:port
 	Postgres   string // postgres://user:password@host:port; each service has its own database
 	Redis      string // host:port
+	Search     string // URL of Elasticsearch or OpenSearch, which catalog searches; empty for its store
 
 	// ConfigFile is the absolute path of the file with the credentials of Jaeger and
 	// Prometheus, which the console reads; empty for none.
@@ -132,7 +133,7 @@ func (c Config) Check() error {
 	if c.Telemetry != "" && !slices.Contains(TelemetryKinds(), string(c.Telemetry)) {
 		return &ConfigError{"Telemetry", fmt.Sprintf("%q", string(c.Telemetry)), "must be one of " + strings.Join(TelemetryKinds(), ", ")}
 	}
-	for _, f := range []struct{ field, value string }{{"Jaeger", c.Jaeger}, {"OTLP", c.OTLP}, {"Prometheus", c.Prometheus}, {"Webhook", c.Webhook}} {
+	for _, f := range []struct{ field, value string }{{"Jaeger", c.Jaeger}, {"OTLP", c.OTLP}, {"Prometheus", c.Prometheus}, {"Webhook", c.Webhook}, {"Search", c.Search}} {
 		if u, err := url.Parse(f.value); f.value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 			return &ConfigError{f.field, harmless(f.value), "must be a URL such as http://localhost:16686"}
 		}

@@ -309,6 +309,9 @@ func (p *plan) serviceEnv(service string) ([]string, error) {
 		"OTEL_BSP_SCHEDULE_DELAY=500",
 		"JAEGER_ENDPOINT="+p.endpoints[endpoint.JaegerThrift],
 	)
+	if service == "catalog" { // nobody else needs the engine's password
+		env = append(env, "TENHOP_SEARCH="+p.cfg.Search)
+	}
 	switch p.cfg.Telemetry {
 	case TelemetryMetrics:
 		env = append(env, "OTEL_TRACES_EXPORTER=none", "JAEGER_ENDPOINT=")

@@ -47,7 +47,7 @@ func TestEverySocketIsAnnounced(t *testing.T) {
 
 // An error message shows what is wrong, but no password.
 func TestConfigErrorHasNoPassword(t *testing.T) {
-	for _, c := range []Config{{Prometheus: "me:secret@prometheus"}, {Jaeger: "ftp://me:secret@jaeger"}, {Postgres: "postgres://me:secret@db/name"}} {
+	for _, c := range []Config{{Prometheus: "me:secret@prometheus"}, {Jaeger: "ftp://me:secret@jaeger"}, {Postgres: "postgres://me:secret@db/name"}, {Search: "me:secret@engine"}} {
 		if err := c.Check(); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v", err)
 		}
@@ -68,6 +68,21 @@ func TestReplacedParts(t *testing.T) {
 	} {
 		if got := p.replaced(part); !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", part, got, want)
+		}
+	}
+}
+
+// The search engine's URL reaches catalog, and nobody else.
+func TestSearchEngine(t *testing.T) {
+	const engine = "https://user:secret@engine:9200"
+	p, err := newPlan(Config{FreePorts: true, Search: engine}, testDir(t), "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for _, process := range p.processes {
+		if has := slices.Contains(process.Env, "TENHOP_SEARCH="+engine); has != (process.Name == "catalog") {
+			t.Errorf("%s: has the engine's URL: %v", process.Name, has)
 		}
 	}
 }

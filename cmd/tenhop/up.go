@@ -105,6 +105,7 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.StringVar(&cfg.Kafka, "kafka", "", "host:port of a Kafka that replaces the embedded broker")
 	f.StringVar(&cfg.Postgres, "postgres", "", "URL of a PostgreSQL server, with one database per service, that replaces SQLite files")
 	f.StringVar(&cfg.Redis, "redis", "", "host:port of a Redis or Valkey that replaces the embedded server")
+	f.StringVar(&cfg.Search, "search", "", "URL of an Elasticsearch or OpenSearch that catalog searches in instead of its database")
 	f.StringVar(&cfg.Webhook, "webhook", "", "URL that receives alerts in Alertmanager's format")
 	f.BoolVar(&watched, "watch", false, "diagnose alerts; see tenhop watch")
 	f.StringArrayVar(&watching.notify, "notify", nil, "receiver of --watch, as of tenhop watch (default .tenhop/incidents.md)")

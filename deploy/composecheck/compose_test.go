@@ -61,6 +61,31 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
+// TestSearchProfile adds the search engine to the other profiles, and to them only.
+func TestSearchProfile(t *testing.T) {
+	plain := load(t, "full")
+	if _, ok := plain.Services["opensearch"]; ok {
+		t.Error("full has a search engine")
+	}
+	if url := plain.Services["catalog"].Environment["TENHOP_SEARCH"]; url == nil || *url != "" {
+		t.Errorf("catalog searches in %v without being told", url)
+	}
+	for _, profile := range []string{"full", "minimal"} {
+		without, with := load(t, profile), load(t, profile, "search")
+		engine, ok := with.Services["opensearch"]
+		if !ok || len(with.Services) != len(without.Services)+1 {
+			t.Fatalf("%s with search has %d services, without it %d", profile, len(with.Services), len(without.Services))
+		}
+		if engine.MemLimit != 1024<<20 || len(engine.Ports) > 0 || !pinned.MatchString(engine.Image) || engine.HealthCheck == nil {
+			t.Errorf("%s: %d bytes, ports %v, image %s", profile, engine.MemLimit, engine.Ports, engine.Image)
+		}
+	}
+	example, err := os.ReadFile(filepath.Join(root, ".env.example"))
+	if err != nil || !strings.Contains(string(example), "TENHOP_SEARCH=http://opensearch:9200\n") {
+		t.Errorf(".env.example does not say where the engine is: %v", err)
+	}
+}
+
 // TestMemory prints the sums that docker-compose.yml and the README state.
 func TestMemory(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(root, "docker-compose.yml"))

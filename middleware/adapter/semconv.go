@@ -47,6 +47,8 @@ const (
 	AttrDBSystem           = semconv.DBSystemNameKey
 	AttrDBOperation        = semconv.DBOperationNameKey
 	AttrDBBatchSize        = semconv.DBOperationBatchSizeKey
+	AttrDBCollection       = semconv.DBCollectionNameKey
+	AttrDBStatus           = semconv.DBResponseStatusCodeKey
 )
 
 // AttrPeerService is the logical name of the called service. Trace stores build

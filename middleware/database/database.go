@@ -1,5 +1,5 @@
 // Package database is shared by the adapters of databases and caches (sqlmw, pgxmw,
-// redismw). It records the span and the metrics of a statement, and the wait for
+// redismw, elasticmw). It records the span and the metrics of a statement, and the wait for
 // it. It does not depend on a driver. Services import an adapter. This package is
 // for authors of adapters.
 //

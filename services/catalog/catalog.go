@@ -54,12 +54,20 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 		return runtime.Service{}, err
 	}
 	s := &server{store: store}
-	return runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterCatalogServer(r, s) }}, nil
+	service := runtime.Service{GRPC: func(r grpc.ServiceRegistrar) { pb.RegisterCatalogServer(r, s) }}
+	if e.Search != "" {
+		if s.index, err = openIndex(e, store, indexName); err != nil {
+			return runtime.Service{}, err
+		}
+		service.Background = append(service.Background, s.index.keep)
+	}
+	return service, nil
 }
 
 type server struct {
 	pb.UnimplementedCatalogServer
 	store *runtime.Store
+	index *index // nil without a search engine
 }
 
 const columns = "id, name, category, description, price"
@@ -77,6 +85,11 @@ func (s *server) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Product
 	words := strings.TrimSpace(req.GetQuery())
 	if words == "" || len(words) > 200 {
 		return nil, status.Error(codes.InvalidArgument, "the query must have 1 to 200 bytes")
+	}
+	if s.index != nil {
+		if found, ok, err := s.index.search(ctx, words, page(req.GetLimit())); ok || err != nil {
+			return found, err
+		}
 	}
 	like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(words)) + "%"
 	return s.list(ctx, "SELECT "+columns+` FROM products WHERE LOWER(name) LIKE ? ESCAPE '\' ORDER BY id LIMIT ?`, like, page(req.GetLimit()))

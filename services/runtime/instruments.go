@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/grpc"
 
+	"github.com/tenhop/tenhop/middleware/elasticmw"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/kafkamw"
@@ -130,6 +131,16 @@ func (e *Env) openDB(driver, dsn, dependency, system string) (*sqlmw.DB, error) 
 		return sqlmw.Open(driver, dsn, dependency, sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system), sqlmw.WithChaos(e.Chaos))
 	}
 	return &sqlmw.DB{DB: db}, err
+}
+
+func (e *Env) searchTransport(base http.RoundTripper, dependency string) http.RoundTripper {
+	switch e.Instruments {
+	case InstrumentsNone:
+		return base
+	case InstrumentsComposed:
+		return e.peers.Transport(base, dependency)
+	}
+	return elasticmw.Transport(base, dependency, elasticmw.WithTelemetry(e.Telemetry))
 }
 
 // InstrumentRedis instruments a Redis client, which has a logical name.

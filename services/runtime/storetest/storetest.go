@@ -5,8 +5,9 @@
 //	TENHOP_TEST_POSTGRES  URL of a server on which the user may create databases
 //	TENHOP_TEST_REDIS     host:port of a Redis or Valkey that may be emptied
 //	TENHOP_TEST_KAFKA     host:port of a broker that creates topics by itself
+//	TENHOP_TEST_SEARCH    URL of an Elasticsearch or OpenSearch in which indexes may be made
 //
-// deploy/real/run starts all three and sets the variables.
+// deploy/real/run starts all of them and sets the variables.
 package storetest
 
 import (
@@ -81,6 +82,12 @@ func Redis(t *testing.T) string {
 func Kafka(t *testing.T) []string {
 	t.Helper()
 	return []string{address(t, "Apache Kafka", "TENHOP_TEST_KAFKA")}
+}
+
+// Search returns the URL of the real search engine.
+func Search(t *testing.T) string {
+	t.Helper()
+	return address(t, "OpenSearch", "TENHOP_TEST_SEARCH")
 }
 
 func address(t *testing.T, server, variable string) string {
