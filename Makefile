@@ -4,7 +4,7 @@ BIN := bin
 
 .DEFAULT_GOAL := help
 .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
-        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
+        polyglot real consul caddy edge programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -55,6 +55,17 @@ polyglot: ## diagnose services in Go, Python and Node with OpenTelemetry's own i
 
 real: ## start PostgreSQL, Redis, Kafka and RabbitMQ and run the tests on them
 	deploy/real/run --require
+
+consul: ## build Consul 1.16.3 (MPL-2.0) into bin/ and run the tests of discovery on it (fifteen minutes of CPU the first time)
+	cd tools/consul && GOWORK=off $(GO) build -o ../../$(BIN)/consul github.com/hashicorp/consul
+	TENHOP_CONSUL_BIN=$(CURDIR)/$(BIN)/consul $(GO) test -count=1 -v -run 'Consul|TestInstancesComeAndGo' ./services/runtime/...
+
+caddy: ## build Caddy into bin/
+	cd tools/caddy && GOWORK=off $(GO) build -o ../../$(BIN)/caddy github.com/caddyserver/caddy/v2/cmd/caddy
+
+edge: caddy ## what must survive nginx and Caddy, and the configurations for Kong, AWS, Istio and Linkerd
+	TENHOP_CADDY_BIN=$(CURDIR)/$(BIN)/caddy $(GO) test -count=1 -v ./deploy/edge
+	cd deploy/meshcheck && GOWORK=off $(GO) test -count=1 -v .
 
 programs: ## build the real collector and Jaeger into bin/ (ten minutes the first time)
 	cd deploy/collector && GOWORK=off $(GO) build -o ../../$(BIN)/otelcol .
