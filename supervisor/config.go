@@ -37,6 +37,10 @@ type Config struct {
 	Redis      string // host:port
 	Search     string // URL of Elasticsearch or OpenSearch, which catalog searches; empty for its store
 
+	// Consul is the URL of a Consul agent with which the services register and by which they
+	// find each other; empty for fixed addresses. Its token is in CONSUL_HTTP_TOKEN.
+	Consul string
+
 	// ConfigFile is the absolute path of the file with the credentials of Jaeger and
 	// Prometheus, which the console reads; empty for none.
 	ConfigFile string
@@ -133,10 +137,13 @@ func (c Config) Check() error {
 	if c.Telemetry != "" && !slices.Contains(TelemetryKinds(), string(c.Telemetry)) {
 		return &ConfigError{"Telemetry", fmt.Sprintf("%q", string(c.Telemetry)), "must be one of " + strings.Join(TelemetryKinds(), ", ")}
 	}
-	for _, f := range []struct{ field, value string }{{"Jaeger", c.Jaeger}, {"OTLP", c.OTLP}, {"Prometheus", c.Prometheus}, {"Webhook", c.Webhook}, {"Search", c.Search}} {
+	for _, f := range []struct{ field, value string }{{"Jaeger", c.Jaeger}, {"OTLP", c.OTLP}, {"Prometheus", c.Prometheus}, {"Webhook", c.Webhook}, {"Search", c.Search}, {"Consul", c.Consul}} {
 		if u, err := url.Parse(f.value); f.value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
 			return &ConfigError{f.field, harmless(f.value), "must be a URL such as http://localhost:16686"}
 		}
+	}
+	if c.Consul != "" && c.Link != nil {
+		return &ConfigError{"Consul", "", "services that find each other by Consul are not reached through links"}
 	}
 	for _, f := range []struct{ field, value string }{{"Kafka", c.Kafka}, {"Redis", c.Redis}} {
 		for _, addr := range strings.Split(f.value, ",") {

@@ -289,9 +289,18 @@ func (p *plan) resolve(caller string) (string, error) {
 	return strings.Join(entries, ";"), nil
 }
 
+// discovery returns the environment by which a service finds the others.
+func (p *plan) discovery(service string) ([]string, error) {
+	if p.cfg.Consul != "" {
+		return []string{"TENHOP_DISCOVERY=consul", "CONSUL_HTTP_ADDR=" + p.cfg.Consul, "TENHOP_RESOLVE="}, nil
+	}
+	resolve, err := p.resolve(service)
+	return []string{"TENHOP_DISCOVERY=", "TENHOP_RESOLVE=" + resolve}, err
+}
+
 // serviceEnv returns the environment of a service's processes.
 func (p *plan) serviceEnv(service string) ([]string, error) {
-	resolve, err := p.resolve(service)
+	found, err := p.discovery(service)
 	if err != nil {
 		return nil, err
 	}
@@ -299,8 +308,8 @@ func (p *plan) serviceEnv(service string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := append(unset("GOGC=50"),
-		"TENHOP_RESOLVE="+resolve,
+	env := append(unset("GOGC=50"), found...)
+	env = append(env,
 		"TENHOP_REDIS="+redis,
 		"TENHOP_KAFKA="+p.endpoints[endpoint.Kafka],
 		"TENHOP_CHAOS_TOKEN="+p.token,

@@ -117,3 +117,31 @@ func TestLinks(t *testing.T) {
 		t.Errorf("a link that fails: %v", err)
 	}
 }
+
+// TestConsulReplacesAddresses: services that find each other by Consul know no address, and an
+// agent that does not answer is said before anything starts.
+func TestConsulReplacesAddresses(t *testing.T) {
+	p, err := newPlan(Config{FreePorts: true, Consul: "http://127.0.0.1:8500"}, testDir(t), "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for _, process := range p.processes {
+		if process.Stage != StageService {
+			continue
+		}
+		for _, kv := range []string{"TENHOP_DISCOVERY=consul", "CONSUL_HTTP_ADDR=http://127.0.0.1:8500", "TENHOP_RESOLVE="} {
+			if !slices.Contains(process.Env, kv) {
+				t.Errorf("%s lacks %s", process.Name, kv)
+			}
+		}
+	}
+	var config *ConfigError
+	if _, err := Up(t.Context(), Config{WorkDir: t.TempDir(), Consul: "http://127.0.0.1:1"}); !errors.As(err, &config) || config.Field != "Consul" {
+		t.Errorf("%v", err)
+	}
+	link := func(_, _, address string) (string, error) { return address, nil }
+	if err := (Config{Consul: "http://127.0.0.1:8500", Link: link}).Check(); !errors.As(err, &config) {
+		t.Errorf("%v", err)
+	}
+}

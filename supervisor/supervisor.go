@@ -25,6 +25,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tenhop/tenhop/services/runtime/discovery"
 )
 
 // Timeouts of the start and of a stage of the shutdown, and the interval of progress messages.
@@ -60,6 +62,9 @@ func Up(ctx context.Context, cfg Config) (*Supervisor, error) {
 	if cfg.Out == nil {
 		cfg.Out = io.Discard
 	}
+	if err := checkConsul(ctx, cfg.Consul); err != nil {
+		return nil, err
+	}
 	s := &Supervisor{out: cfg.Out, began: time.Now()}
 	var err error
 	if s.dir, err = In(cfg.WorkDir); err != nil {
@@ -86,6 +91,21 @@ func Up(ctx context.Context, cfg Config) (*Supervisor, error) {
 		return nil, errors.Join(err, s.Close(stop))
 	}
 	return s, nil
+}
+
+// checkConsul returns a *ConfigError if the agent at a URL does not answer.
+func checkConsul(ctx context.Context, url string) error {
+	if url == "" {
+		return nil
+	}
+	agent, err := discovery.ConsulFromEnv(url)
+	if err == nil {
+		err = agent.Check(ctx)
+	}
+	if err != nil {
+		return &ConfigError{"Consul", harmless(url), err.Error() + "; start an agent, for a try with consul agent -dev"}
+	}
+	return nil
 }
 
 func (s *Supervisor) start(ctx context.Context) error {

@@ -26,6 +26,8 @@ or Kubernetes. It is configured by environment variables:
   TENHOP_RESOLVE                      payment=host:port,host:port;...
   TENHOP_ADDR_PAYMENT                 host:port, instead of TENHOP_RESOLVE
   TENHOP_DNS_SUFFIX                   suffix of DNS names, instead of both
+  TENHOP_DISCOVERY                    consul (with CONSUL_HTTP_ADDR), kubernetes or dns:
+                                      follow instances that come and go
   TENHOP_INSTRUMENTS                  composed or none, instead of the middleware
   OTEL_*                              as in the OpenTelemetry specification
 

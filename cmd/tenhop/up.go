@@ -38,6 +38,7 @@ the fault endpoints are in .tenhop/up.json.`,
   tenhop up --replicas payment=3 --rps 50
   tenhop up --disk 2GiB
   tenhop up --mtls
+  tenhop up --consul http://localhost:8500
   tenhop up --jaeger http://localhost:16686 --prometheus http://localhost:9090`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -106,6 +107,7 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.StringVar(&cfg.Postgres, "postgres", "", "URL of a PostgreSQL server, with one database per service, that replaces SQLite files")
 	f.StringVar(&cfg.Redis, "redis", "", "host:port of a Redis or Valkey that replaces the embedded server")
 	f.StringVar(&cfg.Search, "search", "", "URL of an Elasticsearch or OpenSearch that catalog searches in instead of its database")
+	f.StringVar(&cfg.Consul, "consul", "", "URL of a Consul agent with which the services register and by which they find each other")
 	f.StringVar(&cfg.Webhook, "webhook", "", "URL that receives alerts in Alertmanager's format")
 	f.BoolVar(&watched, "watch", false, "diagnose alerts; see tenhop watch")
 	f.StringArrayVar(&watching.notify, "notify", nil, "receiver of --watch, as of tenhop watch (default .tenhop/incidents.md)")

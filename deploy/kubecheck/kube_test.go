@@ -3,6 +3,7 @@
 package kubecheck_test
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -16,7 +17,12 @@ import (
 // TestManifests fails on an unknown or mistyped field of any built-in object.
 // Objects of the Prometheus operator have types of their own and are counted only.
 func TestManifests(t *testing.T) {
-	objects := build(t)
+	for _, overlay := range []string{"scaled", "discovery"} {
+		t.Run(overlay, func(t *testing.T) { manifests(t, buildOverlay(t, overlay)) })
+	}
+}
+
+func manifests(t *testing.T, objects resmap.ResMap) {
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	checked, custom := map[string]int{}, 0
 	for _, o := range objects.Resources() {
@@ -39,14 +45,45 @@ func TestManifests(t *testing.T) {
 	t.Logf("checked %v, and %d of the Prometheus operator", checked, custom)
 }
 
-// build returns the output of `kubectl kustomize`.
-func build(t *testing.T) resmap.ResMap {
+// build returns the output of `kubectl kustomize` for the overlay scaled.
+func build(t *testing.T) resmap.ResMap { return buildOverlay(t, "scaled") }
+
+func buildOverlay(t *testing.T, name string) resmap.ResMap {
 	t.Helper()
 	options := krusty.MakeDefaultOptions()
 	options.LoadRestrictions = types.LoadRestrictionsNone // the collector's file lies at the root
-	objects, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), "../kubernetes/overlays/scaled")
+	objects, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), "../kubernetes/overlays/"+name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return objects
+}
+
+// TestServicesMayWatchEndpoints: with the overlay discovery, each service has a token, the role
+// and the registry.
+func TestServicesMayWatchEndpoints(t *testing.T) {
+	services, roles := 0, 0
+	for _, o := range buildOverlay(t, "discovery").Resources() {
+		content, err := o.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch o.GetKind() {
+		case "Deployment":
+			services++
+			for _, want := range []string{"automountServiceAccountToken: true", "value: kubernetes", "preStop:"} {
+				if !strings.Contains(string(content), want) {
+					t.Errorf("%s lacks %s", o.GetName(), want)
+				}
+			}
+		case "Role", "RoleBinding":
+			roles++
+			if o.GetNamespace() != "tenhop" {
+				t.Errorf("%s is in namespace %q", o.GetKind(), o.GetNamespace())
+			}
+		}
+	}
+	if services != 13 || roles != 2 {
+		t.Errorf("%d services, %d roles", services, roles)
+	}
 }

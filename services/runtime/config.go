@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/tenhop/tenhop/services/runtime/discovery"
 )
 
 // Config configures a service process.
@@ -20,8 +22,9 @@ type Config struct {
 	Listener net.Listener // of the service's API; nil for Kafka-only services
 	Admin    net.Listener // /metrics, /healthz, /readyz, /chaos
 	Resolver Resolver
-	Store    string // sqlite:///path or postgres://…
-	Redis    string // host:port
+	Consul   *discovery.Consul // with which the service registers; nil for none
+	Store    string            // sqlite:///path or postgres://…
+	Redis    string            // host:port
 	Kafka    Brokers
 	Search   string // URL of Elasticsearch or OpenSearch, which catalog searches; empty for its store
 	Instruments
@@ -41,6 +44,7 @@ type Config struct {
 //	LISTEN_FDS, LISTEN_FDNAMES           inherited sockets (main, admin)
 //	TENHOP_RESOLVE                       payment=host:port,host:port;fraud=host:port
 //	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  for services that TENHOP_RESOLVE does not list
+//	TENHOP_DISCOVERY                     consul, kubernetes or dns: follow instances, see discover.go
 //	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
 //	TENHOP_SEARCH                        URL of Elasticsearch or OpenSearch, for catalog
 //	TENHOP_INSTRUMENTS                   composed or none, instead of the middleware
@@ -70,6 +74,9 @@ func ConfigFromEnv() (Config, error) {
 	}
 	var err error
 	if c.Resolver, err = ParseResolver(os.Getenv("TENHOP_RESOLVE"), os.Getenv("TENHOP_DNS_SUFFIX")); err != nil {
+		return Config{}, err
+	}
+	if err := c.discover(); err != nil {
 		return Config{}, err
 	}
 	if c.Instruments, err = instrumentsFromEnv(); err != nil {

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,14 +25,24 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/services/faults"
+	"github.com/tenhop/tenhop/services/runtime/discovery"
 	"github.com/tenhop/tenhop/services/runtime/resilience"
 )
 
 // Resolver resolves service names: from a static list, else from the environment
-// (TENHOP_ADDR_<NAME>), else with DNS (<name><suffix>:8080), as in Kubernetes.
+// (TENHOP_ADDR_<NAME>), else from the registry that it follows, else with DNS
+// (<name><suffix>:8080), as in Kubernetes.
 type Resolver struct {
 	static map[string][]string
 	suffix string
+	watch  discovery.Watch
+}
+
+// Following returns a resolver that follows a registry, for services that neither the list
+// nor the environment has.
+func (r Resolver) Following(watch discovery.Watch) Resolver {
+	r.watch = watch
+	return r
 }
 
 // ParseResolver parses a list such as
@@ -56,8 +67,8 @@ func ParseResolver(list, dnsSuffix string) (Resolver, error) {
 	return r, nil
 }
 
-// Addresses returns the addresses of a service. If static is false, the only one
-// has a DNS name.
+// Addresses returns the addresses of a service that does not follow a registry. If static is
+// false, the only one has a DNS name.
 func (r Resolver) Addresses(name string) (addrs []string, static bool) {
 	if a := r.static[name]; len(a) > 0 {
 		return a, true
@@ -94,15 +105,18 @@ func (e *Env) Dial(name string) (*grpc.ClientConn, error) {
 		grpc.WithDisableServiceConfig())
 	addrs, static := e.Resolver.Addresses(name)
 	target := "dns:///" + addrs[0]
-	if static {
-		m := manual.NewBuilderWithScheme("tenhop")
+	if of := e.instancesOf(name); of != nil {
+		opts = append(opts, grpc.WithResolvers(of.Builder()))
+		target = discovery.Scheme + ":///" + name
+	} else if static {
+		m := manual.NewBuilderWithScheme(discovery.Scheme)
 		var state resolver.State
 		for _, a := range addrs {
 			state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: a}}})
 		}
 		m.InitialState(state)
 		opts = append(opts, grpc.WithResolvers(m))
-		target = "tenhop:///" + name
+		target = discovery.Scheme + ":///" + name
 	}
 	conn, err := grpc.NewClient(target, opts...)
 	if err != nil {
@@ -188,12 +202,15 @@ func (e *Env) repeated(name string) grpc.UnaryClientInterceptor {
 // BaseURL returns a function that returns the base URLs of an HTTP service's
 // instances in turn.
 func (e *Env) BaseURL(name string) func() string {
-	addrs, _ := e.Resolver.Addresses(name)
-	var next atomic.Uint64
 	scheme := "http://"
 	if e.TLS != nil {
 		scheme = "https://"
 	}
+	if of := e.instancesOf(name); of != nil {
+		return func() string { return scheme + cmp.Or(of.Next(), name) } // the client of an unknown service says why
+	}
+	addrs, _ := e.Resolver.Addresses(name)
+	var next atomic.Uint64
 	return func() string { return scheme + addrs[int(next.Add(1)-1)%len(addrs)] }
 }
 
@@ -206,6 +223,10 @@ func (e *Env) HTTPClient(name string, opts ...httpmw.Option) *http.Client {
 	}
 	base.MaxIdleConnsPerHost = base.MaxIdleConns // the default of 2 reconnects under load
 	calls := e.calls().Of(name)
-	measured := e.transport(calls.TransportWithin(e.Chaos.Transport(base, name)), name, opts)
+	var wire http.RoundTripper = base
+	if of := e.instancesOf(name); of != nil {
+		wire = of.Transport(base)
+	}
+	measured := e.transport(calls.TransportWithin(e.Chaos.Transport(wire, name)), name, opts)
 	return &http.Client{Timeout: resilience.Default().Timeout, Transport: calls.Transport(measured)}
 }

@@ -39,6 +39,7 @@ type Env struct {
 	peers    *peers.Peers // with InstrumentsComposed
 	links    link.Links   // to what the service calls
 	clients  *resilience.Clients
+	follows  *follows
 	embedded []string // dependencies within the process
 	admin    *setup.Admin
 	mu       sync.Mutex
@@ -141,7 +142,9 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 			return errors.New("still starting")
 		}
 	})
-	g, gctx := errgroup.WithContext(ctx)
+	serving, stop := e.untilLeft(ctx)
+	defer stop()
+	g, gctx := errgroup.WithContext(serving)
 	admin := httpServer(hostcheck.Handler(cfg.Admin.Addr(), nil, e.admin))
 	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin) })
 	g.Go(func() error {
@@ -156,6 +159,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 			e.Chaos.Offer(link.Down(&e.links, e.embedded...))
 		}
 		close(ready)
+		e.join(gctx)
 		return e.serve(gctx, g, s, d.Public)
 	})
 	err = g.Wait()
