@@ -20,6 +20,7 @@ or Kubernetes. It is configured by environment variables:
   TENHOP_LISTEN, TENHOP_ADMIN_LISTEN  host:port to listen on
   TENHOP_STORE                        sqlite:///path or postgres://...
   TENHOP_REDIS, TENHOP_KAFKA          host:port
+  TENHOP_AMQP                         amqp://..., for events over RabbitMQ instead of Kafka
   TENHOP_CHAOS_TOKEN                  token of the fault endpoint; none without it
   TENHOP_INSTANCE                     name of this instance
   TENHOP_RESOLVE                      payment=host:port,host:port;...

@@ -23,6 +23,7 @@ type Config struct {
 	Store    string // sqlite:///path or postgres://…
 	Redis    string // host:port
 	Kafka    Brokers
+	AMQP     string // amqp://user:password@host:port/vhost of RabbitMQ, which then carries the events instead of Kafka
 	Instruments
 	ChaosToken string        // of the chaos and pprof endpoints, which are off without it
 	JaegerURL  string        // thrift over HTTP, for the legacy service
@@ -41,6 +42,7 @@ type Config struct {
 //	TENHOP_RESOLVE                       payment=host:port,host:port;fraud=host:port
 //	TENHOP_ADDR_PAYMENT, TENHOP_DNS_SUFFIX  for services that TENHOP_RESOLVE does not list
 //	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
+//	TENHOP_AMQP                          amqp://…, for events over RabbitMQ instead of Kafka
 //	TENHOP_INSTRUMENTS                   composed or none, instead of the middleware
 //	TENHOP_MAX_IN_FLIGHT                 requests that the gateway handles at a time; 512 by default
 //	JAEGER_ENDPOINT                      collector of the legacy service's spans
@@ -50,6 +52,7 @@ func ConfigFromEnv() (Config, error) {
 		Instance:   os.Getenv("TENHOP_INSTANCE"),
 		Store:      os.Getenv("TENHOP_STORE"),
 		Redis:      os.Getenv("TENHOP_REDIS"),
+		AMQP:       os.Getenv("TENHOP_AMQP"),
 		ChaosToken: os.Getenv("TENHOP_CHAOS_TOKEN"),
 		JaegerURL:  os.Getenv("JAEGER_ENDPOINT"),
 		Version:    os.Getenv("TENHOP_VERSION"),
