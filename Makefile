@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search consul caddy edge generate check ci
+        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search consul caddy edge protocols email-down generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -152,6 +152,13 @@ storm: ## what a dependency that fails half of the time gets to do, from callers
 
 torture-real: ## torture with PostgreSQL and Apache Kafka
 	TENHOP_TORTURE=$(TORTURE) TENHOP_TORTURE_ON=postgres,kafka deploy/real/run $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
+
+EMAIL_DOWN ?= full
+email-down: ## notification stopped for two minutes, over the embedded broker, Apache Kafka and RabbitMQ (ten minutes; EMAIL_DOWN=short: seven)
+	TENHOP_EMAIL_DOWN=$(EMAIL_DOWN) deploy/real/run $(GO) test -count=1 -v -timeout 40m -run TestEmailServiceIsDown ./acceptance/emaildown
+
+protocols: ## one call over HTTP/1.1, HTTP/2, gRPC, Kafka and RabbitMQ, into docs/protocols.md (three minutes on an idle machine)
+	TENHOP_PROTOCOLS=full deploy/real/run $(GO) test -count=1 -v -timeout 30m -run TestProtocols ./acceptance/protocols -update
 
 hostile: ## broken, endless and bomb-like telemetry for every decoder, with its memory, into docs/hostile.md (three minutes on an idle machine)
 	TENHOP_HOSTILE=1 $(GO) test -count=1 -v -timeout 30m ./internal/hostile -update

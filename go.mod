@@ -188,12 +188,14 @@ require (
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/prometheus/sigv4 v0.5.0 // indirect
 	github.com/puzpuzpuz/xsync/v4 v4.5.0 // indirect
+	github.com/rabbitmq/amqp091-go v1.16.0
 	github.com/redis/go-redis/extra/rediscmd/v9 v9.23.0 // indirect
 	github.com/redis/go-redis/extra/redisotel/v9 v9.23.0
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/stretchr/testify v1.12.1 // indirect
 	github.com/tenhop/tenhop/middleware v0.1.0
+	github.com/tenhop/tenhop/middleware/amqpmw v0.1.0
 	github.com/tenhop/tenhop/middleware/grpcmw v0.1.0
 	github.com/tenhop/tenhop/middleware/setup v0.1.0
 	github.com/tenhop/tenhop/middleware/sqlmw v0.1.0

@@ -53,7 +53,7 @@ func TestStorefront(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts thirteen services")
 	}
-	for name, on := range map[string]func(*testing.T) systems{"stand-ins": standIns, "real-servers": realServers} {
+	for name, on := range map[string]func(*testing.T) systems{"stand-ins": standIns, "real-servers": realServers, "rabbitmq": onRabbitMQ} {
 		t.Run(name, func(t *testing.T) { shop(t, start(t, on(t))) })
 	}
 }

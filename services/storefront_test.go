@@ -34,6 +34,9 @@ type storefront struct {
 	systems   systems
 	spans     *collector
 	logs      *lockedBuffer
+
+	configs map[string]runtime.Config
+	running map[string]func() // stops a service that runs
 }
 
 // lockedBuffer receives the log lines of all services.
@@ -74,6 +77,7 @@ func listen(t *testing.T) net.Listener {
 // systems holds the addresses of the stores and the broker.
 type systems struct {
 	kafka []string
+	amqp  string // of RabbitMQ, which replaces kafka
 	redis string
 	store map[string]string // by service
 }
@@ -105,6 +109,24 @@ func realServers(t *testing.T) systems {
 	return s
 }
 
+// onRabbitMQ returns the embedded systems with the real RabbitMQ as the broker.
+func onRabbitMQ(t *testing.T) systems {
+	t.Helper()
+	url := storetest.RabbitMQ(t)
+	s := standIns(t)
+	s.kafka, s.amqp = nil, url
+	return s
+}
+
+// onKafka returns the embedded systems with the real Kafka as the broker.
+func onKafka(t *testing.T) systems {
+	t.Helper()
+	seeds := storetest.Kafka(t)
+	s := standIns(t)
+	s.kafka = seeds
+	return s
+}
+
 // start boots the storefront and waits until every service is ready. Each of change may
 // alter the configuration of a service.
 func start(t *testing.T, on systems, change ...func(name string, c *runtime.Config)) *storefront {
@@ -117,7 +139,7 @@ func start(t *testing.T, on systems, change ...func(name string, c *runtime.Conf
 	configs := map[string]runtime.Config{}
 	var list []string
 	for _, name := range services.Names() {
-		c := runtime.Config{Listener: listen(t), Admin: listen(t), Redis: on.redis, Kafka: on.kafka,
+		c := runtime.Config{Listener: listen(t), Admin: listen(t), Redis: on.redis, Kafka: on.kafka, AMQP: on.amqp,
 			Store: on.store[name], ChaosToken: token, JaegerURL: s.spans.jaeger,
 			Instance: name + "-1", LogWriter: s.logs}
 		for _, f := range change {
@@ -133,21 +155,58 @@ func start(t *testing.T, on systems, change ...func(name string, c *runtime.Conf
 		t.Fatal(err)
 	}
 	s.gateway = "http://" + configs["gateway"].Listener.Addr().String()
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	t.Cleanup(func() { stop(); running.Wait() })
+	s.configs, s.running = configs, map[string]func(){}
 	for name, c := range configs {
 		c.Resolver = resolver
-		running.Go(func() {
-			if err := services.Run(ctx, name, c); err != nil {
-				t.Errorf("%s ended: %v", name, err)
-			}
-		})
+		configs[name] = c
+		s.run(t, name)
 	}
+	t.Cleanup(func() {
+		var stopping sync.WaitGroup
+		for _, stop := range s.running {
+			stopping.Go(stop)
+		}
+		stopping.Wait()
+	})
 	for name, url := range s.admin {
 		until(t, name+" is ready", func() error { return expect(http.Get(url + "/readyz")) })
 	}
 	return s
+}
+
+// run runs a service until halt.
+func (s *storefront) run(t *testing.T, name string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := services.Run(ctx, name, s.configs[name]); err != nil {
+			t.Errorf("%s ended: %v", name, err)
+		}
+	}()
+	s.running[name] = func() { stop(); <-ended }
+}
+
+// halt stops a service. The returned function starts it again, at the same addresses.
+func (s *storefront) halt(t *testing.T, name string) (restart func()) {
+	t.Helper()
+	s.running[name]()
+	delete(s.running, name)
+	return func() {
+		t.Helper()
+		c := s.configs[name]
+		for _, l := range []*net.Listener{&c.Listener, &c.Admin} {
+			again, err := net.Listen("tcp", (*l).Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			*l = again
+		}
+		s.configs[name] = c
+		s.run(t, name)
+		until(t, name+" is ready again", func() error { return expect(http.Get(s.admin[name] + "/readyz")) })
+	}
 }
 
 func expect(resp *http.Response, err error) error {

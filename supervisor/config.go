@@ -33,6 +33,7 @@ type Config struct {
 	OTLP       string // URL of an OTLP/gRPC receiver; port 4317 of Jaeger's host if empty
 	Prometheus string // URL
 	Kafka      string // host:port,host:port
+	RabbitMQ   string // amqp://user:password@host:port/vhost; carries the events instead of a Kafka
 	Postgres   string // postgres://user:password@host:port; each service has its own database
 	Redis      string // host:port
 	Search     string // URL of Elasticsearch or OpenSearch, which catalog searches; empty for its store
@@ -145,6 +146,9 @@ func (c Config) Check() error {
 	if c.Consul != "" && c.Link != nil {
 		return &ConfigError{"Consul", "", "services that find each other by Consul are not reached through links"}
 	}
+	if err := c.checkRabbitMQ(); err != nil {
+		return err
+	}
 	for _, f := range []struct{ field, value string }{{"Kafka", c.Kafka}, {"Redis", c.Redis}} {
 		for _, addr := range strings.Split(f.value, ",") {
 			if _, _, err := net.SplitHostPort(addr); f.value != "" && err != nil {
@@ -154,6 +158,22 @@ func (c Config) Check() error {
 	}
 	if u, err := url.Parse(c.Postgres); c.Postgres != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "postgres") || strings.Trim(u.Path, "/") != "") {
 		return &ConfigError{"Postgres", "", "must be a URL without a database name, such as postgres://user:password@localhost:5432"}
+	}
+	return nil
+}
+
+func (c Config) checkRabbitMQ() error {
+	if c.RabbitMQ == "" {
+		return nil
+	}
+	u, err := url.Parse(c.RabbitMQ)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "amqp" && u.Scheme != "amqps"):
+		return &ConfigError{"RabbitMQ", harmless(c.RabbitMQ), "must be a URL such as amqp://guest:guest@localhost:5672/"}
+	case c.Kafka != "":
+		return &ConfigError{"RabbitMQ", "", "events are carried by a Kafka or by a RabbitMQ; leave one of them out"}
+	case c.Telemetry == TelemetryComposed || c.Telemetry == TelemetryNone:
+		return &ConfigError{"RabbitMQ", "", fmt.Sprintf("services measure it with the middleware only; telemetry must be %s or %s", TelemetryFull, TelemetryMetrics)}
 	}
 	return nil
 }

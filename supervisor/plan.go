@@ -109,6 +109,8 @@ var embedded = []struct {
 func (p *plan) replaced(part string) map[string]string {
 	c := p.cfg
 	switch {
+	case part == "kafka" && c.RabbitMQ != "":
+		return map[string]string{endpoint.RabbitMQ: endpoint.Redacted(c.RabbitMQ)}
 	case part == "kafka" && c.Kafka != "":
 		return map[string]string{endpoint.Kafka: c.Kafka}
 	case part == "redis" && c.Redis != "":
@@ -312,6 +314,7 @@ func (p *plan) serviceEnv(service string) ([]string, error) {
 	env = append(env,
 		"TENHOP_REDIS="+redis,
 		"TENHOP_KAFKA="+p.endpoints[endpoint.Kafka],
+		"TENHOP_AMQP="+p.cfg.RabbitMQ,
 		"TENHOP_CHAOS_TOKEN="+p.token,
 		"TENHOP_VERSION="+p.cfg.Version,
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+p.endpoints[endpoint.OTLPGRPC],

@@ -87,6 +87,39 @@ func TestSearchEngine(t *testing.T) {
 	}
 }
 
+// With RabbitMQ no Kafka is embedded, and only the services know its password.
+func TestRabbitMQCarriesTheEvents(t *testing.T) {
+	const url = "amqp://me:secret@rabbit:5672/shop"
+	p, err := newPlan(Config{FreePorts: true, RabbitMQ: url}, testDir(t), "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if p.endpoints["kafka"] != "" || p.endpoints["rabbitmq"] != "amqp://rabbit:5672/shop" {
+		t.Errorf("endpoints %v", p.endpoints)
+	}
+	for _, process := range p.processes {
+		if process.Name == "broker" && slices.Contains(process.Args, "kafka") {
+			t.Errorf("a Kafka is embedded: %v", process.Args)
+		}
+		if process.Stage == StageService && !slices.Contains(process.Env, "TENHOP_AMQP="+url) {
+			t.Errorf("%s does not reach RabbitMQ", process.Name)
+		}
+	}
+	for _, c := range []Config{
+		{RabbitMQ: "me:secret@rabbit:5672"},
+		{RabbitMQ: "http://me:secret@rabbit:5672"},
+		{RabbitMQ: url, Kafka: "kafka:9092"},
+		{RabbitMQ: url, Telemetry: TelemetryComposed},
+		{RabbitMQ: url, Telemetry: TelemetryNone},
+	} {
+		var invalid *ConfigError
+		if err := c.Check(); !errors.As(err, &invalid) || invalid.Field != "RabbitMQ" || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 // A link stands between a service and each process that it reaches, so each direction
 // has its own.
 func TestLinks(t *testing.T) {

@@ -21,6 +21,7 @@ or Kubernetes. It is configured by environment variables:
   TENHOP_STORE                        sqlite:///path or postgres://...
   TENHOP_REDIS, TENHOP_KAFKA          host:port
   TENHOP_SEARCH                       URL of Elasticsearch or OpenSearch, for catalog
+  TENHOP_AMQP                         amqp://..., for events over RabbitMQ instead of Kafka
   TENHOP_CHAOS_TOKEN                  token of the fault endpoint; none without it
   TENHOP_INSTANCE                     name of this instance
   TENHOP_RESOLVE                      payment=host:port,host:port;...

@@ -39,6 +39,7 @@ the fault endpoints are in .tenhop/up.json.`,
   tenhop up --disk 2GiB
   tenhop up --mtls
   tenhop up --consul http://localhost:8500
+  tenhop up --rabbitmq amqp://guest:guest@localhost:5672/
   tenhop up --jaeger http://localhost:16686 --prometheus http://localhost:9090`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -104,6 +105,7 @@ the fault endpoints are in .tenhop/up.json.`,
 	f.StringVar(&cfg.OTLP, "otlp", "", "URL of an OTLP/gRPC receiver that replaces the embedded one (default with --jaeger: its host, port 4317)")
 	f.StringVar(&cfg.Prometheus, "prometheus", "", "URL of a Prometheus that replaces the embedded one")
 	f.StringVar(&cfg.Kafka, "kafka", "", "host:port of a Kafka that replaces the embedded broker")
+	f.StringVar(&cfg.RabbitMQ, "rabbitmq", "", "amqp:// URL of a RabbitMQ that carries the events instead of Kafka")
 	f.StringVar(&cfg.Postgres, "postgres", "", "URL of a PostgreSQL server, with one database per service, that replaces SQLite files")
 	f.StringVar(&cfg.Redis, "redis", "", "host:port of a Redis or Valkey that replaces the embedded server")
 	f.StringVar(&cfg.Search, "search", "", "URL of an Elasticsearch or OpenSearch that catalog searches in instead of its database")

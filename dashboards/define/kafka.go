@@ -5,13 +5,15 @@ import "github.com/tenhop/tenhop/dashboards/grafana"
 func kafka() grafana.Dashboard {
 	const msg = `env=~"$env",service_name=~"$service"`
 	return dashboard("kafka", "tenhop · 4 Kafka hops",
-		"Produced, waited, processed: the asynchronous flow of a request.",
+		"Produced, waited, processed: the asynchronous flow of a request, over Kafka or RabbitMQ.",
 		stat("Longest mean queue wait", "Above 1 s: the consumer is behind. See Produced against processed.", seconds, 8, above(1, 5),
 			q("{{operation}}", `topk(1, hop:queue_wait_seconds:mean1m{operation=~"process .+"})`)),
 		stat("Outbox wait", "Above 1 s: the relay cannot publish; check the broker.", seconds, 8, above(1, 5),
 			q("{{operation}}", `max(hop:queue_wait_seconds:mean1m{operation=~"publish .+"})`)),
 		stat("Backlog growth", "Records produced minus processed over five minutes. Above zero for long: add consumers or find what slowed processing.", count, 8, above(50, 500),
 			q("{{messaging_destination_name}}", `sum by (messaging_destination_name) (increase(messaging_client_operation_duration_seconds_count{messaging_operation_name="send",error_type=""}[5m])) - sum by (messaging_destination_name) (increase(messaging_process_duration_seconds_count{error_type=""}[5m]))`)),
+		lines("Lag per consumer group", "Messages that a group has not taken yet, also while it is down. A line that rises: the service that the group is named after is down, blocked or too slow.", count, 24,
+			q("{{messaging_consumer_group_name}} of {{messaging_destination_name}}", `max by (messaging_consumer_group_name, messaging_destination_name) (messaging_consumer_group_lag{env=~"$env"})`)),
 		lines("Produced against processed", "Lines that diverge mean that the consumer falls behind.", perSec, 12,
 			q("{{messaging_destination_name}} produced", `topic:produced:rate1m`), q("{{messaging_destination_name}} processed", `topic:processed:rate1m`)),
 		lines("Queue wait, mean", "From production to the start of processing. The dots lead to traces with a long queue wait.", seconds, 12,

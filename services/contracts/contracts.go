@@ -4,11 +4,22 @@ package contracts
 
 //go:generate env GOWORK=off go tool -modfile=../../tools/go.mod buf generate
 
-// Kafka topics.
+// Topics of events, on Kafka or RabbitMQ.
 const (
 	TopicOrdersPlaced     = "orders.placed"
 	TopicShipmentsCreated = "shipments.created"
 )
+
+// ConsumerGroups returns the consumer groups of a topic: the services that consume it.
+func ConsumerGroups(topic string) []string {
+	switch topic {
+	case TopicOrdersPlaced:
+		return []string{"shipping"}
+	case TopicShipmentsCreated:
+		return []string{"notification"}
+	}
+	return nil
+}
 
 // LoyaltyAccount is the response of loyalty to GET /points/{user}.
 type LoyaltyAccount struct {

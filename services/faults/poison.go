@@ -8,10 +8,11 @@ import (
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
-// Poison returns the kind of a message that can never be processed.
-func Poison() chaos.Implementation {
+// Poison returns the kind of a message that can never be processed. id returns what
+// identifies a message, also when it is repeated, or "".
+func Poison(id func(message any) string) chaos.Implementation {
 	var mu sync.Mutex
-	poison := map[string]any{} // the message by fault
+	poison := map[string]string{} // the message's ID by fault
 	return chaos.Implementation{
 		Kind: chaos.Kind{
 			Name: "poison", Does: "One message fails whenever it is processed, until the fault is lifted. The consumer repeats it, and those behind it wait.",
@@ -30,10 +31,11 @@ func Poison() chaos.Implementation {
 		Request: func(_ context.Context, f chaos.Fault, message any) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if poison[f.ID] == nil {
-				poison[f.ID] = message // it is the same value when it is repeated
+			this := id(message)
+			if poison[f.ID] == "" {
+				poison[f.ID] = this
 			}
-			if poison[f.ID] != message {
+			if poison[f.ID] != this {
 				return nil
 			}
 			_, err := strconv.ParseInt("", 10, 64) // as from a field that is empty

@@ -5,14 +5,13 @@ package notification
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
@@ -32,12 +31,12 @@ func Definition() runtime.Definition {
 		Operations: []string{"process " + contracts.TopicShipmentsCreated},
 		Fields: func(_ context.Context, _ string, req any) map[string]string {
 			var m pb.ShipmentCreated
-			if r, ok := req.(*kgo.Record); ok && protojson.Unmarshal(r.Value, &m) == nil {
+			if ev, ok := runtime.EventOf(req); ok && ev.Decode(&m) == nil {
 				return map[string]string{"region": m.GetRegion()}
 			}
 			return nil
 		},
-		Kinds: []chaos.Implementation{faults.SlowConsumer, faults.Poison()},
+		Kinds: []chaos.Implementation{faults.SlowConsumer, faults.Poison(runtime.EventID)},
 		Build: build,
 	}
 }
@@ -51,14 +50,13 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	cl, err := e.Kafka.Consumer(ctx, e, contracts.TopicShipmentsCreated)
+	events, err := e.Consumer(ctx, contracts.TopicShipmentsCreated)
 	if err != nil {
 		return runtime.Service{}, err
 	}
 	s := &server{store: store, identity: pb.NewIdentityClient(conn)}
-	handle := e.Record(s.notify)
 	return runtime.Service{Background: []func(context.Context) error{
-		func(ctx context.Context) error { return runtime.Consume(ctx, e, cl, handle) },
+		func(ctx context.Context) error { return events.Consume(ctx, s.notify) },
 	}}, nil
 }
 
@@ -68,11 +66,13 @@ type server struct {
 }
 
 // notify is idempotent: a shipment's message is sent once.
-func (s *server) notify(ctx context.Context, r *kgo.Record) error {
+func (s *server) notify(ctx context.Context, ev runtime.Event) error {
 	var m pb.ShipmentCreated
-	if err := protojson.Unmarshal(r.Value, &m); err != nil || m.GetShipmentId() == "" {
-		hop.Zerolog(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
-		return nil
+	if err := ev.Decode(&m); err != nil {
+		return err
+	}
+	if m.GetShipmentId() == "" {
+		return runtime.Unprocessable(errors.New("the event has no shipment_id"))
 	}
 	hop.SetAttributes(ctx, attribute.String("region", m.GetRegion()))
 	u, err := s.identity.GetUser(ctx, &pb.GetUserRequest{UserId: m.GetUserId()})

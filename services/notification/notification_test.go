@@ -4,7 +4,6 @@ import (
 	"context"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -47,7 +46,7 @@ func TestNotify(t *testing.T) {
 			why   string
 			users error
 			value []byte
-			again bool // the record has to come again
+			again bool // the event has to come again
 			sent  int
 		}{
 			{"identity is down: later", status.Error(codes.Unavailable, "down"), value, true, 0},
@@ -57,8 +56,12 @@ func TestNotify(t *testing.T) {
 			{"it comes twice and is sent once", nil, value, false, 1},
 		} {
 			users.err = c.users
-			if err := s.notify(t.Context(), &kgo.Record{Value: c.value}); (err != nil) != c.again {
+			err := s.notify(t.Context(), runtime.Event{Value: c.value})
+			if again := err != nil && !runtime.IsUnprocessable(err); again != c.again {
 				t.Errorf("%s: %v", c.why, err)
+			}
+			if dead := string(c.value) == "{"; runtime.IsUnprocessable(err) != dead {
+				t.Errorf("%s: a dead letter: %v, want %v", c.why, !dead, dead)
 			}
 			if n := sent(); n != c.sent {
 				t.Errorf("%s: %d messages", c.why, n)

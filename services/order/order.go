@@ -51,15 +51,15 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	producer, err := e.Kafka.Producer(e)
+	events, err := e.Publisher()
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	r := &relay{store: store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+	r := &relay{store: store, events: events, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
 	s := &server{store: store, payment: pb.NewPaymentClient(conn), committed: r.poke}
 	return runtime.Service{
 		GRPC:       func(reg grpc.ServiceRegistrar) { pb.RegisterOrderServer(reg, s) },
-		Background: []func(context.Context) error{r.run},
+		Background: []func(context.Context) error{r.run, e.ReportLag(events, contracts.TopicOrdersPlaced)},
 	}, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -159,14 +158,15 @@ func TestARefusedChargeIsNoOrder(t *testing.T) {
 // TestTheRelayContinuesTheRequest publishes what a request left, long after it
 // is over, and finds the request's trace and correlation ID on the record.
 func TestTheRelayContinuesTheRequest(t *testing.T) {
-	storetest.EachBroker(t, func(t *testing.T, seeds []string) { relays(t, seeds) })
+	storetest.EachBroker(t, func(t *testing.T, b storetest.Broker) { relays(t, b) })
 }
 
-func relays(t *testing.T, seeds []string) {
+func relays(t *testing.T, b storetest.Broker) {
 	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
-		e.Kafka = seeds
+		b.Configure(&e.Config)
+		tap := b.Tap(t, contracts.TopicOrdersPlaced)
 		s, _ := open(t, e)
-		producer, err := e.Kafka.Producer(e)
+		events, err := e.Publisher()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,18 +176,14 @@ func relays(t *testing.T, seeds []string) {
 		if _, err := s.CreateOrder(ctx, create(id)); err != nil {
 			t.Fatal(err)
 		}
-		r := &relay{store: s.store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+		r := &relay{store: s.store, events: events, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
 		if err := r.publish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := s.outbox(t); n != 0 {
 			t.Errorf("%d rows stay", n)
 		}
-		rec := published(t, seeds, id)
-		headers := map[string]string{}
-		for _, h := range rec.Headers {
-			headers[h.Key] = string(h.Value)
-		}
+		headers := tap.Find(func(m storetest.Message) bool { return m.Key == id }).Headers
 		if got := headers["traceparent"]; len(got) < 35 || got[:35] != parent[:35] {
 			t.Errorf("traceparent %q is not of the trace of %q", got, parent)
 		}
@@ -204,14 +200,15 @@ func relays(t *testing.T, seeds []string) {
 // An event that the broker will never take stands aside, is kept, and holds up
 // nobody.
 func TestARefusedEventHoldsUpNobody(t *testing.T) {
-	storetest.EachBroker(t, func(t *testing.T, seeds []string) { refuses(t, seeds) })
+	storetest.EachBroker(t, func(t *testing.T, b storetest.Broker) { refuses(t, b) })
 }
 
-func refuses(t *testing.T, seeds []string) {
+func refuses(t *testing.T, b storetest.Broker) {
 	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
-		e.Kafka = seeds
+		b.Configure(&e.Config)
+		tap := b.Tap(t, contracts.TopicOrdersPlaced)
 		s, _ := open(t, e)
-		producer, err := e.Kafka.Producer(e)
+		events, err := e.Publisher()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,11 +220,11 @@ func refuses(t *testing.T, seeds []string) {
 				t.Fatal(err)
 			}
 		}
-		r := &relay{store: s.store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+		r := &relay{store: s.store, events: events, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
 		if err := r.publish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		published(t, seeds, id)
+		tap.Find(func(m storetest.Message) bool { return m.Key == id })
 		var why string
 		if err := s.store.QueryRow(t.Context(), "SELECT refused FROM outbox").Scan(&why); err != nil || why == "" {
 			t.Errorf("the refused row: %q, %v", why, err)
@@ -237,14 +234,15 @@ func refuses(t *testing.T, seeds []string) {
 
 // Two instances share the backlog: each event is sent once.
 func TestTwoRelaysSendEachEventOnce(t *testing.T) {
-	storetest.EachBroker(t, func(t *testing.T, seeds []string) { shares(t, seeds) })
+	storetest.EachBroker(t, func(t *testing.T, b storetest.Broker) { shares(t, b) })
 }
 
-func shares(t *testing.T, seeds []string) {
+func shares(t *testing.T, b storetest.Broker) {
 	storetest.Each(t, "order", func(t *testing.T, e *runtime.Env) {
-		e.Kafka = seeds
+		b.Configure(&e.Config)
+		tap := b.Tap(t, contracts.TopicOrdersPlaced)
 		s, _ := open(t, e)
-		producer, err := e.Kafka.Producer(e)
+		events, err := e.Publisher()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +255,7 @@ func shares(t *testing.T, seeds []string) {
 		}
 		var relays errgroup.Group
 		for range 2 {
-			r := &relay{store: s.store, kafka: producer, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
+			r := &relay{store: s.store, events: events, telemetry: e.Telemetry, wake: make(chan struct{}, 1)}
 			relays.Go(func() error { return r.publish(t.Context()) })
 		}
 		if err := relays.Wait(); err != nil {
@@ -266,7 +264,7 @@ func shares(t *testing.T, seeds []string) {
 		if n := s.outbox(t); n != 0 {
 			t.Errorf("%d rows stay", n)
 		}
-		if n := records(t, seeds, run, backlog); n != backlog {
+		if n := records(t, tap, run, backlog); n != backlog {
 			t.Errorf("%d records of %d events", n, backlog)
 		}
 	})
@@ -274,52 +272,25 @@ func shares(t *testing.T, seeds []string) {
 
 // records counts the records whose key begins with prefix: until as many keys
 // as there are events were seen, and a little longer for those sent twice.
-func records(t *testing.T, seeds []string, prefix string, events int) (n int) {
+func records(t *testing.T, tap *storetest.Tap, prefix string, events int) (n int) {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(contracts.TopicOrdersPlaced))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	seen := map[string]bool{}
-	for ctx.Err() == nil {
-		for _, r := range cl.PollFetches(ctx).Records() {
-			if strings.HasPrefix(string(r.Key), prefix) {
-				n++
-				seen[string(r.Key)] = true
-			}
+	for {
+		m, err := tap.Next(ctx)
+		if err != nil {
+			return n
+		}
+		if strings.HasPrefix(m.Key, prefix) {
+			n++
+			seen[m.Key] = true
 		}
 		if len(seen) == events {
 			var late context.CancelFunc
 			ctx, late = context.WithTimeout(ctx, 300*time.Millisecond)
 			defer late()
 			events = -1
-		}
-	}
-	return n
-}
-
-// published finds the order's record on the broker.
-func published(t *testing.T, seeds []string, id string) *kgo.Record {
-	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds...), kgo.ConsumeTopics(contracts.TopicOrdersPlaced))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range fetches.Records() {
-			if string(r.Key) == id {
-				return r
-			}
 		}
 	}
 }

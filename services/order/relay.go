@@ -6,11 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/tenhop/tenhop/middleware/hop"
-	"github.com/tenhop/tenhop/middleware/kafkamw"
 	"github.com/tenhop/tenhop/services/runtime"
 )
 
@@ -19,7 +15,7 @@ import (
 // idempotent. An instance claims a row before it sends it, so that only one does.
 type relay struct {
 	store     *runtime.Store
-	kafka     *kgo.Client
+	events    runtime.Publisher
 	telemetry *hop.Telemetry
 	wake      chan struct{}
 }
@@ -106,16 +102,17 @@ func (r *relay) send(ctx context.Context, it row) error {
 		r.telemetry.Zerolog().Warn().Err(err).Str("outbox_id", it.id).Msg("a row's context is unreadable; publishing without it")
 	}
 	rctx := hop.Restore(ctx, snapshot)
-	rec := &kgo.Record{Topic: it.topic, Key: []byte(it.key), Value: []byte(it.value)}
 	waited := time.Since(it.committed)
-	if err := kafkamw.Produce(rctx, r.kafka, rec); hopeless(err) {
+	err := r.events.Publish(rctx, runtime.Event{Topic: it.topic, Key: it.key, Value: []byte(it.value)})
+	if runtime.Refused(err) {
 		return r.refuse(ctx, it, err)
-	} else if err != nil {
+	}
+	if err != nil {
 		_, errBack := r.store.Exec(context.WithoutCancel(ctx), "UPDATE outbox SET claimed_until_unix_us = 0 WHERE id = ?", it.id)
 		return errors.Join(err, errBack)
 	}
 	r.telemetry.QueueWait(rctx, "publish "+it.topic, waited)
-	_, err := r.store.Exec(ctx, "DELETE FROM outbox WHERE id = ?", it.id)
+	_, err = r.store.Exec(ctx, "DELETE FROM outbox WHERE id = ?", it.id)
 	return err
 }
 
@@ -129,11 +126,6 @@ func (r *relay) claim(ctx context.Context, it row) (bool, error) {
 	}
 	n, err := res.RowsAffected()
 	return n == 1, err
-}
-
-// hopeless reports whether the broker will refuse a record on every attempt.
-func hopeless(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord)
 }
 
 // refuse marks a row as refused, with the reason, so that it does not block the

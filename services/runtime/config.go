@@ -27,6 +27,7 @@ type Config struct {
 	Redis    string            // host:port
 	Kafka    Brokers
 	Search   string // URL of Elasticsearch or OpenSearch, which catalog searches; empty for its store
+	AMQP     string // amqp://user:password@host:port/vhost of RabbitMQ, which then carries the events instead of Kafka
 	Instruments
 	ChaosToken string        // of the chaos and pprof endpoints, which are off without it
 	JaegerURL  string        // thrift over HTTP, for the legacy service
@@ -47,6 +48,7 @@ type Config struct {
 //	TENHOP_DISCOVERY                     consul, kubernetes or dns: follow instances, see discover.go
 //	TENHOP_STORE, TENHOP_REDIS, TENHOP_KAFKA, TENHOP_CHAOS_TOKEN, TENHOP_INSTANCE
 //	TENHOP_SEARCH                        URL of Elasticsearch or OpenSearch, for catalog
+//	TENHOP_AMQP                          amqp://…, for events over RabbitMQ instead of Kafka
 //	TENHOP_INSTRUMENTS                   composed or none, instead of the middleware
 //	TENHOP_MAX_IN_FLIGHT                 requests that the gateway handles at a time; 512 by default
 //	JAEGER_ENDPOINT                      collector of the legacy service's spans
@@ -57,6 +59,7 @@ func ConfigFromEnv() (Config, error) {
 		Store:      os.Getenv("TENHOP_STORE"),
 		Redis:      os.Getenv("TENHOP_REDIS"),
 		Search:     os.Getenv("TENHOP_SEARCH"),
+		AMQP:       os.Getenv("TENHOP_AMQP"),
 		ChaosToken: os.Getenv("TENHOP_CHAOS_TOKEN"),
 		JaegerURL:  os.Getenv("JAEGER_ENDPOINT"),
 		Version:    os.Getenv("TENHOP_VERSION"),

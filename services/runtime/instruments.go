@@ -108,8 +108,8 @@ func (e *Env) kafkaOptions() []kgo.Opt {
 	return kafkamw.ClientOptions(kafkamw.WithTelemetry(e.Telemetry))
 }
 
-// Record instruments the handler of a topic's records.
-func (e *Env) Record(handle kafkamw.RecordFunc) kafkamw.RecordFunc {
+// record instruments the handler of a topic's records.
+func (e *Env) record(handle kafkamw.RecordFunc) kafkamw.RecordFunc {
 	switch e.Instruments {
 	case InstrumentsNone:
 		return handle

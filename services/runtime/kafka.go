@@ -6,8 +6,9 @@ import (
 	"net"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tenhop/tenhop/middleware/kafkamw"
 	"github.com/tenhop/tenhop/services/faults"
@@ -16,9 +17,18 @@ import (
 // Brokers holds the seed brokers of a Kafka cluster, host:port each.
 type Brokers []string
 
-func (b Brokers) client(e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
+// kafka publishes and consumes events with one client.
+type kafka struct {
+	e     *Env
+	cl    *kgo.Client
+	admin *kadm.Client
+}
+
+var _ Consumer = (*kafka)(nil)
+
+func (b Brokers) open(e *Env, opts ...kgo.Opt) (*kafka, error) {
 	if len(b) == 0 {
-		return nil, errors.New("no Kafka broker is configured; set TENHOP_KAFKA=host:port")
+		return nil, errors.New("no broker is configured; set TENHOP_KAFKA=host:port or TENHOP_AMQP=amqp://host:port")
 	}
 	opts = append(opts, kgo.SeedBrokers(b...), kgo.ClientID(e.Name), kgo.AllowAutoTopicCreation(),
 		kgo.RetryTimeout(10*time.Second), kgo.MetadataMinAge(250*time.Millisecond))
@@ -30,18 +40,13 @@ func (b Brokers) client(e *Env, opts ...kgo.Opt) (*kgo.Client, error) {
 		return nil, err
 	}
 	e.OnClose(func() error { cl.Close(); return nil })
-	return cl, nil
+	return &kafka{e: e, cl: cl, admin: kadm.NewClient(cl)}, nil
 }
 
-// Producer returns an instrumented client that sends records without lingering.
-// The broker need not be available; an outbox keeps the events meanwhile.
-func (b Brokers) Producer(e *Env) (*kgo.Client, error) { return b.client(e) }
-
-// Consumer returns an instrumented client in the service's consumer group, which
-// can also produce. Offsets are committed by Consume. It fails if the broker is
-// not available, and adds a readiness check for the broker.
-func (b Brokers) Consumer(ctx context.Context, e *Env, topic string) (*kgo.Client, error) {
-	cl, err := b.client(e, kgo.ConsumerGroup(e.Name), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
+// consumer returns a client in the service's consumer group. Offsets are committed by
+// Consume.
+func (b Brokers) consumer(ctx context.Context, e *Env, topic string) (*kafka, error) {
+	k, err := b.open(e, kgo.ConsumerGroup(e.Name), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(time.Second),
 		kgo.SessionTimeout(10*time.Second), kgo.HeartbeatInterval(2*time.Second))
 	if err != nil {
@@ -49,61 +54,115 @@ func (b Brokers) Consumer(ctx context.Context, e *Env, topic string) (*kgo.Clien
 	}
 	ping, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	if err := cl.Ping(ping); err != nil {
+	if err := k.cl.Ping(ping); err != nil {
 		return nil, err
 	}
-	e.AddCheck("broker", cl.Ping)
-	return cl, nil
+	e.AddCheck("broker", k.cl.Ping)
+	return k, nil
 }
 
-// maxRecords is the number of records of a fetch that are handled concurrently.
-// They belong to different orders, so their sequence does not matter.
-const maxRecords = 32
+// Publish implements Publisher. It sends the record without lingering.
+func (k *kafka) Publish(ctx context.Context, ev Event) error {
+	return kafkamw.Produce(ctx, k.cl, &kgo.Record{Topic: ev.Topic, Key: []byte(ev.Key), Value: ev.Value})
+}
 
-// Consume calls handle for each record until it succeeds, and then commits the
-// offsets: records are handled at least once. It returns when ctx ends.
-func Consume(ctx context.Context, e *Env, cl *kgo.Client, handle kafkamw.RecordFunc) error {
+func (k *kafka) bury(ctx context.Context, topic string, ev Event, reason string) error {
+	return kafkamw.Produce(ctx, k.cl, &kgo.Record{Topic: topic, Key: []byte(ev.Key), Value: ev.Value,
+		Headers: []kgo.RecordHeader{{Key: headerReason, Value: []byte(reason)}}})
+}
+
+// Lag implements Publisher. A group that has committed nothing has all records to read.
+func (k *kafka) Lag(ctx context.Context, topic, group string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
+	defer cancel()
+	committed, err := k.admin.FetchOffsets(ctx, group)
+	if err != nil {
+		return 0, err
+	}
+	starts, err := k.admin.ListStartOffsets(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	ends, err := k.admin.ListCommittedOffsets(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	lag := int64(0)
+	ends.Each(func(end kadm.ListedOffset) {
+		from := int64(0)
+		if start, ok := starts.Lookup(topic, end.Partition); ok {
+			from = start.Offset
+		}
+		if c, ok := committed.Lookup(topic, end.Partition); ok {
+			from = max(from, c.At)
+		}
+		lag += max(end.Offset-from, 0)
+	})
+	if err := ends.Error(); err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) { // nothing is published yet
+		return 0, err
+	}
+	return lag, nil
+}
+
+// lagTimeout bounds the time in which a broker tells the lag of a group.
+const lagTimeout = 5 * time.Second
+
+// Refused reports whether a broker will refuse an event on every attempt.
+func Refused(err error) bool {
+	return errors.Is(err, errTooLarge) ||
+		errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord)
+}
+
+// Consume implements Consumer. It commits the offsets of a fetch when all of its records
+// have been handled.
+func (k *kafka) Consume(ctx context.Context, handle EventFunc) error {
 	var fetch, commit seldom
+	handle = k.e.burying(handle, k.bury)
+	process := k.e.record(func(ctx context.Context, r *kgo.Record) error {
+		ev, _ := EventOf(r)
+		return handle(ctx, ev)
+	})
 	for {
-		fetches := cl.PollFetches(ctx)
+		fetches := k.cl.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		fetches.EachError(func(topic string, _ int32, err error) {
 			if fetch.due() {
-				e.Telemetry.Zerolog().Warn().Err(err).Str("topic", topic).Msg("fetch failed, trying again")
+				k.e.Telemetry.Zerolog().Warn().Err(err).Str("topic", topic).Msg("fetch failed, trying again")
 			}
 		})
 		if fetches.NumRecords() == 0 && len(fetches.Errors()) > 0 {
 			sleep(ctx, 250*time.Millisecond)
 			continue
 		}
-		var g errgroup.Group
-		g.SetLimit(maxRecords)
+		run := newLanes()
 		for iter := fetches.RecordIter(); !iter.Done(); {
 			rec := iter.Next()
-			if f, on := e.Chaos.On(ctx, faults.SlowConsumer.Name); on && !sleep(ctx, time.Duration(f.Latency)) {
+			if !k.e.mayTake(ctx) {
 				break
 			}
-			g.Go(func() error {
-				for wait := 100 * time.Millisecond; handle(ctx, rec) != nil; wait = min(2*wait, 5*time.Second) {
-					if !sleep(ctx, wait) {
-						return ctx.Err()
-					}
-				}
-				return nil
+			run.do(string(rec.Key), func() {
+				_ = untilHandled(ctx, func(ctx context.Context) error { return process(ctx, rec) })
 			})
 		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
+		run.wait()
 		if err := ctx.Err(); err != nil { // records that were not handled are not committed
 			return err
 		}
-		if err := cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil && commit.due() {
-			e.Telemetry.Zerolog().Warn().Err(err).Msg("offsets were not committed; records may come again")
+		if err := k.cl.CommitUncommittedOffsets(ctx); err != nil && ctx.Err() == nil && commit.due() {
+			k.e.Telemetry.Zerolog().Warn().Err(err).Msg("offsets were not committed; records may come again")
 		}
 	}
+}
+
+// mayTake reports whether a consumer may take its next event, which a slow consumer does
+// late. It reports false when ctx has ended.
+func (e *Env) mayTake(ctx context.Context) bool {
+	if f, on := e.Chaos.On(ctx, faults.SlowConsumer.Name); on {
+		return sleep(ctx, time.Duration(f.Latency))
+	}
+	return true
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

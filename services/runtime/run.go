@@ -48,8 +48,11 @@ type Env struct {
 	waiting  error // error of the last attempt to build the service
 }
 
-// AddCheck adds a readiness check.
+// AddCheck adds a readiness check. It does nothing for an Env that Run has not made.
 func (e *Env) AddCheck(name string, ok func(context.Context) error) {
+	if e.admin == nil {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.checks = append(e.checks, e.admin.AddCheck(name, ok))

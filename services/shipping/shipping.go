@@ -4,15 +4,14 @@ package shipping
 import (
 	"context"
 	"embed"
+	"errors"
 
 	"github.com/google/uuid"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/hop"
-	"github.com/tenhop/tenhop/middleware/kafkamw"
 	"github.com/tenhop/tenhop/services/contracts"
 	pb "github.com/tenhop/tenhop/services/contracts/tenhopv1"
 	"github.com/tenhop/tenhop/services/faults"
@@ -29,12 +28,12 @@ func Definition() runtime.Definition {
 		Operations: []string{"process " + contracts.TopicOrdersPlaced},
 		Fields: func(_ context.Context, _ string, req any) map[string]string {
 			var o pb.OrderPlaced
-			if r, ok := req.(*kgo.Record); ok && protojson.Unmarshal(r.Value, &o) == nil {
+			if ev, ok := runtime.EventOf(req); ok && ev.Decode(&o) == nil {
 				return map[string]string{"region": o.GetRegion(), "customer.tier": o.GetTier()}
 			}
 			return nil
 		},
-		Kinds: []chaos.Implementation{faults.SlowConsumer, faults.Poison()},
+		Kinds: []chaos.Implementation{faults.SlowConsumer, faults.Poison(runtime.EventID)},
 		Build: build,
 	}
 }
@@ -44,32 +43,33 @@ func build(ctx context.Context, e *runtime.Env) (runtime.Service, error) {
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	cl, err := e.Kafka.Consumer(ctx, e, contracts.TopicOrdersPlaced)
+	events, err := e.Consumer(ctx, contracts.TopicOrdersPlaced)
 	if err != nil {
 		return runtime.Service{}, err
 	}
-	s := &server{store: store, kafka: cl}
-	handle := e.Record(s.ship)
+	s := &server{store: store, events: events}
 	return runtime.Service{Background: []func(context.Context) error{
-		func(ctx context.Context) error { return runtime.Consume(ctx, e, cl, handle) },
+		func(ctx context.Context) error { return events.Consume(ctx, s.ship) },
+		e.ReportLag(events, contracts.TopicShipmentsCreated),
 	}}, nil
 }
 
 type server struct {
-	store *runtime.Store
-	kafka *kgo.Client
+	store  *runtime.Store
+	events runtime.Publisher
 }
 
 // carriers maps a region to its carrier.
 var carriers = map[string]string{"eu": "Kontor Post", "us": "Prairie Parcel", "apac": "Harbour Express"}
 
 // ship is idempotent: an order is shipped once and, at worst, announced twice.
-func (s *server) ship(ctx context.Context, r *kgo.Record) error {
+func (s *server) ship(ctx context.Context, ev runtime.Event) error {
 	var o pb.OrderPlaced
-	if err := protojson.Unmarshal(r.Value, &o); err != nil || o.GetOrderId() == "" {
-		// A retry would fail too, so the record is logged and skipped.
-		hop.Zerolog(ctx).Error().Err(err).Int64("offset", r.Offset).Msg("unreadable record skipped")
-		return nil
+	if err := ev.Decode(&o); err != nil {
+		return err
+	}
+	if o.GetOrderId() == "" {
+		return runtime.Unprocessable(errors.New("the event has no order_id"))
 	}
 	hop.SetAttributes(ctx, attribute.String("region", o.GetRegion()), attribute.String("customer.tier", o.GetTier()))
 	carrier := carriers[o.GetRegion()]
@@ -94,8 +94,7 @@ func (s *server) ship(ctx context.Context, r *kgo.Record) error {
 	if err != nil {
 		return err
 	}
-	rec := &kgo.Record{Topic: contracts.TopicShipmentsCreated, Key: []byte(o.GetOrderId()), Value: value}
-	if err := kafkamw.Produce(ctx, s.kafka, rec); err != nil {
+	if err := s.events.Publish(ctx, runtime.Event{Topic: contracts.TopicShipmentsCreated, Key: o.GetOrderId(), Value: value}); err != nil {
 		return err
 	}
 	_, err = s.store.Exec(ctx, "UPDATE shipments SET announced = 1 WHERE id = ?", id)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 )
@@ -26,6 +27,7 @@ const (
 	JaegerThrift = "jaeger_thrift"
 	JaegerUDP    = "jaeger_udp"
 	Kafka        = "kafka"
+	RabbitMQ     = "rabbitmq"
 	Redis        = "redis"
 )
 
@@ -54,12 +56,15 @@ var table = []Endpoint{
 	{Name: Redis, Label: "Redis", Part: "redis", Network: "tcp", Port: 6379},
 }
 
-// All returns the endpoints in the order in which they are shown.
+// external lists the systems that the stack does not embed, but uses instead of a part.
+var external = []Endpoint{{Name: RabbitMQ, Label: "RabbitMQ", Network: "tcp", Port: 5672, scheme: "amqp"}}
+
+// All returns the endpoints that tenhop serves, in the order in which they are shown.
 func All() []Endpoint { return append([]Endpoint(nil), table...) }
 
 // Named returns the endpoint of that name and reports whether there is one.
 func Named(name string) (Endpoint, bool) {
-	for _, e := range table {
+	for _, e := range slices.Concat(table, external) {
 		if e.Name == name {
 			return e, true
 		}
@@ -115,11 +120,11 @@ func Redacted(announced string) string {
 }
 
 // WriteTable writes the announced addresses, keyed by endpoint name, one per
-// line in the order of All and without passwords. An endpoint in moved did not get
+// line in the order of All, those of external systems last, without passwords. An endpoint in moved did not get
 // the address it wanted, which is noted.
 func WriteTable(w io.Writer, announced, moved map[string]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, e := range table {
+	for _, e := range slices.Concat(table, external) {
 		address := announced[e.Name]
 		if address == "" {
 			continue

@@ -25,12 +25,13 @@ func TestTableIsUnambiguous(t *testing.T) {
 
 func ExampleWriteTable() {
 	_ = endpoint.WriteTable(os.Stdout,
-		map[string]string{"kafka": "127.0.0.1:9092", "jaeger": "http://127.0.0.1:41234", "prometheus": "https://me:secret@prometheus:9090"},
+		map[string]string{"kafka": "127.0.0.1:9092", "jaeger": "http://127.0.0.1:41234", "prometheus": "https://me:secret@prometheus:9090", "rabbitmq": "amqp://me:secret@rabbitmq:5672"},
 		map[string]string{"jaeger": "127.0.0.1:16686"})
 	// Output:
 	//   Jaeger API  http://127.0.0.1:41234  (127.0.0.1:16686 is in use)
 	//   Prometheus  https://prometheus:9090
 	//   Kafka       127.0.0.1:9092
+	//   RabbitMQ    amqp://rabbitmq:5672
 }
 
 func TestReachable(t *testing.T) {

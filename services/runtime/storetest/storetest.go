@@ -5,6 +5,7 @@
 //	TENHOP_TEST_POSTGRES  URL of a server on which the user may create databases
 //	TENHOP_TEST_REDIS     host:port of a Redis or Valkey that may be emptied
 //	TENHOP_TEST_KAFKA     host:port of a broker that creates topics by itself
+//	TENHOP_TEST_AMQP      URL of a RabbitMQ
 //	TENHOP_TEST_SEARCH    URL of an Elasticsearch or OpenSearch in which indexes may be made
 //
 // deploy/real/run starts all of them and sets the variables.
@@ -22,7 +23,6 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/tenhop/tenhop/middleware/mwtest"
 	"github.com/tenhop/tenhop/services/runtime"
@@ -43,21 +43,6 @@ func EachRedis(t *testing.T, test func(t *testing.T, addr string)) {
 	t.Helper()
 	t.Run("miniredis", func(t *testing.T) { test(t, miniredis.RunT(t).Addr()) })
 	t.Run("redis", func(t *testing.T) { test(t, Redis(t)) })
-}
-
-// EachBroker runs test on a new kfake and on the real broker, where topics may
-// hold records of other tests.
-func EachBroker(t *testing.T, test func(t *testing.T, seeds []string)) {
-	t.Helper()
-	t.Run("kfake", func(t *testing.T) {
-		broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(broker.Close)
-		test(t, broker.ListenAddrs())
-	})
-	t.Run("kafka", func(t *testing.T) { test(t, Kafka(t)) })
 }
 
 // Postgres returns the URL of a new database on the real server.
