@@ -262,7 +262,8 @@ func (r *runner) possible(t template) bool {
 
 // able reports whether a hop can have a fault of a kind.
 func (r *runner) able(h Hop, t template) bool {
-	return len(r.Faults.Services[h.Service]) > 0 && (!t.store || h.Store) && r.offered(h.Service, t.kind)
+	return len(r.Faults.Services[h.Service]) > 0 && (!t.store || h.Store) && r.offered(h.Service, t.kind) &&
+		r.Faults.Limits.allow(h, t)
 }
 
 // add adds a fault of a kind to a plan, at a service that has none yet.
@@ -287,6 +288,7 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 	if k := r.offers[service][t.kind]; f.Dependency == "" {
 		f.Dependency = k.Example.Dependency
 	}
+	f.Fault = r.Faults.Limits.within(f.Fault)
 	want := scenario.Answer{Hop: service, Kinds: t.findings, Causes: t.causes}
 	if !t.process {
 		f.Operation, want.Operation = hop.Operation, hop.Operation
