@@ -88,7 +88,7 @@ func failing(r result.Result) bool {
 func growth(g *result.Growth) []Check {
 	switch {
 	case g == nil:
-		return []Check{{Growth, "", Undecided, "there are no two versions to compare"}}
+		return []Check{{Growth, "", Undecided, "there are no rounds of two versions to compare: give five files or more of each, recorded in turns, or --canary"}}
 	case g.Why != "":
 		return []Check{{Growth, "", Undecided, g.Why}}
 	}
