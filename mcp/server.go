@@ -33,7 +33,12 @@ type Config struct {
 
 	Traces     query.Tracer
 	Prometheus *prometheus.Client
-	Actions    *Actions // nil without a token
+
+	// Watched returns the incidents that `tenhop watch` has told of since a time, newest
+	// first. It may be nil.
+	Watched func(ctx context.Context, since time.Time) ([]Watched, error)
+
+	Actions *Actions // nil without a token
 }
 
 const instructions = `tenhop names the hop of a request that got slower or fails, and why. Start with the tool diagnose.
@@ -65,7 +70,7 @@ func newServer(cfg Config, schemas *sdk.SchemaCache) *sdk.Server {
 		"Lists the alerts that fire or are pending, with the runbook of each.",
 		t.alerts)
 	read(s, "incidents", "Past and present incidents",
-		"Lists incidents of the recorded alert history, newest first. Alerts that fired at the same time are one incident.",
+		"Lists incidents, newest first: those that tenhop watch has told of, with what it named, and those of the recorded alert history. Alerts that fired at the same time are one incident.",
 		t.incidents)
 	if cfg.Actions != nil {
 		addActions(s, cfg.Actions)
