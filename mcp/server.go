@@ -53,19 +53,19 @@ func newServer(cfg Config, schemas *sdk.SchemaCache) *sdk.Server {
 	t := tools{cfg}
 	read(s, "diagnose", "Which hop is slower or fails, and why",
 		"Names the entry that left its baseline, and the hop, dependency, link or queue that carries the added time or begins the failures, with cause and evidence. Needs no argument.",
-		t.diagnose)
+		limited(sh, readingWait, t.diagnose))
 	read(s, "slowest_trace", "The slowest request",
 		"Finds the slowest request of the last minutes and folds it as the tool trace does. service and operation select spans to compare; without them whole requests are compared.",
-		t.slowest)
+		limited(sh, readingWait, t.slowest))
 	read(s, "trace", "One request, folded",
 		"Folds one trace: spans of the same operation below the same caller are one row with their count. Rows are ordered by own work on the critical path. Give the span of a row to see only what is below it.",
-		t.trace)
+		limited(sh, readingWait, t.trace))
 	read(s, "self_times", "Own time by operation",
 		"Sums the self time of each operation: time in which none of its calls was in flight. Of one trace, or the mean of recent traces that begin with an operation.",
-		t.selfTimes)
+		limited(sh, readingWait, t.selfTimes))
 	read(s, "compare", "Two requests compared",
 		"Compares the time of each place of trace b with that of trace a, or with the usual earlier traces of the same operation if a is missing. The largest difference comes first.",
-		t.compare)
+		limited(sh, readingWait, t.compare))
 	read(s, "alerts", "Alerts that fire now",
 		"Lists the alerts that fire or are pending, with the runbook of each.",
 		t.alerts)
@@ -126,17 +126,22 @@ func read[In, Out any, P answer[Out]](s *sdk.Server, name, title, description st
 	add[In, Out, P](s, &sdk.Tool{Name: name, Title: title, Description: description, Annotations: &sdk.ToolAnnotations{ReadOnlyHint: true}}, f)
 }
 
+// failure is the text of an error, in which the observed system may be quoted.
+type failure struct {
+	Error string `json:"error"`
+}
+
 func add[In, Out any, P answer[Out]](s *sdk.Server, t *sdk.Tool, f func(context.Context, In) (Out, error)) {
 	sdk.AddTool(s, t, func(ctx context.Context, _ *sdk.CallToolRequest, in In) (*sdk.CallToolResult, Out, error) {
 		out, err := f(ctx, in)
 		if err != nil {
 			var none Out
-			return nil, none, errors.New(cut(printable(err.Error()), maxError))
+			return nil, none, errors.New(fenced(failure{cut(printable(err.Error()), maxError)}))
 		}
 		text, err := fit(P(&out))
 		if err != nil {
 			var none Out
-			return nil, none, err
+			return nil, none, errors.New(fenced(failure{err.Error()}))
 		}
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: text}}}, out, nil
 	})
