@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search consul caddy edge protocols email-down generate check ci
+        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search consul caddy edge protocols email-down pull-request foreign generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -146,6 +146,13 @@ loss: ## accuracy of the diagnosis with lost, late and duplicated spans, skewed 
 TORTURE ?= 10
 torture: ## customers check out while processes, links, disks and stores fail; the orders are counted afterwards (TORTURE minutes, or short; TENHOP_SEED)
 	TENHOP_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
+
+PULL_REQUESTS ?= 20
+pull-request: ## check a change that adds 20 ms to a hop, and PULL_REQUESTS refactorings, into docs/ci.md (five minutes)
+	TENHOP_PULL_REQUESTS=$(PULL_REQUESTS) $(GO) test -count=1 -v -timeout 30m ./acceptance/pullrequest -update
+
+foreign: ## a sealed drill on the two services of docs/yourservice: injected, found, scored, lifted (four minutes)
+	TENHOP_FOREIGN=1 $(GO) test -count=1 -v -timeout 15m ./acceptance/foreign
 
 storm: ## what a dependency that fails half of the time gets to do, from callers with a retry budget and without one
 	$(GO) test -count=1 -v -run TestRetryStorm ./services/runtime

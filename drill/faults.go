@@ -24,6 +24,8 @@ type Faults struct {
 	Services map[string][]string // processes by service
 	Admin    map[string]string   // base URL of the admin endpoint by process
 	Token    string              // bearer token of the admin endpoints
+	Limits   *Limits             // of the faults that may be injected; nil for none
+	Leases   *Leases             // if set, faults end with this process
 }
 
 // Injected is an active fault in one process of a service.
@@ -39,6 +41,9 @@ type Injected struct {
 // if ctx ends: the process may have taken the fault, which could not be removed otherwise.
 func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]Injected, error) {
 	service, processes, err := f.find(name)
+	if err == nil {
+		err = f.Limits.check(service, fault)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +57,11 @@ func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]I
 			ID string `json:"id"`
 		}
 		err := ctx.Err()
-		if err == nil {
+		switch {
+		case err != nil:
+		case f.Leases != nil:
+			answer.ID, err = f.Leases.take(ctx, f, process, body)
+		default:
 			err = f.call(context.WithoutCancel(ctx), http.MethodPost, process, "/chaos", body, &answer)
 		}
 		if err != nil {
@@ -70,6 +79,9 @@ func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]I
 // when it is over, and an error if it could not be injected.
 func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began func([]Injected)) error {
 	service, processes, err := f.find(name)
+	if err == nil {
+		err = f.Limits.check(service, fault)
+	}
 	if err != nil {
 		return err
 	}
@@ -120,6 +132,7 @@ func (f Faults) Kinds(ctx context.Context, name string) ([]chaos.Kind, error) {
 func (f Faults) Remove(ctx context.Context, faults []Injected) error {
 	var errs []error
 	for _, in := range faults {
+		f.Leases.end(in)
 		err := f.call(ctx, http.MethodDelete, in.Process, "/chaos/"+in.ID, nil, nil)
 		var status *statusError
 		if errors.As(err, &status) && status.code == http.StatusNotFound {

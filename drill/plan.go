@@ -269,7 +269,7 @@ func (r *runner) able(h Hop, t template) bool {
 		return false
 	}
 	return len(r.Faults.Services[h.Service]) > 0 && (!t.store || h.Store) && (!t.writes || h.Writes) && (!t.calls || h.storm() <= maxStorm) &&
-		r.offered(h.Service, t.kind)
+		r.offered(h.Service, t.kind) && r.Faults.Limits.allow(h, t)
 }
 
 // Bounds of repeated calls.
@@ -309,6 +309,7 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 	if k := r.offers[service][t.kind]; f.Dependency == "" {
 		f.Dependency = k.Example.Dependency
 	}
+	f.Fault = r.Faults.Limits.within(f.Fault)
 	want := scenario.Answer{Hop: service, Kinds: t.findings, Causes: t.causes}
 	if !t.process {
 		f.Operation, want.Operation = hop.Operation, hop.Operation

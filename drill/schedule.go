@@ -58,7 +58,7 @@ func (s *schedule) inject(ctx context.Context, f scenario.Fault) error {
 	if fault.For == 0 || time.Duration(fault.For) > s.longest {
 		fault.For = chaos.Duration(s.longest)
 	}
-	injected, err := s.faults.Inject(ctx, f.Service, fault)
+	injected, err := s.faults.Inject(ctx, f.Service, s.faults.Limits.within(fault))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.injected = append(s.injected, injected...)

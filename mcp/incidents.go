@@ -23,7 +23,8 @@ type Incidents struct {
 	More      int        `json:"more,omitempty" jsonschema:"older incidents that did not fit"`
 }
 
-// Incident is a time during which alerts fired without a pause longer than a few minutes.
+// Incident is a time during which alerts fired without a pause longer than a few minutes,
+// or an incident that `tenhop watch` has told of.
 type Incident struct {
 	From     string   `json:"from" jsonschema:"RFC 3339"`
 	To       string   `json:"to,omitempty" jsonschema:"missing while an alert still fires"`
@@ -31,6 +32,23 @@ type Incident struct {
 	Alerts   []string `json:"alerts" jsonschema:"names, in the order in which they fired"`
 	Services []string `json:"services,omitempty"`
 	Entries  []string `json:"entries,omitempty"`
+	Watch    *Watched `json:"watch,omitempty" jsonschema:"what tenhop watch has told of it"`
+}
+
+// Watched is an incident that `tenhop watch` has told of.
+type Watched struct {
+	ID        string   `json:"id"`
+	Began     string   `json:"began" jsonschema:"RFC 3339; the evidence left its baseline"`
+	Paged     string   `json:"paged,omitempty" jsonschema:"RFC 3339; the first alert arrived"`
+	Named     string   `json:"named,omitempty" jsonschema:"RFC 3339; the first sure verdict"`
+	Recovered string   `json:"recovered,omitempty" jsonschema:"RFC 3339; missing while it is open"`
+	Verdict   string   `json:"verdict,omitempty"`
+	Says      string   `json:"says,omitempty" jsonschema:"the verdict in one sentence"`
+	Hop       string   `json:"hop,omitempty" jsonschema:"of the first finding"`
+	Operation string   `json:"operation,omitempty"`
+	Cause     string   `json:"cause,omitempty"`
+	Sure      bool     `json:"cause_sure,omitempty"`
+	Alerts    []string `json:"alerts,omitempty" jsonschema:"names"`
 }
 
 const (
@@ -49,17 +67,30 @@ func (t tools) incidents(ctx context.Context, in WhichTime) (Incidents, error) {
 	if err != nil {
 		return Incidents{}, err
 	}
+	step := max(minStep, (since / historySteps).Truncate(time.Second))
+	now := time.Now()
+	var watched []Watched
+	if t.cfg.Watched != nil {
+		if watched, err = t.cfg.Watched(ctx, now.Add(-since)); err != nil {
+			return Incidents{}, err
+		}
+	}
+	if t.cfg.Prometheus == nil && t.cfg.Watched != nil {
+		out := Incidents{From: now.Add(-since).UTC().Format(time.RFC3339), Incidents: joined(nil, watched)}
+		out.keep(keptRows)
+		return out, nil
+	}
 	prom, err := t.metrics()
 	if err != nil {
 		return Incidents{}, err
 	}
-	step := max(minStep, (since / historySteps).Truncate(time.Second))
-	now := time.Now()
 	history, err := prom.Range(ctx, `ALERTS{alertstate="firing",alertname!="`+watchdog+`"}`, now.Add(-since), now, step)
 	if err != nil {
 		return Incidents{}, err
 	}
 	out := group(history, now, step)
+	out.Incidents = joined(out.Incidents, watched)
+	out.keep(keptRows)
 	out.From, out.StepS = now.Add(-since).UTC().Format(time.RFC3339), step.Seconds()
 	return out, nil
 }
@@ -97,8 +128,49 @@ func group(history []prometheus.Series, now time.Time, step time.Duration) Incid
 		all = all[n:]
 	}
 	slices.Reverse(out.Incidents)
-	out.keep(keptRows)
 	return out
+}
+
+// joined adds what watch has told to the incident of the alert history that it overlaps
+// and has an alert in common with. Others, which the history may have lost, are incidents
+// of their own. The newest come first.
+func joined(history []Incident, watched []Watched) []Incident {
+	out := slices.Clone(history)
+	for _, w := range watched {
+		at := slices.IndexFunc(out, func(i Incident) bool {
+			return i.Watch == nil && overlap(i, w) && (len(w.Alerts) == 0 || slices.ContainsFunc(w.Alerts, func(a string) bool { return slices.Contains(i.Alerts, a) }))
+		})
+		if at < 0 {
+			i := Incident{From: cmp.Or(w.Began, w.Paged), To: w.Recovered, Series: len(w.Alerts)}
+			for _, a := range w.Alerts {
+				i.Alerts = appendName(i.Alerts, a)
+			}
+			out = append(out, i)
+			at = len(out) - 1
+		}
+		w.Alerts = nil // those of the incident
+		out[at].Watch = &w
+	}
+	slices.SortStableFunc(out, func(a, b Incident) int { return -moment(a.From).Compare(moment(b.From)) })
+	return out
+}
+
+// overlap reports whether two incidents are of the same time. What watch tells begins
+// before its alert and ends when the alert is resolved, minutes after it fired last.
+func overlap(i Incident, w Watched) bool {
+	end := func(s string) time.Time {
+		if s == "" {
+			return time.Unix(1<<40, 0)
+		}
+		return moment(s)
+	}
+	return !moment(cmp.Or(w.Began, w.Paged)).After(end(i.To).Add(incidentPause)) && !moment(i.From).After(end(w.Recovered).Add(incidentPause))
+}
+
+// moment parses a time in RFC 3339. It is zero for another text.
+func moment(s string) time.Time {
+	t, _ := time.Parse(time.RFC3339, s)
+	return t
 }
 
 func newIncident(all []fired, end time.Time, still bool) Incident {

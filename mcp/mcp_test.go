@@ -117,7 +117,7 @@ func call[T any](t *testing.T, s *sdk.ClientSession, name string, arguments any)
 	return answer, text, len(whole)
 }
 
-func failure(t *testing.T, s *sdk.ClientSession, name string, arguments any) string {
+func failing(t *testing.T, s *sdk.ClientSession, name string, arguments any) string {
 	t.Helper()
 	res, err := s.CallTool(t.Context(), &sdk.CallToolParams{Name: name, Arguments: arguments})
 	if err != nil {
@@ -260,7 +260,7 @@ func TestErrors(t *testing.T) {
 		"alerts":        {None{}, "--prometheus URL"},
 		"self_times":    {WhichRequests{}, "give trace_id"},
 	} {
-		if got := failure(t, s, name, c.arguments); !strings.Contains(got, c.want) {
+		if got := failing(t, s, name, c.arguments); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q lacks %q", name, got, c.want)
 		}
 	}
@@ -268,8 +268,10 @@ func TestErrors(t *testing.T) {
 	cfg.Diagnose = func(context.Context, string, time.Duration) (result.Result, error) {
 		return result.Result{}, errors.New("bad\n```\n\x1b[2Janswer" + strings.Repeat("x", 100_000))
 	}
-	if got := failure(t, connect(t, cfg), "diagnose", Question{}); len(got) > maxError || strings.ContainsAny(got, "\n\x1b`") {
-		t.Errorf("an error of %d bytes: %.80q", len(got), got)
+	got := failing(t, connect(t, cfg), "diagnose", Question{})
+	inside(t, got)
+	if len(got) > maxError+200 || !strings.Contains(got, `error="bad`) || strings.Count(got, "\n") != 4 {
+		t.Errorf("an error of %d bytes: %.200q", len(got), got)
 	}
 }
 

@@ -25,13 +25,23 @@ func TestSizes(t *testing.T) {
 	for _, tool := range tools {
 		largest[tool] = map[int]int{}
 	}
+	largest["made"] = map[int]int{}
+	for _, n := range sizes {
+		res, spans := measured(n)
+		got, _, size := call[Diagnosis](t, connect(t, answering(res)), "diagnose", Question{})
+		largest["diagnose"][n] = size
+		if missing := lost(got, res); len(missing) > 0 {
+			t.Errorf("of a diagnosis of %d spans, these are lost: %s", spans, missing)
+		}
+		t.Logf("%d spans: %s, %d findings, %d bytes, without %q", spans, got.Says, len(got.Findings), size, got.LeftOut)
+	}
 	note := func(tool string, n, size int) { largest[tool][n] = max(largest[tool][n], size) }
 	for _, shape := range shapes {
 		for _, n := range sizes {
 			cfg := config(n, shape)
 			s := connect(t, cfg)
 			_, _, size := call[Diagnosis](t, s, "diagnose", Question{})
-			note("diagnose", n, size)
+			note("made", n, size)
 			_, _, size = call[Folded](t, s, "slowest_trace", WhichSlowest{})
 			note("slowest_trace", n, size)
 			_, _, size = call[Folded](t, s, "trace", WhichTrace{TraceID: "aa"})
@@ -60,6 +70,7 @@ func TestSizes(t *testing.T) {
 	for _, tool := range tools {
 		row("`"+tool+"`", largest[tool])
 	}
+	row("`diagnose`, all details", largest["made"])
 	row("the trace unfolded (`tenhop trace --json`)", largest["unfolded"])
 	docpage.Compare(t, "../docs/mcp.md", "sizes", b.String(), *update, "go generate ./mcp")
 }

@@ -34,7 +34,7 @@ func newChaosCmd() *cobra.Command {
 	var dir string
 	cmd.PersistentFlags().StringVar(&dir, "dir", ".", "directory that contains .tenhop")
 	group(cmd)
-	cmd.AddCommand(newChaosInjectCmd(&dir), newChaosKindsCmd(), newChaosListCmd(&dir), newChaosClearCmd(&dir))
+	cmd.AddCommand(newChaosInjectCmd(&dir), newChaosKindsCmd(), newChaosListCmd(&dir), newChaosClearCmd(&dir), newChaosProxyCmd())
 	return cmd
 }
 
@@ -61,7 +61,7 @@ func servicesIn(dir string) string {
 
 func newChaosInjectCmd(dir *string) *cobra.Command {
 	var latency, jitter, lasting time.Duration
-	var kind, code, operation, dependency, size string
+	var kind, code, operation, dependency, size, fleet string
 	var match map[string]string
 	var percent, factor float64
 	var hold bool
@@ -82,19 +82,26 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
   tenhop chaos inject order --kind slow_query --latency 60ms
   tenhop chaos inject inventory --kind throttle --percent 2 --for 1m
   tenhop chaos inject order --kind retry_storm --factor 5
-  tenhop chaos inject shoppers --kind surge --factor 3 --hold`,
+  tenhop chaos inject shoppers --kind surge --factor 3 --hold
+  tenhop chaos inject stock --fleet fleet.yaml --latency 200ms --percent 50 --for 1m`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 && fleet != "" {
+				return usagef("name one service")
+			}
 			if len(args) != 1 {
 				return usagef("name one service; the services are %s", servicesIn(*dir))
 			}
-			if hold && !cmd.Flags().Changed("for") {
+			if (hold || fleet != "") && !cmd.Flags().Changed("for") {
 				lasting = 0
 			}
 			fault := chaos.Fault{Kind: kind, Latency: chaos.Duration(latency), Jitter: chaos.Duration(jitter), Code: code,
 				Factor: factor, Operation: operation, Dependency: dependency, Match: match, Percent: percent, For: chaos.Duration(lasting)}
 			if err := complete(&fault, size); err != nil {
 				return err
+			}
+			if fleet != "" {
+				return injectIntoFleet(cmd, fleet, args[0], fault)
 			}
 			f, state, err := faultsIn(*dir)
 			if err != nil {
@@ -125,6 +132,7 @@ func newChaosInjectCmd(dir *string) *cobra.Command {
 	f.StringVar(&size, "bytes", "", "amount per second, such as 32MiB, for the kinds that use it")
 	f.Float64Var(&factor, "factor", 0, "multiple of the usual amount, for the kinds that use it")
 	f.BoolVar(&hold, "hold", false, "lift the fault when this program ends, and after --for if given")
+	f.StringVar(&fleet, "fleet", "", fleetHelp+"; implies --hold")
 	f.StringVar(&operation, "operation", "", "affect only this operation (default: all operations)")
 	f.StringVar(&dependency, "dependency", "", "affect calls of this dependency, such as payment-db, in place of requests")
 	f.StringToStringVar(&match, "match", nil, "affect only requests with this attribute, `KEY=VALUE`; may be given again")

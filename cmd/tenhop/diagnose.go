@@ -28,6 +28,7 @@ func newDiagnoseCmd() *cobra.Command {
 	var labels []string
 	var asked backendFlags
 	var own whyFlags
+	var pipeline gateFlags
 	cmd := &cobra.Command{
 		Use:   "diagnose",
 		Short: "Say which hop got slower, with evidence",
@@ -37,7 +38,11 @@ links and queues; or which hop began to fail. Asks Prometheus for sums and Jaege
 or Tempo for a few traces; either is enough. Files of traces may be OTLP (JSON or
 protobuf), Jaeger's, Tempo's or Zipkin's JSON, or the output of an SDK's console
 exporter, compressed or not; - is standard input. Exits with 0 whether there is a
-spike or not.
+spike or not, and with 3 if it finds what --fail-on asks for.
+
+With --before, or with --canary, the times of each hop in two versions are compared. Given
+five rounds or more of each that took turns, one file a round, growth is what exceeds the
+noise between rounds.
 
 With --why, the process of the hop found records an execution trace for seconds. It
 tells on what the slow requests spend their own time: running, waiting for a
@@ -54,6 +59,9 @@ collector or a timer, each with the stack where most is spent.`,
   tenhop diagnose --why
   tenhop diagnose --prometheus http://prometheus:9090 --admin payment=http://payment:9464 --admin-token-file token
   tenhop diagnose --at 2026-11-23T10:05:00Z
+  tenhop diagnose --fail-on spike,errors --for 2m --output text --output junit=report.xml
+  tenhop diagnose --before old-1.json --traces new-1.json --before old-2.json --traces new-2.json ... --fail-on growth
+  tenhop diagnose --canary payment=1.4.0 --jaeger http://jaeger:16686 --since 15m --fail-on growth,errors
   tenhop diagnose --baseline 2026-11-23T10:00:00Z..2026-11-23T10:10:00Z --markdown`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,6 +83,18 @@ collector or a timer, each with the stack where most is spent.`,
 			if at != "" && (len(cfg.Traces) > 0 || profiled || len(endpoints) > 0 || own.asked()) {
 				return usagef("--at goes with back ends only: files hold their own times, and profiles and recordings are of now")
 			}
+			if err := pipeline.check(&cfg); err != nil {
+				return err
+			}
+			if (asJSON || asMarkdown) && len(pipeline.outputs) > 0 {
+				return usagef("--output stands for --json and --markdown: give either")
+			}
+			switch {
+			case asJSON:
+				pipeline.outputs = []string{formatJSON}
+			case asMarkdown:
+				pipeline.outputs = []string{formatMarkdown}
+			}
 			if len(cfg.Traces) == 0 {
 				if err := asked.forDiagnosis(dir, &cfg); err != nil {
 					return err
@@ -88,7 +108,7 @@ collector or a timer, each with the stack where most is spent.`,
 					return usagef("--label %v", err)
 				}
 			}
-			res, err := collect.Run(cmd.Context(), cfg)
+			res, err := pipeline.diagnose(cmd.Context(), cfg, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -102,14 +122,11 @@ collector or a timer, each with the stack where most is spent.`,
 					return err
 				}
 			}
-			out, links := cmd.OutOrStdout(), render.Links{Flags: asked.flags()}
-			switch {
-			case asJSON:
-				return writeJSON(out, res)
-			case asMarkdown:
-				return render.Markdown(out, res, render.Links{Traces: query.Redact(cfg.Jaeger)})
+			links := render.Links{Flags: asked.flags()}
+			if err := pipeline.write(cmd.OutOrStdout(), res, links, query.Redact(cfg.Jaeger)); err != nil {
+				return err
 			}
-			return render.Text(out, res, links)
+			return pipeline.outcome(res)
 		},
 	}
 	fl := cmd.Flags()
@@ -131,6 +148,7 @@ collector or a timer, each with the stack where most is spent.`,
 	fl.StringToStringVar(&endpoints, "pprof", nil, "base URL of a service's /debug/pprof, `SERVICE=URL`; implies --profile")
 	fl.Lookup("pprof").DefValue = "" // not [] in the help
 	own.add(fl)
+	pipeline.add(fl)
 	fl.BoolVar(&asJSON, "json", false, "print JSON for programs")
 	fl.BoolVar(&asMarkdown, "markdown", false, "print Markdown for an incident channel")
 	return cmd

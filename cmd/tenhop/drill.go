@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 
 type drillFlags struct {
 	dir, report, entry, scenario string
-	config                       string
+	config, fleet                string
 	kinds                        []string
 	auto, human, asJSON, resume  bool
 }
@@ -50,7 +51,8 @@ Kinds: ` + strings.Join(drill.Kinds(), ", ") + `. In rounds of the kind
 		Example: `  tenhop drill --auto --rounds 3 --seed 7 --report drill.md
   tenhop drill --auto --rounds 150 --kinds all --report drills.jsonl --resume
   tenhop drill --auto --rounds 5 --kinds error,freeze,none
-  tenhop drill --human --scenario payment-spike`,
+  tenhop drill --human --scenario payment-spike
+  tenhop drill --fleet fleet.yaml --rounds 3 --seed 7`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -58,6 +60,8 @@ Kinds: ` + strings.Join(drill.Kinds(), ", ") + `. In rounds of the kind
 				return usagef("--auto and --human exclude each other")
 			case f.scenario != "" && len(f.kinds) > 0:
 				return usagef("--scenario and --kinds exclude each other")
+			case f.scenario != "" && f.fleet != "":
+				return usagef("--scenario is an exercise of the storefront: it excludes --fleet")
 			case cfg.Rounds < 1 || cfg.Rounds > 1000:
 				return usagef("--rounds %d: must be between 1 and 1000", cfg.Rounds)
 			case f.resume && !f.lines():
@@ -95,7 +99,8 @@ Kinds: ` + strings.Join(drill.Kinds(), ", ") + `. In rounds of the kind
 	fl.Lookup("kinds").DefValue = ""
 	fl.StringVar(&f.scenario, "scenario", "", "exercise: a name that \"tenhop drill scenarios\" lists, or a YAML file")
 	fl.DurationVar(&cfg.Latency, "latency", 0, "latency of latency faults (default 500ms)")
-	fl.StringVar(&f.entry, "entry", app.DefaultEntry().Operation, "entry at the gateway whose latency is watched")
+	fl.StringVar(&f.entry, "entry", "", "entry whose latency is watched (default: "+app.DefaultEntry().Operation+" of the gateway, or that of the fleet)")
+	fl.StringVar(&f.fleet, "fleet", "", fleetHelp)
 	fl.StringVar(&f.report, "report", "", "write a report to this file: JSON lines (.jsonl), a page (.html) or Markdown")
 	fl.BoolVar(&f.resume, "resume", false, "add to the rounds of the report until --rounds of them count")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object per round")
@@ -107,9 +112,24 @@ Kinds: ` + strings.Join(drill.Kinds(), ", ") + `. In rounds of the kind
 func (f drillFlags) lines() bool { return filepath.Ext(f.report) == ".jsonl" }
 
 func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
-	cfg, history, err := app.Drill(f.dir)
-	if err != nil {
+	ctx := cmd.Context()
+	var cfg drill.Config
+	var history *drill.History
+	var err error
+	if f.fleet != "" {
+		var done context.CancelFunc
+		if ctx, done, cfg, err = fleetDrill(ctx, f.fleet); err != nil {
+			return err
+		}
+		defer done()
+		if f.entry == "" {
+			f.entry = cfg.Entry.Operation
+		}
+	} else if cfg, history, err = app.Drill(f.dir); err != nil {
 		return advise(err)
+	}
+	if f.entry == "" {
+		f.entry = app.DefaultEntry().Operation
 	}
 	if f.config != "" {
 		if err := configureDrill(f.config, &cfg); err != nil {
@@ -119,12 +139,14 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 	cfg.Rounds, cfg.Seed, cfg.Kinds, cfg.Latency, cfg.Scenario, cfg.Entry.Operation = given.Rounds, given.Seed, given.Kinds, given.Latency, given.Scenario, f.entry
 	cfg.Voids = given.Rounds
 	cfg.Say = func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
-	if f.human {
+	if f.human && f.fleet == "" {
 		state, err := readState(f.dir)
 		if err != nil {
 			return err
 		}
 		cfg.Human = app.AskPerson(cmd.InOrStdin(), cmd.ErrOrStderr(), state.Endpoints)
+	} else if f.human {
+		cfg.Human = app.AskPerson(cmd.InOrStdin(), cmd.ErrOrStderr(), map[string]string{"prometheus": cfg.Prometheus, "jaeger": cfg.Jaeger})
 	}
 	var lines report.Writer
 	var before report.File
@@ -155,8 +177,10 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 		if f.lines() {
 			failed = errors.Join(failed, lines.Round(r))
 		}
-		if err := history.Append(drill.Record{At: time.Now(), Round: r}); err != nil {
-			cfg.Say("%v; dashboard and console will not show this round", err)
+		if history != nil { // a fleet has no console here
+			if err := history.Append(drill.Record{At: time.Now(), Round: r}); err != nil {
+				cfg.Say("%v; dashboard and console will not show this round", err)
+			}
 		}
 		if f.asJSON {
 			_ = enc.Encode(r) // a closed pipe ends the drill with its signal
@@ -164,7 +188,10 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 	}
 	var rounds []drill.Round
 	if cfg.Rounds > 0 {
-		rounds, err = drill.Run(cmd.Context(), cfg)
+		rounds, err = drill.Run(ctx, cfg)
+		if stopped := context.Cause(ctx); errors.Is(stopped, drill.ErrStopped) {
+			err = stopped
+		}
 	}
 	return f.finish(cmd, append(before.Rounds, rounds...), total, errors.Join(err, failed))
 }

@@ -23,6 +23,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitFound  = 3 // what --fail-on asks for
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:])) }
@@ -43,12 +44,16 @@ func runTo(ctx context.Context, w io.Writer, args []string) int {
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage *usageError
+	var found *foundError
 	switch {
 	case err == nil:
 		return exitDone
 	case !begun, errors.As(err, &usage):
 		fmt.Fprintf(w, "tenhop: %v\nusage: %s\nSee `%s --help`.\n", err, usageLine(cmd), cmd.CommandPath())
 		return exitUsage
+	case errors.As(err, &found):
+		fmt.Fprintf(w, "tenhop: %s\n", printable(found.Error()))
+		return exitFound
 	case errors.Is(err, errReported):
 		return exitFailed
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):

@@ -16,6 +16,7 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus"
 	"github.com/tenhop/tenhop/query/traces"
 	"github.com/tenhop/tenhop/stack/endpoint"
+	"github.com/tenhop/tenhop/supervisor"
 )
 
 func newMCPCmd() *cobra.Command {
@@ -73,17 +74,23 @@ func mcpConfig(dir string, asked backendFlags, actions bool) (mcp.Config, error)
 			q.Entry, q.Since = entry, since
 			return collect.Run(ctx, q)
 		}}
-	var err error
 	if from.Prometheus != "" {
+		var err error
 		if cfg.Prometheus, err = prometheus.New(from.Prometheus, from.Clients.Prometheus); err != nil {
 			return mcp.Config{}, fmt.Errorf("--prometheus: %w", err)
 		}
 	}
 	if from.Jaeger != "" || from.Tempo != "" {
+		var err error
 		if cfg.Traces, err = traces.Open(from.Jaeger, from.Tempo, from.Clients); err != nil {
 			return mcp.Config{}, err
 		}
 	}
+	d, err := supervisor.In(dir)
+	if err != nil {
+		return mcp.Config{}, err
+	}
+	cfg.Watched = mcp.WatchedIn(d.Path("watch"))
 	if actions {
 		state, err := readState(dir)
 		if err != nil {

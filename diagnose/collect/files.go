@@ -11,6 +11,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/arrival"
 	"github.com/tenhop/tenhop/diagnose/compare"
 	"github.com/tenhop/tenhop/diagnose/few"
+	"github.com/tenhop/tenhop/diagnose/growth"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/sample"
 	"github.com/tenhop/tenhop/trace"
@@ -34,6 +35,9 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 	if now.traces == 0 || base.traces == 0 && len(r.cfg.Before) > 0 {
 		return result.Result{}, r.nothingRead()
 	}
+	if r.cfg.Canary.Service != "" {
+		return r.canary(ctx, now.kept)
+	}
 	if len(r.cfg.Before) == 0 {
 		res := r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests})
 		few.Describe(&res, base.few, now.few, false, r.cfg.Entry)
@@ -52,6 +56,9 @@ func (r *run) diagnoseFiles(ctx context.Context) (result.Result, error) {
 		}
 	}
 	few.Describe(&res, base.few, now.few, true, r.cfg.Entry)
+	if len(base.rounds) > 1 || len(now.rounds) > 1 { // one file of each shows no noise
+		res.Growth = growth.Compare(base.rounds, now.rounds)
+	}
 	return res, nil
 }
 
@@ -61,11 +68,17 @@ type fileTraces struct {
 	traces  int
 	arrived *arrival.Filter // of the last file
 	few     few.Traces
+	rounds  []growth.Round // one of each path, if there is something to compare with
+	kept    []trace.Trace  // all of them, for the comparison of two versions
 }
 
-func (p *fileTraces) add(t trace.Trace) {
+func (r *run) keep(p *fileTraces, t trace.Trace) {
 	if p.profile != nil {
 		p.profile.Add(t, nil)
+		p.rounds[len(p.rounds)-1].Add(t)
+	}
+	if r.cfg.Canary.Service != "" {
+		p.kept = append(p.kept, t)
 	}
 }
 
@@ -78,10 +91,11 @@ func (r *run) readFiles(ctx context.Context, paths []string, requests *sample.Sa
 	}
 	for _, path := range paths {
 		at, before := time.Now(), p.traces
+		p.rounds = append(p.rounds, growth.Round{})
 		p.arrived = arrival.New(ordinary, r.now.Add(time.Hour), func(t trace.Trace) {
 			requests.Add(t)
 			if r.cfg.Entry == "" || entryOf(t) == r.cfg.Entry {
-				p.add(t)
+				r.keep(&p, t)
 			}
 		})
 		all := trace.NewAssembler(func(t trace.Trace) {

@@ -33,12 +33,16 @@ type Config struct {
 	Labels                    signals.Labels // label names in Prometheus that differ from the conventions
 	Timeout                   time.Duration  // of the whole diagnosis; when zero 10 s for back ends, none for files
 	Now                       time.Time      // end of the time that is looked at; the present when zero
+	Canary                    Canary         // compare a version with the others of the same time
 }
 
 const (
 	defaultSince   = 5 * time.Minute
 	defaultTimeout = 10 * time.Second
 )
+
+// Canary names a version of a service.
+type Canary struct{ Service, Version string }
 
 // ErrNoSource is returned when a Config names neither a back end nor a file.
 var ErrNoSource = errors.New("no source of evidence is given")
@@ -56,6 +60,13 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 	r.cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
 	if err := r.open(); err != nil {
 		return result.Result{}, err
+	}
+	if cfg.Canary.Service != "" {
+		found, err := r.versions(ctx)
+		if err != nil {
+			return result.Result{}, err
+		}
+		return r.canary(ctx, found)
 	}
 	if err := r.collect(ctx); err != nil {
 		switch {

@@ -46,6 +46,7 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 	if r.Few != nil {
 		fewMarkdown(&b, r)
 	}
+	growthMarkdown(&b, r.Growth)
 	for _, d := range r.Deploys {
 		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before.\n",
 			escape(d.Service), escape(d.Version), d.Seen.Format("15:04:05"), escape(d.Before))
@@ -71,6 +72,8 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 // mentions.
 func code(s string) string { return "`" + strings.NewReplacer("`", "'", "\n", " ").Replace(s) + "`" }
 
-var escaper = strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "[", "\\[", "`", "\\`", "\n", " ")
+// escaper also keeps a name from mentioning a user or an issue where Markdown is posted as
+// a comment.
+var escaper = strings.NewReplacer("\\", "\\\\", "@", "@<!-- -->", "#", "\\#", "|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "[", "\\[", "`", "\\`", "\n", " ")
 
 func escape(s string) string { return escaper.Replace(s) }

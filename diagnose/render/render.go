@@ -50,6 +50,7 @@ func Text(w io.Writer, r result.Result, l Links) error {
 		few(&b, r)
 	}
 	quantiles(&b, r)
+	growth(&b, r.Growth)
 	for _, d := range r.Deploys {
 		fmt.Fprintf(&b, "\n%s runs version %s since %s, %s before\n", d.Service, d.Version, d.Seen.Format("15:04:05"), d.Before)
 	}

@@ -96,6 +96,10 @@ type Result struct {
 	// verdict. It is nil unless the requests come from files.
 	Few *Few `json:"few,omitempty"`
 
+	// Growth compares the hops' times in the rounds of two versions. It is nil unless there
+	// are two versions to compare.
+	Growth *Growth `json:"growth,omitempty"`
+
 	// BaselineLogStdDev is the standard deviation of log(mean) over the baseline.
 	// There is one mean of the entry's duration per 20 s.
 	BaselineLogStdDev float64 `json:"baseline_log_stddev,omitempty"`

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/setup"
 )
@@ -40,7 +41,6 @@ func run(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, rt.Shutdown(context.WithoutCancel(ctx))) }()
 
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", rt.Telemetry.MetricsHandler()) // for Prometheus
 	switch args[0] {
 	case "stock":
 		stock(mux)
@@ -50,7 +50,13 @@ func run(ctx context.Context, args []string) (err error) {
 	default:
 		return fmt.Errorf("there is no service %q: stock or shop", args[0])
 	}
-	server := &http.Server{Addr: args[1], Handler: httpmw.Handler(mux, httpmw.WithTelemetry(rt.Telemetry)), ReadHeaderTimeout: 5 * time.Second}
+	faults := chaos.New(chaos.WithToken(os.Getenv("CHAOS_TOKEN"))) // without a token there are none
+	whole := http.NewServeMux()
+	whole.Handle("/", httpmw.Handler(faults.Handler(mux), httpmw.WithTelemetry(rt.Telemetry)))
+	whole.Handle("GET /metrics", rt.Telemetry.MetricsHandler()) // for Prometheus
+	whole.Handle("/chaos", faults.AdminHandler())               // for drills
+	whole.Handle("/chaos/", faults.AdminHandler())
+	server := &http.Server{Addr: args[1], Handler: whole, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Close() // a demonstration need not drain requests

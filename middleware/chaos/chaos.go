@@ -72,6 +72,7 @@ type Injector struct {
 	now          func() time.Time
 	store        Store  // guarded by mu
 	offered      []kind // guarded by mu
+	only         bool   // only those offered
 
 	mu     sync.RWMutex
 	faults []active // replaced as a whole, never changed in place

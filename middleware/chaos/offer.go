@@ -62,7 +62,7 @@ func (i *Injector) Kinds() []Kind {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	out := slices.DeleteFunc(Kinds(), func(k Kind) bool {
-		return slices.ContainsFunc(i.offered, func(o kind) bool { return o.Name == k.Name })
+		return i.only || slices.ContainsFunc(i.offered, func(o kind) bool { return o.Name == k.Name })
 	})
 	for _, k := range i.offered {
 		out = append(out, k.Kind)
@@ -72,11 +72,14 @@ func (i *Injector) Kinds() []Kind {
 
 // kindNamed returns the kind with a name, or one without a name. The caller holds i.mu.
 func (i *Injector) kindNamed(name string) kind {
-	for _, all := range [][]kind{i.offered, kinds()} {
-		for _, k := range all {
-			if k.Name == name {
-				return k
-			}
+	for _, k := range i.offered {
+		if k.Name == name {
+			return k
+		}
+	}
+	for _, k := range kinds() {
+		if k.Name == name && !i.only {
+			return k
 		}
 	}
 	return kind{}

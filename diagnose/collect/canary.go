@@ -1,0 +1,185 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose"
+	"github.com/tenhop/tenhop/diagnose/arrival"
+	"github.com/tenhop/tenhop/diagnose/compare"
+	"github.com/tenhop/tenhop/diagnose/few"
+	"github.com/tenhop/tenhop/diagnose/growth"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/sample"
+	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/trace"
+)
+
+// versionKey is the resource attribute that holds the version of a service.
+const versionKey = "service.version"
+
+// Traces of the two versions that are read from a back end, in slices of the time.
+const (
+	canarySlices   = 15
+	canaryPerSlice = 40 // of the canary; as many of all versions
+)
+
+// versions reads traces of the canary, and as many of its service.
+func (r *run) versions(ctx context.Context) (out []trace.Trace, err error) {
+	if r.traces == nil {
+		return nil, errors.New("versions are compared by their traces: give --jaeger, --tempo or --traces")
+	}
+	err = r.spans.Ask(ctx, r.cfg.share(1), func(ctx context.Context) (int, error) {
+		// The spans of the last seconds are still on their way.
+		from, to := r.start(), r.now.Add(-min(arriving, r.since/4))
+		every := to.Sub(from) / canarySlices
+		found, err := each(ctx, 2*canarySlices, func(ctx context.Context, i int) ([]trace.Trace, error) {
+			q := query.Search{Service: r.cfg.Canary.Service, From: from.Add(time.Duration(i/2) * every), Limit: canaryPerSlice}
+			q.To = q.From.Add(every)
+			if i%2 == 1 {
+				q.Tags = map[string]string{versionKey: r.cfg.Canary.Version}
+			}
+			return r.traces.Traces(ctx, q)
+		})
+		complete := arrival.New(nil, r.now.Add(time.Hour), func(t trace.Trace) { out = append(out, t) })
+		for _, t := range found {
+			complete.Add(t)
+		}
+		complete.Flush()
+		r.incomplete += complete.Incomplete()
+		return len(found), err
+	})
+	return out, err
+}
+
+// versioned holds the requests of two versions of one time.
+type versioned struct {
+	stable, canary []trace.Trace
+	others         map[string]bool // versions of stable
+	mixed, unknown int             // requests with both, and those whose version is not known
+}
+
+// byVersion divides requests by the version of the canary's service. Requests in which
+// it takes no part are left out.
+func byVersion(all []trace.Trace, c Canary) versioned {
+	v := versioned{others: map[string]bool{}}
+	for _, t := range all {
+		seen := map[string]bool{}
+		for i := range t.Spans {
+			if t.Spans[i].Service == c.Service {
+				seen[t.Spans[i].Attribute(versionKey)] = true
+			}
+		}
+		switch {
+		case len(seen) == 0:
+		case seen[""]:
+			v.unknown++
+		case seen[c.Version] && len(seen) > 1:
+			v.mixed++
+		case seen[c.Version]:
+			v.canary = append(v.canary, t)
+		default:
+			v.stable = append(v.stable, t)
+			maps.Copy(v.others, seen)
+		}
+	}
+	return v
+}
+
+// blocks returns the requests of one version as rounds of equal time.
+func blocks(all []trace.Trace, from time.Time, every time.Duration, n int) []growth.Round {
+	out := make([]growth.Round, n)
+	for _, t := range all {
+		at, _ := t.Bounds()
+		out[min(max(int(at.Sub(from)/every), 0), n-1)].Add(t)
+	}
+	return out
+}
+
+// maxBlocks bounds the parts that the time of two versions is divided into, and
+// perBlock is the number of requests of each version that a part should have.
+const (
+	maxBlocks = 12
+	perBlock  = 10
+)
+
+// canary compares the requests of two versions of one time as those of two times are
+// compared. The parts of the time are the rounds of the growth.
+func (r *run) canary(ctx context.Context, all []trace.Trace) (result.Result, error) {
+	c := r.cfg.Canary
+	v := byVersion(all, c)
+	others := strings.Join(slices.Sorted(maps.Keys(v.others)), ", ")
+	switch {
+	case len(v.canary) == 0:
+		return result.Result{}, fmt.Errorf("no request of %s in version %q was read; seen are %s", c.Service, c.Version, known(others, v.unknown))
+	case len(v.stable) == 0:
+		return result.Result{}, fmt.Errorf("no request of %s in another version than %q was read", c.Service, c.Version)
+	}
+	requests := sample.New()
+	base, now := compare.NewProfile(), compare.NewProfile()
+	var fewBase, fewNow few.Traces
+	add := func(all []trace.Trace, p *compare.Profile, f *few.Traces) {
+		for _, t := range all {
+			if f.Add(t); r.cfg.Entry == "" || entryOf(t) == r.cfg.Entry {
+				requests.Add(t)
+				p.Add(t, nil)
+			}
+		}
+	}
+	add(v.stable, base, &fewBase)
+	requests.EndBaseline()
+	add(v.canary, now, &fewNow)
+	baseline, shift := requests.Join()
+	r.opt.BaselineFrom, r.opt.BaselineTo = baseline.From, baseline.To
+	differences := compare.Profiles(base, now)
+	res := r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests, Comparison: &differences})
+	res.Baseline = result.Range{From: res.Baseline.From.Add(-shift), To: res.Baseline.To.Add(-shift)}
+	res.BaselineParts, res.Deploys = nil, nil
+	few.Describe(&res, fewBase, fewNow, true, r.cfg.Entry)
+	res.Growth = growthOf(v)
+	res.Growth.Versions = &result.GrowthOfPair{Service: c.Service, Stable: others, Canary: c.Version, Mixed: v.mixed}
+	if v.unknown > 0 {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("%d requests were left out because spans of %s have no %s", v.unknown, c.Service, versionKey))
+	}
+	return res, nil
+}
+
+// growthOf compares two versions in the parts of the time in which both have requests.
+func growthOf(v versioned) *result.Growth {
+	var from, to time.Time
+	for i, t := range slices.Concat(v.stable, v.canary) {
+		at, _ := t.Bounds()
+		if i == 0 || at.Before(from) {
+			from = at
+		}
+		if at.After(to) {
+			to = at
+		}
+	}
+	n := min(max(min(len(v.stable), len(v.canary))/perBlock, 1), maxBlocks)
+	every := to.Sub(from)/time.Duration(n) + 1
+	stable, canary := blocks(v.stable, from, every, n), blocks(v.canary, from, every, n)
+	var before, now []growth.Round
+	for i := range n {
+		if stable[i].Size() > 0 && canary[i].Size() > 0 {
+			before, now = append(before, stable[i]), append(now, canary[i])
+		}
+	}
+	return growth.Compare(before, now)
+}
+
+// known names the versions that were seen.
+func known(others string, unknown int) string {
+	switch {
+	case others != "":
+		return others
+	case unknown > 0:
+		return "only spans without " + versionKey
+	}
+	return "no spans of it at all"
+}
