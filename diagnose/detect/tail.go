@@ -70,10 +70,10 @@ func OfTail(m evidence.Metrics, e evidence.EntrySeries) Tail {
 		return t
 	}
 	first, last := traffic(e.Buckets.Counts[len(e.Buckets.Counts)-1])
-	p, border, from := smallest(m, e.Buckets, first, last)
+	p, border, from := smallest(m, e, first, last)
 	sure := p < sureTail
 	for back := 1; back <= tailBack && !sure; back++ {
-		if was, itsBorder, itsFrom := smallest(m, e.Buckets, first, last-back); was < sureTail {
+		if was, itsBorder, itsFrom := smallest(m, e, first, last-back); was < sureTail {
 			p, border, from, sure = was, itsBorder, itsFrom, true
 		}
 	}
@@ -131,7 +131,9 @@ const tailBack = 15
 
 // smallest returns the smallest p of the borders and lengths of time before a step,
 // corrected for their number, with the border and the first step of the time.
-func smallest(m evidence.Metrics, b *evidence.Buckets, first, last int) (p float64, border, from int) {
+// Borders at which nobody would notice a request that takes so long are left out.
+func smallest(m evidence.Metrics, e evidence.EntrySeries, first, last int) (p float64, border, from int) {
+	b := e.Buckets
 	all := b.Counts[len(b.Counts)-1]
 	best, tried := 1.0, 0
 	for _, length := range tailLengths {
@@ -140,7 +142,11 @@ func smallest(m evidence.Metrics, b *evidence.Buckets, first, last int) (p float
 		if time.Duration(last-k-first)*m.Step < time.Minute || evidence.Steps(first, last-k).Sum(all)+earlier < minTailBase {
 			continue
 		}
+		usual := evidence.Steps(first, last-k).Mean(e.Sum, e.Count)
 		for i := range len(b.Bounds) - 1 {
+			if !stats.Matters(b.Bounds[i], usual) {
+				continue
+			}
 			tried++
 			if p := chance(b, evidence.Steps(first, last-k), evidence.Steps(last-k, last), i); p < best {
 				best, border, from = p, i, last-k

@@ -47,3 +47,22 @@ func number(b bool) int {
 	}
 	return 0
 }
+
+// A minority that takes some milliseconds more is no incident, however many there are.
+func TestTailMatters(t *testing.T) {
+	const step, steps, before, rate = 2 * time.Second, 170, 150, 20
+	for border, want := range map[float64]bool{.01: false, .1: true} {
+		m := evidence.Metrics{Start: time.Unix(1_700_000_000, 0), Step: step, Steps: steps}
+		e := evidence.EntrySeries{Entry: result.Entry{Operation: "GET /"}, Sum: make([]float64, steps), Count: make([]float64, steps),
+			Buckets: &evidence.Buckets{Bounds: []float64{border, math.Inf(1)}, Counts: [][]float64{make([]float64, steps), make([]float64, steps)}}}
+		for i := range steps {
+			e.Buckets.Counts[0][i], e.Buckets.Counts[1][i], e.Count[i], e.Sum[i] = rate, rate, rate, .004*rate
+			if i >= before {
+				e.Buckets.Counts[0][i] -= 5
+			}
+		}
+		if tail := detect.OfTail(m, e); tail.Sure != want {
+			t.Errorf("beyond %g s: sure %v, want %v", border, tail.Sure, want)
+		}
+	}
+}
