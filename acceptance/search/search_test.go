@@ -88,7 +88,7 @@ func named(t *testing.T, s *uptest.Storefront, what string, meant func(result.Fi
 		if last.Verdict == result.Spike && len(last.Findings) > 0 && meant(last.Findings[0]) {
 			g := last.Findings[0]
 			t.Logf("%s: %s %s %s %s, %.0f %% of %.0f ms at %s, after %.0f s", what, g.Hop, g.Operation, g.Kind, g.Target,
-				100*g.Share, g.AddedMS/g.Share, last.Entry, time.Since(began).Seconds())
+				100*g.Share, g.AddedMS/g.Share, last.Entry.Operation, time.Since(began).Seconds())
 			return
 		}
 		time.Sleep(time.Second)

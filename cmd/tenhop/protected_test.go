@@ -88,7 +88,7 @@ func same(path string, a, b any) error {
 // and no output has a secret.
 func TestProtectedBackends(t *testing.T) {
 	t.Setenv(configVariable, "")
-	f, traces := newFleet(t)
+	f, traces := newBackEnds(t)
 	plain := map[string]string{"prometheus": f.prometheus.URL, "jaeger": f.jaeger.URL, "tempo": f.tempo.URL, "loki": f.loki.URL}
 	slow := traces[len(traces)-10].ID
 	decode := func(out string) (v any) {
@@ -149,7 +149,7 @@ func TestProtectedBackends(t *testing.T) {
 // The console passes nothing of its credentials on.
 func TestProtectedConsole(t *testing.T) {
 	t.Setenv(configVariable, "")
-	f, traces := newFleet(t)
+	f, traces := newBackEnds(t)
 	for _, p := range protections(t, f) {
 		for _, source := range []string{"jaeger", "tempo"} {
 			for options, ok := range map[string]bool{p.options: true, firstOf(p.failing): false} {

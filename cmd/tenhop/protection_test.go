@@ -47,10 +47,10 @@ func leaks(text string) []string {
 	return found
 }
 
-// fleet is three back ends with the same traces, and one with logs.
-type fleet struct{ prometheus, jaeger, tempo, loki *httptest.Server }
+// backEndServers are three back ends with the same traces, and one with logs.
+type backEndServers struct{ prometheus, jaeger, tempo, loki *httptest.Server }
 
-func newFleet(t *testing.T) (fleet, []trace.Trace) {
+func newBackEnds(t *testing.T) (backEndServers, []trace.Trace) {
 	now := time.Now()
 	shop := promtest.Shop{Began: now.Add(-280 * time.Second), Onset: now.Add(-60 * time.Second), Slow: .3}
 	var traces []trace.Trace
@@ -68,7 +68,7 @@ func newFleet(t *testing.T) (fleet, []trace.Trace) {
 		_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"streams","result":[{"stream":{"service_name":"payment"},"values":[["1","slow"]]}]}}`)
 	}))
 	t.Cleanup(loki.Close)
-	return fleet{promtest.Serve(t, shop.Began, now, shop.Targets()...), jaegertest.Serve(t, traces...), tempotest.Serve(t, traces...), loki}, traces
+	return backEndServers{promtest.Serve(t, shop.Began, now, shop.Targets()...), jaegertest.Serve(t, traces...), tempotest.Serve(t, traces...), loki}, traces
 }
 
 // guard refuses requests as check says, repeating what they carried.
@@ -171,7 +171,7 @@ func plainly(t *testing.T, h http.Handler) *httptest.Server {
 
 // protections are the ways in which the back ends are protected, with the options that
 // open them and those that fail.
-func protections(t *testing.T, f fleet) []protection {
+func protections(t *testing.T, f backEndServers) []protection {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(token+"\n"), 0o600); err != nil {
 		t.Fatal(err)
