@@ -181,6 +181,7 @@ export type Diagnosis = {
   warnings?: string[];
   shared_stores?: SharedStore[];
   few?: Few;
+  growth?: Growth;
   baseline_log_stddev?: number;
 };
 export type Done = {
@@ -361,6 +362,32 @@ export type Gap = {
   took_ms: number;
   after?: string;
   before?: string;
+};
+export type Growth = {
+  rounds: number;
+  requests: Requests;
+  why?: string;
+  parts: GrowthPart[];
+  left_out: number;
+  versions?: GrowthOfPair;
+};
+export type GrowthOfPair = {
+  service: string;
+  stable: string;
+  canary: string;
+  mixed: number;
+};
+export type GrowthPart = {
+  entry: string;
+  hop: string;
+  operation?: string;
+  kind: string;
+  target?: string;
+  baseline_ms: number;
+  now_ms: number;
+  added_ms: number;
+  noise_ms: number;
+  grew: boolean;
 };
 export type Hop = {
   name: string;
