@@ -88,7 +88,7 @@ var ways = []broken{
 		breaks: []string{"an order is charged once"}},
 	{name: "a failed saga was not refunded", sql: map[string]string{"payment": "UPDATE charges SET state = 'charged'"},
 		breaks: []string{"no charge without an order"}},
-	{name: "a charge of nothing", sql: map[string]string{"payment": "INSERT INTO charges VALUES ('c-9', 'o-9', 'ada', 'card', 1, 'charged', 1)"},
+	{name: "a charge of nothing", sql: map[string]string{"payment": "INSERT INTO charges (id, idempotency_key, user_id, method, amount, state, created_unix_ms) VALUES ('c-9', 'o-9', 'ada', 'card', 1, 'charged', 1)"},
 		breaks: []string{"no charge without an order"}},
 	{name: "a piece is missing", sql: map[string]string{"inventory": "UPDATE stock SET available = available - 1 WHERE product_id = 'p-2'"},
 		breaks: []string{"stock adds up"}},

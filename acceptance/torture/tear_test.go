@@ -30,7 +30,7 @@ func killed(t *testing.T, rows int) string {
 				t.Fatal(err)
 			}
 		}
-		if _, err := store.Exec(t.Context(), "INSERT INTO charges VALUES (?, ?, 'ada', 'card', 1, 'charged', 1)", fmt.Sprintf("c-%03d", i), fmt.Sprintf("o-%03d", i)); err != nil {
+		if _, err := store.Exec(t.Context(), "INSERT INTO charges (id, idempotency_key, user_id, method, amount, state, created_unix_ms) VALUES (?, ?, 'ada', 'card', 1, 'charged', 1)", fmt.Sprintf("c-%03d", i), fmt.Sprintf("o-%03d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
