@@ -21,8 +21,8 @@ func (l *Leases) take(ctx context.Context, f Faults, process string, body []byte
 	held, release := context.WithCancel(context.WithoutCancel(ctx))
 	timeout, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	stop := context.AfterFunc(timeout, release) // the connection ends, and the fault with it
-	resp, err := f.send(held, http.MethodPost, process, "/chaos?hold=true", body)
+	stop := context.AfterFunc(timeout, release)                                   // the connection ends, and the fault with it
+	resp, err := f.send(held, http.MethodPost, process, "/chaos?hold=true", body) //nolint:bodyclose // the lease ends with the body
 	if err != nil {
 		release()
 		return "", err

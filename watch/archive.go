@@ -132,7 +132,7 @@ func (r *Remote) Incidents(ctx context.Context) ([]*Incident, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tenhop watch does not answer: %w", plainError(err))
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("tenhop watch answers %s", resp.Status)
 	}

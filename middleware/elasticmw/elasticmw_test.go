@@ -162,7 +162,7 @@ func TestAbandonedBody(t *testing.T) {
 	tr := elasticmw.Transport(engine(func(*http.Request) (*http.Response, error) { return answer(http.StatusOK, "{}"), nil }),
 		"product-search", elasticmw.WithTelemetry(rec.Telemetry))
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine:9200/products/_search", http.NoBody)
-	if _, err := tr.RoundTrip(req); err != nil { //nolint:bodyclose // that is the test
+	if _, err := tr.RoundTrip(req); err != nil {
 		t.Fatal(err)
 	}
 	h.End(adapter.Outcome{})

@@ -178,7 +178,7 @@ func (q *request) end(errorType string) {
 		if q.status > 0 {
 			q.statement.Span().SetAttributes(adapter.AttrDBStatus.String(strconv.Itoa(q.status)))
 		}
-		if errorType == "" && q.status >= 400 && !(q.status == http.StatusNotFound && asks(q.operation)) {
+		if errorType == "" && q.status >= 400 && (q.status != http.StatusNotFound || !asks(q.operation)) {
 			errorType = strconv.Itoa(q.status)
 		}
 		q.statement.End(errorType)

@@ -23,8 +23,8 @@ var described = []attribute.Key{"service.version", "service.namespace", "deploym
 func startInfo(owned prometheus.Registerer, registry prometheus.Gatherer, res *resource.Resource) error {
 	labels := prometheus.Labels{}
 	for _, key := range described {
-		if v, ok := res.Set().Value(key); ok && v.Emit() != "" {
-			labels[strings.ReplaceAll(string(key), ".", "_")] = v.Emit()
+		if v, ok := res.Set().Value(key); ok && v.String() != "" {
+			labels[strings.ReplaceAll(string(key), ".", "_")] = v.String()
 		}
 	}
 	families, _ := registry.Gather() // another collector's error is not Start's

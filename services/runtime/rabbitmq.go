@@ -125,7 +125,7 @@ func (r *rabbit) declare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer ch.Close()
+	defer func() { _ = ch.Close() }()
 	return declareQueue(ch, r.topic, r.e.Name)
 }
 
@@ -159,7 +159,7 @@ func (r *rabbit) Lag(ctx context.Context, topic, group string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer ch.Close()
+	defer func() { _ = ch.Close() }()
 	if err := declareQueue(ch, topic, group); err != nil {
 		return 0, err
 	}
@@ -205,7 +205,7 @@ func (r *rabbit) publish(ctx context.Context, exchange, key string, ev Event, he
 	}
 	defer func() {
 		if err != nil && c != nil { // its state is unknown; closing it may block
-			go c.ch.Close()
+			go func(ch *amqp.Channel) { _ = ch.Close() }(c.ch)
 			c = nil
 		}
 		r.idle <- c
@@ -288,7 +288,7 @@ func (r *rabbit) receive(ctx context.Context, process amqpmw.DeliveryFunc) error
 	if err != nil {
 		return err
 	}
-	defer ch.Close()
+	defer func() { _ = ch.Close() }()
 	if err := errors.Join(ch.Qos(maxEvents, 0, false), declareQueue(ch, r.topic, r.e.Name)); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (e *Env) OpenSearchEngine(name string) (*SearchEngine, error) {
 	e.OnClose(func() error { base.CloseIdleConnections(); return nil })
 	open := func(transport http.RoundTripper) (*elastictransport.Client, error) {
 		// The callers have another way to an answer, and repeat nothing.
-		c, err := elastictransport.New(elastictransport.Config{URLs: []*url.URL{u}, Transport: transport, DisableRetry: true})
+		c, err := elastictransport.NewClient(elastictransport.WithURLs(u), elastictransport.WithTransport(transport), elastictransport.WithDisableRetry())
 		if err != nil {
 			return nil, fmt.Errorf("client of %s: %w", name, err)
 		}

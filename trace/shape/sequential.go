@@ -84,10 +84,10 @@ func (a *analysis) runsOf(parent int) []run {
 // calling reports whether a child is a call of another service, or wraps one.
 func (a *analysis) calling(i int) bool {
 	s, p := a.Span(i), a.Span(a.Parent(i))
-	switch {
-	case s.Kind == trace.Producer || s.Kind == trace.Consumer:
+	switch s.Kind {
+	case trace.Producer, trace.Consumer:
 		return false
-	case s.Kind == trace.Client:
+	case trace.Client:
 		return !store(s)
 	}
 	return s.Service != p.Service || a.callee[i] != trace.None
