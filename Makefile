@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search consul caddy edge protocols email-down pull-request foreign generate check ci
+.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search caddy edge protocols email-down pull-request foreign generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -60,9 +60,6 @@ real: ## start PostgreSQL, Redis, Kafka, RabbitMQ and OpenSearch and run the tes
 
 search: ## run the storefront on OpenSearch, with the engine slow and away (four minutes)
 	TENHOP_ACCEPTANCE=short deploy/real/run --only opensearch $(GO) test -count=1 -v -timeout 10m ./acceptance/search
-consul: ## build Consul 1.16.3 (MPL-2.0) into bin/ and run the tests of discovery on it (fifteen minutes of CPU the first time)
-	cd tools/consul && GOWORK=off $(GO) build -o ../../$(BIN)/consul github.com/hashicorp/consul
-	TENHOP_CONSUL_BIN=$(CURDIR)/$(BIN)/consul $(GO) test -count=1 -v -run 'Consul|TestInstancesComeAndGo' ./services/runtime/...
 
 caddy: ## build Caddy into bin/
 	cd tools/caddy && GOWORK=off $(GO) build -o ../../$(BIN)/caddy github.com/caddyserver/caddy/v2/cmd/caddy

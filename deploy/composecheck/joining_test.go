@@ -48,7 +48,7 @@ func TestStackProfile(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	if want := []string{"alertmanager", "console", "jaeger", "otel-collector", "prometheus"}; !slices.Equal(names, want) {
+	if want := []string{"alertmanager", "console", "jaeger", "otel-collector", "prometheus", "watch"}; !slices.Equal(names, want) {
 		t.Errorf("profile stack has %v, want %v", names, want)
 	}
 	var sum int64

@@ -9,7 +9,7 @@ import (
 )
 
 // Poison returns the kind of a message that can never be processed. id returns what
-// identifies a message, also when it is repeated, or "".
+// identifies a message, also when it is repeated. The fault leaves a message without one alone.
 func Poison(id func(message any) string) chaos.Implementation {
 	var mu sync.Mutex
 	poison := map[string]string{} // the message's ID by fault
@@ -32,6 +32,9 @@ func Poison(id func(message any) string) chaos.Implementation {
 			mu.Lock()
 			defer mu.Unlock()
 			this := id(message)
+			if this == "" {
+				return nil
+			}
 			if poison[f.ID] == "" {
 				poison[f.ID] = this
 			}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +18,7 @@ import (
 
 const (
 	rabbitTimeout   = 10 * time.Second // of opening a connection
+	stuckTimeout    = 2 * time.Second  // of what the broker should answer at once, after its context has ended
 	confirmTimeout  = 30 * time.Second // of the broker's confirmation of an event
 	maxPublications = 8                // that wait for their confirmation at the same time
 )
@@ -34,8 +34,45 @@ type rabbit struct {
 	topic string             // to consume; empty for a publisher
 	idle  chan *confirmation // channels in confirm mode that are not in use; nil for one to open
 
-	mu   sync.Mutex
-	conn *amqp.Connection
+	lock chan struct{} // holds an element while somebody uses conn, or opens it
+	conn *connection
+}
+
+// connection is a connection that can be ended while the broker reads nothing from it. A
+// broker that lacks memory or disk does that, and sends heartbeats nevertheless.
+type connection struct {
+	*amqp.Connection
+	wire net.Conn
+}
+
+// guard closes the connection if release is not called within stuckTimeout after ctx has
+// ended. Operations of the client have no context; the end of the connection ends them.
+func (c *connection) guard(ctx context.Context) (release func()) {
+	released := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-released:
+		case <-time.After(stuckTimeout):
+			_ = c.wire.Close()
+		}
+	})
+	return func() { stop(); close(released) }
+}
+
+// closing closes the connection if release is not called within stuckTimeout.
+func (c *connection) closing() (release func() bool) {
+	return time.AfterFunc(stuckTimeout, func() { _ = c.wire.Close() }).Stop
+}
+
+// open opens a channel. The caller calls shut.
+func (c *connection) open() (ch *amqp.Channel, shut func(), err error) {
+	if ch, err = c.Channel(); err != nil {
+		return nil, nil, err
+	}
+	return ch, func() {
+		defer c.closing()()
+		_ = ch.Close()
+	}, nil
 }
 
 var _ Consumer = (*rabbit)(nil)
@@ -56,7 +93,7 @@ func (e *Env) rabbit(topic string) (*rabbit, error) {
 	if e.Instruments != InstrumentsMiddleware {
 		return nil, fmt.Errorf("TENHOP_INSTRUMENTS=%s: only the middleware instruments RabbitMQ; unset it, or use Kafka", e.Instruments)
 	}
-	r := &rabbit{e: e, topic: topic, idle: make(chan *confirmation, maxPublications)}
+	r := &rabbit{e: e, topic: topic, idle: make(chan *confirmation, maxPublications), lock: make(chan struct{}, 1)}
 	for range maxPublications {
 		r.idle <- nil
 	}
@@ -68,11 +105,12 @@ func (e *Env) rabbit(topic string) (*rabbit, error) {
 const linkRabbitMQ = "rabbitmq"
 
 func (r *rabbit) close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.lock <- struct{}{}
+	defer func() { <-r.lock }()
 	if r.conn == nil {
 		return nil
 	}
+	defer r.conn.closing()()
 	if err := r.conn.Close(); err != nil && !errors.Is(err, amqp.ErrClosed) {
 		return err
 	}
@@ -80,9 +118,13 @@ func (r *rabbit) close() error {
 }
 
 // connection returns the connection, which it opens if there is none.
-func (r *rabbit) connection(ctx context.Context) (*amqp.Connection, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *rabbit) connection(ctx context.Context) (*connection, error) {
+	select {
+	case r.lock <- struct{}{}:
+		defer func() { <-r.lock }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if r.conn != nil && !r.conn.IsClosed() {
 		return r.conn, nil
 	}
@@ -92,40 +134,47 @@ func (r *rabbit) connection(ctx context.Context) (*amqp.Connection, error) {
 	dial := r.e.links.Dialer(linkRabbitMQ, new(net.Dialer).DialContext)
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(r.e.Name)
+	var wire net.Conn
+	opened := func() bool { return true }
+	defer func() { opened() }()
 	conn, err := amqp.DialConfig(r.e.AMQP, amqp.Config{Heartbeat: rabbitTimeout, Properties: properties,
 		Dial: func(network, address string) (net.Conn, error) {
 			c, err := dial(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
-			return c, c.SetDeadline(deadline) // the client removes it after the handshake
+			wire, opened = c, context.AfterFunc(ctx, func() { _ = c.Close() }) // also during the handshake
+			return c, c.SetDeadline(deadline)                                  // the client removes it after the handshake
 		}})
 	if err != nil {
 		return nil, fmt.Errorf("connect to RabbitMQ: %w", withoutPassword(err))
 	}
-	r.conn = conn
-	return conn, nil
+	r.conn = &connection{conn, wire}
+	return r.conn, nil
 }
 
-// withoutPassword removes the URL from an error of parsing it.
+// withoutPassword replaces an error of parsing the URL, which repeats parts of it.
 func withoutPassword(err error) error {
-	if u := new(url.Error); errors.As(err, &u) {
-		return u.Err
+	if errors.As(err, new(*url.Error)) {
+		return errors.New("TENHOP_AMQP: use a URL such as amqp://user:password@host:5672/vhost, with special characters percent-encoded")
 	}
 	return err
 }
 
 // declare declares the consumer group's queue, so that events wait for it from now on.
 func (r *rabbit) declare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, rabbitTimeout)
+	defer cancel()
 	conn, err := r.connection(ctx)
 	if err != nil {
 		return err
 	}
-	ch, err := conn.Channel()
+	defer conn.guard(ctx)()
+	ch, shut, err := conn.open()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = ch.Close() }()
+	defer shut()
 	return declareQueue(ch, r.topic, r.e.Name)
 }
 
@@ -151,15 +200,18 @@ func (r *rabbit) Publish(ctx context.Context, ev Event) error {
 // Lag implements Publisher. Events that a consumer is handling do not count, up to
 // maxEvents of them.
 func (r *rabbit) Lag(ctx context.Context, topic, group string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout) // publications wait as long
+	defer cancel()
 	conn, err := r.connection(ctx)
 	if err != nil {
 		return 0, err
 	}
-	ch, err := conn.Channel()
+	defer conn.guard(ctx)()
+	ch, shut, err := conn.open()
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = ch.Close() }()
+	defer shut()
 	if err := declareQueue(ch, topic, group); err != nil {
 		return 0, err
 	}
@@ -205,13 +257,18 @@ func (r *rabbit) publish(ctx context.Context, exchange, key string, ev Event, he
 	}
 	defer func() {
 		if err != nil && c != nil { // its state is unknown; closing it may block
-			go func(ch *amqp.Channel) { _ = ch.Close() }(c.ch)
+			go c.ch.Close()
 			c = nil
 		}
 		r.idle <- c
 	}()
+	conn, err := r.connection(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.guard(ctx)()
 	if c == nil || c.ch.IsClosed() {
-		if c, err = r.confirming(ctx); err != nil {
+		if c, err = r.confirming(conn); err != nil {
 			return err
 		}
 	}
@@ -237,11 +294,7 @@ func (r *rabbit) publish(ctx context.Context, exchange, key string, ev Event, he
 }
 
 // confirming opens a channel in confirm mode.
-func (r *rabbit) confirming(ctx context.Context) (*confirmation, error) {
-	conn, err := r.connection(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (r *rabbit) confirming(conn *connection) (*confirmation, error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return nil, err
@@ -277,6 +330,25 @@ func (r *rabbit) Consume(ctx context.Context, handle EventFunc) error {
 	}
 }
 
+// subscribe opens a channel with a consumer.
+func (r *rabbit) subscribe(ctx context.Context, conn *connection) (ch *amqp.Channel, shut func(), deliveries <-chan amqp.Delivery, err error) {
+	ctx, cancel := context.WithTimeout(ctx, rabbitTimeout)
+	defer cancel()
+	defer conn.guard(ctx)()
+	if ch, shut, err = conn.open(); err != nil {
+		return nil, nil, nil, err
+	}
+	err = errors.Join(ch.Qos(maxEvents, 0, false), declareQueue(ch, r.topic, r.e.Name))
+	if err == nil {
+		deliveries, err = ch.Consume(QueueName(r.topic, r.e.Name), "", false, false, false, false, nil)
+	}
+	if err != nil {
+		shut()
+		return nil, nil, nil, err
+	}
+	return ch, shut, deliveries, nil
+}
+
 // receive handles deliveries until the channel is closed. The broker delivers those that
 // were not acknowledged again.
 func (r *rabbit) receive(ctx context.Context, process amqpmw.DeliveryFunc) error {
@@ -284,18 +356,11 @@ func (r *rabbit) receive(ctx context.Context, process amqpmw.DeliveryFunc) error
 	if err != nil {
 		return err
 	}
-	ch, err := conn.Channel()
+	ch, shut, deliveries, err := r.subscribe(ctx, conn)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = ch.Close() }()
-	if err := errors.Join(ch.Qos(maxEvents, 0, false), declareQueue(ch, r.topic, r.e.Name)); err != nil {
-		return err
-	}
-	deliveries, err := ch.Consume(QueueName(r.topic, r.e.Name), "", false, false, false, false, nil)
-	if err != nil {
-		return err
-	}
+	defer shut()
 	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
 	run := newLanes()
 	defer run.wait()

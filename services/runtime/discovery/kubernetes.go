@@ -18,8 +18,7 @@ import (
 	"time"
 )
 
-// Kubernetes is a client of the EndpointSlices of one namespace. It uses the API directly:
-// client-go adds about 20 MB to a program.
+// Kubernetes is a client of the EndpointSlices of one namespace. It uses the API directly.
 type Kubernetes struct {
 	base      string // https://host:port
 	namespace string

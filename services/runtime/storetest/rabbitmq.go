@@ -60,7 +60,7 @@ func (s *Server) Start() {
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	for time.Since(began) < 3*time.Minute {
+	for time.Since(began) < 8*time.Minute {
 		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port)); err == nil {
 			_ = c.Close()
 			s.t.Logf("RabbitMQ started in %s", time.Since(began).Round(100*time.Millisecond))

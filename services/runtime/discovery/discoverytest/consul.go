@@ -64,7 +64,7 @@ func EachConsul(t *testing.T, test func(t *testing.T, a *Agent)) {
 	t.Run("Consul", func(t *testing.T) {
 		bin := os.Getenv("TENHOP_CONSUL_BIN")
 		if bin == "" {
-			t.Skip("SKIPPED: TENHOP_CONSUL_BIN is not set, so this ran on the stand-in only; make consul builds Consul 1.16")
+			t.Skip("SKIPPED: TENHOP_CONSUL_BIN does not name a consul program, so this ran on the stand-in only")
 		}
 		test(t, startReal(t, bin))
 	})
