@@ -26,10 +26,14 @@ func TestHostile(t *testing.T) {
 	}
 	us := time.Microsecond
 	for name, make := range map[string]made{
-		"cycle":           func(i int) trace.Span { return sp(i, (i+1)%n, "a", trace.Server, 0, time.Second) },
-		"self parents":    func(i int) trace.Span { return sp(i, i, "a", trace.Client, 0, time.Second) },
-		"chain of calls":  func(i int) trace.Span { return sp(i, i-1, "a", trace.Client, time.Duration(i)*us, time.Duration(2*n-2*i)*us) },
-		"chain of hops":   func(i int) trace.Span { return sp(i, i-1, fmt.Sprint("s", i), trace.Server, time.Duration(i)*us, time.Duration(2*n-2*i)*us) },
+		"cycle":        func(i int) trace.Span { return sp(i, (i+1)%n, "a", trace.Server, 0, time.Second) },
+		"self parents": func(i int) trace.Span { return sp(i, i, "a", trace.Client, 0, time.Second) },
+		"chain of calls": func(i int) trace.Span {
+			return sp(i, i-1, "a", trace.Client, time.Duration(i)*us, time.Duration(2*n-2*i)*us)
+		},
+		"chain of hops": func(i int) trace.Span {
+			return sp(i, i-1, fmt.Sprint("s", i), trace.Server, time.Duration(i)*us, time.Duration(2*n-2*i)*us)
+		},
 		"wide":            func(i int) trace.Span { return sp(i, min(0, i-1), "a", trace.Client, time.Duration(i)*10*us, 10*us) },
 		"wide, all alike": func(i int) trace.Span { return sp(i, min(0, i-1), "b", trace.Server, 0, time.Second) },
 		"levels of two calls": func(i int) trace.Span { // internal, call, call, internal below the second …
