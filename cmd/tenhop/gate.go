@@ -76,6 +76,8 @@ func (g *gateFlags) check(cfg *collect.Config, asked bool) error {
 		return usagef("--for goes with --fail-on")
 	case g.lasting > 0 && len(cfg.Traces) > 0:
 		return usagef("--for needs something that runs: files do not change")
+	case g.lasting > 0 && !cfg.Now.IsZero():
+		return usagef("--for and --at exclude each other: the past does not change")
 	case g.canary != "" && len(cfg.Before) > 0:
 		return usagef("--canary and --before exclude each other")
 	case slices.Contains(g.failOn, gate.Growth) && len(cfg.Before) == 0 && g.canary == "":
