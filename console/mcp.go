@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"time"
@@ -22,6 +23,9 @@ func (c *Console) assistants() http.Handler {
 			}
 			return c.shared(ctx, entry, since)
 		}}
+	if c.cfg.Incidents != nil {
+		asks.Watched = c.watched
+	}
 	reads := mcp.Handler(func(*http.Request) mcp.Config { return asks })
 	acts := mcp.Handler(func(*http.Request) mcp.Config {
 		with := asks
@@ -36,6 +40,28 @@ func (c *Console) assistants() http.Handler {
 		}
 		authorized(w, r)
 	})
+}
+
+// maxWatched bounds the incidents that the tools list, the newest first.
+const maxWatched = 1000
+
+// watched returns what `tenhop watch` has told of since a time, newest first.
+func (c *Console) watched(ctx context.Context, since time.Time) ([]mcp.Watched, error) {
+	all, err := c.cfg.Incidents.Incidents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []mcp.Watched{}
+	for _, i := range all[:min(len(all), maxWatched)] {
+		raw, err := json.Marshal(i)
+		if err != nil {
+			return nil, err
+		}
+		if w, ok := mcp.DecodeWatched(bytes.NewReader(raw), since); ok {
+			out = append(out, w)
+		}
+	}
+	return out, nil
 }
 
 // within is a transport that passes requests to the console itself.

@@ -70,6 +70,21 @@ func TestAssistants(t *testing.T) {
 	}
 }
 
+// The tools know what `tenhop watch` has told of.
+func TestAssistantsKnowIncidents(t *testing.T) {
+	i := stored(t)
+	srv := httptest.NewServer(newConsole(t, newBackends(t), func(cfg *Config) { cfg.Incidents, cfg.Prometheus = kept{i}, "" }))
+	t.Cleanup(srv.Close)
+	s, err := assistant(t, srv.URL, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := s.CallTool(t.Context(), &sdk.CallToolParams{Name: "incidents"})
+	if err != nil || res.IsError || !strings.Contains(res.Content[0].(*sdk.TextContent).Text, "i-1") {
+		t.Errorf("%v, %+v", err, res)
+	}
+}
+
 // Another site must not reach the tools through a user's browser.
 func TestAssistantsOfOtherSites(t *testing.T) {
 	c := newConsole(t, newBackends(t), nil)

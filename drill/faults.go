@@ -89,6 +89,11 @@ func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began 
 	if err != nil {
 		return err
 	}
+	if f.Limits != nil {
+		if err := f.free(ctx, processes); err != nil {
+			return err
+		}
+	}
 	ctx, release := context.WithCancel(ctx)
 	defer release()
 	var done []Injected
@@ -108,6 +113,24 @@ func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began 
 	began(done)
 	for _, resp := range held {
 		_, _ = io.Copy(io.Discard, resp.Body) // it ends with the fault
+	}
+	return nil
+}
+
+// free returns a LimitError if a fault is in force in one of the processes: two faults within
+// the limits may exceed them together.
+func (f Faults) free(ctx context.Context, processes []string) error {
+	for _, process := range processes {
+		var answer struct {
+			Faults []chaos.Fault `json:"faults"`
+			Sealed bool          `json:"sealed"`
+		}
+		if err := f.call(ctx, http.MethodGet, process, "/chaos", nil, &answer); err != nil {
+			return err
+		}
+		if answer.Sealed || len(answer.Faults) > 0 {
+			return &LimitError{fmt.Sprintf("a fault is in force in %s already, and two of them may exceed the limits", process)}
+		}
 	}
 	return nil
 }
@@ -231,6 +254,9 @@ func (f Faults) call(ctx context.Context, method, process, path string, body []b
 	return decode(process, path, resp, into)
 }
 
+// client follows no redirects: the token is for the endpoint that is named.
+var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // send sends a request to the admin endpoint of a process. The caller closes the body.
 func (f Faults) send(ctx context.Context, method, process, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, f.Admin[process]+path, bytes.NewReader(body))
@@ -239,7 +265,7 @@ func (f Faults) send(ctx context.Context, method, process, path string, body []b
 	}
 	req.Header.Set("Authorization", "Bearer "+f.Token)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%s does not answer: %w; see `tenhop status`", process, err)
 	}

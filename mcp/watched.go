@@ -47,14 +47,18 @@ func WatchedIn(dir string) func(context.Context, time.Time) ([]Watched, error) {
 	}
 }
 
-// readWatched reads an incident. It reports false for one that nobody was told of, and for
-// one that was over before a time.
 func readWatched(path string, since time.Time) (Watched, bool) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Watched{}, false
 	}
 	defer f.Close()
+	return DecodeWatched(f, since)
+}
+
+// DecodeWatched reads an incident of `tenhop watch` as JSON. It reports false for one that
+// nobody was told of, for one that was over before a time, and for another text.
+func DecodeWatched(r io.Reader, since time.Time) (Watched, bool) {
 	var i struct {
 		ID, State        string
 		Posted           bool
@@ -65,7 +69,7 @@ func readWatched(path string, since time.Time) (Watched, bool) {
 		}
 		Diagnosis *result.Result
 	}
-	if json.NewDecoder(io.LimitReader(f, maxWatchedFile)).Decode(&i) != nil || i.ID == "" || i.Began.IsZero() && i.Paged.IsZero() {
+	if json.NewDecoder(io.LimitReader(r, maxWatchedFile)).Decode(&i) != nil || i.ID == "" || i.Began.IsZero() && i.Paged.IsZero() {
 		return Watched{}, false
 	}
 	if !i.Posted && i.State != "closed" || i.Recovered != nil && i.Recovered.Before(since) {

@@ -83,7 +83,7 @@ collector or a timer, each with the stack where most is spent.`,
 			if at != "" && (len(cfg.Traces) > 0 || profiled || len(endpoints) > 0 || own.asked()) {
 				return usagef("--at goes with back ends only: files hold their own times, and profiles and recordings are of now")
 			}
-			if err := pipeline.check(&cfg); err != nil {
+			if err := pipeline.check(&cfg, cmd.Flags().Changed("fail-on")); err != nil {
 				return err
 			}
 			if (asJSON || asMarkdown) && len(pipeline.outputs) > 0 {

@@ -46,8 +46,12 @@ func (g *gateFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&g.canary, "canary", "", "compare the requests of this version of a service with those of its other versions at the same time, as `SERVICE=VERSION`")
 }
 
-// check checks the flags and sets what they say of cfg.
-func (g *gateFlags) check(cfg *collect.Config) error {
+// check checks the flags and sets what they say of cfg. asked reports whether --fail-on is
+// given, which must not be empty then: a variable without a value would pass all.
+func (g *gateFlags) check(cfg *collect.Config, asked bool) error {
+	if asked && len(g.failOn) == 0 {
+		return usagef("--fail-on is empty: give one of %s", strings.Join(gate.All(), ", "))
+	}
 	for _, c := range g.failOn {
 		if !slices.Contains(gate.All(), c) {
 			return usagef("--fail-on %q: must be one of %s", c, strings.Join(gate.All(), ", "))
@@ -72,6 +76,8 @@ func (g *gateFlags) check(cfg *collect.Config) error {
 		return usagef("--for goes with --fail-on")
 	case g.lasting > 0 && len(cfg.Traces) > 0:
 		return usagef("--for needs something that runs: files do not change")
+	case g.lasting > 0 && !cfg.Now.IsZero():
+		return usagef("--for and --at exclude each other: the past does not change")
 	case g.canary != "" && len(cfg.Before) > 0:
 		return usagef("--canary and --before exclude each other")
 	case slices.Contains(g.failOn, gate.Growth) && len(cfg.Before) == 0 && g.canary == "":
@@ -183,7 +189,7 @@ func (g *gateFlags) outcome(res result.Result) error {
 	}
 	for _, c := range checks {
 		if c.Condition == gate.Growth && c.Outcome == gate.Undecided {
-			return errors.New("growth is not known: " + c.Text)
+			return errors.New("growth is not known: " + printable(strings.TrimPrefix(c.Name+": "+c.Text, ": ")))
 		}
 	}
 	return nil

@@ -30,6 +30,7 @@ func TestFailOn(t *testing.T) {
 		{"--canary catalogue=2 --fail-on growth", exitFailed, "no request of catalogue"},
 		{"--canary catalogue", exitUsage, "SERVICE=VERSION"},
 		{"--fail-on slow", exitUsage, "must be one of"},
+		{"--fail-on=", exitUsage, "--fail-on is empty"},
 		{"--for 1m", exitUsage, "--fail-on"},
 		{"--fail-on spike --for 1m", exitUsage, "files do not change"},
 		{"--output pdf", exitUsage, "must be one of"},

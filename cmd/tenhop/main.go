@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ func runTo(ctx context.Context, w io.Writer, args []string) int {
 	case err == nil:
 		return exitDone
 	case !begun, errors.As(err, &usage):
-		fmt.Fprintf(w, "tenhop: %v\nusage: %s\nSee `%s --help`.\n", err, usageLine(cmd), cmd.CommandPath())
+		fmt.Fprintf(w, "tenhop: %s\nusage: %s\nSee `%s --help`.\n", printableLines(err.Error()), usageLine(cmd), cmd.CommandPath())
 		return exitUsage
 	case errors.As(err, &found):
 		fmt.Fprintf(w, "tenhop: %s\n", printable(found.Error()))
@@ -59,8 +60,18 @@ func runTo(ctx context.Context, w io.Writer, args []string) int {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return exitFailed
 	}
-	fmt.Fprintf(w, "tenhop: %v\n", err)
+	fmt.Fprintf(w, "tenhop: %s\n", printableLines(err.Error()))
 	return exitFailed
+}
+
+// printableLines is printable for a text of several lines: errors may quote names from
+// telemetry.
+func printableLines(s string) string {
+	lines := strings.Split(strings.ReplaceAll(s, "\t", "    "), "\n")
+	for i, l := range lines {
+		lines[i] = printable(l)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // usageLine returns the synopsis of a command.

@@ -89,7 +89,7 @@ func repeats(f result.Finding, w flow) []candidate {
 		l := w.first(callee)
 		failed := [2]float64{failing(w.m, callee, w.Baseline), failing(w.m, callee, w.Now)}
 		more := l.calls.Now - l.calls.Baseline
-		if l.callee != callee || l.caller != f.Hop || l.calls.Now < moreVisits*l.calls.Baseline || !w.lost(l, failed) || more <= most {
+		if l.callee != callee || l.caller != f.Hop || l.calls.Baseline <= 0 || l.calls.Now < moreVisits*l.calls.Baseline || !w.lost(l, failed) || more <= most {
 			continue
 		}
 		most = more

@@ -112,6 +112,9 @@ const (
 // compared. The parts of the time are the rounds of the growth.
 func (r *run) canary(ctx context.Context, all []trace.Trace) (result.Result, error) {
 	c := r.cfg.Canary
+	if r.cfg.Entry != "" {
+		all = slices.DeleteFunc(slices.Clone(all), func(t trace.Trace) bool { return entryOf(t) != r.cfg.Entry })
+	}
 	v := byVersion(all, c)
 	others := strings.Join(slices.Sorted(maps.Keys(v.others)), ", ")
 	switch {
@@ -125,10 +128,9 @@ func (r *run) canary(ctx context.Context, all []trace.Trace) (result.Result, err
 	var fewBase, fewNow few.Traces
 	add := func(all []trace.Trace, p *compare.Profile, f *few.Traces) {
 		for _, t := range all {
-			if f.Add(t); r.cfg.Entry == "" || entryOf(t) == r.cfg.Entry {
-				requests.Add(t)
-				p.Add(t, nil)
-			}
+			f.Add(t)
+			requests.Add(t)
+			p.Add(t, nil)
 		}
 	}
 	add(v.stable, base, &fewBase)

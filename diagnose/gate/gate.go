@@ -103,6 +103,9 @@ func growth(g *result.Growth) []Check {
 	if len(out) == 0 {
 		out = append(out, Check{Growth, "", Undecided, "the requests have no hops"})
 	}
+	for _, e := range g.LeftOut {
+		out = append(out, Check{Growth, e, Undecided, "the requests of this entry are not compared: too few rounds have some of both versions"})
+	}
 	return out
 }
 

@@ -6,6 +6,7 @@ package growth
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ const (
 	maxP     = .002 // probability of any false growth in a comparison, all parts together
 	minMS    = .5   // smaller growths are not reported, in milliseconds
 	minRatio = .02  // of the time before
-	minShare = .05  // share of a round's requests per entry, below which the entry is left out
+	minShare = .05  // share of the requests of a version per entry, below which the entry is left out
 	maxParts = 40   // parts of a result
 )
 
@@ -107,7 +108,8 @@ func Compare(before, now []Round) *result.Growth {
 	for i := range now {
 		g.Requests.Now += now[i].Size()
 	}
-	entries := common(before, now)
+	entries, left := common(before, now)
+	g.LeftOut = left
 	switch {
 	case len(before) != len(now):
 		g.Rounds = min(len(before), len(now))
@@ -115,7 +117,7 @@ func Compare(before, now []Round) *result.Growth {
 	case len(now) < MinRounds:
 		g.Why = fmt.Sprintf("the noise between rounds is known from %d rounds of each version on, recorded in turns; these are %d", MinRounds, len(now))
 	case len(entries) == 0:
-		g.Why = "no operation that requests begin with has requests in all rounds of both versions"
+		g.Why = fmt.Sprintf("no operation that requests begin with has requests of both versions in %d rounds", MinRounds)
 	}
 	if g.Why != "" {
 		return g
@@ -145,21 +147,43 @@ func Compare(before, now []Round) *result.Growth {
 	return g
 }
 
-// common returns the entries that have a share of the requests in each round.
-func common(before, now []Round) map[entry]bool {
-	out := map[entry]bool{}
-	for i, r := range slices.Concat(before, now) {
-		n := r.Size()
-		for e, c := range r.requests {
-			if i == 0 && float64(c) >= minShare*float64(n) {
-				out[e] = true
+// common returns the rounds of each entry in which both versions have requests of it. Entries
+// with a smaller share of the requests of both versions, or with too few rounds, are left
+// out. left holds those of them that have the share in a version.
+func common(before, now []Round) (rounds map[entry][]int, left []string) {
+	rounds, left = map[entry][]int{}, []string{}
+	was, is := shares(before), shares(now)
+	for _, e := range slices.Concat(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(is))) {
+		if _, ok := rounds[e]; ok || max(was[e], is[e]) < minShare {
+			continue
+		}
+		for i := range min(len(before), len(now)) {
+			if before[i].requests[e] > 0 && now[i].requests[e] > 0 {
+				rounds[e] = append(rounds[e], i)
 			}
 		}
-		for e := range out {
-			if float64(r.requests[e]) < minShare*float64(n) || r.requests[e] == 0 {
-				delete(out, e)
+		if name := strings.TrimSpace(e.service + " " + e.operation); len(rounds[e]) < MinRounds {
+			delete(rounds, e)
+			if !slices.Contains(left, name) {
+				left = append(left, name)
 			}
 		}
+	}
+	slices.Sort(left)
+	return rounds, left[:min(len(left), maxParts)]
+}
+
+// shares returns the share of each entry of the requests.
+func shares(rounds []Round) map[entry]float64 {
+	all, out := 0, map[entry]float64{}
+	for _, r := range rounds {
+		all += r.Size()
+		for e, n := range r.requests {
+			out[e] += float64(n)
+		}
+	}
+	for e := range out {
+		out[e] /= float64(all)
 	}
 	return out
 }
@@ -167,10 +191,10 @@ func common(before, now []Round) map[entry]bool {
 // pair holds the mean times per request of a part in each round, in milliseconds.
 type pair struct{ before, now []float64 }
 
-// aligned returns the times of the parts of some entries. Parts of a hop that only one
+// aligned returns the times of the parts of some entries, in the rounds of each. Parts of a hop that only one
 // version has are one part without an operation, so that an operation that is renamed
 // does not grow.
-func aligned(before, now []Round, entries map[entry]bool) map[part]pair {
+func aligned(before, now []Round, entries map[entry][]int) map[part]pair {
 	had, has := map[part]bool{}, map[part]bool{}
 	for side, rounds := range [][]Round{before, now} {
 		for _, r := range rounds {
@@ -187,7 +211,8 @@ func aligned(before, now []Round, entries map[entry]bool) map[part]pair {
 	for side, rounds := range [][]Round{before, now} {
 		for i, r := range rounds {
 			for k, ms := range r.ms {
-				if !entries[k.entry] {
+				at := slices.Index(entries[k.entry], i)
+				if at < 0 {
 					continue
 				}
 				n := float64(r.requests[k.entry])
@@ -196,13 +221,13 @@ func aligned(before, now []Round, entries map[entry]bool) map[part]pair {
 				}
 				v, ok := out[k]
 				if !ok {
-					v = pair{make([]float64, len(before)), make([]float64, len(now))}
+					v = pair{make([]float64, len(entries[k.entry])), make([]float64, len(entries[k.entry]))}
 					out[k] = v
 				}
 				if side == 0 {
-					v.before[i] += ms / n
+					v.before[at] += ms / n
 				} else {
-					v.now[i] += ms / n
+					v.now[at] += ms / n
 				}
 			}
 		}

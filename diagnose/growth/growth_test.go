@@ -116,6 +116,38 @@ func TestNothingGrows(t *testing.T) {
 	}
 }
 
+// An entry that has requests in some rounds only is compared in these, and named if they
+// are too few.
+func TestRareEntry(t *testing.T) {
+	for _, c := range []struct {
+		with int // rounds with the entry
+		grew bool
+	}{{10, true}, {6, true}, {4, false}} {
+		rng := rand.New(rand.NewPCG(9, uint64(c.with)))
+		slower := usual
+		slower.store += 40
+		a, b := make([]growth.Round, 10), make([]growth.Round, 10)
+		for i := range 10 {
+			for id := range 40 {
+				was, is := usual.request(rng, id, 1), usual.request(rng, id, 1)
+				if id%4 == 0 {
+					if i >= c.with {
+						continue
+					}
+					was, is = usual.request(rng, id, 1), slower.request(rng, id, 1)
+					was.Spans[0].Operation, is.Spans[0].Operation = "POST /order", "POST /order"
+				}
+				a[i].Add(was)
+				b[i].Add(is)
+			}
+		}
+		g := growth.Compare(a, b)
+		if grew := g.Grew(); c.grew != (len(grew) == 1) || c.grew && grew[0].Entry != "POST /order" || c.grew == (len(g.LeftOut) == 1) || g.Why != "" {
+			t.Errorf("%d rounds: %s, grew %+v, left out %q", c.with, g.Why, grew, g.LeftOut)
+		}
+	}
+}
+
 func TestNotCompared(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	slow := usual

@@ -44,6 +44,9 @@ func growth(b *strings.Builder, g *result.Growth) {
 	if more := len(g.Parts) - shown + g.Left; more > 0 {
 		fmt.Fprintf(b, "and %d that did not grow; --output json has them\n", more)
 	}
+	if len(g.LeftOut) > 0 {
+		fmt.Fprintf(b, "not compared, for want of rounds with requests of both versions: %s\n", strings.Join(g.LeftOut, ", "))
+	}
 	if v := g.Versions; v != nil && v.Mixed > 0 {
 		fmt.Fprintf(b, "%d requests in which both versions took part are left out\n", v.Mixed)
 	}
@@ -89,6 +92,9 @@ func growthMarkdown(b *strings.Builder, g *result.Growth) {
 	}
 	if more := len(g.Parts) - shown + g.Left; more > 0 {
 		fmt.Fprintf(b, "\n%d others did not grow.\n", more)
+	}
+	if len(g.LeftOut) > 0 {
+		fmt.Fprintf(b, "\nNot compared, for want of rounds with requests of both versions: %s.\n", escape(strings.Join(g.LeftOut, ", ")))
 	}
 }
 

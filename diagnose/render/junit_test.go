@@ -11,7 +11,7 @@ import (
 )
 
 // hostile is a name that is markup in XML and Markdown, and mentions somebody.
-const hostile = "<b>]]>\x1b[2J|@everyone #1 \\| `x`\n# head"
+const hostile = "<b>]]>\x1b[2J|@everyone &commat;all http://evil.example www.evil.example #1 \\| `x`\n# head"
 
 func versions() (result.Result, []gate.Check) {
 	r := result.Result{Verdict: result.Unsure, Why: "few", Growth: &result.Growth{Rounds: 8, Parts: []result.GrowthPart{
@@ -68,7 +68,7 @@ func TestSummary(t *testing.T) {
 	if !strings.HasPrefix(out, "### Failed\n") || !strings.Contains(out, "**grew**") {
 		t.Error(out)
 	}
-	for _, bad := range []string{"<b>", "@everyone", "\n# head", "\x1b", " #1"} {
+	for _, bad := range []string{"<b>", "@everyone", "\n# head", "\x1b", " #1", "&commat;", "http://", "www.evil"} {
 		if strings.Contains(out, bad) {
 			t.Errorf("%q is in the summary:\n%s", bad, out)
 		}

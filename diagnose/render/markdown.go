@@ -72,8 +72,8 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 // mentions.
 func code(s string) string { return "`" + strings.NewReplacer("`", "'", "\n", " ").Replace(s) + "`" }
 
-// escaper also keeps a name from mentioning a user or an issue where Markdown is posted as
-// a comment.
-var escaper = strings.NewReplacer("\\", "\\\\", "@", "@<!-- -->", "#", "\\#", "|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "[", "\\[", "`", "\\`", "\n", " ")
+// escaper also keeps a name from mentioning a user or an issue, and from becoming a link,
+// where Markdown is posted as a comment.
+var escaper = strings.NewReplacer("&", "&amp;", "://", ":\\//", "www.", "www\\.", "\\", "\\\\", "@", "@<!-- -->", "#", "\\#", "|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "[", "\\[", "`", "\\`", "\n", " ")
 
 func escape(s string) string { return escaper.Replace(s) }

@@ -3,11 +3,16 @@ package result
 // Growth compares the times of hops in rounds of two versions that took turns. It tells
 // a growth from the noise between rounds.
 type Growth struct {
-	Rounds   int           `json:"rounds"`        // of each version
-	Requests Requests      `json:"requests"`      // that were compared, of all entries
-	Why      string        `json:"why,omitempty"` // reason why there is no comparison
-	Parts    []GrowthPart  `json:"parts"`         // those that grew first, then by their growth
-	Left     int           `json:"left_out"`      // number of further parts, none of which grew
+	Rounds   int          `json:"rounds"`        // of each version
+	Requests Requests     `json:"requests"`      // that were compared, of all entries
+	Why      string       `json:"why,omitempty"` // reason why there is no comparison
+	Parts    []GrowthPart `json:"parts"`         // those that grew first, then by their growth
+	Left     int          `json:"left_out"`      // number of further parts, none of which grew
+
+	// LeftOut lists the entries, of at least 5 % of the requests of a version, that were
+	// not compared because both versions have requests of them in too few rounds. Whether their hops grew is not known.
+	LeftOut []string `json:"entries_left_out,omitempty"`
+
 	Versions *GrowthOfPair `json:"versions,omitempty"`
 }
 

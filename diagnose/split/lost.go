@@ -27,7 +27,7 @@ func (l lostCalls) add(f failures, key [2]string, calls []*evidence.CallSeries, 
 	}
 	link := links.Link{Caller: key[0], Callee: key[1]}
 	l[link] = 0
-	if failed-served > ownFailures*failed && (nb < stats.MinRequests || stats.MoreFail(fb, nb, fn, nn)) {
+	if failed > 0 && failed-served > ownFailures*failed && (nb < stats.MinRequests || stats.MoreFail(fb, nb, fn, nn)) {
 		l[link] = math.Max(fn/nn-fb/math.Max(nb, 1), 0) * (1 - served/failed)
 	}
 }

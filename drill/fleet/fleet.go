@@ -93,7 +93,7 @@ func Read(path string) (*File, error) {
 		return nil, fmt.Errorf("%s: name the services that may have faults, such as `allow: [stock]`", path)
 	case f.Targets == "" && f.Prometheus == "":
 		return nil, fmt.Errorf("%s: give `targets` or `prometheus`, from which the fault endpoints are known", path)
-	case l.Percent < 0 || l.Percent > 100:
+	case !(l.Percent >= 0 && l.Percent <= 100): // nor NaN
 		return nil, fmt.Errorf("%s: limits.percent must be between 0 and 100", path)
 	case l.For < 0:
 		return nil, fmt.Errorf("%s: limits.for must not be negative", path)

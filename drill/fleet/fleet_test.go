@@ -145,6 +145,10 @@ func TestLimits(t *testing.T) {
 	if err != nil || inForce(stock) != 1 || inForce(shop) != 0 {
 		t.Fatalf("%v, %d and %d in force", err, inForce(stock), inForce(shop))
 	}
+	var limit *drill.LimitError
+	if err := faults.Hold(t.Context(), "stock", fault, func([]drill.Injected) { t.Error("two faults are in force") }); !errors.As(err, &limit) {
+		t.Errorf("beside another fault: %v", err)
+	}
 	if err := faults.Remove(t.Context(), done); err != nil {
 		t.Fatal(err)
 	}
@@ -269,15 +273,16 @@ func TestRefused(t *testing.T) {
 	t.Cleanup(plain.Close)
 	at := map[string]string{"stock": s.URL, "plain": plain.URL}
 	for text, want := range map[string]string{
-		"targets: targets.json\ntoken_file: token\n":                      "may have faults",
-		"token_file: token\nallow: [stock]\n":                             "`targets` or `prometheus`",
-		"targets: targets.json\ntoken_file: token\nallow: [a]\n":          "no target is of the service",
-		"targets: targets.json\ntoken_file: wrong\nallow: [stock]\n":      "the token is not",
-		"targets: targets.json\ntoken_file: token\nallow: [plain]\n":      "no fault endpoint",
-		"targets: targets.json\ntoken_file: none\nallow: [stock]\n":       "no such file",
-		"targets: targets.json\nallow: [stock]\nlimit: {percent: 5}\n":    "limit",
-		"targets: targets.json\nallow: [stock]\nstop: {alerts: [a]}\n":    "needs `prometheus`",
-		"targets: targets.json\nallow: [stock]\nlimits: {percent: 101}\n": "percent",
+		"targets: targets.json\ntoken_file: token\n":                       "may have faults",
+		"token_file: token\nallow: [stock]\n":                              "`targets` or `prometheus`",
+		"targets: targets.json\ntoken_file: token\nallow: [a]\n":           "no target is of the service",
+		"targets: targets.json\ntoken_file: wrong\nallow: [stock]\n":       "the token is not",
+		"targets: targets.json\ntoken_file: token\nallow: [plain]\n":       "no fault endpoint",
+		"targets: targets.json\ntoken_file: none\nallow: [stock]\n":        "no such file",
+		"targets: targets.json\nallow: [stock]\nlimit: {percent: 5}\n":     "limit",
+		"targets: targets.json\nallow: [stock]\nstop: {alerts: [a]}\n":     "needs `prometheus`",
+		"targets: targets.json\nallow: [stock]\nlimits: {percent: 101}\n":  "percent",
+		"targets: targets.json\nallow: [stock]\nlimits: {percent: .nan}\n": "percent",
 	} {
 		f, err := fleet.Read(write(t, text, at))
 		if err == nil {

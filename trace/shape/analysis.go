@@ -99,6 +99,9 @@ func (a *analysis) enters(i int) bool {
 	return p == trace.None || a.Span(p).Service != a.Span(i).Service || a.Span(i).Kind.Serves() && a.Span(p).Kind.Calls()
 }
 
+// maxWraps bounds the spans between a call and the one that it wraps.
+const maxWraps = 32
+
 // target returns the service or dependency that a call reaches, and the operation there
 // if it sends spans.
 func (a *analysis) target(i int) (name, operation string) {
@@ -109,7 +112,8 @@ func (a *analysis) target(i int) (name, operation string) {
 	if c := a.callee[i]; c != trace.None {
 		return a.Span(c).Service, a.Span(c).Operation
 	}
-	for name = s.Peer(); name == "" || !s.Kind.Calls(); name = s.Peer() { // of the call that it wraps
+	name = s.Peer()
+	for depth := 0; (name == "" || !s.Kind.Calls()) && depth < maxWraps; depth++ { // of the call that it wraps
 		inner := trace.None
 		for _, c := range a.Children(i) {
 			if a.Span(c).Service == s.Service && a.within[c] != trace.None {
@@ -121,6 +125,7 @@ func (a *analysis) target(i int) (name, operation string) {
 			break
 		}
 		i, s = inner, a.Span(inner)
+		name = s.Peer()
 	}
 	for _, k := range []string{"db.query.summary", "db.query.text", "db.statement"} {
 		if v := s.Attributes[k]; v != "" {
