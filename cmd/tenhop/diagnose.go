@@ -96,7 +96,9 @@ collector or a timer, each with the stack where most is spent.`,
 				pipeline.outputs = []string{formatMarkdown}
 			}
 			if len(cfg.Traces) == 0 {
-				if err := asked.forDiagnosis(dir, &cfg); err != nil {
+				if err := asked.forDiagnosis(dir, &cfg); errors.Is(err, supervisor.ErrNotRunning) {
+					return fmt.Errorf("%w, or --traces", err)
+				} else if err != nil {
 					return err
 				}
 			}
@@ -201,7 +203,7 @@ func (b *backendFlags) forDiagnosis(dir string, cfg *collect.Config) error {
 		cfg.Prometheus, cfg.Jaeger = state.Endpoints["prometheus"], cmp.Or(cfg.Jaeger, state.Endpoints["jaeger"])
 		cfg.Loki = cmp.Or(cfg.Loki, state.Endpoints["loki"])
 	case cfg.Jaeger == "": // with Jaeger, a diagnosis needs no Prometheus
-		return fmt.Errorf("%w; or give --prometheus and --jaeger, --config, or --traces", err)
+		return fmt.Errorf("%w; or give --prometheus and --jaeger, or --config", err)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func newDrillReportCmd() *cobra.Command {
 		Long: `Summarise the rounds of one or more reports of JSON lines, which "tenhop drill --report
 FILE.jsonl" writes, or of the history of a run, .tenhop/data/drills.jsonl.`,
 		Example: "  tenhop drill report drills.jsonl\n  tenhop drill report drills.jsonl --html drills.html\n  tenhop drill report drills.jsonl --markdown > drills.md",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    anyReport,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var all report.File
 			for _, name := range files {
@@ -102,7 +102,7 @@ func newDrillVerifyCmd() *cobra.Command {
 round: the SHA-256 of the nonce, a newline and the fault as JSON. Print how many seals have
 no round: a drill that was interrupted, or a round that was taken out.`,
 		Example: "  tenhop drill verify drills.jsonl",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    anyReport,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var errs []error
 			for _, name := range files {
@@ -120,4 +120,12 @@ no round: a drill that was interrupted, or a round that was taken out.`,
 			return errors.Join(errs...)
 		},
 	}
+}
+
+// anyReport requires a file, and says where there is one.
+func anyReport(_ *cobra.Command, files []string) error {
+	if len(files) == 0 {
+		return usagef("name a report, or the history of a run: .tenhop/data/drills.jsonl")
+	}
+	return nil
 }

@@ -91,7 +91,7 @@ it is that of the slowest request.`,
 			}
 			if len(args) == 1 {
 				if raw, err := hex.DecodeString(args[0]); err != nil || (len(raw) != 16 && len(raw) != 8) {
-					return usagef("%q is neither a file nor a trace ID, which has 32 hexadecimal digits", args[0])
+					return usagef("%q is neither a file nor a trace ID, which has 32 hexadecimal digits; a correlation ID needs --correlation", args[0])
 				}
 			}
 			t, err := f.find(cmd.Context(), args)

@@ -99,6 +99,24 @@ func TestHungJaeger(t *testing.T) {
 	}
 }
 
+// An error names each back end that did not answer, and does not claim that it had nothing.
+func TestBothSourcesFail(t *testing.T) {
+	ended := make(chan struct{})
+	hung := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/services" {
+			<-ended
+		}
+		_, _ = w.Write([]byte(`{"data":["gateway","payment"]}`))
+	}))
+	defer hung.Close()
+	defer close(ended)
+	_, err := collect.Run(t.Context(), collect.Config{Prometheus: hung.URL, Jaeger: hung.URL, Timeout: 2 * time.Second})
+	if err == nil || !strings.Contains(err.Error(), "prometheus: no answer within") || !strings.Contains(err.Error(), "jaeger: no answer within") ||
+		strings.Contains(err.Error(), "no traces were found") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Nobody can say what is normal from a time in which nothing happened.
 func TestIdleBaseline(t *testing.T) {
 	shop, now := world()

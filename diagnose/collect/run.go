@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -75,7 +76,7 @@ func Run(ctx context.Context, cfg Config) (result.Result, error) {
 		case !r.spans.OK() && r.prom == nil:
 			return result.Result{}, r.spans.Err
 		case !r.spans.OK():
-			return result.Result{}, errors.Join(err, r.spans.Err)
+			return result.Result{}, r.nothing(r.spans.Err)
 		}
 		return r.tracesAlone(ctx)
 	}
@@ -174,9 +175,37 @@ func (r *run) second(ctx context.Context, d *diagnose.Diagnosis) *diagnose.Diagn
 func (r *run) tracesAlone(ctx context.Context) (result.Result, error) {
 	requests, err := r.sample(ctx, nil)
 	if n, _ := requests.Size(); n == 0 {
-		return result.Result{}, errors.Join(err, errors.New("no traces were found, and there are no metrics"))
+		return result.Result{}, r.nothing(err)
 	}
 	return r.diagnoseSample(ctx, diagnose.Evidence{Sample: requests, Doubt: r.doubt, Now: r.now}), nil
+}
+
+// nothing returns why there is neither a metric nor a trace, given the error of the traces:
+// what a back end does not answer is not missing there.
+func (r *run) nothing(err error) error {
+	var why []error
+	if r.sums != nil && !r.sums.OK() {
+		why = append(why, named(r.sums, r.sums.Err))
+	}
+	switch {
+	case err != nil && r.spans != nil:
+		why = append(why, named(r.spans, err))
+	case err != nil:
+		why = append(why, err)
+	case why != nil:
+		why = append(why, errors.New("no traces were found"))
+	default:
+		why = append(why, errors.New("no traces were found, and there are no metrics"))
+	}
+	return errors.Join(why...)
+}
+
+// named adds the name of a back end to an error that lacks it.
+func named(s *query.Source, err error) error {
+	if late := new(query.LateError); errors.As(err, &late) {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	return err
 }
 
 // diagnoseSample diagnoses and explains requests measured from their traces.

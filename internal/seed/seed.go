@@ -15,6 +15,7 @@ type Test struct {
 	Package string // folder of the package, from the root of the repository
 	Name    string // function, with the parts that matter: TestX or TestX/part
 	Env     string // NAME=VALUE without which the test is skipped; may be empty
+	Real    bool   // it needs what deploy/real/run starts
 	Step    string // text of .ci/run that runs it; everything if empty: go test work
 }
 

@@ -205,8 +205,13 @@ func record(t *testing.T, test Test) {
 	for _, part := range strings.Split(test.Name, "/") {
 		run = append(run, "^"+part)
 	}
-	cmd := exec.Command("go", "test", "-count=1", "-v", "-timeout", "30m", "-run", strings.Join(run, "/"), ".")
-	cmd.Dir = filepath.Join(root, test.Package)
+	args := []string{"go", "test", "-count=1", "-v", "-timeout", "30m", "-run", strings.Join(run, "/")}
+	dir := filepath.Join(root, test.Package)
+	if test.Real {
+		args, dir = append([]string{"deploy/real/run"}, append(args, "./"+test.Package)...), root
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
 	cmd.Env = os.Environ()
 	if test.Env != "" {
 		cmd.Env = append(cmd.Env, test.Env)
@@ -215,7 +220,7 @@ func record(t *testing.T, test Test) {
 		cmd.Env = append(cmd.Env, "GOWORK=off")
 	}
 	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: ")) {
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+test.Name)) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var lines []string
