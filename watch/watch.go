@@ -290,17 +290,19 @@ func (w *Watcher) decide(i *Incident, now time.Time) {
 func (w *Watcher) diagnose(ctx context.Context, i *Incident, q Question) {
 	asked, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	began := time.Now()
 	res, err := w.cfg.Diagnose(asked, q)
 	if ctx.Err() != nil {
 		return // the next run diagnoses it again
 	}
-	w.answered(i, res, err)
+	w.answered(i, res, err, time.Since(began))
 	_ = w.flush() // an error is logged
 	w.wake()
 }
 
-// answered takes the result of a diagnosis.
-func (w *Watcher) answered(i *Incident, res result.Result, err error) {
+// answered takes the result of a diagnosis. The next one of the incident begins after the
+// time that this one took at the earliest, so that back ends that answer slowly get a rest.
+func (w *Watcher) answered(i *Incident, res result.Result, err error, took time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.diagnosing = false
@@ -311,6 +313,9 @@ func (w *Watcher) answered(i *Incident, res result.Result, err error) {
 		i.learnt(now, nil, err)
 	} else {
 		i.learnt(now, &res, nil)
+	}
+	if rested := now.Add(took); i.next.Before(rested) {
+		i.next = rested
 	}
 	w.save(i)
 }
