@@ -3,7 +3,8 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-        .PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \ polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search consul caddy edge protocols email-down pull-request foreign generate check ci
+.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz \
+        polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search consul caddy edge protocols email-down pull-request foreign generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
