@@ -17,9 +17,10 @@ const (
 	ended = 3
 	fades = time.Minute
 
-	// lookRest is the rest after a look, in units of the time that it took: looks take a
-	// fifth of the time at most. A chosen figure.
-	lookRest = 4
+	// lookRest is the rest after a look, in units of the time that it took, and longestRest
+	// its bound, so that a slow back end delays a find by seconds only. Chosen figures.
+	lookRest    = 4
+	longestRest = 10 * time.Second
 )
 
 // lookout holds what the looks have found. It is used by one goroutine.
@@ -75,8 +76,8 @@ func (l *lookout) take(now time.Time, res result.Result) (changed *Alert, confir
 }
 
 // look diagnoses the metrics without an alert until ctx ends, at each Poll. A back end
-// that answers slowly is asked for a fifth of the time at most, or half of it while a find
-// waits for the look that confirms it.
+// that answers slowly is asked for a fifth of the time, and for half of it if a look takes
+// as long as longestRest, or while a find waits for the look that confirms it.
 func (w *Watcher) look(ctx context.Context) {
 	var l lookout
 	w.resume(&l)
@@ -93,7 +94,7 @@ func (w *Watcher) look(ctx context.Context) {
 			w.log.Warn("metrics cannot be diagnosed; trying again", "error", err)
 		}
 		took := time.Since(began)
-		rest := lookRest * took
+		rest := max(took, min(lookRest*took, longestRest))
 		if failing = err != nil; !failing && !w.looked(&l, res) && l.cause != "" {
 			rest = took
 		}
