@@ -134,3 +134,23 @@ func TestLooksTurnedOff(t *testing.T) {
 		t.Errorf("%d posts: %s", len(bodies), bodies)
 	}
 }
+
+// TestFirstDiagnosisIsAwaited posts what a first diagnosis says that takes longer than the
+// patience, not that there is none yet.
+func TestFirstDiagnosisIsAwaited(t *testing.T) {
+	hook, url := serve(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(context.Context, watch.Question) (result.Result, error) {
+			time.Sleep(25 * time.Second)
+			return found(result.Spike, "a"), nil
+		}
+		w, stop := run(t, watch.Config{Dir: t.TempDir(), Diagnose: slow, Receivers: []watch.Receiver{receiver(t, url, watch.Secrets{})}})
+		send(t, w, "firing", "a")
+		time.Sleep(2 * time.Minute)
+		stop()
+	})
+	bodies, _ := hook.got()
+	if len(bodies) != 1 || !decode(t, bodies[0]).Sure {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
