@@ -2,8 +2,10 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -60,8 +62,15 @@ func (c *Console) files() (map[string]json.RawMessage, []DashboardInfo, error) {
 		raw[d.UID] = b
 		list = append(list, d.DashboardInfo)
 	}
-	slices.SortFunc(list, func(a, b DashboardInfo) int { return strings.Compare(a.Title, b.Title) })
+	slices.SortFunc(list, func(a, b DashboardInfo) int { return strings.Compare(inOrder(a.Title), inOrder(b.Title)) })
 	return raw, list, nil
+}
+
+var number = regexp.MustCompile(`\d+`)
+
+// inOrder pads the numbers of a title, so that 10 comes after 9.
+func inOrder(title string) string {
+	return number.ReplaceAllStringFunc(title, func(n string) string { return fmt.Sprintf("%8s", n) })
 }
 
 func (c *Console) dashboards(*http.Request) ([]DashboardInfo, error) {

@@ -35,7 +35,7 @@ type IncidentSummary struct {
 	ID        string     `json:"id"`
 	State     string     `json:"state"` // open or closed
 	Sure      bool       `json:"sure"`
-	Place     string     `json:"place"` // the suspect, or the alerts without one
+	Place     string     `json:"place"` // the named hop, or the alerts without one
 	Headline  string     `json:"headline"`
 	Entry     string     `json:"entry"` // what customers call; may be empty
 	Began     time.Time  `json:"began"`
@@ -136,7 +136,7 @@ func summarize(i *watch.Incident) IncidentSummary {
 		Named: i.Named, Recovered: i.Recovered, Alerts: len(i.Alerts) + i.Dropped}
 	if i.Result != nil {
 		s.Entry = query.Printable(i.Result.Entry.Operation)
-		if len(i.Result.Findings) > 0 {
+		if i.Named != nil && len(i.Result.Findings) > 0 {
 			s.Place = query.Printable(strings.TrimSpace(render.Name(i.Result.Findings[0])))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,5 +99,24 @@ func TestSearchWaits(t *testing.T) {
 		if got := do(c, "GET", fmt.Sprintf("/api/traces?correlation=c&wait=%s", wait), ""); got.Code != http.StatusBadRequest {
 			t.Errorf("wait=%s: %d", wait, got.Code)
 		}
+	}
+}
+
+// TestIncidentWithoutACause names no hop for an incident whose diagnoses failed or were not
+// sure.
+func TestIncidentWithoutACause(t *testing.T) {
+	failed, unsure := stored(t), stored(t)
+	failed.Named, failed.Result, failed.Problem = nil, nil, "no answer within 6s"
+	unsure.Named, unsure.Result.Verdict, unsure.Result.Why = nil, result.Unsure, "the baseline is short"
+	unsure.ID = "i-2"
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Incidents = kept{failed, unsure} })
+	for _, s := range decode[IncidentList](t, do(c, "GET", "/api/incidents", "")).Incidents {
+		if s.Sure || s.Named != nil || s.Place != "SlowHop payment" || !strings.HasPrefix(s.Headline, "not sure") {
+			t.Errorf("the summary is %+v", s)
+		}
+	}
+	v := decode[IncidentView](t, do(c, "GET", "/api/incidents/i-1", ""))
+	if v.Diagnosis != nil || v.Problem == "" || len(v.Runbooks) != 1 || v.Runbooks[0].Name != "slow" {
+		t.Errorf("the incident is %+v", v)
 	}
 }

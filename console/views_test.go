@@ -134,7 +134,7 @@ func TestComparePages(t *testing.T) {
 func TestDashboards(t *testing.T) {
 	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Dashboards = dashboards.FS })
 	list := decode[[]DashboardInfo](t, do(c, "GET", "/api/dashboards", ""))
-	if len(list) != 8 || list[0].UID != "tenhop-overview" {
+	if len(list) != 10 || list[0].UID != "tenhop-overview" || list[9].UID != "tenhop-delivery" {
 		t.Errorf("dashboards = %+v", list)
 	}
 	d := decode[map[string]any](t, do(c, "GET", "/api/dashboards/tenhop-slo", ""))

@@ -87,7 +87,7 @@ func Decode(body []byte) ([]Alert, error) {
 	}
 	out := make([]Alert, 0, len(p.Alerts))
 	for n, a := range p.Alerts {
-		alert := Alert{Labels: a.Labels, StartsAt: a.StartsAt, Runbook: runbook(a.Annotations)}
+		alert := Alert{Labels: a.Labels, StartsAt: a.StartsAt, Runbook: runbook(a.Annotations["runbook_url"])}
 		switch {
 		case a.Status != "firing" && a.Status != "resolved":
 			return nil, fmt.Errorf("%w: alert %d has the status %q", ErrNoPayload, n, a.Status)
@@ -113,9 +113,8 @@ func Decode(body []byte) ([]Alert, error) {
 	return out, nil
 }
 
-// runbook returns the address of an alert's runbook, or "".
-func runbook(annotations map[string]string) string {
-	at := annotations["runbook_url"]
+// runbook returns the address of an alert's runbook if it is one of HTTP, or "".
+func runbook(at string) string {
 	u, err := url.Parse(at)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || len(at) > maxLabelSize {
 		return ""
@@ -133,7 +132,7 @@ func Firing(active []prometheus.Alert) []Alert {
 			at = time.Now()
 		}
 		if a.State == "firing" && len(a.Labels) <= maxLabels {
-			out = append(out, Alert{Labels: a.Labels, StartsAt: at, Runbook: runbook(a.Annotations)})
+			out = append(out, Alert{Labels: a.Labels, StartsAt: at, Runbook: runbook(a.Annotations["runbook_url"])})
 		}
 	}
 	return out

@@ -26,7 +26,7 @@ type Archive struct {
 	known map[string]stored // by file name
 }
 
-// stored is an incident as a file had it.
+// stored is an incident as a file had it, or nil for a file that cannot be read.
 type stored struct {
 	size     int64
 	modified time.Time
@@ -52,16 +52,16 @@ func (a *Archive) Incidents(context.Context) ([]*Incident, error) {
 		if err != nil {
 			continue // removed in the meantime
 		}
-		s := a.known[name]
-		if s.incident == nil || s.size != info.Size() || !s.modified.Equal(info.ModTime()) {
-			if s.incident, err = read(name); err != nil {
+		s, known := a.known[name]
+		if !known || s.size != info.Size() || !s.modified.Equal(info.ModTime()) {
+			if s.incident, err = read(name); err != nil { // said once, not at each scrape
 				slog.Warn("incident left out", "error", err)
-				continue
+				s.incident = nil
 			}
 			s.size, s.modified = info.Size(), info.ModTime()
 		}
 		now[name] = s
-		if s.incident.told() {
+		if s.incident != nil && s.incident.told() {
 			out = append(out, s.incident)
 		}
 	}
@@ -100,14 +100,21 @@ func read(name string) (*Incident, error) {
 	return i, nil
 }
 
-// Remote reads the incidents of a `tenhop watch` elsewhere.
+// Remote reads the incidents of a `tenhop watch` elsewhere. It may be used by several
+// goroutines.
 type Remote struct {
 	url, token string
 	client     *http.Client
+
+	mu     sync.Mutex // held while it asks, so that one history at a time is in memory
+	asked  time.Time
+	answer []*Incident
 }
 
-// maxHistory is the maximum size of a history, in bytes.
-const maxHistory = 256 << 20
+const (
+	maxHistory = 64 << 20        // size of a history, in bytes
+	remembered = 2 * time.Second // for which an answer is used again
+)
 
 // NewRemote returns a Remote that asks the Handler at a base URL, with a bearer token unless
 // it is empty.
@@ -119,8 +126,23 @@ func NewRemote(base, token string) (*Remote, error) {
 	return &Remote{url: u.JoinPath("incidents").String(), token: token, client: &http.Client{Timeout: sendTimeout}}, nil
 }
 
-// Incidents returns the incidents that were posted or are closed, newest first.
+// Incidents returns the incidents that were posted or are closed, newest first, as they were
+// 2 s ago at most. They must not be changed.
 func (r *Remote) Incidents(ctx context.Context) ([]*Incident, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.asked.IsZero() && time.Since(r.asked) < remembered {
+		return r.answer, nil
+	}
+	r.asked, r.answer = time.Time{}, nil
+	all, err := r.ask(ctx)
+	if err == nil {
+		r.asked, r.answer = time.Now(), all
+	}
+	return all, err
+}
+
+func (r *Remote) ask(ctx context.Context) ([]*Incident, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
 	if err != nil {
 		return nil, err

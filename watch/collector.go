@@ -9,10 +9,10 @@ import (
 
 var (
 	incidentsDesc = prometheus.NewDesc("tenhop_incidents_total",
-		"Incidents of the history, by whether their diagnosis named a cause. Old ones are removed, which Prometheus takes for a reset.", []string{"named"}, nil)
+		"Closed incidents of the history, by whether their diagnosis named a cause. Old ones are removed, which Prometheus takes for a reset.", []string{"named"}, nil)
 	openDesc    = prometheus.NewDesc("tenhop_incidents_open", "Open incidents.", nil, nil)
 	secondsDesc = prometheus.NewDesc("tenhop_incident_seconds",
-		"Seconds from the beginning of an incident to its first alert (paged), its first sure diagnosis (named) and the end of its last alert (recovered).",
+		"Seconds from the beginning of a closed incident to its first alert (paged), its first sure diagnosis (named) and the end of its last alert (recovered).",
 		[]string{"phase"}, nil)
 	unreadDesc = prometheus.NewDesc("tenhop_incidents_unreadable", "1 while the history of incidents cannot be read.", nil, nil)
 )
@@ -51,14 +51,15 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	open, count := 0, map[string]int{"true": 0, "false": 0}
 	times := map[string][]float64{}
 	for _, i := range all {
+		if i.State == Open { // what an open one says may change, and a counter must not fall
+			open++
+			continue
+		}
 		named := "false"
 		if i.Named != nil {
 			named = "true"
 		}
 		count[named]++
-		if i.State == Open {
-			open++
-		}
 		for phase, at := range map[string]*time.Time{"paged": &i.Paged, "named": i.Named, "recovered": i.Recovered} {
 			if at != nil {
 				times[phase] = append(times[phase], max(0, at.Sub(i.Began).Seconds()))

@@ -28,6 +28,14 @@ tenhop_incidents_open 1
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "tenhop_incidents_open"); err != nil {
 		t.Error(err)
 	}
+	counted := `# HELP tenhop_incidents_total Closed incidents of the history, by whether their diagnosis named a cause. Old ones are removed, which Prometheus takes for a reset.
+# TYPE tenhop_incidents_total counter
+tenhop_incidents_total{named="false"} 1
+tenhop_incidents_total{named="true"} 0
+`
+	if err := testutil.CollectAndCompare(c, strings.NewReader(counted), "tenhop_incidents_total"); err != nil {
+		t.Error(err)
+	}
 	empty := watch.NewCollector(func(context.Context) ([]*watch.Incident, error) { return nil, nil })
 	if a, b := testutil.CollectAndCount(c), testutil.CollectAndCount(empty); a != b || a != 7 {
 		t.Errorf("%d series, %d without an incident, want 7", a, b)

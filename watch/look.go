@@ -16,6 +16,11 @@ const (
 	// are not sure.
 	ended = 3
 	fades = time.Minute
+
+	// lookRest is the rest after a look, in units of the time that it took, and longestRest
+	// its bound, so that a slow back end delays a find by seconds only. Chosen figures.
+	lookRest    = 4
+	longestRest = 10 * time.Second
 )
 
 // lookout holds what the looks have found. It is used by one goroutine.
@@ -71,7 +76,8 @@ func (l *lookout) take(now time.Time, res result.Result) (changed *Alert, confir
 }
 
 // look diagnoses the metrics without an alert until ctx ends, at each Poll. A back end
-// that answers slowly is asked for half of the time at most.
+// that answers slowly is asked for a fifth of the time, and for half of it if a look takes
+// as long as longestRest, or while a find waits for the look that confirms it.
 func (w *Watcher) look(ctx context.Context) {
 	var l lookout
 	w.resume(&l)
@@ -87,14 +93,15 @@ func (w *Watcher) look(ctx context.Context) {
 		if err != nil && !failing {
 			w.log.Warn("metrics cannot be diagnosed; trying again", "error", err)
 		}
-		if failing = err != nil; !failing {
-			w.looked(&l, res)
-		}
 		took := time.Since(began)
+		rest := max(took, min(lookRest*took, longestRest))
+		if failing = err != nil; !failing && !w.looked(&l, res) && l.cause != "" {
+			rest = took
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(max(w.cfg.Timing.Poll-took, took)):
+		case <-time.After(max(w.cfg.Timing.Poll-took, rest)):
 		}
 	}
 }
@@ -113,15 +120,16 @@ func (w *Watcher) resume(l *lookout) {
 	}
 }
 
-// looked takes the result of a look into the incidents.
-func (w *Watcher) looked(l *lookout, res result.Result) {
+// looked takes the result of a look into the incidents. It reports whether the look has
+// confirmed the one before.
+func (w *Watcher) looked(l *lookout, res result.Result) bool {
 	w.metrics.looks.WithLabelValues(res.Verdict).Inc()
 	changed, confirmed := l.take(time.Now(), res)
 	if changed != nil {
 		_ = w.accept([]Alert{*changed}, false) // an error is logged
 	}
 	if !confirmed || l.alert == nil {
-		return
+		return false
 	}
 	w.mu.Lock()
 	key := l.alert.key()
@@ -132,6 +140,7 @@ func (w *Watcher) looked(l *lookout, res result.Result) {
 	}
 	w.mu.Unlock()
 	w.wake()
+	return true
 }
 
 // presumed reports whether only looks have found the incident, and no alert of a rule.

@@ -40,13 +40,13 @@ func (i *Incident) message(ref string) Message {
 		Count: len(i.Alerts) + i.Dropped, Began: i.Began.UTC(), Paged: i.Paged.UTC(), Named: i.Named, Recovered: i.Recovered, Note: i.Note, Diagnosis: i.Result, Ref: ref}
 }
 
-// Title returns the state, and where the incident is.
+// Title returns the state, and where the incident is if that is sure.
 func (m Message) Title() string {
 	title := "Incident"
 	if m.State == Closed {
 		title = "Recovered"
 	}
-	if m.Diagnosis != nil && len(m.Diagnosis.Findings) > 0 {
+	if sure(m.Diagnosis) {
 		title += ": " + strings.TrimSpace(render.Name(m.Diagnosis.Findings[0]))
 	}
 	return query.Printable(title)

@@ -56,7 +56,10 @@ func (i *Incident) complete() {
 	for key, a := range i.Alerts {
 		if a == nil {
 			delete(i.Alerts, key)
-		} else if a.Heard.IsZero() {
+			continue
+		}
+		a.Runbook = runbook(a.Runbook)
+		if a.Heard.IsZero() {
 			a.Heard = time.Now() // stored before that was noted
 		}
 	}

@@ -88,8 +88,10 @@ type Watcher struct {
 	unstored map[string]error // by ID, of the last attempt; guarded by storing
 }
 
-// tick is the interval at which incidents are looked at.
-const tick = 250 * time.Millisecond
+const (
+	tick             = 250 * time.Millisecond // interval at which incidents are looked at
+	diagnosisTimeout = 30 * time.Second
+)
 
 // New returns a Watcher with the incidents that Dir holds. It fails with ErrHeld if another
 // Watcher uses Dir.
@@ -278,7 +280,11 @@ func (w *Watcher) decide(i *Incident, now time.Time) {
 			}
 		}
 	}
-	if i.Named == nil && now.Sub(i.Paged) < w.cfg.Timing.Patience {
+	patience := w.cfg.Timing.Patience
+	if i.Result == nil && i.Problem == "" { // the first diagnosis runs: what it says comes soon
+		patience += diagnosisTimeout
+	}
+	if i.Named == nil && now.Sub(i.Paged) < patience {
 		return
 	}
 	i.Posted = true
@@ -288,19 +294,21 @@ func (w *Watcher) decide(i *Incident, now time.Time) {
 
 // diagnose runs one diagnosis of an incident.
 func (w *Watcher) diagnose(ctx context.Context, i *Incident, q Question) {
-	asked, cancel := context.WithTimeout(ctx, 30*time.Second)
+	asked, cancel := context.WithTimeout(ctx, diagnosisTimeout)
 	defer cancel()
+	began := time.Now()
 	res, err := w.cfg.Diagnose(asked, q)
 	if ctx.Err() != nil {
 		return // the next run diagnoses it again
 	}
-	w.answered(i, res, err)
+	w.answered(i, res, err, time.Since(began))
 	_ = w.flush() // an error is logged
 	w.wake()
 }
 
-// answered takes the result of a diagnosis.
-func (w *Watcher) answered(i *Incident, res result.Result, err error) {
+// answered takes the result of a diagnosis. The next one of the incident begins after the
+// time that this one took at the earliest, so that back ends that answer slowly get a rest.
+func (w *Watcher) answered(i *Incident, res result.Result, err error, took time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.diagnosing = false
@@ -311,6 +319,9 @@ func (w *Watcher) answered(i *Incident, res result.Result, err error) {
 		i.learnt(now, nil, err)
 	} else {
 		i.learnt(now, &res, nil)
+	}
+	if rested := now.Add(took); i.next.Before(rested) {
+		i.next = rested
 	}
 	w.save(i)
 }

@@ -113,13 +113,15 @@ func watch(t *testing.T, s *uptest.Storefront, hook string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
+	began, ended := time.Now(), make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		if err := <-ended; err != nil {
 			t.Errorf("tenhop watch: %v", err)
 		}
+		used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		t.Logf("tenhop watch used %s of processor time in %s: %.3f of a core", used, time.Since(began).Round(time.Second), used.Seconds()/time.Since(began).Seconds())
 		t.Logf("tenhop watch:\n%s", said.String())
 	})
 }

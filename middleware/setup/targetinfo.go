@@ -31,7 +31,9 @@ func startInfo(owned prometheus.Registerer, registry prometheus.Gatherer, res *r
 	if len(labels) == 0 || slices.ContainsFunc(families, isTargetInfo) {
 		return nil
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: targetInfo, Help: "Resource of the process.", ConstLabels: labels})
+	// The text is that of OpenTelemetry's exporters: one that is registered later is gathered
+	// beside this metric, and two texts for a name would fail every scrape.
+	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: targetInfo, Help: "Target metadata", ConstLabels: labels})
 	info.Set(1)
 	return register(owned, info)
 }

@@ -20,7 +20,7 @@ func TestTargetInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = rt.Shutdown(t.Context()) }()
-	const want = `# HELP target_info Resource of the process.
+	const want = `# HELP target_info Target metadata
 # TYPE target_info gauge
 target_info{deployment_environment_name="prod",service_name="shop",service_version="1.2.3"} 1
 `
@@ -41,5 +41,30 @@ func TestTargetInfoOfOthers(t *testing.T) {
 	defer func() { _ = rt.Shutdown(t.Context()) }()
 	if n, err := testutil.GatherAndCount(reg, "target_info"); n != 1 || err != nil {
 		t.Errorf("%d series of target_info, %v", n, err)
+	}
+}
+
+// exporter is a collector as OpenTelemetry's: without descriptions, with a target_info.
+type exporter struct{}
+
+func (exporter) Describe(chan<- *prometheus.Desc) {}
+
+func (exporter) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("target_info", "Target metadata", []string{"service_name"}, nil), prometheus.GaugeValue, 1, "shop")
+}
+
+// TestTargetInfoBeforeOthers keeps scrapes valid when OpenTelemetry's exporter is registered
+// after Start.
+func TestTargetInfoBeforeOthers(t *testing.T) {
+	t.Setenv("OTEL_TRACES_EXPORTER", "none")
+	reg := prometheus.NewRegistry()
+	rt, err := setup.Start(t.Context(), "shop", setup.WithVersion("1.2.3"), setup.WithRegisterer(reg, reg), setup.WithLogWriter(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rt.Shutdown(t.Context()) }()
+	reg.MustRegister(exporter{})
+	if _, err := reg.Gather(); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,156 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/watch"
+)
+
+// run runs a watcher until stop is called.
+func run(t *testing.T, cfg watch.Config) (w *watch.Watcher, stop func()) {
+	t.Helper()
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	w, err := watch.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { w.Run(ctx); close(done) }()
+	return w, func() { cancel(); <-done }
+}
+
+// TestNoDiagnosis posts an alert whose every diagnosis failed as one that is not sure, and
+// names nothing. What only looks have found is not posted then.
+func TestNoDiagnosis(t *testing.T) {
+	fails := func(context.Context, watch.Question) (result.Result, error) {
+		return result.Result{}, errors.New("no answer within 6s")
+	}
+	finds := func(context.Context, time.Time) (result.Result, error) { return found(result.Spike, "a"), nil }
+	for _, c := range []struct {
+		why   string
+		look  func(context.Context, time.Time) (result.Result, error)
+		alert bool
+		posts int
+	}{
+		{"an alert", nil, true, 1},
+		{"looks", finds, false, 0},
+		{"looks and an alert", finds, true, 1},
+	} {
+		hook, url := serve(t, "")
+		synctest.Test(t, func(t *testing.T) {
+			w, stop := run(t, watch.Config{Dir: t.TempDir(), Diagnose: fails, Look: c.look, Receivers: []watch.Receiver{receiver(t, url, watch.Secrets{})}})
+			if c.alert {
+				send(t, w, "firing", "a")
+			}
+			time.Sleep(5 * time.Minute)
+			stop()
+		})
+		bodies, _ := hook.got()
+		if len(bodies) != c.posts {
+			t.Errorf("%s: %d posts, want %d: %s", c.why, len(bodies), c.posts, bodies)
+		}
+		for _, b := range bodies {
+			m := decode(t, b)
+			if m.Sure || m.Named != nil || m.Diagnosis != nil || m.Title() != "Incident" || !strings.HasPrefix(m.Headline, "not sure: the diagnosis failed: no answer within 6s") {
+				t.Errorf("%s: a diagnosis that failed is posted as %q, %q, %+v", c.why, m.Title(), m.Headline, m)
+			}
+		}
+	}
+}
+
+// TestTitleOfUnsure names no hop while the diagnosis is not sure of it.
+func TestTitleOfUnsure(t *testing.T) {
+	r := found(result.Unsure, "a")
+	if got := (watch.Message{State: watch.Open, Diagnosis: &r}).Title(); got != "Incident" {
+		t.Errorf("the title is %q", got)
+	}
+	r = found(result.Spike, "a")
+	if got := (watch.Message{State: watch.Open, Diagnosis: &r}).Title(); got != "Incident: a Work" {
+		t.Errorf("the title is %q", got)
+	}
+}
+
+// TestLooksRest gives slow back ends a rest of 10 s after looks of 3 s.
+func TestLooksRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		slow := func(context.Context, time.Time) (result.Result, error) {
+			looks++
+			time.Sleep(3 * time.Second)
+			return found(result.None, ""), nil
+		}
+		_, stop := run(t, watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{}).diagnose, Look: slow})
+		time.Sleep(5 * time.Minute)
+		stop()
+		if looks > 5*60/13+1 || looks < 5*60/13-1 {
+			t.Errorf("%d looks of 3 s in 5 min", looks)
+		}
+	})
+}
+
+// TestDiagnosesRest gives back ends a rest as long as a diagnosis has taken.
+func TestDiagnosesRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		slow := func(context.Context, watch.Question) (result.Result, error) {
+			calls++
+			time.Sleep(20 * time.Second)
+			return result.Result{}, errors.New("no answer within 20s")
+		}
+		w, stop := run(t, watch.Config{Dir: t.TempDir(), Diagnose: slow})
+		send(t, w, "firing", "a")
+		time.Sleep(119 * time.Second)
+		stop()
+		if calls > 3 {
+			t.Errorf("%d diagnoses of 20 s in 2 min", calls)
+		}
+	})
+}
+
+// TestLooksTurnedOff ends what a look has found when a later run does not look.
+func TestLooksTurnedOff(t *testing.T) {
+	hook, url := serve(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		cfg := watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{sureAt: 1, hop: "a"}).diagnose, Receivers: []watch.Receiver{receiver(t, url, watch.Secrets{})},
+			Look: func(context.Context, time.Time) (result.Result, error) { return found(result.Spike, "a"), nil }}
+		_, stop := run(t, cfg)
+		time.Sleep(10 * time.Second)
+		stop()
+		cfg.Look = nil
+		_, stop = run(t, cfg)
+		time.Sleep(5 * time.Minute)
+		stop()
+	})
+	bodies, _ := hook.got()
+	if len(bodies) != 2 || decode(t, bodies[1]).State != watch.Closed {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
+
+// TestFirstDiagnosisIsAwaited posts what a first diagnosis says that takes longer than the
+// patience, not that there is none yet.
+func TestFirstDiagnosisIsAwaited(t *testing.T) {
+	hook, url := serve(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(context.Context, watch.Question) (result.Result, error) {
+			time.Sleep(25 * time.Second)
+			return found(result.Spike, "a"), nil
+		}
+		w, stop := run(t, watch.Config{Dir: t.TempDir(), Diagnose: slow, Receivers: []watch.Receiver{receiver(t, url, watch.Secrets{})}})
+		send(t, w, "firing", "a")
+		time.Sleep(2 * time.Minute)
+		stop()
+	})
+	bodies, _ := hook.got()
+	if len(bodies) != 1 || !decode(t, bodies[0]).Sure {
+		t.Errorf("%d posts: %s", len(bodies), bodies)
+	}
+}
