@@ -369,6 +369,7 @@ export type Growth = {
   why?: string;
   parts: GrowthPart[];
   left_out: number;
+  entries_left_out?: string[];
   versions?: GrowthOfPair;
 };
 export type GrowthOfPair = {
