@@ -9,6 +9,8 @@ RUN --mount=type=cache,target=/root/.cache/go-build --mount=type=cache,target=/g
 
 FROM alpine:3.22.1
 COPY --from=build /tenhop /usr/local/bin/tenhop
+# A volume gets the owner of the folder that it is mounted on.
+RUN install -d -o 65532 -g 65532 /var/lib/tenhop
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/tenhop"]
 CMD ["--help"]

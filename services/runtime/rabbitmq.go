@@ -257,7 +257,7 @@ func (r *rabbit) publish(ctx context.Context, exchange, key string, ev Event, he
 	}
 	defer func() {
 		if err != nil && c != nil { // its state is unknown; closing it may block
-			go c.ch.Close()
+			go func(ch *amqp.Channel) { _ = ch.Close() }(c.ch)
 			c = nil
 		}
 		r.idle <- c
