@@ -197,6 +197,7 @@ func (s *storefront) halt(t *testing.T, name string) (restart func()) {
 		t.Helper()
 		c := s.configs[name]
 		for _, l := range []*net.Listener{&c.Listener, &c.Admin} {
+			_ = (*l).Close() // a service that only consumes does not serve on its listener
 			again, err := net.Listen("tcp", (*l).Addr().String())
 			if err != nil {
 				t.Fatal(err)
