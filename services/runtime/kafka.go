@@ -76,7 +76,7 @@ func (k *kafka) Lag(ctx context.Context, topic, group string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
 	defer cancel()
 	committed, err := k.admin.FetchOffsets(ctx, group)
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // some brokers know a group from its first member on
 		return 0, err
 	}
 	starts, err := k.admin.ListStartOffsets(ctx, topic)
