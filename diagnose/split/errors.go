@@ -77,7 +77,7 @@ func Failures(m evidence.Metrics, c evidence.Change, minShare float64) []result.
 			}
 			out = append(out, f.finding(x, calls, total))
 		}
-		lost.add(f, k, calls, served)
+		lost.add(c, k, calls, failed, served)
 	}
 	lost.assign(out)
 	for _, service := range slices.Sorted(maps.Keys(f.byOp)) {

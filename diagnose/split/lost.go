@@ -13,14 +13,13 @@ import (
 // serve as failures. Links of which too few calls are known are left out.
 type lostCalls map[links.Link]float64
 
-// add adds the calls of a caller to a callee, key, which served some of the failures per
-// request of the entry.
-func (l lostCalls) add(f failures, key [2]string, calls []*evidence.CallSeries, served float64) {
-	var nb, nn, fb, fn, failed float64
-	for _, c := range calls {
-		nb, nn = nb+f.c.Baseline.Sum(c.Count), nn+f.c.Now.Sum(c.Count)
-		fb, fn = fb+f.c.Baseline.Sum(c.Failed), fn+f.c.Now.Sum(c.Failed)
-		failed += math.Max(f.added(c.Failed), 0)
+// add adds the calls of a caller to a callee, key. failed and served are the failures per
+// request of the entry that were added at the caller, and those that the callee served.
+func (l lostCalls) add(c evidence.Change, key [2]string, calls []*evidence.CallSeries, failed, served float64) {
+	var nb, nn, fb, fn float64
+	for _, s := range calls {
+		nb, nn = nb+c.Baseline.Sum(s.Count), nn+c.Now.Sum(s.Count)
+		fb, fn = fb+c.Baseline.Sum(s.Failed), fn+c.Now.Sum(s.Failed)
 	}
 	if nn < stats.MinRequests || key[0] == key[1] {
 		return
