@@ -143,7 +143,7 @@ func summarize(i *watch.Incident) IncidentSummary {
 	return s
 }
 
-// runbooksAt is where the runbooks of the built-in rules are.
+// runbooksAt is the URL below which the runbooks of the built-in rules stand.
 const runbooksAt = "https://github.com/tenhop/tenhop/blob/main/docs/runbooks/"
 
 // ofKind holds the runbook of a finding that no rule has found, by its kind.

@@ -24,7 +24,7 @@ type Load struct {
 // inFlight is the number of concurrent calls of a burst.
 const inFlight = 16
 
-// Result is what was measured of one way.
+// Result holds the measurements of one way.
 type Result struct {
 	Name     string
 	Broker   bool
@@ -35,7 +35,7 @@ type Result struct {
 	Down     Down
 }
 
-// Down is what happened to a call that was made while the recipient was down.
+// Down describes a call that was made while the recipient was down.
 type Down struct {
 	Error    string        // of the call; empty if a broker accepted the request
 	Said     time.Duration // until the caller had the error, or the broker had the request

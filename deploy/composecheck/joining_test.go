@@ -147,7 +147,7 @@ func targets(t *testing.T, file string) []*config.ScrapeConfig {
 	return jobs
 }
 
-// targetFiles is what prometheus.yaml says about files of scrape targets.
+// targetFiles holds the settings of prometheus.yaml for files of scrape targets.
 const targetFiles = "[/etc/prometheus/targets/*.yaml]"
 
 // TestTargetsFolderIsRead checks that the folder that Prometheus reads is mounted, and read
