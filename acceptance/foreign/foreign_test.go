@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -184,7 +183,7 @@ func (f *fleet) calm(t *testing.T, when string) {
 
 func start(t *testing.T) *fleet {
 	t.Helper()
-	f := &fleet{bin: uptest.Build(t), dir: t.TempDir(), stock: address(t), shop: address(t)}
+	f := &fleet{bin: uptest.Build(t), dir: t.TempDir(), stock: uptest.Address(t), shop: uptest.Address(t)}
 	service := filepath.Join(t.TempDir(), "yourservice")
 	if out, err := exec.Command("go", "build", "-o", service, "github.com/tenhop/tenhop/docs/yourservice").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -201,17 +200,17 @@ func start(t *testing.T) *fleet {
 	args := []string{"stack", "otlp", "jaeger", "prometheus", "--targets", targets, "--dir", f.dir}
 	at := map[string]string{}
 	for _, name := range []string{"otlp_grpc", "otlp_http", "jaeger", "jaeger_thrift", "jaeger_udp", "prometheus"} {
-		at[name] = address(t)
+		at[name] = uptest.Address(t)
 		args = append(args, "--listen", name+"="+at[name])
 	}
 	f.file = write("fleet.yaml", fmt.Sprintf("prometheus: http://%s\njaeger: http://%s\ntoken_file: token\nallow: [stock]\nentry: {service: shop, operation: \"GET /items/{item}\"}\n"+
 		"limits: {percent: 60, for: 3m, kinds: [latency]}\nstop: {query: 'vector(0)'}\n", at["prometheus"], at["jaeger"]))
 	f.run(t, nil, f.bin, args...)
-	reachable(t, at["otlp_grpc"], at["prometheus"], at["jaeger"])
+	uptest.Reachable(t, at["otlp_grpc"], at["prometheus"], at["jaeger"])
 	env := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + at["otlp_grpc"], "OTEL_BSP_SCHEDULE_DELAY=500", "CHAOS_TOKEN=" + token}
 	f.run(t, env, service, "stock", f.stock)
 	f.run(t, env, service, "shop", f.shop, "http://"+f.stock)
-	reachable(t, f.stock, f.shop)
+	uptest.Reachable(t, f.stock, f.shop)
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	go customers(ctx, "http://"+f.shop+"/items/tea")
@@ -261,31 +260,4 @@ func (f *fleet) run(t *testing.T, env []string, program string, args ...string) 
 			}
 		}
 	})
-}
-
-func address(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// reachable waits until something listens on each address.
-func reachable(t *testing.T, addresses ...string) {
-	t.Helper()
-	for _, a := range addresses {
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-			c, err := net.Dial("tcp", a)
-			if err == nil {
-				c.Close()
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal(err)
-			}
-		}
-	}
 }

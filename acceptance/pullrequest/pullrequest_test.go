@@ -23,6 +23,7 @@ import (
 	"github.com/tenhop/tenhop/diagnose/render"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/internal/docpage"
+	"github.com/tenhop/tenhop/internal/uptest"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/ci.md")
@@ -194,7 +195,7 @@ func get(t *testing.T, url string) {
 // that ends them after they have sent their spans.
 func start(t *testing.T, program, version, receiver string) (url string, stop func()) {
 	t.Helper()
-	shop, stock := address(t), address(t)
+	shop, stock := uptest.Address(t), uptest.Address(t)
 	var running []*exec.Cmd
 	for _, args := range [][]string{{"stock", stock}, {"shop", shop, "http://" + stock}} {
 		cmd := exec.Command(program, args...)
@@ -231,16 +232,6 @@ func start(t *testing.T, program, version, receiver string) (url string, stop fu
 		}
 	}
 	return "http://" + shop + "/items/tea", stop
-}
-
-func address(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // receiver writes the spans it gets to a file, as a collector's file exporter does.

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/httpmw"
 	"github.com/tenhop/tenhop/middleware/mwtest"
@@ -103,17 +104,6 @@ func caddy(t *testing.T, bin string, a addresses) *exec.Cmd {
 	return run("run")
 }
 
-// free returns a free address.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // received holds the last header or metadata that a server got.
 type received struct {
 	mu     sync.Mutex
@@ -176,7 +166,7 @@ func contract(t *testing.T, start func(addresses) *exec.Cmd) {
 	go func() { _ = server.Serve(l) }()
 	defer server.Stop()
 
-	a := addresses{edge: free(t), between: free(t), betweenGRPC: free(t),
+	a := addresses{edge: uptest.Address(t), between: uptest.Address(t), betweenGRPC: uptest.Address(t),
 		gateway: front.Listener.Addr().String(), http: back.Listener.Addr().String(), grpc: l.Addr().String()}
 	cmd := start(a)
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
