@@ -31,13 +31,13 @@ const (
 
 	coarse    = 1000             // slots of the first reading
 	minSlot   = 15 * time.Second // one scrape at least
-	fine      = 5 * time.Second  // resolution around a deployment
+	fine      = 5 * time.Second  // resolution around a deployment, at worst
 	maxPoints = 10000            // of a range query; Prometheus answers 11,000
 )
 
 // Read reads the versions that ran between from and to. Every version that was scraped at
 // least once is found: the time is divided into slots, and those in which the versions of
-// a service change are read again, in steps of 5 s.
+// a service change are read again, in steps of 5 s or less.
 func (m Metrics) Read(ctx context.Context, from, to time.Time) (Versions, error) {
 	version, selector := cmp.Or(m.Version, "service_version"), cmp.Or(m.Selector, "target_info")
 	out := Versions{Source: "prometheus", Seen: map[string][]Sighting{}, Revisions: map[[2]string]string{}, Resolution: fine}
@@ -47,7 +47,11 @@ func (m Metrics) Read(ctx context.Context, from, to time.Time) (Versions, error)
 	}
 	n := min(int(length/minSlot), coarse)
 	slot := length / time.Duration(n) / time.Millisecond * time.Millisecond
-	q := reading{m, version, slices.Concat([]string{version, revisionLabel}, m.Labels, signals.ServiceLabels())}
+	step := fine
+	if slot < time.Minute {
+		step = time.Second
+	}
+	q := reading{m, version, step, slices.Concat([]string{version, revisionLabel}, m.Labels, signals.ServiceLabels())}
 	grid, err := q.read(ctx, fmt.Sprintf("count_over_time(%s[%dms])", selector, slot.Milliseconds()), to.Add(-slot*time.Duration(n-1)), to, slot, out.Revisions)
 	if err != nil {
 		return out, err
@@ -76,6 +80,7 @@ var legacy = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 type reading struct {
 	Metrics
 	version string
+	fine    time.Duration // steps around a change of versions
 	by      []string
 }
 
@@ -120,8 +125,8 @@ func (q reading) read(ctx context.Context, expr string, from, to time.Time, step
 	return out, nil
 }
 
-// refine replaces the first slot and those next to a change of versions by sightings of a resolution of
-// 5 s. The sighting of a slot is at its end.
+// refine replaces the first slot and those next to a change of versions by finer sightings.
+// The sighting of a slot is at its end.
 func (q reading) refine(ctx context.Context, selector, service string, seen []Sighting, slot time.Duration, start time.Time) ([]Sighting, error) {
 	changes := func(n int) bool {
 		return n == 0 || !slices.Equal(seen[n].Versions, seen[n-1].Versions) || n+1 < len(seen) && !slices.Equal(seen[n].Versions, seen[n+1].Versions)
@@ -133,7 +138,7 @@ func (q reading) refine(ctx context.Context, selector, service string, seen []Si
 			continue
 		}
 		first := n
-		most := max(1, int(maxPoints*fine/slot))
+		most := max(1, int(maxPoints*q.fine/slot))
 		for n+1 < len(seen) && changes(n+1) && n+1-first < most && seen[n+1].At.Sub(seen[n].At) == slot {
 			n++
 		}
@@ -141,12 +146,14 @@ func (q reading) refine(ctx context.Context, selector, service string, seen []Si
 		if from.Before(start) {
 			from = start
 		}
-		end := seen[n].At.Add(fine) // what was scraped last in the slot is seen by the next step
+		end := seen[n].At.Add(q.fine) // what was scraped last in the slot is seen by the next step
 		if last := seen[len(seen)-1].At; end.After(last) {
 			end = last
 		}
-		// Steps are at multiples of 5 s, whenever the report is made.
-		found, err := q.read(ctx, selector, from.Truncate(fine).Add(fine), end, fine, map[[2]string]string{})
+		// Steps are at multiples of their length, whenever the report is made. A version that ran for a
+		// few scrapes may be stale at all of them; what was scraped since the step before counts.
+		expr := fmt.Sprintf("%s or count_over_time(%s[%dms])", selector, selector, q.fine.Milliseconds())
+		found, err := q.read(ctx, expr, from.Truncate(q.fine).Add(q.fine), end, q.fine, map[[2]string]string{})
 		if err != nil {
 			return nil, err
 		}

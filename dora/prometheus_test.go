@@ -19,10 +19,8 @@ type lifetime struct {
 	from, to         time.Duration // from the beginning of the window
 }
 
-const scrape = 7 * time.Second
-
-// server answers range queries about target_info as Prometheus does, with scrapes every 7 s.
-func server(t *testing.T, alive []lifetime) *prometheus.Client {
+// server answers range queries about target_info as Prometheus does.
+func server(t *testing.T, scrape time.Duration, alive []lifetime) *prometheus.Client {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at := func(name string) time.Duration {
@@ -37,9 +35,12 @@ func server(t *testing.T, alive []lifetime) *prometheus.Client {
 			t.Error(err)
 		}
 		step := time.Duration(seconds * float64(time.Second))
-		back := scrape // an instance that ended is stale
-		if strings.Contains(r.FormValue("query"), "count_over_time") {
-			back = step
+		var back time.Duration
+		if strings.Contains(r.FormValue("query"), "(target_info") {
+			back = scrape // an instance that ended is stale
+		}
+		if strings.Contains(r.FormValue("query"), "count_over_time(target_info") {
+			back = max(back, step)
 		}
 		result := []any{}
 		for _, l := range alive {
@@ -69,8 +70,8 @@ func server(t *testing.T, alive []lifetime) *prometheus.Client {
 // TestReadMetrics covers a month, whose slots are of 43 minutes: deployments must be found
 // to 5 s and a scrape, and one that lasted a minute must be found at all.
 func TestReadMetrics(t *testing.T) {
-	const day = 24 * time.Hour
-	c := server(t, []lifetime{
+	const day, scrape = 24 * time.Hour, 7 * time.Second
+	c := server(t, scrape, []lifetime{
 		{"a", "1", 10 * day, 12*day + time.Minute},
 		{"a", "2", 12 * day, 30 * day}, // beside 1 for a minute
 		{"b", "7", 10 * day, 15 * day},
@@ -101,5 +102,19 @@ func TestReadMetrics(t *testing.T) {
 		if d.Service+" "+d.Version != want[n].name || d.Rollback != want[n].rollback || late < 0 || late > scrape+5*time.Second {
 			t.Errorf("%+v is %v late; want %+v", d, late, want[n])
 		}
+	}
+}
+
+// TestShortVersion runs a version for two scrapes of one second, between two steps of the
+// fine reading.
+func TestShortVersion(t *testing.T) {
+	c := server(t, time.Second, []lifetime{{"a", "1", 31 * time.Second, 32 * time.Second}, {"a", "2", 34 * time.Second, time.Minute}})
+	v, err := dora.Metrics{Client: c}.Read(t.Context(), start, start.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := dora.Compute(dora.Input{From: start, To: start.Add(time.Minute), Versions: v})
+	if len(r.Deployments) != 1 || r.Deployments[0].Version != "2" || r.Deployments[0].Before != "1" {
+		t.Errorf("deployments %+v; want 2 after 1", r.Deployments)
 	}
 }
