@@ -427,6 +427,31 @@ func TestEitherEnd(t *testing.T) {
 	}
 }
 
+// TestLinksTogether takes the word of links that slowed together: what stands at the far end
+// of one of them, as it did before now and then, explains none of the others.
+func TestLinksTogether(t *testing.T) {
+	for _, either := range []bool{false, true} {
+		f := newFleet(78)
+		hop, far := f.services[0], f.services[3]
+		for _, p := range f.of(far) {
+			stalls := p.counters["hop_process_stall_seconds_total"]
+			for i := 10; i < seconds; i += 25 {
+				for k := i; k < min(i+8, seconds); k++ {
+					stalls[k] += .02
+				}
+			}
+			for i := quietSeconds; i < seconds; i++ {
+				stalls[i] += .02
+			}
+		}
+		r := found(result.KindLink, hop, far, .001, .06)
+		r.Findings[0].EitherEnd = either
+		if got := explain(t, f, r); (got.Cause.Kind == result.CauseLink) == either || got.Cause.Sure || got.Hop != hop {
+			t.Errorf("either end %v: %+v, %s", either, got, show(got.Cause))
+		}
+	}
+}
+
 // TestHang names a process whose scrapes get no answer, and one that is down, although a
 // scrape was lost before.
 func TestHang(t *testing.T) {

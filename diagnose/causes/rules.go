@@ -115,6 +115,9 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	for i := range all {
 		t.distrust(&all[i])
 	}
+	if together(*f) {
+		all = slices.DeleteFunc(all, func(c candidate) bool { return !c.Sure && c.service == f.Target })
+	}
 	chosen := choice(all)
 	switch {
 	case chosen != nil && (f.Cause == nil || chosen.Sure || f.Cause.Kind == result.CauseFrozen && chosen.Kind == result.CauseDependency):
@@ -308,6 +311,10 @@ func (t *table) pool(found []growth, f result.Finding, l load) []candidate {
 	return out
 }
 
+// together reports whether a finding is of a link that slowed with others of its hop. A far
+// end that may stand still explains one of them at most.
+func together(f result.Finding) bool { return f.Kind == result.KindLink && !f.EitherEnd }
+
 // nothing returns the cause of a finding with which no signal moved: what was looked at.
 func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 	for _, d := range t.deploys {
@@ -316,7 +323,8 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 	}
 	looked := map[string]bool{}
-	ends, doubt := map[string]bool{}, false // doubt: a stall grew, and is not significant
+	ends := map[string]bool{}
+	var doubt []string // services whose stalls grew, though not significantly
 	var evidence []result.Signal
 	for _, g := range found {
 		if word := words[g.signal.Measure]; word != "" {
@@ -324,7 +332,9 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 		if g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled {
 			ends[g.service] = true
-			doubt = doubt || g.now > 2*g.before+2*noise(g.signal.Measure)
+			if g.now > 2*g.before+2*noise(g.signal.Measure) && !slices.Contains(doubt, g.service) && (!together(f) || g.service == f.Hop) {
+				doubt = append(doubt, g.service)
+			}
 			if len(evidence) < maxLooked {
 				e := evidenceOf(g)
 				e.Signal += " of " + g.instance
@@ -336,9 +346,9 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 	case f.Kind == result.KindErrors && f.Target != "" && t.answers(f.Hop, found) && t.answers(f.Target, found):
 		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
 			Why: fmt.Sprintf("calls between %s and %s fail on the way: both answer scrapes, and neither restarted", f.Target, f.Hop)}
-	case doubt:
+	case len(doubt) > 0:
 		return &result.Cause{Kind: result.CauseUnknown, Evidence: evidence,
-			Why: fmt.Sprintf("%s may stand still at times: its signals grew, but were as high before now and then", strings.Join(services(f), " or "))}
+			Why: fmt.Sprintf("%s may stand still at times: its signals grew, but were as high before now and then", strings.Join(slices.Sorted(slices.Values(doubt)), " or "))}
 	case f.Kind == result.KindLink && ends[f.Hop] && ends[f.Target]:
 		return &result.Cause{Kind: result.CauseLink, Evidence: evidence,
 			Why: fmt.Sprintf("neither %s nor %s stands still: look at the network or a proxy between them", f.Target, f.Hop)}
