@@ -19,11 +19,12 @@ import (
 
 var errBusy = errors.New("too many and too large requests are decoded at a time; send again later")
 
-// decoding bounds the memory of the requests that are decoded, until they are consumed, and
-// of the bodies over HTTP.
+// decoding bounds the memory of the requests that are decoded, until they are consumed, of
+// the bodies over HTTP and of decompressed messages over gRPC.
 type decoding struct {
-	free *semaphore.Weighted // in bytes
-	held sync.Map            // bytes by decoded gRPC message, a pointer
+	free     *semaphore.Weighted // in bytes
+	held     sync.Map            // bytes by decoded gRPC message, a pointer
+	inflated sync.Map            // bytes by decompressed gRPC message, the pointer to its first
 }
 
 // chargeStep is the number of bytes for which a charged takes memory at a time.
@@ -62,6 +63,10 @@ type codec struct {
 func (c codec) Unmarshal(data mem.BufferSlice, message any) error {
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer whole.Free()
+	defer c.decoding.decoded(whole.ReadOnlyData())
+	if isUnread(whole.ReadOnlyData()) {
+		return nil
+	}
 	n, err := otlp.DecodedBytes(whole.ReadOnlyData())
 	if err != nil {
 		return err

@@ -51,8 +51,8 @@ func TestDecodingIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	export := func(request ptraceotlp.ExportRequest) codes.Code {
-		_, err := ptraceotlp.NewGRPCClient(conn).Export(t.Context(), request)
+	export := func(request ptraceotlp.ExportRequest, opts ...grpc.CallOption) codes.Code {
+		_, err := ptraceotlp.NewGRPCClient(conn).Export(t.Context(), request, opts...)
 		return status.Code(err)
 	}
 	post := func(contentType string, body []byte) *httptest.ResponseRecorder {
@@ -74,8 +74,10 @@ func TestDecodingIsBounded(t *testing.T) {
 			t.Errorf("%s: %d %v beside another request", contentType, w.Code, w.Header())
 		}
 	}
-	if code := export(oneSpan()); code != codes.OK {
-		t.Errorf("gRPC: %v for a request that fits", code)
+	for _, opts := range [][]grpc.CallOption{nil, {grpc.UseCompressor("gzip")}} {
+		if code := export(oneSpan(), opts...); code != codes.OK {
+			t.Errorf("gRPC %v: %v for a request that fits", opts, code)
+		}
 	}
 	if n := counter(t, reg, "tenhop_receiver_bad_requests_total", "grpc"); n != 1 {
 		t.Errorf("%v requests are counted", n)

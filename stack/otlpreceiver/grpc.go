@@ -40,6 +40,7 @@ func (r *Receiver) grpcServer() *grpc.Server {
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.InTapHandle(r.withTimeout),
+		grpc.RPCDecompressor(&gunzip{decoding: &r.decoding, maxBytes: r.maxBytes}), //nolint:staticcheck // encoding.RegisterCompressor is for all servers of the process
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), &r.decoding}),
 		grpc.UnaryInterceptor(r.decoding.interceptor(r.viaGRPC)),
 		grpc.StatsHandler(undecoded{r.viaGRPC}),
