@@ -16,13 +16,23 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tenhop/tenhop/internal/hostcheck"
+	"github.com/tenhop/tenhop/stack/budget"
 	"github.com/tenhop/tenhop/stack/otelcol"
 )
 
 // DefaultMaxBodyBytes is the default maximum size of an HTTP request.
 const DefaultMaxBodyBytes = 20 << 20
+
+// DefaultDecodingBytes is the default maximum size in memory of all HTTP requests that are
+// decoded at a time, by the estimate of decodedFactor.
+const DefaultDecodingBytes = 512 << 20
+
+// decodedFactor is the size in memory of a body and what it holds, to that of the body. The
+// worst one known, tags of 15 bytes, takes 10 times its size (TestMemoryOfABatch).
+const decodedFactor = 20
 
 // maxPacketBytes is the maximum size of a UDP datagram. Jaeger's clients send up
 // to 65000 bytes.
@@ -33,6 +43,8 @@ const maxPacketBytes = 65535
 type Receiver struct {
 	consume  func(context.Context, ptrace.Traces) error
 	maxBytes int64
+	decoding int64
+	free     *semaphore.Weighted // of decoding, in bytes
 	viaHTTP  *otelcol.Receiver
 	viaUDP   *otelcol.Receiver
 	http     *http.Server
@@ -47,6 +59,10 @@ type Option func(*Receiver)
 // WithMaxBodyBytes sets the maximum size of an HTTP request.
 func WithMaxBodyBytes(n int64) Option { return func(r *Receiver) { r.maxBytes = n } }
 
+// WithDecodingBytes sets the maximum size in memory, estimated, of the HTTP requests that are
+// decoded at a time. Those beyond it may be sent again.
+func WithDecodingBytes(n int64) Option { return func(r *Receiver) { r.decoding = n } }
+
 // WithLogger sets the logger for lost spans. The default is slog.Default.
 func WithLogger(l *slog.Logger) Option { return func(r *Receiver) { r.log = l } }
 
@@ -60,6 +76,7 @@ func New(consume func(context.Context, ptrace.Traces) error, m *otelcol.Metrics,
 	r := &Receiver{
 		consume:  consume,
 		maxBytes: DefaultMaxBodyBytes,
+		decoding: DefaultDecodingBytes,
 		viaHTTP:  m.Receiver("jaeger", "thrift_http"),
 		viaUDP:   m.Receiver("jaeger", "thrift_compact"),
 		log:      slog.Default(),
@@ -68,6 +85,7 @@ func New(consume func(context.Context, ptrace.Traces) error, m *otelcol.Metrics,
 	for _, o := range opts {
 		o(r)
 	}
+	r.free = semaphore.NewWeighted(r.decoding)
 	r.http = &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -121,7 +139,15 @@ func (r *Receiver) traces(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, fmt.Sprintf("Unsupported content type: %v", contentType), http.StatusBadRequest)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, r.maxBytes))
+	in := &budget.Reader{In: http.MaxBytesReader(w, req.Body, r.maxBytes), Free: r.free, Factor: decodedFactor}
+	defer in.Release()
+	body, err := io.ReadAll(in)
+	if errors.Is(err, budget.ErrBusy) {
+		r.viaHTTP.Bad("busy")
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, fmt.Sprintf("Cannot submit Jaeger batch: %v", err), http.StatusServiceUnavailable)
+		return
+	}
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {

@@ -226,3 +226,57 @@ func TestAnnouncedList(t *testing.T) {
 		t.Errorf("%d bytes are allocated", got)
 	}
 }
+
+// TestDecodingIsBounded sends a batch while another, which is being consumed, has the memory.
+func TestDecodingIsBounded(t *testing.T) {
+	body := binary(t, batch(span))
+	reg := prometheus.NewRegistry()
+	entered, release := make(chan struct{}), make(chan struct{})
+	r := jaegerreceiver.New(func(context.Context, ptrace.Traces) error { entered <- struct{}{}; <-release; return nil },
+		otelcol.New(reg), jaegerreceiver.WithDecodingBytes(100<<10))
+	post := func() *httptest.ResponseRecorder {
+		w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api/traces", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/x-thrift")
+		r.Handler().ServeHTTP(w, req)
+		return w
+	}
+	first := make(chan int)
+	go func() { first <- post().Code }()
+	<-entered
+	if w := post(); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v beside another batch", w.Code, w.Header())
+	}
+	close(release)
+	if code := <-first; code != http.StatusAccepted {
+		t.Errorf("%d for the first batch", code)
+	}
+	go func() { <-entered }()
+	if w := post(); w.Code != http.StatusAccepted {
+		t.Errorf("%d afterwards", w.Code)
+	}
+}
+
+// TestMemoryOfABatch decodes the batch that takes the most memory for its size: tags without
+// names and values.
+func TestMemoryOfABatch(t *testing.T) {
+	const most = 20 // times its size
+	tags := make([]*jaeger.Tag, 200_000)
+	for i := range tags {
+		tags[i] = &jaeger.Tag{VType: jaeger.TagType_BOOL}
+	}
+	body := binary(t, batch(&jaeger.Span{Tags: tags}))
+	tags = nil
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	td, err := jaegerreceiver.DecodeBinary(t.Context(), body)
+	runtime.ReadMemStats(&after)
+	if err != nil || td.SpanCount() != 1 {
+		t.Fatal(err)
+	}
+	n := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%d bytes of memory for a body of %d: %.1f times", n, len(body), float64(n)/float64(len(body)))
+	if n > uint64(most*len(body)) {
+		t.Errorf("%d bytes of memory for a body of %d", n, len(body))
+	}
+}

@@ -2,8 +2,6 @@ package otlpreceiver
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -13,11 +11,10 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 
+	"github.com/tenhop/tenhop/stack/budget"
 	"github.com/tenhop/tenhop/stack/otelcol"
 	"github.com/tenhop/tenhop/trace/otlp"
 )
-
-var errBusy = errors.New("too many and too large requests are decoded at a time; send again later")
 
 // decoding bounds the memory of the requests that are decoded, until they are consumed, of
 // the bodies over HTTP and of decompressed messages over gRPC.
@@ -26,30 +23,6 @@ type decoding struct {
 	held     sync.Map            // bytes by decoded gRPC message, a pointer
 	inflated sync.Map            // bytes by decompressed gRPC message, the pointer to its first
 }
-
-// chargeStep is the number of bytes for which a charged takes memory at a time.
-const chargeStep = 64 << 10
-
-// charged takes memory for what it reads, as it arrives. It fails with errBusy if none is
-// free.
-type charged struct {
-	in          io.Reader
-	free        *semaphore.Weighted
-	read, taken int64
-}
-
-// Read implements io.Reader.
-func (c *charged) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	for c.read += int64(n); c.taken < c.read; c.taken += chargeStep {
-		if !c.free.TryAcquire(chargeStep) {
-			return n, errBusy
-		}
-	}
-	return n, err
-}
-
-func (c *charged) release() { c.free.Release(c.taken) }
 
 // codec adds otlp.DecodedBytes to the codec that package pdata registers, and takes the
 // memory that it returns. A codec can only fail for good, so a message for which no
@@ -89,7 +62,7 @@ func (d *decoding) interceptor(count *otelcol.Receiver) grpc.UnaryServerIntercep
 		n, ok := d.held.LoadAndDelete(message)
 		if !ok {
 			count.Bad("busy")
-			return nil, status.Error(codes.Unavailable, errBusy.Error())
+			return nil, status.Error(codes.Unavailable, budget.ErrBusy.Error())
 		}
 		defer d.free.Release(n.(int64))
 		return handle(ctx, message)

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/tenhop/tenhop/stack/budget"
 )
 
 // gunzip decompresses the messages of one gRPC server. It takes memory for what comes out,
@@ -35,18 +37,18 @@ func (g *gunzip) Do(r io.Reader) ([]byte, error) {
 	if err := z.Reset(r); err != nil {
 		return nil, err
 	}
-	in := &charged{in: io.LimitReader(z, int64(g.maxBytes)+1), free: g.decoding.free}
+	in := &budget.Reader{In: io.LimitReader(z, int64(g.maxBytes)+1), Free: g.decoding.free}
 	var out bytes.Buffer
 	_, err := out.ReadFrom(in)
 	switch {
-	case errors.Is(err, errBusy):
-		in.release()
+	case errors.Is(err, budget.ErrBusy):
+		in.Release()
 		return unread, nil
 	case err != nil || out.Len() == 0 || out.Len() > g.maxBytes: // the server refuses one that is too large
-		in.release()
+		in.Release()
 		return out.Bytes(), err
 	}
-	g.decoding.inflated.Store(&out.Bytes()[0], in.taken)
+	g.decoding.inflated.Store(&out.Bytes()[0], in.Taken())
 	return out.Bytes(), nil
 }
 

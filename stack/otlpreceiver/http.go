@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tenhop/tenhop/stack/budget"
 	"github.com/tenhop/tenhop/trace/otlp"
 )
 
@@ -83,12 +84,12 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 	busy := func() {
 		r.viaHTTP.Bad("busy")
 		w.Header().Set("Retry-After", "1")
-		respondError(w, contentType, http.StatusServiceUnavailable, codes.Unavailable, errBusy)
+		respondError(w, contentType, http.StatusServiceUnavailable, codes.Unavailable, budget.ErrBusy)
 	}
-	held := &charged{free: r.decoding.free}
-	defer held.release()
+	held := &budget.Reader{Free: r.decoding.free}
+	defer held.Release()
 	body, err := r.body(w, req, held)
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, budget.ErrBusy) {
 		busy()
 		return
 	}
@@ -139,11 +140,11 @@ func (r *Receiver) serve(w http.ResponseWriter, req *http.Request, msg decoder, 
 }
 
 // body reads a request's body, decompressed, into memory that held takes.
-func (r *Receiver) body(w http.ResponseWriter, req *http.Request, held *charged) ([]byte, error) {
+func (r *Receiver) body(w http.ResponseWriter, req *http.Request, held *budget.Reader) ([]byte, error) {
 	limited := http.MaxBytesReader(w, req.Body, int64(r.maxBytes))
 	switch enc := req.Header.Get("Content-Encoding"); enc {
 	case "", "identity":
-		held.in = limited
+		held.In = limited
 		return io.ReadAll(held)
 	case "gzip":
 		zr, err := gzip.NewReader(limited)
@@ -151,7 +152,7 @@ func (r *Receiver) body(w http.ResponseWriter, req *http.Request, held *charged)
 			return nil, fmt.Errorf("gzip body: %w", err)
 		}
 		// The decompressed body has the same limit.
-		held.in = http.MaxBytesReader(w, zr, int64(r.maxBytes))
+		held.In = http.MaxBytesReader(w, zr, int64(r.maxBytes))
 		body, err := io.ReadAll(held)
 		return body, errors.Join(err, zr.Close())
 	default:
