@@ -87,6 +87,11 @@ func (m *serviceMap) services() {
 			n.Errors = x.Value
 		}
 	}
+	for _, x := range m.answers["shed"] {
+		if n := m.nodes[x.Labels["service_name"]]; n != nil {
+			n.Shed = x.Value
+		}
+	}
 }
 
 // dependencies adds the nodes that only their callers report.
@@ -184,18 +189,53 @@ func (m *serviceMap) edges() []Edge {
 	}
 	out := []Edge{}
 	for _, x := range m.answers["waits"] {
-		if x.Value == 0 {
+		k := of(x)
+		e := Edge{From: k.from, To: k.to, Kind: k.kind, Rate: x.Value, Hot: m.hot[[2]string{k.from, k.to}]}
+		m.resilience(&e)
+		if x.Value == 0 && e.Retries == 0 && e.Refused == nil && e.Breaker == "" {
 			continue
 		}
-		k := of(x)
-		mean := waited[k] / x.Value
-		out = append(out, Edge{From: k.from, To: k.to, Kind: k.kind, Rate: x.Value, Mean: &mean, Hot: m.hot[[2]string{k.from, k.to}]})
+		if x.Value > 0 {
+			mean := waited[k] / x.Value
+			e.Mean = &mean
+		}
+		out = append(out, e)
 	}
 	out = append(out, m.topics()...)
 	slices.SortFunc(out, func(a, b Edge) int {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.Kind, b.Kind))
 	})
 	return out
+}
+
+// resilience sets which calls of an edge were made again or not at all. While a circuit
+// breaker is open, there may be no others.
+func (m *serviceMap) resilience(e *Edge) {
+	of := func(x prometheus.Value) bool {
+		return x.Value > 0 && x.Labels["service_name"] == e.From && x.Labels["dependency"] == e.To
+	}
+	for _, x := range m.answers["retries"] {
+		if of(x) {
+			e.Retries += x.Value
+		}
+	}
+	for _, x := range m.answers["refused"] {
+		if of(x) {
+			if e.Refused == nil {
+				e.Refused = map[string]float64{}
+			}
+			e.Refused[x.Labels["reason"]] += x.Value
+		}
+	}
+	for _, x := range m.answers["breakers"] {
+		switch {
+		case !of(x):
+		case x.Value >= 2:
+			e.Breaker = "open"
+		default:
+			e.Breaker = "half-open"
+		}
+	}
 }
 
 // topics joins producers and consumers of the same topic. A consumer's records

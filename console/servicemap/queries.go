@@ -32,6 +32,12 @@ var queries = map[string]string{
 	"sent":      `sum by (service_name, messaging_destination_name) (rate(messaging_client_operation_duration_seconds_count{messaging_operation_name="send"}` + over + `))`,
 	"processed": `sum by (service_name, messaging_destination_name) (rate(messaging_process_duration_seconds_count` + over + `))`,
 	"queued":    `sum by (service_name, operation) (rate(hop_queue_wait_seconds_sum` + over + `)) / (sum by (service_name, operation) (rate(hop_queue_wait_seconds_count` + over + `)) > 0)`,
+	// Resilience of calls, of services that report it.
+	"retries":  `sum by (service_name, dependency) (rate(hop_call_retries_total` + over + `))`,
+	"refused":  `sum by (service_name, dependency, reason) (rate(hop_calls_refused_total` + over + `))`,
+	"breakers": `max by (service_name, dependency) (hop_circuit_breaker_state)`,
+	"shed":     `sum by (service_name) (rate(hop_requests_shed_total` + over + `))`,
+
 	"entryRate": `entry:requests:rate15s`,
 	"mean":      `entry:duration_seconds:mean15s`,
 	"baseline":  `entry:duration_seconds:baseline10m`,

@@ -44,6 +44,41 @@ func (p *fake) reader(t *testing.T) *Reader {
 	return NewReader(func() (*prometheus.Client, error) { return prometheus.New(srv.URL, srv.Client()) }, error.Error)
 }
 
+// TestResilience shows calls that are made again, and a dependency of which no call is made
+// while its circuit breaker is open.
+func TestResilience(t *testing.T) {
+	p := spike()
+	of := []string{"service_name=gateway", "dependency=loyalty"}
+	for name, v := range map[string]string{
+		"retries":  series(0.5, "service_name=gateway", "dependency=payment"),
+		"refused":  series(4, append(of, "reason=breaker")...) + "," + series(0, append(of, "reason=bulkhead")...),
+		"breakers": series(2, of...) + "," + series(0, "service_name=gateway", "dependency=payment"),
+		"shed":     series(3, "service_name=gateway"),
+		"waits":    series(5, "service_name=gateway", "dependency=payment", "dependency_kind=grpc") + "," + series(0, append(of, "dependency_kind=http")...) + "," + series(0, "service_name=gateway", "dependency=cart", "dependency_kind=http"),
+	} {
+		p.vectors[queries[name]] = v
+	}
+	s := p.reader(t).Snapshot(t.Context())
+	edges := map[string]Edge{}
+	for _, e := range s.Edges {
+		edges[e.To] = e
+	}
+	if e := edges["payment"]; e.Retries != 0.5 || e.Refused != nil || e.Breaker != "" {
+		t.Errorf("payment: %+v", e)
+	}
+	if e := edges["loyalty"]; e.Breaker != "open" || len(e.Refused) != 1 || e.Refused["breaker"] != 4 || e.Mean != nil {
+		t.Errorf("loyalty: %+v", e)
+	}
+	if e, ok := edges["cart"]; ok {
+		t.Errorf("nobody calls cart: %+v", e)
+	}
+	for _, h := range s.Hops {
+		if (h.Name == "gateway") != (h.Shed == 3) {
+			t.Errorf("%s sheds %g requests/s", h.Name, h.Shed)
+		}
+	}
+}
+
 // series returns an element of a vector with labels as name=value.
 func series(value float64, labels ...string) string {
 	m := map[string]string{}

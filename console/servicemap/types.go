@@ -20,6 +20,7 @@ type Hop struct {
 	Kind       string      `json:"kind"` // "service", or "store" for a database or cache that only its callers report
 	Rate       float64     `json:"rate"` // messages/s
 	Errors     float64     `json:"errors"`
+	Shed       float64     `json:"shed,omitempty"` // requests/s refused because too many were in flight
 	P95        *float64    `json:"p95,omitempty"`
 	Self       *float64    `json:"self,omitempty"`  // mean self time per message
 	Added      float64     `json:"added,omitempty"` // mean time added per request of the slowed entry
@@ -47,6 +48,10 @@ type Edge struct {
 	Rate  float64  `json:"rate"`
 	Mean  *float64 `json:"mean,omitempty"` // wait per call; for a topic, queue wait per record
 	Hot   bool     `json:"hot,omitempty"`
+
+	Retries float64            `json:"retries,omitempty"` // calls/s made again
+	Refused map[string]float64 `json:"refused,omitempty"` // calls/s not made, by reason: breaker, bulkhead or deadline
+	Breaker string             `json:"breaker,omitempty"` // open or half-open
 }
 
 // Entry compares an entry operation with its baseline. Times are in seconds.

@@ -257,6 +257,9 @@ export type Edge = {
   rate: number;
   mean?: number;
   hot?: boolean;
+  retries?: number;
+  refused?: Record<string, number>;
+  breaker?: string;
 };
 export type Entry = {
   operation: string;
@@ -395,6 +398,7 @@ export type Hop = {
   kind: string;
   rate: number;
   errors: number;
+  shed?: number;
   p95?: number;
   self?: number;
   added?: number;

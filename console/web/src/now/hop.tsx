@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
 import { act } from "../api";
 import { percent, rate, seconds, shortOperation } from "../format";
-import type { Hop, Snapshot } from "../types";
+import type { Edge, Hop, Snapshot } from "../types";
+import { resilience } from "./resilience";
 import { Unlock, useUnlocked } from "../ui/unlock";
 
 // HopPanel shows one hop: its operations, its neighbours and a form for a fault.
@@ -31,22 +32,26 @@ export function HopPanel({ hop: h, now, close }: { hop: Hop; now: Snapshot; clos
           </tbody>
         </table>
       )}
-      <Neighbours title="waits for" edges={calls.map((e) => [e.topic ? `${e.to} (${e.topic})` : e.to, e.rate, e.mean, e.hot ?? false])} />
-      <Neighbours title="called by" edges={callers.map((e) => [e.from, e.rate, e.mean, e.hot ?? false])} />
+      {h.shed ? <p class="why">refuses {rate(h.shed)}: too many requests are in flight</p> : null}
+      <Neighbours title="waits for" edges={calls} name={(e) => (e.topic ? `${e.to} (${e.topic})` : e.to)} />
+      <Neighbours title="called by" edges={callers} name={(e) => e.from} />
       <FaultForm service={h.name} />
     </section>
   );
 }
 
-function Neighbours({ title, edges }: { title: string; edges: [string, number, number | undefined, boolean][] }) {
+function Neighbours({ title, edges, name }: { title: string; edges: Edge[]; name: (e: Edge) => string }) {
   if (edges.length === 0) return null;
   return (
     <>
       <h3>{title}</h3>
       <table>
         <tbody>
-          {edges.map(([name, r, mean, hot]) => (
-            <tr key={name} class={hot ? "hot" : ""}><td>{name}</td><td class="num">{rate(r)}</td><td class="num">{seconds(mean)}</td></tr>
+          {edges.map((e) => (
+            <tr key={name(e)} class={e.hot ? "hot" : ""}>
+              <td>{name(e)}{resilience(e).map((text) => <div key={text} class="resilience">{text}</div>)}</td>
+              <td class="num">{rate(e.rate)}</td><td class="num">{seconds(e.mean)}</td>
+            </tr>
           ))}
         </tbody>
       </table>

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { percent, rate, seconds, signed } from "../format";
 import type { Edge, Hop, Snapshot } from "../types";
+import { resilience } from "./resilience";
 import { edgeKey, lay, minScale, nodeHeight, nodeName, nodePadding, topology } from "./layout";
 
 interface Props { now: Snapshot; stores: boolean; chosen: string; choose: (name: string) => void }
@@ -45,8 +46,8 @@ export function ServiceMap({ now, stores, chosen, choose }: Props) {
             if (!e) return null;
             const kind = e.hot ? "hot" : e.kind === "kafka" ? "kafka" : "plain";
             return (
-              <g key={edge} class={`edge ${e.kind} ${e.hot ? "hot" : ""} ${near(e) ? "near" : chosen ? "far" : ""}`}>
-                <title>{`${e.from} → ${e.to}, ${protocol[e.kind] ?? e.kind}${e.topic ? ` ${e.topic}` : ""}\n${rate(e.rate)}, mean ${e.kind === "kafka" ? "queue wait" : "wait"} ${seconds(e.mean)}`}</title>
+              <g key={edge} class={`edge ${e.kind} ${e.hot ? "hot" : ""} ${resilience(e).length > 0 ? "struggling" : ""} ${near(e) ? "near" : chosen ? "far" : ""}`}>
+                <title>{[`${e.from} → ${e.to}, ${protocol[e.kind] ?? e.kind}${e.topic ? ` ${e.topic}` : ""}`, `${rate(e.rate)}, mean ${e.kind === "kafka" ? "queue wait" : "wait"} ${seconds(e.mean)}`, ...resilience(e)].join("\n")}</title>
                 <path class="hit" d={path} />
                 <path d={path} marker-end={`url(#arrow-${kind})`} stroke-width={(1 + Math.log10(1 + e.rate) * 0.9).toFixed(2)} />
                 {(e.kind === "kafka" || near(e)) && (
@@ -54,6 +55,7 @@ export function ServiceMap({ now, stores, chosen, choose }: Props) {
                     {e.kind === "kafka" ? <><tspan x={mid.x} dy="-5">{e.topic}</tspan><tspan x={mid.x} dy="17">queued {seconds(e.mean)}</tspan></> : <tspan dy="-3">{seconds(e.mean)}</tspan>}
                   </text>
                 )}
+                {resilience(e).slice(0, 1).map((text) => <text key="resilience" class="resilience" x={mid.x} y={mid.y} dy="13" text-anchor="middle">{text}</text>)}
               </g>
             );
           })}
@@ -75,7 +77,7 @@ function Node({ hop: h, nodeWidth, wait, x, y, slowest, chosen, choose }: NodePr
   const scale = (s: number) => Math.max(0, Math.min(1, Math.sqrt(s / slowest))) * width;
   const whole = scale(h.p95 ?? 0);
   const self = h.self !== undefined && h.p95 ? Math.min(whole, (h.self / h.p95) * whole) : 0;
-  const words = `${h.name}, ${rate(h.rate)}, errors ${percent(h.errors)}, p95 ${seconds(h.p95)}, self time ${seconds(h.self)}${h.hot ? `, hot: ${h.why ?? ""}` : ""}`;
+  const words = `${h.name}, ${rate(h.rate)}, errors ${percent(h.errors)}, p95 ${seconds(h.p95)}, self time ${seconds(h.self)}${h.shed ? `, refuses ${rate(h.shed)}: too many are in flight` : ""}${h.hot ? `, hot: ${h.why ?? ""}` : ""}`;
   return (
     <g class={`node ${h.kind} ${h.hot ? "hot" : ""} ${chosen ? "chosen" : ""} ${h.errors > 0.01 ? "failing" : ""}`} transform={`translate(${x - nodeWidth / 2} ${y - nodeHeight / 2})`}
       tabindex={0} role="button" aria-pressed={chosen} onClick={toggle} data-hop={h.name}
@@ -88,7 +90,7 @@ function Node({ hop: h, nodeWidth, wait, x, y, slowest, chosen, choose }: NodePr
       </text>
       {h.self !== undefined && <text class="self" x="10" y="57">self {seconds(h.self)}</text>}
       {h.hot && <text class="added" x={nodeWidth - 10} y="57" text-anchor="end">{signed(seconds(h.added))}</text>}
-      {h.errors > 0 ? <text class="errors" x={nodeWidth - 10} y="40" text-anchor="end">{percent(h.errors)} err</text>
+      {h.shed ? <text class="errors" x={nodeWidth - 10} y="40" text-anchor="end">{rate(h.shed)} shed</text> : h.errors > 0 ? <text class="errors" x={nodeWidth - 10} y="40" text-anchor="end">{percent(h.errors)} err</text>
         : <text class="rate" x={nodeWidth - 10} y="40" text-anchor="end">{rate(h.rate)}</text>}
       {h.p95 !== undefined && (
         <>
