@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // Sizes in a write-ahead log of SQLite, in bytes (https://sqlite.org/fileformat2.html).
@@ -101,13 +102,28 @@ func TearSQLite(path string, rng *rand.Rand) (string, error) {
 		copy(tail, wal[walHeader-24:walHeader-16])
 		copy(tail[8:], wal[16:24])
 	}
-	if err := os.WriteFile(path+"-wal", append(wal[:end:end], tail...), 0o600); err != nil {
+	if err := endWith(path+"-wal", int64(end), tail); err != nil {
 		return "", err
 	}
 	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	return fmt.Sprintf("%d pages, %d bytes after the last commit", torn, len(tail)), nil
+}
+
+// endWith cuts a file at its length and appends what fits of a tail on its disk. It never
+// writes what was before again: a full disk must not take it.
+func endWith(path string, length int64, tail []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	if err = f.Truncate(length); err == nil {
+		if _, err = f.WriteAt(tail, length); errors.Is(err, syscall.ENOSPC) {
+			err = nil
+		}
+	}
+	return errors.Join(err, f.Close())
 }
 
 // tearPages overwrites the second half of some pages of a database that its log has.
