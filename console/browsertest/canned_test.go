@@ -106,6 +106,9 @@ func TestNowFits(t *testing.T) {
 					t.Errorf("%s is cut: %q", selector, bad)
 				}
 			}
+			p.click(".node", "checkout")
+			p.wait(5*time.Second, ".hop h2", "checkout")
+			fits(p)
 			p.clean()
 		})
 	}
@@ -123,6 +126,9 @@ func TestForeignFleetFits(t *testing.T) {
 			p.do(chromedp.EmulateViewport(width, 844))
 			p.visit(url + "/")
 			p.wait(10*time.Second, ".node", "WWWW")
+			fits(p)
+			p.click(".node", "WWWW")
+			p.wait(5*time.Second, ".hop h2", "WWWW")
 			fits(p)
 			if bad := eval[[]string](p, overlaps); len(bad) > 0 {
 				t.Errorf("on the map: %q", bad)
