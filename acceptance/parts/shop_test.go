@@ -146,20 +146,22 @@ func (s *shop) jaeger(t *testing.T) *jaeger.Client {
 	return client
 }
 
-// reached holds one trace of a request to reach each part.
+// reached holds the trace of a request to reach each part. It is the last one of its operation:
+// the search engine gets the products after the start.
 func (s *shop) reached(t *testing.T, on switched, requests []request) {
 	t.Helper()
 	for _, v := range on.visits {
-		i := slices.IndexFunc(requests, func(r request) bool { return r.operation == v.operation })
+		of := slices.DeleteFunc(slices.Clone(requests), func(r request) bool { return r.operation != v.operation })
+		last := of[len(of)-1]
 		var spans []trace.Span
-		tr := s.traceOf(t, requests[i], func(tr trace.Trace) error {
+		tr := s.traceOf(t, last, func(tr trace.Trace) error {
 			if spans = v.spans(tr); len(spans) == 0 {
 				return errors.New("no span of " + v.what)
 			}
 			return nil
 		})
 		t.Logf("%s with correlation ID %s reaches %s: %s %s, one of %d such spans of %d in %d services",
-			v.operation, requests[i].correlation, v.what, spans[0].Service, spans[0].Operation, len(spans), len(tr.Spans), len(tr.Services()))
+			v.operation, last.correlation, v.what, spans[0].Service, spans[0].Operation, len(spans), len(tr.Spans), len(tr.Services()))
 	}
 }
 
