@@ -257,6 +257,7 @@ export type Edge = {
   rate: number;
   mean?: number;
   hot?: boolean;
+  waiting?: number;
 };
 export type Entry = {
   operation: string;
