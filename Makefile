@@ -165,8 +165,9 @@ EMAIL_DOWN ?= full
 email-down: ## notification stopped for two minutes, over the embedded broker, Apache Kafka and RabbitMQ (ten minutes; EMAIL_DOWN=short: seven)
 	TENHOP_EMAIL_DOWN=$(EMAIL_DOWN) deploy/real/run $(GO) test -count=1 -v -timeout 40m -run TestEmailServiceIsDown ./acceptance/emaildown
 
-protocols: ## one call over HTTP/1.1, HTTP/2, gRPC, Kafka and RabbitMQ, into docs/protocols.md (three minutes on an idle machine)
+protocols: ## one call over HTTP/1.1, HTTP/2, gRPC, Kafka and RabbitMQ, into docs/protocols.md and the console's page (three minutes on an idle machine)
 	TENHOP_PROTOCOLS=full deploy/real/run $(GO) test -count=1 -v -timeout 30m -run TestProtocols ./acceptance/protocols -update
+	$(GO) generate ./console/protocols
 
 hostile: ## broken, endless and bomb-like telemetry for every decoder, with its memory, into docs/hostile.md (three minutes on an idle machine)
 	TENHOP_HOSTILE=1 $(GO) test -count=1 -v -timeout 30m ./internal/hostile -update

@@ -105,7 +105,7 @@ func foundInConsul(t *testing.T) switched {
 	if agent.Real {
 		t.Logf("Consul itself at %s", agent.URL)
 	} else {
-		t.Log("NOT TESTED ON Consul: TENHOP_CONSUL_BIN is not set, so this runs on the stand-in of its API; make consul builds Consul")
+		t.Log("NOT TESTED ON Consul: TENHOP_CONSUL_BIN is not set, so this runs on the stand-in of its API")
 	}
 	return switched{
 		args: []string{"--consul", agent.URL},

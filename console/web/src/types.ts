@@ -14,6 +14,7 @@ export interface Answers {
   "GET /api/incidents/{id}": IncidentView;
   "GET /api/dashboards": DashboardInfo[];
   "GET /api/dashboards/{uid}": unknown;
+  "GET /api/protocols": ProtocolComparison;
   "GET /api/drill": DrillState;
   "GET /api/drill/choices": DrillChoices;
   "GET /api/faults": Faults;
@@ -505,6 +506,11 @@ export type ProfiledFunction = {
   before_ms_per_s: number;
   now_ms_per_s: number;
   compared: boolean;
+};
+export type ProtocolComparison = {
+  measured: string;
+  columns: string[];
+  rows: string[][];
 };
 export type Queue = {
   kind: string;
