@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search caddy edge protocols email-down pull-request foreign generate check ci
+.PHONY: help up build test race modules fmt cross lint acceptance acceptance-short eval pairs matrix scrapes bench-middleware cost-middleware fuzz polyglot real programs configs-check lokilog-check compose-run wide pairs-live links outside outage why drill-ci quiet watch-cells torture torture-real knee soak loss storm telemetry-outage hostile licences vulnerabilities build-cost seed search parts caddy edge protocols email-down pull-request foreign generate check ci
 .PHONY: console console-test images
 
 help: ## list the targets
@@ -60,6 +60,10 @@ real: ## start PostgreSQL, Redis, Kafka, RabbitMQ and OpenSearch and run the tes
 
 search: ## run the storefront on OpenSearch, with the engine slow and away (four minutes)
 	TENHOP_ACCEPTANCE=short deploy/real/run --only opensearch $(GO) test -count=1 -v -timeout 10m ./acceptance/search
+
+PARTS ?= full
+parts: ## the story with OpenSearch, RabbitMQ, PostgreSQL, mutual TLS, Consul and all of them (half an hour; PARTS=short: fifteen minutes)
+	TENHOP_PARTS=$(PARTS) deploy/real/run --only postgres,rabbitmq,opensearch $(GO) test -count=1 -v -timeout 60m ./acceptance/parts
 
 caddy: ## build Caddy into bin/
 	cd tools/caddy && GOWORK=off $(GO) build -o ../../$(BIN)/caddy github.com/caddyserver/caddy/v2/cmd/caddy
@@ -161,8 +165,9 @@ EMAIL_DOWN ?= full
 email-down: ## notification stopped for two minutes, over the embedded broker, Apache Kafka and RabbitMQ (ten minutes; EMAIL_DOWN=short: seven)
 	TENHOP_EMAIL_DOWN=$(EMAIL_DOWN) deploy/real/run $(GO) test -count=1 -v -timeout 40m -run TestEmailServiceIsDown ./acceptance/emaildown
 
-protocols: ## one call over HTTP/1.1, HTTP/2, gRPC, Kafka and RabbitMQ, into docs/protocols.md (three minutes on an idle machine)
+protocols: ## one call over HTTP/1.1, HTTP/2, gRPC, Kafka and RabbitMQ, into docs/protocols.md and the console's page (three minutes on an idle machine)
 	TENHOP_PROTOCOLS=full deploy/real/run $(GO) test -count=1 -v -timeout 30m -run TestProtocols ./acceptance/protocols -update
+	$(GO) generate ./console/protocols
 
 hostile: ## broken, endless and bomb-like telemetry for every decoder, with its memory, into docs/hostile.md (three minutes on an idle machine)
 	TENHOP_HOSTILE=1 $(GO) test -count=1 -v -timeout 30m ./internal/hostile -update

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/tenhop/tenhop/console/protocols"
 	"github.com/tenhop/tenhop/query"
 )
 
@@ -36,6 +37,7 @@ func endpoints() []endpoint {
 		answers("GET /api/incidents/{id}", (*Console).incident),
 		answers("GET /api/dashboards", (*Console).dashboards),
 		answers("GET /api/dashboards/{uid}", (*Console).dashboard),
+		answers("GET /api/protocols", func(*Console, *http.Request) (protocols.Comparison, error) { return protocols.Recorded() }),
 		answers("GET /api/drill", (*Console).drillState),
 		answers("GET /api/drill/choices", (*Console).drillChoices),
 		locked(answers("GET /api/faults", (*Console).listFaults)),

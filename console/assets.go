@@ -22,7 +22,7 @@ var dist embed.FS
 // pages lists the paths of the page, which routes them in the browser. They
 // include those of Jaeger's UI.
 var pages = []string{
-	"/{$}", "/diagnose", "/search", "/trace/{id}", "/compare", "/dashboards", "/d/{uid}", "/d/{uid}/{slug}", "/drills", "/incidents", "/incidents/{id}",
+	"/{$}", "/diagnose", "/search", "/trace/{id}", "/compare", "/dashboards", "/protocols", "/d/{uid}", "/d/{uid}/{slug}", "/drills", "/incidents", "/incidents/{id}",
 }
 
 // page registers the page and its assets.

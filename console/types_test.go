@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tenhop/tenhop/console/internal/typescript"
+	"github.com/tenhop/tenhop/console/protocols"
 	"github.com/tenhop/tenhop/console/servicemap"
 	"github.com/tenhop/tenhop/console/traceview"
 	"github.com/tenhop/tenhop/diagnose/result"
@@ -25,25 +26,26 @@ const typesFile = "web/src/types.ts"
 // typeNames are the TypeScript names of types whose Go names clash or mean little
 // without their package.
 var typeNames = map[reflect.Type]string{
-	reflect.TypeFor[result.Result]():     "Diagnosis",
-	reflect.TypeFor[result.Entry]():      "DiagnosedEntry",
-	reflect.TypeFor[result.Range]():      "TimeRange",
-	reflect.TypeFor[result.Hot]():        "ProfiledFunction",
-	reflect.TypeFor[traceview.Event]():   "SpanEvent",
-	reflect.TypeFor[traceview.View]():    "Trace",
-	reflect.TypeFor[traceview.Service](): "TraceService",
-	reflect.TypeFor[traceview.Row]():     "CompareRow",
-	reflect.TypeFor[shape.Call]():        "ShapeCall",
-	reflect.TypeFor[shape.Time]():        "ShapeTime",
-	reflect.TypeFor[shape.Depth]():       "ShapeDepth",
-	reflect.TypeFor[shape.Chatty]():      "ChattyPair",
-	reflect.TypeFor[shape.Sequential]():  "SequentialCalls",
-	reflect.TypeFor[drill.Record]():      "DrillRecord",
-	reflect.TypeFor[drill.Round]():       "DrillRound",
-	reflect.TypeFor[drill.Fault]():       "DrillFault",
-	reflect.TypeFor[drill.Seconds]():     "DrillSeconds",
-	reflect.TypeFor[scenario.Fault]():    "ScenarioFault",
-	reflect.TypeFor[scenario.Answer]():   "ScenarioAnswer",
+	reflect.TypeFor[result.Result]():        "Diagnosis",
+	reflect.TypeFor[result.Entry]():         "DiagnosedEntry",
+	reflect.TypeFor[result.Range]():         "TimeRange",
+	reflect.TypeFor[result.Hot]():           "ProfiledFunction",
+	reflect.TypeFor[traceview.Event]():      "SpanEvent",
+	reflect.TypeFor[traceview.View]():       "Trace",
+	reflect.TypeFor[traceview.Service]():    "TraceService",
+	reflect.TypeFor[traceview.Row]():        "CompareRow",
+	reflect.TypeFor[protocols.Comparison](): "ProtocolComparison",
+	reflect.TypeFor[shape.Call]():           "ShapeCall",
+	reflect.TypeFor[shape.Time]():           "ShapeTime",
+	reflect.TypeFor[shape.Depth]():          "ShapeDepth",
+	reflect.TypeFor[shape.Chatty]():         "ChattyPair",
+	reflect.TypeFor[shape.Sequential]():     "SequentialCalls",
+	reflect.TypeFor[drill.Record]():         "DrillRecord",
+	reflect.TypeFor[drill.Round]():          "DrillRound",
+	reflect.TypeFor[drill.Fault]():          "DrillFault",
+	reflect.TypeFor[drill.Seconds]():        "DrillSeconds",
+	reflect.TypeFor[scenario.Fault]():       "ScenarioFault",
+	reflect.TypeFor[scenario.Answer]():      "ScenarioAnswer",
 }
 
 // rawTypes are the types of JSON that the console passes on as it was recorded.

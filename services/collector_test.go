@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/uber/jaeger-client-go/thrift"
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/grpc"
 )
 
@@ -62,6 +64,9 @@ func (c *collector) Export(_ context.Context, req *collectorpb.ExportTraceServic
 				attributes := map[string]string{}
 				for _, a := range s.GetAttributes() {
 					attributes[a.GetKey()] = a.GetValue().GetStringValue()
+					if n, ok := a.GetValue().GetValue().(*commonpb.AnyValue_IntValue); ok {
+						attributes[a.GetKey()] = strconv.FormatInt(n.IntValue, 10)
+					}
 				}
 				if m := s.GetStatus().GetMessage(); m != "" {
 					attributes["status description"] = m

@@ -5,6 +5,7 @@ package services
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tenhop/tenhop/services/cart"
@@ -49,6 +50,11 @@ func Operations(name string) []string {
 		}
 	}
 	return nil
+}
+
+// Events reports whether a service publishes or consumes events.
+func Events(name string) bool {
+	return slices.ContainsFunc(Definitions(), func(d runtime.Definition) bool { return d.Name == name && d.Events })
 }
 
 // Run runs one service until ctx ends.

@@ -310,11 +310,15 @@ func (p *plan) serviceEnv(service string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	rabbitmq := p.cfg.RabbitMQ
+	if !services.Events(service) { // it does not need RabbitMQ's password
+		rabbitmq = ""
+	}
 	env := append(unset("GOGC=50"), found...)
 	env = append(env,
 		"TENHOP_REDIS="+redis,
 		"TENHOP_KAFKA="+p.endpoints[endpoint.Kafka],
-		"TENHOP_AMQP="+p.cfg.RabbitMQ,
+		"TENHOP_AMQP="+rabbitmq,
 		"TENHOP_CHAOS_TOKEN="+p.token,
 		"TENHOP_VERSION="+p.cfg.Version,
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+p.endpoints[endpoint.OTLPGRPC],

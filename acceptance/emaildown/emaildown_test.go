@@ -1,16 +1,22 @@
 package emaildown
 
 import (
+	"bufio"
+	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	_ "modernc.org/sqlite"
 
+	"github.com/tenhop/tenhop/console/servicemap"
 	"github.com/tenhop/tenhop/internal/uptest"
 )
 
@@ -74,6 +80,14 @@ func isDown(t *testing.T, s *uptest.Storefront, down time.Duration) {
 		t.Errorf("the alert names %v others", n)
 	}
 	waiting, _ := s.Value(ctx, lag)
+	within(t, 20*time.Second, "the console's map shows the queue", func() error {
+		e, err := queue(ctx, s)
+		if err != nil {
+			return err
+		}
+		t.Logf("the console shows %.0f messages of %s that wait for notification, over %s", e.Waiting, e.Topic, e.Kind)
+		return nil
+	})
 	uptest.Sleep(ctx, time.Until(stopped.Add(down)))
 	placed := len(column(t, s, "order", orders)) - before
 	if placed == 0 || waiting == 0 {
@@ -101,6 +115,37 @@ func isDown(t *testing.T, s *uptest.Storefront, down time.Duration) {
 	})
 	t.Logf("%d orders in %s without notification; %v messages waited when the alert fired; all of %d were sent %s after it went on",
 		placed, down, waiting, len(shipped), time.Since(stopped.Add(down)).Round(time.Second))
+}
+
+// queue returns the edge of the console's map with the messages that wait for notification.
+func queue(ctx context.Context, s *uptest.Storefront) (servicemap.Edge, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoints["console"]+"/api/live", nil)
+	if err != nil {
+		return servicemap.Edge{}, err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return servicemap.Edge{}, err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		var now servicemap.Snapshot
+		if !ok || json.Unmarshal([]byte(data), &now) != nil || len(now.Edges) == 0 {
+			continue
+		}
+		for _, e := range now.Edges {
+			if e.To == "notification" && e.Topic != "" && e.Waiting > 0 {
+				return e, nil
+			}
+		}
+		return servicemap.Edge{}, fmt.Errorf("no such edge of %d", len(now.Edges))
+	}
+	return servicemap.Edge{}, errors.Join(errors.New("the console sends no map"), lines.Err())
 }
 
 // within waits for a condition and fails with its last error.

@@ -3,11 +3,10 @@
 package torture
 
 import (
-	"database/sql"
-	"net/url"
 	"os"
 	"testing"
 
+	"github.com/tenhop/tenhop/internal/uptest"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -28,34 +27,11 @@ func (s *shop) real(t *testing.T, cfg *supervisor.Config) {
 		cfg.Kafka = s.kafka
 	}
 	if on == "postgres" || on == "postgres,kafka" {
-		if s.postgres = os.Getenv("TENHOP_TEST_POSTGRES"); s.postgres == "" {
+		server := os.Getenv("TENHOP_TEST_POSTGRES")
+		if server == "" {
 			t.Skip("SKIPPED: TENHOP_TEST_POSTGRES is not set; use deploy/real/run")
 		}
-		cfg.Postgres = s.databases(t)
+		s.postgres = uptest.Databases(t, server)
+		cfg.Postgres = s.postgres
 	}
-}
-
-// databases creates a database for each service and returns the server's URL without
-// a database.
-func (s *shop) databases(t *testing.T) string {
-	t.Helper()
-	admin, err := sql.Open("pgx", s.postgres)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	for _, name := range services {
-		for _, statement := range []string{`DROP DATABASE IF EXISTS "` + name + `" WITH (FORCE)`, `CREATE DATABASE "` + name + `"`} {
-			if _, err := admin.ExecContext(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	u, err := url.Parse(s.postgres)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = ""
-	s.postgres = u.String()
-	return s.postgres
 }

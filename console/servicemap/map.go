@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tenhop/tenhop/query/prometheus"
 )
@@ -23,6 +22,7 @@ type serviceMap struct {
 func newMap(answers map[string][]prometheus.Value) *serviceMap {
 	m := &serviceMap{answers: answers, nodes: map[string]*Hop{}, hot: map[[2]string]bool{}}
 	m.services()
+	m.waiting()
 	m.dependencies()
 	m.mark()
 	return m
@@ -236,39 +236,4 @@ func (m *serviceMap) resilience(e *Edge) {
 			e.Breaker = "half-open"
 		}
 	}
-}
-
-// topics joins producers and consumers of the same topic. A consumer's records
-// are attributed to the producers in proportion to their rates.
-func (m *serviceMap) topics() []Edge {
-	queued := map[[2]string]float64{} // service and topic
-	for _, x := range m.answers["queued"] {
-		if topic, ok := strings.CutPrefix(x.Labels["operation"], "process "); ok {
-			queued[[2]string{x.Labels["service_name"], topic}] = x.Value
-		}
-	}
-	sent := map[string]float64{} // by topic
-	for _, s := range m.answers["sent"] {
-		sent[s.Labels["messaging_destination_name"]] += s.Value
-	}
-	var out []Edge
-	for _, s := range m.answers["sent"] {
-		if s.Value == 0 || m.nodes[s.Labels["service_name"]] == nil {
-			continue
-		}
-		for _, p := range m.answers["processed"] {
-			topic := s.Labels["messaging_destination_name"]
-			to := p.Labels["service_name"]
-			if p.Labels["messaging_destination_name"] != topic || p.Value == 0 || m.nodes[to] == nil {
-				continue
-			}
-			e := Edge{From: s.Labels["service_name"], To: to, Kind: "kafka", Topic: topic, Rate: p.Value * s.Value / sent[topic]}
-			if wait, ok := queued[[2]string{to, topic}]; ok {
-				e.Mean = &wait
-				e.Hot = m.nodes[to].Hot && strings.Contains(m.nodes[to].Why, "records wait")
-			}
-			out = append(out, e)
-		}
-	}
-	return out
 }

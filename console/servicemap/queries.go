@@ -29,9 +29,11 @@ var queries = map[string]string{
 	"self":      `sum by (service_name, operation) (rate(hop_self_duration_seconds_sum` + over + `))`,
 	"waits":     `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_count` + calls + over + `))`,
 	"waited":    `sum by (service_name, dependency, dependency_kind) (rate(hop_wait_duration_seconds_sum` + calls + over + `))`,
-	"sent":      `sum by (service_name, messaging_destination_name) (rate(messaging_client_operation_duration_seconds_count{messaging_operation_name="send"}` + over + `))`,
-	"processed": `sum by (service_name, messaging_destination_name) (rate(messaging_process_duration_seconds_count` + over + `))`,
+	"sent":      `sum by (service_name, messaging_system, messaging_destination_name) (rate(messaging_client_operation_duration_seconds_count{messaging_operation_name="send"}` + over + `))`,
+	"processed": `sum by (service_name, messaging_system, messaging_destination_name) (rate(messaging_process_duration_seconds_count` + over + `))`,
 	"queued":    `sum by (service_name, operation) (rate(hop_queue_wait_seconds_sum` + over + `)) / (sum by (service_name, operation) (rate(hop_queue_wait_seconds_count` + over + `)) > 0)`,
+	// Some messages wait at any time; a queue is what does not drain.
+	"waiting": `max by (messaging_destination_name, messaging_consumer_group_name) (messaging_consumer_group_lag and min_over_time(messaging_consumer_group_lag[10s]) > 0)`,
 	// Resilience of calls, of services that report it.
 	"retries":  `sum by (service_name, dependency) (rate(hop_call_retries_total` + over + `))`,
 	"refused":  `sum by (service_name, dependency, reason) (rate(hop_calls_refused_total` + over + `))`,

@@ -102,8 +102,8 @@ func spike() *fake {
 		"self":      series(2.5, "service_name=payment", "operation=tenhop.v1.Payment/Charge"),
 		"waits":     series(5, "service_name=gateway", "dependency=payment", "dependency_kind=grpc") + "," + series(5, "service_name=payment", "dependency=payment-db", "dependency_kind=database") + "," + series(5, "service_name=gateway", "dependency=loyalty", "dependency_kind=http"),
 		"waited":    series(2.6, "service_name=gateway", "dependency=payment", "dependency_kind=grpc"),
-		"sent":      series(5, "service_name=gateway", "messaging_destination_name=orders.placed"),
-		"processed": series(5, "service_name=shipping", "messaging_destination_name=orders.placed"),
+		"sent":      series(5, "service_name=gateway", "messaging_system=kafka", "messaging_destination_name=orders.placed"),
+		"processed": series(5, "service_name=shipping", "messaging_system=kafka", "messaging_destination_name=orders.placed"),
 		"queued":    series(0.003, "service_name=shipping", "operation=process orders.placed"),
 		"mean":      series(0.53, entry, flow),
 		"baseline":  series(0.03, entry, flow),
@@ -157,6 +157,35 @@ func TestMap(t *testing.T) {
 	}
 	if len(s.SLOs) != 1 || s.SLOs[0].BurnFast < 1.99 || s.SLOs[0].BurnFast > 2.01 {
 		t.Errorf("objectives = %+v; both windows of the fast pair must burn", s.SLOs)
+	}
+}
+
+// An edge of a topic has the name of its broker, and the messages that wait for a consumer,
+// also for one that is down and reports nothing.
+func TestQueues(t *testing.T) {
+	p := spike()
+	for name, v := range map[string]string{
+		"sent": series(4, "service_name=gateway", "messaging_system=rabbitmq", "messaging_destination_name=orders") + "," +
+			series(1, "service_name=payment", "messaging_system=kafka", "messaging_destination_name=orders"),
+		"processed": series(4, "service_name=shipping", "messaging_system=rabbitmq", "messaging_destination_name=orders:shipping"),
+		"queued":    series(0.003, "service_name=shipping", "operation=process orders:shipping"),
+		"waiting":   series(7, "messaging_destination_name=orders", "messaging_consumer_group_name=notification"),
+	} {
+		p.vectors[queries[name]] = v
+	}
+	s := p.reader(t).Snapshot(t.Context())
+	var got []string
+	for _, e := range s.Edges {
+		if e.Topic != "" {
+			got = append(got, fmt.Sprint(e.From, " ", e.To, " ", e.Kind, " ", e.Rate, " ", e.Mean != nil, " ", e.Waiting))
+		}
+	}
+	want := []string{"gateway notification rabbitmq 0 false 7", "gateway shipping rabbitmq 4 true 0", "payment notification kafka 0 false 7"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if !slices.ContainsFunc(s.Hops, func(h Hop) bool { return h.Name == "notification" && h.Kind == "service" }) {
+		t.Error("the consumer that is down is not on the map")
 	}
 }
 

@@ -39,19 +39,21 @@ type Operation struct {
 	Self   *float64 `json:"self,omitempty"`
 }
 
-// Edge is the traffic from one hop to another: calls, or records of a topic. Times are in seconds.
+// Edge is the traffic from one hop to another: calls, or messages of a topic. Times are in seconds.
 type Edge struct {
 	From  string   `json:"from"`
 	To    string   `json:"to"`
-	Kind  string   `json:"kind"` // http, grpc, kafka, database or cache
+	Kind  string   `json:"kind"` // http, grpc, database or cache; for a topic the messaging.system, such as kafka or rabbitmq
 	Topic string   `json:"topic,omitempty"`
 	Rate  float64  `json:"rate"`
-	Mean  *float64 `json:"mean,omitempty"` // wait per call; for a topic, queue wait per record
+	Mean  *float64 `json:"mean,omitempty"` // wait per call; for a topic, queue wait per message
 	Hot   bool     `json:"hot,omitempty"`
 
 	Retries float64            `json:"retries,omitempty"` // calls/s made again
 	Refused map[string]float64 `json:"refused,omitempty"` // calls/s not made, by reason: breaker, bulkhead or deadline
 	Breaker string             `json:"breaker,omitempty"` // open or half-open
+	// Waiting is the number of messages that the consumer has not taken yet. It may be down.
+	Waiting float64 `json:"waiting,omitempty"`
 }
 
 // Entry compares an entry operation with its baseline. Times are in seconds.

@@ -102,7 +102,7 @@ func Rows() []Row {
 		},
 		{
 			Sentence: "Services find each other in Consul or Kubernetes.",
-			Here:     "Resolvers for Consul, EndpointSlices and DNS, tested on stand-ins; `make consul` tests on Consul itself ([discovery.md](discovery.md)).",
+			Here:     "Resolvers for Consul, EndpointSlices and DNS, tested on stand-ins, and on Consul itself where its program is named ([discovery.md](discovery.md)).",
 			Tests: []Test{
 				{Package: "services/runtime", Name: "TestInstancesComeAndGo"},
 				{Package: "services/runtime/discovery", Name: "TestConsul"},
@@ -138,6 +138,7 @@ func Rows() []Row {
 			Tests: []Test{
 				{Package: "services", Name: "TestNoServiceOpensAnothersStore"},
 				{Package: "services", Name: "TestRolesSeeTheirOwnDatabase", Real: true, Step: "deploy/real/run"},
+				{Package: "services", Name: "TestSharedStoreIsFound", Real: true, Step: "deploy/real/run"},
 				{Package: "trace/shape", Name: "TestSharedStores"},
 			},
 		},
@@ -151,6 +152,17 @@ func Rows() []Row {
 			Here:     "Payment exchanges the number for a token; numbers are in no signal, topic, response or store ([storefront.md](storefront.md)).",
 			Tests:    []Test{{Package: "services", Name: "TestCardDataNeverLeavesPayment"}},
 		},
-		{Sentence: "The story holds with each optional part switched on: search engine, RabbitMQ, PostgreSQL, mutual TLS, Consul.", Missing: "the acceptance test with each of them"},
+		{
+			Sentence: "The story holds with each optional part switched on: search engine, RabbitMQ, PostgreSQL, mutual TLS, Consul.",
+			Here:     "`make parts` starts `tenhop up` with each, and with all at once: customers buy, 500 ms at a hop are named, one trace reaches the part ([real-systems.md](real-systems.md#the-story-with-each-part)).",
+			Tests: []Test{
+				{Package: "acceptance/parts", Name: "TestStoryWithParts/mtls", Env: parts, Step: "TENHOP_PARTS=short go test"},
+				{Package: "acceptance/parts", Name: "TestStoryWithParts/consul", Env: parts, Step: "TENHOP_PARTS=short go test"},
+				{Package: "acceptance/parts", Name: "TestStoryWithParts/search", Env: parts, Real: true, Step: "make parts"},
+				{Package: "acceptance/parts", Name: "TestStoryWithParts/rabbitmq", Env: parts, Real: true, Step: "make parts"},
+				{Package: "acceptance/parts", Name: "TestStoryWithParts/postgres", Env: parts, Real: true, Step: "make parts"},
+				{Package: "acceptance/parts", Name: "TestStoryWithParts/all", Env: parts, Real: true, Step: "make parts"},
+			},
+		},
 	}
 }

@@ -30,4 +30,8 @@ func (t Test) step() string {
 	return t.Step
 }
 
-const acceptance = "TENHOP_ACCEPTANCE=short"
+// Variables without which tests are skipped.
+const (
+	acceptance = "TENHOP_ACCEPTANCE=short"
+	parts      = "TENHOP_PARTS=short"
+)

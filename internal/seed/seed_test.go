@@ -207,7 +207,7 @@ func record(t *testing.T, test Test) {
 	}
 	args := []string{"go", "test", "-count=1", "-v", "-timeout", "30m", "-run", strings.Join(run, "/")}
 	dir := filepath.Join(root, test.Package)
-	if test.Real {
+	if test.Real && os.Getenv("TENHOP_TEST_POSTGRES") == "" { // not within deploy/real/run
 		args, dir = append([]string{"deploy/real/run"}, append(args, "./"+test.Package)...), root
 	}
 	cmd := exec.Command(args[0], args[1:]...)

@@ -45,6 +45,7 @@ const (
 	AttrRabbitMQKey        = semconv.MessagingRabbitMQDestinationRoutingKeyKey
 	AttrRabbitMQTag        = semconv.MessagingRabbitMQMessageDeliveryTagKey
 	AttrDBSystem           = semconv.DBSystemNameKey
+	AttrDBNamespace        = semconv.DBNamespaceKey
 	AttrDBOperation        = semconv.DBOperationNameKey
 	AttrDBBatchSize        = semconv.DBOperationBatchSizeKey
 	AttrDBCollection       = semconv.DBCollectionNameKey

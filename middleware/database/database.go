@@ -52,6 +52,7 @@ type Client struct {
 	system     string
 	dependency adapter.Dependency
 	duration   *adapter.Histogram
+	fixed      []attribute.KeyValue // of every span
 }
 
 // NewClient returns a Client that reports to core. system is db.system.name, such
@@ -63,7 +64,14 @@ func NewClient(core *adapter.Core, system string, dependency adapter.Dependency)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{core: core, system: system, dependency: dependency, duration: d}, nil
+	return &Client{core: core, system: system, dependency: dependency, duration: d,
+		fixed: []attribute.KeyValue{adapter.AttrDBSystem.String(system), adapter.AttrPeerService.String(dependency.Name)}}, nil
+}
+
+// Locate sets where the database is, for the spans of the statements that begin afterwards. It
+// is not safe for use at the same time as Begin.
+func (c *Client) Locate(l Location) {
+	c.fixed = append(slices.Clip(c.fixed[:2]), l.Attributes()...)
 }
 
 // Statement is a statement in progress.
@@ -80,8 +88,7 @@ type Statement struct {
 func (c *Client) Begin(ctx context.Context, operation string, attrs ...attribute.KeyValue) (context.Context, Statement) {
 	ctx, call := c.core.BeginCall(ctx, adapter.Outgoing{
 		Dependency: c.dependency, SpanName: operation, SpanKind: trace.SpanKindClient,
-		Attributes: append(slices.Clip(attrs), adapter.AttrDBSystem.String(c.system), adapter.AttrDBOperation.String(operation),
-			adapter.AttrPeerService.String(c.dependency.Name)),
+		Attributes: append(append(append(make([]attribute.KeyValue, 0, len(c.fixed)+len(attrs)+1), attrs...), c.fixed...), adapter.AttrDBOperation.String(operation)),
 	})
 	return ctx, Statement{client: c, call: call, operation: operation}
 }

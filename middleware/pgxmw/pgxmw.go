@@ -13,6 +13,7 @@ package pgxmw
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -43,8 +44,16 @@ func WithTelemetry(t *hop.Telemetry) Option {
 // QueryTracer implements pgx's tracers for statements, batches, COPY, PREPARE, new
 // connections and waits for pooled connections.
 type QueryTracer struct {
-	client *database.Client
-	pool   adapter.Dependency
+	client  *database.Client
+	pool    adapter.Dependency
+	located atomic.Pointer[located]
+}
+
+// located is where the tracer's connections lead. One tracer may serve several databases.
+type located struct {
+	database.Location
+	attributes []attribute.KeyValue // none if there are several
+	several    bool
 }
 
 var (
@@ -86,8 +95,34 @@ type (
 )
 
 func (t *QueryTracer) start(ctx context.Context, operation string, attrs ...attribute.KeyValue) context.Context {
+	if at := t.located.Load(); at != nil {
+		if attrs == nil {
+			attrs = at.attributes
+		} else {
+			attrs = append(attrs, at.attributes...)
+		}
+	}
 	ctx, s := t.client.Begin(ctx, operation, attrs...)
 	return context.WithValue(ctx, statementKey{}, &s)
+}
+
+// locate records where a connection leads.
+func (t *QueryTracer) locate(cfg *pgx.ConnConfig) {
+	if cfg == nil {
+		return
+	}
+	l := database.Location{Namespace: cfg.Database, Address: cfg.Host, Port: int(cfg.Port)}
+	for _, f := range cfg.Fallbacks {
+		if f.Host != cfg.Host || f.Port != cfg.Port {
+			l.Address, l.Port = "", 0 // any of several servers
+		}
+	}
+	switch known := t.located.Load(); {
+	case known == nil:
+		t.located.CompareAndSwap(nil, &located{Location: l, attributes: l.Attributes()})
+	case !known.several && known.Location != l:
+		t.located.Store(&located{several: true})
+	}
 }
 
 func (t *QueryTracer) end(ctx context.Context, err error) {
@@ -146,7 +181,8 @@ func (t *QueryTracer) TracePrepareEnd(ctx context.Context, _ *pgx.Conn, data pgx
 }
 
 // TraceConnectStart starts the measurement of a new connection.
-func (t *QueryTracer) TraceConnectStart(ctx context.Context, _ pgx.TraceConnectStartData) context.Context {
+func (t *QueryTracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
+	t.locate(data.ConnConfig)
 	return t.start(ctx, "CONNECT")
 }
 

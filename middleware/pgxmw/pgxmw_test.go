@@ -18,6 +18,7 @@ import (
 
 	"github.com/tenhop/tenhop/middleware/adapter"
 	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/mwtest"
 	"github.com/tenhop/tenhop/middleware/pgxmw"
 )
 
@@ -87,6 +88,43 @@ func TestNoRowIsAnAnswer(t *testing.T) {
 	for _, mf := range mfs {
 		if mf.GetName() == "db_client_operation_duration_seconds" && len(mf.GetMetric()) != 2 {
 			t.Errorf("%d series, want one without an error and one with", len(mf.GetMetric()))
+		}
+	}
+}
+
+// Statements say where the connections of their tracer lead, unless they lead to several
+// databases.
+func TestLocationOfTheDatabase(t *testing.T) {
+	rec := mwtest.New(t)
+	tr := pgxmw.Tracer("orders-db", pgxmw.WithTelemetry(rec.Telemetry))
+	connect := func(dsn string) {
+		t.Helper()
+		cfg, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr.TraceConnectEnd(tr.TraceConnectStart(t.Context(), pgx.TraceConnectStartData{ConnConfig: cfg}), pgx.TraceConnectEndData{})
+	}
+	connect("postgres://me:secret@pg:5433/orders") // with a fallback to the same server without TLS
+	tr.TraceQueryEnd(tr.TraceQueryStart(t.Context(), nil, pgx.TraceQueryStartData{SQL: "SELECT 1"}), nil, pgx.TraceQueryEndData{})
+	tr.TraceBatchEnd(tr.TraceBatchStart(t.Context(), nil, pgx.TraceBatchStartData{}), nil, pgx.TraceBatchEndData{})
+	connect("postgres://me:secret@pg:5433/orders")
+	connect("postgres://me:secret@pg:5433/others")
+	tr.TraceQueryEnd(tr.TraceQueryStart(t.Context(), nil, pgx.TraceQueryStartData{SQL: "UPDATE a"}), nil, pgx.TraceQueryEndData{})
+	several := pgxmw.Tracer("orders-db", pgxmw.WithTelemetry(rec.Telemetry))
+	cfg, err := pgx.ParseConfig("postgres://me:secret@one,two/orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	several.TraceConnectStart(t.Context(), pgx.TraceConnectStartData{ConnConfig: cfg})
+	several.TraceQueryEnd(several.TraceQueryStart(t.Context(), nil, pgx.TraceQueryStartData{SQL: "DELETE"}), nil, pgx.TraceQueryEndData{})
+	got := map[string]string{}
+	for _, s := range rec.Spans() {
+		got[s.Name] = s.Attributes["db.namespace"] + " " + s.Attributes["server.address"] + " " + s.Attributes["server.port"]
+	}
+	for name, want := range map[string]string{"SELECT": "orders pg 5433", "BATCH": "orders pg 5433", "UPDATE": "  ", "DELETE": "orders  "} {
+		if got[name] != want {
+			t.Errorf("%s has %q, want %q", name, got[name], want)
 		}
 	}
 }

@@ -39,6 +39,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -88,8 +89,29 @@ func Instrument(client redis.UniversalClient, dependency string, opts ...Option)
 	if err != nil {
 		return fmt.Errorf("redismw: %w", err)
 	}
+	measured.Locate(locationOf(client))
 	client.AddHook(&hook{core: c.core, client: measured})
 	return nil
+}
+
+// locationOf returns where the database of a client of one server is. Other clients have
+// several servers.
+func locationOf(client redis.UniversalClient) (l database.Location) {
+	one, ok := client.(*redis.Client)
+	if !ok {
+		return l
+	}
+	o := one.Options()
+	if o.Network == "unix" {
+		return database.Location{Namespace: strconv.Itoa(o.DB), Address: o.Addr}
+	}
+	host, port, err := net.SplitHostPort(o.Addr)
+	if err != nil { // the client of a sentinel has a name there
+		return l
+	}
+	l = database.Location{Namespace: strconv.Itoa(o.DB), Address: host}
+	l.Port, _ = strconv.Atoi(port)
+	return l
 }
 
 type hook struct {

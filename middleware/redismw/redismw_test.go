@@ -3,6 +3,7 @@ package redismw_test
 import (
 	"context"
 	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -81,10 +82,15 @@ func TestCommandIsASpanAndAWait(t *testing.T) {
 	if get == nil || get.Status().Code == codes.Error {
 		t.Fatalf("a missing key is an answer, the span says %v", get)
 	}
+	located := map[string]string{}
 	for _, a := range get.Attributes() {
+		located[string(a.Key)] = a.Value.String()
 		if a.Value.String() == "cart:alice" {
 			t.Errorf("the key is in %s", a.Key)
 		}
+	}
+	if at := net.JoinHostPort(located["server.address"], located["server.port"]); at != client.Options().Addr || located["db.namespace"] != "0" {
+		t.Errorf("database %q at %s, want 0 at %s", located["db.namespace"], at, client.Options().Addr)
 	}
 	if failed == nil || failed.Status().Code != codes.Error {
 		t.Errorf("the failed command's span is %v", failed)

@@ -47,9 +47,10 @@ import (
 )
 
 type config struct {
-	core   *adapter.Core
-	system string
-	chaos  *chaos.Injector
+	core     *adapter.Core
+	system   string
+	chaos    *chaos.Injector
+	location *database.Location
 }
 
 // Option configures a database.
@@ -67,6 +68,10 @@ func WithTelemetry(t *hop.Telemetry) Option {
 // WithSystem sets db.system.name, such as "postgresql". The default is the driver's
 // name.
 func WithSystem(name string) Option { return func(c *config) { c.system = name } }
+
+// WithLocation sets where the database is. The default is what the DSN says, see
+// database.LocationOf; a registered configuration of a driver says nothing.
+func WithLocation(l database.Location) Option { return func(c *config) { c.location = &l } }
 
 // WithChaos sets the fault injector for statements. Faults of calls of the dependency
 // apply. A nil Injector injects nothing.
@@ -103,6 +108,11 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlmw: %w", err)
 	}
+	if c.location == nil {
+		l := database.LocationOf(dsn)
+		c.location = &l
+	}
+	client.Locate(*c.location)
 	m := &measure{client: client, dep: dep, chaos: c.chaos}
 	db, err := open(driverName, dsn, m)
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/hop"
+	"github.com/tenhop/tenhop/middleware/mwtest"
 	"github.com/tenhop/tenhop/middleware/sqlmw"
 )
 
@@ -63,5 +65,40 @@ func TestWrongUseIsAnErrorAtOpen(t *testing.T) {
 	}
 	if _, err := sqlmw.Open("nosuchdriver", "x", "orders-db"); err == nil {
 		t.Error("an unknown driver was accepted")
+	}
+}
+
+// The spans say where a database is, as far as its DSN does.
+func TestLocationOfTheDatabase(t *testing.T) {
+	registerLegacy()
+	for _, c := range []struct {
+		why, dsn string
+		opts     []sqlmw.Option
+		want     string
+	}{
+		{"a DSN", "postgres://me:secret@pg:5433/orders", nil, "orders pg 5433"},
+		{"a DSN that says nothing", "secret", nil, "  "},
+		{"an option", "secret", []sqlmw.Option{sqlmw.WithLocation(database.Location{Namespace: "a", Address: "b", Port: 1})}, "a b 1"},
+		{"no location", "postgres://me:secret@pg:5433/orders", []sqlmw.Option{sqlmw.WithLocation(database.Location{})}, "  "},
+	} {
+		rec := mwtest.New(t)
+		db, err := sqlmw.Open("legacy", c.dsn, "orders-db", append(c.opts, sqlmw.WithTelemetry(rec.Telemetry))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), "DELETE"); err != nil {
+			t.Fatal(err)
+		}
+		db.Close()
+		for _, s := range rec.Spans() {
+			for key, v := range s.Attributes {
+				if strings.Contains(v, "secret") {
+					t.Errorf("%s: %s = %s", c.why, key, v)
+				}
+			}
+			if got := s.Attributes["db.namespace"] + " " + s.Attributes["server.address"] + " " + s.Attributes["server.port"]; got != c.want {
+				t.Errorf("%s: %s has %q, want %q", c.why, s.Name, got, c.want)
+			}
+		}
 	}
 }

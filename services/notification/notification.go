@@ -28,6 +28,7 @@ var migrations embed.FS
 func Definition() runtime.Definition {
 	return runtime.Definition{
 		Name:       "notification",
+		Events:     true,
 		Operations: []string{"process " + contracts.TopicShipmentsCreated},
 		Fields: func(_ context.Context, _ string, req any) map[string]string {
 			var m pb.ShipmentCreated

@@ -30,6 +30,7 @@ var migrations embed.FS
 func Definition() runtime.Definition {
 	return runtime.Definition{
 		Name:       "order",
+		Events:     true,
 		Operations: []string{"tenhop.v1.Order/CreateOrder", "tenhop.v1.Order/CancelOrder", "tenhop.v1.Order/ListOrders"},
 		Fields: func(_ context.Context, _ string, req any) map[string]string {
 			if r, ok := req.(*pb.CreateOrderRequest); ok {

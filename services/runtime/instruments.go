@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/grpc"
 
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/elasticmw"
 	"github.com/tenhop/tenhop/middleware/grpcmw"
 	"github.com/tenhop/tenhop/middleware/httpmw"
@@ -119,7 +120,7 @@ func (e *Env) record(handle kafkamw.RecordFunc) kafkamw.RecordFunc {
 	return kafkamw.Handler(handle, kafkamw.WithTelemetry(e.Telemetry), kafkamw.WithChaos(e.Chaos), kafkamw.WithConsumerGroup(e.Name))
 }
 
-func (e *Env) openDB(driver, dsn, dependency, system string) (*sqlmw.DB, error) {
+func (e *Env) openDB(driver, dsn, dependency, system string, at database.Location) (*sqlmw.DB, error) {
 	var db *sql.DB
 	var err error
 	switch e.Instruments {
@@ -128,7 +129,8 @@ func (e *Env) openDB(driver, dsn, dependency, system string) (*sqlmw.DB, error) 
 	case InstrumentsComposed:
 		db, err = e.peers.OpenDB(driver, dsn, system)
 	default:
-		return sqlmw.Open(driver, dsn, dependency, sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system), sqlmw.WithChaos(e.Chaos))
+		return sqlmw.Open(driver, dsn, dependency, sqlmw.WithTelemetry(e.Telemetry), sqlmw.WithSystem(system),
+			sqlmw.WithLocation(at), sqlmw.WithChaos(e.Chaos))
 	}
 	return &sqlmw.DB{DB: db}, err
 }

@@ -94,6 +94,7 @@ type Definition struct {
 	Kinds      []chaos.Implementation // kinds of fault that the service offers, see package faults
 	Legacy     bool                   // has its own telemetry
 	Public     bool                   // serves customers, who have no certificate
+	Events     bool                   // publishes or consumes events
 	Build      func(context.Context, *Env) (Service, error)
 }
 

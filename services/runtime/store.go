@@ -15,6 +15,7 @@ import (
 	_ "modernc.org/sqlite" // the driver for sqlite://
 
 	"github.com/tenhop/tenhop/middleware/chaos"
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/sqlmw"
 )
 
@@ -38,7 +39,7 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 	}
 	s := &Store{postgres: driver == "pgx"}
 	name, connect := e.Name+"-db", dsn // without the link, for what no telemetry reports
-	system, dialect := "sqlite", goose.DialectSQLite3
+	system, dialect, at := "sqlite", goose.DialectSQLite3, database.Location{}
 	if s.postgres {
 		system, dialect = "postgresql", goose.DialectPostgres
 		cfg, err := pgx.ParseConfig(dsn)
@@ -46,11 +47,11 @@ func (e *Env) OpenStore(ctx context.Context, migrations fs.FS) (*Store, error) {
 			return nil, fmt.Errorf("TENHOP_STORE: %w", err)
 		}
 		cfg.DialFunc = e.links.Dialer(name, cfg.DialFunc)
-		connect = stdlib.RegisterConnConfig(cfg)
+		connect, at = stdlib.RegisterConnConfig(cfg), database.LocationOf(dsn)
 	} else {
 		e.embedded = []string{name}
 	}
-	db, err := e.openDB(driver, connect, name, system)
+	db, err := e.openDB(driver, connect, name, system, at)
 	if err != nil {
 		return nil, err
 	}

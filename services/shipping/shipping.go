@@ -25,6 +25,7 @@ var migrations embed.FS
 func Definition() runtime.Definition {
 	return runtime.Definition{
 		Name:       "shipping",
+		Events:     true,
 		Operations: []string{"process " + contracts.TopicOrdersPlaced},
 		Fields: func(_ context.Context, _ string, req any) map[string]string {
 			var o pb.OrderPlaced

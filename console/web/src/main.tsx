@@ -8,6 +8,7 @@ import { DrillView } from "./drill/drill";
 import { IncidentView } from "./incident/incident";
 import { IncidentsView } from "./incident/list";
 import { NowView } from "./now/now";
+import { ProtocolsView } from "./dash/protocols";
 import { SearchView } from "./trace/search";
 import { TraceView } from "./trace/trace";
 import { connect, useLive } from "./live";
@@ -25,7 +26,7 @@ const tabs: [string, string, RegExp][] = [
   ["Incidents", "/incidents", /^\/incidents/],
   ["Diagnose", "/diagnose", /^\/diagnose/],
   ["Traces", "/search", /^\/(search|trace|compare)/],
-  ["Dashboards", "/dashboards", /^\/(dashboards|d\/)/],
+  ["Dashboards", "/dashboards", /^\/(dashboards|d\/|protocols)/],
   ["Drills", "/drills", /^\/drills/],
 ];
 
@@ -38,6 +39,7 @@ function View({ path, query }: { path: string; query: URLSearchParams }) {
   if (path === "/search") return <SearchView query={query} />;
   if (part[1] === "trace" && part[2]) return <TraceView id={part[2]} query={query} />;
   if (path === "/compare") return <CompareView query={query} />;
+  if (path === "/protocols") return <ProtocolsView />;
   if (path === "/dashboards") return <DashboardList />;
   if (part[1] === "d" && part[2]) return <DashboardView uid={part[2]} query={query} />;
   if (path === "/drills") return <DrillView />;

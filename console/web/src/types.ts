@@ -14,6 +14,7 @@ export interface Answers {
   "GET /api/incidents/{id}": IncidentView;
   "GET /api/dashboards": DashboardInfo[];
   "GET /api/dashboards/{uid}": unknown;
+  "GET /api/protocols": ProtocolComparison;
   "GET /api/drill": DrillState;
   "GET /api/drill/choices": DrillChoices;
   "GET /api/faults": Faults;
@@ -260,6 +261,7 @@ export type Edge = {
   retries?: number;
   refused?: Record<string, number>;
   breaker?: string;
+  waiting?: number;
 };
 export type Entry = {
   operation: string;
@@ -508,6 +510,11 @@ export type ProfiledFunction = {
   before_ms_per_s: number;
   now_ms_per_s: number;
   compared: boolean;
+};
+export type ProtocolComparison = {
+  measured: string;
+  columns: string[];
+  rows: string[][];
 };
 export type Queue = {
   kind: string;

@@ -5,7 +5,7 @@ import { clip, textWidth } from "../src/now/text";
 import type { Edge, Hop } from "../src/types";
 
 const hop = (name: string): Hop => ({ name, kind: "service", rate: 1, errors: 0, operations: [] });
-const edge = (from: string, to: string, kind = "grpc"): Edge => ({ from, to, kind, rate: 1, ...(kind === "kafka" ? { topic: "orders" } : {}) });
+const edge = (from: string, to: string, kind = "grpc"): Edge => ({ from, to, kind, rate: 1, ...(kind === "kafka" || kind === "rabbitmq" ? { topic: "orders" } : {}) });
 
 const hops = ["gateway", "checkout", "payment", "order", "shipping", "notification", "a-service-with-a-very-long-name-indeed"].map(hop);
 const edges = [

@@ -11,6 +11,7 @@ export function DashboardList() {
       {data.map((d) => (
         <a class="card" key={d.uid} href={`/d/${encodeURIComponent(d.uid)}`}><h2>{d.title}</h2><p>{d.description}</p><p class="dim">{d.panels} panels</p></a>
       ))}
+      <a class="card" href="/protocols"><h2>REST, gRPC or a broker</h2><p>One call between two services, made in several ways</p><p class="dim">as it was measured</p></a>
     </div>
   );
 }

@@ -54,7 +54,7 @@ function direction(hops: Hop[], edges: Edge[], rankdir: "TB" | "LR", nodesep: nu
   g.setDefaultEdgeLabel(() => ({}));
   for (const h of hops) g.setNode(h.name, { width: nodeWidth, height: nodeHeight });
   for (const e of edges) {
-    if (g.hasNode(e.from) && g.hasNode(e.to) && e.from !== e.to) g.setEdge(e.from, e.to, { key: edgeKey(e), ...(e.kind === "kafka" ? { width: rankdir === "LR" ? 88 : 60, height: 30, labelpos: "c" } : {}) }, edgeKey(e));
+    if (g.hasNode(e.from) && g.hasNode(e.to) && e.from !== e.to) g.setEdge(e.from, e.to, { key: edgeKey(e), ...(e.topic ? { width: rankdir === "LR" ? 88 : 60, height: 30, labelpos: "c" } : {}) }, edgeKey(e));
   }
   layout(g);
   const nodes = new Map<string, { x: number; y: number }>();
@@ -96,4 +96,16 @@ function curve(p: { x: number; y: number }[]): string {
   }
   if (p.length === 2) d += `L${last.x.toFixed(1)},${last.y.toFixed(1)}`;
   return d;
+}
+
+const protocols: Record<string, string> = { http: "HTTP", grpc: "gRPC", kafka: "Kafka", rabbitmq: "RabbitMQ" };
+
+// protocolName returns how people write the kind of an edge.
+export function protocolName(kind: string): string {
+  return protocols[kind] ?? kind;
+}
+
+// brokers returns the names of the messaging systems of a map.
+export function brokers(edges: Edge[]): string[] {
+  return [...new Set(edges.filter((e) => e.topic).map((e) => protocolName(e.kind)))].sort();
 }

@@ -2,11 +2,10 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { percent, rate, seconds, signed } from "../format";
 import type { Edge, Hop, Snapshot } from "../types";
 import { resilience } from "./resilience";
-import { edgeKey, lay, minScale, nodeHeight, nodeName, nodePadding, topology } from "./layout";
+import { edgeKey, lay, minScale, nodeHeight, nodeName, nodePadding, protocolName, topology } from "./layout";
 
 interface Props { now: Snapshot; stores: boolean; chosen: string; choose: (name: string) => void }
 
-const protocol: Record<string, string> = { http: "HTTP", grpc: "gRPC", kafka: "Kafka", database: "database", cache: "cache" };
 
 // ServiceMap draws the hops and the traffic between them.
 export function ServiceMap({ now, stores, chosen, choose }: Props) {
@@ -34,7 +33,7 @@ export function ServiceMap({ now, stores, chosen, choose }: Props) {
     <div class="mapbox" ref={box} onKeyDown={keys}>
       <svg ref={(e) => { if (e) e.style.width = `max(100%, ${Math.round(laid.width * minScale)}px)`; }} viewBox={`${laid.left} ${laid.top} ${laid.width} ${laid.height}`} preserveAspectRatio="xMidYMid meet" role="group" aria-label={`${hops.length} hops`}>
         <defs>
-          {["plain", "kafka", "hot"].map((id) => (
+          {["plain", "queue", "hot"].map((id) => (
             <marker key={id} id={`arrow-${id}`} class={id} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse" markerUnits="userSpaceOnUse">
               <path d="M0 0.8 L8 4 L0 7.2 z" />
             </marker>
@@ -44,15 +43,15 @@ export function ServiceMap({ now, stores, chosen, choose }: Props) {
           {laid.edges.map(({ edge, path, mid }) => {
             const e = byKey.get(edge);
             if (!e) return null;
-            const kind = e.hot ? "hot" : e.kind === "kafka" ? "kafka" : "plain";
+            const kind = e.hot ? "hot" : e.topic ? "queue" : "plain";
             return (
-              <g key={edge} class={`edge ${e.kind} ${e.hot ? "hot" : ""} ${resilience(e).length > 0 ? "struggling" : ""} ${near(e) ? "near" : chosen ? "far" : ""}`}>
-                <title>{[`${e.from} → ${e.to}, ${protocol[e.kind] ?? e.kind}${e.topic ? ` ${e.topic}` : ""}`, `${rate(e.rate)}, mean ${e.kind === "kafka" ? "queue wait" : "wait"} ${seconds(e.mean)}`, ...resilience(e)].join("\n")}</title>
+              <g key={edge} class={`edge ${e.kind} ${e.topic ? "queue" : ""} ${e.waiting ? "waiting" : ""} ${e.hot ? "hot" : ""} ${resilience(e).length > 0 ? "struggling" : ""} ${near(e) ? "near" : chosen ? "far" : ""}`}>
+                <title>{[`${e.from} → ${e.to}, ${protocolName(e.kind)}${e.topic ? ` ${e.topic}` : ""}`, `${rate(e.rate)}, mean ${e.topic ? "queue wait" : "wait"} ${seconds(e.mean)}`, ...(e.waiting ? [`${e.waiting} messages wait`] : []), ...resilience(e)].join("\n")}</title>
                 <path class="hit" d={path} />
                 <path d={path} marker-end={`url(#arrow-${kind})`} stroke-width={(1 + Math.log10(1 + e.rate) * 0.9).toFixed(2)} />
-                {(e.kind === "kafka" || near(e)) && (
+                {(e.topic || near(e)) && (
                   <text x={mid.x} y={mid.y} text-anchor="middle">
-                    {e.kind === "kafka" ? <><tspan x={mid.x} dy="-5">{e.topic}</tspan><tspan x={mid.x} dy="17">queued {seconds(e.mean)}</tspan></> : <tspan dy="-3">{seconds(e.mean)}</tspan>}
+                    {e.topic ? <><tspan x={mid.x} dy="-5">{e.topic}</tspan><tspan x={mid.x} dy="17">{e.waiting ? `${e.waiting} waiting` : `queued ${seconds(e.mean)}`}</tspan></> : <tspan dy="-3">{seconds(e.mean)}</tspan>}
                   </text>
                 )}
                 {resilience(e).slice(0, 1).map((text) => <text key="resilience" class="resilience" x={mid.x} y={mid.y} dy="13" text-anchor="middle">{text}</text>)}

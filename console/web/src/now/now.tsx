@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks";
 import { percent, rate, seconds, shortOperation, signed } from "../format";
 import { useLive } from "../live";
-import type { Entry, Snapshot } from "../types";
+import type { Edge, Entry, Snapshot } from "../types";
 import { Empty } from "../ui/state";
 import { HopPanel } from "./hop";
 import { HopTable } from "./table";
+import { brokers } from "./layout";
 import { ServiceMap } from "./map";
 import { Alerts, Slos } from "./side";
 
@@ -34,7 +35,7 @@ export function NowView() {
         <section class="card map" aria-label="Service map">
           <div class="cardhead">
             <h2>Service map</h2>
-            <Legend />
+            <Legend edges={now.edges} />
             <label class="check"><input type="checkbox" checked={stores} onChange={(e) => showStores(e.currentTarget.checked)} /> stores</label>
           </div>
           <ServiceMap now={now} stores={stores} chosen={chosen} choose={choose} />
@@ -57,10 +58,10 @@ function Skeleton({ connected }: { connected: boolean }) {
   );
 }
 
-function Legend() {
+function Legend({ edges }: { edges: Edge[] }) {
   return (
     <ul class="legend" aria-label="Legend">
-      <li><i class="line http" />HTTP</li><li><i class="line grpc" />gRPC</li><li><i class="line kafka" />Kafka</li>
+      <li><i class="line http" />HTTP</li><li><i class="line grpc" />gRPC</li>{brokers(edges).map((name) => <li key={name}><i class="line queue" />{name}</li>)}
       <li><i class="box self" />self time</li><li><i class="box wait" />rest of p95</li><li><i class="box hot" />hot hop</li>
     </ul>
   );

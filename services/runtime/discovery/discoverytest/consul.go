@@ -70,6 +70,16 @@ func EachConsul(t *testing.T, test func(t *testing.T, a *Agent)) {
 	})
 }
 
+// Start starts Consul itself if TENHOP_CONSUL_BIN names its program, and a stand-in otherwise.
+// It stops when the test ends.
+func Start(t testing.TB) *Agent {
+	t.Helper()
+	if bin := os.Getenv("TENHOP_CONSUL_BIN"); bin != "" {
+		return startReal(t, bin)
+	}
+	return StandIn(t)
+}
+
 // StandIn starts a stand-in, which stops when the test ends.
 func StandIn(t testing.TB) *Agent {
 	t.Helper()

@@ -1,0 +1,162 @@
+package database
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/tenhop/tenhop/middleware/adapter"
+)
+
+// Location identifies a database. Empty fields are not known.
+type Location struct {
+	Namespace string // db.namespace: the database's name at its server
+	Address   string // server.address: the server's host, or the path of its socket
+	Port      int    // server.port; 0 for the default
+}
+
+// Attributes returns the attributes of the semantic conventions for what is known.
+func (l Location) Attributes() []attribute.KeyValue {
+	var a []attribute.KeyValue
+	if l.Namespace != "" {
+		a = append(a, adapter.AttrDBNamespace.String(l.Namespace))
+	}
+	if l.Address == "" {
+		return a
+	}
+	a = append(a, adapter.AttrServerAddress.String(l.Address))
+	if l.Port > 0 {
+		a = append(a, adapter.AttrServerPort.Int(l.Port))
+	}
+	return a
+}
+
+// LocationOf returns what a DSN for database/sql says about its database. It reads URLs, the
+// form of libpq (host=… dbname=…) and that of Go's MySQL driver (user@tcp(host:port)/name).
+// Any other form gives an empty Location, and so does a list of several servers or a file: a
+// file has no server. User and password are in no field.
+func LocationOf(dsn string) Location {
+	l, ok := ofURL(dsn)
+	if !ok {
+		if l, ok = ofMySQL(dsn); !ok {
+			l = ofKeywords(dsn)
+		}
+	}
+	for _, name := range []string{l.Address, l.Namespace} {
+		if strings.ContainsAny(name, ", @") || len(name) > maxName || !utf8.ValidString(name) { // an @ may be that of a password
+			return Location{}
+		}
+	}
+	return l
+}
+
+// maxName is the maximum length of a name in bytes.
+const maxName = 256
+
+// ofURL reads scheme://user:password@host:port/name. A parameter overrides what is in front
+// of it, as for the drivers of PostgreSQL and SQL Server.
+func ofURL(dsn string) (Location, bool) {
+	scheme, _, ok := strings.Cut(dsn, "://")
+	if !ok || strings.ContainsAny(scheme, " :=@/?'") {
+		return Location{}, false
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return Location{}, true
+	}
+	q := u.Query()
+	l := Location{Namespace: strings.Trim(u.Path, "/"), Address: u.Hostname()}
+	l.Port, _ = strconv.Atoi(u.Port())
+	for _, key := range []string{"dbname", "database"} {
+		if v := q.Get(key); v != "" {
+			l.Namespace = v
+		}
+	}
+	if v := q.Get("host"); v != "" {
+		l.Address = v
+	}
+	if v, err := strconv.Atoi(q.Get("port")); err == nil {
+		l.Port = v
+	}
+	if l.Address == "" { // a file, or a default of the driver
+		return Location{}, true
+	}
+	return l, true
+}
+
+// ofMySQL reads user:password@protocol(address)/name?parameters.
+func ofMySQL(dsn string) (Location, bool) {
+	front, name, ok := cutLast(dsn, "/")
+	if !ok || !strings.HasSuffix(front, ")") {
+		return Location{}, false
+	}
+	protocol, address, ok := strings.Cut(strings.TrimSuffix(front[strings.LastIndex(front, "@")+1:], ")"), "(")
+	if !ok || strings.ContainsAny(protocol, " :=/?") {
+		return Location{}, false
+	}
+	name, _, _ = strings.Cut(name, "?")
+	l := Location{Namespace: name, Address: address}
+	if host, port, err := net.SplitHostPort(address); err == nil && protocol != "unix" {
+		l.Address = host
+		l.Port, _ = strconv.Atoi(port)
+	}
+	return l, true
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// ofKeywords reads host=… port=… dbname=…, with values that may be quoted.
+func ofKeywords(dsn string) (l Location) {
+	for dsn = strings.TrimSpace(dsn); dsn != ""; dsn = strings.TrimSpace(dsn) {
+		key, rest, ok := strings.Cut(dsn, "=")
+		key = strings.TrimSpace(key)
+		if !ok || key == "" || strings.ContainsAny(key, " \t\n;:/?@'\\") {
+			return Location{}
+		}
+		var value string
+		if value, dsn, ok = valueOf(strings.TrimLeft(rest, " \t\n")); !ok {
+			return Location{}
+		}
+		switch key {
+		case "host":
+			l.Address = value
+		case "port":
+			l.Port, _ = strconv.Atoi(value)
+		case "dbname", "database":
+			l.Namespace = value
+		}
+	}
+	if l.Address == "" {
+		return Location{}
+	}
+	return l
+}
+
+// valueOf returns the value at the start of s, and what follows it. A backslash escapes.
+func valueOf(s string) (value, rest string, ok bool) {
+	quoted := strings.HasPrefix(s, "'")
+	var b strings.Builder
+	for i := len(s) - len(strings.TrimPrefix(s, "'")); i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+		case quoted && c == '\'':
+			return b.String(), s[i+1:], true
+		case !quoted && (c == ' ' || c == '\t' || c == '\n'):
+			return b.String(), s[i:], true
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), "", !quoted
+}
