@@ -25,7 +25,8 @@ type Incident struct {
 	State string `json:"state"`
 
 	Began     time.Time  `json:"began"`               // the evidence left its baseline; else start of the first alert
-	Paged     time.Time  `json:"paged"`               // the first alert arrived, or a look found a cause
+	Paged     time.Time  `json:"paged"`               // noticed: the first alert arrived, or a look found a cause
+	Alerted   *time.Time `json:"alerted,omitempty"`   // the first alert of a rule arrived
 	Named     *time.Time `json:"named,omitempty"`     // the first sure verdict
 	Recovered *time.Time `json:"recovered,omitempty"` // the last alert was resolved
 
@@ -132,6 +133,9 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	switch {
 	case ruled == 0 && i.ruled() > 0:
 		i.FiringSince = now
+		if i.Alerted == nil {
+			i.Alerted = &now
+		}
 	case ruled > 0 && i.ruled() == 0 && !i.Settled:
 		i.Flaps++
 	}
@@ -153,6 +157,9 @@ func (i *Incident) merge(other *Incident) {
 		}
 	}
 	i.count()
+	if i.Alerted == nil || other.Alerted != nil && other.Alerted.Before(*i.Alerted) {
+		i.Alerted = other.Alerted
+	}
 }
 
 // question returns what to diagnose.

@@ -137,7 +137,9 @@ interface Moment { at: string; text: string; kind: string }
 function Timeline({ v }: { v: Stored }) {
   const i = v.incident;
   const moments: Moment[] = [
-    { at: i.began, text: "began", kind: "began" }, { at: i.paged, text: "first alert", kind: "paged" },
+    { at: i.began, text: "began", kind: "began" },
+    ...(i.alerted !== i.paged ? [{ at: i.paged, text: "found by tenhop before an alert", kind: "paged" }] : []),
+    ...(i.alerted ? [{ at: i.alerted, text: "first alert", kind: "paged" }] : []),
     ...(i.named ? [{ at: i.named, text: "cause named", kind: "named" }] : []),
     ...(i.recovered ? [{ at: i.recovered, text: "last alert resolved", kind: "recovered" }] : []),
     ...v.said.map((s) => ({ at: s.at, text: `posted: ${s.text}`, kind: "said" })),

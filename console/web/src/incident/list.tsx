@@ -41,7 +41,7 @@ export function IncidentsView() {
 
 function Means({ data }: { data: IncidentList }) {
   const times: [string, string, number | null, (i: IncidentSummary) => string | null][] = [
-    ["MTTD", "until the first alert", data.mttd_seconds, (i) => i.paged],
+    ["MTTD", "until it is noticed", data.mttd_seconds, (i) => i.paged],
     ["MTTN", "until the cause is named", data.mttn_seconds, (i) => i.named],
     ["MTTR", "until it is over", data.mttr_seconds, (i) => i.recovered],
   ];
@@ -80,7 +80,7 @@ function Row({ i }: { i: IncidentSummary }) {
       <a class="name" href={`/incidents/${i.id}`}>{shortOperation(i.place) || "no suspect"}</a>
       <span class="when">{new Date(i.began).toLocaleDateString()} {clock(Date.parse(i.began))}</span>
       <span class="what">{i.headline}</span>
-      <span class="times"><span>alert {after(i.began, i.paged)}</span><span>{i.named ? `cause ${after(i.began, i.named)}` : "no cause"}</span><span>{i.recovered ? `over ${after(i.began, i.recovered)}` : "not over"}</span></span>
+      <span class="times"><span>{i.alerted === i.paged ? "alert" : "found"} {after(i.began, i.paged)}</span><span>{i.named ? `cause ${after(i.began, i.named)}` : "no cause"}</span><span>{i.recovered ? `over ${after(i.began, i.recovered)}` : "not over"}</span></span>
     </li>
   );
 }
