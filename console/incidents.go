@@ -134,7 +134,7 @@ func (c *Console) incident(r *http.Request) (IncidentView, error) {
 
 func summarize(i *watch.Incident) IncidentSummary {
 	s := IncidentSummary{ID: i.ID, State: i.State, Sure: i.Named != nil, Place: i.Names(2), Headline: i.Headline(), Began: i.Began, Paged: i.Paged, Alerted: i.Alerted,
-		Named: i.Named, Recovered: i.Recovered, Alerts: len(i.Alerts) + i.Dropped}
+		Named: i.Named, Recovered: i.Recovered, Alerts: i.Rules()}
 	if i.Result != nil {
 		s.Entry = query.Printable(i.Result.Entry.Operation)
 		if i.Named != nil && len(i.Result.Findings) > 0 {

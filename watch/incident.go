@@ -166,11 +166,12 @@ func (i *Incident) merge(other *Incident) {
 func (i *Incident) question() Question {
 	q := Question{At: i.Paged}
 	entries := map[string]bool{}
+	found := i.presumed() // else a rule may have fired for another entry than the look's
 	for _, a := range i.Alerts {
 		if a.StartsAt.Before(q.At) {
 			q.At = a.StartsAt
 		}
-		if a.Entry() != "" {
+		if a.Entry() != "" && (found || !a.Looked) {
 			entries[a.Entry()] = true
 		}
 	}
@@ -308,11 +309,24 @@ func (i *Incident) Headline() string {
 	return query.Printable(render.Verdict(*i.Result))
 }
 
-// Names returns the alerts in words, at most limit of them.
+// Rules returns the number of alerts of rules.
+func (i *Incident) Rules() int {
+	n := i.Dropped
+	for _, a := range i.Alerts {
+		if !a.Looked {
+			n++
+		}
+	}
+	return n
+}
+
+// Names returns the alerts of rules in words, at most limit of them.
 func (i *Incident) Names(limit int) string {
 	counts := map[string]int{}
 	for _, a := range i.Alerts {
-		counts[strings.TrimSpace(a.Name()+" "+a.Place())]++
+		if !a.Looked {
+			counts[strings.TrimSpace(a.Name()+" "+a.Place())]++
+		}
 	}
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if counts[a] != counts[b] {

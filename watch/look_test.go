@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -158,5 +160,45 @@ func TestTimes(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}
+	}
+}
+
+// TestMessageLinks links to the incident's page, says that no alert fired, and diagnoses
+// the entry that a look found only while no rule has fired.
+func TestMessageLinks(t *testing.T) {
+	hook, url := serve(t, "")
+	slack, api := serve(t, `{"ok":true,"channel":"C1","ts":"17.5"}`)
+	var asked []string
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{sureAt: 1, hop: "a"}
+		w, err := watch.New(watch.Config{Dir: t.TempDir(), Console: "http://console:8000/", Logger: slog.New(slog.DiscardHandler),
+			Look: func(context.Context, time.Time) (result.Result, error) { return found(result.Spike, "a"), nil },
+			Diagnose: func(ctx context.Context, q watch.Question) (result.Result, error) {
+				asked = append(asked, q.Entry)
+				return o.diagnose(ctx, q)
+			},
+			Receivers: []watch.Receiver{receiver(t, url, watch.Secrets{}), receiver(t, "slack://C1", watch.Secrets{Slack: "xoxb-1", SlackAPI: api + "/"})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { w.Run(ctx); close(done) }()
+		time.Sleep(10 * time.Second)
+		send(t, w, "firing", "b")
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+	})
+	bodies, _ := hook.got()
+	m := decode(t, bodies[0])
+	if m.URL != "http://console:8000/incidents/"+m.ID || m.Alerts != "none; tenhop found it" || m.Count != 0 {
+		t.Errorf("the message is %s", bodies[0])
+	}
+	if sent, _ := slack.got(); !strings.Contains(sent[0], neturl.QueryEscape(strconv.Quote(m.URL)[1:len(m.URL)+1]+"|Open the incident")) {
+		t.Errorf("Slack gets no link: %s", sent[0])
+	}
+	if first, last := asked[0], asked[len(asked)-1]; first != "POST /order" || last != "" {
+		t.Errorf("diagnosed the entries %q", asked)
 	}
 }

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -18,8 +19,9 @@ type Message struct {
 	State     string         `json:"state"`    // open or closed
 	Sure      bool           `json:"sure"`
 	Headline  string         `json:"headline"`
-	Alerts    string         `json:"alerts"` // in words
-	Count     int            `json:"alert_count"`
+	URL       string         `json:"url,omitempty"` // page of the incident at the console
+	Alerts    string         `json:"alerts"`        // in words
+	Count     int            `json:"alert_count"`   // of rules
 	Began     time.Time      `json:"began"`
 	Paged     time.Time      `json:"paged"`             // noticed, by an alert or by a look
 	Alerted   *time.Time     `json:"alerted,omitempty"` // the first alert of a rule arrived
@@ -37,8 +39,8 @@ const shownAlerts = 6
 
 // message returns the present state.
 func (i *Incident) message(ref string) Message {
-	return Message{ID: i.ID, Revision: i.Revision, State: i.State, Sure: i.Named != nil, Headline: i.Headline(), Alerts: i.Names(shownAlerts),
-		Count: len(i.Alerts) + i.Dropped, Began: i.Began.UTC(), Paged: i.Paged.UTC(), Alerted: i.Alerted, Named: i.Named, Recovered: i.Recovered, Note: i.Note, Diagnosis: i.Result, Ref: ref}
+	return Message{ID: i.ID, Revision: i.Revision, State: i.State, Sure: i.Named != nil, Headline: i.Headline(), Alerts: cmp.Or(i.Names(shownAlerts), "none; tenhop found it"),
+		Count: i.Rules(), Began: i.Began.UTC(), Paged: i.Paged.UTC(), Alerted: i.Alerted, Named: i.Named, Recovered: i.Recovered, Note: i.Note, Diagnosis: i.Result, Ref: ref}
 }
 
 // Title returns the state, and where the incident is if that is sure.
@@ -62,7 +64,7 @@ func (m Message) Times() [][2]string {
 		}
 		return fmt.Sprintf("%s (+%.0f s)", t.UTC().Format(time.TimeOnly), t.Sub(m.Began).Seconds())
 	}
-	times := [][2]string{{"Began", m.Began.UTC().Format("2006-01-02 15:04:05")}}
+	times := [][2]string{{"Began", m.Began.UTC().Format("2006-01-02 15:04:05") + " UTC"}}
 	switch {
 	case m.Alerted == nil:
 		times = append(times, [2]string{"Found", after(&m.Paged)}, [2]string{"Paged", "no alert"})
@@ -84,7 +86,10 @@ func (m Message) Markdown() string {
 		}
 		fmt.Fprintf(&b, "%s %s", strings.ToLower(t[0]), t[1])
 	}
-	fmt.Fprintf(&b, " UTC\n\nalerts: %s\n\n", escapeMarkdown(m.Alerts))
+	fmt.Fprintf(&b, "\n\nalerts: %s\n\n", escapeMarkdown(m.Alerts))
+	if m.URL != "" {
+		fmt.Fprintf(&b, "[the incident at the console](%s)\n\n", m.URL)
+	}
 	if m.Note != "" {
 		fmt.Fprintf(&b, "%s\n\n", escapeMarkdown(m.Note))
 	}

@@ -34,6 +34,10 @@ type Config struct {
 	// is posted before a rule has fired. It may be nil.
 	Look func(ctx context.Context, since time.Time) (result.Result, error)
 
+	// Console is the base URL of the console, to whose page of the incident messages link. It
+	// may be empty.
+	Console string
+
 	Receivers []Receiver
 	Timing    Timing
 	Metrics   prometheus.Registerer // none if nil

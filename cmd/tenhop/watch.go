@@ -23,11 +23,11 @@ import (
 )
 
 type watchFlags struct {
-	dir, listen, tokenFile, grafana, template string
-	notify                                    []string
-	poll, look, dryRun                        bool
-	timing                                    watch.Timing
-	asked                                     backendFlags
+	dir, listen, tokenFile, grafana, template, console string
+	notify                                             []string
+	poll, look, dryRun                                 bool
+	timing                                             watch.Timing
+	asked                                              backendFlags
 }
 
 func newWatchCmd() *cobra.Command {
@@ -68,6 +68,7 @@ Credentials are in the environment: SLACK_BOT_TOKEN (scope chat:write) and GRAFA
 	fl.StringArrayVar(&f.notify, "notify", nil, "receiver of messages: slack://CHANNEL, URL of a webhook, or file:PATH; may be given again")
 	fl.StringVar(&f.template, "template", "", "file with a Go template of the body for webhooks (default: the message as JSON)")
 	fl.StringVar(&f.grafana, "grafana", "", "URL of the Grafana that gets an annotation per incident")
+	fl.StringVar(&f.console, "console", "", "URL of the console, to whose page of an incident messages link (default: of what runs in this directory)")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print messages instead of sending them")
 	fl.DurationVar(&f.timing.Settle, "settle", 2*time.Second, "time for which an alert fires before it is posted")
 	fl.DurationVar(&f.timing.Quiet, "quiet", time.Minute, "time without an alert after which an incident is closed")
@@ -97,7 +98,10 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	reg := prometheus.NewRegistry()
-	c := watch.Config{Dir: d.Path("watch"), Diagnose: app.DiagnoseAlert(cfg), Receivers: receivers, Timing: f.timing, Metrics: reg}
+	if state, err := readState(f.dir); err == nil && f.console == "" && state.Endpoints["prometheus"] == cfg.Prometheus {
+		f.console = state.Endpoints["console"]
+	}
+	c := watch.Config{Dir: d.Path("watch"), Console: f.console, Diagnose: app.DiagnoseAlert(cfg), Receivers: receivers, Timing: f.timing, Metrics: reg}
 	if f.dryRun {
 		if c.Dir, err = os.MkdirTemp("", "tenhop-watch-"); err != nil {
 			return err
