@@ -142,7 +142,9 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	if a.Firing() {
 		i.LastAlert, i.pending, i.Note = now, true, ""
 	} else if i.alarming == 0 {
-		i.QuietSince = now
+		if i.QuietSince = now; polled {
+			i.QuietSince = a.EndsAt
+		}
 	}
 	return true
 }

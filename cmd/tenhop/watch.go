@@ -27,6 +27,7 @@ type watchFlags struct {
 	notify                                             []string
 	poll, look, dryRun                                 bool
 	timing                                             watch.Timing
+	begin                                              time.Time
 	asked                                              backendFlags
 }
 
@@ -101,7 +102,7 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 	if state, err := readState(f.dir); err == nil && f.console == "" && state.Endpoints["prometheus"] == cfg.Prometheus {
 		f.console = state.Endpoints["console"]
 	}
-	c := watch.Config{Dir: d.Path("watch"), Console: f.console, Diagnose: app.DiagnoseAlert(cfg), Receivers: receivers, Timing: f.timing, Metrics: reg}
+	c := watch.Config{Dir: d.Path("watch"), Console: f.console, Begin: f.begin, Diagnose: app.DiagnoseAlert(cfg), Receivers: receivers, Timing: f.timing, Metrics: reg}
 	if f.dryRun {
 		if c.Dir, err = os.MkdirTemp("", "tenhop-watch-"); err != nil {
 			return err
@@ -160,10 +161,13 @@ func serveAlerts(ctx context.Context, w *watch.Watcher, l net.Listener, handler 
 	return nil
 }
 
+// ownBaseline is the time after a start for which a system is compared with the run before.
+const ownBaseline = time.Minute
+
 // beside watches what runs in the directory until ctx ends. It returns at once.
 func (f *watchFlags) beside(ctx context.Context, out io.Writer) error {
 	f.listen, f.poll, f.asked.explicit = "127.0.0.1:0", true, true
-	f.look = true
+	f.look, f.begin = true, time.Now().Add(ownBaseline)
 	f.timing = watch.Timing{Settle: 2 * time.Second, Quiet: time.Minute, Patience: 20 * time.Second, Forget: 5 * time.Hour}
 	if len(f.notify) == 0 {
 		d, err := supervisor.In(f.dir)
