@@ -26,8 +26,8 @@ func incidents() grafana.Dashboard {
 		lines("Mean times", "A line that rises shows newer incidents that take longer; the console lists each.", seconds, 12,
 			q("noticed", meanUntil("paged")), q("to the cause", meanUntil("named")), q("to the recovery", meanUntil("recovered"))),
 		lines("Incidents that ended", "Several in an hour: look for what they have in common before the next.", count, 12,
-			q("named {{named}}", `increase(tenhop_incidents_total[1h])`)),
+			q("named {{named}}", `sum by (named) (increase(tenhop_incidents_total[1h]))`)),
 		lines("Alerts", "Alerts that fire without an incident did not settle, or are not watched.", count, 12,
-			q("{{alertname}} {{alertstate}}", `count by (alertname, alertstate) (ALERTS)`)),
+			q("{{alertname}} {{alertstate}}", `count by (alertname, alertstate) (ALERTS{alertname!="Watchdog"})`)),
 	)
 }
