@@ -18,9 +18,9 @@ func TestPages(t *testing.T) {
 		t.Skip("set TENHOP_CONSOLE to the URL of a console")
 	}
 	pages := []struct{ name, path, ready string }{
-		{"now", "/", ".node"}, {"hop", "/", ".hop"}, {"incidents", "/incidents", "main h1, .empty"}, {"diagnose", "/diagnose?entry=POST+%2Fcheckout", ".verdict h1"},
+		{"now", "/", ".node"}, {"hop", "/", ".hop"}, {"incidents", "/incidents", "main h1, .empty"}, {"diagnose", "/diagnose?entry=POST+%2Fcheckout", ".verdict ~ .sources, .diagnose .sources"},
 		{"search", "/search?service=gateway&operation=POST+%2Fcheckout&limit=20", ".found li"}, {"nothing-found", "/search?correlation=no-such-id", ".empty"}, {"dashboards", "/dashboards", ".dashlist a"},
-		{"drills", "/drills", ".stage"}, {"no-page", "/nowhere", ".empty"}, {"no-trace", "/trace/00000000000000000000000000000001", ".failure"},
+		{"drills", "/drills", ".stage"}, {"no-page", "/nowhere", ".empty, pre"}, {"no-trace", "/trace/00000000000000000000000000000001", ".failure"},
 	}
 	for _, uid := range []string{"overview", "service", "where", "slo", "runtime", "kafka", "telemetry", "drills", "incidents", "delivery"} {
 		pages = append(pages, struct{ name, path, ready string }{"dashboard-" + uid, "/d/tenhop-" + uid, ".panel"})

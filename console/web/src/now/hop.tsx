@@ -19,7 +19,7 @@ export function HopPanel({ hop: h, now, close }: { hop: Hop; now: Snapshot; clos
       </div>
       {h.operations.length > 0 && (
         <table>
-          <thead><tr><th>operation</th><th class="num">rate</th><th class="num">p95</th><th class="num">self</th><th class="num">err</th></tr></thead>
+          <thead><tr><th>operation</th><th class="num">rate</th><th class="num">p95</th><th class="num" title="Mean time without the calls it waits for">self</th><th class="num">errors</th></tr></thead>
           <tbody>
             {h.operations.map((o) => (
               <tr key={o.name}>
@@ -42,8 +42,8 @@ function Neighbours({ title, edges }: { title: string; edges: [string, number, n
   if (edges.length === 0) return null;
   return (
     <>
-      <h3>{title}</h3>
       <table>
+        <thead><tr><th>{title}</th><th class="num">rate</th><th class="num">mean</th></tr></thead>
         <tbody>
           {edges.map(([name, r, mean, hot]) => (
             <tr key={name} class={hot ? "hot" : ""}><td>{name}</td><td class="num">{rate(r)}</td><td class="num">{seconds(mean)}</td></tr>
