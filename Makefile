@@ -149,10 +149,10 @@ torture: ## customers check out while processes, links, disks and stores fail; t
 	TENHOP_TORTURE=$(TORTURE) $(GO) test -count=1 -v -timeout 60m -run TestOrdersUnderFire ./acceptance/torture
 
 PULL_REQUESTS ?= 20
-pull-request: ## check a change that adds 20 ms to a hop, and PULL_REQUESTS refactorings, into docs/ci.md (five minutes)
+pull-request: ## check a change that adds 20 ms to a hop, and PULL_REQUESTS refactorings, into docs/ci.md (two minutes)
 	TENHOP_PULL_REQUESTS=$(PULL_REQUESTS) $(GO) test -count=1 -v -timeout 30m ./acceptance/pullrequest -update
 
-foreign: ## a sealed drill on the two services of docs/yourservice: injected, found, scored, lifted (four minutes)
+foreign: ## a sealed drill on the two services of docs/yourservice: injected, found, scored, lifted (two and a half minutes)
 	TENHOP_FOREIGN=1 $(GO) test -count=1 -v -timeout 15m ./acceptance/foreign
 
 storm: ## what a dependency that fails half of the time gets to do, from callers with a retry budget and without one

@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
-	"time"
 )
 
 // dist holds the output of web/build.mjs: index.html and hashed assets, compressed
@@ -34,9 +34,18 @@ func (c *Console) page() error {
 	for _, p := range pages {
 		c.mux.HandleFunc("GET "+p, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "no-cache")
-			index.serve(w, r)
+			index.serve(w, r, http.StatusOK)
 		})
 	}
+	// Another path is a mistyped one: the page says so. The API has its own answers.
+	c.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/html") || strings.HasPrefix(r.URL.Path, "/api/") {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-cache")
+		index.serve(w, r, http.StatusNotFound)
+	})
 	names, err := fs.Glob(dist, "dist/assets/*.gz")
 	if err != nil {
 		return err
@@ -50,7 +59,7 @@ func (c *Console) page() error {
 		c.mux.HandleFunc("GET /"+file, func(w http.ResponseWriter, r *http.Request) {
 			// The name contains a hash of the content.
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-			a.serve(w, r)
+			a.serve(w, r, http.StatusOK)
 		})
 	}
 	return nil
@@ -79,12 +88,15 @@ func readAsset(name string) (asset, error) {
 	return asset{kind, b}, nil
 }
 
-func (a asset) serve(w http.ResponseWriter, r *http.Request) {
+// serve sends the file with a status.
+func (a asset) serve(w http.ResponseWriter, r *http.Request, status int) {
 	w.Header().Set("Content-Type", a.kind)
 	w.Header().Set("Vary", "Accept-Encoding")
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		w.Header().Set("Content-Encoding", "gzip")
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.compressed))
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.compressed)))
+		w.WriteHeader(status)
+		_, _ = w.Write(a.compressed) // fails when the client is gone
 		return
 	}
 	z, err := gzip.NewReader(bytes.NewReader(a.compressed))
@@ -92,5 +104,6 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	w.WriteHeader(status)
 	_, _ = io.Copy(w, z) // fails when the client is gone
 }

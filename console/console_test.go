@@ -120,6 +120,13 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s is served", path)
 		}
 	}
+	// A browser gets the page, which says that there is no such page.
+	if w := do(c, "GET", "/nothing", "", "Accept", "text/html,*/*"); w.Code != 404 || !strings.Contains(w.Body.String(), `<script type="module"`) {
+		t.Errorf("a mistyped path: %d %s", w.Code, w.Body)
+	}
+	if w := do(c, "GET", "/api/nothing", "", "Accept", "text/html"); w.Code != 404 || strings.Contains(w.Body.String(), "<script") {
+		t.Errorf("a mistyped path of the API: %d %s", w.Code, w.Body)
+	}
 }
 
 // The page is served as it was compressed, or unpacked for who cannot, and

@@ -21,7 +21,7 @@ type Incidents interface {
 }
 
 // IncidentList is the history of incidents, newest first. The means are in seconds from the
-// beginning to the first alert, the first sure diagnosis and the recovery.
+// beginning to the first alert or find, the first sure diagnosis and the recovery.
 type IncidentList struct {
 	Watched   bool              `json:"watched"` // whether the console knows where incidents are
 	Incidents []IncidentSummary `json:"incidents"`
@@ -39,7 +39,8 @@ type IncidentSummary struct {
 	Headline  string     `json:"headline"`
 	Entry     string     `json:"entry"` // what customers call; may be empty
 	Began     time.Time  `json:"began"`
-	Paged     time.Time  `json:"paged"`
+	Paged     time.Time  `json:"paged"`   // noticed, by an alert or without one
+	Alerted   *time.Time `json:"alerted"` // the first alert; null without one
 	Named     *time.Time `json:"named"`
 	Recovered *time.Time `json:"recovered"`
 	Alerts    int        `json:"alerts"`
@@ -132,8 +133,8 @@ func (c *Console) incident(r *http.Request) (IncidentView, error) {
 }
 
 func summarize(i *watch.Incident) IncidentSummary {
-	s := IncidentSummary{ID: i.ID, State: i.State, Sure: i.Named != nil, Place: i.Names(2), Headline: i.Headline(), Began: i.Began, Paged: i.Paged,
-		Named: i.Named, Recovered: i.Recovered, Alerts: len(i.Alerts) + i.Dropped}
+	s := IncidentSummary{ID: i.ID, State: i.State, Sure: i.Named != nil, Place: i.Names(2), Headline: i.Headline(), Began: i.Began, Paged: i.Paged, Alerted: i.Alerted,
+		Named: i.Named, Recovered: i.Recovered, Alerts: i.Rules()}
 	if i.Result != nil {
 		s.Entry = query.Printable(i.Result.Entry.Operation)
 		if i.Named != nil && len(i.Result.Findings) > 0 {

@@ -39,7 +39,8 @@ type Incident struct {
 type Watched struct {
 	ID        string   `json:"id"`
 	Began     string   `json:"began" jsonschema:"RFC 3339; the evidence left its baseline"`
-	Paged     string   `json:"paged,omitempty" jsonschema:"RFC 3339; the first alert arrived"`
+	Paged     string   `json:"paged,omitempty" jsonschema:"RFC 3339; noticed: the first alert arrived, or tenhop found it without one"`
+	Alerted   string   `json:"alerted,omitempty" jsonschema:"RFC 3339; the first alert arrived; missing if none did"`
 	Named     string   `json:"named,omitempty" jsonschema:"RFC 3339; the first sure verdict"`
 	Recovered string   `json:"recovered,omitempty" jsonschema:"RFC 3339; missing while it is open"`
 	Verdict   string   `json:"verdict,omitempty"`

@@ -64,6 +64,7 @@ func DecodeWatched(r io.Reader, since time.Time) (Watched, bool) {
 		Posted           bool
 		Began, Paged     time.Time
 		Named, Recovered *time.Time
+		Alerted          *time.Time
 		Alerts           map[string]*struct {
 			Labels map[string]string `json:"labels"`
 		}
@@ -84,7 +85,7 @@ func DecodeWatched(r io.Reader, since time.Time) (Watched, bool) {
 	if i.Began.IsZero() {
 		i.Began = i.Paged
 	}
-	w := Watched{ID: i.ID, Began: at(&i.Began), Paged: at(&i.Paged), Named: at(i.Named), Recovered: at(i.Recovered)}
+	w := Watched{ID: i.ID, Began: at(&i.Began), Paged: at(&i.Paged), Alerted: at(i.Alerted), Named: at(i.Named), Recovered: at(i.Recovered)}
 	for _, a := range i.Alerts {
 		if a != nil {
 			w.Alerts = appendName(w.Alerts, a.Labels["alertname"])

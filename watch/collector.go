@@ -12,7 +12,7 @@ var (
 		"Closed incidents of the history, by whether their diagnosis named a cause. Old ones are removed, which Prometheus takes for a reset.", []string{"named"}, nil)
 	openDesc    = prometheus.NewDesc("tenhop_incidents_open", "Open incidents.", nil, nil)
 	secondsDesc = prometheus.NewDesc("tenhop_incident_seconds",
-		"Seconds from the beginning of a closed incident to its first alert (paged), its first sure diagnosis (named) and the end of its last alert (recovered).",
+		"Seconds from the beginning of a closed incident to its first alert or the look that found it (paged), its first sure diagnosis (named) and the end of its last alert (recovered).",
 		[]string{"phase"}, nil)
 	unreadDesc = prometheus.NewDesc("tenhop_incidents_unreadable", "1 while the history of incidents cannot be read.", nil, nil)
 )

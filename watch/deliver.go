@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"text/template"
 	"time"
 
@@ -99,7 +100,11 @@ func (w *Watcher) undelivered(receiver string, now time.Time) (*Incident, Messag
 	if first == nil {
 		return nil, Message{}
 	}
-	return first, first.message(first.Delivered[receiver].Ref)
+	m := first.message(first.Delivered[receiver].Ref)
+	if w.cfg.Console != "" {
+		m.URL = strings.TrimRight(w.cfg.Console, "/") + "/incidents/" + first.ID
+	}
+	return first, m
 }
 
 // failed notes when to send a message again.

@@ -25,7 +25,8 @@ type Incident struct {
 	State string `json:"state"`
 
 	Began     time.Time  `json:"began"`               // the evidence left its baseline; else start of the first alert
-	Paged     time.Time  `json:"paged"`               // the first alert arrived, or a look found a cause
+	Paged     time.Time  `json:"paged"`               // noticed: the first alert arrived, or a look found a cause
+	Alerted   *time.Time `json:"alerted,omitempty"`   // the first alert of a rule arrived
 	Named     *time.Time `json:"named,omitempty"`     // the first sure verdict
 	Recovered *time.Time `json:"recovered,omitempty"` // the last alert was resolved
 
@@ -132,13 +133,18 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	switch {
 	case ruled == 0 && i.ruled() > 0:
 		i.FiringSince = now
+		if i.Alerted == nil {
+			i.Alerted = &now
+		}
 	case ruled > 0 && i.ruled() == 0 && !i.Settled:
 		i.Flaps++
 	}
 	if a.Firing() {
 		i.LastAlert, i.pending, i.Note = now, true, ""
 	} else if i.alarming == 0 {
-		i.QuietSince = now
+		if i.QuietSince = now; polled {
+			i.QuietSince = a.EndsAt
+		}
 	}
 	return true
 }
@@ -153,17 +159,21 @@ func (i *Incident) merge(other *Incident) {
 		}
 	}
 	i.count()
+	if i.Alerted == nil || other.Alerted != nil && other.Alerted.Before(*i.Alerted) {
+		i.Alerted = other.Alerted
+	}
 }
 
 // question returns what to diagnose.
 func (i *Incident) question() Question {
 	q := Question{At: i.Paged}
 	entries := map[string]bool{}
+	found := i.presumed() // else a rule may have fired for another entry than the look's
 	for _, a := range i.Alerts {
 		if a.StartsAt.Before(q.At) {
 			q.At = a.StartsAt
 		}
-		if a.Entry() != "" {
+		if a.Entry() != "" && (found || !a.Looked) {
 			entries[a.Entry()] = true
 		}
 	}
@@ -301,11 +311,24 @@ func (i *Incident) Headline() string {
 	return query.Printable(render.Verdict(*i.Result))
 }
 
-// Names returns the alerts in words, at most limit of them.
+// Rules returns the number of alerts of rules.
+func (i *Incident) Rules() int {
+	n := i.Dropped
+	for _, a := range i.Alerts {
+		if !a.Looked {
+			n++
+		}
+	}
+	return n
+}
+
+// Names returns the alerts of rules in words, at most limit of them.
 func (i *Incident) Names(limit int) string {
 	counts := map[string]int{}
 	for _, a := range i.Alerts {
-		counts[strings.TrimSpace(a.Name()+" "+a.Place())]++
+		if !a.Looked {
+			counts[strings.TrimSpace(a.Name()+" "+a.Place())]++
+		}
 	}
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		if counts[a] != counts[b] {

@@ -53,8 +53,8 @@ func (w *Watcher) receive(out http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// History is the answer of GET /incidents. MTTD is from the beginning to the page, MTTN to
-// the sure verdict, MTTR to the recovery: means in seconds of the incidents that have it.
+// History is the answer of GET /incidents. MTTD is from the beginning to the first alert or
+// the look that found it, MTTN to the sure verdict, MTTR to the recovery: means in seconds of the incidents that have it.
 type History struct {
 	Incidents []*Incident `json:"incidents"`
 	MTTD      *float64    `json:"mttd_seconds"`

@@ -80,8 +80,10 @@ func (l *lookout) take(now time.Time, res result.Result) (changed *Alert, confir
 // as long as longestRest, or while a find waits for the look that confirms it.
 func (w *Watcher) look(ctx context.Context) {
 	var l lookout
-	w.resume(&l)
 	failing := false
+	if !w.wait(ctx) {
+		return
+	}
 	for {
 		began := time.Now()
 		asked, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -102,20 +104,6 @@ func (w *Watcher) look(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(max(w.cfg.Timing.Poll-took, rest)):
-		}
-	}
-}
-
-// resume continues with the alert that the run before has left.
-func (w *Watcher) resume(l *lookout) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, i := range w.incidents {
-		for _, a := range i.Alerts {
-			if i.State == Open && a.Looked && a.Firing() {
-				alert := a.Alert
-				l.alert, l.last = &alert, time.Now()
-			}
 		}
 	}
 }

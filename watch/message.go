@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -18,10 +19,12 @@ type Message struct {
 	State     string         `json:"state"`    // open or closed
 	Sure      bool           `json:"sure"`
 	Headline  string         `json:"headline"`
-	Alerts    string         `json:"alerts"` // in words
-	Count     int            `json:"alert_count"`
+	URL       string         `json:"url,omitempty"` // page of the incident at the console
+	Alerts    string         `json:"alerts"`        // in words
+	Count     int            `json:"alert_count"`   // of rules
 	Began     time.Time      `json:"began"`
-	Paged     time.Time      `json:"paged"`
+	Paged     time.Time      `json:"paged"`             // noticed, by an alert or by a look
+	Alerted   *time.Time     `json:"alerted,omitempty"` // the first alert of a rule arrived
 	Named     *time.Time     `json:"named,omitempty"`
 	Recovered *time.Time     `json:"recovered,omitempty"`
 	Note      string         `json:"note,omitempty"` // why it ended, if no message said so
@@ -36,8 +39,8 @@ const shownAlerts = 6
 
 // message returns the present state.
 func (i *Incident) message(ref string) Message {
-	return Message{ID: i.ID, Revision: i.Revision, State: i.State, Sure: i.Named != nil, Headline: i.Headline(), Alerts: i.Names(shownAlerts),
-		Count: len(i.Alerts) + i.Dropped, Began: i.Began.UTC(), Paged: i.Paged.UTC(), Named: i.Named, Recovered: i.Recovered, Note: i.Note, Diagnosis: i.Result, Ref: ref}
+	return Message{ID: i.ID, Revision: i.Revision, State: i.State, Sure: i.Named != nil, Headline: i.Headline(), Alerts: cmp.Or(i.Names(shownAlerts), "none; tenhop found it"),
+		Count: i.Rules(), Began: i.Began.UTC(), Paged: i.Paged.UTC(), Alerted: i.Alerted, Named: i.Named, Recovered: i.Recovered, Note: i.Note, Diagnosis: i.Result, Ref: ref}
 }
 
 // Title returns the state, and where the incident is if that is sure.
@@ -52,7 +55,8 @@ func (m Message) Title() string {
 	return query.Printable(title)
 }
 
-// Times returns when the incident began, paged, was named and recovered, in UTC.
+// Times returns when the incident began, was found by a look, paged, was named and recovered,
+// in UTC. Only an incident that no alert began was found.
 func (m Message) Times() [][2]string {
 	after := func(t *time.Time) string {
 		if t == nil {
@@ -60,7 +64,16 @@ func (m Message) Times() [][2]string {
 		}
 		return fmt.Sprintf("%s (+%.0f s)", t.UTC().Format(time.TimeOnly), t.Sub(m.Began).Seconds())
 	}
-	return [][2]string{{"Began", m.Began.UTC().Format("2006-01-02 15:04:05")}, {"Paged", after(&m.Paged)}, {"Named", after(m.Named)}, {"Recovered", after(m.Recovered)}}
+	times := [][2]string{{"Began", m.Began.UTC().Format("2006-01-02 15:04:05") + " UTC"}}
+	switch {
+	case m.Alerted == nil:
+		times = append(times, [2]string{"Found", after(&m.Paged)}, [2]string{"Paged", "no alert"})
+	case m.Alerted.After(m.Paged):
+		times = append(times, [2]string{"Found", after(&m.Paged)}, [2]string{"Paged", after(m.Alerted)})
+	default:
+		times = append(times, [2]string{"Paged", after(&m.Paged)})
+	}
+	return append(times, [2]string{"Named", after(m.Named)}, [2]string{"Recovered", after(m.Recovered)})
 }
 
 // Markdown returns the message as Markdown.
@@ -73,7 +86,10 @@ func (m Message) Markdown() string {
 		}
 		fmt.Fprintf(&b, "%s %s", strings.ToLower(t[0]), t[1])
 	}
-	fmt.Fprintf(&b, " UTC\n\nalerts: %s\n\n", escapeMarkdown(m.Alerts))
+	fmt.Fprintf(&b, "\n\nalerts: %s\n\n", escapeMarkdown(m.Alerts))
+	if m.URL != "" {
+		fmt.Fprintf(&b, "[the incident at the console](%s)\n\n", m.URL)
+	}
 	if m.Note != "" {
 		fmt.Fprintf(&b, "%s\n\n", escapeMarkdown(m.Note))
 	}

@@ -31,7 +31,7 @@ func newMetrics(w *Watcher, reg prometheus.Registerer) *metrics {
 			Help: "Messages sent, by receiver and result (ok, failed)."}, []string{"receiver", "result"}),
 		looks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tenhop_watch_looks_total",
 			Help: "Diagnoses of the metrics without an alert, by verdict."}, []string{"verdict"}),
-		detect:  histogram("tenhop_watch_time_to_detect_seconds", "From the beginning of a closed incident to its first alert."),
+		detect:  histogram("tenhop_watch_time_to_detect_seconds", "From the beginning of a closed incident to its first alert, or to the look that found it."),
 		name:    histogram("tenhop_watch_time_to_name_seconds", "From the beginning of a closed incident to its first sure diagnosis."),
 		recover: histogram("tenhop_watch_time_to_recover_seconds", "From the beginning of a closed incident to its last alert's end."),
 	}
@@ -57,7 +57,7 @@ func newMetrics(w *Watcher, reg prometheus.Registerer) *metrics {
 			defer w.mu.Unlock()
 			var out []*Incident
 			for _, i := range w.told() {
-				out = append(out, &Incident{State: i.State, Began: i.Began, Paged: i.Paged, Named: i.Named, Recovered: i.Recovered})
+				out = append(out, &Incident{State: i.State, Began: i.Began, Paged: i.Paged, Alerted: i.Alerted, Named: i.Named, Recovered: i.Recovered})
 			}
 			return out, nil
 		}),

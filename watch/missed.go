@@ -50,14 +50,11 @@ func (w *Watcher) confirm(found []Alert, now time.Time) {
 func (w *Watcher) missed(i *Incident, now time.Time) {
 	t := w.cfg.Timing
 	for _, a := range i.Alerts {
-		if a.Polled || !a.Firing() || a.Looked && w.cfg.Look != nil {
+		if a.Polled || a.Looked || !a.Firing() {
 			continue
 		}
 		over, note := a.Alert, ""
 		switch {
-		case a.Looked: // by a run before this one
-			over.EndsAt = now
-			note = "what a look found is no longer looked for"
 		case !a.Polling.IsZero() && w.polledAt.Sub(a.Polling) >= t.Quiet:
 			over.EndsAt = a.Polling
 			note = fmt.Sprintf("no message said that %s was resolved; Prometheus has not had it since %s", a.Name(), a.Polling.UTC().Format(time.TimeOnly))

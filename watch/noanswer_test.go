@@ -154,3 +154,63 @@ func TestFirstDiagnosisIsAwaited(t *testing.T) {
 		t.Errorf("%d posts: %s", len(bodies), bodies)
 	}
 }
+
+// TestRestartAfterAGap closes what the run before has left when nobody watched for longer
+// than the quiet time, as of then, and makes no incident of it.
+func TestRestartAfterAGap(t *testing.T) {
+	for _, c := range []struct {
+		gap   time.Duration
+		posts int // in all
+		note  bool
+	}{{20 * time.Second, 2, false}, {14 * time.Hour, 2, true}} {
+		hook, url := serve(t, "")
+		synctest.Test(t, func(t *testing.T) {
+			firing := true
+			diagnoses := 0
+			cfg := watch.Config{Dir: t.TempDir(), Receivers: []watch.Receiver{receiver(t, url, watch.Secrets{})},
+				Diagnose: func(context.Context, watch.Question) (result.Result, error) {
+					diagnoses++
+					return found(result.Spike, "a"), nil
+				},
+				Look: func(context.Context, time.Time) (result.Result, error) {
+					if firing {
+						return found(result.Spike, "a"), nil
+					}
+					return found(result.None, ""), nil
+				},
+				Alerts: func(context.Context) ([]watch.Alert, error) {
+					if !firing {
+						return nil, nil
+					}
+					return []watch.Alert{{Labels: map[string]string{"alertname": "Slow", "service_name": "a"}, StartsAt: time.Now()}}, nil
+				}}
+			_, stop := run(t, cfg)
+			time.Sleep(time.Minute)
+			stop()
+			left := time.Now()
+			time.Sleep(c.gap)
+			firing = false
+			before := diagnoses
+			if c.note {
+				cfg.Begin = time.Now().Add(time.Minute)
+			}
+			_, stop = run(t, cfg)
+			time.Sleep(5 * time.Minute)
+			stop()
+			if diagnoses != before {
+				t.Errorf("after %s: %d diagnoses of what the run before has left", c.gap, diagnoses-before)
+			}
+			bodies, _ := hook.got()
+			if len(bodies) != c.posts {
+				t.Fatalf("after %s: %d posts: %s", c.gap, len(bodies), bodies)
+			}
+			m := decode(t, bodies[len(bodies)-1])
+			if m.State != watch.Closed || (m.Note != "") != c.note {
+				t.Errorf("after %s: %s", c.gap, bodies[1])
+			}
+			if m.Recovered == nil || c.note && m.Recovered.Sub(left).Abs() > 11*time.Second {
+				t.Errorf("after %s: recovered at %v, left at %s", c.gap, m.Recovered, left)
+			}
+		})
+	}
+}

@@ -122,7 +122,11 @@ func blocks(m Message) []slack.Block {
 	if m.Note != "" {
 		out = append(out, slack.NewContextBlock("", text(mrkdwn(cut(m.Note, maxSection)))))
 	}
-	return append(out, slack.NewContextBlock("", text("alerts: "+mrkdwn(cut(m.Alerts, maxSection)))))
+	out = append(out, slack.NewContextBlock("", text("alerts: "+mrkdwn(cut(m.Alerts, maxSection)))))
+	if m.URL != "" {
+		out = append(out, slack.NewSectionBlock(text("<"+m.URL+"|Open the incident>"), nil, nil))
+	}
+	return out
 }
 
 var mrkdwnEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "*", "∗", "`", "ˋ", "~", "∼", "\n", " ")

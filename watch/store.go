@@ -63,6 +63,9 @@ func (i *Incident) complete() {
 			a.Heard = time.Now() // stored before that was noted
 		}
 	}
+	if i.Alerted == nil && !i.presumed() { // stored before that was noted
+		i.Alerted = &i.Paged
+	}
 	i.count()
 }
 

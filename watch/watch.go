@@ -34,6 +34,14 @@ type Config struct {
 	// is posted before a rule has fired. It may be nil.
 	Look func(ctx context.Context, since time.Time) (result.Result, error)
 
+	// Begin is when Alerts and Look are first called; at once if it is zero. A system that
+	// starts needs a minute until it can be compared with itself, not with the run before.
+	Begin time.Time
+
+	// Console is the base URL of the console, to whose page of the incident messages link. It
+	// may be empty.
+	Console string
+
 	Receivers []Receiver
 	Timing    Timing
 	Metrics   prometheus.Registerer // none if nil
@@ -75,7 +83,9 @@ type Watcher struct {
 	store   store
 	metrics *metrics
 	woken   chan struct{}
-	held    *os.File // the lock of Dir
+	held    *os.File  // the lock of Dir
+	leftAt  time.Time // when the run before was alive last
+	polls   int       // successful ones
 
 	mu         sync.Mutex
 	incidents  []*Incident // oldest first
@@ -109,6 +119,8 @@ func New(cfg Config) (*Watcher, error) {
 		w.log = slog.Default()
 	}
 	var err error
+	now := time.Now()
+	w.leftAt = w.store.left(now)
 	if w.held, err = w.store.lock(); err != nil {
 		return nil, err
 	}
@@ -118,12 +130,7 @@ func New(cfg Config) (*Watcher, error) {
 	}
 	for _, i := range w.incidents {
 		if i.State == Open {
-			w.address(i)
-		}
-		for key, a := range i.alerts() {
-			if a.Polled && a.Firing() {
-				w.polled[key] = a.Alert
-			}
+			w.reopen(i, now)
 		}
 	}
 	w.metrics = newMetrics(w, cfg.Metrics)
@@ -146,11 +153,17 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	var noted time.Time
 	for {
+		if now := time.Now(); now.Sub(noted) >= aliveEvery {
+			w.alive(now)
+			noted = now
+		}
 		w.step(ctx, &running)
 		_ = w.flush() // an error is logged
 		select {
 		case <-ctx.Done():
+			w.alive(time.Now())
 			return
 		case <-t.C:
 		case <-w.woken:
@@ -169,6 +182,9 @@ func (w *Watcher) wake() {
 // poll asks for the firing alerts. An alert that is no longer among them is resolved.
 func (w *Watcher) poll(ctx context.Context) {
 	failing := false
+	if !w.wait(ctx) {
+		return
+	}
 	for {
 		asked, cancel := context.WithTimeout(ctx, 5*time.Second)
 		found, err := w.cfg.Alerts(asked)
@@ -196,9 +212,10 @@ func (w *Watcher) withResolved(found []Alert) []Alert {
 	for _, a := range found {
 		now[a.key()] = a
 	}
+	at := w.resolvedAt()
 	for key, a := range w.polled {
 		if _, still := now[key]; !still {
-			a.EndsAt = time.Now()
+			a.EndsAt = at
 			found = append(found, a)
 		}
 	}

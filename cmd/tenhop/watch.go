@@ -23,11 +23,12 @@ import (
 )
 
 type watchFlags struct {
-	dir, listen, tokenFile, grafana, template string
-	notify                                    []string
-	poll, look, dryRun                        bool
-	timing                                    watch.Timing
-	asked                                     backendFlags
+	dir, listen, tokenFile, grafana, template, console string
+	notify                                             []string
+	poll, look, dryRun                                 bool
+	timing                                             watch.Timing
+	begin                                              time.Time
+	asked                                              backendFlags
 }
 
 func newWatchCmd() *cobra.Command {
@@ -68,6 +69,7 @@ Credentials are in the environment: SLACK_BOT_TOKEN (scope chat:write) and GRAFA
 	fl.StringArrayVar(&f.notify, "notify", nil, "receiver of messages: slack://CHANNEL, URL of a webhook, or file:PATH; may be given again")
 	fl.StringVar(&f.template, "template", "", "file with a Go template of the body for webhooks (default: the message as JSON)")
 	fl.StringVar(&f.grafana, "grafana", "", "URL of the Grafana that gets an annotation per incident")
+	fl.StringVar(&f.console, "console", "", "URL of the console, to whose page of an incident messages link (default: of what runs in this directory)")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print messages instead of sending them")
 	fl.DurationVar(&f.timing.Settle, "settle", 2*time.Second, "time for which an alert fires before it is posted")
 	fl.DurationVar(&f.timing.Quiet, "quiet", time.Minute, "time without an alert after which an incident is closed")
@@ -97,7 +99,10 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	reg := prometheus.NewRegistry()
-	c := watch.Config{Dir: d.Path("watch"), Diagnose: app.DiagnoseAlert(cfg), Receivers: receivers, Timing: f.timing, Metrics: reg}
+	if state, err := readState(f.dir); err == nil && f.console == "" && state.Endpoints["prometheus"] == cfg.Prometheus {
+		f.console = state.Endpoints["console"]
+	}
+	c := watch.Config{Dir: d.Path("watch"), Console: f.console, Begin: f.begin, Diagnose: app.DiagnoseAlert(cfg), Receivers: receivers, Timing: f.timing, Metrics: reg}
 	if f.dryRun {
 		if c.Dir, err = os.MkdirTemp("", "tenhop-watch-"); err != nil {
 			return err
@@ -156,10 +161,13 @@ func serveAlerts(ctx context.Context, w *watch.Watcher, l net.Listener, handler 
 	return nil
 }
 
+// ownBaseline is the time after a start for which a system is compared with the run before.
+const ownBaseline = time.Minute
+
 // beside watches what runs in the directory until ctx ends. It returns at once.
 func (f *watchFlags) beside(ctx context.Context, out io.Writer) error {
 	f.listen, f.poll, f.asked.explicit = "127.0.0.1:0", true, true
-	f.look = true
+	f.look, f.begin = true, time.Now().Add(ownBaseline)
 	f.timing = watch.Timing{Settle: 2 * time.Second, Quiet: time.Minute, Patience: 20 * time.Second, Forget: 5 * time.Hour}
 	if len(f.notify) == 0 {
 		d, err := supervisor.In(f.dir)

@@ -24,7 +24,7 @@ func cannedIncidents(t *testing.T, mux *http.ServeMux) {
 		at := began.Add(-time.Duration(n) * 3 * time.Hour)
 		later := func(s int) time.Time { return at.Add(time.Duration(s) * time.Second) }
 		i := map[string]any{"id": fmt.Sprintf("0191a%d", n), "state": "open", "sure": n != 2, "place": "payment tenhop.v1.Payment/Charge", "entry": "POST /checkout",
-			"headline": "payment tenhop.v1.Payment/Charge: +290 ms, 103 % of the added time at POST /checkout", "began": at, "paged": later(7 + n), "named": later(9 + 2*n), "recovered": nil, "alerts": 2}
+			"headline": "payment tenhop.v1.Payment/Charge: +290 ms, 103 % of the added time at POST /checkout", "began": at, "paged": later(7 + n), "alerted": later(27 + n), "named": later(9 + 2*n), "recovered": nil, "alerts": 2}
 		if n == 2 {
 			i["named"], i["place"], i["headline"] = nil, "SlowHop payment, a-service-with-a-very-long-name-canary-eu-central-1", "not sure: the baseline is short"
 		}
@@ -70,7 +70,7 @@ func TestIncidentsAreShown(t *testing.T) {
 			seen = text(p)
 			for _, want := range []string{"Customers feel", "POST /checkout takes 555 ms on average, usually 35.6 ms", "one in twenty longer than 738 ms", "so far",
 				"Which hop", "payment in Payment/Charge", "Why", "One request", "4bf92f35", "What changed", "payment runs version 2.0.1",
-				"runbook slow-hop", "cause named", "posted: payment", "found before an alert", "SlowHop"} {
+				"runbook slow-hop", "cause named", "found by tenhop before an alert", "first alert", "posted: payment", "found before an alert", "SlowHop"} {
 				if !strings.Contains(seen, want) {
 					t.Errorf("the incident does not show %q", want)
 				}

@@ -51,7 +51,7 @@ func overview() grafana.Dashboard {
 		hops, graph,
 		table("Alerts", "Open the hop's dashboard; the alert's summary has hop, added time and share.", 12,
 			[]string{"__name__", "alertstate", "kind", "windows"}, []grafana.Link{openService},
-			column{"firing", noUnit, `ALERTS{alertstate="firing"}`}),
+			column{"firing", noUnit, `ALERTS{alertstate="firing",alertname!="Watchdog"}`}),
 		table("Services", "Sort by p95 or errors, then open the service.", 12, nil, []grafana.Link{openService, jaegerSearch},
 			column{"p95", seconds, `histogram_quantile(0.95, sum by (le, service_name, operation) (rate(hop_duration_seconds_bucket{` + scope + `}[1m]))) >= 0`},
 			column{"requests/s", perSec, `sum by (service_name, operation) (rate(hop_duration_seconds_count{` + scope + `}[1m])) > 0`}),

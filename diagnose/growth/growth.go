@@ -122,9 +122,9 @@ func Compare(before, now []Round) *result.Growth {
 	if g.Why != "" {
 		return g
 	}
-	parts := aligned(before, now, entries)
-	for k, v := range parts {
-		g.Parts = append(g.Parts, judge(k, v, len(parts)))
+	pairs := aligned(before, now, entries)
+	for k, v := range pairs {
+		g.Parts = append(g.Parts, judge(k, v, len(pairs)))
 	}
 	slices.SortFunc(g.Parts, func(a, b result.GrowthPart) int {
 		rank := func(p result.GrowthPart) int {
@@ -191,22 +191,50 @@ func shares(rounds []Round) map[entry]float64 {
 // pair holds the mean times per request of a part in each round, in milliseconds.
 type pair struct{ before, now []float64 }
 
-// aligned returns the times of the parts of some entries, in the rounds of each. Parts of a hop that only one
-// version has are one part without an operation, so that an operation that is renamed
-// does not grow.
-func aligned(before, now []Round, entries map[entry][]int) map[part]pair {
-	had, has := map[part]bool{}, map[part]bool{}
-	for side, rounds := range [][]Round{before, now} {
-		for _, r := range rounds {
-			for k := range r.ms {
-				if side == 0 {
-					had[k] = true
-				} else {
-					has[k] = true
-				}
+// parts returns the parts of rounds.
+func parts(rounds []Round) map[part]bool {
+	out := map[part]bool{}
+	for _, r := range rounds {
+		for k := range r.ms {
+			out[k] = true
+		}
+	}
+	return out
+}
+
+// unnamed returns k without its operation.
+func (k part) unnamed() part {
+	k.of = ""
+	return k
+}
+
+// matched returns the part as which a part of one version is compared: itself if both
+// versions have it. The others of a hop are one part without an operation, so that an
+// operation that is renamed does not grow. It keeps its target if both versions have such a
+// part of that target.
+func matched(had, has map[part]bool) func(part) part {
+	renamed := [2]map[part]bool{{}, {}}
+	for side, all := range []map[part]bool{had, has} {
+		for k := range all {
+			if !had[k] || !has[k] {
+				renamed[side][k.unnamed()] = true
 			}
 		}
 	}
+	return func(k part) part {
+		if had[k] && has[k] {
+			return k
+		}
+		if k = k.unnamed(); !renamed[0][k] || !renamed[1][k] {
+			k.target = ""
+		}
+		return k
+	}
+}
+
+// aligned returns the times of the parts of some entries, in the rounds of each.
+func aligned(before, now []Round, entries map[entry][]int) map[part]pair {
+	match := matched(parts(before), parts(now))
 	out := map[part]pair{}
 	for side, rounds := range [][]Round{before, now} {
 		for i, r := range rounds {
@@ -216,9 +244,7 @@ func aligned(before, now []Round, entries map[entry][]int) map[part]pair {
 					continue
 				}
 				n := float64(r.requests[k.entry])
-				if !had[k] || !has[k] {
-					k.of, k.target = "", ""
-				}
+				k = match(k)
 				v, ok := out[k]
 				if !ok {
 					v = pair{make([]float64, len(entries[k.entry])), make([]float64, len(entries[k.entry]))}

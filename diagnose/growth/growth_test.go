@@ -184,3 +184,21 @@ func TestOneSlowRound(t *testing.T) {
 		t.Errorf("%s %+v", g.Why, g.Grew())
 	}
 }
+
+// A part of a renamed operation says who calls it, or what it waits for.
+func TestRenamedOperationKeepsTarget(t *testing.T) {
+	renamed := usual
+	renamed.operation = "GET /levels/{id}"
+	g := rounds(rand.New(rand.NewPCG(7, 4)), usual, renamed, 8, 60)
+	got := map[string]string{}
+	for _, p := range g.Parts {
+		if p.Hop == "store" {
+			got[p.Kind] = p.Operation + ">" + p.Target
+		}
+	}
+	for kind, want := range map[string]string{result.KindSelf: ">", result.KindLink: ">edge", result.KindDependency: ">postgresql"} {
+		if got[kind] != want {
+			t.Errorf("%s of the renamed operation is %q, want %q", kind, got[kind], want)
+		}
+	}
+}

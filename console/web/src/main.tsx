@@ -116,7 +116,7 @@ function App() {
         <Jump />
         <Status />
         <button class="quiet" onClick={() => setMode(applyTheme(nextTheme(mode)))} title="Switch between dark, light and the system's choice">
-          {mode === "system" ? "auto" : mode}
+          theme: {mode === "system" ? "auto" : mode}
         </button>
       </header>
       <main id="main" tabIndex={-1}><View path={place.path} query={place.query} /></main>

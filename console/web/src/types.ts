@@ -432,6 +432,7 @@ export type IncidentSummary = {
   entry: string;
   began: string;
   paged: string;
+  alerted: string | null;
   named: string | null;
   recovered: string | null;
   alerts: number;

@@ -4,7 +4,7 @@ import type { Frame, Series } from "./query";
 import { threshold, written } from "./units";
 
 function reduce(s: Series, calc: string): number | undefined {
-  const v = s.values.filter((x): x is number => x !== null);
+  const v = s.values.filter((x): x is number => x !== null && isFinite(x));
   if (v.length === 0) return undefined;
   switch (calc) {
     case "mean": return v.reduce((a, b) => a + b, 0) / v.length;

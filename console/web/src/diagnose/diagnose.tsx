@@ -43,7 +43,7 @@ export function DiagnoseView({ query }: { query: URLSearchParams }) {
           </select>
         </label>
         <button class="primary" disabled={loading} onClick={() => setTurn(turn + 1)}>Diagnose again</button>
-        <span class="right" role="status">{loading ? <Timer /> : shown && <>took <b>{shown.took_ms.toFixed(0)}&#8239;ms</b></>}</span>
+        <span class="right" role="status">{loading ? <Timer /> : shown && <>took <b>{millis(shown.took_ms)}</b></>}</span>
       </div>
       {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} asked={{ entry, since }} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
     </div>

@@ -8,7 +8,7 @@ import { Verdict } from "../diagnose/diagnose";
 import { Findings } from "../diagnose/findings";
 import { Quantiles } from "../diagnose/quantiles";
 import { between, deployed } from "../diagnose/words";
-import { after, brief, felt, lasted, reasons, traffic } from "./words";
+import { after, brief, day, felt, lasted, reasons, traffic } from "./words";
 
 const again = 5000; // milliseconds, while it is open
 
@@ -78,7 +78,7 @@ function Since({ v }: { v: Stored }) {
   const length = lasted(v.incident.began, v.incident.recovered ?? new Date().toISOString());
   return (
     <>
-      <time dateTime={v.incident.began}>{new Date(began).toLocaleDateString()} {clock(began)}</time>
+      <time dateTime={v.incident.began}>{day(v.incident.began)} {clock(began)}</time>
       {v.incident.recovered ? `; it lasted ${brief(length)}` : `; ${brief(length)} so far`}
     </>
   );
@@ -93,7 +93,7 @@ function Suspect({ d, sure }: { d: Diagnosis; sure: boolean }) {
   return (
     <>
       <Fact name="Which hop"><b>{where(f)}</b>{f.operation && ` in ${shortOperation(f.operation)}`}{f.instance && `, instance ${f.instance} alone`}{!sure && " (not sure)"}</Fact>
-      <Fact name="Why">{why.length > 0 ? <>{why[0]}{why.length > 1 && <details><summary>{why.length - 1} more</summary><ul>{why.slice(1).map((w) => <li key={w}>{w}</li>)}</ul></details>}</> : "nothing that was looked at says why"}</Fact>
+      <Fact name="Why">{why.length > 0 ? <>{f.cause?.kind === "unknown" && "Not known. "}{why[0]}{why.length > 1 && <details><summary>{why.length - 1} more</summary><ul>{why.slice(1).map((w) => <li key={w}>{w}</li>)}</ul></details>}</> : "nothing that was looked at says why"}</Fact>
       {quote && <Fact name="It says"><q>{quote.text}</q> <span class="dim">{quote.source}{quote.trace_id && <> of <a class="mono" href={`/trace/${quote.trace_id}`}>{quote.trace_id.slice(0, 8)}</a></>}</span></Fact>}
       {trace && <Fact name="One request"><a class="mono" href={`/trace/${trace}`}>{trace}</a> <span class="dim">as long as its trace is kept</span></Fact>}
     </>
@@ -137,7 +137,9 @@ interface Moment { at: string; text: string; kind: string }
 function Timeline({ v }: { v: Stored }) {
   const i = v.incident;
   const moments: Moment[] = [
-    { at: i.began, text: "began", kind: "began" }, { at: i.paged, text: "first alert", kind: "paged" },
+    { at: i.began, text: "began", kind: "began" },
+    ...(i.alerted !== i.paged ? [{ at: i.paged, text: "found by tenhop before an alert", kind: "paged" }] : []),
+    ...(i.alerted ? [{ at: i.alerted, text: "first alert", kind: "paged" }] : []),
     ...(i.named ? [{ at: i.named, text: "cause named", kind: "named" }] : []),
     ...(i.recovered ? [{ at: i.recovered, text: "last alert resolved", kind: "recovered" }] : []),
     ...v.said.map((s) => ({ at: s.at, text: `posted: ${s.text}`, kind: "said" })),

@@ -3,7 +3,7 @@ import { get } from "../api";
 import { clock, shortOperation } from "../format";
 import type { IncidentList, IncidentSummary } from "../types";
 import { Empty, Failure, Loading, useLoad } from "../ui/state";
-import { after, brief, lasted, trend } from "./words";
+import { after, brief, day, lasted, trend } from "./words";
 
 const again = 5000; // milliseconds
 
@@ -41,7 +41,7 @@ export function IncidentsView() {
 
 function Means({ data }: { data: IncidentList }) {
   const times: [string, string, number | null, (i: IncidentSummary) => string | null][] = [
-    ["MTTD", "until the first alert", data.mttd_seconds, (i) => i.paged],
+    ["MTTD", "until it is noticed", data.mttd_seconds, (i) => i.paged],
     ["MTTN", "until the cause is named", data.mttn_seconds, (i) => i.named],
     ["MTTR", "until it is over", data.mttr_seconds, (i) => i.recovered],
   ];
@@ -49,9 +49,9 @@ function Means({ data }: { data: IncidentList }) {
     <ul class="means" aria-label="Mean times from the beginning">
       {times.map(([name, what, value, to]) => (
         <li key={name} class="card">
-          <span class="what">{what[0]!.toUpperCase() + what.slice(1)} <abbr class="dim" title={`mean time ${what}`}>{name}</abbr></span>
+          <span class="what">Mean time {what} <abbr class="dim" title={`mean time ${what}`}>{name}</abbr></span>
           <b>{value === null ? "–" : brief(value)}</b>
-          <span class="dim">{trend(data.incidents, to)}</span>
+          <span class="dim">{value === null ? "no incident has it yet" : trend(data.incidents, to)}</span>
           <Bars list={data.incidents} to={to} name={name} />
         </li>
       ))}
@@ -78,9 +78,9 @@ function Row({ i }: { i: IncidentSummary }) {
     <li class={i.state}>
       <span class={`state ${i.state}`}>{i.state === "open" ? "open" : "over"}</span>
       <a class="name" href={`/incidents/${i.id}`}>{shortOperation(i.place) || "no suspect"}</a>
-      <span class="when">{new Date(i.began).toLocaleDateString()} {clock(Date.parse(i.began))}</span>
-      <span class="what">{i.headline}</span>
-      <span class="times"><span>alert {after(i.began, i.paged)}</span><span>{i.named ? `cause ${after(i.began, i.named)}` : "no cause"}</span><span>{i.recovered ? `over ${after(i.began, i.recovered)}` : "not over"}</span></span>
+      <span class="when">{day(i.began)} {clock(Date.parse(i.began))}</span>
+      <span class="what">{i.sure && i.headline.startsWith(`${i.place}: `) ? i.headline.slice(i.place.length + 2) : i.headline}</span>
+      <span class="times"><span>{i.alerted === i.paged ? "alert" : "found"} {after(i.began, i.paged)}</span><span>{i.named ? `cause ${after(i.began, i.named)}` : "no cause"}</span><span>{i.recovered ? `over ${after(i.began, i.recovered)}` : "not over"}</span></span>
     </li>
   );
 }

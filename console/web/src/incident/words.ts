@@ -10,6 +10,9 @@ export function brief(s: number | undefined | null): string {
   return seconds(s);
 }
 
+// day writes the day of a time: 27 Nov, in the words of the reader.
+export const day = (at: string): string => new Date(at).toLocaleDateString(undefined, { day: "numeric", month: "short" });
+
 // lasted returns the seconds from one time to another, or undefined without the second.
 export const lasted = (from: string, to: string | null | undefined): number | undefined =>
   to ? Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000) : undefined;

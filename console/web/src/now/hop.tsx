@@ -20,7 +20,7 @@ export function HopPanel({ hop: h, now, close }: { hop: Hop; now: Snapshot; clos
       </div>
       {h.operations.length > 0 && (
         <table>
-          <thead><tr><th>operation</th><th class="num">rate</th><th class="num">p95</th><th class="num">self</th><th class="num">err</th></tr></thead>
+          <thead><tr><th>operation</th><th class="num">rate</th><th class="num">p95</th><th class="num" title="Mean time without the calls it waits for">self</th><th class="num">errors</th></tr></thead>
           <tbody>
             {h.operations.map((o) => (
               <tr key={o.name}>
@@ -44,8 +44,8 @@ function Neighbours({ title, edges, name }: { title: string; edges: Edge[]; name
   if (edges.length === 0) return null;
   return (
     <>
-      <h3>{title}</h3>
       <table>
+        <thead><tr><th>{title}</th><th class="num">rate</th><th class="num">mean</th></tr></thead>
         <tbody>
           {edges.map((e) => (
             <tr key={name(e)} class={e.hot ? "hot" : ""}>

@@ -137,6 +137,7 @@ function Results({ text }: { text: string }) {
         <Scatter traces={data} />
       </section>
       <section class="card" aria-label="Traces">
+        <p class="hint"><i class="own" /> the hop with the most time of its own, which the right names <i class="rest" /> all other time</p>
         <ul class="found">{shown.map((t) => <Row key={t.trace_id} t={t} longest={longest} picked={picked.includes(t.trace_id)} toggle={toggle} />)}</ul>
       </section>
     </>
@@ -160,7 +161,7 @@ function Row({ t, longest, picked, toggle }: RowProps) {
         <i ref={(e) => { if (e) e.style.width = `${(100 * (t.root - self)) / longest}%`; }} />
       </span>
       <span class="meta">
-        {t.failed > 0 && <span class="fail">{t.failed} failed · </span>}{t.slowest} · {t.spans} spans
+        {t.failed > 0 && <span class="fail">{t.failed} failed · </span>}{t.slowest && <><b>{t.slowest}</b> {micros(self)} · </>}{t.spans} spans
       </span>
     </li>
   );

@@ -8,6 +8,8 @@ const changes: Record<string, string> = {
   one_process: "no links: one process",
 };
 
+const plural = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
+
 // ShapeOf shows the shape of a request, as `tenhop trace --shape` does.
 export function ShapeOf({ shape }: { shape: Shape }) {
   const { depth, time } = shape;
@@ -15,9 +17,9 @@ export function ShapeOf({ shape }: { shape: Shape }) {
     <details class="card shape">
       <summary>
         Shape: {depth.hops} hops deep, {time.calls_on_path} calls on the critical path, {percent(time.link_share)} of the time is links
-        {shape.sequential.length > 0 && `, ${shape.sequential.length} rows of calls that follow each other`}
-        {shape.chatty.length > 0 && `, ${shape.chatty.length} chatty pairs`}
-        {shape.shared_stores.length > 0 && `, ${shape.shared_stores.length} shared stores`}
+        {shape.sequential.length > 0 && `, ${plural(shape.sequential.length, "row")} of calls that follow each other`}
+        {shape.chatty.length > 0 && `, ${plural(shape.chatty.length, "chatty pair")}`}
+        {shape.shared_stores.length > 0 && `, ${plural(shape.shared_stores.length, "shared store")}`}
       </summary>
       <ul>
         <li>depth: {depth.path.join(" > ")}{depth.with_queues > depth.hops && `; ${depth.with_queues} hops with those behind queues`}</li>
