@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenhop/tenhop/middleware/database"
 	"github.com/tenhop/tenhop/middleware/mwtest"
 )
 
@@ -21,7 +22,7 @@ func TestInstruments(t *testing.T) {
 			if _, err := e.startInstruments(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			db, err := e.openDB("sqlite", "file:"+filepath.Join(t.TempDir(), "shop.db"), "shop-db", "sqlite")
+			db, err := e.openDB("sqlite", "file:"+filepath.Join(t.TempDir(), "shop.db"), "shop-db", "sqlite", database.Location{})
 			if err != nil {
 				t.Fatal(err)
 			}
