@@ -25,10 +25,9 @@ export function DiagnoseView({ query }: { query: URLSearchParams }) {
     if (data) setLast(data);
   }, [data]);
   const set = (change: Record<string, string>) => {
-    const q = new URLSearchParams({ ...asked, ...change });
-    if (change["since"]) for (const p of ["from", "to"]) q.delete(p);
-    for (const p of ["entry", "since"]) if (!q.get(p)) q.delete(p);
-    go(`/diagnose?${q}`, true);
+    const q: Query = { ...asked, ...change };
+    if (change["since"]) q["from"] = q["to"] = undefined;
+    go(withQuery("/diagnose", q), true);
   };
   const operations = [...new Set([...(entry ? [entry] : []), ...(live.now?.entries.map((e) => e.operation) ?? [])])];
   const shown = data ?? last;
