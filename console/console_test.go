@@ -236,13 +236,13 @@ func TestDiagnosisIsShared(t *testing.T) {
 	asked := make(chan any, 2)
 	for range cap(asked) {
 		go func() {
-			_, err := c.shared(t.Context(), "POST /checkout", time.Minute)
+			_, err := c.shared(t.Context(), question{entry: "POST /checkout", since: time.Minute})
 			asked <- err
 		}()
 	}
 	left, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := c.shared(left, "POST /checkout", time.Minute); !errors.Is(err, context.Canceled) {
+	if _, err := c.shared(left, question{entry: "POST /checkout", since: time.Minute}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a page that left still waits: %v", err)
 	}
 	b.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/collect"
@@ -13,30 +14,55 @@ import (
 // maxSince is the maximum period that a diagnosis covers.
 const maxSince = 24 * time.Hour
 
-// diagnose responds to ?entry=…&since=5m with the result of `tenhop diagnose --json`.
+// question holds what a diagnosis is asked for. A zero end is now.
+type question struct {
+	entry string
+	since time.Duration
+	end   time.Time
+}
+
+// diagnose responds to ?entry=…&since=5m with the result of `tenhop diagnose --json`. Instead
+// of since, from and to give a time range, in milliseconds since 1970.
 func (c *Console) diagnose(r *http.Request) (result.Result, error) {
 	in := r.URL.Query()
+	q := question{entry: in.Get("entry")}
+	if in.Has("from") || in.Has("to") {
+		from, err1 := strconv.ParseInt(in.Get("from"), 10, 64)
+		to, err2 := strconv.ParseInt(in.Get("to"), 10, 64)
+		q.end, q.since = time.UnixMilli(to), time.UnixMilli(to).Sub(time.UnixMilli(from))
+		if err1 != nil || err2 != nil || q.since < time.Minute || q.since > maxSince {
+			return result.Result{}, badRequest("from and to must be milliseconds since 1970, and from 1m to 24h apart")
+		}
+		if time.Until(q.end) > -recent {
+			q.end = time.Time{}
+		}
+		return c.shared(r.Context(), q)
+	}
 	since, err := time.ParseDuration(cmp.Or(in.Get("since"), "0"))
 	if err != nil || since < time.Minute && in.Get("since") != "" || since > maxSince {
 		return result.Result{}, badRequest("since %q: must be from 1m to 24h", in.Get("since"))
 	}
-	return c.shared(r.Context(), in.Get("entry"), since)
+	q.since = since
+	return c.shared(r.Context(), q)
 }
+
+// recent is the age below which the end of a time range is taken as now.
+const recent = 30 * time.Second
 
 // maxDiagnoses is the maximum number of concurrent diagnoses.
 const maxDiagnoses = 2
 
 // shared runs a diagnosis once for all concurrent requests with the same parameters.
 // Cancelling one request does not affect the others.
-func (c *Console) shared(ctx context.Context, entry string, since time.Duration) (result.Result, error) {
-	answered := c.diagnoses.DoChan(entry+"\x00"+since.String(), func() (any, error) {
+func (c *Console) shared(ctx context.Context, q question) (result.Result, error) {
+	answered := c.diagnoses.DoChan(q.entry+"\x00"+q.since.String()+q.end.String(), func() (any, error) {
 		select {
 		case c.diagnosing <- struct{}{}:
 		case <-c.closed:
 			return nil, &apiError{http.StatusServiceUnavailable, "the console is shutting down"}
 		}
 		defer func() { <-c.diagnosing }()
-		res, err := c.runDiagnosis(context.WithoutCancel(ctx), entry, since) // has a timeout of its own
+		res, err := c.runDiagnosis(context.WithoutCancel(ctx), q) // has a timeout of its own
 		return filled(res), err
 	})
 	select {
@@ -48,10 +74,10 @@ func (c *Console) shared(ctx context.Context, entry string, since time.Duration)
 	}
 }
 
-func (c *Console) runDiagnosis(ctx context.Context, entry string, since time.Duration) (result.Result, error) {
+func (c *Console) runDiagnosis(ctx context.Context, q question) (result.Result, error) {
 	if !c.prom.configured() && c.traces == nil {
 		return result.Result{}, missing("Prometheus")
 	}
 	return collect.Run(ctx, collect.Config{Prometheus: c.cfg.Prometheus, Jaeger: c.cfg.Jaeger, Tempo: c.cfg.Tempo, Clients: c.cfg.Clients,
-		Entry: entry, Since: since})
+		Entry: q.entry, Since: q.since, Now: q.end})
 }

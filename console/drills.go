@@ -345,7 +345,7 @@ func (d *drills) proof(ctx context.Context, s Storefront, since time.Duration) j
 				return proof
 			}
 		}
-		res, err := d.console.runDiagnosis(context.WithoutCancel(ctx), s.Entry.Operation, since+time.Duration(try)*proofPause)
+		res, err := d.console.runDiagnosis(context.WithoutCancel(ctx), question{entry: s.Entry.Operation, since: since + time.Duration(try)*proofPause})
 		var b json.RawMessage
 		if err == nil {
 			b, err = json.Marshal(res)

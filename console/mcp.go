@@ -21,7 +21,7 @@ func (c *Console) assistants() http.Handler {
 			if since > maxSince {
 				return result.Result{}, badRequest("since: must be 24h at most")
 			}
-			return c.shared(ctx, entry, since)
+			return c.shared(ctx, question{entry: entry, since: since})
 		}}
 	if c.cfg.Incidents != nil {
 		asks.Watched = c.watched

@@ -22,25 +22,27 @@ var update = flag.Bool("update", false, "write the dashboards again")
 // -update it writes the JSON.
 func TestFilesAreGenerated(t *testing.T) {
 	for _, d := range define.All() {
-		var want bytes.Buffer
-		enc := json.NewEncoder(&want)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(d); err != nil {
-			t.Fatal(err)
-		}
-		if *update {
-			if err := os.WriteFile(define.FileName(d), want.Bytes(), 0o644); err != nil {
+		for name, v := range map[string]any{define.FileName(d): d, "../deploy/grafana/import/" + define.FileName(d): grafana.NewImportable(d)} {
+			var want bytes.Buffer
+			enc := json.NewEncoder(&want)
+			enc.SetEscapeHTML(false)
+			enc.SetIndent("", "  ")
+			if err := enc.Encode(v); err != nil {
 				t.Fatal(err)
 			}
-		}
-		have, err := os.ReadFile(define.FileName(d))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if !bytes.Equal(have, want.Bytes()) {
-			t.Errorf("%s is not what package define says; run go generate ./dashboards", define.FileName(d))
+			if *update {
+				if err := os.WriteFile(name, want.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			have, err := os.ReadFile(name)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if !bytes.Equal(have, want.Bytes()) {
+				t.Errorf("%s is not what package define says; run go generate ./dashboards", name)
+			}
 		}
 	}
 	names, err := fs.Glob(os.DirFS("."), "*.json")
@@ -49,6 +51,28 @@ func TestFilesAreGenerated(t *testing.T) {
 	}
 	if len(names) != len(define.All()) {
 		t.Errorf("%d files for %d dashboards: %v", len(names), len(define.All()), names)
+	}
+}
+
+// TestImportAsks has an input per data source, which its variable takes.
+func TestImportAsks(t *testing.T) {
+	for _, d := range define.All() {
+		got := grafana.NewImportable(d)
+		asked := map[string]string{}
+		for _, in := range got.Inputs {
+			asked["${"+in.Name+"}"] = in.PluginID
+		}
+		for n, v := range got.Templating.List {
+			if v.Type == "datasource" && asked[v.Current.Value] != v.Query {
+				t.Errorf("%s: %s is %q, asked for are %v", d.UID, v.Name, v.Current.Value, asked)
+			}
+			if v.Type == "datasource" && d.Templating.List[n].Current.Value == v.Current.Value {
+				t.Errorf("%s: the dashboard itself was changed", d.UID)
+			}
+		}
+		if len(asked) != 2 {
+			t.Errorf("%s asks for %v", d.UID, asked)
+		}
 	}
 }
 
@@ -85,7 +109,10 @@ func TestPanels(t *testing.T) {
 			for _, target := range p.Targets {
 				checkQuery(t, where, p, target, known)
 			}
-			for _, l := range p.FieldConfig.Defaults.Links {
+			if len(p.Links) != 1 || p.Links[0].Title != "Diagnose this" {
+				t.Errorf("%s: no link to its diagnosis", where)
+			}
+			for _, l := range append(p.Links, p.FieldConfig.Defaults.Links...) {
 				checkVariables(t, where, l.URL, known)
 			}
 		}

@@ -18,7 +18,7 @@ func TestPages(t *testing.T) {
 		t.Skip("set TENHOP_CONSOLE to the URL of a console")
 	}
 	pages := []struct{ name, path, ready string }{
-		{"now", "/", ".node"}, {"hop", "/", ".hop"}, {"incidents", "/incidents", "main h1, .empty"}, {"diagnose", "/diagnose?entry=POST+%2Fcheckout", ".verdict ~ .sources, .diagnose .sources"},
+		{"now", "/", ".node"}, {"hop", "/", ".hop"}, {"incidents", "/incidents", "main h1, .empty"}, {"diagnose", "/diagnose?entry=POST+%2Fcheckout", ".diagnose .sources, .failure"},
 		{"search", "/search?service=gateway&operation=POST+%2Fcheckout&limit=20", ".found li"}, {"nothing-found", "/search?correlation=no-such-id", ".empty"}, {"dashboards", "/dashboards", ".dashlist a"},
 		{"drills", "/drills", ".stage"}, {"no-page", "/nowhere", ".empty, pre"}, {"no-trace", "/trace/00000000000000000000000000000001", ".failure"},
 	}
@@ -40,7 +40,7 @@ func TestPages(t *testing.T) {
 	if len(incidents.Incidents) > 0 {
 		pages = append(pages, struct{ name, path, ready string }{"incident", "/incidents/" + incidents.Incidents[0].ID, ".known"})
 	}
-	for _, width := range []int64{1440, 390} {
+	for _, width := range []int64{390, 1440} {
 		p := open(t, map[int64]string{1440: "light", 390: "dark"}[width])
 		for _, c := range pages {
 			p.do(chromedp.EmulateViewport(width, 900))

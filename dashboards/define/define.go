@@ -12,6 +12,8 @@ import (
 const (
 	uidPrefix = "tenhop-"
 	jaegerURL = "http://127.0.0.1:16686"
+
+	consoleURL = "http://127.0.0.1:8000"
 )
 
 // All returns the dashboards in the order in which a person on call needs them.
@@ -43,7 +45,12 @@ func dashboard(name, title, description string, panels ...grafana.Panel) grafana
 	}
 }
 
-// place numbers the panels and fills the 24 columns from left to right.
+// diagnoseLink leads from a panel to the diagnosis of the chosen entry at the console, at the
+// end of the panel's time range.
+var diagnoseLink = grafana.Link{Title: "Diagnose this", URL: "${console}/diagnose?entry=${entry:percentencode}&from=${__from}&to=${__to}", TargetBlank: true}
+
+// place numbers the panels, fills the 24 columns from left to right, and links each panel
+// to its diagnosis.
 func place(panels []grafana.Panel) []grafana.Panel {
 	x, y, row := 0, 0, 0
 	for i := range panels {
@@ -53,6 +60,7 @@ func place(panels []grafana.Panel) []grafana.Panel {
 		}
 		p.ID = i + 1
 		p.GridPos.X, p.GridPos.Y = x, y
+		p.Links = append(p.Links, diagnoseLink)
 		x += p.GridPos.W
 		row = max(row, p.GridPos.H)
 	}
@@ -71,6 +79,9 @@ func variables() []grafana.Variable {
 		// jaeger is the base URL of links to traces; the console sets its own.
 		{Name: "jaeger", Label: "Jaeger", Type: "custom", Query: jaegerURL, Current: grafana.Current{Text: jaegerURL, Value: jaegerURL},
 			Options: []grafana.Current{{Text: jaegerURL, Value: jaegerURL}}},
+		// console is the base URL of links to the diagnosis.
+		{Name: "console", Label: "Console", Type: "custom", Query: consoleURL, Current: grafana.Current{Text: consoleURL, Value: consoleURL},
+			Options: []grafana.Current{{Text: consoleURL, Value: consoleURL}}},
 		query("entry", "Entry", `label_values(hop_duration_seconds_count{env=~"$env"}, entry)`),
 	}
 }

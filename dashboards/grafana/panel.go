@@ -12,6 +12,7 @@ type Panel struct {
 	FieldConfig     FieldConfig      `json:"fieldConfig"`
 	Options         map[string]any   `json:"options"`
 	Transformations []Transformation `json:"transformations,omitempty"`
+	Links           []Link           `json:"links,omitempty"` // in the panel's header
 }
 
 // GridPos places a panel on the 24 columns.

@@ -35,7 +35,7 @@ export function PanelView({ panel: p, context, zoom }: Props) {
   );
 }
 
-export function Note({ children, kind = "empty" }: { children: ComponentChildren; kind?: string }) {
+export function Note({ children, kind = "none" }: { children: ComponentChildren; kind?: string }) {
   return <div class={`note ${kind}`} role="status">{children}</div>;
 }
 

@@ -38,7 +38,7 @@ export function Stat({ panel: p, frame }: { panel: Panel; frame: Frame }) {
   const show = written(d?.unit, d?.decimals);
   const values = current(frame, how).sort((a, b) => b.v - a.v);
   const area = (p.options ?? {})["graphMode"] !== "none" && values.length === 1;
-  if (values.length === 0) return <div class="note">No current value.</div>;
+  if (values.length === 0) return <div class="note" role="status">No current value.</div>;
   return (
     <div class="body"><div class="stats">
       {values.slice(0, most).map(({ s, v }) => (
@@ -58,7 +58,7 @@ export function Gauge({ panel: p, frame }: { panel: Panel; frame: Frame }) {
   const low = d?.min ?? 0;
   const high = d?.max ?? 1;
   const values = current(frame, calc(p)).slice(0, most);
-  if (values.length === 0) return <div class="note">No current value.</div>;
+  if (values.length === 0) return <div class="note" role="status">No current value.</div>;
   const arc = (f: number) => {
     const a = Math.PI * (1 - f);
     return `${(60 + 46 * Math.cos(a)).toFixed(1)} ${(60 - 46 * Math.sin(a)).toFixed(1)}`;

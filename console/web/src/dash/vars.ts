@@ -9,8 +9,8 @@ export const all = "$__all";
 const list = (v: string | string[] | undefined): string[] => (v === undefined ? [] : Array.isArray(v) ? v : [v]);
 
 // shown reports whether a variable gets a control. Data sources are fixed here,
-// and links to Jaeger lead to the page itself.
-export const shown = (v: Variable): boolean => v.hide !== 2 && v.type !== "datasource" && v.type !== "constant" && v.name !== "jaeger";
+// and links to Jaeger and to the console lead to the page itself.
+export const shown = (v: Variable): boolean => v.hide !== 2 && v.type !== "datasource" && v.type !== "constant" && v.name !== "jaeger" && v.name !== "console";
 
 export function initial(variables: Variable[], query: URLSearchParams): Values {
   const out: Values = {};

@@ -9,23 +9,25 @@ import { Findings } from "./findings";
 import { Notices, Sources } from "./notices";
 import { Quantiles } from "./quantiles";
 import { Timeline } from "./timeline";
-import { entryName, named, timed } from "./words";
+import { between, entryName, named, timed } from "./words";
 
 // DiagnoseView runs a diagnosis and shows everything that it finds.
 export function DiagnoseView({ query }: { query: URLSearchParams }) {
-  const entry = query.get("entry") ?? "";
-  const since = query.get("since") ?? "5m";
+  const entry = single(query.get("entry") ?? "");
+  const range = Number(query.get("from")) > 0 && Number(query.get("to")) > 0 ? { from: query.get("from") ?? "", to: query.get("to") ?? "" } : undefined;
+  const since = range ? "" : query.get("since") ?? "5m";
+  const asked = { entry, since, ...range };
   const [turn, setTurn] = useState(0);
-  const { data, error, loading, reload } = useLoad(`${entry}\n${since}\n${turn}`, (signal) => get("GET /api/diagnose", { entry, since }, signal));
+  const { data, error, loading, reload } = useLoad(`${JSON.stringify(asked)}${turn}`, (signal) => get("GET /api/diagnose", asked, signal));
   const live = useLive();
   const [last, setLast] = useState<Diagnosis>();
   useEffect(() => {
     if (data) setLast(data);
   }, [data]);
   const set = (change: Record<string, string>) => {
-    const q = new URLSearchParams({ ...(entry ? { entry } : {}), since, ...change });
-    if (!q.get("entry")) q.delete("entry");
-    go(`/diagnose?${q}`, true);
+    const q: Query = { ...asked, ...change };
+    if (change["since"]) q["from"] = q["to"] = undefined;
+    go(withQuery("/diagnose", q), true);
   };
   const operations = [...new Set([...(entry ? [entry] : []), ...(live.now?.entries.map((e) => e.operation) ?? [])])];
   const shown = data ?? last;
@@ -39,15 +41,22 @@ export function DiagnoseView({ query }: { query: URLSearchParams }) {
         </label>
         <label>within the last
           <select value={since} onChange={(e) => set({ since: e.currentTarget.value })}>
+            {range && <option value="">{between({ from: new Date(Number(range.from)).toISOString(), to: new Date(Number(range.to)).toISOString() })}</option>}
             {["2m", "5m", "15m", "1h", "6h"].map((s) => <option key={s}>{s}</option>)}
           </select>
         </label>
         <button class="primary" disabled={loading} onClick={() => setTurn(turn + 1)}>Diagnose again</button>
         <span class="right" role="status">{loading ? <Timer /> : shown && <>took <b>{millis(shown.took_ms)}</b></>}</span>
       </div>
-      {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} asked={{ entry, since }} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
+      {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} asked={asked} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
     </div>
   );
+}
+
+// single returns the entry of a dashboard's link, whose variable may have several or all.
+function single(entry: string): string {
+  const one = entry.replace(/^\{(.*)\}$/, "$1");
+  return one === ".*" || one.includes(",") ? "" : one;
 }
 
 function Timer() {

@@ -20,7 +20,7 @@ export function HopPanel({ hop: h, now, close }: { hop: Hop; now: Snapshot; clos
       </div>
       {h.operations.length > 0 && (
         <table>
-          <thead><tr><th>operation</th><th class="num">rate</th><th class="num">p95</th><th class="num" title="Mean time without the calls it waits for">self</th><th class="num">errors</th></tr></thead>
+          <thead><tr><th>operation</th><th class="num">rate</th><th class="num">p95</th><th class="num" title="Mean time without the calls it waits for">self</th><th class="num" title="Share of the requests that fail">err</th></tr></thead>
           <tbody>
             {h.operations.map((o) => (
               <tr key={o.name}>

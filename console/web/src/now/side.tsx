@@ -40,7 +40,7 @@ export function Slos({ slos }: { slos: SLO[] }) {
     <section class="card slos" aria-label="Objectives">
       <div class="cardhead"><h2>Objectives</h2><a href="/d/tenhop-slo">error budgets</a></div>
       <table>
-        <thead><tr><th>objective</th><th class="num">target</th><th class="num" title="Ratio of the last 5 minutes that missed the objective">missed, 5 min</th><th class="num" title="Burn rate: at 1 the error budget lasts exactly as long as the objective's period">burn</th></tr></thead>
+        <thead><tr><th>objective</th><th class="num">target</th><th class="num" title="Ratio of the last 5 minutes that missed the objective">missed</th><th class="num" title="Burn rate: at 1 the error budget lasts exactly as long as the objective's period">burn</th></tr></thead>
         <tbody>
           {slos.map((s) => (
             <tr key={s.service + s.name} class={s.burn_fast >= 14.4 ? "bad" : s.burn_fast > 1 ? "warn" : ""}>
