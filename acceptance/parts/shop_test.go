@@ -2,7 +2,6 @@ package parts
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -190,12 +189,16 @@ const recent = 300
 // undisturbed holds all requests since a time to have had no error of a part.
 func (s *shop) undisturbed(t *testing.T, on switched, since time.Time) {
 	t.Helper()
+	by := map[string][]trace.Trace{} // operation
 	for _, v := range on.visits {
-		all, err := s.jaeger(t).Traces(context.WithoutCancel(t.Context()), query.Search{Service: "gateway", Operation: v.operation, From: since, To: time.Now(), Limit: recent})
-		if err != nil {
-			t.Fatal(err)
+		if by[v.operation] == nil {
+			found, err := s.jaeger(t).Traces(t.Context(), query.Search{Service: "gateway", Operation: v.operation, From: since, To: time.Now(), Limit: recent})
+			if err != nil {
+				t.Fatal(err)
+			}
+			by[v.operation] = found
 		}
-		n := 0
+		all, n := by[v.operation], 0
 		for _, tr := range all {
 			for _, sp := range v.spans(tr) {
 				if n++; sp.Failed {
