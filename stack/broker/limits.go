@@ -10,9 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// maxPartitions is the maximum number of partitions of all topics, which Kafka recommends for a
-// broker. Each takes memory, and
-// topics cannot be told from those that somebody invented.
+// maxPartitions is the maximum number of partitions of all topics, what Kafka recommends for
+// a broker. Each takes memory, and topics that somebody invented look like others.
 const maxPartitions = 4_000
 
 // topicName matches the names that Kafka accepts.
