@@ -3,6 +3,7 @@ package promserver
 import (
 	"context"
 	"encoding/json"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func (l *limiter) limit(next http.Handler) http.Handler {
 			tooLong(w)
 			return
 		}
-		if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
+		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/x-www-form-urlencoded" {
 			r.Body = http.MaxBytesReader(w, r.Body, maxParameters)
 		}
 		if !readsSeries(r.URL.Path) {
