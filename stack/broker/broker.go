@@ -42,6 +42,7 @@ type Broker struct {
 	log        *slog.Logger
 
 	cluster *kfake.Cluster
+	limits  *limits
 	stop    chan struct{}
 	done    sync.WaitGroup
 	once    sync.Once
@@ -82,6 +83,7 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 	for _, o := range opts {
 		o(b)
 	}
+	b.limits = newLimits(b.partitions, b.log)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, errors.Join(fmt.Errorf("open broker: %w", err), l.Close())
 	}
@@ -91,7 +93,7 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ClusterID(clusterID),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return guardedListener{l}, nil }),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return guardedListener{l, b.limits}, nil }),
 		kfake.DataDir(dir),
 		kfake.SyncWrites(),
 		kfake.DefaultNumPartitions(int(b.partitions)),
@@ -116,6 +118,11 @@ func Open(ctx context.Context, l net.Listener, dir string, opts ...Option) (*Bro
 	}
 	admin, err := b.admin(l.Addr().String())
 	if err != nil {
+		cluster.Close()
+		return nil, fmt.Errorf("open broker in %s: %w", dir, err)
+	}
+	if err := b.countPartitions(ctx, admin); err != nil {
+		admin.Close()
 		cluster.Close()
 		return nil, fmt.Errorf("open broker in %s: %w", dir, err)
 	}
@@ -145,6 +152,22 @@ func (b *Broker) createTopics(ctx context.Context, address string) error {
 			return fmt.Errorf("create topic %s: %w", t.Topic, t.Err)
 		}
 	}
+	return nil
+}
+
+// countPartitions tells the limits which partitions exist.
+func (b *Broker) countPartitions(ctx context.Context, admin *kadm.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	at, existing := time.Now(), map[string]int{}
+	topics, err := admin.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("list topics: %w", err)
+	}
+	for _, t := range topics {
+		existing[t.Topic] = len(t.Partitions)
+	}
+	b.limits.recount(existing, at)
 	return nil
 }
 

@@ -27,6 +27,9 @@ func (b *Broker) retain(admin *kadm.Client) {
 			return
 		case <-tick.C:
 			ctx, cancel := context.WithTimeout(context.Background(), retentionEvery)
+			if err := b.countPartitions(ctx, admin); err != nil {
+				b.log.Warn("count partitions", "error", err)
+			}
 			if err := b.applyRetention(ctx, admin); err != nil {
 				b.log.Warn("remove old records", "error", err)
 			}

@@ -26,7 +26,7 @@ var corsOrigin = regexp.MustCompile("^$")
 func (s *Server) routes() http.Handler {
 	router := route.New()
 	api := v1.NewAPI(
-		s.engine, s.db, nil, nil, s.db,
+		boundedEngine{s.engine, s.parser, s.evalEvery}, s.db, nil, nil, s.db,
 		func(context.Context) v1.ScrapePoolsRetriever { return s.scraper },
 		func(context.Context) v1.TargetRetriever { return s.scraper },
 		func(context.Context) v1.AlertmanagerRetriever { return noAlertmanagers{} },

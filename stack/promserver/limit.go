@@ -3,6 +3,7 @@ package promserver
 import (
 	"context"
 	"encoding/json"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -19,10 +20,21 @@ func newLimiter(queries int, timeout time.Duration) *limiter {
 	return &limiter{running: make(chan struct{}, queries), timeout: timeout}
 }
 
-// limit makes requests to next that read series wait for a slot. One that waits
+// maxParameters is the maximum size of the parameters of a request in bytes: a query whose
+// every byte is escaped, and others.
+const maxParameters = 3*maxQueryBytes + 16<<10
+
+// limit refuses parameters that are too long and makes requests to next that read series wait for a slot. One that waits
 // longer than the timeout gets 503 in Prometheus's error format.
 func (l *limiter) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.URL.RawQuery) > maxParameters {
+			tooLong(w)
+			return
+		}
+		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/x-www-form-urlencoded" {
+			r.Body = http.MaxBytesReader(w, r.Body, maxParameters)
+		}
 		if !readsSeries(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
@@ -52,6 +64,15 @@ func readsSeries(path string) bool {
 		}
 	}
 	return false
+}
+
+func tooLong(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{ // the client is gone
+		"status": "error", "errorType": "bad_data",
+		"error": "the parameters of the request are too long",
+	})
 }
 
 func refuse(w http.ResponseWriter) {

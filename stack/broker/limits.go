@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"log/slog"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// maxPartitions is the maximum number of partitions of all topics, what Kafka recommends for
+// a broker. Each takes memory, and topics that somebody invented look like others.
+const maxPartitions = 4_000
+
+// topicName matches the names that Kafka accepts.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// limits holds what all connections share.
+type limits struct {
+	unread     atomic.Int64 // bytes of requests that are being read
+	partitions int          // of a topic that is created without a number
+	log        *slog.Logger
+
+	mu     sync.Mutex
+	topics map[string]topicSize
+	warned time.Time
+}
+
+// topicSize is the number of partitions of a topic that exists, or may have been created.
+type topicSize struct {
+	partitions int
+	asked      time.Time
+}
+
+func newLimits(partitions int32, log *slog.Logger) *limits {
+	return &limits{partitions: int(partitions), log: log, topics: map[string]topicSize{}}
+}
+
+// createsTopics tells whether a request of this kind may create topics or partitions.
+func createsTopics(request kmsg.Request) bool {
+	switch request.(type) {
+	case *kmsg.MetadataRequest, *kmsg.CreateTopicsRequest, *kmsg.CreatePartitionsRequest:
+		return true
+	}
+	return false
+}
+
+// allow tells whether the partitions that a request may create are within the limit, and
+// counts them.
+func (l *limits) allow(request kmsg.Request) bool {
+	asked := map[string]int{}
+	switch r := request.(type) {
+	case *kmsg.MetadataRequest:
+		if r.Version >= 4 && !r.AllowAutoTopicCreation {
+			return true
+		}
+		for _, t := range r.Topics {
+			if t.Topic != nil {
+				asked[*t.Topic] = l.partitions
+			}
+		}
+	case *kmsg.CreateTopicsRequest:
+		for _, t := range r.Topics {
+			asked[t.Topic] = max(int(t.NumPartitions), len(t.ReplicaAssignment))
+			if asked[t.Topic] < 1 {
+				asked[t.Topic] = l.partitions
+			}
+		}
+	case *kmsg.CreatePartitionsRequest:
+		for _, t := range r.Topics {
+			asked[t.Topic] = int(t.Count)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	total := 0
+	for _, t := range l.topics {
+		total += t.partitions
+	}
+	_, partitions := request.(*kmsg.CreatePartitionsRequest)
+	for name, n := range asked {
+		known, exists := l.topics[name]
+		switch {
+		case exists && !partitions, n <= known.partitions: // nothing is created
+			delete(asked, name)
+		case !topicName.MatchString(name):
+			l.warn("the name of a topic has up to 249 letters, digits and ._-", "bytes", len(name))
+			return false
+		default:
+			total += n - known.partitions
+		}
+	}
+	if len(asked) > 0 && total > maxPartitions {
+		l.warn("a client asked for more partitions than this broker creates; delete topics that nobody needs", "partitions", total, "maximum", maxPartitions)
+		return false
+	}
+	for name, n := range asked {
+		l.topics[name] = topicSize{n, time.Now()}
+	}
+	return true
+}
+
+// recount replaces what is known of topics by the partitions that existed at a time, and
+// keeps what was asked for since.
+func (l *limits) recount(existing map[string]int, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, t := range l.topics {
+		if _, ok := existing[name]; !ok && t.asked.Before(at) {
+			delete(l.topics, name)
+		}
+	}
+	for name, n := range existing {
+		if t := l.topics[name]; t.asked.Before(at) {
+			l.topics[name] = topicSize{n, t.asked}
+		}
+	}
+}
+
+// warn logs at most once per minute. l.mu is held.
+func (l *limits) warn(message string, args ...any) {
+	if time.Since(l.warned) > time.Minute {
+		l.warned = time.Now()
+		l.log.Warn("the connection of a client was closed: "+message, args...)
+	}
+}
