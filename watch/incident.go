@@ -84,8 +84,6 @@ const (
 	maxSaid   = 100
 )
 
-func (i *Incident) alerts() map[string]*grouped { return i.Alerts }
-
 func (i *Incident) firing() int { return i.alarming }
 
 // count counts the firing alerts after the incident was read or merged.

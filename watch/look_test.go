@@ -116,7 +116,7 @@ func TestLookIsPrompt(t *testing.T) {
 	if len(bodies) != 1 {
 		t.Errorf("%d posts, want 1: %s", len(bodies), bodies)
 	}
-	if strings.Contains(string(bodies[0]), `"alerted"`) {
+	if strings.Contains(bodies[0], `"alerted"`) {
 		t.Errorf("an alert before one fired: %s", bodies[0])
 	}
 }

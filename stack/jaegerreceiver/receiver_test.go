@@ -265,7 +265,6 @@ func TestMemoryOfABatch(t *testing.T) {
 		tags[i] = &jaeger.Tag{VType: jaeger.TagType_BOOL}
 	}
 	body := binary(t, batch(&jaeger.Span{Tags: tags}))
-	tags = nil
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
