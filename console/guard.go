@@ -22,6 +22,7 @@ func guard(hosts []string, next http.Handler) http.Handler {
 		allowed[i] = strings.ToLower(strings.TrimSuffix(h, "."))
 	}
 	crossOrigin := http.NewCrossOriginProtection()
+	next = bodyWithin(bodyTimeout, next)
 	return crossOrigin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hostcheck.Allowed(r.Host, allowed) {
 			writeError(w, &apiError{http.StatusMisdirectedRequest,
