@@ -22,7 +22,7 @@ func Rows() []Row {
 		{
 			Sentence: "Services in different languages belong to the same trace.",
 			Here:     "Three services in Go, Python and Node with OpenTelemetry's own instrumentation are diagnosed ([your-fleet.md](your-fleet.md)).",
-			Tests:    []Test{{Package: "deploy/polyglot", Name: "TestPolyglot", Env: "POLYGLOT=short", Step: "make polyglot"}},
+			Tests:    []Test{{Package: "deploy/polyglot", Name: "TestPolyglot", Env: "TENHOP_POLYGLOT=short", Step: "make polyglot"}},
 		},
 		{
 			Sentence: "Orders become events, which other services handle later; the trace continues.",
