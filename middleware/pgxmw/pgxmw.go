@@ -49,7 +49,8 @@ type QueryTracer struct {
 	located atomic.Pointer[located]
 }
 
-// located is where the tracer's connections lead. One tracer may serve several databases.
+// located holds the location of the database that a tracer's connections lead to. One
+// tracer may serve several databases.
 type located struct {
 	database.Location
 	attributes []attribute.KeyValue // none if there are several
