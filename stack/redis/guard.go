@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"time"
 )
 
 // Limits of a request. Redis allows a million arguments of 512 MiB each; a cart
@@ -12,6 +13,7 @@ const (
 	maxArguments = 64 << 10
 	maxBulk      = 16 << 20 // bytes of one argument
 	maxLine      = 64       // bytes of a header such as *3 or $11
+	maxRequest   = 30 * time.Second
 )
 
 var errProtocol = errors.New("redis: the request is malformed or exceeds a limit")
@@ -24,11 +26,23 @@ type guarded struct {
 	line      []byte // header read so far
 	arguments int    // arguments left to read in the request
 	data      int    // bytes left to read of the argument and its line end
+	begun     bool   // a part of a request has been read, whose deadline is set
 }
 
 // Read implements net.Conn. It fails at the first byte that is not part of a
-// valid request.
+// valid request, and if the rest of a request does not arrive in time. Between
+// requests a client may be silent.
 func (g *guarded) Read(p []byte) (int, error) {
+	if partial := len(g.line) > 0 || g.arguments > 0 || g.data > 0; partial != g.begun {
+		var end time.Time
+		if partial {
+			end = time.Now().Add(maxRequest)
+		}
+		if err := g.SetReadDeadline(end); err != nil {
+			return 0, err
+		}
+		g.begun = partial
+	}
 	n, err := g.Conn.Read(p)
 	for rest := p[:n]; len(rest) > 0; {
 		if skip := min(g.data, len(rest)); skip > 0 {
