@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/internal/app"
+	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/load"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/setup"
@@ -75,7 +76,8 @@ func takeFaults(cfg *load.Config) (stop func(), err error) {
 	}
 	token := os.Getenv("TENHOP_CHAOS_TOKEN")
 	cfg.Chaos = chaos.New(chaos.WithToken(token), chaos.WithKinds(load.Kinds()...))
-	srv := &http.Server{Handler: setup.NewAdmin(http.NotFoundHandler(), setup.AdminToken(token), setup.AdminChaos(cfg.Chaos)),
+	admin := setup.NewAdmin(http.NotFoundHandler(), setup.AdminToken(token), setup.AdminChaos(cfg.Chaos))
+	srv := &http.Server{Handler: hostcheck.Handler(in.Listeners["admin"].Addr(), nil, admin),
 		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	go func() { _ = srv.Serve(in.Listeners["admin"]) }()
 	return func() { _ = srv.Close() }, nil
