@@ -16,8 +16,9 @@ import (
 // four digits; the number itself is for the acquirer and is kept nowhere. No error has
 // any part of it.
 func (s *server) StoreCard(ctx context.Context, req *pb.StoreCardRequest) (*pb.StoreCardResponse, error) {
-	number := strings.NewReplacer(" ", "", "-", "").Replace(req.GetNumber())
-	if req.GetUserId() == "" || !isCard(number) {
+	grouped := strings.TrimSpace(req.GetNumber())
+	number := strings.NewReplacer(" ", "", "-", "").Replace(grouped)
+	if req.GetUserId() == "" || !isCard(number) || strings.Trim(grouped, "-") != grouped {
 		return nil, status.Error(codes.InvalidArgument, "this is not the number of a card")
 	}
 	token, four := "card_"+rand.Text(), number[len(number)-4:]
