@@ -175,6 +175,9 @@ func (t *Tail) describe(m evidence.Metrics, base evidence.Window, from, last, bo
 	}
 	earlier, slowEarlier := b.Earlier(border)
 	t.Usual = (base.Sum(above) + slowEarlier) / (base.Sum(all) + earlier)
+	if back := t.usualAgain(m, above, all, from, last); back < end {
+		end, t.Over = back, true
+	}
 	t.Requests = evidence.Steps(from, end).Sum(all)
 	t.Slow = evidence.Steps(from, end).Sum(above) - t.Usual*t.Requests
 	t.Baseline = m.Known(base[:max(len(base)-1, 0)])
@@ -193,7 +196,28 @@ func (t *Tail) describe(m evidence.Metrics, base evidence.Window, from, last, bo
 		before := phases[n-2]
 		t.Paused = over(evidence.Steps(before[len(before)-1]+1, phases[n-1][0]))
 	}
-	t.Over = over(evidence.Steps(end, last))
+	t.Over = t.Over || over(evidence.Steps(end, last))
+}
+
+// usualAgain returns the first step of [from, last) from which on so few requests are slow that
+// it is no chance, or last. Where some always are, an end is no time without any.
+func (t *Tail) usualAgain(m evidence.Metrics, above, all []float64, from, last int) int {
+	best, at := math.Exp(-silentTail), last
+	if t.Usual*evidence.Steps(from, last).Sum(all) < 1 {
+		return at
+	}
+	for i := last - int(calmTail/m.Step); i > from; i-- {
+		slow, calm := evidence.Steps(from, i), evidence.Steps(i, last)
+		share := slow.Sum(above) / math.Max(slow.Sum(all), 1)
+		still, expected := calm.Sum(above), t.Usual*calm.Sum(all)
+		if still > expected+2*math.Sqrt(expected+1) || share < minTailRatio*t.Usual {
+			continue
+		}
+		if p := stats.FewerThan(still, share*calm.Sum(all)); p < best {
+			best, at = p, i
+		}
+	}
+	return at
 }
 
 // chance returns the probability that as many of the requests of the steps of now are beyond

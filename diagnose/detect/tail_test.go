@@ -41,6 +41,29 @@ func TestTailAfterPause(t *testing.T) {
 	}
 }
 
+// Where some requests are always slow, it is over when as many are as before, and not before
+// that.
+func TestTailBesideUsual(t *testing.T) {
+	const step, before, steps, rate = 2 * time.Second, 150, 190, 10
+	for _, c := range []struct {
+		slow int // steps with six slow requests of ten, before every other has one again
+		over bool
+	}{{20, true}, {40, false}, {36, false}} {
+		m := evidence.Metrics{Start: time.Unix(1_700_000_000, 0), Step: step, Steps: steps}
+		b := &evidence.Buckets{Bounds: []float64{.1, math.Inf(1)}, Counts: [][]float64{make([]float64, steps), make([]float64, steps)}}
+		for i := range steps {
+			b.Counts[0][i], b.Counts[1][i] = rate-float64(i%2), rate
+			if i >= before && i < before+c.slow {
+				b.Counts[0][i] = rate - 6
+			}
+		}
+		tail := detect.OfTail(m, evidence.EntrySeries{Entry: result.Entry{Operation: "GET /"}, Buckets: b})
+		if !tail.Sure || tail.Over != c.over || tail.Share() < .4 {
+			t.Errorf("%d slow steps of %d: sure %v, over %v, share %.2f; want over %v", c.slow, steps-before, tail.Sure, tail.Over, tail.Share(), c.over)
+		}
+	}
+}
+
 func number(b bool) int {
 	if b {
 		return 1
