@@ -452,6 +452,29 @@ func TestLinksTogether(t *testing.T) {
 	}
 }
 
+// TestLateScrapes does not doubt a process that counts its stalls and had none because it is
+// scraped late, as it is over a slow network.
+func TestLateScrapes(t *testing.T) {
+	for _, counts := range []bool{false, true} {
+		f := newFleet(78)
+		hop, far := f.services[0], f.services[3]
+		for _, p := range f.of(hop) {
+			if !counts {
+				delete(p.counters, "hop_process_stall_seconds_total")
+			}
+			for i := range seconds {
+				if took := p.gauges["scrape_duration_seconds"]; i >= quietSeconds || i%50 < 5 {
+					took[i] = max(took[i], .07)
+				}
+			}
+		}
+		r := found(result.KindLink, hop, far, .001, .2)
+		if got := explain(t, f, r); (got.Cause.Kind == result.CauseLink) != counts || got.Cause.Sure {
+			t.Errorf("counts its stalls %v: %s", counts, show(got.Cause))
+		}
+	}
+}
+
 // TestHang names a process whose scrapes get no answer, and one that is down, although a
 // scrape was lost before.
 func TestHang(t *testing.T) {

@@ -109,6 +109,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	all = append(all, store...)
 	all = append(all, t.overload(found, *f, l, q)...)
 	all = append(all, t.unanswered(*f, q, found)...)
+	all = append(all, abandoned(*f, q)...)
 	if f.Kind == result.KindErrors {
 		all = append(all, repeats...) // callers repeat calls that fail, whatever they fail for
 	}
@@ -322,8 +323,10 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 			return &result.Cause{Kind: result.CauseCode, Why: fmt.Sprintf("%s runs version %s since %s, %s before", d.Service, d.Version, d.Seen.Format("15:04:05"), d.Before)}
 		}
 	}
-	looked := map[string]bool{}
-	ends := map[string]bool{}
+	looked, ends, counts := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, g := range found { // a process that counts its stalls is not doubted for late scrapes
+		counts[g.instance] = counts[g.instance] || g.signal.Measure == signals.Stalled
+	}
 	var doubt []string // services whose stalls grew, though not significantly
 	var evidence []result.Signal
 	for _, g := range found {
@@ -332,7 +335,8 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		}
 		if g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled {
 			ends[g.service] = true
-			if g.now > 2*g.before+2*noise(g.signal.Measure) && !slices.Contains(doubt, g.service) && (!together(f) || g.service == f.Hop) {
+			doubts := g.signal.Measure == signals.Stalled || !counts[g.instance]
+			if doubts && g.now > 2*g.before+2*noise(g.signal.Measure) && !slices.Contains(doubt, g.service) && (!together(f) || g.service == f.Hop) {
 				doubt = append(doubt, g.service)
 			}
 			if len(evidence) < maxLooked {
