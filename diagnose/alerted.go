@@ -28,11 +28,14 @@ func (d *Diagnosis) heed(m evidence.Metrics, by splitter) {
 		if !places(m)[a.Place] {
 			continue
 		}
-		switch verdict := d.Result().Verdict; {
-		case slices.ContainsFunc(d.result.Findings, func(f result.Finding) bool { return f.Hop == a.Place || f.Target == a.Place }):
+		verdict := d.Result().Verdict
+		named := slices.ContainsFunc(d.result.Findings, func(f result.Finding) bool { return f.Hop == a.Place || f.Target == a.Place })
+		suspected := verdict == result.Unsure && d.grounds.doubt != ""
+		switch {
+		case named && !suspected:
 		case verdict == result.Spike || verdict == result.Errors:
 			d.result.Warnings = append(d.result.Warnings, fmt.Sprintf("the alert %s names %s, which is no finding", a.Name, a.Place))
-		case d.confirm(m, by, a):
+		case d.confirm(m, by, a), named:
 		default:
 			d.contradict(a)
 		}

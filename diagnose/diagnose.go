@@ -78,7 +78,7 @@ type Diagnosis struct {
 	sample   *sample.Sample // nil if the evidence is metrics
 	until    time.Time      // end of the evidence
 
-	doubtful               *evidence.Change       // of an entry of which a minority may be slower
+	doubtful               *evidence.Change       // of the entry that may be slower, or of which a minority may be
 	waited                 []evidence.Change      // of entries that callers wait for and that may be slower
 	past                   *past                  // the last spike that is over
 	tails                  map[string]detect.Tail // of entries of which a minority of requests is slower, by operation
@@ -109,16 +109,15 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 		d.slower(m, by, slower)
 		d.others(by, slower)
 	}
-	if len(slower) == 0 && d.doubtful != nil && d.grounds.doubt == "" {
-		d.doubtful.Describe(m, &d.result)
-		d.result.Findings = append(d.result.Findings, by.latency(*d.doubtful)...)
+	if len(slower) == 0 {
+		d.suspect(m, by)
 	}
 	if len(failing) > 0 {
 		worst := slices.MaxFunc(failing, func(a, b evidence.Change) int { return cmp.Compare(a.Lost(), b.Lost()) })
 		d.failing(m, by, worst)
 	}
 	if ev.Sample == nil {
-		d.stalled(m)
+		d.stalled(m, by)
 	}
 	d.tellPast(m, by)
 	d.heed(m, by)
@@ -268,18 +267,8 @@ func (d *Diagnosis) describe(m evidence.Metrics, busiest detect.Latency, doubtfu
 	l.Describe(m, &d.result)
 	d.grounds.seen = d.result.Baseline.To.Sub(d.result.Baseline.From)
 	if doubtful != nil {
-		d.grounds.doubt = doubtOf(m, l)
+		d.grounds.doubt, d.doubtful = doubtOf(m, l), &l.Change
 	}
-}
-
-// outweighs is the factor by which an entry that may be slower must cost customers more time
-// than those that surely are, for these not to be the answer.
-const outweighs = 5
-
-// doubtOf tells why an entry may be slower.
-func doubtOf(m evidence.Metrics, l detect.Latency) string {
-	return fmt.Sprintf("%s took %.0f ms on average in the last %s, %.0f ms before: too little or too short a time to be sure",
-		l.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
 }
 
 // slower describes one of the slower entries: the first, in the order that Diagnose

@@ -13,13 +13,16 @@ import (
 // failures do: the time that ended requests took says nothing of those that hang. Requests
 // that only pile up are no hang where a longer latency is located: more are in flight
 // because each takes longer (Little 1961).
-func (d *Diagnosis) stalled(m evidence.Metrics) {
+func (d *Diagnosis) stalled(m evidence.Metrics, by splitter) {
 	for _, s := range slices.Backward(stall.Find(m)) {
 		if d.opt.Entry != "" && s.Entry.Operation != d.opt.Entry {
 			continue
 		}
 		if s.Kind == stall.Stuck && (d.grounds.raised || d.grounds.failing) {
 			continue // latency or failures tell where requests are held
+		}
+		if s.Kind == stall.Stuck && d.heldAt(m, by, s) {
+			continue
 		}
 		if s.Kind == stall.Hang && !s.Sure && d.grounds.raised && located(d.result.Findings) {
 			continue
@@ -43,6 +46,29 @@ func (d *Diagnosis) stalled(m evidence.Metrics) {
 			d.result.Window = result.Range{From: s.Since, To: d.until}
 		}
 	}
+}
+
+// heldAt makes the entry of a hop that holds requests the result if those that have ended
+// meanwhile waited for a dependency of the hop, or on a link at it, for most of what was
+// added: that is where the others are. It reports whether they did.
+func (d *Diagnosis) heldAt(m evidence.Metrics, by splitter, s stall.Stall) bool {
+	from := int(s.Since.Sub(m.Start) / m.Step)
+	if from < 1 || from >= m.Steps {
+		return false
+	}
+	c := evidence.Change{Entry: m.Entry(s.Entry), Now: m.Known(evidence.Steps(from, m.Steps)), Baseline: evidence.Steps(0, from)}
+	if c.Now.Sum(c.Entry.Count) < stats.MinRequests || !(c.Added() > 0) || !stats.Matters(c.NowMean(), c.BaselineMean()) {
+		return false
+	}
+	found := by.latency(c)
+	if len(found) == 0 || found[0].Share < leading || found[0].Kind != result.KindLink && found[0].Kind != result.KindDependency ||
+		found[0].Hop != s.Hop && found[0].Target != s.Hop {
+		return false
+	}
+	c.Describe(m, &d.result)
+	d.result.Findings, d.result.Past = found, nil
+	d.grounds.raised, d.grounds.baseline, d.grounds.minority = true, c.BaselineLength(m), s.Why
+	return true
 }
 
 // stall puts the finding of a stall first. Findings of the same hop, and of links at it,

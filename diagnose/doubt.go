@@ -1,0 +1,34 @@
+package diagnose
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tenhop/tenhop/diagnose/detect"
+	"github.com/tenhop/tenhop/diagnose/evidence"
+)
+
+// suspect adds what the added time of an entry that may be slower is divided into. Nobody is
+// suspected if no hop has most of it.
+func (d *Diagnosis) suspect(m evidence.Metrics, by splitter) {
+	if d.doubtful == nil {
+		return
+	}
+	found := by.latency(*d.doubtful)
+	if d.grounds.doubt == "" {
+		d.doubtful.Describe(m, &d.result)
+	} else if len(found) == 0 || found[0].Share < leading {
+		return
+	}
+	d.result.Findings = append(d.result.Findings, found...)
+}
+
+// outweighs is the factor by which an entry that may be slower must cost customers more time
+// than those that surely are, for these not to be the answer.
+const outweighs = 5
+
+// doubtOf tells why an entry may be slower.
+func doubtOf(m evidence.Metrics, l detect.Latency) string {
+	return fmt.Sprintf("%s took %.0f ms on average in the last %s, %.0f ms before: too little or too short a time to be sure",
+		l.Entry.Operation, 1000*l.NowMean(), time.Duration(len(l.Now))*m.Step, 1000*l.BaselineMean())
+}
