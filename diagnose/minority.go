@@ -57,8 +57,19 @@ func (d *Diagnosis) minority(m evidence.Metrics, c evidence.Change) {
 
 // minority describes a minority in words.
 func minority(t detect.Tail) string {
-	return fmt.Sprintf("1 in %.0f requests of %s takes more than %s: %.0f of %.0f", math.Max(1/t.Share(), 1), t.Entry.Operation,
-		seconds(t.Border), t.Slow+t.Usual*t.Requests, t.Requests)
+	return fmt.Sprintf("%s more than %s: %.0f of %.0f", partOf(t.Share(), t.Entry.Operation), seconds(t.Border),
+		t.Slow+t.Usual*t.Requests, t.Requests)
+}
+
+// partOf is the beginning of a sentence about a share of the requests of an operation, up to its verb.
+func partOf(share float64, op string) string {
+	switch {
+	case share < .4:
+		return fmt.Sprintf("1 in %.0f requests of %s takes", 1/max(share, 1e-6), op)
+	case share < .95:
+		return fmt.Sprintf("%.0f in 10 requests of %s take", 10*share, op)
+	}
+	return "nearly every request of " + op + " takes"
 }
 
 func seconds(s float64) string {
