@@ -96,7 +96,7 @@ func faults(rng *rand.Rand) []fault {
 		inject: func(ctx context.Context, s *shop) (func(), error) {
 			return s.flap(ctx, flapping, operation[flapping], 300*time.Millisecond, 5*time.Second, 10*time.Second)
 		}})
-	out = append(out, fault{name: "checkouts with carts of 15 to 30 products", kinds: []string{"mix"},
+	out = append(out, fault{name: "checkouts with carts of 30 to 90 products", kinds: []string{"mix"},
 		inject: func(ctx context.Context, s *shop) (func(), error) { return s.largeCarts(ctx) }})
 
 	out = append(out,

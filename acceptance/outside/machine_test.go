@@ -147,7 +147,7 @@ func (s *shop) quota(process string, permille int) (func(), error) {
 
 // memoryLimit puts a process into a group of processes with little memory, most of which
 // another has taken, so that the kernel kills the process once it needs another page. The one
-// that replaces it joins the group again.
+// that replaces it joins the group again. It returns when the kernel has killed for the first time.
 func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) {
 	pid, err := s.pid(process)
 	if err != nil {
@@ -167,9 +167,15 @@ func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) 
 		lift()
 		return nil, err
 	}
+	killed := make(chan struct{})
+	first := sync.OnceFunc(func() { close(killed) })
 	stop := background(ctx, func(ctx context.Context) {
 		for uptest.Sleep(ctx, 500*time.Millisecond) {
+			if syscall.Kill(pid, 0) != nil {
+				first()
+			}
 			if again, err := s.pid(process); err == nil && again != pid {
+				first()
 				pid = again
 				_ = os.WriteFile(procs, []byte(strconv.Itoa(pid)), 0)
 			}
@@ -180,12 +186,22 @@ func (s *shop) memoryLimit(ctx context.Context, process string) (func(), error) 
 			}
 		}
 	})
-	return func() {
+	end := func() {
 		stop()
 		_ = syscall.Kill(-hog.Process.Pid, syscall.SIGKILL)
 		_ = hog.Wait()
 		lift()
-	}, nil
+	}
+	select {
+	case <-killed:
+		return end, nil
+	case <-time.After(time.Minute):
+		end()
+		return nil, fmt.Errorf("the kernel has not killed %s for memory within a minute", process)
+	case <-ctx.Done():
+		end()
+		return nil, ctx.Err()
+	}
 }
 
 // collect makes a process collect its garbage without pause, through its profiles.

@@ -126,12 +126,12 @@ func (s *shop) untilQuiet(ctx context.Context) {
 func (s *shop) run(ctx context.Context, f fault) round {
 	r := round{fault: f}
 	before := s.customers(ctx, 60*time.Second)
-	began := time.Now()
 	lift, err := f.inject(ctx, s)
 	if err != nil {
 		r.errs = append(r.errs, err)
 		return r
 	}
+	began := time.Now()
 	lift = sync.OnceFunc(lift)
 	defer lift()
 	if f.lasting == 0 {

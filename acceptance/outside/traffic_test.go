@@ -54,16 +54,16 @@ func (s *shop) traffic(ctx context.Context, rps float64) (func(), error) {
 	}), nil
 }
 
-// largeCarts fills carts with 15 to 30 products and checks them out, two per second.
+// largeCarts fills carts with 30 to 90 products and checks them out, one per second.
 func (s *shop) largeCarts(ctx context.Context) (func(), error) {
 	return background(ctx, func(ctx context.Context) {
 		var g sync.WaitGroup
 		defer g.Wait()
-		for n := 0; uptest.Sleep(ctx, 500*time.Millisecond); n++ {
+		for n := 0; uptest.Sleep(ctx, time.Second); n++ {
 			g.Go(func() {
 				key := identity.APIKey(n % identity.Users)
-				for i := range 15 + n%16 {
-					s.post(ctx, key, "/cart/items", map[string]any{"product_id": catalog.ProductID((n*31 + i) % catalog.Products), "quantity": 1})
+				for i := range 30 + (n*17)%61 {
+					s.post(ctx, key, "/cart/items", map[string]any{"product_id": catalog.ProductID((n*91 + i) % catalog.Products), "quantity": 1})
 				}
 				s.post(ctx, key, "/checkout", map[string]any{"payment_method": "card"})
 			})
