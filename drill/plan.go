@@ -71,7 +71,7 @@ func templates() []template {
 		{kind: "mutex", findings: own, causes: []string{"lock"}, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Latency: between(rng, 200*time.Millisecond, 350*time.Millisecond)}
 		}},
-		{kind: "gc", findings: []string{"self", "link"}, causes: []string{"gc"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+		{kind: "gc", findings: []string{"self", "link", "dependency"}, causes: []string{"gc"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
 		{kind: "pool", findings: []string{"dependency"}, causes: []string{"pool"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {

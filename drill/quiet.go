@@ -7,8 +7,8 @@ import (
 
 // Times between rounds.
 const (
-	quietBetween = 20 * time.Second // minimum time from a recovery to the next fault
-	quietTimeout = 90 * time.Second // of waiting for an answer that names nothing
+	quietBetween = 20 * time.Second  // minimum time from a recovery to the next fault
+	quietTimeout = 150 * time.Second // of waiting for an answer that names nothing
 	settlePause  = 2 * time.Second
 )
 

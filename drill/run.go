@@ -190,13 +190,16 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 	}
 }
 
-// answer asks until there is an answer, and scores it. A diagnosis that fails is no answer: it
-// is asked again, as a person would.
+// answer asks until there is an answer, and scores it. An answer holds if it is the same two
+// scrapes later, when there is more to go by; where nobody may be blamed, the first one does.
+// A diagnosis that fails is no answer: it is asked again, as a person would.
 func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Time) error {
 	if r.Human != nil {
 		return r.human(ctx, p, round, began)
 	}
 	var failed error
+	var first Answer
+	var named time.Time // when first was given
 	for {
 		raw, a, err := r.asks.ask(ctx)
 		switch {
@@ -208,9 +211,15 @@ func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Ti
 			round.Answer, failed = raw, nil
 		}
 		if err == nil && ctx.Err() == nil && a.Found() && (time.Since(began) >= p.last || len(p.Expect) < 2) {
-			round.Seconds.Answered = since(began)
-			p.score(round, a)
-			return nil
+			same := first.agrees(a)
+			if p.control() || same && time.Since(named) >= confirmed(a) {
+				round.Seconds.Answered = since(began)
+				p.score(round, a)
+				return nil
+			}
+			if !same {
+				first, named = a, time.Now()
+			}
 		}
 		if pause(ctx, pollInterval) != nil {
 			if failed != nil {
@@ -219,6 +228,11 @@ func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Ti
 			return ctx.Err()
 		}
 	}
+}
+
+// confirmed returns the time after which an answer must be the same.
+func confirmed(a Answer) time.Duration {
+	return time.Duration(2 * a.ResolutionS * float64(time.Second))
 }
 
 // stable is the time for which customers must be as well off as before to have recovered.

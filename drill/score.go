@@ -9,9 +9,10 @@ import (
 
 // Answer holds the parts of a diagnosis that are scored.
 type Answer struct {
-	Verdict  string    `json:"verdict"`
-	Why      string    `json:"why"`
-	Findings []Finding `json:"findings"`
+	Verdict     string    `json:"verdict"`
+	Why         string    `json:"why"`
+	Findings    []Finding `json:"findings"`
+	ResolutionS float64   `json:"resolution_s"` // of the metrics; 0 if they decided nothing
 }
 
 // Finding is a finding of an Answer.
@@ -36,6 +37,15 @@ type Finding struct {
 // Found reports whether the answer names a hop.
 func (a Answer) Found() bool {
 	return (a.Verdict == "spike" || a.Verdict == "errors") && len(a.Findings) > 0
+}
+
+// agrees reports whether another answer, too, names a hop, and first the same.
+func (a Answer) agrees(with Answer) bool {
+	if !a.Found() || !with.Found() {
+		return false
+	}
+	f, g := a.Findings[0], with.Findings[0]
+	return f.Hop == g.Hop || f.EitherEnd && f.Target == g.Hop || g.EitherEnd && f.Hop == g.Target
 }
 
 // Said returns the answer of a round, or the zero Answer of a round without one.
