@@ -1,0 +1,30 @@
+package causes
+
+import (
+	"testing"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+)
+
+// Calls that are surely made more often come before the work that they make, and not before
+// what is much slower beside them.
+func TestRegroup(t *testing.T) {
+	for _, c := range []struct {
+		other float64 // milliseconds
+		sure  bool
+		first string
+	}{
+		{40, false, result.KindCalls},
+		{48, false, result.KindSelf},
+		{48, true, result.KindCalls},
+		{90, true, result.KindSelf},
+	} {
+		r := &result.Result{NowMS: 200, Findings: []result.Finding{
+			{Hop: "points", Kind: result.KindSelf, AddedMS: c.other},
+			{Hop: "price", Target: "list", Kind: result.KindCalls, AddedMS: 45, Cause: &result.Cause{Kind: result.CauseNPlusOne, Sure: c.sure}},
+		}}
+		if regroup(r); r.Findings[0].Kind != c.first || r.Findings[0].Rank != 1 {
+			t.Errorf("+%v ms beside +45 ms, sure %v: %+v", c.other, c.sure, r.Findings)
+		}
+	}
+}
