@@ -17,17 +17,25 @@ const (
 	leading = .5  // share of the added time from which a finding leads
 )
 
+// whileBack is the time from which slow requests that are back elsewhere are an incident of
+// their own, whether or not one hop leads.
+const whileBack = 16 * time.Second
+
 // recently is the shortest time at the end of a change that is compared with the time before.
 const recently = 30 * time.Second
 
 // again returns the part of a change that is present. Slow requests that come back after a
 // pause in which they were over need not be those of before, and those of a long time need
 // not be of one incident: if the hop that led adds little in the last part, the change is that
-// part alone. If no hop leads there, or it is too short to tell, again returns the reason.
+// part alone. If no hop leads there yet, or it is too short to tell, again returns the reason.
 func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (evidence.Change, string) {
 	t, ok := d.tails[c.Entry.Operation]
 	if !ok || c.Entry.Flow == "async" {
 		return c, ""
+	}
+	if n := len(t.Phases); n > 1 && len(m.Known(t.Phases[n-1])) == 0 {
+		return c, fmt.Sprintf("slow requests of %s are back since %s: where they spend their time is not known yet",
+			c.Entry.Operation, m.At(t.Phases[n-1][0]).Format("15:04:05"))
 	}
 	earlier, last := lastOf(m, t, c)
 	if len(last) == 0 {
@@ -42,7 +50,7 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 		switch {
 		case len(was) == 0, added(is, was[0]) >= still*was[0].AddedMS:
 			return c, ""
-		case len(is) > 0 && is[0].Share >= leading:
+		case len(is) > 0 && (is[0].Share >= leading || time.Duration(len(last))*m.Step >= whileBack):
 			t.Phases = nil
 			t.Slow, t.Requests = t.Of(last)
 			d.tails[c.Entry.Operation] = t
