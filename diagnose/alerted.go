@@ -81,6 +81,9 @@ func (d *Diagnosis) confirm(m evidence.Metrics, by splitter, a evidence.Alert) b
 		if e.Flow == "async" || d.opt.Entry != "" && e.Operation != d.opt.Entry || !(c.Added() > 0) || !stats.Matters(c.NowMean(), c.BaselineMean()) {
 			continue
 		}
+		if now := (evidence.Change{Entry: e, Now: evidence.Steps(max(from, m.Steps-int(alertRate/m.Step)), m.Steps), Baseline: c.Baseline}); !(now.Added() > 0) || !stats.Matters(now.NowMean(), c.BaselineMean()) {
+			continue // it is over, and the alert is not yet
+		}
 		found := by.latency(c)
 		if len(found) == 0 || found[0].Hop != a.Place && found[0].Target != a.Place || found[0].Share < alertShare {
 			continue

@@ -48,6 +48,22 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// An alert that fires longer than requests are slow confirms nothing.
+func TestAlertOutlastsTheSpike(t *testing.T) {
+	const calm = 20 // steps at the end
+	slow := func(i int) float64 {
+		if i >= 110 && i < 150-calm {
+			return .4
+		}
+		return 0
+	}
+	ev := newWorld().build(func(int) float64 { return 10 }, map[string]func(int) float64{"payment": slow})
+	ev.Alerts = []evidence.Alert{{Name: "HopRestarts", Place: "payment", Since: ev.At(114)}}
+	if res := diagnose.Diagnose(diagnose.Evidence{Metrics: ev}, diagnose.Options{}).Result(); res.Verdict != result.Unsure {
+		t.Errorf("%s (%s) %+v", res.Verdict, res.Why, res.Findings)
+	}
+}
+
 // Requests become slow at one time and fail from another on. The windows of the latency are
 // those of the latency, and those of the failures are theirs.
 func TestErrorsKeepTheWindowsOfLatency(t *testing.T) {
