@@ -38,14 +38,33 @@ func (r *run) versions(ctx context.Context) (out []trace.Trace, err error) {
 		// The spans of the last seconds are still on their way.
 		from, to := r.start(), r.now.Add(-min(arriving, r.since/4))
 		every := to.Sub(from) / canarySlices
-		found, err := each(ctx, 2*canarySlices, func(ctx context.Context, i int) ([]trace.Trace, error) {
-			q := query.Search{Service: r.cfg.Canary.Service, From: from.Add(time.Duration(i/2) * every), Limit: canaryPerSlice}
-			q.To = q.From.Add(every)
-			if i%2 == 1 {
-				q.Tags = map[string]string{versionKey: r.cfg.Canary.Version}
+		read := func(version string) ([]trace.Trace, error) {
+			return each(ctx, canarySlices, func(ctx context.Context, i int) ([]trace.Trace, error) {
+				q := query.Search{Service: r.cfg.Canary.Service, From: from.Add(time.Duration(i) * every), Limit: canaryPerSlice}
+				q.To = q.From.Add(every)
+				if version != "" {
+					q.Tags = map[string]string{versionKey: version}
+				}
+				return r.traces.Traces(ctx, q)
+			})
+		}
+		var found []trace.Trace
+		seen := map[string]bool{}
+		add := func(version string) error {
+			more, err := read(version)
+			for _, t := range more {
+				if !seen[t.ID] {
+					seen[t.ID] = true
+					found = append(found, t)
+				}
 			}
-			return r.traces.Traces(ctx, q)
-		})
+			return err
+		}
+		err := errors.Join(add(r.cfg.Canary.Version), add(""))
+		// The other versions may have few of the requests.
+		for _, version := range rare(found, r.cfg.Canary) {
+			err = errors.Join(err, add(version))
+		}
 		complete := arrival.New(nil, r.now.Add(time.Hour), func(t trace.Trace) { out = append(out, t) })
 		for _, t := range found {
 			complete.Add(t)
@@ -55,6 +74,19 @@ func (r *run) versions(ctx context.Context) (out []trace.Trace, err error) {
 		return len(found), err
 	})
 	return out, err
+}
+
+// maxRare is the number of other versions whose traces are read by their version.
+const maxRare = 3
+
+// rare returns the other versions if they have fewer requests together than the canary.
+func rare(found []trace.Trace, c Canary) []string {
+	v := byVersion(found, c)
+	if len(v.stable) >= len(v.canary) {
+		return nil
+	}
+	others := slices.Sorted(maps.Keys(v.others))
+	return others[:min(len(others), maxRare)]
 }
 
 // versioned holds the requests of two versions of one time.
@@ -91,18 +123,8 @@ func byVersion(all []trace.Trace, c Canary) versioned {
 	return v
 }
 
-// blocks returns the requests of one version as rounds of equal time.
-func blocks(all []trace.Trace, from time.Time, every time.Duration, n int) []growth.Round {
-	out := make([]growth.Round, n)
-	for _, t := range all {
-		at, _ := t.Bounds()
-		out[min(max(int(at.Sub(from)/every), 0), n-1)].Add(t)
-	}
-	return out
-}
-
 // maxBlocks bounds the parts that the time of two versions is divided into, and
-// perBlock is the number of requests of each version that a part should have.
+// perBlock is the least number of requests of each version that a part has.
 const (
 	maxBlocks = 12
 	perBlock  = 10
@@ -151,28 +173,34 @@ func (r *run) canary(ctx context.Context, all []trace.Trace) (result.Result, err
 	return res, nil
 }
 
-// growthOf compares two versions in the parts of the time in which both have requests.
+// growthOf compares two versions in parts of the time. A part ends when it has enough
+// requests of both, so that uneven traffic leaves none with too few.
 func growthOf(v versioned) *result.Growth {
-	var from, to time.Time
-	for i, t := range slices.Concat(v.stable, v.canary) {
-		at, _ := t.Bounds()
-		if i == 0 || at.Before(from) {
-			from = at
-		}
-		if at.After(to) {
-			to = at
+	type request struct {
+		trace.Trace
+		at   time.Time
+		side int
+	}
+	var all []request
+	for side, traces := range [][]trace.Trace{v.stable, v.canary} {
+		for _, t := range traces {
+			at, _ := t.Bounds()
+			all = append(all, request{t, at, side})
 		}
 	}
-	n := min(max(min(len(v.stable), len(v.canary))/perBlock, 1), maxBlocks)
-	every := to.Sub(from)/time.Duration(n) + 1
-	stable, canary := blocks(v.stable, from, every, n), blocks(v.canary, from, every, n)
-	var before, now []growth.Round
-	for i := range n {
-		if stable[i].Size() > 0 && canary[i].Size() > 0 {
-			before, now = append(before, stable[i]), append(now, canary[i])
+	slices.SortStableFunc(all, func(a, b request) int { return a.at.Compare(b.at) })
+	fewest := min(len(v.stable), len(v.canary))
+	enough := max(perBlock, (fewest+maxBlocks-1)/maxBlocks)
+	var rounds [2][]growth.Round
+	var part [2]growth.Round
+	for _, r := range all {
+		part[r.side].Add(r.Trace)
+		if part[0].Size() >= enough && part[1].Size() >= enough {
+			rounds[0], rounds[1] = append(rounds[0], part[0]), append(rounds[1], part[1])
+			part = [2]growth.Round{}
 		}
 	}
-	return growth.Compare(before, now)
+	return growth.Compare(rounds[0], rounds[1])
 }
 
 // known names the versions that were seen.
