@@ -128,5 +128,47 @@ func TestSlowElsewhereWithoutPause(t *testing.T) {
 	}
 }
 
+// Requests were slow in two phases, which ended a minute and a half ago. All are a little slow now, at
+// another service.
+func TestSlowLongAgo(t *testing.T) {
+	const step, before, phase, between, pause, second, rate = 2 * time.Second, 60, 6, 20, 45, 5, 12
+	start := time.Unix(1_700_000_000, 0)
+	for now := 1; now <= second; now++ {
+		n := before + 2*phase + between + pause + now
+		m := evidence.Metrics{Start: start, Step: step, Steps: n, Newest: start.Add(time.Duration(n) * step)}
+		zero := func() []float64 { return make([]float64, m.Steps) }
+		b := &evidence.Buckets{Bounds: []float64{.1, .5, math.Inf(1)}, Counts: [][]float64{zero(), zero(), zero()}}
+		count, took := zero(), zero()
+		self := map[string][]float64{"users": zero(), "mail": zero(), "stock": zero()}
+		for i := range m.Steps {
+			count[i], b.Counts[0][i], b.Counts[1][i], b.Counts[2][i] = rate, rate, rate, rate
+			for _, s := range self {
+				s[i] = rate * .01 * (1 + .05*float64(i%3))
+			}
+			at := i - before
+			switch {
+			case at >= 0 && at < phase:
+				b.Counts[0][i], b.Counts[1][i] = rate/4, rate/4
+				self["users"][i] += rate * 3 / 4 * .52
+			case at >= phase+between && at < 2*phase+between:
+				b.Counts[0][i], b.Counts[1][i] = rate/4, rate/4
+				self["mail"][i] += rate * 3 / 4 * .52
+			case at >= 2*phase+between+pause:
+				self["stock"][i] += rate * .06
+			}
+			took[i] = self["users"][i] + self["mail"][i] + self["stock"][i] + rate*.01
+		}
+		m.Entries = []evidence.EntrySeries{{Entry: result.Entry{Service: "edge", Operation: "GET /"}, Sum: took, Count: count, Buckets: b}}
+		m.Hops = []evidence.HopSeries{{Service: "edge", Operation: "GET /", Entry: "GET /", Flow: "request", Self: zero(), Duration: took, Count: count}}
+		for s, v := range self {
+			m.Hops = append(m.Hops, evidence.HopSeries{Service: s, Operation: "GET /" + s, Entry: "GET /", Flow: "request", Self: v, Duration: v, Count: count})
+		}
+		r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result()
+		if r.Verdict == result.Spike && r.Findings[0].Hop != "stock" || now >= 3 && r.Verdict != result.Spike {
+			t.Errorf("%d slow steps: %s (%s) %v %+v", now, r.Verdict, r.Why, r.Window, r.Findings)
+		}
+	}
+}
+
 // recently is the time after which an incident is not what is said of now.
 const recently = 30 * time.Second

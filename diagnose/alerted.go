@@ -81,7 +81,8 @@ func (d *Diagnosis) confirm(m evidence.Metrics, by splitter, a evidence.Alert) b
 		if e.Flow == "async" || d.opt.Entry != "" && e.Operation != d.opt.Entry || !(c.Added() > 0) || !stats.Matters(c.NowMean(), c.BaselineMean()) {
 			continue
 		}
-		if now := (evidence.Change{Entry: e, Now: evidence.Steps(max(from, m.Steps-int(alertRate/m.Step)), m.Steps), Baseline: c.Baseline}); !(now.Added() > 0) || !stats.Matters(now.NowMean(), c.BaselineMean()) {
+		last := int((alertRate + m.Step - 1) / m.Step)
+		if now := (evidence.Change{Entry: e, Now: evidence.Steps(max(from, m.Steps-last), m.Steps), Baseline: c.Baseline}); !(now.Added() > 0) || !stats.Matters(now.NowMean(), c.BaselineMean()) {
 			continue // it is over, and the alert is not yet
 		}
 		found := by.latency(c)

@@ -14,7 +14,9 @@ func (d *Diagnosis) suspect(m evidence.Metrics, by splitter) {
 	if d.doubtful == nil {
 		return
 	}
-	found := by.latency(*d.doubtful)
+	c := *d.doubtful
+	c.Now = m.Known(c.Now) // the entry is known for longer than its parts
+	found := by.latency(c)
 	if d.grounds.doubt == "" {
 		d.doubtful.Describe(m, &d.result)
 	} else if len(found) == 0 || found[0].Share < leading {

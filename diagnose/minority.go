@@ -24,7 +24,8 @@ func (d *Diagnosis) tail(m evidence.Metrics, e evidence.EntrySeries, l detect.La
 		d.grounds.tailDoubt = fmt.Sprintf("%s: too few to be sure", minority(t))
 		d.doubtful = &t.Change
 	}
-	if t.Sure && (!t.Over || l.Raised) {
+	// What was over before the level was raised says nothing of it.
+	if t.Sure && (!t.Over || l.Raised && len(l.Now) > 0 && len(t.Now) > 0 && t.Now[len(t.Now)-1] >= l.Now[0]) {
 		if d.tails == nil {
 			d.tails = map[string]detect.Tail{}
 		}

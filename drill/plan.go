@@ -89,7 +89,7 @@ func templates() []template {
 		{kind: "throttle", findings: []string{"self", "link", "dependency"}, causes: []string{"throttled", "frozen"}, process: true, one: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{Percent: 2}
 		}},
-		{kind: "slow_query", findings: []string{"dependency"}, causes: []string{"slow_query"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
+		{kind: "slow_query", findings: []string{"dependency"}, causes: []string{"slow_query", "dependency"}, process: true, store: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
 			return chaos.Fault{Latency: between(rng, 50*time.Millisecond, 90*time.Millisecond)}
 		}},
 		{kind: "link_delay", findings: []string{"link", "dependency"}, causes: []string{"link"}, process: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {

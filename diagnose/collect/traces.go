@@ -100,6 +100,10 @@ func readTraces(ctx context.Context, c traceSource, res result.Result) (e diagno
 		before = during
 		before.From, before.To = res.Baseline.From, res.Baseline.To
 	}
+	if res.Errors != nil {
+		before.Max = 0 // failing is often fast
+		before.To = res.Window.From
+	}
 	var g errgroup.Group // one question's failure does not end the others
 	sampling := res.AddedMS > 0 && consumer == nil
 	if sampling {
@@ -121,8 +125,6 @@ func readTraces(ctx context.Context, c traceSource, res result.Result) (e diagno
 		}
 		bad := query.Search{Service: res.Entry.Service, Operation: res.Entry.Operation, From: failing.From, To: failing.To,
 			Failed: true, Limit: handful}
-		before.Max = 0 // failing is often fast
-		before.To = res.Window.From
 		g.Go(func() (err error) {
 			e.Failed, err = c.Traces(ctx, bad)
 			return err
