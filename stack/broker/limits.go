@@ -2,6 +2,7 @@ package broker
 
 import (
 	"log/slog"
+	"maps"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -28,10 +29,11 @@ type limits struct {
 	warned time.Time
 }
 
-// topicSize is the number of partitions of a topic that exists, or may have been created.
+// topicSize is the maximum number of partitions of a topic. It may not exist: a request that
+// was allowed may have failed, and topics are deleted.
 type topicSize struct {
 	partitions int
-	asked      time.Time
+	asked      time.Time // when a request that may create it was allowed
 }
 
 func newLimits(partitions int32, log *slog.Logger) *limits {
@@ -48,7 +50,10 @@ func createsTopics(request kmsg.Request) bool {
 }
 
 // allow tells whether the partitions that a request may create are within the limit, and
-// counts them.
+// counts them. A topic counts with the most that was asked for, until the next recount.
+// Clients ask for the metadata of topics that exist all the time, so that adds nothing to a
+// topic that is known. If it was deleted, Metadata creates it again with the default number
+// of partitions, which may be more than it counts with until the next recount.
 func (l *limits) allow(request kmsg.Request) bool {
 	asked := map[string]int{}
 	switch r := request.(type) {
@@ -79,26 +84,27 @@ func (l *limits) allow(request kmsg.Request) bool {
 	for _, t := range l.topics {
 		total += t.partitions
 	}
-	_, partitions := request.(*kmsg.CreatePartitionsRequest)
+	_, metadata := request.(*kmsg.MetadataRequest)
+	more, sizes, now := 0, map[string]topicSize{}, time.Now()
 	for name, n := range asked {
 		known, exists := l.topics[name]
 		switch {
-		case exists && !partitions, n <= known.partitions: // nothing is created
-			delete(asked, name)
+		case exists && metadata, n < 1 && !exists:
+		case n <= known.partitions:
+			sizes[name] = topicSize{known.partitions, now}
 		case !topicName.MatchString(name):
 			l.warn("the name of a topic has up to 249 letters, digits and ._-", "bytes", len(name))
 			return false
 		default:
-			total += n - known.partitions
+			more += n - known.partitions
+			sizes[name] = topicSize{n, now}
 		}
 	}
-	if len(asked) > 0 && total > maxPartitions {
-		l.warn("a client asked for more partitions than this broker creates; delete topics that nobody needs", "partitions", total, "maximum", maxPartitions)
+	if more > 0 && total+more > maxPartitions {
+		l.warn("a client asked for more partitions than this broker creates; delete topics that nobody needs", "partitions", total+more, "maximum", maxPartitions)
 		return false
 	}
-	for name, n := range asked {
-		l.topics[name] = topicSize{n, time.Now()}
-	}
+	maps.Copy(l.topics, sizes)
 	return true
 }
 

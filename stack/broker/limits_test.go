@@ -100,6 +100,52 @@ func TestPartitionsAreBounded(t *testing.T) {
 	}
 }
 
+// A topic that does not exist may be known: it was deleted, or a request for it failed.
+func TestPartitionsOfKnownNamesAreBounded(t *testing.T) {
+	const many = 4_001
+	validate := createTopic("validated", 1).(*kmsg.CreateTopicsRequest)
+	validate.ValidateOnly = true
+	grow := kmsg.NewPtrCreatePartitionsRequest()
+	grow.SetVersion(3)
+	grown := kmsg.NewCreatePartitionsRequestTopic()
+	grown.Topic, grown.Count = "grown", 1
+	grow.Topics = append(grow.Topics, grown)
+	drop := kmsg.NewPtrDeleteTopicsRequest()
+	drop.SetVersion(3)
+	drop.TopicNames = []string{"deleted", "looked-up"}
+
+	_, address := open(t, t.TempDir(), "orders.placed")
+	for _, first := range []kmsg.Request{
+		createTopic("deleted", 1), metadata(5, true, "looked-up"), drop, // kfake creates, and deletes
+		validate, createTopic("refused", 0), grow, // kfake creates nothing
+	} {
+		if !ask(t, address, first) {
+			t.Fatalf("%T was refused", first)
+		}
+	}
+	for _, name := range []string{"deleted", "looked-up", "validated", "refused", "grown", "orders.placed"} {
+		if ask(t, address, createTopic(name, many)) {
+			t.Errorf("%s: %d partitions were created", name, many)
+		}
+	}
+
+	if !ask(t, address, createTopic("deleted", 3_900)) {
+		t.Error("3,900 partitions were refused")
+	}
+	if ask(t, address, createTopic("validated", 1_000)) {
+		t.Error("the partitions of a name that was known do not count")
+	}
+	for what, r := range map[string]kmsg.Request{
+		"the metadata of topics that exist": metadata(5, true, "orders.placed", "deleted"),
+		"a topic that exists":               createTopic("orders.placed", 3),
+		"fewer partitions":                  createTopic("deleted", 10),
+	} {
+		if !ask(t, address, r) {
+			t.Errorf("%s: refused near the limit", what)
+		}
+	}
+}
+
 // Topics that were deleted leave room for others, and those of an earlier run take it.
 func TestPartitionsAreCountedAgain(t *testing.T) {
 	dir := t.TempDir()
