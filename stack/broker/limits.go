@@ -15,6 +15,9 @@ import (
 // a broker. Each takes memory, and topics that somebody invented look like others.
 const maxPartitions = 4_000
 
+// settleTime is more than the time from when a request is allowed until kfake has handled it.
+const settleTime = 5 * time.Second
+
 // topicName matches the names that Kafka accepts.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
@@ -34,6 +37,7 @@ type limits struct {
 type topicSize struct {
 	partitions int
 	asked      time.Time // when a request that may create it was allowed
+	sized      time.Time // when one was allowed that may change the number of its partitions
 }
 
 func newLimits(partitions int32, log *slog.Logger) *limits {
@@ -89,15 +93,17 @@ func (l *limits) allow(request kmsg.Request) bool {
 	for name, n := range asked {
 		known, exists := l.topics[name]
 		switch {
-		case exists && metadata, n < 1 && !exists:
+		case n < 1 && !exists: // nothing is created
+		case exists && metadata:
+			sizes[name] = topicSize{known.partitions, now, known.sized}
 		case n <= known.partitions:
-			sizes[name] = topicSize{known.partitions, now}
+			sizes[name] = topicSize{known.partitions, now, now}
 		case !topicName.MatchString(name):
 			l.warn("the name of a topic has up to 249 letters, digits and ._-", "bytes", len(name))
 			return false
 		default:
 			more += n - known.partitions
-			sizes[name] = topicSize{n, now}
+			sizes[name] = topicSize{n, now, now}
 		}
 	}
 	if more > 0 && total+more > maxPartitions {
@@ -108,20 +114,24 @@ func (l *limits) allow(request kmsg.Request) bool {
 	return true
 }
 
-// recount replaces what is known of topics by the partitions that existed at a time, and
-// keeps what was asked for since.
+// recount replaces what is known of topics by the partitions that existed at a time. It keeps
+// what requests may have changed since, or shortly before: kfake may have handled them after
+// it listed the topics.
 func (l *limits) recount(existing map[string]int, at time.Time) {
+	settled := at.Add(-settleTime)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, t := range l.topics {
-		if _, ok := existing[name]; !ok && t.asked.Before(at) {
+		if _, ok := existing[name]; !ok && t.asked.Before(settled) {
 			delete(l.topics, name)
 		}
 	}
 	for name, n := range existing {
-		if t := l.topics[name]; t.asked.Before(at) {
-			l.topics[name] = topicSize{n, t.asked}
+		t := l.topics[name]
+		if t.sized.Before(settled) || t.partitions < n {
+			t.partitions = n
 		}
+		l.topics[name] = t
 	}
 }
 
