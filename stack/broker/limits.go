@@ -15,7 +15,8 @@ import (
 // a broker. Each takes memory, and topics that somebody invented look like others.
 const maxPartitions = 4_000
 
-// settleTime is more than the time from when a request is allowed until kfake has handled it.
+// settleTime is more than the time from when a request is allowed until kfake queues it. It
+// waits for no other request of its connection.
 const settleTime = 5 * time.Second
 
 // topicName matches the names that Kafka accepts.
@@ -23,7 +24,7 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // limits holds what all connections share.
 type limits struct {
-	unread     atomic.Int64 // bytes of requests that are being read
+	pending    atomic.Int64 // bytes of requests that are being read or not answered
 	partitions int          // of a topic that is created without a number
 	log        *slog.Logger
 
