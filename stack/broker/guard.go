@@ -25,9 +25,12 @@ const (
 	// maxPending is the maximum size in bytes of all requests together that are being read
 	// or not answered yet. Those larger than maxRequest have half of it.
 	maxPending = 256 << 20
-	// maxIDs is the maximum size in bytes of what precedes the acks of a Produce: the IDs of
-	// client and transaction.
+	// maxIDs is the maximum size in bytes of what precedes the fields that are checked of a
+	// Produce or Fetch: the IDs of client and transaction.
 	maxIDs = 4 << 10
+	// maxFetchWait is the maximum time for which a Fetch waits for records. Clients ask for
+	// up to ten seconds by default.
+	maxFetchWait = time.Minute
 	// idleTimeout is the time until a request begins, Kafka's default of
 	// connections.max.idle.ms, and requestTimeout the time until it is complete.
 	idleTimeout    = 10 * time.Minute
@@ -65,7 +68,8 @@ type guarded struct {
 	busy   chan struct{} // has an element while a request is read or handled
 	done   chan struct{} // closed by Close
 	mu     sync.Mutex
-	held   int // bytes held of limits
+	held   int           // bytes held of limits
+	kept   time.Duration // for which kfake keeps the request if the connection is closed
 	closed bool
 }
 
@@ -103,15 +107,22 @@ func (g *guarded) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. A Fetch that waits for records counts until it would have waited
+// long enough: kfake does not forget it before.
 func (g *guarded) Close() error {
 	g.mu.Lock()
-	if !g.closed {
+	first, kept := !g.closed, g.kept
+	if first {
 		g.closed = true
 		close(g.done)
 	}
 	g.mu.Unlock()
-	g.release()
+	switch {
+	case first && kept > 0:
+		time.AfterFunc(kept, g.release)
+	case first:
+		g.release()
+	}
 	return g.Conn.Close()
 }
 
@@ -146,6 +157,8 @@ func (g *guarded) fill() error {
 	switch {
 	case kind == int16(kmsg.Produce):
 		most, checked = maxProduceRequest, min(rest, maxIDs)
+	case kind == int16(kmsg.Fetch):
+		checked = min(rest, maxIDs)
 	case createsTopics(request):
 		checked = rest
 	}
@@ -164,8 +177,9 @@ func (g *guarded) fill() error {
 	return nil
 }
 
-// check checks a request by its begin after the header: all of one that may create topics, and
-// a Produce as far as it tells whether there is a response.
+// check checks a request by its begin after the header: all of one that may create topics, a
+// Produce as far as it tells whether there is a response, and a Fetch as far as it tells how
+// long it waits, which check shortens.
 func (g *guarded) check(request kmsg.Request, begin []byte) bool {
 	body := kbin.Reader{Src: begin}
 	body.Int32()          // correlation ID
@@ -173,16 +187,27 @@ func (g *guarded) check(request kmsg.Request, begin []byte) bool {
 	if request.IsFlexible() {
 		kmsg.SkipTags(&body)
 	}
-	if _, ok := request.(*kmsg.ProduceRequest); !ok {
+	switch version := request.GetVersion(); request.(type) {
+	case *kmsg.ProduceRequest:
+		if request.IsFlexible() {
+			body.CompactNullableString() // transaction ID
+		} else if version >= 3 {
+			body.NullableString()
+		}
+		g.silent = body.Int16() == 0 // acks
+	case *kmsg.FetchRequest:
+		if version < 15 {
+			body.Int32() // replica ID
+		}
+		at := len(begin) - len(body.Src)
+		wait := min(time.Duration(body.Int32())*time.Millisecond, maxFetchWait)
+		if body.Complete() == nil {
+			binary.BigEndian.PutUint32(begin[at:], uint32(wait.Milliseconds()))
+			g.keep(wait)
+		}
+	default:
 		return body.Complete() == nil && request.ReadFrom(body.Src) == nil && g.limits.allow(request)
 	}
-	switch { // transaction ID
-	case request.IsFlexible():
-		body.CompactNullableString()
-	case request.GetVersion() >= 3:
-		body.NullableString()
-	}
-	g.silent = body.Int16() == 0 // acks
 	return body.Complete() == nil
 }
 
@@ -234,5 +259,12 @@ func (g *guarded) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.limits.pending.Add(int64(-g.held))
-	g.held = 0
+	g.held, g.kept = 0, 0
+}
+
+// keep sets the time for which kfake keeps the request if the connection is closed.
+func (g *guarded) keep(wait time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kept = wait
 }

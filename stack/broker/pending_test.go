@@ -195,3 +195,38 @@ func TestRequestsAfterOneWithoutResponse(t *testing.T) {
 		})
 	}
 }
+
+// kfake keeps a Fetch that waits for records when its connection is closed. It waits a minute at
+// most, and counts until then.
+func TestFetchesOfClosedConnectionsCount(t *testing.T) {
+	for version := int16(4); version <= 18; version++ {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLimits(1, slog.New(slog.DiscardHandler))
+			client, server := pipe(l)
+			defer client.Close()
+			defer server.Close()
+			r := kmsg.NewPtrFetchRequest()
+			r.Version, r.MaxWaitMillis, r.MinBytes = version, 1<<31-1, 1
+			sent := encode(r, 100_000)
+			go func() { _, _ = client.Write(sent) }()
+			read := make([]byte, len(sent))
+			if _, err := io.ReadFull(server, read); err != nil {
+				t.Fatal(err)
+			}
+			r.MaxWaitMillis = int32(maxFetchWait.Milliseconds())
+			if !bytes.Equal(read, encode(r, 100_000)) {
+				t.Errorf("version %d: the request differs in more than its wait", version)
+			}
+			server.Close()
+			server.Close() // kfake does so twice
+			time.Sleep(maxFetchWait - time.Second)
+			if n := l.pending.Load(); n < 90_000 {
+				t.Errorf("version %d: %d bytes count while the request waits", version, n)
+			}
+			time.Sleep(2 * time.Second)
+			if n := l.pending.Load(); n != 0 {
+				t.Errorf("version %d: %d bytes count after it has waited", version, n)
+			}
+		})
+	}
+}
