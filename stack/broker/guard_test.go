@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -59,5 +61,21 @@ func TestHostileClients(t *testing.T) {
 	produce(t, address, "a")
 	if got := consume(t, address, 1); got[0] != "a" {
 		t.Errorf("consumed %q afterwards", got)
+	}
+}
+
+// Producers that ask for no acknowledgement get no responses, and need none to go on.
+func TestProducersWithoutAcknowledgement(t *testing.T) {
+	_, address := open(t, t.TempDir(), "orders.placed")
+	c := client(t, address, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
+	defer c.Close()
+	want := []string{"a", "b", "c", "d"}
+	for _, v := range want {
+		if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "orders.placed", Key: []byte("k"), Value: []byte(v)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := consume(t, address, len(want)); !slices.Equal(got, want) {
+		t.Errorf("consumed %v, want %v", got, want)
 	}
 }

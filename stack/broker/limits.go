@@ -2,6 +2,7 @@ package broker
 
 import (
 	"log/slog"
+	"maps"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -14,12 +15,16 @@ import (
 // a broker. Each takes memory, and topics that somebody invented look like others.
 const maxPartitions = 4_000
 
+// settleTime is more than the time from when a request is allowed until kfake queues it. It
+// waits for no other request of its connection.
+const settleTime = 5 * time.Second
+
 // topicName matches the names that Kafka accepts.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // limits holds what all connections share.
 type limits struct {
-	unread     atomic.Int64 // bytes of requests that are being read
+	pending    atomic.Int64 // bytes of requests that are being read or not answered
 	partitions int          // of a topic that is created without a number
 	log        *slog.Logger
 
@@ -28,10 +33,12 @@ type limits struct {
 	warned time.Time
 }
 
-// topicSize is the number of partitions of a topic that exists, or may have been created.
+// topicSize is the maximum number of partitions of a topic. It may not exist: a request that
+// was allowed may have failed, and topics are deleted.
 type topicSize struct {
 	partitions int
-	asked      time.Time
+	asked      time.Time // when a request that may create it was allowed
+	sized      time.Time // when one was allowed that may change the number of its partitions
 }
 
 func newLimits(partitions int32, log *slog.Logger) *limits {
@@ -48,7 +55,10 @@ func createsTopics(request kmsg.Request) bool {
 }
 
 // allow tells whether the partitions that a request may create are within the limit, and
-// counts them.
+// counts them. A topic counts with the most that was asked for, until the next recount.
+// Clients ask for the metadata of topics that exist all the time, so that adds nothing to a
+// topic that is known. If it was deleted, Metadata creates it again with the default number
+// of partitions, which may be more than it counts with until the next recount.
 func (l *limits) allow(request kmsg.Request) bool {
 	asked := map[string]int{}
 	switch r := request.(type) {
@@ -79,43 +89,50 @@ func (l *limits) allow(request kmsg.Request) bool {
 	for _, t := range l.topics {
 		total += t.partitions
 	}
-	_, partitions := request.(*kmsg.CreatePartitionsRequest)
+	_, metadata := request.(*kmsg.MetadataRequest)
+	more, sizes, now := 0, map[string]topicSize{}, time.Now()
 	for name, n := range asked {
 		known, exists := l.topics[name]
 		switch {
-		case exists && !partitions, n <= known.partitions: // nothing is created
-			delete(asked, name)
+		case n < 1 && !exists: // nothing is created
+		case exists && metadata:
+			sizes[name] = topicSize{known.partitions, now, known.sized}
+		case n <= known.partitions:
+			sizes[name] = topicSize{known.partitions, now, now}
 		case !topicName.MatchString(name):
 			l.warn("the name of a topic has up to 249 letters, digits and ._-", "bytes", len(name))
 			return false
 		default:
-			total += n - known.partitions
+			more += n - known.partitions
+			sizes[name] = topicSize{n, now, now}
 		}
 	}
-	if len(asked) > 0 && total > maxPartitions {
-		l.warn("a client asked for more partitions than this broker creates; delete topics that nobody needs", "partitions", total, "maximum", maxPartitions)
+	if more > 0 && total+more > maxPartitions {
+		l.warn("a client asked for more partitions than this broker creates; delete topics that nobody needs", "partitions", total+more, "maximum", maxPartitions)
 		return false
 	}
-	for name, n := range asked {
-		l.topics[name] = topicSize{n, time.Now()}
-	}
+	maps.Copy(l.topics, sizes)
 	return true
 }
 
-// recount replaces what is known of topics by the partitions that existed at a time, and
-// keeps what was asked for since.
+// recount replaces what is known of topics by the partitions that existed at a time. It keeps
+// what requests may have changed since, or shortly before: kfake may have handled them after
+// it listed the topics.
 func (l *limits) recount(existing map[string]int, at time.Time) {
+	settled := at.Add(-settleTime)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, t := range l.topics {
-		if _, ok := existing[name]; !ok && t.asked.Before(at) {
+		if _, ok := existing[name]; !ok && t.asked.Before(settled) {
 			delete(l.topics, name)
 		}
 	}
 	for name, n := range existing {
-		if t := l.topics[name]; t.asked.Before(at) {
-			l.topics[name] = topicSize{n, t.asked}
+		t := l.topics[name]
+		if t.sized.Before(settled) || t.partitions < n {
+			t.partitions = n
 		}
+		l.topics[name] = t
 	}
 }
 

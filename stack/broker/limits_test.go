@@ -2,8 +2,10 @@ package broker_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +102,52 @@ func TestPartitionsAreBounded(t *testing.T) {
 	}
 }
 
+// A topic that does not exist may be known: it was deleted, or a request for it failed.
+func TestPartitionsOfKnownNamesAreBounded(t *testing.T) {
+	const many = 4_001
+	validate := createTopic("validated", 1).(*kmsg.CreateTopicsRequest)
+	validate.ValidateOnly = true
+	grow := kmsg.NewPtrCreatePartitionsRequest()
+	grow.SetVersion(3)
+	grown := kmsg.NewCreatePartitionsRequestTopic()
+	grown.Topic, grown.Count = "grown", 1
+	grow.Topics = append(grow.Topics, grown)
+	drop := kmsg.NewPtrDeleteTopicsRequest()
+	drop.SetVersion(3)
+	drop.TopicNames = []string{"deleted", "looked-up"}
+
+	_, address := open(t, t.TempDir(), "orders.placed")
+	for _, first := range []kmsg.Request{
+		createTopic("deleted", 1), metadata(5, true, "looked-up"), drop, // kfake creates, and deletes
+		validate, createTopic("refused", 0), grow, // kfake creates nothing
+	} {
+		if !ask(t, address, first) {
+			t.Fatalf("%T was refused", first)
+		}
+	}
+	for _, name := range []string{"deleted", "looked-up", "validated", "refused", "grown", "orders.placed"} {
+		if ask(t, address, createTopic(name, many)) {
+			t.Errorf("%s: %d partitions were created", name, many)
+		}
+	}
+
+	if !ask(t, address, createTopic("deleted", 3_900)) {
+		t.Error("3,900 partitions were refused")
+	}
+	if ask(t, address, createTopic("validated", 1_000)) {
+		t.Error("the partitions of a name that was known do not count")
+	}
+	for what, r := range map[string]kmsg.Request{
+		"the metadata of topics that exist": metadata(5, true, "orders.placed", "deleted"),
+		"a topic that exists":               createTopic("orders.placed", 3),
+		"fewer partitions":                  createTopic("deleted", 10),
+	} {
+		if !ask(t, address, r) {
+			t.Errorf("%s: refused near the limit", what)
+		}
+	}
+}
+
 // Topics that were deleted leave room for others, and those of an earlier run take it.
 func TestPartitionsAreCountedAgain(t *testing.T) {
 	dir := t.TempDir()
@@ -126,38 +174,31 @@ func TestPartitionsAreCountedAgain(t *testing.T) {
 	}
 }
 
-// Each connection may announce 100 MiB; all of them together must not.
-func TestUnreadRequestsAreBounded(t *testing.T) {
+// Each connection may announce 8 MiB of records; all of them together must not have more than
+// 128 MiB, and leave as much for smaller requests.
+func TestPendingRequestsAreBounded(t *testing.T) {
 	_, address := open(t, t.TempDir(), "orders.placed")
-	header := binary.BigEndian.AppendUint32(nil, 90<<20)
-	header = append(header, 0, byte(kmsg.Produce), 0, 3)
 	for range 2 { // the second time, the connections of the first have ended
-		ended, conns := make(chan struct{}, 10), []net.Conn{}
+		ended, conns := make(chan struct{}, 20), []net.Conn{}
 		for range cap(ended) {
-			conn, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
+			conn := announce(t, address, kmsg.Produce, 8<<20)
 			defer conn.Close()
-			if _, err := conn.Write(header); err != nil {
-				t.Fatal(err)
-			}
 			conns = append(conns, conn)
 			go func() {
 				_, _ = conn.Read(make([]byte, 1)) // refused, or closed below
 				ended <- struct{}{}
 			}()
 		}
-		for n := range 8 {
+		for n := range 4 {
 			select {
 			case <-ended:
 			case <-time.After(20 * time.Second):
-				t.Fatalf("%d of 10 requests of 90 MiB were refused, want 8", n)
+				t.Fatalf("%d of 20 requests of 8 MiB were refused, want 4", n)
 			}
 		}
 		select {
 		case <-ended:
-			t.Fatal("9 of 10 requests of 90 MiB were refused, want 8")
+			t.Fatal("5 of 20 requests of 8 MiB were refused, want 4")
 		case <-time.After(time.Second):
 		}
 		produce(t, address, "a")
@@ -165,5 +206,43 @@ func TestUnreadRequestsAreBounded(t *testing.T) {
 			conn.Close()
 		}
 		time.Sleep(time.Second) // the broker reads the ends
+	}
+}
+
+// announce sends the size of a request and its kind, and no more.
+func announce(t *testing.T, address string, kind kmsg.Key, size uint32) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := binary.BigEndian.AppendUint32(nil, size)
+	header = binary.BigEndian.AppendUint16(header, uint16(kind))
+	if _, err := conn.Write(append(header, 0, 4)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// A few connections that announce large requests must not keep others out.
+func TestRequestsAreSmall(t *testing.T) {
+	_, address := open(t, t.TempDir(), "orders.placed")
+	for _, c := range []struct {
+		kind kmsg.Key
+		size uint32
+	}{{kmsg.Produce, 8<<20 + 1}, {kmsg.Produce, 100 << 20}, {kmsg.Produce, 100 << 20}, {kmsg.Produce, 56 << 20}, {kmsg.Fetch, 1<<20 + 1}, {kmsg.JoinGroup, 8 << 20}} {
+		conn := announce(t, address, c.kind, c.size)
+		defer conn.Close()
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%v of %d bytes was not refused: %v", c.kind, c.size, err)
+		}
+	}
+	for range 3 {
+		defer announce(t, address, kmsg.Produce, 8<<20).Close()
+	}
+	produce(t, address, strings.Repeat("x", 900<<10))
+	if got := consume(t, address, 1); len(got[0]) != 900<<10 {
+		t.Errorf("consumed %d bytes", len(got[0]))
 	}
 }

@@ -2,6 +2,7 @@ package otlpreceiver
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -24,6 +25,8 @@ type decoding struct {
 	inflated sync.Map            // bytes by decompressed gRPC message, the pointer to its first
 }
 
+var errSecondMessage = errors.New("the call has more than one message")
+
 // codec adds otlp.DecodedBytes to the codec that package pdata registers, and takes the
 // memory that it returns. A codec can only fail for good, so a message for which no
 // memory is free stays empty. That it is not in held tells the interceptor.
@@ -39,6 +42,9 @@ func (c codec) Unmarshal(data mem.BufferSlice, message any) error {
 	defer c.decoding.decoded(whole.ReadOnlyData())
 	if isUnread(whole.ReadOnlyData()) {
 		return nil
+	}
+	if _, ok := c.decoding.held.Load(message); ok { // gRPC reads on until the client ends its side
+		return errSecondMessage
 	}
 	n, err := otlp.DecodedBytes(whole.ReadOnlyData())
 	if err != nil {
@@ -59,6 +65,9 @@ func (c codec) Unmarshal(data mem.BufferSlice, message any) error {
 // others when they are consumed.
 func (d *decoding) interceptor(count *otelcol.Receiver) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, message any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		if c, ok := ctx.Value(callKey{}).(*call); ok {
+			c.handled = true
+		}
 		n, ok := d.held.LoadAndDelete(message)
 		if !ok {
 			count.Bad("busy")
@@ -66,5 +75,12 @@ func (d *decoding) interceptor(count *otelcol.Receiver) grpc.UnaryServerIntercep
 		}
 		defer d.free.Release(n.(int64))
 		return handle(ctx, message)
+	}
+}
+
+// drop gives back the memory of a message that does not reach the interceptor.
+func (d *decoding) drop(message any) {
+	if n, ok := d.held.LoadAndDelete(message); ok {
+		d.free.Release(n.(int64))
 	}
 }

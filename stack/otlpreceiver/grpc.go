@@ -43,7 +43,7 @@ func (r *Receiver) grpcServer() *grpc.Server {
 		grpc.RPCDecompressor(&gunzip{decoding: &r.decoding, maxBytes: r.maxBytes}), //nolint:staticcheck // encoding.RegisterCompressor is for all servers of the process
 		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), &r.decoding}),
 		grpc.UnaryInterceptor(r.decoding.interceptor(r.viaGRPC)),
-		grpc.StatsHandler(undecoded{r.viaGRPC}),
+		grpc.StatsHandler(unhandled{r.viaGRPC, &r.decoding}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: connectionIdle, Time: pingInterval, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
 	)
@@ -113,28 +113,39 @@ func unavailable(err error) error {
 	return status.Error(codes.Unavailable, err.Error())
 }
 
-// undecoded counts the calls that end before their message is decoded. Neither
-// handlers nor interceptors are called for them.
-type undecoded struct{ count *otelcol.Receiver }
+// unhandled counts the calls that end before their message reaches the interceptor, and gives
+// back the memory of that message. A call may end so after its message was decoded: gRPC
+// waits for the end of the client's side, and the client may send another message, cancel the
+// call or exceed its deadline instead.
+type unhandled struct {
+	count    *otelcol.Receiver
+	decoding *decoding
+}
 
-type decodedKey struct{}
+// call is the state of a call. One goroutine uses it, that of the call.
+type call struct {
+	message any  // decoded, or left empty; nil before
+	handled bool // by the interceptor
+}
+
+type callKey struct{}
 
 // TagRPC implements stats.Handler.
-func (undecoded) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
-	return context.WithValue(ctx, decodedKey{}, new(bool))
+func (unhandled) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, callKey{}, new(call))
 }
 
 // HandleRPC implements stats.Handler.
-func (u undecoded) HandleRPC(ctx context.Context, s stats.RPCStats) {
-	decoded, ok := ctx.Value(decodedKey{}).(*bool)
+func (u unhandled) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	c, ok := ctx.Value(callKey{}).(*call)
 	if !ok {
 		return
 	}
 	switch s := s.(type) {
 	case *stats.InPayload:
-		*decoded = true
+		c.message = s.Payload
 	case *stats.End:
-		if s.Error == nil || *decoded {
+		if c.handled {
 			return
 		}
 		switch status.Code(s.Error) {
@@ -143,11 +154,14 @@ func (u undecoded) HandleRPC(ctx context.Context, s stats.RPCStats) {
 		case codes.Internal, codes.InvalidArgument:
 			u.count.Bad("malformed")
 		}
+		if c.message != nil {
+			u.decoding.drop(c.message)
+		}
 	}
 }
 
 // TagConn implements stats.Handler.
-func (undecoded) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (unhandled) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
 
 // HandleConn implements stats.Handler.
-func (undecoded) HandleConn(context.Context, stats.ConnStats) {}
+func (unhandled) HandleConn(context.Context, stats.ConnStats) {}
