@@ -4,7 +4,7 @@
 package alerts
 
 //go:generate go test -count=1 -run TestStorefrontRules ../slo -update
-//go:generate go test -count=1 -run "TestCoarseRules|TestTable" . -update
+//go:generate go test -count=1 -run "TestCoarseRules|TestTable|TestGrafanaRules" . -update
 
 import "embed"
 
