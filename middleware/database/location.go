@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -38,7 +39,8 @@ func (l Location) Attributes() []attribute.KeyValue {
 // LocationOf returns what a DSN for database/sql says about its database. It reads URLs, the
 // form of libpq (host=… dbname=…) and that of Go's MySQL driver (user@tcp(host:port)/name).
 // Any other form gives an empty Location, and so does a list of several servers or a file: a
-// file has no server. User and password are in no field.
+// file has no server. User and password are in no field: a name that may hold more than the
+// name of a host, a socket or a database gives an empty Location, too.
 func LocationOf(dsn string) Location {
 	l, ok := ofURL(dsn)
 	if !ok {
@@ -46,16 +48,30 @@ func LocationOf(dsn string) Location {
 			l = ofKeywords(dsn)
 		}
 	}
-	for _, name := range []string{l.Address, l.Namespace} {
-		if strings.ContainsAny(name, ", @") || len(name) > maxName || !utf8.ValidString(name) { // an @ may be that of a password
-			return Location{}
-		}
+	if !printable(l.Address) || strings.ContainsFunc(l.Address, func(r rune) bool { return !ofHost(r) }) ||
+		!printable(l.Namespace) || strings.ContainsAny(l.Namespace, separators) {
+		return Location{}
 	}
 	return l
 }
 
 // maxName is the maximum length of a name in bytes.
 const maxName = 256
+
+// separators are characters that divide a DSN of some form: what they are in may be the rest
+// of the DSN, with its password.
+const separators = ",;=@&?'\""
+
+// printable reports whether a name is text without spaces and not too long.
+func printable(name string) bool {
+	return len(name) <= maxName && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) })
+}
+
+// ofHost reports whether a character may be in the name or the address of a host, or in the
+// path of a socket.
+func ofHost(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsNumber(r) || strings.ContainsRune("-._:%/~+[]", r)
+}
 
 // ofURL reads scheme://user:password@host:port/name. A parameter overrides what is in front
 // of it, as for the drivers of PostgreSQL and SQL Server.
