@@ -15,9 +15,12 @@ import (
 
 // Location identifies a database. Empty fields are not known.
 type Location struct {
-	Namespace string // db.namespace: the database's name at its server
-	Address   string // server.address: the server's host, or the path of its socket
-	Port      int    // server.port; 0 for the default
+	// Namespace is db.namespace: the database's name at its server. For a named instance of
+	// SQL Server it is instance|database.
+	Namespace string
+
+	Address string // server.address: the server's host, or the path of its socket
+	Port    int    // server.port; 0 for the default
 }
 
 // Attributes returns the attributes of the semantic conventions for what is known.
@@ -92,6 +95,9 @@ func ofURL(dsn string) (Location, bool) {
 			l.Namespace = v
 		}
 	}
+	if u.Scheme == "sqlserver" {
+		l.Namespace = ofSQLServer(strings.Trim(u.Path, "/"), q.Get("database"))
+	}
 	if v := q.Get("host"); v != "" {
 		l.Address = v
 	}
@@ -102,6 +108,15 @@ func ofURL(dsn string) (Location, bool) {
 		return Location{}, true
 	}
 	return l, true
+}
+
+// ofSQLServer returns the namespace of a database of SQL Server. It is not known without the
+// database: an instance may have several.
+func ofSQLServer(instance, database string) string {
+	if instance == "" || database == "" {
+		return database
+	}
+	return instance + "|" + database
 }
 
 // ofMySQL reads user:password@protocol(address)/name?parameters.
