@@ -65,10 +65,7 @@ func (w *Watcher) reopen(i *Incident, now time.Time) {
 		case a.Polled:
 			w.polled[key] = a.Alert
 		case a.Looked:
-			a.EndsAt = w.leftAt
-			if a.EndsAt.Before(a.StartsAt) {
-				a.EndsAt = a.StartsAt
-			}
+			a.resolve(w.leftAt)
 			i.count()
 			if i.alarming == 0 {
 				i.QuietSince = a.EndsAt

@@ -215,7 +215,7 @@ func (w *Watcher) withResolved(found []Alert) []Alert {
 	at := w.resolvedAt()
 	for key, a := range w.polled {
 		if _, still := now[key]; !still {
-			a.EndsAt = at
+			a.resolve(at)
 			found = append(found, a)
 		}
 	}
