@@ -85,6 +85,7 @@ func (w *Watcher) gap(i *Incident, now time.Time) {
 
 // resolvedAt returns when the alerts that a poll no longer has were resolved: now. After a
 // gap it is not known, and the first poll takes them as resolved when the run before ended.
+// The incidents of that run say so.
 func (w *Watcher) resolvedAt() time.Time {
 	now := time.Now()
 	if w.polls++; w.polls > 1 || now.Sub(w.leftAt) < w.cfg.Timing.Quiet {
@@ -93,8 +94,9 @@ func (w *Watcher) resolvedAt() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, i := range w.incidents {
-		if i.State == Open {
+		if i.State == Open && i.Paged.Before(w.began) {
 			w.gap(i, now)
+			w.save(i)
 		}
 	}
 	return w.leftAt

@@ -2,8 +2,10 @@ package watch_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +85,71 @@ func TestRecoveredAfterItBegan(t *testing.T) {
 			for _, f := range families {
 				if h := f.GetMetric()[0].GetHistogram(); f.GetName() == "tenhop_watch_time_to_recover_seconds" && (h.GetSampleCount() != 1 || h.GetSampleSum() < 0) {
 					t.Errorf("%s: %s has %d observations, %v s", c.why, f.GetName(), h.GetSampleCount(), h.GetSampleSum())
+				}
+			}
+		})
+	}
+}
+
+// TestNoteOfAGap notes that nobody watched at the incidents of the run before, and stores that.
+// An incident that a webhook began after the start, while Prometheus did not answer, has no
+// such note.
+func TestNoteOfAGap(t *testing.T) {
+	for _, c := range []struct {
+		why       string
+		still     bool          // the alert of the run before fires
+		away      time.Duration // Prometheus does not answer
+		runs      time.Duration
+		incidents int
+	}{
+		{"the alert is over", false, 30 * time.Second, 50 * time.Second, 2},
+		{"the alert still fires", true, 30 * time.Second, 50 * time.Second, 2},
+		{"the alert still fires, and nothing else happens", true, 0, 3 * time.Second, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			var started time.Time // of the second run
+			cfg := watch.Config{Dir: t.TempDir(),
+				Diagnose: func(_ context.Context, q watch.Question) (result.Result, error) {
+					if time.Since(q.At) > time.Hour || started.IsZero() {
+						return found(result.Spike, "a"), nil
+					}
+					return found(result.Spike, "b"), nil
+				},
+				Alerts: func(context.Context) ([]watch.Alert, error) {
+					switch {
+					case !started.IsZero() && time.Since(started) < c.away:
+						return nil, errors.New("connection refused")
+					case !started.IsZero() && !c.still:
+						return nil, nil
+					}
+					return []watch.Alert{alertOf("a", began)}, nil
+				}}
+			_, stop := run(t, cfg)
+			time.Sleep(time.Minute)
+			stop()
+			time.Sleep(14 * time.Hour)
+			started = time.Now()
+			w, stop := run(t, cfg)
+			if c.away > 0 {
+				time.Sleep(c.away / 2)
+				send(t, w, "firing", "b")
+			}
+			time.Sleep(c.runs - c.away/2)
+			shown := history(t, w).Incidents
+			stop()
+			stored, err := watch.Read(cfg.Dir, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for where, all := range map[string][]*watch.Incident{"shown": shown, "stored": stored} {
+				if len(all) != c.incidents {
+					t.Errorf("%s: %d incidents are %s, want %d", c.why, len(all), where, c.incidents)
+				}
+				for _, i := range all {
+					if noted := strings.HasPrefix(i.Note, "nobody watched from "); noted != i.Paged.Before(started) {
+						t.Errorf("%s: the incident of %v, noticed at %s, is %s with the note %q", c.why, i.Places(), i.Paged, where, i.Note)
+					}
 				}
 			}
 		})
