@@ -22,9 +22,10 @@ func TestEitherEnd(t *testing.T) {
 }
 
 // TestLinksTogether takes the word of links that slowed together: what stands at the far end
-// of one of them, as it did before now and then, explains none of the others.
+// of one of them, as it did before now and then, explains none of the others. It may explain
+// a link that slowed alone, or one whose hop is not in doubt for another reason.
 func TestLinksTogether(t *testing.T) {
-	for _, either := range []bool{false, true} {
+	for _, c := range []struct{ together, either bool }{{true, false}, {false, true}, {false, false}} {
 		f := newFleet(78)
 		hop, far := f.services[0], f.services[3]
 		for _, p := range f.of(far) {
@@ -39,9 +40,9 @@ func TestLinksTogether(t *testing.T) {
 			}
 		}
 		r := found(result.KindLink, hop, far, .001, .06)
-		r.Findings[0].EitherEnd = either
-		if got := explain(t, f, r); (got.Cause.Kind == result.CauseLink) == either || got.Cause.Sure || got.Hop != hop {
-			t.Errorf("either end %v: %+v, %s", either, got, show(got.Cause))
+		r.Findings[0].Together, r.Findings[0].EitherEnd = c.together, c.either
+		if got := explain(t, f, r); (got.Cause.Kind == result.CauseLink) != c.together || got.Cause.Sure || got.Hop != hop {
+			t.Errorf("together %v, either end %v: %+v, %s", c.together, c.either, got, show(got.Cause))
 		}
 	}
 }
