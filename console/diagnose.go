@@ -22,19 +22,20 @@ type question struct {
 }
 
 // diagnose responds to ?entry=…&since=5m with the result of `tenhop diagnose --json`. Instead
-// of since, from and to give a time range, in milliseconds since 1970.
+// of since, from and to give a time range, in milliseconds since 1970. It is cut at the
+// present.
 func (c *Console) diagnose(r *http.Request) (result.Result, error) {
 	in := r.URL.Query()
 	q := question{entry: in.Get("entry")}
 	if in.Has("from") || in.Has("to") {
 		from, err1 := strconv.ParseInt(in.Get("from"), 10, 64)
 		to, err2 := strconv.ParseInt(in.Get("to"), 10, 64)
-		q.end, q.since = time.UnixMilli(to), time.UnixMilli(to).Sub(time.UnixMilli(from))
-		if err1 != nil || err2 != nil || q.since < time.Minute || q.since > maxSince {
-			return result.Result{}, badRequest("from and to must be milliseconds since 1970, and from 1m to 24h apart")
+		if err1 != nil || err2 != nil {
+			return result.Result{}, badRequest("from and to must be milliseconds since 1970")
 		}
-		if time.Until(q.end) > -recent {
-			q.end = time.Time{}
+		var err error
+		if q.since, q.end, err = period(time.UnixMilli(from), time.UnixMilli(to), time.Now()); err != nil {
+			return result.Result{}, err
 		}
 		return c.shared(r.Context(), q)
 	}
@@ -48,6 +49,26 @@ func (c *Console) diagnose(r *http.Request) (result.Result, error) {
 
 // recent is the age below which the end of a time range is taken as now.
 const recent = 30 * time.Second
+
+// period returns the length and the end of the part of a time range that is not in the
+// future. A zero end is now. The length of a range that was cut is in whole seconds, so that
+// requests for the same range share a diagnosis.
+func period(from, to, now time.Time) (since time.Duration, end time.Time, err error) {
+	since = to.Sub(from)
+	switch {
+	case to.After(now):
+		since = now.Sub(from).Truncate(time.Second)
+		if since < time.Minute {
+			return 0, end, badRequest("to is in the future, and from less than 1m before now: there is nothing to diagnose yet")
+		}
+	case to.Before(now.Add(-recent)):
+		end = to
+	}
+	if since < time.Minute || since > maxSince {
+		return 0, end, badRequest("from and to must be from 1m to 24h apart")
+	}
+	return since, end, nil
+}
 
 // maxDiagnoses is the maximum number of concurrent diagnoses.
 const maxDiagnoses = 2

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,7 +55,8 @@ func TestFilesAreGenerated(t *testing.T) {
 	}
 }
 
-// TestImportAsks has an input per data source, which its variable takes.
+// TestImportAsks asks for each data source that a dashboard refers to, and for no other. The
+// variable of one takes the answer.
 func TestImportAsks(t *testing.T) {
 	for _, d := range define.All() {
 		got := grafana.NewImportable(d)
@@ -62,18 +64,41 @@ func TestImportAsks(t *testing.T) {
 		for _, in := range got.Inputs {
 			asked["${"+in.Name+"}"] = in.PluginID
 		}
-		for n, v := range got.Templating.List {
+		kept := map[string]bool{}
+		for _, v := range got.Templating.List {
+			kept[v.Name] = true
 			if v.Type == "datasource" && asked[v.Current.Value] != v.Query {
 				t.Errorf("%s: %s is %q, asked for are %v", d.UID, v.Name, v.Current.Value, asked)
 			}
-			if v.Type == "datasource" && d.Templating.List[n].Current.Value == v.Current.Value {
+		}
+		want := 0
+		for _, v := range d.Templating.List {
+			refers := v.Type != "datasource" || refersTo(t, d, v.Name)
+			if kept[v.Name] != refers {
+				t.Errorf("%s: the variable %s is kept: %v, the dashboard refers to it: %v", d.UID, v.Name, kept[v.Name], refers)
+			}
+			if v.Type == "datasource" && refers {
+				want++
+			}
+			if strings.HasPrefix(v.Current.Value, "${DS_") {
 				t.Errorf("%s: the dashboard itself was changed", d.UID)
 			}
 		}
-		if len(asked) != 2 {
-			t.Errorf("%s asks for %v", d.UID, asked)
+		if want == 0 || len(asked) != want || len(got.Requires) != 1+want {
+			t.Errorf("%s refers to %d data sources, asks for %v and requires %v", d.UID, want, asked, got.Requires)
 		}
 	}
+}
+
+// refersTo reports whether a variable's name is in anything of a dashboard but the variable.
+func refersTo(t *testing.T, d grafana.Dashboard, name string) bool {
+	t.Helper()
+	d.Templating.List = slices.DeleteFunc(slices.Clone(d.Templating.List), func(v grafana.Variable) bool { return v.Name == name })
+	text, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(variable.FindAllSubmatch(text, -1), func(m [][]byte) bool { return string(m[1]) == name })
 }
 
 var (

@@ -45,7 +45,7 @@ func arrange(r result.Result, c compare.Comparison) []result.Finding {
 			if take(1, same); len(out) == n {
 				out = append(out, linkFinding(r, s))
 			}
-			out[n].Hop, out[n].Target, out[n].EitherEnd = s.Service, s.Target, s.EitherEnd
+			out[n].Hop, out[n].Target, out[n].EitherEnd, out[n].Together = s.Service, s.Target, s.EitherEnd, !s.EitherEnd
 			out[n].Evidence = s.Evidence
 			if !s.EitherEnd {
 				take(all, func(f result.Finding) bool {

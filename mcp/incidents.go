@@ -49,7 +49,9 @@ type Watched struct {
 	Operation string   `json:"operation,omitempty"`
 	Cause     string   `json:"cause,omitempty"`
 	Sure      bool     `json:"cause_sure,omitempty"`
-	Alerts    []string `json:"alerts,omitempty" jsonschema:"names"`
+	Alerts    []string `json:"alerts,omitempty" jsonschema:"names, of rules only"`
+
+	looked bool // tenhop found it, with or without an alert
 }
 
 const (
@@ -134,12 +136,12 @@ func group(history []prometheus.Series, now time.Time, step time.Duration) Incid
 
 // joined adds what watch has told to the incident of the alert history that it overlaps
 // and has an alert in common with. Others, which the history may have lost, are incidents
-// of their own. The newest come first.
+// of their own, as are those that no alert told of. The newest come first.
 func joined(history []Incident, watched []Watched) []Incident {
 	out := slices.Clone(history)
 	for _, w := range watched {
 		at := slices.IndexFunc(out, func(i Incident) bool {
-			return i.Watch == nil && overlap(i, w) && (len(w.Alerts) == 0 || slices.ContainsFunc(w.Alerts, func(a string) bool { return slices.Contains(i.Alerts, a) }))
+			return i.Watch == nil && overlap(i, w) && (len(w.Alerts) == 0 && !w.looked || slices.ContainsFunc(w.Alerts, func(a string) bool { return slices.Contains(i.Alerts, a) }))
 		})
 		if at < 0 {
 			i := Incident{From: cmp.Or(w.Began, w.Paged), To: w.Recovered, Series: len(w.Alerts)}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -104,5 +106,32 @@ func TestIncidentsOfWatch(t *testing.T) {
 	}
 	if none, err := WatchedIn(filepath.Join(dir, "none"))(t.Context(), time.Time{}); err != nil || len(none) > 0 {
 		t.Errorf("without a directory: %v, %v", none, err)
+	}
+}
+
+// What watch found by itself is no alert: it is in no list of them, and joins no incident of
+// their history.
+func TestIncidentsWithoutARule(t *testing.T) {
+	dir := t.TempDir()
+	at := func(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.RFC3339Nano) }
+	own := `"own":{"labels":{"alertname":"Diagnosis","service_name":"payment"},"looked":true}`
+	for name, alerts := range map[string]string{"found": own, "both": own + `,"rule":{"labels":{"alertname":"SlowHop"}}`} {
+		text := fmt.Sprintf(`{"id":%q,"state":"closed","posted":true,"began":%q,"paged":%q,"recovered":%q,"alerts":{%s}}`,
+			name, at(61*time.Minute), at(time.Hour), at(55*time.Minute), alerts)
+		if err := os.WriteFile(filepath.Join(dir, name+".json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, _, _ := call[Incidents](t, connect(t, Config{Prometheus: metrics(t, 4), Watched: WatchedIn(dir)}), "incidents", WhichTime{})
+	alone, _, _ := call[Incidents](t, connect(t, Config{Watched: WatchedIn(dir)}), "incidents", WhichTime{})
+	if len(got.Incidents) != 3 || len(alone.Incidents) != 2 { // the history has two, and one is that of both
+		t.Errorf("%+v, and without the history %+v", got.Incidents, alone.Incidents)
+	}
+	for _, i := range slices.Concat(got.Incidents, alone.Incidents) {
+		switch {
+		case i.Watch == nil:
+		case i.Watch.ID == "found" && (i.Series != 0 || len(i.Alerts) > 0), i.Watch.ID == "both" && !slices.Contains(i.Alerts, "SlowHop"), slices.Contains(i.Alerts, "Diagnosis"):
+			t.Errorf("%s has %d alerts: %v", i.Watch.ID, i.Series, i.Alerts)
+		}
 	}
 }

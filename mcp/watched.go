@@ -67,6 +67,7 @@ func DecodeWatched(r io.Reader, since time.Time) (Watched, bool) {
 		Alerted          *time.Time
 		Alerts           map[string]*struct {
 			Labels map[string]string `json:"labels"`
+			Looked bool              `json:"looked"` // found by watch itself, without a rule
 		}
 		Diagnosis *result.Result
 	}
@@ -87,7 +88,11 @@ func DecodeWatched(r io.Reader, since time.Time) (Watched, bool) {
 	}
 	w := Watched{ID: i.ID, Began: at(&i.Began), Paged: at(&i.Paged), Alerted: at(i.Alerted), Named: at(i.Named), Recovered: at(i.Recovered)}
 	for _, a := range i.Alerts {
-		if a != nil {
+		switch {
+		case a == nil:
+		case a.Looked:
+			w.looked = true
+		default:
 			w.Alerts = appendName(w.Alerts, a.Labels["alertname"])
 		}
 	}

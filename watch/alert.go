@@ -29,6 +29,14 @@ type Alert struct {
 // Firing reports whether the alert has not been resolved.
 func (a Alert) Firing() bool { return a.EndsAt.IsZero() }
 
+// resolve ends the alert at a time, but not before it started: what the run before has left
+// may have started after that run noted for the last time that it was alive.
+func (a *Alert) resolve(at time.Time) {
+	if a.EndsAt = at; at.Before(a.StartsAt) {
+		a.EndsAt = a.StartsAt
+	}
+}
+
 // Name returns the name of the alert's rule.
 func (a Alert) Name() string { return query.Printable(a.Labels["alertname"]) }
 

@@ -284,7 +284,8 @@ func (i *Incident) say(at time.Time, text string) {
 	}
 }
 
-// recovered returns when the last alert was resolved.
+// recovered returns when the last alert was resolved. It is not before the incident began,
+// which a diagnosis may have found to be later than the start of its alerts.
 func (i *Incident) recovered() time.Time {
 	var at time.Time
 	for _, a := range i.Alerts {
@@ -293,7 +294,10 @@ func (i *Incident) recovered() time.Time {
 		}
 	}
 	if at.IsZero() || at.After(i.QuietSince) {
-		return i.QuietSince
+		at = i.QuietSince
+	}
+	if at.Before(i.Began) {
+		return i.Began
 	}
 	return at
 }

@@ -65,10 +65,7 @@ func (w *Watcher) reopen(i *Incident, now time.Time) {
 		case a.Polled:
 			w.polled[key] = a.Alert
 		case a.Looked:
-			a.EndsAt = w.leftAt
-			if a.EndsAt.Before(a.StartsAt) {
-				a.EndsAt = a.StartsAt
-			}
+			a.resolve(w.leftAt)
 			i.count()
 			if i.alarming == 0 {
 				i.QuietSince = a.EndsAt
@@ -88,6 +85,7 @@ func (w *Watcher) gap(i *Incident, now time.Time) {
 
 // resolvedAt returns when the alerts that a poll no longer has were resolved: now. After a
 // gap it is not known, and the first poll takes them as resolved when the run before ended.
+// The incidents of that run say so.
 func (w *Watcher) resolvedAt() time.Time {
 	now := time.Now()
 	if w.polls++; w.polls > 1 || now.Sub(w.leftAt) < w.cfg.Timing.Quiet {
@@ -96,8 +94,9 @@ func (w *Watcher) resolvedAt() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, i := range w.incidents {
-		if i.State == Open {
+		if i.State == Open && i.Paged.Before(w.began) {
 			w.gap(i, now)
+			w.save(i)
 		}
 	}
 	return w.leftAt

@@ -84,6 +84,7 @@ type Watcher struct {
 	metrics *metrics
 	woken   chan struct{}
 	held    *os.File  // the lock of Dir
+	began   time.Time // when this run began
 	leftAt  time.Time // when the run before was alive last
 	polls   int       // successful ones
 
@@ -120,7 +121,7 @@ func New(cfg Config) (*Watcher, error) {
 	}
 	var err error
 	now := time.Now()
-	w.leftAt = w.store.left(now)
+	w.began, w.leftAt = now, w.store.left(now)
 	if w.held, err = w.store.lock(); err != nil {
 		return nil, err
 	}
@@ -215,7 +216,7 @@ func (w *Watcher) withResolved(found []Alert) []Alert {
 	at := w.resolvedAt()
 	for key, a := range w.polled {
 		if _, still := now[key]; !still {
-			a.EndsAt = at
+			a.resolve(at)
 			found = append(found, a)
 		}
 	}

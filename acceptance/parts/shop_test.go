@@ -183,33 +183,67 @@ func (s *shop) reached(t *testing.T, on switched, requests []request) {
 	}
 }
 
-// recent is the number of traces that are searched for errors of a part.
-const recent = 300
+// perSearch is the number of traces that one search returns at most.
+const perSearch = 300
+
+// search calls do with all stored traces of an operation that began in a time. A time with
+// more traces than a search returns is searched in halves; do may get a trace twice.
+func (s *shop) search(t *testing.T, operation string, from, to time.Time, do func(trace.Trace)) {
+	t.Helper()
+	found, err := s.jaeger(t).Traces(t.Context(), query.Search{Service: "gateway", Operation: operation, From: from, To: to, Limit: perSearch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < perSearch {
+		for _, tr := range found {
+			do(tr)
+		}
+		return
+	}
+	middle := from.Add(to.Sub(from) / 2).Truncate(time.Microsecond) // the resolution of a search
+	if !middle.After(from) {
+		t.Fatalf("%d traces of %s or more began at %s", len(found), operation, from)
+	}
+	s.search(t, operation, from, middle, do)
+	s.search(t, operation, middle, to, do)
+}
 
 // undisturbed holds all requests since a time to have had no error of a part.
 func (s *shop) undisturbed(t *testing.T, on switched, since time.Time) {
 	t.Helper()
-	by := map[string][]trace.Trace{} // operation
+	until := time.Now()
+	read := map[string]map[string]bool{} // operation, ID of a trace
+	spans, failed := make([]int, len(on.visits)), make([]int, len(on.visits))
 	for _, v := range on.visits {
-		if by[v.operation] == nil {
-			found, err := s.jaeger(t).Traces(t.Context(), query.Search{Service: "gateway", Operation: v.operation, From: since, To: time.Now(), Limit: recent})
-			if err != nil {
-				t.Fatal(err)
-			}
-			by[v.operation] = found
+		if read[v.operation] != nil {
+			continue
 		}
-		all, n := by[v.operation], 0
-		for _, tr := range all {
-			for _, sp := range v.spans(tr) {
-				if n++; sp.Failed {
-					t.Errorf("%s %s failed in trace %s: %s", sp.Service, sp.Operation, tr.ID, sp.StatusMessage)
+		known := map[string]bool{}
+		read[v.operation] = known
+		s.search(t, v.operation, since, until, func(tr trace.Trace) {
+			if known[tr.ID] {
+				return
+			}
+			known[tr.ID] = true
+			for i, of := range on.visits {
+				if of.operation != v.operation {
+					continue
+				}
+				for _, sp := range of.spans(tr) {
+					if spans[i]++; sp.Failed {
+						failed[i]++
+						t.Errorf("%s %s failed in trace %s: %s", sp.Service, sp.Operation, tr.ID, sp.StatusMessage)
+					}
 				}
 			}
+		})
+	}
+	for i, v := range on.visits {
+		if spans[i] == 0 {
+			t.Errorf("no span of %s in %d traces of %s", v.what, len(read[v.operation]), v.operation)
 		}
-		if n == 0 {
-			t.Errorf("no span of %s in %d traces of %s", v.what, len(all), v.operation)
-		}
-		t.Logf("%d spans of %s in %d traces of %s, none is an error", n, v.what, len(all), v.operation)
+		t.Logf("%d spans of %s in all %d stored traces of %s in %s, %d of them errors",
+			spans[i], v.what, len(read[v.operation]), v.operation, until.Sub(since).Round(time.Second), failed[i])
 	}
 }
 

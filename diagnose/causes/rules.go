@@ -116,7 +116,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	for i := range all {
 		t.distrust(&all[i])
 	}
-	if together(*f) {
+	if f.Together { // a far end that may stand still explains one of the links at most
 		all = slices.DeleteFunc(all, func(c candidate) bool { return !c.Sure && c.service == f.Target })
 	}
 	chosen := choice(all)
@@ -312,10 +312,6 @@ func (t *table) pool(found []growth, f result.Finding, l load) []candidate {
 	return out
 }
 
-// together reports whether a finding is of a link that slowed with others of its hop. A far
-// end that may stand still explains one of them at most.
-func together(f result.Finding) bool { return f.Kind == result.KindLink && !f.EitherEnd }
-
 // nothing returns the cause of a finding with which no signal moved: what was looked at.
 func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 	for _, d := range t.deploys {
@@ -336,7 +332,7 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 		if g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled {
 			ends[g.service] = true
 			doubts := g.signal.Measure == signals.Stalled || !counts[g.instance]
-			if doubts && g.now > 2*g.before+2*noise(g.signal.Measure) && !slices.Contains(doubt, g.service) && (!together(f) || g.service == f.Hop) {
+			if doubts && g.now > 2*g.before+2*noise(g.signal.Measure) && !slices.Contains(doubt, g.service) && (!f.Together || g.service == f.Hop) {
 				doubt = append(doubt, g.service)
 			}
 			if len(evidence) < maxLooked {

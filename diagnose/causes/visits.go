@@ -230,7 +230,7 @@ func failing(m evidence.Metrics, service string, w evidence.Window) float64 {
 // placeIn makes a finding one of the caller. What failed stays of the kind errors.
 func (l loop) placeIn(f *result.Finding) {
 	f.Hop, f.Operation, f.Target, f.Operations = l.caller, l.operation, l.callee, nil
-	f.EitherEnd, f.Evidence, f.Instance = false, "", ""
+	f.EitherEnd, f.Together, f.Evidence, f.Instance = false, false, "", ""
 	if f.Kind != result.KindErrors {
 		f.Kind, f.Calls = result.KindCalls, &l.calls
 	}

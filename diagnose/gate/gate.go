@@ -134,8 +134,10 @@ func Name(p result.GrowthPart) string {
 		name += ", waiting for " + p.Target
 	case p.Kind == result.KindDependency:
 		name += ", waiting"
-	case p.Kind == result.KindLink:
+	case p.Kind == result.KindLink && p.Target != "":
 		name += ", link from " + p.Target
+	case p.Kind == result.KindLink:
+		name += ", link from its caller"
 	}
 	return name
 }

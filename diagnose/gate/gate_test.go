@@ -45,3 +45,19 @@ func TestChecks(t *testing.T) {
 		}
 	}
 }
+
+// Names of parts say what is known of the other end.
+func TestName(t *testing.T) {
+	for want, p := range map[string]result.GrowthPart{
+		"store GET /a":                           {Hop: "store", Operation: "GET /a", Kind: result.KindSelf},
+		"store (operations of one version only)": {Hop: "store", Kind: result.KindSelf},
+		"store GET /a, waiting for db":           {Hop: "store", Operation: "GET /a", Kind: result.KindDependency, Target: "db"},
+		"store GET /a, waiting":                  {Hop: "store", Operation: "GET /a", Kind: result.KindDependency},
+		"store GET /a, link from edge":           {Hop: "store", Operation: "GET /a", Kind: result.KindLink, Target: "edge"},
+		"store GET /a, link from its caller":     {Hop: "store", Operation: "GET /a", Kind: result.KindLink},
+	} {
+		if got := gate.Name(p); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -14,8 +14,10 @@ import (
 // one with too few processors: there, uneven load slows all links by a little.
 const MinTogether = .6
 
-// Assign sets the hop, the target and the words of each finding of a slow link. The
-// hop of such a finding is the callee and its target the caller on entry. Findings are
+// Assign sets the hop, the target and the words of each finding of a slow link, and marks
+// those that slowed together with others of their hop. The hop of such a finding is the
+// callee and its target the caller on entry. A link on which a hop is blocked by its own
+// caller, and one whose wait lost concurrency explains, are left as they are. Findings are
 // returned in descending order of the added time, in which the links of a sure end
 // count together if their share is above MinTogether. The order of equal findings is
 // kept.
@@ -38,7 +40,7 @@ func Assign(found []result.Finding, growth map[Link]float64) []result.Finding {
 		if !ok || !slow || explained(found, l) {
 			continue
 		}
-		f.Hop, f.Target, f.EitherEnd = e.Hop, l.Caller, !e.Sure
+		f.Hop, f.Target, f.EitherEnd, f.Together = e.Hop, l.Caller, !e.Sure, e.Sure
 		if e.Hop == l.Caller {
 			f.Target = l.Callee
 		}

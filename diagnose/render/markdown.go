@@ -14,9 +14,11 @@ func Markdown(w io.Writer, r result.Result, l Links) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n", escape(Verdict(r)))
 	if len(r.Findings) > 0 {
-		fmt.Fprintf(&b, "\n%s mean %s → %s, p95 %s → %s\n\n",
-			code(r.Entry.Operation), ms(r.BaselineMS), ms(r.NowMS), ms(r.P95.BaselineMS), ms(r.P95.NowMS))
-		fmt.Fprint(&b, "| # | hop | operation | kind | added | share | exemplar |\n|--:|---|---|---|--:|--:|---|\n")
+		fmt.Fprintf(&b, "\n%s mean %s → %s", code(r.Entry.Operation), ms(r.BaselineMS), ms(r.NowMS))
+		if r.P95 != (result.P95{}) { // without metrics it is not known
+			fmt.Fprintf(&b, ", p95 %s → %s", ms(r.P95.BaselineMS), ms(r.P95.NowMS))
+		}
+		fmt.Fprint(&b, "\n\n| # | hop | operation | kind | added | share | exemplar |\n|--:|---|---|---|--:|--:|---|\n")
 		for _, f := range r.Findings {
 			link := ""
 			if len(f.Exemplars) > 0 {

@@ -282,6 +282,10 @@ type Finding struct {
 	// Entry is the operation of the entry that the finding's times and shares refer
 	// to, if it is not Result.Entry.
 	Entry string `json:"entry,omitempty"`
+
+	// Together reports that the link slowed together with others of the hop. It is not set
+	// for a link whose wait has another explanation, although its hop is not in doubt.
+	Together bool `json:"-"`
 }
 
 // OffPath holds the time that a finding added beside the critical path: a parallel

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -14,9 +15,12 @@ import (
 
 // Location identifies a database. Empty fields are not known.
 type Location struct {
-	Namespace string // db.namespace: the database's name at its server
-	Address   string // server.address: the server's host, or the path of its socket
-	Port      int    // server.port; 0 for the default
+	// Namespace is db.namespace: the database's name at its server. For a named instance of
+	// SQL Server it is instance|database.
+	Namespace string
+
+	Address string // server.address: the server's host, or the path of its socket
+	Port    int    // server.port; 0 for the default
 }
 
 // Attributes returns the attributes of the semantic conventions for what is known.
@@ -38,7 +42,8 @@ func (l Location) Attributes() []attribute.KeyValue {
 // LocationOf returns what a DSN for database/sql says about its database. It reads URLs, the
 // form of libpq (host=… dbname=…) and that of Go's MySQL driver (user@tcp(host:port)/name).
 // Any other form gives an empty Location, and so does a list of several servers or a file: a
-// file has no server. User and password are in no field.
+// file has no server. User and password are in no field: a name that may hold more than the
+// name of a host, a socket or a database gives an empty Location, too.
 func LocationOf(dsn string) Location {
 	l, ok := ofURL(dsn)
 	if !ok {
@@ -46,16 +51,30 @@ func LocationOf(dsn string) Location {
 			l = ofKeywords(dsn)
 		}
 	}
-	for _, name := range []string{l.Address, l.Namespace} {
-		if strings.ContainsAny(name, ", @") || len(name) > maxName || !utf8.ValidString(name) { // an @ may be that of a password
-			return Location{}
-		}
+	if !printable(l.Address) || strings.ContainsFunc(l.Address, func(r rune) bool { return !ofHost(r) }) ||
+		!printable(l.Namespace) || strings.ContainsAny(l.Namespace, separators) {
+		return Location{}
 	}
 	return l
 }
 
 // maxName is the maximum length of a name in bytes.
 const maxName = 256
+
+// separators are characters that divide a DSN of some form: what they are in may be the rest
+// of the DSN, with its password.
+const separators = ",;=@&?'\""
+
+// printable reports whether a name is text without spaces and not too long.
+func printable(name string) bool {
+	return len(name) <= maxName && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) })
+}
+
+// ofHost reports whether a character may be in the name or the address of a host, or in the
+// path of a socket.
+func ofHost(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsNumber(r) || strings.ContainsRune("-._:%/~+[]", r)
+}
 
 // ofURL reads scheme://user:password@host:port/name. A parameter overrides what is in front
 // of it, as for the drivers of PostgreSQL and SQL Server.
@@ -76,6 +95,9 @@ func ofURL(dsn string) (Location, bool) {
 			l.Namespace = v
 		}
 	}
+	if u.Scheme == "sqlserver" {
+		l.Namespace = ofSQLServer(strings.Trim(u.Path, "/"), q.Get("database"))
+	}
 	if v := q.Get("host"); v != "" {
 		l.Address = v
 	}
@@ -86,6 +108,15 @@ func ofURL(dsn string) (Location, bool) {
 		return Location{}, true
 	}
 	return l, true
+}
+
+// ofSQLServer returns the namespace of a database of SQL Server. It is not known without the
+// database: an instance may have several.
+func ofSQLServer(instance, database string) string {
+	if instance == "" || database == "" {
+		return database
+	}
+	return instance + "|" + database
 }
 
 // ofMySQL reads user:password@protocol(address)/name?parameters.

@@ -21,6 +21,9 @@ func TestLocationOf(t *testing.T) {
 		{"a socket", "postgres:///orders?host=/run/postgresql", at{"orders", "/run/postgresql", 0}},
 		{"parameters override", "postgres://one/a?host=two&port=6&dbname=b", at{"b", "two", 6}},
 		{"SQL Server", "sqlserver://me:secret@ms:1433?database=orders", at{"orders", "ms", 1433}},
+		{"an instance of SQL Server", "sqlserver://me:secret@ms/SQLEXPRESS?database=orders", at{"SQLEXPRESS|orders", "ms", 0}},
+		{"an instance of SQL Server with a default database", "sqlserver://me:secret@ms/SQLEXPRESS", at{"", "ms", 0}},
+		{"SQL Server with a default database", "sqlserver://me:secret@ms:1433", at{"", "ms", 1433}},
 		{"an escaped password", "postgres://me:sec%2Fret@pg/orders", at{"orders", "pg", 0}},
 		{"several servers", "postgres://one,two/orders", at{}},
 		{"several servers with ports", "postgres://one:1,two:2/orders", at{}},
@@ -44,6 +47,18 @@ func TestLocationOf(t *testing.T) {
 		{"bytes that are no text", "postgres://pg/%ff", at{}},
 		{"a name without end", "postgres://pg/" + strings.Repeat("x", 300), at{}},
 		{"other keywords", "server=ms;user id=me;password=secret;database=orders", at{}},
+		{"semicolons between keywords", "host=db;uid=me;pwd=secret", at{}},
+		{"semicolons after the database", "host=db dbname=orders;pwd=secret", at{}},
+		{"semicolons in a URL", "sqlserver://ms;user=me;password=secret", at{}},
+		{"semicolons in the path of a URL", "postgres://pg/orders;password=secret", at{}},
+		{"parameters without a question mark", "postgres://pg/orders&password=secret", at{}},
+		{"an escaped question mark", "postgres://pg/orders%3Fpassword%3Dsecret", at{}},
+		{"a database that is a DSN", "host=pg dbname='postgresql://pg/orders?password=secret'", at{}},
+		{"braces around the host", "host={db}{secret}", at{}},
+		{"a bracket in a parameter", "me:pw@tcp(my)/orders?x=(secret)/y", at{}},
+		{"a zone of IPv6", "postgres://[fe80::1%25eth0]:5432/orders", at{"orders", "fe80::1%eth0", 5432}},
+		{"a socket of a proxy", "me@unix(/cloudsql/project:region:my_1)/orders", at{"orders", "/cloudsql/project:region:my_1", 0}},
+		{"a name in other letters", "postgres://bücher.example/bücher", at{"bücher", "bücher.example", 0}},
 	} {
 		got := database.LocationOf(c.dsn)
 		if got != c.want {
@@ -61,12 +76,13 @@ func ExampleLocationOf() {
 }
 
 func FuzzLocationOf(f *testing.F) {
-	for _, dsn := range []string{"postgres://me:pw@pg:1/db?host=x", "me:pw@tcp(h:1)/db?a=b", `host='a' dbname=b\`, "file:x?y=z", "a=b='"} {
+	for _, dsn := range []string{"postgres://me:pw@pg:1/db?host=x", "me:pw@tcp(h:1)/db?a=b", `host='a' dbname=b\`, "file:x?y=z", "a=b='",
+		"host=db;uid=me;pwd=x", "sqlserver://me:pw@ms;x=y/a;b=c?database=d;e", "me:pw@tcp(h)/db?x=(a)/b"} {
 		f.Add(dsn)
 	}
 	f.Fuzz(func(t *testing.T, dsn string) {
 		l := database.LocationOf(dsn)
-		if strings.Contains(l.Namespace+l.Address, "@") || len(l.Attributes()) > 3 {
+		if strings.ContainsAny(l.Namespace+l.Address, "@;= ") || strings.ContainsAny(l.Address, "?&,()'\"") || len(l.Attributes()) > 3 {
 			t.Errorf("%q gives %+v", dsn, l)
 		}
 	})

@@ -118,11 +118,18 @@ func (t *QueryTracer) locate(cfg *pgx.ConnConfig) {
 			l.Address, l.Port = "", 0 // any of several servers
 		}
 	}
-	switch known := t.located.Load(); {
-	case known == nil:
-		t.located.CompareAndSwap(nil, &located{Location: l, attributes: l.Attributes()})
-	case !known.several && known.Location != l:
-		t.located.Store(&located{several: true})
+	for {
+		known := t.located.Load()
+		next := &located{several: true}
+		switch {
+		case known == nil:
+			next = &located{Location: l, attributes: l.Attributes()}
+		case known.several || known.Location == l:
+			return
+		}
+		if t.located.CompareAndSwap(known, next) {
+			return
+		}
 	}
 }
 
