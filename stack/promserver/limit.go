@@ -24,8 +24,9 @@ func newLimiter(queries int, timeout time.Duration) *limiter {
 // every byte is escaped, and others.
 const maxParameters = 3*maxQueryBytes + 16<<10
 
-// limit refuses parameters that are too long and makes requests to next that read series wait for a slot. One that waits
-// longer than the timeout gets 503 in Prometheus's error format.
+// limit returns a handler that passes requests on to next. A request whose parameters are
+// too long gets 400. A request that reads series waits for a slot, and gets 503 if there is
+// none before the timeout. Both errors have Prometheus's format.
 func (l *limiter) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.URL.RawQuery) > maxParameters {
