@@ -3,7 +3,8 @@ package promserver
 import (
 	"context"
 	"encoding/json"
-	"mime"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -24,17 +25,16 @@ func newLimiter(queries int, timeout time.Duration) *limiter {
 // every byte is escaped, and others.
 const maxParameters = 3*maxQueryBytes + 16<<10
 
+var errTooLong = fmt.Errorf("the parameters of the request have more than %d bytes", maxParameters)
+
 // limit returns a handler that passes requests on to next. A request whose parameters are
 // too long gets 400. A request that reads series waits for a slot, and gets 503 if there is
 // none before the timeout. Both errors have Prometheus's format.
 func (l *limiter) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.URL.RawQuery) > maxParameters {
-			tooLong(w)
+		if err := checkParameters(w, r); err != nil {
+			refuse(w, http.StatusBadRequest, "bad_data", err.Error())
 			return
-		}
-		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/x-www-form-urlencoded" {
-			r.Body = http.MaxBytesReader(w, r.Body, maxParameters)
 		}
 		if !readsSeries(r.URL.Path) {
 			next.ServeHTTP(w, r)
@@ -46,7 +46,8 @@ func (l *limiter) limit(next http.Handler) http.Handler {
 		case l.running <- struct{}{}:
 			defer func() { <-l.running }()
 		case <-wait.Done():
-			refuse(w)
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusServiceUnavailable, "unavailable", "too many queries are running; try again later")
 			return
 		}
 		// For calls that do not use the engine, which has its own timeout.
@@ -67,21 +68,34 @@ func readsSeries(path string) bool {
 	return false
 }
 
-func tooLong(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]string{ // the client is gone
-		"status": "error", "errorType": "bad_data",
-		"error": "the parameters of the request are too long",
-	})
+// checkParameters reads the parameters of a request and returns an error if they are too
+// long. A remote read has none: its body is a message, of which Prometheus reads 32 MiB.
+func checkParameters(w http.ResponseWriter, r *http.Request) error {
+	if len(r.URL.RawQuery) > maxParameters {
+		return errTooLong
+	}
+	if r.URL.Path == "/api/v1/read" {
+		return nil
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxParameters)
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxParameters)
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return errTooLong
+	case err != nil && !errors.Is(err, http.ErrNotMultipart):
+		return fmt.Errorf("the parameters of the request cannot be parsed: %w", err)
+	}
+	return nil
 }
 
-func refuse(w http.ResponseWriter) {
+func refuse(w http.ResponseWriter, code int, kind, reason string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", "1")
-	w.WriteHeader(http.StatusServiceUnavailable)
+	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{ // the client is gone
-		"status": "error", "errorType": "unavailable",
-		"error": "too many queries are running; try again later",
+		"status": "error", "errorType": kind, "error": reason,
 	})
 }

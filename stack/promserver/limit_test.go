@@ -1,8 +1,12 @@
 package promserver
 
 import (
+	"bytes"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -40,5 +44,64 @@ func TestQueriesWaitForTheirTurn(t *testing.T) {
 	<-done
 	if w := get("/api/v1/query"); w.Code != http.StatusOK {
 		t.Errorf("afterwards: %d %s", w.Code, w.Body)
+	}
+}
+
+// The parameters have a size, in the URL and in any kind of body.
+func TestParametersAreBounded(t *testing.T) {
+	var read int64
+	h := newLimiter(1, time.Second).limit(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		read = n
+	}))
+	form := func(v url.Values) (string, io.Reader) {
+		return "application/x-www-form-urlencoded", strings.NewReader(v.Encode())
+	}
+	parts := func(v url.Values) (string, io.Reader) {
+		var b bytes.Buffer
+		w := multipart.NewWriter(&b)
+		for name, values := range v {
+			for _, value := range values {
+				if err := w.WriteField(name, value); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return w.FormDataContentType(), &b
+	}
+	for name, c := range map[string]struct {
+		values url.Values
+		want   int
+	}{
+		"a query": {url.Values{"query": {"up"}, "time": {"1"}}, http.StatusOK},
+		"long":    {url.Values{"query": {"up"}, "time": {strings.Repeat("1", maxParameters)}}, http.StatusBadRequest},
+	} {
+		for _, path := range []string{"query", "query_range", "query_exemplars", "format_query", "parse_query", "series"} {
+			path = "/api/v1/" + path
+			requests := map[string]*http.Request{"in the URL": httptest.NewRequest(http.MethodGet, path+"?"+c.values.Encode(), nil)}
+			for kind, encode := range map[string]func(url.Values) (string, io.Reader){"as a form": form, "in parts": parts} {
+				contentType, body := encode(c.values)
+				requests[kind] = httptest.NewRequest(http.MethodPost, path, body)
+				requests[kind].Header.Set("Content-Type", contentType)
+			}
+			for kind, r := range requests {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				if w.Code != c.want || (w.Code != http.StatusOK && !strings.Contains(w.Body.String(), `"errorType":"bad_data"`)) {
+					t.Errorf("%s %s %s: %d %s", path, name, kind, w.Code, w.Body)
+				}
+			}
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v1/read", bytes.NewReader(make([]byte, 2*maxParameters))))
+	if w.Code != http.StatusOK || read != 2*maxParameters {
+		t.Errorf("a remote read: %d, %d bytes", w.Code, read)
 	}
 }
