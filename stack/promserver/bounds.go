@@ -11,16 +11,16 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// The bounds of a query. Prometheus allocates the points of a subquery before it compares them
-// with the maximum number of samples, has no bound for the length of labels that a query
-// composes, and needs a time that grows with the square of a query's length.
+// The bounds of an evaluation. Prometheus allocates the points of a subquery before it
+// compares them with the maximum number of samples, and has no bound for the length of labels
+// that a query composes.
 const (
-	maxQueryBytes     = 32 << 10
 	maxSubqueryPoints = 50_000
 	maxLabelGrowth    = 1_000
 )
 
-// boundedEngine refuses queries that exceed the bounds before they are evaluated.
+// boundedEngine refuses queries that exceed the bounds before they are evaluated. The texts of
+// the queries have been checked: see checkText.
 type boundedEngine struct {
 	promql.QueryEngine
 	parser parser.Parser
@@ -45,9 +45,6 @@ func (e boundedEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, o
 
 // check returns an error if a query over that time exceeds a bound.
 func (e boundedEngine) check(qs string, over time.Duration) error {
-	if len(qs) > maxQueryBytes {
-		return fmt.Errorf("the query has %d bytes, more than %d", len(qs), maxQueryBytes)
-	}
 	expr, err := e.parser.ParseExpr(qs)
 	if err != nil {
 		return err

@@ -8,10 +8,30 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// limiter bounds the number of running queries, since each may use the memory of
-// maxSamples. The evaluation of rules is not limited.
+// The bounds of a request's text. Prometheus needs a time that grows with the square of the
+// depth of a query, and cannot be interrupted while it parses or formats.
+const (
+	maxQueryBytes = 32 << 10
+	maxNesting    = 100 // parentheses inside of each other
+	maxOperators  = 500 // a chain of operators is as deep as it is long
+	maxSelectors  = 100 // parameters match[]
+	// maxFormatting bounds the bytes of a query times the square of its depth. Formatting
+	// copies the text at each level, once for each level above: a second or two.
+	maxFormatting = 1e9
+	// maxParameters is the maximum size of all parameters in bytes: a query whose every byte
+	// is escaped, and others.
+	maxParameters = 3*maxQueryBytes + 16<<10
+)
+
+var errTooLong = fmt.Errorf("the parameters of the request have more than %d bytes", maxParameters)
+
+// limiter bounds the parameters of requests to Prometheus's API, and the number of
+// expensive requests that run at a time, since each may use the memory of maxSamples. The
+// evaluation of rules is not limited.
 type limiter struct {
 	running chan struct{}
 	timeout time.Duration
@@ -21,22 +41,16 @@ func newLimiter(queries int, timeout time.Duration) *limiter {
 	return &limiter{running: make(chan struct{}, queries), timeout: timeout}
 }
 
-// maxParameters is the maximum size of the parameters of a request in bytes: a query whose
-// every byte is escaped, and others.
-const maxParameters = 3*maxQueryBytes + 16<<10
-
-var errTooLong = fmt.Errorf("the parameters of the request have more than %d bytes", maxParameters)
-
-// limit returns a handler that passes requests on to next. A request whose parameters are
-// too long gets 400. A request that reads series waits for a slot, and gets 503 if there is
-// none before the timeout. Both errors have Prometheus's format.
+// limit returns a handler that passes requests on to next. A request whose parameters exceed
+// a bound gets 400. An expensive request waits for a slot, and gets 503 if there is none
+// before the timeout. Both errors have Prometheus's format.
 func (l *limiter) limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := checkParameters(w, r); err != nil {
 			refuse(w, http.StatusBadRequest, "bad_data", err.Error())
 			return
 		}
-		if !readsSeries(r.URL.Path) {
+		if !expensive(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -57,10 +71,10 @@ func (l *limiter) limit(next http.Handler) http.Handler {
 	})
 }
 
-// readsSeries reports whether a request's cost depends on the stored series.
-func readsSeries(path string) bool {
+// expensive reports whether a request reads series or processes the text of a query.
+func expensive(path string) bool {
 	path = strings.TrimPrefix(path, "/api/v1/")
-	for _, prefix := range []string{"query", "series", "label", "read", "status/tsdb"} {
+	for _, prefix := range []string{"query", "format_query", "parse_query", "series", "label", "read", "status/tsdb"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}
@@ -68,8 +82,8 @@ func readsSeries(path string) bool {
 	return false
 }
 
-// checkParameters reads the parameters of a request and returns an error if they are too
-// long. A remote read has none: its body is a message, of which Prometheus reads 32 MiB.
+// checkParameters reads the parameters of a request and returns an error if they exceed a
+// bound. A remote read has none: its body is a message, of which Prometheus reads 32 MiB.
 func checkParameters(w http.ResponseWriter, r *http.Request) error {
 	if len(r.URL.RawQuery) > maxParameters {
 		return errTooLong
@@ -88,6 +102,48 @@ func checkParameters(w http.ResponseWriter, r *http.Request) error {
 		return errTooLong
 	case err != nil && !errors.Is(err, http.ErrNotMultipart):
 		return fmt.Errorf("the parameters of the request cannot be parsed: %w", err)
+	}
+	if n := len(r.Form["match[]"]); n > maxSelectors {
+		return fmt.Errorf("the request has %d selectors, more than %d", n, maxSelectors)
+	}
+	for _, name := range []string{"query", "match[]"} {
+		for _, text := range r.Form[name] {
+			if err := checkText(text, strings.HasSuffix(r.URL.Path, "/format_query")); err != nil {
+				return fmt.Errorf("invalid parameter %q: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// checkText returns an error if a query is too long or too deep to be parsed and formatted
+// in a short time. It reads the tokens only, and leaves errors to the parser.
+func checkText(query string, formatted bool) error {
+	if len(query) > maxQueryBytes {
+		return fmt.Errorf("the query has %d bytes, more than %d", len(query), maxQueryBytes)
+	}
+	lexer := parser.Lex(query)
+	var token parser.Item
+	nesting, deepest, operators := 0, 0, 0
+	for lexer.NextItem(&token); token.Typ != parser.EOF && token.Typ != parser.ERROR; lexer.NextItem(&token) {
+		switch {
+		case token.Typ == parser.LEFT_PAREN:
+			nesting++
+			deepest = max(deepest, nesting)
+		case token.Typ == parser.RIGHT_PAREN:
+			nesting--
+		case token.Typ.IsOperator():
+			operators++
+		}
+		if nesting > maxNesting {
+			return fmt.Errorf("the query has more than %d parentheses inside of each other", maxNesting)
+		}
+		if operators > maxOperators {
+			return fmt.Errorf("the query has more than %d operators", maxOperators)
+		}
+	}
+	if depth := float64(deepest + operators); formatted && float64(len(query))*depth*depth > maxFormatting {
+		return errors.New("the query is too long and has too many parentheses and operators to be formatted")
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,8 @@ func TestQueriesWaitForTheirTurn(t *testing.T) {
 		close(done)
 	}()
 	<-entered
-	for _, path := range []string{"/api/v1/query", "/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values", "/api/v1/read"} {
+	for _, path := range []string{"/api/v1/query", "/api/v1/series", "/api/v1/labels", "/api/v1/label/job/values", "/api/v1/read",
+		"/api/v1/query_exemplars", "/api/v1/format_query", "/api/v1/parse_query"} {
 		if w := get(path); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), `"status":"error"`) {
 			t.Errorf("%s beside another query: %d %s", path, w.Code, w.Body)
 		}
@@ -47,7 +49,8 @@ func TestQueriesWaitForTheirTurn(t *testing.T) {
 	}
 }
 
-// The parameters have a size, in the URL and in any kind of body.
+// The parameters have a size, in the URL and in any kind of body, and a query in each of
+// them has a length and a depth.
 func TestParametersAreBounded(t *testing.T) {
 	var read int64
 	h := newLimiter(1, time.Second).limit(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -75,12 +78,25 @@ func TestParametersAreBounded(t *testing.T) {
 		}
 		return w.FormDataContentType(), &b
 	}
+	nested := func(n int) string { return strings.Repeat("(", n) + "1" + strings.Repeat(")", n) }
 	for name, c := range map[string]struct {
 		values url.Values
 		want   int
 	}{
-		"a query": {url.Values{"query": {"up"}, "time": {"1"}}, http.StatusOK},
-		"long":    {url.Values{"query": {"up"}, "time": {strings.Repeat("1", maxParameters)}}, http.StatusBadRequest},
+		"a query":           {url.Values{"query": {"up"}, "time": {"1"}}, http.StatusOK},
+		"long":              {url.Values{"query": {"up"}, "time": {strings.Repeat("1", maxParameters)}}, http.StatusBadRequest},
+		"a long query":      {url.Values{"query": {strings.Repeat("x", maxQueryBytes+1)}}, http.StatusBadRequest},
+		"a second query":    {url.Values{"query": {"up", nested(maxNesting + 1)}}, http.StatusBadRequest},
+		"nested":            {url.Values{"query": {nested(maxNesting)}}, http.StatusOK},
+		"nested too deep":   {url.Values{"query": {nested(maxNesting + 1)}}, http.StatusBadRequest},
+		"side by side":      {url.Values{"query": {"1" + strings.Repeat("+(1)", maxNesting+1)}}, http.StatusOK},
+		"in a string":       {url.Values{"query": {`"` + nested(maxNesting+1) + `"`}}, http.StatusOK},
+		"operators":         {url.Values{"query": {"1" + strings.Repeat("+1", maxOperators)}}, http.StatusOK},
+		"many operators":    {url.Values{"query": {"1" + strings.Repeat("+1", maxOperators+1)}}, http.StatusBadRequest},
+		"many signs":        {url.Values{"query": {strings.Repeat("-", maxOperators+1) + "1"}}, http.StatusBadRequest},
+		"a long selector":   {url.Values{"match[]": {strings.Repeat("x", maxQueryBytes+1)}}, http.StatusBadRequest},
+		"many selectors":    {url.Values{"match[]": slices.Repeat([]string{"up"}, maxSelectors+1)}, http.StatusBadRequest},
+		"what is no PromQL": {url.Values{"query": {"\x00((("}}, http.StatusOK}, // the parser says so
 	} {
 		for _, path := range []string{"query", "query_range", "query_exemplars", "format_query", "parse_query", "series"} {
 			path = "/api/v1/" + path
