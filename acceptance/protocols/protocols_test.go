@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -161,7 +163,7 @@ func TestProtocols(t *testing.T) {
 	if os.Getenv("TENHOP_PROTOCOLS") == "full" {
 		l = Load{Rounds: 10, Calls: 200, Burst: time.Second}
 	}
-	machine := Machine()
+	machine := ThisMachine()
 	s := setting(t)
 	config, err := json.Marshal(s)
 	if err != nil {
@@ -192,8 +194,7 @@ func TestProtocols(t *testing.T) {
 	t.Logf("%s\n%s", machine, table)
 	check(t, results, l)
 	if *update {
-		text := fmt.Sprintf("\nMeasured %s on %s. %d rounds in which the ways took turns, of %d calls one after the other and %s with %d calls at a time.\n\n%s\n",
-			time.Now().Format(time.DateOnly), machine, l.Rounds, l.Calls, l.Burst, inFlight, table)
+		text := fmt.Sprintf("\n%s\n%s\n", Measured(time.Now().Format(time.DateOnly), machine, l), table)
 		docpage.Compare(t, "../../docs/protocols.md", "table", text, true, "make protocols")
 	}
 }
@@ -235,5 +236,73 @@ func TestTable(t *testing.T) {
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A measurement on a busy machine, or of few calls, is not worth comparing.
+func TestMeasured(t *testing.T) {
+	idle := Machine{Processors: 2, Model: "x", Platform: "linux/amd64, go1.26", Load: 0.31}
+	unknown, busy := idle, idle
+	unknown.Load, busy.Load = -1, 1.2
+	full := Load{Rounds: 10, Calls: 200, Burst: time.Second}
+	for name, c := range map[string]struct {
+		machine Machine
+		load    Load
+		doubt   []string // none if it is worth comparing
+	}{
+		"an idle machine":         {idle, full, nil},
+		"an unknown load":         {unknown, full, nil},
+		"a busy machine":          {busy, full, []string{"load average of 1.20 on 2"}},
+		"few calls":               {idle, Load{Rounds: 10, Calls: 10, Burst: time.Second}, []string{"100 calls per way"}},
+		"few rounds":              {idle, Load{Rounds: 2, Calls: 1000, Burst: time.Second}, []string{"2 rounds"}},
+		"few of both, and a load": {busy, Load{Rounds: 2, Calls: 10, Burst: time.Second}, []string{"load average of 1.20 on 2", "20 calls per way", "2 rounds"}},
+	} {
+		got := Measured("2026-01-02", c.machine, c.load)
+		if !strings.HasPrefix(got, "Measured 2026-01-02 on 2 processors (x), linux/amd64, go1.26") {
+			t.Errorf("%s: %s", name, got)
+		}
+		_, doubt, found := strings.Cut(got, "\nNot worth comparing: ")
+		if found != (len(c.doubt) > 0) {
+			t.Errorf("%s: %s", name, got)
+		}
+		for _, want := range c.doubt {
+			if !strings.Contains(doubt, want) {
+				t.Errorf("%s: %q is not in %q", name, want, doubt)
+			}
+		}
+	}
+}
+
+var measured = regexp.MustCompile(`Measured (\S+) on (\d+) processors \((.*)\), (\S+, \S+)(?:, load average (\S+) before)?\. (\d+) rounds .* of (\d+) calls one after the other and (\S+) with`)
+
+// TestDocumentedMeasurement has in docs/protocols.md what follows from the load and the counts
+// that are recorded there.
+func TestDocumentedMeasurement(t *testing.T) {
+	page, err := os.ReadFile("../../docs/protocols.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := measured.FindStringSubmatch(string(page))
+	if found == nil {
+		t.Fatal("docs/protocols.md does not say what was measured")
+	}
+	number := func(text string) float64 {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	m := Machine{Processors: int(number(found[2])), Model: found[3], Platform: found[4], Load: -1}
+	if found[5] != "" {
+		m.Load = number(found[5])
+	}
+	burst, err := time.ParseDuration(found[8])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Measured(found[1], m, Load{Rounds: int(number(found[6])), Calls: int(number(found[7])), Burst: burst})
+	if !strings.Contains(string(page), "\n"+want+"\n|") {
+		t.Errorf("docs/protocols.md lacks %s", want)
 	}
 }

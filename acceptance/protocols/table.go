@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -67,22 +68,71 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[max(int(math.Ceil(q*float64(len(sorted))))-1, 0)]
 }
 
-// Machine describes the machine and its other load.
-func Machine() string {
-	model := runtime.GOARCH
+// Machine describes a machine and its load before a measurement.
+type Machine struct {
+	Processors int
+	Model      string
+	Platform   string
+	Load       float64 // average of a minute; negative if unknown
+}
+
+// ThisMachine returns the machine with its present load.
+func ThisMachine() Machine {
+	m := Machine{
+		Processors: runtime.NumCPU(), Model: runtime.GOARCH, Load: -1,
+		Platform: fmt.Sprintf("%s/%s, %s", runtime.GOOS, runtime.GOARCH, runtime.Version()),
+	}
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(info)) {
 			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
+				m.Model = strings.TrimSpace(value)
 				break
 			}
 		}
 	}
-	load := ""
 	if avg, err := os.ReadFile("/proc/loadavg"); err == nil {
 		if fields := strings.Fields(string(avg)); len(fields) > 0 {
-			load = ", load average " + fields[0] + " before"
+			if load, err := strconv.ParseFloat(fields[0], 64); err == nil {
+				m.Load = load
+			}
 		}
 	}
-	return fmt.Sprintf("%d processors (%s), %s/%s, %s%s", runtime.NumCPU(), model, runtime.GOOS, runtime.GOARCH, runtime.Version(), load)
+	return m
+}
+
+// String returns a description for readers.
+func (m Machine) String() string {
+	load := ""
+	if m.Load >= 0 {
+		load = fmt.Sprintf(", load average %.2f before", m.Load)
+	}
+	return fmt.Sprintf("%d processors (%s), %s%s", m.Processors, m.Model, m.Platform, load)
+}
+
+// What a measurement needs so that its times can be compared.
+const (
+	minRounds = 5
+	minCalls  = 1000 // per way: ten of them are above the p99
+	maxLoad   = 0.5  // per processor, of other programs
+)
+
+// Measured returns paragraphs with the circumstances of a measurement. The last one begins
+// with "Not worth comparing" if the machine was busy or the calls were few.
+func Measured(day string, m Machine, l Load) string {
+	text := fmt.Sprintf("Measured %s on %s. %d rounds in which the ways took turns, of %d calls one after the other and %s with %d calls at a time.\n",
+		day, m, l.Rounds, l.Calls, l.Burst, inFlight)
+	var why []string
+	if m.Load > maxLoad*float64(m.Processors) {
+		why = append(why, fmt.Sprintf("other programs kept the processors busy, with a load average of %.2f on %d", m.Load, m.Processors))
+	}
+	if n := l.Rounds * l.Calls; n < minCalls {
+		why = append(why, fmt.Sprintf("%d calls per way are too few for a p99", n))
+	}
+	if l.Rounds < minRounds {
+		why = append(why, fmt.Sprintf("%d rounds are too few for a rate", l.Rounds))
+	}
+	if len(why) == 0 {
+		return text
+	}
+	return text + fmt.Sprintf("\nNot worth comparing: %s. The times show how each way works, not how fast it is.\n", strings.Join(why, "; "))
 }

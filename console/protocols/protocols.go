@@ -11,7 +11,8 @@ import (
 
 // Comparison is the table of docs/protocols.md.
 type Comparison struct {
-	Measured string     `json:"measured"` // when, on what, and how much
+	Measured string     `json:"measured"`        // when, on what, and how much
+	Doubt    string     `json:"doubt,omitempty"` // why the times are not worth comparing; empty if they are
 	Columns  []string   `json:"columns"`
 	Rows     [][]string `json:"rows"` // one per way to make the call, with a cell per column
 }

@@ -51,6 +51,8 @@ func parse(t *testing.T, page string) Comparison {
 		}
 		switch {
 		case line == "" || strings.HasPrefix(line, "|---"):
+		case strings.HasPrefix(line, "Not worth comparing"):
+			c.Doubt = line
 		case !strings.HasPrefix(line, "|"):
 			c.Measured = strings.TrimSpace(c.Measured + " " + line)
 		case c.Columns == nil:

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -16,9 +16,13 @@ import (
 // without a WriteTimeout.
 const readTimeout = 10 * time.Second
 
+// maxWaiting bounds the forms of the metrics that requests wait for. A scraper always asks
+// for the same one.
+const maxWaiting = 16
+
 // scrapes serves metrics. It makes one response at a time, in memory, so that a scraper that
 // does not read delays no other one. Requests that wait for the same form of the metrics get
-// one response.
+// one response. A request that is canceled while it waits leaves nothing to do.
 type scrapes struct {
 	next        http.Handler
 	readTimeout time.Duration
@@ -32,12 +36,26 @@ func newScrapes(next http.Handler, readTimeout time.Duration) *scrapes {
 	return &scrapes{next: next, readTimeout: readTimeout, making: make(chan struct{}, 1), waiting: map[string]*scrape{}}
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. It answers 503 if requests wait for too many forms.
 func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	one := s.join(r)
+	form := formOf(r)
+	one := s.join(form)
+	if one == nil {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many scrapes are waiting", http.StatusServiceUnavailable)
+		return
+	}
 	select {
 	case <-one.done:
 	case <-r.Context().Done():
+	case s.making <- struct{}{}:
+		if r.Context().Err() == nil && s.begin(form, one) {
+			s.answer(one, r)
+		}
+		<-s.making
+	}
+	if r.Context().Err() != nil {
+		s.leave(form, one)
 		return
 	}
 	if one.panicked != nil {
@@ -57,37 +75,67 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = c.Flush()
 }
 
-// join returns the scrape that answers a request. It begins later than this call.
-func (s *scrapes) join(r *http.Request) *scrape {
-	form := strings.Join(slices.Concat([]string{r.URL.RawQuery}, r.Header["Accept"], []string{""}, r.Header["Accept-Encoding"]), "\n")
+// formOf returns what the response to a request depends on: the names of metrics to which
+// it is limited, its format and its encoding.
+func formOf(r *http.Request) string {
+	names := r.URL.Query()["name[]"]
+	slices.Sort(names)
+	return fmt.Sprintf("%q %q %q", slices.Compact(names), r.Header["Accept"], r.Header["Accept-Encoding"])
+}
+
+// join returns the scrape that answers a request for a form, or nil if requests wait for too
+// many others. The scrape has not begun.
+func (s *scrapes) join(form string) *scrape {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.waiting[form]
 	if one == nil {
+		if len(s.waiting) >= maxWaiting {
+			return nil
+		}
 		one = &scrape{done: make(chan struct{}), header: http.Header{}}
 		s.waiting[form] = one
-		detached := r.Clone(context.WithoutCancel(r.Context()))
-		detached.Body = http.NoBody
-		go s.answer(form, one, detached)
 	}
+	one.requests++
 	return one
 }
 
-func (s *scrapes) answer(form string, one *scrape, r *http.Request) {
-	s.making <- struct{}{}
+// leave takes a request from a scrape. A scrape that has not begun is dropped with its last
+// request.
+func (s *scrapes) leave(form string, one *scrape) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.requests--; one.requests == 0 && s.waiting[form] == one {
+		delete(s.waiting, form)
+	}
+}
+
+// begin reports whether a scrape is still to be made. Requests no longer join it.
+func (s *scrapes) begin(form string, one *scrape) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting[form] != one {
+		return false
+	}
 	delete(s.waiting, form)
-	s.mu.Unlock()
+	return true
+}
+
+// answer makes a scrape, for all requests that have joined it. It does not end with the
+// request in which it runs.
+func (s *scrapes) answer(one *scrape, r *http.Request) {
+	detached := r.Clone(context.WithoutCancel(r.Context()))
+	detached.Body = http.NoBody
 	defer func() {
 		one.panicked = recover() // it is that of the requests
 		close(one.done)
-		<-s.making
 	}()
-	s.next.ServeHTTP(one, r)
+	s.next.ServeHTTP(one, detached)
 }
 
 // scrape is a response in memory. It implements http.ResponseWriter.
 type scrape struct {
+	requests int           // that wait for it, guarded by scrapes.mu
 	done     chan struct{} // closed when it is complete
 	header   http.Header
 	code     int

@@ -2,10 +2,14 @@ package hop
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,6 +56,96 @@ func TestScrapesAtOnce(t *testing.T) {
 		wg.Wait()
 		if c.most.Load() > 1 || c.asked.Load() > 2 {
 			t.Errorf("the metrics were gathered %d times, %d at once", c.asked.Load(), c.most.Load())
+		}
+	})
+}
+
+// TestScrapersThatLeave asks for different forms, and for parameters that make no form, while
+// a scrape is made. Requests that are canceled leave nothing to make.
+func TestScrapersThatLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, c := prometheus.NewRegistry(), &slowCollector{}
+		tel, err := New(WithRegistry(reg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		reg.MustRegister(c)
+		h := tel.MetricsHandler()
+		scrape := func(ctx context.Context, target, accept string) *httptest.ResponseRecorder {
+			w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+			r.Header.Set("Accept", accept)
+			h.ServeHTTP(w, r)
+			return w
+		}
+		var first, others sync.WaitGroup
+		first.Go(func() { scrape(t.Context(), "/metrics", "") })
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		for n := range 100 {
+			others.Go(func() { scrape(ctx, fmt.Sprintf("/metrics?x=%d", n), "") })
+			others.Go(func() { scrape(ctx, "/metrics", fmt.Sprintf("text/plain;q=0.%d", n+1)) })
+		}
+		synctest.Wait()
+		cancel()
+		others.Wait()
+		began := time.Now()
+		if w := scrape(t.Context(), "/metrics", ""); w.Code != http.StatusOK {
+			t.Errorf("answered %d: %s", w.Code, w.Body)
+		}
+		first.Wait()
+		if took := time.Since(began); took > 2*time.Second || c.asked.Load() != 2 {
+			t.Errorf("the metrics were gathered %d times, want 2; a scrape took %v", c.asked.Load(), took)
+		}
+	})
+}
+
+// TestScrapesOfManyForms answers those that wait, and refuses those that are too many.
+func TestScrapesOfManyForms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var made atomic.Int64
+		h := newScrapes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			made.Add(1)
+			names := r.URL.Query()["name[]"]
+			slices.Sort(names)
+			_, _ = fmt.Fprintf(w, "%q %s", slices.Compact(names), r.Header.Get("Accept"))
+		}), time.Second)
+		var mu sync.Mutex
+		codes := map[int]int{}
+		var wg sync.WaitGroup
+		scrape := func(target, accept, want string) {
+			wg.Go(func() {
+				w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, target, nil)
+				r.Header.Set("Accept", accept)
+				h.ServeHTTP(w, r)
+				if w.Code == http.StatusOK && w.Body.String() != want {
+					t.Errorf("%s as %q: %s, want %s", target, accept, w.Body, want)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				codes[w.Code]++
+			})
+		}
+		scrape("/metrics", "", "[] ") // is made while the others wait
+		synctest.Wait()
+		scrape("/metrics?name[]=b&name[]=a&x=1", "", `["a" "b"] `)
+		scrape("/metrics?name[]=a&x=2&name[]=b", "", `["a" "b"] `)
+		scrape("/metrics?name[]=a%22%20%22b", "", `["a\" \"b"] `)
+		for n := range maxWaiting - 2 {
+			scrape("/metrics", fmt.Sprint(n), fmt.Sprintf("[] %d", n))
+		}
+		synctest.Wait()
+		for n := range 100 {
+			scrape("/metrics", fmt.Sprint(1000+n), "")
+		}
+		wg.Wait()
+		if want := map[int]int{http.StatusOK: maxWaiting + 2, http.StatusServiceUnavailable: 100}; !maps.Equal(codes, want) || made.Load() != maxWaiting+1 {
+			t.Errorf("answers %v, want %v; %d scrapes were made, want %d", codes, want, made.Load(), maxWaiting+1)
+		}
+		scrape("/metrics", "later", "[] later")
+		wg.Wait()
+		if codes[http.StatusOK] != maxWaiting+3 {
+			t.Errorf("afterwards: %v", codes)
 		}
 	})
 }

@@ -514,6 +514,7 @@ export type ProfiledFunction = {
 };
 export type ProtocolComparison = {
   measured: string;
+  doubt?: string;
   columns: string[];
   rows: string[][];
 };

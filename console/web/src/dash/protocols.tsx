@@ -10,6 +10,7 @@ export function ProtocolsView() {
     <section class="card protocols" aria-label="REST, gRPC or a broker">
       <div class="cardhead"><h1>REST, gRPC or a broker</h1></div>
       <p class="dim">One call between two services on one machine. {data.measured}</p>
+      {data.doubt && <p class="warn-text" role="note">{data.doubt}</p>}
       <div class="scroll">
         <table>
           <thead><tr>{data.columns.map((c, i) => <th key={i}>{c}</th>)}</tr></thead>
