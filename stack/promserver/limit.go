@@ -124,7 +124,7 @@ func checkText(query string, formatted bool) error {
 	}
 	lexer := parser.Lex(query)
 	var token parser.Item
-	nesting, deepest, operators := 0, 0, 0
+	nesting, deepest, operators, patterns := 0, 0, 0, 0
 	for lexer.NextItem(&token); token.Typ != parser.EOF && token.Typ != parser.ERROR; lexer.NextItem(&token) {
 		switch {
 		case token.Typ == parser.LEFT_PAREN:
@@ -132,8 +132,13 @@ func checkText(query string, formatted bool) error {
 			deepest = max(deepest, nesting)
 		case token.Typ == parser.RIGHT_PAREN:
 			nesting--
+		case token.Typ == parser.STRING:
+			patterns += expanded(token.Val)
 		case token.Typ.IsOperator():
 			operators++
+		}
+		if patterns > maxPatterns {
+			return fmt.Errorf("the regular expressions of the query are longer than %d characters, repetitions written out", maxPatterns)
 		}
 		if nesting > maxNesting {
 			return fmt.Errorf("the query has more than %d parentheses inside of each other", maxNesting)
