@@ -20,6 +20,7 @@ type Hop struct {
 	Store  bool // the service calls a database
 	Writes bool // its statements write
 
+	Callee  string        // the other service that most requests wait for longest there, or ""
 	Calls   time.Duration // mean time of the service's calls of other services, per request
 	Request time.Duration // mean time of a request of the entry
 }
@@ -28,6 +29,24 @@ type Hop struct {
 type service struct {
 	statements, writes int
 	calls              time.Duration // of all requests
+	callees            map[string]*callee
+}
+
+// callee counts the requests in which a service is called, and the time of its calls.
+type callee struct {
+	requests int
+	took     time.Duration
+}
+
+// longest returns the callee of most requests with the longest time, or "".
+func (s *service) longest(most func(int) bool) (name string) {
+	var took time.Duration
+	for n, c := range s.callees {
+		if most(c.requests) && (name == "" || c.took > took || c.took == took && n < name) {
+			name, took = n, c.took
+		}
+	}
+	return name
 }
 
 // Hops returns the hops that at least half of the entry's 20 latest traces of the last ten
@@ -53,6 +72,7 @@ func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
 		if most(n) {
 			s := services[h.Service]
 			h.Store, h.Writes = s.statements > 0 && most(s.statements), s.writes > 0 && most(s.writes)
+			h.Callee = s.longest(most)
 			h.Calls, h.Request = s.calls/time.Duration(len(traces)), took/time.Duration(len(traces))
 			out = append(out, h)
 		}
@@ -68,12 +88,13 @@ func Hops(ctx context.Context, from query.Tracer, entry Entry) ([]Hop, error) {
 
 // count adds what the services of a trace do until the end of the entry's request.
 func count(t trace.Trace, end time.Time, seen map[Hop]int, services map[string]*service) {
-	served := map[string]bool{} // parents of the spans of callees
+	served := map[string]string{} // services of callees, by the spans of the calls
 	for _, s := range t.Spans {
-		if s.Kind == trace.Server {
-			served[s.Parent] = true
+		if s.Kind == trace.Server && s.Parent != "" {
+			served[s.Parent] = s.Service
 		}
 	}
+	called := map[[2]string]bool{}
 	stated, wrote := map[string]bool{}, map[string]bool{}
 	for _, s := range t.Spans {
 		if s.Start.After(end) {
@@ -81,7 +102,7 @@ func count(t trace.Trace, end time.Time, seen map[Hop]int, services map[string]*
 		}
 		of := services[s.Service]
 		if of == nil {
-			of = &service{}
+			of = &service{callees: map[string]*callee{}}
 			services[s.Service] = of
 		}
 		switch {
@@ -96,8 +117,19 @@ func count(t trace.Trace, end time.Time, seen map[Hop]int, services map[string]*
 				wrote[s.Service] = true
 				of.writes++
 			}
-		case s.Kind == trace.Client && served[s.ID]:
+		case s.Kind == trace.Client && served[s.ID] != "":
 			of.calls += s.Duration
+			name := served[s.ID]
+			to := of.callees[name]
+			if to == nil {
+				to = &callee{}
+				of.callees[name] = to
+			}
+			to.took += s.Duration
+			if k := [2]string{s.Service, name}; !called[k] {
+				called[k] = true
+				to.requests++
+			}
 		}
 	}
 }

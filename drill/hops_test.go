@@ -47,7 +47,7 @@ func TestHops(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]Hop{
-		"edge": {Calls: 42 * ms}, "login": {Store: true}, "pay": {Store: true, Writes: true}, "ship": {},
+		"edge": {Calls: 42 * ms, Callee: "pay"}, "login": {Store: true}, "pay": {Store: true, Writes: true}, "ship": {},
 	}
 	for _, h := range hops {
 		w := want[h.Service]

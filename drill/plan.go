@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -306,11 +307,14 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 	if t.calls {
 		f.Factor = max(f.Factor, math.Ceil(hop.storm()))
 	}
-	if k := r.offers[service][t.kind]; f.Dependency == "" {
-		f.Dependency = k.Example.Dependency
+	if example := r.offers[service][t.kind].Example.Dependency; f.Dependency == "" && example != "" {
+		f.Dependency = cmp.Or(hop.Callee, example) // one that the entry's requests wait for
 	}
 	f.Fault = r.Faults.Limits.within(f.Fault)
 	want := scenario.Answer{Hop: service, Kinds: t.findings, Causes: t.causes}
+	if strings.HasPrefix(t.kind, "link_") && hop.Callee == "" && !slices.Contains(t.causes, "dependency") {
+		want.Causes = append(slices.Clone(t.causes), "dependency") // stores do not say how long they took
+	}
 	if !t.process {
 		f.Operation, want.Operation = hop.Operation, hop.Operation
 	}
