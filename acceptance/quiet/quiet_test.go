@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,10 +38,11 @@ type watch struct {
 	began  time.Time
 	phases []phase
 
-	mu   sync.Mutex
-	rows []row
-	seen map[string]bool
-	errs []string
+	mu            sync.Mutex
+	asked, unsure int // diagnoses after the first minute
+	rows          []row
+	seen          map[string]bool
+	errs          []string
 }
 
 // phase is a part of the run that begins at a time.
@@ -65,7 +67,7 @@ func TestQuiet(t *testing.T) {
 	}
 	seed := uptest.Seed(t, uptest.Today())
 	rng := rand.New(rand.NewPCG(seed, 2))
-	s := uptest.Start(t)
+	s := uptest.Start(t, "--watch")
 	dir, err := supervisor.In(s.Dir)
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +98,14 @@ func TestQuiet(t *testing.T) {
 	stop()
 	g.Wait()
 	w.report(t)
+	switch posted, err := os.ReadFile(filepath.Join(s.Dir, ".tenhop", "incidents.md")); {
+	case err == nil && len(posted) > 0:
+		t.Errorf("tenhop watch posted:\n%s", posted)
+	case err != nil && !os.IsNotExist(err):
+		t.Error(err)
+	default:
+		t.Log("tenhop watch posted nothing")
+	}
 }
 
 func (w *watch) enter(name string) {
@@ -143,7 +153,12 @@ func (w *watch) alerts(ctx context.Context) {
 	}
 }
 
-// diagnoses diagnoses again and again. After the first minute every verdict must be none.
+// mostUnsure is the largest part of the diagnoses after the first minute that may be unsure:
+// noise is no claim, but an answer that is never sure is none.
+const mostUnsure = .1
+
+// diagnoses diagnoses again and again. After the first minute no verdict may name anything, and
+// few may be unsure.
 func (w *watch) diagnoses(ctx context.Context) {
 	for uptest.Sleep(ctx, every) {
 		began := time.Now()
@@ -157,7 +172,16 @@ func (w *watch) diagnoses(ctx context.Context) {
 		}
 		w.mu.Lock()
 		w.minute().verdicts[verdict]++
-		if verdict != result.None && (verdict != result.Unsure || began.Sub(w.began) > learnt) {
+		if began.Sub(w.began) > learnt {
+			w.asked++
+			if verdict == result.Unsure {
+				w.unsure++
+			}
+		}
+		if verdict == result.Unsure {
+			w.keep(res)
+		}
+		if verdict != result.None && verdict != result.Unsure {
 			text := fmt.Sprintf("verdict %s after %s, %s: %s", verdict, time.Since(w.began).Round(time.Second), w.phases[len(w.phases)-1].name, res.Why)
 			if len(res.Findings) > 0 {
 				f := res.Findings[0]
@@ -215,6 +239,10 @@ func (w *watch) report(t *testing.T) {
 		fmt.Fprintf(&table, "| %d | %s | %s | %s | %s |\n", i, r.phase, mean, strings.Join(verdicts, ", "), strings.Join(r.alerts, "; "))
 	}
 	t.Log(table.String())
+	t.Logf("%d of %d diagnoses were unsure", w.unsure, w.asked)
+	if float64(w.unsure) > mostUnsure*float64(w.asked) {
+		t.Errorf("more than %.0f %% of the diagnoses were unsure", 100*mostUnsure)
+	}
 	for _, e := range w.errs {
 		t.Error(e)
 	}
