@@ -8,9 +8,13 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// givenUp holds the values of error.type of requests that were served no longer because their
-// caller gave up: the middleware's, the gRPC codes by name and number, and nginx's 499.
-var givenUp = []string{"canceled", "CANCELLED", "CANCELED", "1", "DEADLINE_EXCEEDED", "4", "499"}
+// Values of error.type of requests that were served no longer because their caller gave up:
+// the middleware's, the gRPC codes by name and number, and nginx's 499. A deadline may also be
+// that of the server's own call, unless the time is its own.
+var (
+	givenUp  = []string{"canceled", "CANCELLED", "CANCELED", "1", "499"}
+	deadline = []string{"DEADLINE_EXCEEDED", "4"}
+)
 
 // Requests given up that are a cause.
 const (
@@ -35,7 +39,7 @@ func abandoned(f result.Finding, q Question) []candidate {
 		for i, w := range windows {
 			ended[i] += w.Sum(c.Count)
 			for kind, n := range c.Types {
-				if slices.Contains(givenUp, kind) {
+				if slices.Contains(givenUp, kind) || f.Kind == result.KindSelf && slices.Contains(deadline, kind) {
 					gone[i] += w.Sum(n)
 				}
 			}

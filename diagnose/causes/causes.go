@@ -65,6 +65,7 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 	}
 	shared(r)
 	regroup(r)
+	gather(r)
 	t.doubt(r)
 	return t.series, nil
 }

@@ -108,6 +108,14 @@ func faults() map[string]fault {
 			p.raise("hop_process_stalls_total", 1.2)
 			p.raiseGauge("scrape_duration_seconds", .06)
 		})},
+		"stopped at times, collecting meanwhile": {result.CauseFrozen, true, result.KindLink, false, each(func(p *proc, _ float64) {
+			p.raise("hop_process_stall_seconds_total", .35)
+			p.raise("hop_process_stalls_total", 1.2)
+			p.raise("go_cpu_classes_gc_total_cpu_seconds_total", .04)
+			p.raise("go_gc_duration_seconds_sum", .3) // a pause lasts until the process runs again
+			p.raise("go_gc_duration_seconds_count", 1)
+			p.raiseGauge("scrape_duration_seconds", .06)
+		})},
 		"killed again and again": {result.CauseRestart, true, result.KindErrors, true, func(_ *fleet, of []*proc, _ float64) {
 			for _, p := range of {
 				p.restart(quietSeconds)

@@ -28,3 +28,24 @@ func TestRegroup(t *testing.T) {
 		}
 	}
 }
+
+// A rise that is spread over many findings is a spike once repeated calls have most of it.
+func TestGather(t *testing.T) {
+	for _, c := range []struct {
+		share  float64
+		sure   bool
+		spread bool
+		want   string
+	}{
+		{.8, true, true, result.Spike},
+		{.8, false, true, result.Unsure},
+		{.2, true, true, result.Unsure},
+		{.8, true, false, result.Unsure}, // unsure for another reason
+	} {
+		r := &result.Result{Verdict: result.Unsure, Spread: c.spread, Findings: []result.Finding{
+			{Hop: "price", Target: "list", Kind: result.KindCalls, Share: c.share, Cause: &result.Cause{Kind: result.CauseRetries, Sure: c.sure}}}}
+		if gather(r); r.Verdict != c.want {
+			t.Errorf("%+v: %s", c, r.Verdict)
+		}
+	}
+}

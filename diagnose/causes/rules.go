@@ -87,7 +87,8 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	for _, s := range of {
 		process = append(process, t.process(found, s, l, f.Kind == result.KindSelf || f.Kind == result.KindErrors)...)
 	}
-	// More calls use more processor time; a process that stands still makes callers repeat theirs.
+	// More calls use more processor time, and so do slow statements of a store in the process;
+	// a process that stands still makes callers repeat theirs.
 	repeats := visits(*f, q)
 	at := slices.IndexFunc(process, func(c candidate) bool { return c.Kind == result.CauseCPU || c.Kind == result.CauseLock })
 	if at < 0 {
@@ -95,14 +96,23 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	}
 	if f.Kind != result.KindErrors {
 		process = slices.Insert(process, at, repeats...)
+		at += len(repeats)
 	}
-	all = append(all, process...)
 	var store []candidate
 	if f.Kind == result.KindDependency || f.Kind == result.KindErrors {
 		store = t.store(*f, l, found)
 	}
+	statements := func(c candidate) bool { return c.Kind == result.CauseDBLock || c.Kind == result.CauseSlowQuery }
+	if f.Kind == result.KindDependency {
+		for _, c := range store {
+			if c.Sure && statements(c) {
+				process = slices.Insert(process, at, c)
+			}
+		}
+	}
+	all = append(all, process...)
 	// Statements that take longer hold their connections for longer.
-	if !slices.ContainsFunc(store, func(c candidate) bool { return c.Kind == result.CauseDBLock || c.Kind == result.CauseSlowQuery }) {
+	if !slices.ContainsFunc(store, statements) {
 		all = append(all, t.pool(found, *f, l)...)
 		all = append(all, pooled(*f, q)...)
 	}
@@ -180,10 +190,13 @@ func (t *table) process(found []growth, service string, l load, handlers bool) [
 		}
 		out = append(out, t.plain(service, result.CauseThrottled, fmt.Sprintf("%s is throttled: it has used up its CPU quota", service), e, e.share >= sureStall))
 	}
-	if e := t.collector(found, service, l); e.moved > 0 {
+	frozen := t.frozen(found, service, l)
+	// The collector of a process that stands still waits with it, and is no cause.
+	still := len(frozen) > 0 && frozen[0].Sure && direct(signals.GCTime).sum[1] < minGCTime
+	if e := t.collector(found, service, l); e.moved > 0 && !still {
 		out = append(out, t.plain(service, result.CauseGC, fmt.Sprintf("%s spends its time in garbage collection", service), e, e.share >= sureStall))
 	}
-	out = append(out, t.frozen(found, service, l)...)
+	out = append(out, frozen...)
 	memory := t.stall(found, service, signals.MemoryStall, "", l)
 	if faults := direct(signals.DiskFaults); faults.moved > 0 && memory.moved > 0 {
 		c := t.plain(service, result.CauseMemory, fmt.Sprintf("%s waits for memory: its pages are read from disk again", service), memory, memory.share >= sureStall)

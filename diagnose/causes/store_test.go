@@ -96,6 +96,21 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// TestBusyStatements names statements that do more work in the process of their hop, although
+// it waits for a processor since.
+func TestBusyStatements(t *testing.T) {
+	of := map[string]string{"service_name": "stock"}
+	target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+		level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", of, .1, 1.8), grows("hop_process_run_delay_seconds_total", of, .03, 1.4)}}
+	for _, x := range []calls{{"SELECT", "", 20, 0, .001, .07, .04}, {"BEGIN", "", 20, 0, .001, .034, .04}} {
+		target.Counters = append(target.Counters, x.counters("stock")...)
+	}
+	r := found(result.KindDependency, "stock", "stock-db", .01, .1)
+	if got := causeFrom(t, r, evidence.Metrics{}, target); got == nil || got.Kind != result.CauseSlowQuery || !got.Sure {
+		t.Errorf("%s, want slow statements", show(got))
+	}
+}
+
 // TestStructural needs no signals.
 func TestStructural(t *testing.T) {
 	for kind, want := range map[string]string{result.KindQueue: result.CauseQueue, result.KindMix: result.CauseMix, result.KindFlow: result.CauseCode, result.KindSelf: ""} {

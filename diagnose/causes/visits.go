@@ -292,6 +292,17 @@ func regroup(r *result.Result) {
 	r.Renumber()
 }
 
+// gather makes a rise that is spread over many findings a spike if calls that are surely made
+// more often have most of it together.
+func gather(r *result.Result) {
+	if !r.Spread || len(r.Findings) == 0 {
+		return
+	}
+	if f := r.Findings[0]; f.Kind == result.KindCalls && f.Cause != nil && f.Cause.Sure && f.Share >= sureDirect {
+		r.Verdict, r.Why, r.Spread = result.Spike, "", false
+	}
+}
+
 // joined adds the times of b to a. The words are those of the larger one.
 func joined(a, b result.Finding) result.Finding {
 	large, small := a, b

@@ -84,6 +84,10 @@ type Result struct {
 	// Past is the last spike that is over, if the verdict is none or unsure.
 	Past *Past `json:"past,omitempty"`
 
+	// Spread reports that the verdict is unsure because no finding has enough of the added
+	// time. It is not set in a Result that was decoded from JSON.
+	Spread bool `json:"-"`
+
 	// Warnings holds disagreements between the sources, and limits of what they hold.
 	// Each is one sentence.
 	Warnings []string `json:"warnings,omitempty"`
