@@ -77,6 +77,7 @@ type Diagnosis struct {
 	evidence Evidence
 	sample   *sample.Sample // nil if the evidence is metrics
 	until    time.Time      // end of the evidence
+	ceased   string         // why another entry is diagnosed than the one that was asked for, or ""
 
 	doubtful               *evidence.Change       // of the entry that may be slower, or of which a minority may be
 	waited                 []evidence.Change      // of entries that callers wait for and that may be slower
@@ -104,7 +105,13 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 		m = ev.Sample.Series()
 		by = bySample{ev.Sample, m, opt.MinShare}
 	}
+	if ev.Sample == nil {
+		d.elsewhere(m)
+	}
 	slower, failing := d.detect(m)
+	if d.ceased != "" {
+		d.result.Warnings = append(d.result.Warnings, d.ceased)
+	}
 	if len(slower) > 0 {
 		d.slower(m, by, slower)
 		d.others(by, slower)
@@ -129,7 +136,9 @@ func Diagnose(ev Evidence, opt Options) *Diagnosis {
 func (d *Diagnosis) Result() result.Result {
 	r := d.result
 	r.Findings = append([]result.Finding{}, r.Findings...) // never nil
-	r.Verdict, r.Why = d.grounds.with(r.Findings).decide()
+	g := d.grounds.with(r.Findings)
+	r.Verdict, r.Why = g.decide()
+	r.Spread = r.Verdict == result.Unsure && g.spread != "" && r.Why == g.spread
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r, *d.grounds.comparison)

@@ -100,3 +100,44 @@ func TestShortFailuresDoNotHideASpike(t *testing.T) {
 		t.Errorf("verdict %s (%s), errors %+v; want a spike that also tells the failures", r.Verdict, r.Why, r.Errors)
 	}
 }
+
+// Requests of the entry that was asked for cease since those before them fail. The answer is
+// about these, and says so. While none fail, nothing is claimed.
+func TestEntryWithoutRequests(t *testing.T) {
+	const steps, since = 200, 180
+	for _, fails := range []bool{true, false} {
+		m := failingEntry(steps)
+		constant := func(v float64, from float64) []float64 {
+			out := make([]float64, steps)
+			for i := range out {
+				if out[i] = v; i >= since {
+					out[i] = from
+				}
+			}
+			return out
+		}
+		failed := constant(0, 0)
+		if fails {
+			failed = constant(0, 10)
+		}
+		list := result.Entry{Service: "gateway", Operation: "GET /list"}
+		m.Entries[0].Sum, m.Entries[0].Count = constant(2, 0), constant(20, 0)
+		m.Entries = append(m.Entries, evidence.EntrySeries{Entry: list, Sum: constant(2, 2), Count: constant(20, 20)})
+		m.Calls = []evidence.CallSeries{
+			{Service: "gateway", Operation: "POST /checkout", Count: constant(20, 0), Failed: constant(0, 0)},
+			{Service: "gateway", Operation: "GET /list", Count: constant(20, 20), Failed: failed},
+			{Service: "gateway", Operation: "List", Dependency: "list", Count: constant(20, 20), Failed: failed},
+			{Service: "list", Operation: "List", Count: constant(20, 20), Failed: failed}}
+		p := evidence.Process{Service: "gateway", Instance: "gateway-1"}
+		for i := range steps {
+			p.InFlight = append(p.InFlight, evidence.Reading{At: m.At(i + 1), Value: 1})
+			p.Up = append(p.Up, evidence.Reading{At: m.At(i + 1), Value: 1})
+		}
+		m.Processes, m.Newest = []evidence.Process{p}, m.At(steps)
+		r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{Entry: "POST /checkout"}).Result()
+		named := r.Verdict == result.Errors && len(r.Findings) > 0 && r.Findings[0].Hop == "list"
+		if named != fails || len(r.Warnings) == 0 || !fails && (r.Verdict == result.Spike || r.Verdict == result.Errors) {
+			t.Errorf("requests before fail %v: %s (%s) %v %+v", fails, r.Verdict, r.Why, r.Warnings, r.Findings)
+		}
+	}
+}

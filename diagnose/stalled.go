@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
@@ -21,7 +22,7 @@ func (d *Diagnosis) stalled(m evidence.Metrics, by splitter) {
 		if s.Kind == stall.Stuck && (d.grounds.raised || d.grounds.failing) {
 			continue // latency or failures tell where requests are held
 		}
-		if s.Kind == stall.Stuck && d.heldAt(m, by, s) {
+		if (s.Kind == stall.Stuck || s.Kind == stall.Hang && answers(m, s.Hop)) && d.heldAt(m, by, s) {
 			continue
 		}
 		if s.Kind == stall.Hang && !s.Sure && d.grounds.raised && located(d.result.Findings) {
@@ -46,6 +47,26 @@ func (d *Diagnosis) stalled(m evidence.Metrics, by splitter) {
 			d.result.Window = result.Range{From: s.Since, To: d.until}
 		}
 	}
+}
+
+// answers reports whether all processes of a service answered their last scrape.
+func answers(m evidence.Metrics, service string) bool {
+	return !slices.ContainsFunc(m.Processes, func(p evidence.Process) bool {
+		_, missed := p.Down()
+		return p.Service == service && missed > 0
+	})
+}
+
+// elsewhere leaves the choice of the entry to the diagnosis if the one that was asked for has
+// no requests any more: what its customers do before may fail.
+func (d *Diagnosis) elsewhere(m evidence.Metrics) {
+	since, expected, ceased := stall.Ceased(m, d.opt.Entry)
+	if d.opt.Entry == "" || !ceased {
+		return
+	}
+	d.ceased = fmt.Sprintf("hardly any requests of %s have ended since %s, about %.0f were expected: all entries are diagnosed",
+		d.opt.Entry, since.Format("15:04:05"), expected)
+	d.opt.Entry = ""
 }
 
 // heldAt makes the entry of a hop that holds requests the result if those that have ended
@@ -89,7 +110,7 @@ func (d *Diagnosis) stall(s stall.Stall) {
 				continue
 			}
 			f.BaselineMS, f.NowMS, f.AddedMS = f.BaselineMS+have.BaselineMS, f.NowMS+have.NowMS, stats.Round(f.AddedMS+have.AddedMS)
-			f.Share = stats.Round(f.Share + have.Share)
+			f.Share = stats.Round(min(f.Share+have.Share, 1)) // of those that end, few and quick ones may have added little
 			f.Interval[0], f.Interval[1] = stats.Round(f.Interval[0]+have.Interval[0]), stats.Round(f.Interval[1]+have.Interval[1])
 			if have.Kind == result.KindSelf {
 				f.Operation, f.Operations = have.Operation, have.Operations

@@ -212,6 +212,23 @@ func (f *fleet) silence(e evidence.EntrySeries) (since time.Time, got, expected 
 	return time.Time{}, 0, 0, false
 }
 
+// Ceased reports whether an entry has hardly any requests in the last steps, although none of
+// its service are in flight: they are not sent. It returns since when, and how many were
+// expected.
+func Ceased(m evidence.Metrics, operation string) (since time.Time, expected float64, ok bool) {
+	f := newFleet(m)
+	for _, e := range m.Entries {
+		if e.Operation != operation || e.Flow == "async" {
+			continue
+		}
+		_, piled := f.piles[e.Service]
+		stopped, _ := f.down(e.Service)
+		since, _, expected, ok = f.silence(e)
+		return since, expected, ok && !piled && f.known(e.Service) && len(stopped) == 0
+	}
+	return time.Time{}, 0, false
+}
+
 // hang returns the hop at which requests of an entry hang.
 func (f *fleet) hang(e evidence.EntrySeries) (Stall, bool) {
 	since, got, expected, silent := f.silence(e)
