@@ -77,11 +77,16 @@ export type BriefAnswer = {
   verdict?: string;
   findings: BriefFinding[];
 };
+export type BriefCause = {
+  kind: string;
+};
 export type BriefFinding = {
   hop: string;
+  instance?: string;
   operation: string;
   kind: string;
   target?: string;
+  cause?: BriefCause;
 };
 export type Calls = {
   baseline: number;
