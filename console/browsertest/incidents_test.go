@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -82,6 +83,28 @@ func TestIncidentsAreShown(t *testing.T) {
 			p.clean()
 		})
 	}
+}
+
+// TestIncidentStaysWhenTheConsoleIsAway: an open incident and the list keep what they show
+// while the console does not answer, say so, and are refreshed when it is back.
+func TestIncidentStaysWhenTheConsoleIsAway(t *testing.T) {
+	url := canned(t)
+	p := open(t, "light")
+	for path, shown := range map[string]string{"/incidents/0191a0": ".known", "/incidents": ".incidentlist"} {
+		p.visit(url + path)
+		p.wait(10*time.Second, shown, "")
+		eval[bool](p, `(window.answers = window.fetch, window.fetch = () => Promise.reject(new TypeError("gone")), true)`)
+		p.wait(15*time.Second, ".banner", "Not refreshed since")
+		p.wait(time.Second, shown, "payment")
+		eval[bool](p, `(window.fetch = window.answers, true)`)
+		until(t, 15*time.Second, "the page is refreshed", func() error {
+			if eval[bool](p, `document.querySelector(".banner") !== null`) {
+				return errors.New("it is not")
+			}
+			return nil
+		})
+	}
+	p.clean()
 }
 
 // text returns what a reader sees of the page.

@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { get } from "../api";
 import { clock, shortOperation } from "../format";
 import type { Diagnosis, Finding, IncidentView as Stored } from "../types";
-import { Failure, Loading, useLoad } from "../ui/state";
+import { Failure, Loading, Stale, useLoad, useRefresh } from "../ui/state";
 import { Verdict } from "../diagnose/diagnose";
 import { Findings } from "../diagnose/findings";
 import { Quantiles } from "../diagnose/quantiles";
@@ -15,18 +15,15 @@ const again = 5000; // milliseconds, while it is open
 // IncidentView shows an incident in one screen. All of it is stored, so that the address
 // is valid when metrics and traces are gone.
 export function IncidentView({ id }: { id: string }) {
-  const { data, error, reload } = useLoad(id, (signal) => get("GET /api/incidents/{id}", {}, signal, { id }));
-  const open = data?.incident.state === "open";
-  useEffect(() => {
-    if (!open) return;
-    const t = setInterval(reload, again);
-    return () => clearInterval(t);
-  }, [open, id]);
-  if (error) return <Failure error={error} retry={reload} />;
+  const loaded = useLoad(id, (signal) => get("GET /api/incidents/{id}", {}, signal, { id }));
+  const { data, at, error, reload } = loaded;
+  useRefresh(loaded, again, data?.incident.state === "open");
+  if (error && !data) return <Failure error={error} retry={reload} />;
   if (!data) return <Loading what="the incident" />;
   const d = data.diagnosis ?? undefined;
   return (
     <article class="incident">
+      {error && <Stale error={error} at={at} />}
       <Head v={data} d={d} />
       <section class="card" aria-label="What is known">
         <dl class="known">
