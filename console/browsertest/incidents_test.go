@@ -36,12 +36,12 @@ func cannedIncidents(t *testing.T, mux *http.ServeMux) {
 	}
 	list := []any{incident(0, true), incident(1, false), incident(2, false), incident(3, false), incident(4, false)}
 	mux.HandleFunc("/api/incidents", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"watched": true, "incidents": list, "mttd_seconds": 9, "mttn_seconds": 12.5, "mttr_seconds": 130})
+		_ = json.NewEncoder(w).Encode(map[string]any{"watched": true, "open": 1, "closed": 4, "incidents": list, "mttd_seconds": 9, "mttn_seconds": 12.5, "mttr_seconds": 130})
 	})
 	mux.HandleFunc("/api/incidents/{id}", func(w http.ResponseWriter, r *http.Request) {
 		n := strings.TrimPrefix(r.PathValue("id"), "0191a")
 		i := incident(int(n[0]-'0'), n == "0")
-		view := map[string]any{"incident": i, "note": "", "problem": "", "diagnosis": json.RawMessage(diagnosis),
+		view := map[string]any{"incident": i, "note": "", "problem": "", "more_alerts": 0, "diagnosis": json.RawMessage(diagnosis),
 			"said":     []any{map[string]any{"at": began.Add(10 * time.Second), "text": i["headline"]}},
 			"alerts":   []any{map[string]any{"name": "Diagnosis", "place": "payment", "looked": true, "starts_at": began.Add(7 * time.Second), "ends_at": nil}, map[string]any{"name": "SlowHop", "place": "payment", "looked": false, "starts_at": began.Add(20 * time.Second), "ends_at": nil}},
 			"runbooks": []any{map[string]any{"name": "slow-hop", "url": "https://github.com/tenhop/tenhop/blob/main/docs/runbooks/slow-hop.md"}}}

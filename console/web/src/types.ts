@@ -423,6 +423,8 @@ export type IncidentAlert = {
 };
 export type IncidentList = {
   watched: boolean;
+  open: number;
+  closed: number;
   incidents: IncidentSummary[];
   mttd_seconds: number | null;
   mttn_seconds: number | null;
@@ -448,6 +450,7 @@ export type IncidentView = {
   problem: string;
   said: Said[];
   alerts: IncidentAlert[];
+  more_alerts: number;
   runbooks: Runbook[];
   diagnosis: Diagnosis | null;
 };

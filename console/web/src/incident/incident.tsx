@@ -157,7 +157,6 @@ function Timeline({ v }: { v: Stored }) {
 }
 
 function Alerts({ v }: { v: Stored }) {
-  const more = v.incident.alerts - v.alerts.length;
   return (
     <section class="card" aria-label="Alerts">
       <div class="cardhead"><h2>Alerts</h2><span class="dim">{v.incident.alerts}</span></div>
@@ -168,7 +167,7 @@ function Alerts({ v }: { v: Stored }) {
             <span class="dim"> {clock(Date.parse(a.starts_at))} – {a.ends_at ? clock(Date.parse(a.ends_at)) : "now"}</span>
           </li>
         ))}
-        {more > 0 && <li class="dim">and {more} more</li>}
+        {v.more_alerts > 0 && <li class="dim">and {v.more_alerts} more</li>}
       </ul>
     </section>
   );

@@ -6,7 +6,7 @@ import { after, brief, day, lasted, trend } from "./words";
 
 const again = 5000; // milliseconds
 
-// IncidentsView lists the incidents, newest first.
+// IncidentsView lists the incidents: the open ones, then the closed ones, newest first.
 export function IncidentsView() {
   const loaded = useLoad("incidents", (signal) => get("GET /api/incidents", {}, signal));
   const { data, at, error, reload } = loaded;
@@ -24,15 +24,17 @@ export function IncidentsView() {
       </>
     );
   }
-  const open = data.incidents.filter((i) => i.state === "open").length;
+  const open = data.incidents.filter((i) => i.state === "open");
+  const closed = data.incidents.filter((i) => i.state !== "open");
   return (
     <div class="incidents">
       <h1 class="sr">Incidents</h1>
       {error && <Stale error={error} at={at} />}
       <Means data={data} />
       <section class="card" aria-label="Incidents">
-        <div class="cardhead"><h2>Incidents</h2><span class="dim">{open} open, {data.incidents.length - open} closed</span></div>
-        <ul class="incidentlist">{data.incidents.map((i) => <Row key={i.id} i={i} />)}</ul>
+        <div class="cardhead"><h2>Incidents</h2><span class="dim">{data.open} open, {data.closed} closed</span></div>
+        <ul class="incidentlist">{[...open, ...closed].map((i) => <Row key={i.id} i={i} />)}</ul>
+        {closed.length < data.closed && <p class="hint">Of the closed incidents the newest {closed.length} are listed.</p>}
       </section>
     </div>
   );
