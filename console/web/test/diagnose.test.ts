@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, between, carriers, deployed, entryName, facts, kinds, named, quantileName, reliable, timed } from "../src/diagnose/words";
+import { answered, between, calm, carriers, deployed, entryName, facts, kinds, named, quantileName, reliable, timed } from "../src/diagnose/words";
 import type { Band, Finding } from "../src/types";
 
 const plain = (s: string): string => s.replaceAll("\u202f", " ").replaceAll("\u2212", "-");
@@ -18,6 +18,16 @@ test("every kind of finding has a name", () => {
   assert.deepEqual(Object.keys(kinds).sort(), Object.keys(want).sort());
   for (const [kind, text] of Object.entries(want)) assert.equal(named({ hop: "payment", kind, target: "db" }), text);
   assert.equal(named({ hop: "payment", kind: "errors" }), "payment");
+});
+
+test("an entry without a spike is at its baseline or faster", () => {
+  const of = (baseline_ms: number, now_ms: number, entries_looked_at = 1) =>
+    plain(calm({ baseline_ms, now_ms, entries_looked_at, entry: { service: "gateway", operation: "POST /checkout" } }));
+  assert.equal(of(30, 31), "No spike: POST /checkout is at its baseline (mean 31.0 ms).");
+  assert.equal(of(30, 20), "No spike: POST /checkout is at its baseline (mean 20.0 ms).");
+  assert.equal(of(30, 19.9), "No spike: POST /checkout is faster than its baseline (mean 30.0 ms → 19.9 ms).");
+  assert.equal(of(30, 19.9, 8), "No spike in any of 8 entries; the busiest, POST /checkout, is faster than its baseline (mean 30.0 ms → 19.9 ms).");
+  assert.equal(plain(calm({ baseline_ms: 0, now_ms: 0, entries_looked_at: 0, entry: { service: "", operation: "" } })), "No spike: every entry is at its baseline (mean 0 ms).");
 });
 
 test("facts of a finding", () => {

@@ -9,7 +9,7 @@ import { Findings } from "./findings";
 import { Notices, Sources } from "./notices";
 import { Quantiles } from "./quantiles";
 import { Timeline } from "./timeline";
-import { between, entryName, named, timed } from "./words";
+import { between, calm, entryName, named, timed } from "./words";
 
 // DiagnoseView runs a diagnosis and shows everything that it finds.
 export function DiagnoseView({ query }: { query: URLSearchParams }) {
@@ -107,10 +107,7 @@ function Answer({ d, asked }: { d: Diagnosis; asked: Query }) {
 // Verdict says what a diagnosis found, in one sentence.
 export function Verdict({ d }: { d: Diagnosis }) {
   const f = d.findings[0];
-  if (d.verdict === "none") {
-    const rest = <>{d.entry.operation || "every entry"} is at its baseline, {millis(d.now_ms)}.</>;
-    return d.entries_looked_at > 1 ? <>No spike in any of {d.entries_looked_at} entries. The busiest, {rest}</> : <>No spike: {rest}</>;
-  }
+  if (d.verdict === "none") return <>{calm(d)}</>;
   if (!f) return <>{d.verdict === "errors" ? "Requests fail" : "Not sure"}: {d.why}</>;
   const unsure = d.verdict === "unsure" && "Not sure: ";
   if (f.errors) return (

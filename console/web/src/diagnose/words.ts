@@ -1,5 +1,5 @@
 import { clock, millis, percent, shortOperation, signed } from "../format";
-import type { Band, Deploy, DiagnosedEntry, Finding, Signal, Source, TimeRange } from "../types";
+import type { Band, Deploy, DiagnosedEntry, Diagnosis, Finding, Signal, Source, TimeRange } from "../types";
 
 // kinds names the kinds of findings.
 export const kinds: Record<string, string> = {
@@ -26,6 +26,18 @@ export function named(f: Pick<Finding, "hop" | "kind" | "target">): string {
 // timed reports whether a finding has times. One from a comparison of traces has
 // none when the critical paths do not show it.
 export const timed = (f: Finding): boolean => f.baseline_ms !== 0 || f.now_ms !== 0;
+
+// muchFaster is the fraction of its baseline below which a mean is not at it.
+const muchFaster = 2 / 3;
+
+// calm is the verdict without a spike, in the words of `tenhop diagnose`.
+export function calm(d: Pick<Diagnosis, "baseline_ms" | "now_ms" | "entry" | "entries_looked_at">): string {
+  const what = d.entry.operation || "every entry";
+  const how = d.now_ms < muchFaster * d.baseline_ms
+    ? `is faster than its baseline (mean ${millis(d.baseline_ms)} → ${millis(d.now_ms)})`
+    : `is at its baseline (mean ${millis(d.now_ms)})`;
+  return d.entries_looked_at > 1 ? `No spike in any of ${d.entries_looked_at} entries; the busiest, ${what}, ${how}.` : `No spike: ${what} ${how}.`;
+}
 
 // facts returns the evidence for a finding beside its times and attributes.
 export function facts(f: Finding): string[] {
