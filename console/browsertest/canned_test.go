@@ -46,9 +46,10 @@ func cannedAs(t *testing.T, renamed ...string) string {
 		file("../dist/assets/"+r.PathValue("name")+".gz")(w, r)
 	})
 	cannedIncidents(t, mux)
+	cannedPages(mux)
 	mux.HandleFunc("/api/diagnose", file("testdata/diagnosis.json"))
 	mux.HandleFunc("/api/config", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"prometheus":true,"jaeger":true,"loki":true,"actions":false,"scrape_seconds":2}`)
+		fmt.Fprint(w, `{"prometheus":true,"jaeger":true,"loki":true,"actions":true,"scrape_seconds":2}`)
 	})
 	mux.HandleFunc("/api/live", func(w http.ResponseWriter, r *http.Request) {
 		b, err := os.ReadFile("testdata/snapshot.json")
@@ -58,7 +59,7 @@ func cannedAs(t *testing.T, renamed ...string) string {
 		var line bytes.Buffer
 		_ = json.Compact(&line, []byte(strings.NewReplacer(renamed...).Replace(string(b))))
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprintf(w, "event: now\ndata: %s\n\nevent: drill\ndata: {\"phase\":\"idle\",\"history\":[]}\n\n", line.Bytes())
+		fmt.Fprintf(w, "event: now\ndata: %s\n\nevent: drill\ndata: %s\n\n", line.Bytes(), cannedDrills())
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})

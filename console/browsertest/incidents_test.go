@@ -127,8 +127,8 @@ func TestAccessible(t *testing.T) {
 		p := open(t, theme)
 		for _, width := range []int64{1440, 390} {
 			p.do(chromedp.EmulateViewport(width, 844))
-			for path, ready := range map[string]string{"/": ".node", "/incidents": ".incidentlist", "/incidents/0191a0": ".known", "/diagnose": ".verdict h1", "/search": ".searchform",
-				"/dashboards": "main *", "/drills": "main *", "/nowhere": ".empty"} {
+			for path, ready := range map[string]string{"/": ".node", "/incidents": ".incidentlist", "/incidents/0191a0": ".known", "/diagnose": ".verdict h1", "/search?service=x": ".found li",
+				"/compare?a=1&b=2": ".comparison", "/protocols": ".protocols", "/d/canned": ".panel .note, .panel .stat", "/dashboards": "main *", "/drills": ".result", "/nowhere": ".empty"} {
 				p.visit(url + path)
 				p.wait(10*time.Second, ready, "")
 				eval[bool](p, string(script)+";true")

@@ -1,5 +1,6 @@
 import { clock, shortOperation } from "../format";
 import type { DrillRecord } from "../types";
+import { Scroll } from "../ui/scroll";
 import { counts, injected, mark, score } from "./words";
 
 const sec = (v: number | null): string => (v === null ? "–" : `${v.toFixed(1)} s`);
@@ -11,10 +12,12 @@ export function History({ history }: { history: DrillRecord[] }) {
     <section class="card" aria-label="History">
       <div class="cardhead"><h2>History</h2><span class="dim">{score(history)}</span></div>
       <Trend history={history} />
-      <table>
-        <thead><tr><th>when</th><th>hop</th><th>operation</th><th>answer</th><th class="num">entry slower</th><th class="num">first alert</th><th class="num">answered</th><th class="num">recovered</th></tr></thead>
-        <tbody>{history.map((e) => <Row key={e.at} e={e} />)}</tbody>
-      </table>
+      <Scroll name="Drills">
+        <table>
+          <thead><tr><th>when</th><th>hop</th><th>operation</th><th>answer</th><th class="num">entry slower</th><th class="num">first alert</th><th class="num">answered</th><th class="num">recovered</th></tr></thead>
+          <tbody>{history.map((e) => <Row key={e.at} e={e} />)}</tbody>
+        </table>
+      </Scroll>
     </section>
   );
 }
