@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { traffic } from "../src/incident/words";
-import type { Diagnosis } from "../src/types";
+import { felt, place, traffic } from "../src/incident/words";
+import type { Diagnosis, Finding } from "../src/types";
+
+// plain writes the page's thin spaces as ASCII.
+const plain = (s: string): string => s.replaceAll("\u202f", " ");
 
 const at = (s: number): string => new Date(Date.UTC(2026, 10, 27, 12) + 1000 * s).toISOString();
 const range = (from: number, to: number) => ({ from: at(from), to: at(to) });
@@ -31,4 +34,19 @@ test("traffic that has grown or is not known", () => {
   assert.equal(traffic({ ...diagnosis, requests: { baseline: 2000, now: 1800 } }), "traffic 30.0/s, 10.0/s before");
   assert.equal(traffic({ ...diagnosis, requests: { baseline: 0, now: 1800 } }), "");
   assert.equal(traffic({ ...diagnosis, baseline: range(0, 0) }), "");
+});
+
+test("what customers feel", () => {
+  const mean = "POST /checkout takes 500 ms on average, usually 30.0 ms; one in twenty longer than 700 ms, usually 40.0 ms";
+  assert.equal(plain(felt(diagnosis)), `${mean}.`);
+  const minority = { share: 0.1, over_ms: 250, slow: 30, requests: 560, usual_share: 0.002 };
+  const errors = { baseline: 0.001, now: 0.2, type: "503" };
+  assert.equal(plain(felt({ ...diagnosis, minority, errors })), `${mean}; 10 % of the requests longer than 250 ms, usually 0.20 %; 20 % fail with 503, usually 0.10 %.`);
+  assert.equal(plain(felt({ ...diagnosis, verdict: "errors", errors })), "20 % of POST /checkout fail with 503, usually 0.10 %.");
+});
+
+test("the place of every kind of finding has a name", () => {
+  const at = (kind: string): string => place({ hop: kind === "mix" ? "" : "payment", kind, target: "db" } as Finding);
+  for (const [kind, want] of Object.entries({ self: "payment", errors: "payment", dependency: "payment, which waits for db", link: "the link between db and payment",
+    mix: "other requests than before (db)", calls: "more calls between db and payment", queue: "waiting before db of payment" })) assert.equal(at(kind), want);
 });

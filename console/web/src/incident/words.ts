@@ -1,6 +1,6 @@
 import { millis, percent, rate, seconds } from "../format";
 import type { Diagnosis, Finding, IncidentSummary, TimeRange } from "../types";
-import { entryName, facts, spent } from "../diagnose/words";
+import { entryName, facts, named, spent } from "../diagnose/words";
 
 // brief writes seconds as a person says them: 9.4 s, 83 s, 12 min.
 export function brief(s: number | undefined | null): string {
@@ -28,7 +28,9 @@ export function felt(d: Diagnosis): string {
   const what = entryName(d.entry);
   if (d.verdict === "errors" && d.errors) return `${percent(d.errors.now)} of ${what} fail${d.errors.type ? ` with ${d.errors.type}` : ""}, usually ${percent(d.errors.baseline)}.`;
   const p95 = d.p95.now_ms > 0 ? `; one in twenty longer than ${millis(d.p95.now_ms)}, usually ${millis(d.p95.baseline_ms)}` : "";
-  return `${what} takes ${millis(d.now_ms)} on average, usually ${millis(d.baseline_ms)}${p95}.`;
+  const some = d.minority ? `; ${percent(d.minority.share)} of the requests longer than ${millis(d.minority.over_ms)}, usually ${percent(d.minority.usual_share)}` : "";
+  const fail = d.errors ? `; ${percent(d.errors.now)} fail${d.errors.type ? ` with ${d.errors.type}` : ""}, usually ${percent(d.errors.baseline)}` : "";
+  return `${what} takes ${millis(d.now_ms)} on average, usually ${millis(d.baseline_ms)}${p95}${some}${fail}.`;
 }
 
 // reasons returns why a finding's hop is slow or fails, the surest first: its cause, where its
@@ -39,6 +41,16 @@ export function reasons(f: Finding): string[] {
   const spending = (f.profile ?? []).map((p) => `${p.type === "cpu" ? "more CPU in" : spent[p.type] ?? p.type} ${p.function}`);
   const which = f.attributes.length > 0 ? [`mostly requests with ${f.attributes.map((a) => `${a.key} ${a.value} (${a.lift.toFixed(1)} times as often)`).join(", ")}`] : [];
   return [...cause, ...spending, ...which, ...all.filter((t) => !cause.includes(t))];
+}
+
+// place names the place that a finding is about.
+export function place(f: Finding): string {
+  switch (f.kind) {
+    case "dependency": return `${f.hop}, which waits for ${f.target ?? "a dependency"}`;
+    case "link": return `the link between ${f.target ?? "its caller"} and ${f.hop}`;
+    case "errors": return f.hop;
+    default: return named(f);
+  }
 }
 
 // total returns the length of ranges of time in seconds.
