@@ -15,6 +15,7 @@ import (
 	"github.com/tenhop/tenhop/console/servicemap"
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/query"
+	"github.com/tenhop/tenhop/signals"
 )
 
 // Config configures a Console. A source without a URL is not used, and the page reports
@@ -25,6 +26,7 @@ type Config struct {
 	Tempo      string // URL, instead of Jaeger
 	Loki       string // URL
 	Clients    query.Clients
+	Labels     signals.Labels // label names in Prometheus that differ from the conventions, for diagnoses
 
 	Dashboards fs.FS // *.json in Grafana's format; nil for none
 

@@ -99,6 +99,6 @@ func (c *Console) runDiagnosis(ctx context.Context, q question) (result.Result, 
 	if !c.prom.configured() && c.traces == nil {
 		return result.Result{}, missing("Prometheus")
 	}
-	return collect.Run(ctx, collect.Config{Prometheus: c.cfg.Prometheus, Jaeger: c.cfg.Jaeger, Tempo: c.cfg.Tempo, Clients: c.cfg.Clients,
-		Entry: q.entry, Since: q.since, Now: q.end})
+	return collect.Run(ctx, collect.Config{Prometheus: c.cfg.Prometheus, Jaeger: c.cfg.Jaeger, Tempo: c.cfg.Tempo, Loki: c.cfg.Loki,
+		Clients: c.cfg.Clients, Labels: c.cfg.Labels, Entry: q.entry, Since: q.since, Now: q.end})
 }

@@ -68,7 +68,7 @@ func (d *drills) refresh() error {
 	records = records[max(0, len(records)-keptDrills):]
 	slices.Reverse(records)
 	for i := range records {
-		records[i].Round.Answer = brief(records[i].Round.Answer)
+		records[i].Round.Answer = brief(records[i].Round.Answer, len(records[i].Round.Fault.Expect))
 		if i > 0 {
 			records[i].Proof = nil // the page shows only the newest proof
 		} else {
@@ -83,24 +83,32 @@ func (d *drills) refresh() error {
 // diagnosis has several kilobytes.
 type BriefAnswer struct {
 	Verdict  string         `json:"verdict,omitempty"`
-	Findings []BriefFinding `json:"findings"` // one at most
+	Findings []BriefFinding `json:"findings"` // at most one per fault
 }
 
-// BriefFinding holds the first finding of an answer.
+// BriefFinding holds one of the first findings of an answer.
 type BriefFinding struct {
-	Hop       string `json:"hop"`
-	Operation string `json:"operation"`
-	Kind      string `json:"kind"`
-	Target    string `json:"target,omitempty"`
+	Hop       string      `json:"hop"`
+	Instance  string      `json:"instance,omitempty"`
+	Operation string      `json:"operation"`
+	Kind      string      `json:"kind"`
+	Target    string      `json:"target,omitempty"`
+	Cause     *BriefCause `json:"cause,omitempty"`
 }
 
-// brief reduces an answer to a BriefAnswer. It returns nil if there is none.
-func brief(answer json.RawMessage) json.RawMessage {
+// BriefCause holds the kind of a cause.
+type BriefCause struct {
+	Kind string `json:"kind"`
+}
+
+// brief reduces the answer to a number of faults to a BriefAnswer. It returns nil if there is
+// none.
+func brief(answer json.RawMessage, faults int) json.RawMessage {
 	var a *BriefAnswer
 	if json.Unmarshal(answer, &a) != nil || a == nil {
 		return nil
 	}
-	a.Findings = a.Findings[:min(len(a.Findings), 1)]
+	a.Findings = a.Findings[:min(len(a.Findings), max(faults, 1))]
 	return encode(filled(a))
 }
 

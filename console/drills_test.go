@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,5 +206,34 @@ func TestDamagedHistory(t *testing.T) {
 	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Drills = drill.NewHistory(file) })
 	if s := decode[DrillState](t, do(c, "GET", "/api/drill", "")); len(s.History) != 1 || s.History[0].Round.Fault.Hop != "payment" {
 		t.Errorf("history = %+v", s.History)
+	}
+}
+
+// TestDrillAnswers shows as many findings of an answer as there are faults, with what is scored.
+func TestDrillAnswers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "drills.jsonl")
+	const answer = `{"verdict":"spike","findings":[{"hop":"payment","instance":"payment-2","operation":"Charge","kind":"self","cause":{"kind":"cpu","why":"x"}},
+		{"hop":"stock","operation":"Reserve","kind":"self"},{"hop":"cart","operation":"Get","kind":"self"}]}`
+	var lines strings.Builder
+	for i, expect := range []string{`[{"hop":"payment"},{"hop":"stock"}]`, `[{"hop":"payment"}]`, `[]`} {
+		round := fmt.Sprintf(`{"at":"2026-11-23T15:0%d:00Z","round":{"round":1,"fault":{"kind":"latency","hop":"payment","operation":"Charge","expect":%s},"answer":%s}}`, i, expect, answer)
+		lines.WriteString(strings.ReplaceAll(round, "\n", "") + "\n")
+	}
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Drills = drill.NewHistory(file) })
+	history := decode[DrillState](t, do(c, "GET", "/api/drill", "")).History
+	if len(history) != 3 {
+		t.Fatalf("history = %+v", history)
+	}
+	for i, want := range []int{1, 1, 2} { // the newest is the last line
+		var a BriefAnswer
+		if err := json.Unmarshal(history[i].Round.Answer, &a); err != nil || len(a.Findings) != want {
+			t.Fatalf("answer %d is %s (%v), want %d findings", i, history[i].Round.Answer, err, want)
+		}
+		if f := a.Findings[0]; f.Instance != "payment-2" || f.Cause == nil || f.Cause.Kind != "cpu" {
+			t.Errorf("the finding is %+v", f)
+		}
 	}
 }

@@ -21,10 +21,13 @@ type Incidents interface {
 }
 
 // IncidentList is the history of incidents, newest first. The means are in seconds from the
-// beginning to the first alert or find, the first sure diagnosis and the recovery.
+// beginning to the first alert or find, the first sure diagnosis and the recovery. They and
+// the numbers are of all incidents.
 type IncidentList struct {
 	Watched   bool              `json:"watched"` // whether the console knows where incidents are
-	Incidents []IncidentSummary `json:"incidents"`
+	Open      int               `json:"open"`
+	Closed    int               `json:"closed"`
+	Incidents []IncidentSummary `json:"incidents"` // all open ones, and the newest closed ones
 	MTTD      *float64          `json:"mttd_seconds"`
 	MTTN      *float64          `json:"mttn_seconds"`
 	MTTR      *float64          `json:"mttr_seconds"`
@@ -52,7 +55,8 @@ type IncidentView struct {
 	Note      string          `json:"note"`    // why it ended, if no message said so
 	Problem   string          `json:"problem"` // why the newest diagnosis failed
 	Said      []watch.Said    `json:"said"`
-	Alerts    []IncidentAlert `json:"alerts"` // the first ones
+	Alerts    []IncidentAlert `json:"alerts"`      // the first ones
+	More      int             `json:"more_alerts"` // number of alerts that Alerts lacks
 	Runbooks  []Runbook       `json:"runbooks"`
 	Diagnosis *result.Result  `json:"diagnosis"`
 }
@@ -73,7 +77,7 @@ type Runbook struct {
 }
 
 const (
-	shownIncidents = 200
+	shownIncidents = 200 // closed ones
 	shownAlerts    = 40
 	shownRunbooks  = 4
 )
@@ -88,7 +92,12 @@ func (c *Console) incidents(r *http.Request) (IncidentList, error) {
 	}
 	h := watch.NewHistory(all)
 	list := IncidentList{Watched: true, MTTD: h.MTTD, MTTN: h.MTTN, MTTR: h.MTTR}
-	for _, i := range all[:min(len(all), shownIncidents)] {
+	for _, i := range all {
+		if i.State == watch.Open {
+			list.Open++
+		} else if list.Closed++; list.Closed > shownIncidents {
+			continue
+		}
 		list.Incidents = append(list.Incidents, summarize(i))
 	}
 	return list, nil
@@ -128,6 +137,7 @@ func (c *Console) incident(r *http.Request) (IncidentView, error) {
 	slices.SortFunc(v.Alerts, func(a, b IncidentAlert) int {
 		return cmp.Or(a.StartsAt.Compare(b.StartsAt), strings.Compare(a.Name+a.Place, b.Name+b.Place))
 	})
+	v.More = i.Dropped + max(0, len(v.Alerts)-shownAlerts)
 	v.Alerts = v.Alerts[:min(len(v.Alerts), shownAlerts)]
 	return v, nil
 }

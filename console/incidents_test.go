@@ -120,3 +120,56 @@ func TestIncidentWithoutACause(t *testing.T) {
 		t.Errorf("the incident is %+v", v)
 	}
 }
+
+// TestManyIncidents lists every open incident and the newest closed ones, and counts all.
+func TestManyIncidents(t *testing.T) {
+	var all kept
+	for n := range 2*shownIncidents + 2 {
+		i := stored(t)
+		i.ID, i.State = fmt.Sprintf("i-%d", n), watch.Closed
+		if n == 0 || n == 2*shownIncidents+1 { // the newest and the oldest
+			i.State = watch.Open
+		}
+		all = append(all, i)
+	}
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Incidents = all })
+	list := decode[IncidentList](t, do(c, "GET", "/api/incidents", ""))
+	if list.Open != 2 || list.Closed != 2*shownIncidents || len(list.Incidents) != shownIncidents+2 {
+		t.Fatalf("%d open, %d closed, %d listed", list.Open, list.Closed, len(list.Incidents))
+	}
+	for at, id := range map[int]string{0: "i-0", 1: "i-1", shownIncidents: fmt.Sprintf("i-%d", shownIncidents), shownIncidents + 1: fmt.Sprintf("i-%d", 2*shownIncidents+1)} {
+		if got := list.Incidents[at].ID; got != id {
+			t.Errorf("incident %d is %s, want %s", at, got, id)
+		}
+	}
+}
+
+// TestMoreAlerts counts the alerts that are not listed, whoever has found them.
+func TestMoreAlerts(t *testing.T) {
+	for _, c := range []struct {
+		why           string
+		rules, looked int
+		dropped, more int
+	}{
+		{"few", 2, 1, 0, 0},
+		{"as many as are listed", shownAlerts - 1, 1, 0, 0},
+		{"more than are listed", shownAlerts + 5, 2, 0, 7},
+		{"more than are stored", shownAlerts, 0, 3, 3},
+	} {
+		i := stored(t)
+		i.Dropped = c.dropped
+		var alerts strings.Builder
+		for n := range c.rules + c.looked {
+			fmt.Fprintf(&alerts, `,"%d":{"labels":{"alertname":"SlowHop","service_name":"payment-%d"},"starts_at":"2026-11-27T12:00:%02dZ","looked":%t}`, n, n, n%60, n < c.looked)
+		}
+		i.Alerts = nil
+		if err := json.Unmarshal([]byte("{"+alerts.String()[1:]+"}"), &i.Alerts); err != nil {
+			t.Fatal(err)
+		}
+		page := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Incidents = kept{i} })
+		v := decode[IncidentView](t, do(page, "GET", "/api/incidents/i-1", ""))
+		if v.More != c.more || len(v.Alerts) != min(c.rules+c.looked, shownAlerts) || v.Incident.Alerts != c.rules+c.dropped {
+			t.Errorf("%s: %d listed and %d more of %d of rules", c.why, len(v.Alerts), v.More, v.Incident.Alerts)
+		}
+	}
+}

@@ -123,11 +123,11 @@ func TestListsAreNotNull(t *testing.T) {
 		if got := complete([]byte(none)); got != nil {
 			t.Errorf("of %q: %s", none, got)
 		}
-		if got := brief([]byte(none)); got != nil {
+		if got := brief([]byte(none), 1); got != nil {
 			t.Errorf("of the answer %q: %s", none, got)
 		}
 	}
-	if got := string(brief([]byte(`{"verdict":"none"}`))); got != `{"verdict":"none","findings":[]}` {
+	if got := string(brief([]byte(`{"verdict":"none"}`), 1)); got != `{"verdict":"none","findings":[]}` {
 		t.Errorf("an answer without findings: %s", got)
 	}
 }

@@ -129,7 +129,7 @@ func (f *stackFlags) complete(parts []string) (err error) {
 		return err
 	}
 	f.Console.Prometheus, f.Console.Jaeger, f.Console.Tempo, f.Console.Loki = found.Prometheus, found.Jaeger, found.Tempo, found.Loki
-	f.Console.Clients = found.Clients
+	f.Console.Clients, f.Console.Labels = found.Clients, found.Labels
 	if f.rules != "" {
 		own, err := app.Directory(f.rules)
 		if err != nil {

@@ -1,14 +1,22 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/internal/app"
+	"github.com/tenhop/tenhop/query/prometheus/promtest"
+	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -51,6 +59,45 @@ func TestListenTaken(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), l.Addr().String()+": another program listens there; end it, or name another port") {
 			t.Errorf("%s: %v", endpoint, err)
 		}
+	}
+}
+
+// TestConsoleReadsLabels: the console diagnoses with the labels of the file, as `tenhop diagnose` does.
+func TestConsoleReadsLabels(t *testing.T) {
+	now := time.Now()
+	shop := promtest.Shop{Began: now.Add(-280 * time.Second), Onset: now.Add(-60 * time.Second), Slow: .3}
+	targets := shop.RED()
+	for i := range targets {
+		for _, c := range targets[i].Counters {
+			c.Labels["component"] = targets[i].Job
+		}
+		targets[i].Job = "fleet"
+	}
+	prom := promtest.Serve(t, shop.Began, now, targets...)
+	file := filepath.Join(t.TempDir(), "backends.yaml")
+	content := fmt.Sprintf("backends:\n  prometheus: {url: %s}\nlabels:\n  service: component\n", prom.URL)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := stackFlags{asked: backendFlags{config: file}}
+	f.WorkDir, f.Stack.Addresses = t.TempDir(), map[string]string{endpoint.Console: "127.0.0.1:0"}
+	f.Stack.Retention, f.Stack.ScrapeInterval, f.Stack.EvaluationInterval = time.Hour, time.Second, time.Second
+	if err := f.complete([]string{app.PartConsole}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := app.Start(t.Context(), f.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close(t.Context()) }()
+	resp, err := http.Get(s.Endpoints()[endpoint.Console] + "/api/diagnose?entry=POST+%2Fpay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var res result.Result
+	if err := json.NewDecoder(resp.Body).Decode(&res); err != nil || res.Entry.Service != "gateway" {
+		t.Errorf("the console names %+v (%s), %v", res.Entry, res.Why, err)
 	}
 }
 

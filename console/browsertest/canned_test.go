@@ -46,9 +46,10 @@ func cannedAs(t *testing.T, renamed ...string) string {
 		file("../dist/assets/"+r.PathValue("name")+".gz")(w, r)
 	})
 	cannedIncidents(t, mux)
+	cannedPages(mux)
 	mux.HandleFunc("/api/diagnose", file("testdata/diagnosis.json"))
 	mux.HandleFunc("/api/config", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"prometheus":true,"jaeger":true,"loki":true,"actions":false,"scrape_seconds":2}`)
+		fmt.Fprint(w, `{"prometheus":true,"jaeger":true,"loki":true,"actions":true,"scrape_seconds":2}`)
 	})
 	mux.HandleFunc("/api/live", func(w http.ResponseWriter, r *http.Request) {
 		b, err := os.ReadFile("testdata/snapshot.json")
@@ -58,7 +59,7 @@ func cannedAs(t *testing.T, renamed ...string) string {
 		var line bytes.Buffer
 		_ = json.Compact(&line, []byte(strings.NewReplacer(renamed...).Replace(string(b))))
 		w.Header().Set("Content-Type", "text/event-stream")
-		fmt.Fprintf(w, "event: now\ndata: %s\n\nevent: drill\ndata: {\"phase\":\"idle\",\"history\":[]}\n\n", line.Bytes())
+		fmt.Fprintf(w, "event: now\ndata: %s\n\nevent: drill\ndata: %s\n\n", line.Bytes(), cannedDrills())
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
@@ -172,6 +173,7 @@ func TestDiagnosisIsShown(t *testing.T) {
 			p.visit(url + "/diagnose?since=15m&entry=POST+%2Fcheckout")
 			p.wait(10*time.Second, ".verdict h1", "payment")
 			p.wait(10*time.Second, ".chartbox", "")
+			p.wait(10*time.Second, ".links", "runbook")
 			fits(p)
 			// innerText has what a reader sees, in this order.
 			seen := strings.NewReplacer("\u202f", " ", "\u2212", "-").Replace(eval[string](p, `document.querySelector("main").innerText`))
@@ -183,7 +185,8 @@ func TestDiagnosisIsShown(t *testing.T) {
 				"Model).Evaluate", "12.0 ms/s → 430 ms/s", "sync.(*Mutex).Lock", "no profile before",
 				"more calls between checkout and payment", "3.0 calls per request, 1.0 before", "In 9 of 10 traces it asks stock twice", "cart – redis", "0.10 % → 40 %", "UNAVAILABLE",
 				"p50", "18.5 ms → 521 ms", "payment waits for payment-db 13 %", "60, 61 traces", "p99", "3, 4 traces (few)",
-				"POST /checkout to completion at notification", "+492 ms", "308 series", "140 traces", "collect 950 ms",
+				"POST /checkout to completion at notification", "+492 ms", "308 series", "140 traces", "12 log lines", "collect 950 ms",
+				"take more than 250 ms", "traffic", "Warning: traces have 12 requests", "payment, order use one database: postgresql shop at db:5432", "3 traces are left out", "runbook of EntrySpike",
 			} {
 				if !strings.Contains(seen, want) {
 					t.Errorf("the page does not show %q", want)

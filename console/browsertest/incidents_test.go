@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -35,12 +36,12 @@ func cannedIncidents(t *testing.T, mux *http.ServeMux) {
 	}
 	list := []any{incident(0, true), incident(1, false), incident(2, false), incident(3, false), incident(4, false)}
 	mux.HandleFunc("/api/incidents", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"watched": true, "incidents": list, "mttd_seconds": 9, "mttn_seconds": 12.5, "mttr_seconds": 130})
+		_ = json.NewEncoder(w).Encode(map[string]any{"watched": true, "open": 1, "closed": 4, "incidents": list, "mttd_seconds": 9, "mttn_seconds": 12.5, "mttr_seconds": 130})
 	})
 	mux.HandleFunc("/api/incidents/{id}", func(w http.ResponseWriter, r *http.Request) {
 		n := strings.TrimPrefix(r.PathValue("id"), "0191a")
 		i := incident(int(n[0]-'0'), n == "0")
-		view := map[string]any{"incident": i, "note": "", "problem": "", "diagnosis": json.RawMessage(diagnosis),
+		view := map[string]any{"incident": i, "note": "", "problem": "", "more_alerts": 0, "diagnosis": json.RawMessage(diagnosis),
 			"said":     []any{map[string]any{"at": began.Add(10 * time.Second), "text": i["headline"]}},
 			"alerts":   []any{map[string]any{"name": "Diagnosis", "place": "payment", "looked": true, "starts_at": began.Add(7 * time.Second), "ends_at": nil}, map[string]any{"name": "SlowHop", "place": "payment", "looked": false, "starts_at": began.Add(20 * time.Second), "ends_at": nil}},
 			"runbooks": []any{map[string]any{"name": "slow-hop", "url": "https://github.com/tenhop/tenhop/blob/main/docs/runbooks/slow-hop.md"}}}
@@ -84,6 +85,28 @@ func TestIncidentsAreShown(t *testing.T) {
 	}
 }
 
+// TestIncidentStaysWhenTheConsoleIsAway: an open incident and the list keep what they show
+// while the console does not answer, say so, and are refreshed when it is back.
+func TestIncidentStaysWhenTheConsoleIsAway(t *testing.T) {
+	url := canned(t)
+	p := open(t, "light")
+	for path, shown := range map[string]string{"/incidents/0191a0": ".known", "/incidents": ".incidentlist"} {
+		p.visit(url + path)
+		p.wait(10*time.Second, shown, "")
+		eval[bool](p, `(window.answers = window.fetch, window.fetch = () => Promise.reject(new TypeError("gone")), true)`)
+		p.wait(15*time.Second, ".banner", "Not refreshed since")
+		p.wait(time.Second, shown, "payment")
+		eval[bool](p, `(window.fetch = window.answers, true)`)
+		until(t, 15*time.Second, "the page is refreshed", func() error {
+			if eval[bool](p, `document.querySelector(".banner") !== null`) {
+				return errors.New("it is not")
+			}
+			return nil
+		})
+	}
+	p.clean()
+}
+
 // text returns what a reader sees of the page.
 func text(p *page) string {
 	return strings.NewReplacer("\u202f", " ", "\u2212", "-").Replace(eval[string](p, `document.querySelector("main").innerText`))
@@ -104,8 +127,8 @@ func TestAccessible(t *testing.T) {
 		p := open(t, theme)
 		for _, width := range []int64{1440, 390} {
 			p.do(chromedp.EmulateViewport(width, 844))
-			for path, ready := range map[string]string{"/": ".node", "/incidents": ".incidentlist", "/incidents/0191a0": ".known", "/diagnose": ".verdict h1", "/search": ".searchform",
-				"/dashboards": "main *", "/drills": "main *", "/nowhere": ".empty"} {
+			for path, ready := range map[string]string{"/": ".node", "/incidents": ".incidentlist", "/incidents/0191a0": ".known", "/diagnose": ".verdict h1", "/search?service=x": ".found li",
+				"/compare?a=1&b=2": ".comparison", "/protocols": ".protocols", "/d/canned": ".panel .note, .panel .stat", "/dashboards": "main *", "/drills": ".result", "/nowhere": ".empty"} {
 				p.visit(url + path)
 				p.wait(10*time.Second, ready, "")
 				eval[bool](p, string(script)+";true")

@@ -22,6 +22,7 @@ import (
 	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/services/contracts"
+	"github.com/tenhop/tenhop/signals"
 	"github.com/tenhop/tenhop/stack"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
@@ -63,11 +64,12 @@ type Console struct {
 	Tempo      string // URL of the Tempo to query instead
 	Loki       string // URL of the Loki to query; that of the stack if empty
 	Clients    query.Clients
-	Dashboards fs.FS    // Grafana dashboards; the built-in ones if nil
-	Token      string   // bearer token that faults and drills require; they are disabled if empty
-	Watch      string   // URL of the `tenhop watch` whose incidents it shows; those in .tenhop/watch if empty
-	WatchToken string   // bearer token of it, or empty
-	Hosts      []string // names under which it is reached, beside localhost and IP addresses
+	Labels     signals.Labels // label names in that Prometheus that differ from the conventions
+	Dashboards fs.FS          // Grafana dashboards; the built-in ones if nil
+	Token      string         // bearer token that faults and drills require; they are disabled if empty
+	Watch      string         // URL of the `tenhop watch` whose incidents it shows; those in .tenhop/watch if empty
+	WatchToken string         // bearer token of it, or empty
+	Hosts      []string       // names under which it is reached, beside localhost and IP addresses
 }
 
 // adminSocket is the inherited socket for health checks.

@@ -81,6 +81,7 @@ func (s *Server) serveConsole(cfg Config, l net.Listener, log *slog.Logger, hist
 		Tempo:      cfg.Console.Tempo,
 		Loki:       cmp.Or(cfg.Console.Loki, s.endpoints[endpoint.Loki]),
 		Clients:    cfg.Console.Clients,
+		Labels:     cfg.Console.Labels,
 		Dashboards: shown,
 		Incidents:  incidents,
 		Token:      cfg.Console.Token,

@@ -31,6 +31,9 @@ export function percent(v: number | undefined | null): string {
   return `${p.toFixed(n).replace("-", minus)}${thin}%`;
 }
 
+// objective writes the target of an objective as it is: 0.9995 is 99.95 %.
+export const objective = (v: number): string => `${Number((v * 100).toFixed(6))}${thin}%`;
+
 export function rate(v: number): string {
   if (v === 0) return "0/s";
   return `${v >= 100 ? v.toFixed(0) : v >= 10 ? v.toFixed(1) : v.toFixed(2)}/s`;

@@ -20,6 +20,7 @@ import "./style/base.css";
 import "./style/views.css";
 import "./style/trace.css";
 import "./style/incident.css";
+import "./style/narrow.css";
 
 const tabs: [string, string, RegExp][] = [
   ["Now", "/", /^\/$/],

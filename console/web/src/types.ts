@@ -77,11 +77,16 @@ export type BriefAnswer = {
   verdict?: string;
   findings: BriefFinding[];
 };
+export type BriefCause = {
+  kind: string;
+};
 export type BriefFinding = {
   hop: string;
+  instance?: string;
   operation: string;
   kind: string;
   target?: string;
+  cause?: BriefCause;
 };
 export type Calls = {
   baseline: number;
@@ -418,6 +423,8 @@ export type IncidentAlert = {
 };
 export type IncidentList = {
   watched: boolean;
+  open: number;
+  closed: number;
   incidents: IncidentSummary[];
   mttd_seconds: number | null;
   mttn_seconds: number | null;
@@ -443,6 +450,7 @@ export type IncidentView = {
   problem: string;
   said: Said[];
   alerts: IncidentAlert[];
+  more_alerts: number;
   runbooks: Runbook[];
   diagnosis: Diagnosis | null;
 };

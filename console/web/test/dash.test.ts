@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Variable } from "../src/dash/model";
+import { inOrder, type Panel, type Variable } from "../src/dash/model";
 import { legend } from "../src/dash/query";
 import { resolve, stepFor } from "../src/dash/time";
 import { fieldConfig, level, threshold, written } from "../src/dash/units";
@@ -83,4 +83,12 @@ test("times and steps", () => {
   assert.equal(resolve("2026-11-26T20:00:00Z", 0), Date.UTC(2026, 10, 26, 20) / 1000);
   assert.equal(resolve("yesterday-ish", 5000), 4100, "what is not understood is the last 15 minutes");
   assert.deepEqual([60, 900, 3600, 86_400 * 30].map((s) => stepFor({ from: 0, to: s })), [1, 5, 15, 21_600]);
+});
+
+test("panels are read from the top left", () => {
+  const panel = (title: string, x: number, y: number): Panel => ({ type: "stat", title, gridPos: { x, y, w: 12, h: 4 } });
+  const row: Panel = { type: "row", title: "row", gridPos: { x: 0, y: 8, w: 24, h: 1 }, panels: [panel("within", 0, 9)] };
+  const panels = [panel("right", 12, 0), row, panel("below", 0, 4), panel("left", 0, 0)];
+  assert.deepEqual(inOrder(panels).map((p) => p.title), ["left", "right", "below", "row", "within"]);
+  assert.equal(panels[0]!.title, "right", "the dashboard is not changed");
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { answered, between, carriers, deployed, entryName, facts, kinds, named, quantileName, reliable, timed } from "../src/diagnose/words";
-import type { Band, Finding } from "../src/types";
+import {
+  answered, between, calm, carriers, changed, deployed, end, entryName, facts, failure, grounded, kinds, named, notes, permanent, quantileName, reliable, runbooks, timed,
+} from "../src/diagnose/words";
+import type { Alert, Band, Diagnosis, Finding } from "../src/types";
 
 const plain = (s: string): string => s.replaceAll("\u202f", " ").replaceAll("\u2212", "-");
 const finding: Finding = {
@@ -18,6 +20,16 @@ test("every kind of finding has a name", () => {
   assert.deepEqual(Object.keys(kinds).sort(), Object.keys(want).sort());
   for (const [kind, text] of Object.entries(want)) assert.equal(named({ hop: "payment", kind, target: "db" }), text);
   assert.equal(named({ hop: "payment", kind: "errors" }), "payment");
+});
+
+test("an entry without a spike is at its baseline or faster", () => {
+  const of = (baseline_ms: number, now_ms: number, entries_looked_at = 1) =>
+    plain(calm({ baseline_ms, now_ms, entries_looked_at, entry: { service: "gateway", operation: "POST /checkout" } }));
+  assert.equal(of(30, 31), "No spike: POST /checkout is at its baseline (mean 31.0 ms).");
+  assert.equal(of(30, 20), "No spike: POST /checkout is at its baseline (mean 20.0 ms).");
+  assert.equal(of(30, 19.9), "No spike: POST /checkout is faster than its baseline (mean 30.0 ms → 19.9 ms).");
+  assert.equal(of(30, 19.9, 8), "No spike in any of 8 entries; the busiest, POST /checkout, is faster than its baseline (mean 30.0 ms → 19.9 ms).");
+  assert.equal(plain(calm({ baseline_ms: 0, now_ms: 0, entries_looked_at: 0, entry: { service: "", operation: "" } })), "No spike: every entry is at its baseline (mean 0 ms).");
 });
 
 test("facts of a finding", () => {
@@ -51,6 +63,9 @@ test("entries, quantiles and sources", () => {
   assert.deepEqual(carriers(band).map(plain), ["payment 50 %", "payment 50 %", "payment 50 %"]);
   assert.equal(answered({ name: "prometheus", ok: true, read: 308, took_ms: 40.4 }), "prometheus: 308 series in 40 ms");
   assert.equal(answered({ name: "jaeger", ok: true, read: 0, took_ms: 3 }), "jaeger: 0 traces in 3 ms");
+  assert.equal(answered({ name: "loki", ok: true, read: 12, took_ms: 3 }), "loki: 12 log lines in 3 ms");
+  assert.equal(failure({ name: "jaeger", ok: false, error: "gone", read: 0, took_ms: 3 }), "did not answer; the result rests on the other sources: gone");
+  assert.equal(failure({ name: "jaeger", ok: false, error: "gone", read: 9, took_ms: 3 }), "a part was not read: gone");
 });
 
 test("a deployment is placed relative to the change", () => {
@@ -61,4 +76,60 @@ test("a deployment is placed relative to the change", () => {
   assert.equal(deployed({ ...deploy, seen: "2026-11-26T18:20:05Z" }, change), "runs version 2.0 since 18:20:05; 1.9 before");
   assert.equal(deployed(deploy, undefined), "runs version 2.0 since 20:20:05; 1.9 before");
   assert.equal(between(change), "20:20:10 – 20:21:10");
+});
+
+const range = (from: string, to: string) => ({ from: `2026-11-26T20:${from}Z`, to: `2026-11-26T20:${to}Z` });
+const diagnosis: Diagnosis = {
+  verdict: "spike", entry: { service: "gateway", operation: "POST /checkout" }, other_entries: [], entries_looked_at: 1, statistic: "mean",
+  baseline_ms: 30, now_ms: 500, added_ms: 470, p95: { baseline_ms: 40, now_ms: 700 }, window: range("20:10", "21:10"), baseline: range("16:10", "20:10"),
+  requests: { baseline: 2000, now: 600 }, findings: [finding], sources: [], took_ms: 1,
+};
+
+test("errors have a time of their own", () => {
+  const errors = { baseline: 0, now: 0.2, window: range("20:40", "21:10") };
+  assert.equal(changed({ ...diagnosis, errors }), diagnosis.window);
+  assert.equal(changed({ ...diagnosis, verdict: "errors", errors }), errors.window);
+  assert.equal(changed({ ...diagnosis, verdict: "errors" }), diagnosis.window);
+});
+
+test("what limits a diagnosis is said", () => {
+  assert.deepEqual(notes(diagnosis), []);
+  const all = notes({
+    ...diagnosis, past: { ...range("10:00", "11:00"), mean_ms: 187, entry: "POST /checkout", what: "payment" },
+    minority: { share: 0.1, over_ms: 250, slow: 9, requests: 90, usual_share: 0, phases: [range("20:10", "20:20"), range("21:00", "21:10")] },
+    warnings: ["metrics and traces disagree"], incomplete_traces: 1,
+    shared_stores: [{ system: "postgresql", namespace: "shop", address: "db:5432", services: ["payment", "order"], tables: ["orders"], sure: false, why: "by name" }],
+  });
+  assert.deepEqual(all.map(plain), [
+    "Over since 20:11:00: mean 187 ms from 20:10:00 – 20:11:00 at POST /checkout; payment", "Slow phases: 20:20:10 – 20:20:20, 20:21:00 – 20:21:10", "Warning: metrics and traces disagree",
+    "Shared store: payment, order use one database: postgresql shop at db:5432, tables orders; not sure: by name", "1 trace is left out: spans of them are missing or had not arrived",
+  ]);
+  assert.equal(grounded(diagnosis), "");
+  assert.equal(grounded({ ...diagnosis, decided_by: "both", recent: { seconds: 30, requests: 300, traces: 12, age_s: 3.2 } }), "decided by metrics and traces; the newest data are 3 s old");
+});
+
+test("the end of a link that delays it", () => {
+  const link = { ...finding, kind: "link", target: "gateway", evidence: "all its links are slower" };
+  assert.equal(end(link), "; the delay is at payment");
+  assert.equal(end({ ...link, either_end: true }), "; nothing tells whether gateway or payment delays it");
+  assert.equal(end(finding), "");
+});
+
+test("a link to a diagnosis names its time", () => {
+  const to = Date.UTC(2026, 10, 26, 20, 21, 10);
+  const of = (since: string, more = {}) => permanent(diagnosis, { entry: "POST /checkout", since, ...more });
+  assert.deepEqual(of("15m"), { entry: "POST /checkout", from: String(to - 900_000), to: String(to) });
+  assert.deepEqual(of("1h"), { entry: "POST /checkout", from: String(to - 3_600_000), to: String(to) });
+  assert.deepEqual(of("90s"), { entry: "POST /checkout", from: String(to - 300_000), to: String(to) });
+  assert.deepEqual(of("", { from: "1", to: "2" }), { entry: "POST /checkout", from: "1", to: "2" });
+  assert.deepEqual(permanent({ ...diagnosis, window: { from: "", to: "" } }, { entry: "", since: "5m" }), { entry: "", since: "5m" });
+});
+
+test("runbooks are those of what is diagnosed", () => {
+  const alert = (name: string, labels: Record<string, string>, runbook = `https://run/${name}`, state = "firing"): Alert => ({ name, state, severity: "page", summary: "", since: "", labels, runbook });
+  const found = runbooks(diagnosis, [
+    alert("SlowHop", { service_name: "payment" }), alert("EntrySpike", { entry: "POST /checkout" }), alert("Up", {}), alert("Twice", {}, "https://run/Up"),
+    alert("SlowHop2", { service_name: "cart" }), alert("Other", { entry: "GET /cart" }), alert("Pending", {}, "https://run/p", "pending"), alert("Odd", {}, "javascript:alert(1)"),
+  ]);
+  assert.deepEqual(found.map((b) => b.name), ["SlowHop", "EntrySpike", "Up"]);
 });

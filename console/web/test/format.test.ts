@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, clock, count, micros, millis, percent, rate, seconds, shortOperation, signed } from "../src/format";
+import { bytes, clock, count, micros, millis, objective, percent, rate, seconds, shortOperation, signed } from "../src/format";
 
 // plain writes the page's thin spaces and minus signs as ASCII.
 const plain = (s: string): string => s.replaceAll("\u202f", " ").replaceAll("\u2212", "-");
@@ -33,4 +33,10 @@ test("clock times and operations", () => {
   assert.equal(clock(Date.UTC(2026, 10, 23, 10, 5, 9, 7), true), "10:05:09.007");
   assert.equal(shortOperation("tenhop.v1.Payment/Charge"), "Payment/Charge");
   assert.equal(shortOperation("POST /checkout"), "POST /checkout");
+});
+
+test("objectives are written as they are", () => {
+  for (const [v, want] of [[0.9, "90 %"], [0.985, "98.5 %"], [0.99, "99 %"], [0.999, "99.9 %"], [0.9995, "99.95 %"], [0.9999, "99.99 %"], [0.99999, "99.999 %"], [1, "100 %"]] as const) {
+    assert.equal(plain(objective(v)), want);
+  }
 });

@@ -3,7 +3,7 @@ import { get } from "../api";
 import { clock } from "../format";
 import { go } from "../route";
 import { Failure, Loading, useLoad } from "../ui/state";
-import type { Dashboard, Panel, Variable } from "./model";
+import { inOrder, type Dashboard, type Variable } from "./model";
 import { PanelView } from "./panel";
 import { ranges, refreshes, times } from "./time";
 import { all, initial, options, shown, type Values } from "./vars";
@@ -58,15 +58,11 @@ function Rendered({ d, uid, query, scrape }: { d: Dashboard; uid: string; query:
         </span>
       </div>
       {d.description && <p class="hint">{d.description}</p>}
-      <div class="grid">{flatten(d.panels ?? []).map((p, i) => <PanelView key={p.id ?? i} panel={p} context={context} zoom={zoom} />)}</div>
+      <div class="grid">{inOrder(d.panels ?? []).map((p, i) => <PanelView key={p.id ?? i} panel={p} context={context} zoom={zoom} />)}</div>
     </div>
   );
 }
 
-// flatten expands collapsed rows.
-function flatten(panels: Panel[]): Panel[] {
-  return panels.flatMap((p) => (p.type === "row" ? [p, ...(p.panels ?? [])] : [p]));
-}
 
 function Switcher({ uid, title, query }: { uid: string; title: string; query: URLSearchParams }) {
   const { data } = useLoad("dashboards", (signal) => get("GET /api/dashboards", {}, signal));

@@ -46,3 +46,10 @@ export function unsupported(p: Panel): string {
   if (source) return `Queries of “${source}” are not asked here; Grafana shows this panel.`;
   return "";
 }
+
+// inOrder expands collapsed rows and returns all panels as they are read, from the top left.
+export function inOrder(panels: Panel[]): Panel[] {
+  const all = panels.flatMap((p) => (p.type === "row" ? [p, ...(p.panels ?? [])] : [p]));
+  const at = (p: Panel) => p.gridPos ?? { x: 0, y: 0 };
+  return all.sort((a, b) => at(a).y - at(b).y || at(a).x - at(b).x);
+}

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import type { Edge, Hop } from "../types";
-import { edgeKey, lay, nodeHeight, nodeName, topology } from "../now/layout";
+import { edgeKey, lay, minScale, nodeHeight, nodeName, topology } from "../now/layout";
 import type { Panel } from "./model";
 import type { Row } from "./query";
 import { written } from "./units";
@@ -24,8 +24,8 @@ export function NodeGraph({ panel: p, rows }: { panel: Panel; rows: Row[] }) {
   const showEdge = written(options.edges?.mainStatUnit);
   const byKey = new Map(edges.map((e) => [edgeKey(e), e]));
   return (
-    <div class="body mapbody">
-      <svg viewBox={`${laid.left} ${laid.top} ${laid.width} ${laid.height}`} preserveAspectRatio="xMidYMid meet" role="img" aria-label={`${hops.length} nodes, ${edges.length} edges`}>
+    <div class="body mapbody" tabIndex={0}>
+      <svg ref={(e) => { if (e) { e.style.width = `max(100%, ${Math.round(laid.width * minScale)}px)`; e.style.height = `max(100%, ${Math.round(laid.height * minScale)}px)`; } }} viewBox={`${laid.left} ${laid.top} ${laid.width} ${laid.height}`} preserveAspectRatio="xMidYMid meet" role="img" aria-label={`${hops.length} nodes, ${edges.length} edges`}>
         {laid.edges.map((e) => <g key={e.edge} class="edge"><title>{`${byKey.get(e.edge)!.from} → ${byKey.get(e.edge)!.to}: ${showEdge(byKey.get(e.edge)!.value)}`}</title><path d={e.path} /><text x={e.mid.x} y={e.mid.y} text-anchor="middle">{showEdge(byKey.get(e.edge)!.value)}</text></g>)}
         {hops.map((h) => {
           const at = laid.nodes.get(h.name);

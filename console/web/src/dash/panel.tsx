@@ -21,6 +21,7 @@ export function PanelView({ panel: p, context, zoom }: Props) {
     const g = p.gridPos ?? { x: 0, y: 0, w: 24, h: 8 };
     el.style.gridColumn = `${g.x + 1} / span ${g.w}`;
     el.style.gridRow = `${g.y + 1} / span ${g.h}`;
+    el.style.setProperty("--rows", String(g.h)); // on a narrow screen, where there is no grid
     const watch = new IntersectionObserver((e) => setSeen(e.some((x) => x.isIntersecting)), { rootMargin: "200px" });
     watch.observe(el);
     return () => watch.disconnect();

@@ -1,15 +1,17 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, withQuery, type Query } from "../api";
 import { clock, millis, percent, shortOperation, signed } from "../format";
+import { day } from "../incident/words";
 import { useLive } from "../live";
 import { go } from "../route";
-import type { Diagnosis } from "../types";
+import type { Alert, Diagnosis } from "../types";
+import { CopyLink } from "../ui/share";
 import { Failure, useLoad } from "../ui/state";
 import { Findings } from "./findings";
 import { Notices, Sources } from "./notices";
 import { Quantiles } from "./quantiles";
 import { Timeline } from "./timeline";
-import { between, entryName, named, timed } from "./words";
+import { between, calm, changed, end, entryName, named, permanent, raised, runbooks, timed } from "./words";
 
 // DiagnoseView runs a diagnosis and shows everything that it finds.
 export function DiagnoseView({ query }: { query: URLSearchParams }) {
@@ -46,9 +48,10 @@ export function DiagnoseView({ query }: { query: URLSearchParams }) {
           </select>
         </label>
         <button class="primary" disabled={loading} onClick={() => setTurn(turn + 1)}>Diagnose again</button>
+        {shown && <CopyLink address={location.origin + withQuery("/diagnose", permanent(shown, asked))} />}
         <span class="right" role="status">{loading ? <Timer /> : shown && <>took <b>{millis(shown.took_ms)}</b></>}</span>
       </div>
-      {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} asked={asked} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
+      {error ? <Failure error={error} retry={reload} /> : shown ? <Answer d={shown} asked={asked} alerts={range ? [] : live.now?.alerts ?? []} /> : <div class="card verdict"><h1>Asking Prometheus and Jaeger…</h1></div>}
     </div>
   );
 }
@@ -69,8 +72,11 @@ function Timer() {
   return <>{((performance.now() - began) / 1000).toFixed(1)}&#8239;s</>;
 }
 
-function Answer({ d, asked }: { d: Diagnosis; asked: Query }) {
+function Answer({ d, asked, alerts }: { d: Diagnosis; asked: Query; alerts: Alert[] }) {
   const top = d.findings[0];
+  const minority = d.minority;
+  const began = changed(d).from;
+  const todo = raised(d) ? runbooks(d, alerts) : [];
   const quantiles = d.quantiles ?? [];
   return (
     <>
@@ -83,9 +89,10 @@ function Answer({ d, asked }: { d: Diagnosis; asked: Query }) {
             {d.errors && <div><span>fail{d.errors.type ? ` with ${d.errors.type}` : ""}</span><b><i>{percent(d.errors.baseline)} →</i> {percent(d.errors.now)}</b></div>}
             <div><span>{d.statistic}</span><b><i>{millis(d.baseline_ms)} →</i> {millis(d.now_ms)}</b></div>
             {d.p95.now_ms > 0 && <div><span>p95</span><b><i>{millis(d.p95.baseline_ms)} →</i> {millis(d.p95.now_ms)}</b></div>}
+            {minority && <div><span>take more than {millis(minority.over_ms)}</span><b><i>{percent(minority.usual_share)} →</i> {percent(minority.share)}</b></div>}
             <div><span>requests before, now</span><b><i>{d.requests.baseline} ·</i> {d.requests.now}</b></div>
             {top && timed(top) && !top.errors && d.verdict !== "none" && <div><span>{d.statistic} without it</span><b>{millis(top.counterfactual_ms)}</b></div>}
-            {(d.verdict === "spike" || d.verdict === "errors") && <div><span>since</span><b>{clock(Date.parse(d.window.from))}</b></div>}
+            {raised(d) && <div><span>since</span><b><time dateTime={began}>{day(began) === day(new Date().toISOString()) ? "" : `${day(began)} `}{clock(Date.parse(began))}</time></b></div>}
           </div>
         )}
         <Notices d={d} />
@@ -99,6 +106,11 @@ function Answer({ d, asked }: { d: Diagnosis; asked: Query }) {
           <div class="chips">{d.other_entries.map((e) => <a class="chip" key={e.operation + e.flow} href={withQuery("/diagnose", { ...asked, entry: e.operation })}>{entryName(e)} <b>{signed(millis(e.added_ms ?? 0))}</b></a>)}</div>
         </section>
       )}
+      {todo.length > 0 && (
+        <section class="card"><div class="cardhead"><h2>What to do</h2></div>
+          <ul class="links">{todo.map((b) => <li key={b.url}><a href={b.url} target="_blank" rel="noreferrer">runbook of {b.name}</a></li>)}</ul>
+        </section>
+      )}
       <Sources d={d} asked={asked} />
     </>
   );
@@ -107,10 +119,7 @@ function Answer({ d, asked }: { d: Diagnosis; asked: Query }) {
 // Verdict says what a diagnosis found, in one sentence.
 export function Verdict({ d }: { d: Diagnosis }) {
   const f = d.findings[0];
-  if (d.verdict === "none") {
-    const rest = <>{d.entry.operation || "every entry"} is at its baseline, {millis(d.now_ms)}.</>;
-    return d.entries_looked_at > 1 ? <>No spike in any of {d.entries_looked_at} entries. The busiest, {rest}</> : <>No spike: {rest}</>;
-  }
+  if (d.verdict === "none") return <>{calm(d)}</>;
   if (!f) return <>{d.verdict === "errors" ? "Requests fail" : "Not sure"}: {d.why}</>;
   const unsure = d.verdict === "unsure" && "Not sure: ";
   if (f.errors) return (
@@ -121,7 +130,7 @@ export function Verdict({ d }: { d: Diagnosis }) {
   if (!timed(f)) return <>{unsure}<em>{named(f)}</em>: {f.evidence ?? "it differs from the baseline"}.</>;
   return (
     <>
-      {unsure}<em>{named(f)}</em>{f.kind === "self" && <> {shortOperation(f.operation)}</>}: {f.kind === "self" && "self time "}{signed(millis(f.added_ms))}, {percent(f.share)} of the time added to {d.entry.operation}.
+      {unsure}<em>{named(f)}</em>{f.kind === "self" && <> {shortOperation(f.operation)}</>}: {f.kind === "self" && "self time "}{signed(millis(f.added_ms))}, {percent(f.share)} of the time added to {d.entry.operation}{end(f)}.
     </>
   );
 }

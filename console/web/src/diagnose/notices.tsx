@@ -1,21 +1,33 @@
 import { withQuery, type Query } from "../api";
+import { traffic } from "../incident/words";
 import type { Diagnosis } from "../types";
-import { answered, deployed } from "./words";
+import { answered, changed, deployed, failure, grounded, notes, raised } from "./words";
 
-// Notices lists deployments, failed sources and notes of sources.
+// Notices lists what changed, failed sources and notes.
 export function Notices({ d }: { d: Diagnosis }) {
-  const change = d.verdict === "none" ? undefined : d.window;
   const hop = d.findings[0]?.hop;
   const deploys = d.deploys ?? [];
-  const failed = d.sources.filter((s) => !s.ok);
-  const noted = d.sources.filter((s) => s.note);
-  if (deploys.length + failed.length + noted.length === 0) return null;
+  const flow = raised(d) ? traffic(d) : "";
+  if (deploys.length === 0 && !flow && doubts(d) === 0) return null;
   return (
     <ul class="notices">
-      {deploys.map((x) => <li key={x.service + x.version} class={x.service === hop ? "deploy hot" : "deploy"}><b>{x.service}</b> {deployed(x, change)}</li>)}
-      {failed.map((s) => <li key={s.name} class="bad"><b>{s.name}</b> did not answer; the result rests on the other sources: {s.error}</li>)}
-      {noted.map((s) => <li key={`${s.name} note`}><b>{s.name}</b>: {s.note}</li>)}
+      {deploys.map((x) => <li key={x.service + x.version} class={x.service === hop ? "deploy hot" : "deploy"}><b>{x.service}</b> {deployed(x, d.verdict === "none" ? undefined : changed(d))}</li>)}
+      {flow && <li>{flow}</li>}
+      <Doubts d={d} />
     </ul>
+  );
+}
+
+const doubts = (d: Diagnosis): number => notes(d).length + d.sources.filter((s) => !s.ok || s.note).length;
+
+// Doubts lists what limits a diagnosis: failed sources, notes of sources and of the diagnosis.
+export function Doubts({ d }: { d: Diagnosis }) {
+  return (
+    <>
+      {notes(d).map((text) => <li key={text}>{text}</li>)}
+      {d.sources.filter((s) => !s.ok).map((s) => <li key={s.name} class="bad"><b>{s.name}</b> {failure(s)}</li>)}
+      {d.sources.filter((s) => s.note).map((s) => <li key={`${s.name} note`}><b>{s.name}</b>: {s.note}</li>)}
+    </>
   );
 }
 
@@ -25,6 +37,7 @@ export function Sources({ d, asked }: { d: Diagnosis; asked: Query }) {
   return (
     <div class="sources">
       {d.sources.map((s) => <span key={s.name} class={s.ok ? "" : "bad"} title={s.url}>{s.ok ? answered(s) : `${s.name}: failed after ${s.took_ms.toFixed(0)} ms`}</span>)}
+      {grounded(d) && <span>{grounded(d)}</span>}
       {(d.stages ?? []).length > 0 && <span title="Stages of the diagnosis">{d.stages!.map((s) => `${s.name} ${s.took_ms.toFixed(0)} ms`).join(", ")}</span>}
       <a href={withQuery("/api/diagnose", asked)} target="_blank" rel="noreferrer">as JSON</a>
     </div>

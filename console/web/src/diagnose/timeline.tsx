@@ -5,15 +5,16 @@ import { colour } from "../theme";
 import type { Diagnosis } from "../types";
 import { Plot, axes } from "../ui/plot";
 import { useLoad } from "../ui/state";
-import { between, entryName } from "./words";
+import { between, changed, entryName } from "./words";
 
 interface Answer { data: { result: { metric: Record<string, string>; values: [number, string][] }[] } }
 
 // Timeline shows the entry's mean over time, with the baseline and the window
 // that were compared.
 export function Timeline({ d }: { d: Diagnosis }) {
-  const from = Math.min(Date.parse(d.baseline.from), Date.parse(d.window.from)) / 1000;
-  const to = Math.max(Date.parse(d.window.to), Date.parse(d.baseline.to)) / 1000;
+  const now = changed(d);
+  const from = Math.min(Date.parse(d.baseline.from), Date.parse(now.from)) / 1000;
+  const to = Math.max(Date.parse(now.to), Date.parse(d.baseline.to)) / 1000;
   const ok = isFinite(from) && isFinite(to) && to > from;
   const baseline = d.baseline_parts ?? [d.baseline];
   const flow = d.entry.flow === "async" ? "async" : "request";
@@ -35,12 +36,12 @@ export function Timeline({ d }: { d: Diagnosis }) {
     scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, Math.max(max * 1.1, 1e-4)] } },
     axes: axes(seconds),
     series: [{}, { stroke: () => colour("accent"), width: 1.6, points: { show: false } }],
-    hooks: { drawClear: [(u) => { for (const r of baseline) shade(u, r.from, r.to, colour("raised")); if (d.verdict !== "none") shade(u, d.window.from, d.window.to, colour("hot-bg")); }] },
+    hooks: { drawClear: [(u) => { for (const r of baseline) shade(u, r.from, r.to, colour("raised")); if (d.verdict !== "none") shade(u, now.from, now.to, colour("hot-bg")); }] },
   });
   return (
     <section class="card" aria-label="Mean over time">
-      <div class="cardhead"><h2>Mean of {entryName(d.entry)}</h2><ul class="legend"><li><i class="box raised" />baseline {baseline.map(between).join(", ")}</li>{d.verdict !== "none" && <li><i class="box hotbg" />now {between(d.window)}</li>}</ul></div>
-      <div class="chartbox">{values.length > 1 && <Plot name={d.window.from + d.window.to + d.entry.operation} options={options} data={aligned} />}</div>
+      <div class="cardhead"><h2>Mean of {entryName(d.entry)}</h2><ul class="legend"><li><i class="box raised" />baseline {baseline.map(between).join(", ")}</li>{d.verdict !== "none" && <li><i class="box hotbg" />now {between(now)}</li>}</ul></div>
+      <div class="chartbox">{values.length > 1 && <Plot name={now.from + now.to + d.entry.operation} options={options} data={aligned} />}</div>
     </section>
   );
 }

@@ -1,5 +1,5 @@
 import { clock, millis, percent, shortOperation, signed } from "../format";
-import type { Band, Deploy, DiagnosedEntry, Finding, Signal, Source, TimeRange } from "../types";
+import type { Alert, Band, Deploy, DiagnosedEntry, Diagnosis, Finding, Signal, Source, TimeRange } from "../types";
 
 // kinds names the kinds of findings.
 export const kinds: Record<string, string> = {
@@ -26,6 +26,18 @@ export function named(f: Pick<Finding, "hop" | "kind" | "target">): string {
 // timed reports whether a finding has times. One from a comparison of traces has
 // none when the critical paths do not show it.
 export const timed = (f: Finding): boolean => f.baseline_ms !== 0 || f.now_ms !== 0;
+
+// muchFaster is the fraction of its baseline below which a mean is not at it.
+const muchFaster = 2 / 3;
+
+// calm is the verdict without a spike, in the words of `tenhop diagnose`.
+export function calm(d: Pick<Diagnosis, "baseline_ms" | "now_ms" | "entry" | "entries_looked_at">): string {
+  const what = d.entry.operation || "every entry";
+  const how = d.now_ms < muchFaster * d.baseline_ms
+    ? `is faster than its baseline (mean ${millis(d.baseline_ms)} → ${millis(d.now_ms)})`
+    : `is at its baseline (mean ${millis(d.now_ms)})`;
+  return d.entries_looked_at > 1 ? `No spike in any of ${d.entries_looked_at} entries; the busiest, ${what}, ${how}.` : `No spike: ${what} ${how}.`;
+}
 
 // facts returns the evidence for a finding beside its times and attributes.
 export function facts(f: Finding): string[] {
@@ -86,10 +98,75 @@ export function deployed(d: Deploy, change: TimeRange | undefined): string {
   return `runs version ${d.version} since ${clock(seen)}${relative}; ${d.before} before`;
 }
 
+// units names what sources return; others return traces.
+const units: Record<string, string> = { prometheus: "series", pprof: "profiles", flight: "kinds of own time", loki: "log lines" };
+
 // answered says what a source returned.
-export function answered(s: Source): string {
-  const unit = s.name === "prometheus" ? "series" : s.name === "pprof" ? "profiles" : "traces";
-  return `${s.name}: ${s.read} ${unit} in ${s.took_ms.toFixed(0)} ms`;
+export const answered = (s: Source): string => `${s.name}: ${s.read} ${units[s.name] ?? "traces"} in ${s.took_ms.toFixed(0)} ms`;
+
+// failure says what a source did not return.
+export const failure = (s: Source): string =>
+  s.read > 0 ? `a part was not read: ${s.error ?? ""}` : `did not answer; the result rests on the other sources: ${s.error ?? ""}`;
+
+// changed returns when the entry has left its baseline: since when it fails, if that is the
+// verdict, or since when it is slower.
+export const changed = (d: Diagnosis): TimeRange => (d.verdict === "errors" && d.errors?.window) || d.window;
+
+// raised reports whether an entry has left its baseline.
+export const raised = (d: Diagnosis): boolean => d.verdict === "spike" || d.verdict === "errors";
+
+// notes returns what else is known, as `tenhop diagnose` prints it: the spike that is over,
+// phases, warnings, shared stores and traces that were left out.
+export function notes(d: Diagnosis): string[] {
+  const out: string[] = [];
+  const p = d.past;
+  if (p) out.push(`Over since ${clock(Date.parse(p.to))}: mean ${millis(p.mean_ms)} from ${between(p)}${p.entry ? ` at ${p.entry}` : ""}${p.what ? `; ${p.what}` : ""}`);
+  const phases = d.minority?.phases ?? [];
+  if (phases.length > 1) out.push(`Slow phases: ${phases.map(between).join(", ")}`);
+  for (const w of d.warnings ?? []) out.push(`Warning: ${w}`);
+  for (const s of d.shared_stores ?? []) {
+    const tables = s.tables.length > 0 ? `, tables ${s.tables.join(", ")}` : "";
+    out.push(`Shared store: ${s.services.join(", ")} use one database: ${`${s.system} ${s.namespace}`.trim()} at ${s.address}${tables}${s.sure ? "" : `; not sure: ${s.why ?? ""}`}`);
+  }
+  const n = d.incomplete_traces ?? 0;
+  if (n > 0) out.push(`${n === 1 ? "1 trace is" : `${n} traces are`} left out: spans of them are missing or had not arrived`);
+  return out;
+}
+
+// grounded says which evidence decided, and how old it is.
+export function grounded(d: Diagnosis): string {
+  if (!d.decided_by || !d.recent) return "";
+  return `decided by ${d.decided_by === "both" ? "metrics and traces" : d.decided_by}; the newest data are ${d.recent.age_s.toFixed(0)} s old`;
+}
+
+// end says which end of a slow link delays it, if that is known.
+export function end(f: Finding): string {
+  if (f.kind !== "link" || !f.evidence) return "";
+  return f.either_end ? `; nothing tells whether ${f.target ?? "its caller"} or ${f.hop} delays it` : `; the delay is at ${f.hop}`;
+}
+
+// permanent returns the parameters of a diagnosis of the same time. A time before now is
+// replaced by the range that it was.
+export function permanent(d: Diagnosis, asked: { entry: string; since: string; from?: string; to?: string }): Record<string, string> {
+  if (asked.from && asked.to) return { entry: asked.entry, from: asked.from, to: asked.to };
+  const to = Math.max(Date.parse(d.window.to), Date.parse(d.baseline.to));
+  const [, n, unit] = /^(\d+)([mh])$/.exec(asked.since) ?? [];
+  const length = n ? Number(n) * (unit === "h" ? 3_600_000 : 60_000) : to - Math.min(Date.parse(d.window.from), Date.parse(d.baseline.from));
+  if (!(to > 0) || !(length > 0)) return { entry: asked.entry, since: asked.since };
+  return { entry: asked.entry, from: String(to - Math.max(length, 60_000)), to: String(to) };
+}
+
+// runbooks returns what to do about the alerts that fire for a diagnosed entry or a hop of the
+// findings.
+export function runbooks(d: Diagnosis, alerts: Alert[]): { name: string; url: string }[] {
+  const places = [d.entry.service, ...d.findings.flatMap((f) => [f.hop, f.target ?? ""])];
+  const out = new Map<string, { name: string; url: string }>();
+  for (const a of alerts) {
+    const { service_name: service, entry } = a.labels;
+    const about = (!service || places.includes(service)) && (!entry || entry === d.entry.operation);
+    if (about && a.state === "firing" && a.runbook && /^https?:\/\//.test(a.runbook) && !out.has(a.runbook)) out.set(a.runbook, { name: a.name, url: a.runbook });
+  }
+  return [...out.values()];
 }
 
 // between writes a range of time.

@@ -1,36 +1,34 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { clock, shortOperation } from "../format";
-import type { Diagnosis, Finding, IncidentView as Stored } from "../types";
-import { Failure, Loading, useLoad } from "../ui/state";
+import type { Diagnosis, IncidentView as Stored } from "../types";
+import { CopyLink } from "../ui/share";
+import { Failure, Loading, Stale, useLoad, useRefresh } from "../ui/state";
 import { Verdict } from "../diagnose/diagnose";
 import { Findings } from "../diagnose/findings";
+import { Doubts } from "../diagnose/notices";
 import { Quantiles } from "../diagnose/quantiles";
-import { between, deployed } from "../diagnose/words";
-import { after, brief, day, felt, lasted, reasons, traffic } from "./words";
+import { between, changed, deployed, end } from "../diagnose/words";
+import { after, brief, day, felt, lasted, place, reasons, traffic } from "./words";
 
 const again = 5000; // milliseconds, while it is open
 
 // IncidentView shows an incident in one screen. All of it is stored, so that the address
 // is valid when metrics and traces are gone.
 export function IncidentView({ id }: { id: string }) {
-  const { data, error, reload } = useLoad(id, (signal) => get("GET /api/incidents/{id}", {}, signal, { id }));
-  const open = data?.incident.state === "open";
-  useEffect(() => {
-    if (!open) return;
-    const t = setInterval(reload, again);
-    return () => clearInterval(t);
-  }, [open, id]);
-  if (error) return <Failure error={error} retry={reload} />;
+  const loaded = useLoad(id, (signal) => get("GET /api/incidents/{id}", {}, signal, { id }));
+  const { data, at, error, reload } = loaded;
+  useRefresh(loaded, again, data?.incident.state === "open");
+  if (error && !data) return <Failure error={error} retry={reload} />;
   if (!data) return <Loading what="the incident" />;
   const d = data.diagnosis ?? undefined;
   return (
     <article class="incident">
+      {error && <Stale error={error} at={at} />}
       <Head v={data} d={d} />
       <section class="card" aria-label="What is known">
         <dl class="known">
-          {d?.entry.operation && <Fact name="Customers feel">{felt(d)}</Fact>}
+          <Fact name="Customers feel">{d?.entry.operation ? felt(d) : "not known yet"}</Fact>
           <Fact name="Since"><Since v={data} /></Fact>
           {d ? <Suspect d={d} sure={data.incident.sure} /> : <Fact name="Which hop">{data.problem ? `not known: the diagnosis failed: ${data.problem}` : "not known yet"}</Fact>}
           {d && <Fact name="What changed"><Changed d={d} /></Fact>}
@@ -52,23 +50,20 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
 }
 
 function Head({ v, d }: { v: Stored; d: Diagnosis | undefined }) {
-  const [copied, setCopied] = useState(false);
-  const copy = () => {
-    navigator.clipboard?.writeText(location.href).then(() => setCopied(true), () => setCopied(false));
-  };
   return (
     <section class={`card verdict ${d?.verdict ?? "unsure"}`}>
       <div class="incidenthead">
         <span class={`state ${v.incident.state}`}>{v.incident.state === "open" ? "open" : "over"}</span>
         <a class="noprint" href="/incidents">All incidents</a>
         <span class="right noprint">
-          <button onClick={copy}>{copied ? "Copied" : "Copy link"}</button>
+          <CopyLink address={location.href} />
           <button onClick={() => print()}>Print</button>
         </span>
       </div>
       <h1>{d ? <Verdict d={d} /> : v.incident.headline}</h1>
       {d?.why && d.findings.length > 0 && <p>{d.why}</p>}
       {v.note && <p>{v.note}</p>}
+      {d && <ul class="notices"><Doubts d={d} /></ul>}
     </section>
   );
 }
@@ -89,10 +84,10 @@ function Suspect({ d, sure }: { d: Diagnosis; sure: boolean }) {
   if (!f) return <Fact name="Which hop">not known: {d.why || "nothing stands out"}</Fact>;
   const why = reasons(f);
   const quote = f.quotes?.[0];
-  const trace = f.exemplars[0];
+  const trace = f.exemplars[0] ?? quote?.trace_id;
   return (
     <>
-      <Fact name="Which hop"><b>{where(f)}</b>{f.operation && ` in ${shortOperation(f.operation)}`}{f.instance && `, instance ${f.instance} alone`}{!sure && " (not sure)"}</Fact>
+      <Fact name="Which hop"><b>{place(f)}</b>{f.operation && ` in ${shortOperation(f.operation)}`}{f.instance && `, instance ${f.instance} alone`}{end(f)}{!sure && " (not sure)"}</Fact>
       <Fact name="Why">{why.length > 0 ? <>{f.cause?.kind === "unknown" && "Not known. "}{why[0]}{why.length > 1 && <details><summary>{why.length - 1} more</summary><ul>{why.slice(1).map((w) => <li key={w}>{w}</li>)}</ul></details>}</> : "nothing that was looked at says why"}</Fact>
       {quote && <Fact name="It says"><q>{quote.text}</q> <span class="dim">{quote.source}{quote.trace_id && <> of <a class="mono" href={`/trace/${quote.trace_id}`}>{quote.trace_id.slice(0, 8)}</a></>}</span></Fact>}
       {trace && <Fact name="One request"><a class="mono" href={`/trace/${trace}`}>{trace}</a> <span class="dim">as long as its trace is kept</span></Fact>}
@@ -100,22 +95,16 @@ function Suspect({ d, sure }: { d: Diagnosis; sure: boolean }) {
   );
 }
 
-function where(f: Finding): string {
-  switch (f.kind) {
-    case "dependency": return `${f.hop}, which waits for ${f.target ?? "a dependency"}`;
-    case "link": return `the link between ${f.target ?? "its caller"} and ${f.hop}`;
-    default: return f.hop;
-  }
-}
-
 // Changed lists deployments, the instance and the traffic.
 function Changed({ d }: { d: Diagnosis }) {
   const deploys = d.deploys ?? [];
   const flow = traffic(d);
+  const top = d.findings[0];
   return (
     <ul>
       {deploys.length === 0 && <li>no other version was seen</li>}
-      {deploys.map((x) => <li key={x.service + x.version}><b>{x.service}</b> {deployed(x, d.window)}</li>)}
+      {deploys.map((x) => <li key={x.service + x.version}><b>{x.service}</b> {deployed(x, changed(d))}</li>)}
+      {top?.instance && <li>only instance {top.instance} of <b>{top.hop}</b></li>}
       {flow && <li>{flow}</li>}
     </ul>
   );
@@ -147,7 +136,7 @@ function Timeline({ v }: { v: Stored }) {
   moments.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   return (
     <section class="card" aria-label="Timeline">
-      <div class="cardhead"><h2>Timeline</h2>{v.diagnosis && <span class="dim">evidence {between(v.diagnosis.window)}</span>}</div>
+      <div class="cardhead"><h2>Timeline</h2>{v.diagnosis && <span class="dim">evidence {between(changed(v.diagnosis))}</span>}</div>
       <ol class="moments">
         {moments.map((m) => (
           <li key={m.kind + m.at + m.text} class={m.kind}>
@@ -160,7 +149,6 @@ function Timeline({ v }: { v: Stored }) {
 }
 
 function Alerts({ v }: { v: Stored }) {
-  const more = v.incident.alerts - v.alerts.length;
   return (
     <section class="card" aria-label="Alerts">
       <div class="cardhead"><h2>Alerts</h2><span class="dim">{v.incident.alerts}</span></div>
@@ -171,7 +159,7 @@ function Alerts({ v }: { v: Stored }) {
             <span class="dim"> {clock(Date.parse(a.starts_at))} – {a.ends_at ? clock(Date.parse(a.ends_at)) : "now"}</span>
           </li>
         ))}
-        {more > 0 && <li class="dim">and {more} more</li>}
+        {v.more_alerts > 0 && <li class="dim">and {v.more_alerts} more</li>}
       </ul>
     </section>
   );

@@ -1,39 +1,40 @@
-import { useEffect } from "preact/hooks";
 import { get } from "../api";
 import { clock, shortOperation } from "../format";
 import type { IncidentList, IncidentSummary } from "../types";
-import { Empty, Failure, Loading, useLoad } from "../ui/state";
+import { Empty, Failure, Loading, Stale, useLoad, useRefresh } from "../ui/state";
 import { after, brief, day, lasted, trend } from "./words";
 
 const again = 5000; // milliseconds
 
-// IncidentsView lists the incidents, newest first.
+// IncidentsView lists the incidents: the open ones, then the closed ones, newest first.
 export function IncidentsView() {
-  const { data, error, reload } = useLoad("incidents", (signal) => get("GET /api/incidents", {}, signal));
-  useEffect(() => {
-    const t = setInterval(reload, again);
-    return () => clearInterval(t);
-  }, []);
-  if (error) return <Failure error={error} retry={reload} />;
+  const loaded = useLoad("incidents", (signal) => get("GET /api/incidents", {}, signal));
+  const { data, at, error, reload } = loaded;
+  useRefresh(loaded, again, true);
+  if (error && !data) return <Failure error={error} retry={reload} />;
   if (!data) return <Loading what="incidents" />;
   if (data.incidents.length === 0) {
     return (
       <>
         <h1 class="sr">Incidents</h1>
+        {error && <Stale error={error} at={at} />}
         <Empty title={data.watched ? "No incident so far" : "Incidents are not watched"}>
           <code>tenhop up --watch</code> or <code>tenhop watch</code> diagnoses alerts; what it posts is listed here.
         </Empty>
       </>
     );
   }
-  const open = data.incidents.filter((i) => i.state === "open").length;
+  const open = data.incidents.filter((i) => i.state === "open");
+  const closed = data.incidents.filter((i) => i.state !== "open");
   return (
     <div class="incidents">
       <h1 class="sr">Incidents</h1>
+      {error && <Stale error={error} at={at} />}
       <Means data={data} />
       <section class="card" aria-label="Incidents">
-        <div class="cardhead"><h2>Incidents</h2><span class="dim">{open} open, {data.incidents.length - open} closed</span></div>
-        <ul class="incidentlist">{data.incidents.map((i) => <Row key={i.id} i={i} />)}</ul>
+        <div class="cardhead"><h2>Incidents</h2><span class="dim">{data.open} open, {data.closed} closed</span></div>
+        <ul class="incidentlist">{[...open, ...closed].map((i) => <Row key={i.id} i={i} />)}</ul>
+        {closed.length < data.closed && <p class="hint">Of the closed incidents the newest {closed.length} are listed.</p>}
       </section>
     </div>
   );

@@ -1,6 +1,6 @@
 import { millis, percent, rate, seconds } from "../format";
-import type { Diagnosis, Finding, IncidentSummary } from "../types";
-import { entryName, facts, spent } from "../diagnose/words";
+import type { Diagnosis, Finding, IncidentSummary, TimeRange } from "../types";
+import { entryName, facts, named, spent } from "../diagnose/words";
 
 // brief writes seconds as a person says them: 9.4 s, 83 s, 12 min.
 export function brief(s: number | undefined | null): string {
@@ -28,7 +28,9 @@ export function felt(d: Diagnosis): string {
   const what = entryName(d.entry);
   if (d.verdict === "errors" && d.errors) return `${percent(d.errors.now)} of ${what} fail${d.errors.type ? ` with ${d.errors.type}` : ""}, usually ${percent(d.errors.baseline)}.`;
   const p95 = d.p95.now_ms > 0 ? `; one in twenty longer than ${millis(d.p95.now_ms)}, usually ${millis(d.p95.baseline_ms)}` : "";
-  return `${what} takes ${millis(d.now_ms)} on average, usually ${millis(d.baseline_ms)}${p95}.`;
+  const some = d.minority ? `; ${percent(d.minority.share)} of the requests longer than ${millis(d.minority.over_ms)}, usually ${percent(d.minority.usual_share)}` : "";
+  const fail = d.errors ? `; ${percent(d.errors.now)} fail${d.errors.type ? ` with ${d.errors.type}` : ""}, usually ${percent(d.errors.baseline)}` : "";
+  return `${what} takes ${millis(d.now_ms)} on average, usually ${millis(d.baseline_ms)}${p95}${some}${fail}.`;
 }
 
 // reasons returns why a finding's hop is slow or fails, the surest first: its cause, where its
@@ -41,10 +43,38 @@ export function reasons(f: Finding): string[] {
   return [...cause, ...spending, ...which, ...all.filter((t) => !cause.includes(t))];
 }
 
+// place names the place that a finding is about.
+export function place(f: Finding): string {
+  switch (f.kind) {
+    case "dependency": return `${f.hop}, which waits for ${f.target ?? "a dependency"}`;
+    case "link": return `the link between ${f.target ?? "its caller"} and ${f.hop}`;
+    case "errors": return f.hop;
+    default: return named(f);
+  }
+}
+
+// total returns the length of ranges of time in seconds.
+const total = (ranges: TimeRange[]): number => ranges.reduce((sum, r) => sum + Math.max(0, Date.parse(r.to) - Date.parse(r.from)) / 1000, 0);
+
+// counted returns the ranges of time in which the requests of a diagnosis were counted. Earlier
+// spikes are not part of the baseline, and calm times between phases are not part of now. Now
+// has a step of the metrics before each phase, too.
+function counted(d: Diagnosis): { before: TimeRange[]; now: TimeRange[] } {
+  const before = (d.baseline_parts ?? []).length > 0 ? d.baseline_parts! : [d.baseline];
+  const step = 1000 * (d.resolution_s ?? 0);
+  const [from, to] = [Date.parse(d.window.from), Date.parse(d.window.to)];
+  const phases = (d.minority?.phases ?? []).map((p) => ({ from: Date.parse(p.from) - step, to: Math.min(to, Date.parse(p.to)) })).filter((p) => p.from < to);
+  // A window of the mean is whole: it begins elsewhere, or has the requests between the phases.
+  const whole = phases.length === 0 || !(Math.abs(phases[0]!.from - from) <= step) || d.requests.now >= d.minority!.requests;
+  if (whole) return { before, now: [d.window] };
+  const written = (ms: number) => new Date(ms).toISOString();
+  return { before, now: phases.map((p) => ({ from: written(Math.max(from, p.from)), to: written(p.to) })) };
+}
+
 // traffic says how the rate of requests has changed, if it has.
 export function traffic(d: Diagnosis): string {
-  const length = (r: { from: string; to: string }) => (Date.parse(r.to) - Date.parse(r.from)) / 1000;
-  const [before, now] = [length(d.baseline), length(d.window)];
+  const ranges = counted(d);
+  const [before, now] = [total(ranges.before), total(ranges.now)];
   if (!(before > 0) || !(now > 0) || d.requests.baseline === 0) return "";
   const [was, is] = [d.requests.baseline / before, d.requests.now / now];
   const ratio = is / was;

@@ -1,4 +1,4 @@
-import { ago, percent } from "../format";
+import { ago, objective, percent } from "../format";
 import type { Alert, SLO } from "../types";
 
 // local and web accept an alert's link within the page, or to the web.
@@ -45,7 +45,7 @@ export function Slos({ slos }: { slos: SLO[] }) {
           {slos.map((s) => (
             <tr key={s.service + s.name} class={s.burn_fast >= 14.4 ? "bad" : s.burn_fast > 1 ? "warn" : ""}>
               <td class="nowrap" title={s.service}>{s.name}</td>
-              <td class="num">{(s.objective * 100).toFixed(s.objective > 0.99 ? 1 : 0)}&#8239;%</td>
+              <td class="num">{objective(s.objective)}</td>
               <td class="num">{percent(s.errors)}</td>
               <td class="num burn">{s.burn_fast.toFixed(1)}×</td>
             </tr>

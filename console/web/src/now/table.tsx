@@ -3,28 +3,32 @@ import { percent, rate, seconds, signed } from "../format";
 import type { Hop, Snapshot } from "../types";
 import { Spark } from "../ui/spark";
 
-type Column = "name" | "rate" | "errors" | "p95" | "self" | "added";
+export type Column = "name" | "rate" | "errors" | "p95" | "self" | "added";
 const columns: [Column, string][] = [["name", "hop"], ["rate", "rate"], ["errors", "errors"], ["p95", "p95"], ["self", "self, mean"], ["added", "added"]];
+
+// direction returns the order in which a column is sorted: names from A on, the largest number
+// first.
+export const direction = (by: Column): "ascending" | "descending" => (by === "name" ? "ascending" : "descending");
+
+// sorted returns hops in the order of a column.
+export function sorted(hops: Hop[], by: Column): Hop[] {
+  if (by === "name") return [...hops].sort((a, b) => a.name.localeCompare(b.name));
+  return [...hops].sort((a, b) => (b[by] ?? -1) - (a[by] ?? -1) || (b.self ?? 0) - (a.self ?? 0));
+}
 
 interface Props { now: Snapshot; history: Map<string, number[]>; chosen: string; choose: (name: string) => void }
 
 // HopTable lists the hops of the map with their metrics.
 export function HopTable({ now, history, chosen, choose }: Props) {
   const [sort, setSort] = useState<Column>("added");
-  const value = (h: Hop): number | string => (sort === "name" ? h.name : h[sort] ?? -1);
-  const rows = now.hops.filter((h) => h.kind === "service").sort((a, b) => {
-    const x = value(a);
-    const y = value(b);
-    if (typeof x === "string" || typeof y === "string") return String(x).localeCompare(String(y));
-    return y - x || (b.self ?? 0) - (a.self ?? 0);
-  });
+  const rows = sorted(now.hops.filter((h) => h.kind === "service"), sort);
   return (
     <section class="card hops" aria-label="Hops">
       <table>
         <thead>
           <tr>
             {columns.map(([key, label]) => (
-              <th key={key} class={key === "name" ? "" : `num ${key}`} aria-sort={sort === key ? "descending" : undefined}>
+              <th key={key} class={key === "name" ? "" : `num ${key}`} aria-sort={sort === key ? direction(key) : undefined}>
                 <button class="sort" onClick={() => setSort(key)}>{label}</button>
               </th>
             ))}

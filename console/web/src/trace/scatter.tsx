@@ -1,3 +1,4 @@
+import { useEffect, useRef, useState } from "preact/hooks";
 import { clock, micros } from "../format";
 import { go } from "../route";
 import type { Found } from "../types";
@@ -7,14 +8,22 @@ const left = 58;
 
 // Scatter plots the durations of traces over time.
 export function Scatter({ traces }: { traces: Found[] }) {
+  const box = useRef<SVGSVGElement>(null);
+  const [width, setWidth] = useState(1000); // of the box, so that texts and circles keep their size
+  useEffect(() => {
+    const el = box.current;
+    if (!el) return;
+    const seen = new ResizeObserver(([e]) => setWidth(Math.max(200, Math.round(e!.contentRect.width))));
+    seen.observe(el);
+    return () => seen.disconnect();
+  }, []);
   const from = Math.min(...traces.map((t) => t.start));
   const to = Math.max(...traces.map((t) => t.start), from + 1);
   const top = Math.max(...traces.map((t) => t.root), 1);
-  const width = 1000;
   const x = (t: Found) => left + 10 + ((t.start - from) / (to - from)) * (width - left - 24);
   const y = (t: Found) => 8 + (1 - t.root / top) * (height - 30);
   return (
-    <svg class="scatter" viewBox={`0 0 ${width} ${height}`} role="group" aria-label="Traces by start and duration">
+    <svg class="scatter" ref={box} viewBox={`0 0 ${width} ${height}`} role="group" aria-label="Traces by start and duration">
       {[0, 0.5, 1].map((f) => (
         <g key={f}>
           <line x1={left} x2={width} y1={8 + (1 - f) * (height - 30)} y2={8 + (1 - f) * (height - 30)} />

@@ -98,6 +98,13 @@ const at = (from: number, to: number, duration: number) => (e: HTMLElement | nul
   e.style.width = `${(100 * (to - from)) / duration}%`;
 };
 
+// deep indents a label by its depth, from a number of pixels on.
+const deep = (depth: number, from = 8) => (e: HTMLElement | null) => {
+  if (!e) return;
+  e.style.setProperty("--depth", String(Math.min(depth, 16)));
+  e.style.setProperty("--at", `${from}px`);
+};
+
 function SpanRow({ row, top, duration, logs, below, folded, fold, dim, chosen, choose }: SpanProps) {
   const s = row.span;
   const d = Math.max(1, duration);
@@ -110,7 +117,7 @@ function SpanRow({ row, top, duration, logs, below, folded, fold, dim, chosen, c
     <div class={`row ${s.failed ? "failed" : ""} ${chosen ? "on" : ""} ${dim ? "miss" : ""}`} id={`span-${row.index}`} role="treeitem"
       aria-level={s.depth + 1} aria-selected={chosen} aria-expanded={below > 0 ? !folded : undefined} aria-label={words}
       ref={(e) => { if (e) e.style.top = `${top}px`; }} onClick={() => choose(row.index)} title={`${s.service} · ${s.operation}`}>
-      <div class="label" ref={(e) => { if (e) e.style.paddingLeft = `${8 + Math.min(s.depth, 16) * 11}px`; }}>
+      <div class="label" ref={deep(s.depth)}>
         <button class={`toggle ${below > 0 ? "" : "none"}`} tabIndex={-1} aria-hidden="true" onClick={(e) => { e.stopPropagation(); fold(row.index); }}>{folded ? "▸" : "▾"}</button>
         {!call && <b>{s.service}</b>}
         <span>{call ? `→ ${s.peer || ""} ${shortOperation(s.operation)}` : shortOperation(s.operation)}</span>
@@ -138,7 +145,7 @@ function LogRow({ row, log, top, choose }: { row: Row; log: Placed; top: number;
   const rest = Object.entries(log.line.fields).map(([k, v]) => `${k}=${typeof v === "object" ? JSON.stringify(v) : String(v)}`).join(" ");
   return (
     <div class="row logrow" ref={(e) => { if (e) e.style.top = `${top}px`; }} onClick={() => choose(row.index)}>
-      <div class="label" ref={(e) => { if (e) e.style.paddingLeft = `${32 + Math.min(row.span.depth, 16) * 11}px`; }}><span class={log.line.level}>{log.line.level}</span></div>
+      <div class="label" ref={deep(row.span.depth, 32)}><span class={log.line.level}>{log.line.level}</span></div>
       <div class={`text ${log.line.level}`} title={`${log.line.message} ${rest}`}>{log.line.message} {rest}</div>
     </div>
   );
