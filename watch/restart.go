@@ -55,7 +55,9 @@ func (s store) left(now time.Time) time.Time {
 
 // reopen continues with an open incident of the run before. What a look has found is over
 // until a look finds it again: evidence of the time before and after a gap is not
-// compared. The alerts of rules are over if the first poll does not have them.
+// compared. The alerts of rules are over if the first poll does not have them. Those of a
+// webhook count as heard of now: what repeated them may not have been stored, and nobody
+// listened while no Watcher ran.
 func (w *Watcher) reopen(i *Incident, now time.Time) {
 	w.address(i)
 	i.next = w.begin(now).Add(2 * w.cfg.Timing.Poll)
@@ -72,6 +74,8 @@ func (w *Watcher) reopen(i *Incident, now time.Time) {
 			}
 			w.gap(i, now)
 			w.save(i)
+		default:
+			a.Heard = now
 		}
 	}
 }

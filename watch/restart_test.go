@@ -155,3 +155,27 @@ func TestNoteOfAGap(t *testing.T) {
 		})
 	}
 }
+
+// TestRestartOfARepeatedAlert leaves an incident open that Alertmanager has repeated for longer
+// than Forget when watch starts again, and closes it when nothing more is heard of it.
+func TestRestartOfARepeatedAlert(t *testing.T) {
+	const repeat = 4 * time.Minute
+	cfg := watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{sureAt: 1, hop: "a"}).diagnose, Timing: watch.Timing{Forget: 5 * time.Minute}}
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := run(t, cfg)
+		for range 3 {
+			send(t, w, "firing", "a")
+			time.Sleep(repeat)
+		}
+		stop()
+		w, stop = run(t, cfg)
+		defer stop()
+		time.Sleep(time.Second)
+		for n, want := range []string{watch.Open, watch.Open, watch.Closed} {
+			if all := history(t, w).Incidents; len(all) != 1 || all[0].State != want {
+				t.Fatalf("%s after the start: %+v, want it %s", time.Duration(n)*repeat, all, want)
+			}
+			time.Sleep(repeat)
+		}
+	})
+}
