@@ -179,3 +179,24 @@ func TestRestartOfARepeatedAlert(t *testing.T) {
 		}
 	})
 }
+
+// TestRestartWithoutPolling ends what the run before has polled when nothing is heard of it.
+func TestRestartWithoutPolling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		cfg := watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{sureAt: 1, hop: "a"}).diagnose, Timing: watch.Timing{Forget: 5 * time.Minute},
+			Alerts: func(context.Context) ([]watch.Alert, error) { return []watch.Alert{alertOf("a", began)}, nil }}
+		_, stop := run(t, cfg)
+		time.Sleep(time.Minute)
+		stop()
+		cfg.Alerts = nil
+		w, stop := run(t, cfg)
+		defer stop()
+		for _, want := range []string{watch.Open, watch.Closed} {
+			time.Sleep(4 * time.Minute)
+			if all := history(t, w).Incidents; len(all) != 1 || all[0].State != want {
+				t.Fatalf("%s after the first run: %+v, want it %s", time.Since(began)-time.Minute, all, want)
+			}
+		}
+	})
+}
