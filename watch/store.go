@@ -106,42 +106,73 @@ func (w *Watcher) remove(i *Incident) {
 	w.changed[i.ID] = nil
 }
 
+// storeAgain is the time after a failed write before Run tries to store again.
+const storeAgain = time.Second
+
 // flush writes what save and remove noted. It does so without mu, so that a slow disk
 // delays neither requests nor deliveries. After a crash a file has either the old or the
-// new content. Failures are logged; flush returns those of the incidents in of.
+// new content. Failures are logged, and the next flush tries again; flush returns those of
+// the incidents in of.
 func (w *Watcher) flush(of ...*Incident) error {
 	w.storing.Lock()
 	defer w.storing.Unlock()
 	w.mu.Lock()
-	contents, removed := map[string][]byte{}, []string{}
-	for id, i := range w.changed {
-		delete(w.unstored, id)
+	changed, contents, failed := w.changed, map[string][]byte{}, map[string]error{}
+	w.changed = map[string]*Incident{}
+	for id, i := range changed {
 		if i == nil {
-			removed = append(removed, id)
-		} else if content, err := json.Marshal(i); err != nil {
-			w.unstored[id] = err
-		} else {
-			contents[id] = content
+			continue
+		}
+		content, err := json.Marshal(i)
+		if contents[id] = content; err != nil {
+			failed[id] = err
 		}
 	}
-	clear(w.changed)
 	w.mu.Unlock()
 	for id, content := range contents {
-		if err := replaceFile(w.store.path(id), content); err != nil {
-			w.unstored[id] = err
-			w.log.Warn("incident not stored", "incident", id, "error", err)
+		if failed[id] == nil {
+			failed[id] = replaceFile(w.store.path(id), content)
 		}
 	}
-	for _, id := range removed { // after those that may have its alerts
-		if err := w.store.remove(id); err != nil {
-			w.log.Warn("incident not removed", "incident", id, "error", err)
+	for id, i := range changed { // after those that may have its alerts
+		if i == nil {
+			failed[id] = w.store.remove(id)
 		}
 	}
+	w.again(changed, failed)
 	var errs []error
 	for _, i := range of {
 		errs = append(errs, w.unstored[i.ID])
 	}
 	return errors.Join(errs...)
+}
+
+// again notes what could not be stored, for the next flush. A newer change stays. The caller
+// holds storing.
+func (w *Watcher) again(changed map[string]*Incident, failed map[string]error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, i := range changed {
+		err := failed[id]
+		if err == nil {
+			delete(w.unstored, id)
+			continue
+		}
+		if w.unstored[id] == nil { // said once
+			w.log.Warn("incident not stored or removed; trying again", "incident", id, "error", err)
+		}
+		w.unstored[id], w.failedAt = err, time.Now()
+		if _, newer := w.changed[id]; !newer {
+			w.changed[id] = i
+		}
+	}
+}
+
+// storable reports whether Run may store: a disk that is full gets a rest.
+func (w *Watcher) storable(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now.Sub(w.failedAt) >= storeAgain
 }
 
 // prune removes the oldest closed incidents beyond the bound, delivered ones first.
@@ -161,14 +192,15 @@ func (w *Watcher) prune() {
 	}
 }
 
-// accept groups alerts into incidents and stores these. It returns an error if an
-// incident could not be stored.
+// accept groups alerts into incidents and stores these. It returns an error if an incident
+// that has one of the alerts is not stored, whether the alert has changed it or not: who
+// sends the alert repeats it until then.
 func (w *Watcher) accept(alerts []Alert, polled bool) error {
 	return w.flush(w.take(alerts, polled)...)
 }
 
-// take groups alerts into incidents, and returns those that have changed.
-func (w *Watcher) take(alerts []Alert, polled bool) (changed []*Incident) {
+// take groups alerts into incidents, and returns these.
+func (w *Watcher) take(alerts []Alert, polled bool) (having []*Incident) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -182,16 +214,14 @@ func (w *Watcher) take(alerts []Alert, polled bool) (changed []*Incident) {
 		}
 		if i.take(a, polled, now) {
 			w.metrics.alerts.Inc()
-			if !slices.Contains(changed, i) {
-				changed = append(changed, i)
-			}
+			w.save(i)
+		}
+		if !slices.Contains(having, i) {
+			having = append(having, i)
 		}
 	}
-	for _, i := range changed {
-		w.save(i)
-	}
 	w.wake()
-	return changed
+	return having
 }
 
 // of returns the incident of an alert: the one that has it, the one that began at the

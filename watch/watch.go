@@ -94,6 +94,7 @@ type Watcher struct {
 	polledAt   time.Time // last successful poll
 	diagnosing bool
 	changed    map[string]*Incident // to be stored, by ID; nil for one that was removed
+	failedAt   time.Time            // last failure to store
 
 	storing  sync.Mutex       // held while files are written; taken before mu
 	unstored map[string]error // by ID, of the last attempt; guarded by storing
@@ -156,15 +157,19 @@ func (w *Watcher) Run(ctx context.Context) {
 	defer t.Stop()
 	var noted time.Time
 	for {
-		if now := time.Now(); now.Sub(noted) >= aliveEvery {
+		now := time.Now()
+		if now.Sub(noted) >= aliveEvery {
 			w.alive(now)
 			noted = now
 		}
 		w.step(ctx, &running)
-		_ = w.flush() // an error is logged
+		if w.storable(now) {
+			_ = w.flush() // an error is logged
+		}
 		select {
 		case <-ctx.Done():
 			w.alive(time.Now())
+			_ = w.flush() // an error is logged
 			return
 		case <-t.C:
 		case <-w.woken:
