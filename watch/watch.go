@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -229,28 +230,38 @@ func (w *Watcher) withResolved(found []Alert) []Alert {
 	return found
 }
 
-// step advances every incident: it drops, posts, closes or diagnoses it.
+// step drops, posts or closes every incident, and diagnoses one.
 func (w *Watcher) step(ctx context.Context, running *sync.WaitGroup) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	for _, i := range append([]*Incident(nil), w.incidents...) {
-		if i.State == Open {
-			w.missed(i, now)
+	for _, i := range slices.Clone(w.incidents) {
+		if i.State == Closed {
+			continue
 		}
-		switch {
-		case i.State == Closed:
-		case w.over(i, now):
-		case !w.diagnosing && i.due(now):
-			w.diagnosing, i.pending = true, false
-			q := i.question()
-			running.Go(func() { w.diagnose(ctx, i, q) })
-		}
-		if i.State == Open && i.Settled && !i.Posted {
+		w.missed(i, now)
+		if !w.over(i, now) && i.Settled && !i.Posted {
 			w.decide(i, now)
 		}
 	}
+	if i := w.waiting(now); i != nil && !w.diagnosing {
+		w.diagnosing, i.pending = true, false
+		q := i.question()
+		running.Go(func() { w.diagnose(ctx, i, q) })
+	}
 	w.prune()
+}
+
+// waiting returns the incident that has waited longest for a diagnosis, or nil. A new one has
+// not had any: those whose diagnoses are not sure, which are due again and again, come later.
+func (w *Watcher) waiting(now time.Time) *Incident {
+	var first *Incident
+	for _, i := range w.incidents {
+		if i.State == Open && i.due(now) && (first == nil || i.next.Before(first.next)) {
+			first = i
+		}
+	}
+	return first
 }
 
 // over settles an incident, and ends it after a quiet time. It reports whether it ended.
