@@ -77,6 +77,9 @@ func (w *Watcher) reopen(i *Incident, now time.Time) {
 			w.save(i)
 		default:
 			a.Polled, a.Heard = false, now
+			if !a.Polling.IsZero() { // each poll of the run before had it
+				a.Polling = later(a.Polling, w.leftAt)
+			}
 		}
 	}
 }

@@ -208,12 +208,16 @@ func (w *Watcher) take(alerts []Alert, polled bool) (having []*Incident) {
 		if a.heartbeat() {
 			continue
 		}
-		i := w.of(a, now)
+		i := w.of(a, polled, now)
 		if i == nil {
 			continue
 		}
-		if i.take(a, polled, now) {
+		twin, changed := i.adopt(a, polled, now)
+		if !twin && i.take(a, polled, now) {
 			w.metrics.alerts.Inc()
+			changed = true
+		}
+		if changed {
 			w.save(i)
 		}
 		if !slices.Contains(having, i) {
@@ -224,9 +228,9 @@ func (w *Watcher) take(alerts []Alert, polled bool) (having []*Incident) {
 	return having
 }
 
-// of returns the incident of an alert: the one that has it, the one that began at the
-// same time, or the one whose cause it names. Otherwise a firing alert begins one.
-func (w *Watcher) of(a Alert, now time.Time) *Incident {
+// of returns the incident of an alert: the one that has it or its twin, the one that began at
+// the same time, or the one whose cause it names. Otherwise a firing alert begins one.
+func (w *Watcher) of(a Alert, polled bool, now time.Time) *Incident {
 	var open []*Incident
 	for _, i := range slices.Backward(w.incidents) {
 		if i.State == Open {
@@ -241,6 +245,11 @@ func (w *Watcher) of(a Alert, now time.Time) *Incident {
 	}
 	if !a.Firing() {
 		return nil
+	}
+	for _, i := range open {
+		if i.twin(a, polled) != "" {
+			return i
+		}
 	}
 	for _, i := range open {
 		if now.Sub(i.LastAlert) <= w.cfg.Timing.Quiet || i.names(a.Place()) {
