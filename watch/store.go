@@ -69,14 +69,14 @@ func (i *Incident) complete() {
 	i.count()
 }
 
-// replaceFile replaces the content of a file at once.
-func replaceFile(path string, content []byte) error {
+// replaceFile replaces a file by one with the content and the permissions at once.
+func replaceFile(path string, content []byte, perm fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(perm), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
@@ -131,7 +131,7 @@ func (w *Watcher) flush(of ...*Incident) error {
 	w.mu.Unlock()
 	for id, content := range contents {
 		if failed[id] == nil {
-			failed[id] = replaceFile(w.store.path(id), content)
+			failed[id] = replaceFile(w.store.path(id), content, 0o600)
 		}
 	}
 	for id, i := range changed { // after those that may have its alerts
