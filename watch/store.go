@@ -63,6 +63,9 @@ func (i *Incident) complete() {
 			a.Heard = time.Now() // stored before that was noted
 		}
 	}
+	if !i.Paged.IsZero() && i.Began.After(i.Paged) { // stored before the start of an alert was bounded
+		i.Began = i.Paged
+	}
 	if i.Alerted == nil && !i.presumed() { // stored before that was noted
 		i.Alerted = &i.Paged
 	}
@@ -229,7 +232,8 @@ func (w *Watcher) take(alerts []Alert, polled bool) (having []*Incident) {
 }
 
 // of returns the incident of an alert: the one that has it or its twin, the one that began at
-// the same time, or the one whose cause it names. Otherwise a firing alert begins one.
+// the same time, or the one whose cause it names. Otherwise a firing alert begins one, now if
+// the clock of the alert is ahead.
 func (w *Watcher) of(a Alert, polled bool, now time.Time) *Incident {
 	var open []*Incident
 	for _, i := range slices.Backward(w.incidents) {
@@ -263,7 +267,7 @@ func (w *Watcher) of(a Alert, polled bool, now time.Time) *Incident {
 	if err != nil {
 		id = uuid.New()
 	}
-	i := &Incident{ID: id.String(), State: Open, Began: a.StartsAt, Paged: now, LastAlert: now,
+	i := &Incident{ID: id.String(), State: Open, Began: earlier(a.StartsAt, now), Paged: now, LastAlert: now,
 		Alerts: map[string]*grouped{}, Delivered: map[string]Delivery{}, Said: []Said{}}
 	w.address(i)
 	w.incidents = append(w.incidents, i)
