@@ -62,8 +62,9 @@ const (
 	perIncident      = 6 // names of each kind
 )
 
-// watchdog is the alert that always fires, to show that alerts arrive.
-const watchdog = "Watchdog"
+// firedAlerts selects the history of alerts without those that always fire, to show that alerts
+// arrive: Watchdog, and what `tenhop watch` takes for a heartbeat.
+const firedAlerts = `ALERTS{alertstate="firing",alertname!="Watchdog",severity!="none"}`
 
 func (t tools) incidents(ctx context.Context, in WhichTime) (Incidents, error) {
 	since, err := period(in.Since, defaultIncidents)
@@ -87,7 +88,7 @@ func (t tools) incidents(ctx context.Context, in WhichTime) (Incidents, error) {
 	if err != nil {
 		return Incidents{}, err
 	}
-	history, err := prom.Range(ctx, `ALERTS{alertstate="firing",alertname!="`+watchdog+`"}`, now.Add(-since), now, step)
+	history, err := prom.Range(ctx, firedAlerts, now.Add(-since), now, step)
 	if err != nil {
 		return Incidents{}, err
 	}
