@@ -21,6 +21,9 @@ type Incidents struct {
 	StepS     float64    `json:"step_s" jsonschema:"seconds between two samples of the history; a shorter incident may be missing"`
 	Incidents []Incident `json:"incidents"`
 	More      int        `json:"more,omitempty" jsonschema:"older incidents that did not fit"`
+
+	// HistoryError is set if the incidents are only those of `tenhop watch`.
+	HistoryError string `json:"history_error,omitempty" jsonschema:"why the recorded alert history is missing"`
 }
 
 // Incident is a time during which alerts fired without a pause longer than a few minutes,
@@ -79,23 +82,24 @@ func (t tools) incidents(ctx context.Context, in WhichTime) (Incidents, error) {
 			return Incidents{}, err
 		}
 	}
-	if t.cfg.Prometheus == nil && t.cfg.Watched != nil {
-		out := Incidents{From: now.Add(-since).UTC().Format(time.RFC3339), Incidents: joined(nil, watched)}
-		out.keep(keptRows)
-		return out, nil
+	out := Incidents{From: now.Add(-since).UTC().Format(time.RFC3339), Incidents: []Incident{}}
+	if t.cfg.Prometheus != nil || t.cfg.Watched == nil {
+		prom, err := t.metrics()
+		if err != nil {
+			return Incidents{}, err
+		}
+		history, err := prom.Range(ctx, firedAlerts, now.Add(-since), now, step)
+		switch {
+		case err == nil:
+			out.Incidents, out.StepS = group(history, now, step).Incidents, step.Seconds()
+		case len(watched) == 0:
+			return Incidents{}, err
+		default: // what watch has told stands alone
+			out.HistoryError = err.Error()
+		}
 	}
-	prom, err := t.metrics()
-	if err != nil {
-		return Incidents{}, err
-	}
-	history, err := prom.Range(ctx, firedAlerts, now.Add(-since), now, step)
-	if err != nil {
-		return Incidents{}, err
-	}
-	out := group(history, now, step)
 	out.Incidents = joined(out.Incidents, watched)
 	out.keep(keptRows)
-	out.From, out.StepS = now.Add(-since).UTC().Format(time.RFC3339), step.Seconds()
 	return out, nil
 }
 

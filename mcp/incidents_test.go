@@ -1,11 +1,13 @@
 package mcp
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenhop/tenhop/query/prometheus"
 )
@@ -34,5 +36,23 @@ func TestIncidentsWithoutHeartbeats(t *testing.T) {
 		if !strings.Contains(query, matcher) {
 			t.Errorf("%s lacks %s", query, matcher)
 		}
+	}
+}
+
+// What watch has told is listed although Prometheus does not answer, with why the rest is
+// missing. With nothing to list, the answer is the error.
+func TestIncidentsWithoutPrometheus(t *testing.T) {
+	prom := prometheusOf(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "out of order", http.StatusServiceUnavailable)
+	})
+	var told []Watched
+	s := connect(t, Config{Prometheus: prom, Watched: func(context.Context, time.Time) ([]Watched, error) { return told, nil }})
+	if got := failing(t, s, "incidents", WhichTime{}); !strings.Contains(got, "503") {
+		t.Errorf("without an incident: %s", got)
+	}
+	told = []Watched{{ID: "i1", Began: time.Now().Add(-time.Minute).UTC().Format(time.RFC3339), Alerts: []string{"SlowHop"}}}
+	got, text, _ := call[Incidents](t, s, "incidents", WhichTime{})
+	if len(got.Incidents) != 1 || got.Incidents[0].Watch == nil || got.Incidents[0].Watch.ID != "i1" || !strings.Contains(got.HistoryError, "503") || !strings.Contains(text, "history_error=") {
+		t.Errorf("got %+v", got)
 	}
 }
