@@ -141,7 +141,8 @@ func group(history []prometheus.Series, now time.Time, step time.Duration) Incid
 
 // joined adds what watch has told to the incident of the alert history that it overlaps
 // and has an alert in common with. Others, which the history may have lost, are incidents
-// of their own, as are those that no alert told of. The newest come first.
+// of their own, as are those that no alert told of. The newest come first. Names of alerts
+// are left out beyond perIncident only when all incidents have been joined by them.
 func joined(history []Incident, watched []Watched) []Incident {
 	out := slices.Clone(history)
 	for _, w := range watched {
@@ -149,15 +150,14 @@ func joined(history []Incident, watched []Watched) []Incident {
 			return i.Watch == nil && overlap(i, w) && (len(w.Alerts) == 0 && !w.looked || slices.ContainsFunc(w.Alerts, func(a string) bool { return slices.Contains(i.Alerts, a) }))
 		})
 		if at < 0 {
-			i := Incident{From: cmp.Or(w.Began, w.Paged), To: w.Recovered, Series: len(w.Alerts)}
-			for _, a := range w.Alerts {
-				i.Alerts = appendName(i.Alerts, a)
-			}
-			out = append(out, i)
+			out = append(out, Incident{From: cmp.Or(w.Began, w.Paged), To: w.Recovered, Series: len(w.Alerts), Alerts: w.Alerts})
 			at = len(out) - 1
 		}
 		w.Alerts = nil // those of the incident
 		out[at].Watch = &w
+	}
+	for i := range out {
+		keep(&out[i].Alerts, perIncident)
 	}
 	slices.SortStableFunc(out, func(a, b Incident) int { return -moment(a.From).Compare(moment(b.From)) })
 	return out
@@ -190,16 +190,20 @@ func newIncident(all []fired, end time.Time, still bool) Incident {
 	for _, f := range all {
 		series[strings.Join(labels(f.labels), "\x00")] = true
 		in.Alerts = appendName(in.Alerts, f.labels["alertname"])
-		in.Services = appendName(in.Services, cmp.Or(f.labels["service_name"], f.labels["service"], f.labels["hop"]))
-		in.Entries = appendName(in.Entries, f.labels["entry"])
+		if len(in.Services) < perIncident {
+			in.Services = appendName(in.Services, cmp.Or(f.labels["service_name"], f.labels["service"], f.labels["hop"]))
+		}
+		if len(in.Entries) < perIncident {
+			in.Entries = appendName(in.Entries, f.labels["entry"])
+		}
 	}
 	in.Series = len(series)
 	return in
 }
 
-// appendName appends a name that is new, up to perIncident.
+// appendName appends a name that is new.
 func appendName(names []string, name string) []string {
-	if name == "" || len(names) == perIncident || slices.Contains(names, name) {
+	if name == "" || slices.Contains(names, name) {
 		return names
 	}
 	return append(names, name)
