@@ -70,7 +70,7 @@ const (
 const firedAlerts = `ALERTS{alertstate="firing",alertname!="Watchdog",severity!="none"}`
 
 func (t tools) incidents(ctx context.Context, in WhichTime) (Incidents, error) {
-	since, err := period(in.Since, defaultIncidents)
+	since, err := period(in.Since, defaultIncidents, maxSince)
 	if err != nil {
 		return Incidents{}, err
 	}
