@@ -125,6 +125,40 @@ func filled[T any](v T) T {
 	return v
 }
 
+// copied returns a copy of v. Whatever fillLists may change of it is not shared with v.
+func copied[T any](v T) T {
+	copyLists(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+// copyLists replaces what pointers and slices within v refer to by copies.
+func copyLists(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			c := reflect.New(v.Type().Elem())
+			c.Elem().Set(v.Elem())
+			copyLists(c.Elem())
+			v.Set(c)
+		}
+	case reflect.Slice:
+		if !v.IsNil() && v.Type() != reflect.TypeFor[json.RawMessage]() {
+			c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+			reflect.Copy(c, v)
+			for i := range c.Len() {
+				copyLists(c.Index(i))
+			}
+			v.Set(c)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				copyLists(v.Field(i))
+			}
+		}
+	}
+}
+
 // apiError is an error with its HTTP status.
 type apiError struct {
 	status  int

@@ -59,7 +59,9 @@ func newDrills(c *Console) (*drills, error) {
 	return d, c.live.publish(context.Background(), "drill", d.state)
 }
 
-// refresh reads the history, to which `tenhop drill` appends as well.
+// refresh reads the history, to which `tenhop drill` appends as well. The state gets copies
+// without nil lists: readers of the state, which have it without mu, and those of the history
+// find nothing to change.
 func (d *drills) refresh() error {
 	records, err := d.history.Records()
 	if err != nil {
@@ -75,7 +77,7 @@ func (d *drills) refresh() error {
 			records[i].Proof = complete(records[i].Proof)
 		}
 	}
-	d.state.History = append([]drill.Record{}, records...)
+	d.state.History = filled(copied(append([]drill.Record{}, records...)))
 	return nil
 }
 

@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/drill/scenario"
 )
 
 // wait polls until the drill is in a phase.
@@ -236,4 +238,34 @@ func TestDrillAnswers(t *testing.T) {
 			t.Errorf("the finding is %+v", f)
 		}
 	}
+}
+
+// The state of a drill is read by several pages while it changes. It shares nothing that any of
+// them writes; the race detector tells.
+func TestDrillIsReadWhileItChanges(t *testing.T) {
+	h := drill.NewHistory(filepath.Join(t.TempDir(), "drills.jsonl"))
+	for n := range 20 {
+		fault := drill.Fault{Hop: "payment", Injected: []scenario.Fault{{Service: "payment"}}, Expect: []scenario.Answer{{Hop: "payment"}}}
+		if err := h.Append(drill.Record{At: time.Now(), Round: drill.Round{Round: n, Fault: fault}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Drills = h })
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 50 {
+				var s DrillState
+				if err := json.Unmarshal(do(c, "GET", "/api/drill", "").Body.Bytes(), &s); err != nil || len(s.History) != 20 {
+					t.Errorf("%d drills: %v", len(s.History), err)
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		for range 200 {
+			c.drills.change(func(s *DrillState) { s.Said = "round 1" })
+		}
+	})
+	all.Wait()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/drill/seal"
+	"github.com/tenhop/tenhop/query"
 )
 
 // controlTime is the time in which a round must not name a hop if there is none to blame.
@@ -125,7 +126,8 @@ func (r *runner) seal(n int, p plan) (*seal.Seal, error) {
 }
 
 // search records when customers feel the fault and when an alert fires, until there is an
-// answer and customers have felt the fault, or it is too late for either.
+// answer and customers have felt the fault, or it is too late for either. A fault that they have
+// not felt makes the round void.
 func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Time, before level,
 	quiet map[string]string, timeout time.Duration) error {
 	whole := ctx
@@ -136,8 +138,14 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 	say := func(what string) { r.Say("round %d: %s after %.1f s", round.Round, what, time.Since(began).Seconds()) }
 	var answered time.Time
 	var worse *float64 // seconds since the injection from which it was so at every poll
+	var read time.Time // when a level was read last
+	var unread error   // of the attempts since
 	for {
-		if now, err := r.metrics.level(whole, r.Entry, meanWindow); err == nil && round.Seconds.Moved == nil {
+		now, err := r.metrics.level(whole, r.Entry, meanWindow)
+		if unread = err; err == nil {
+			read = time.Now()
+		}
+		if err == nil && round.Seconds.Moved == nil {
 			switch {
 			case !now.worse(before):
 				worse = nil
@@ -161,6 +169,8 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 		case answers == nil && (felt || time.Since(answered) > feltAfterAnswer), // felt too late, or not at all
 			answers != nil && !felt && worse == nil && r.Human == nil && time.Since(began) > feltTimeout+p.last:
 			switch {
+			case !felt && unread != nil && time.Since(read) > feltLength:
+				round.Void = "it is not known whether customers felt the fault: " + query.Printable(unread.Error())
 			case !felt:
 				round.Void = "customers did not feel the fault"
 			case round.Seconds.Answered == nil && round.Error == "" && !p.control():

@@ -20,12 +20,13 @@ import (
 )
 
 // fixture returns a runner whose entry has a mean of meanMS milliseconds, 0 if nobody is
-// served, and whose diagnosis
-// prints answer.
+// served, and less if Prometheus does not answer, and whose diagnosis prints answer.
 func fixture(t *testing.T, meanMS *atomic.Int64, answer string) *runner {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case meanMS.Load() < 0:
+			http.Error(w, "out of order", http.StatusServiceUnavailable)
 		case strings.HasSuffix(r.URL.Path, "/alerts"):
 			fmt.Fprint(w, `{"status":"success","data":{"alerts":[]}}`)
 		case strings.Contains(r.FormValue("query"), "error_type"):
@@ -91,6 +92,28 @@ func TestSearch(t *testing.T) {
 				t.Errorf("%+v", round)
 			}
 		})
+	}
+}
+
+// Where no level can be read, it is not known whether customers feel the fault, and the round says
+// why.
+func TestSearchWithoutPrometheus(t *testing.T) {
+	t.Parallel()
+	var mean atomic.Int64
+	mean.Store(100)
+	r := fixture(t, &mean, `{"verdict":"none","findings":[]}`)
+	before, err := r.before(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean.Store(-1)
+	p := plan{last: time.Second - feltTimeout, Fault: Fault{Expect: []scenario.Answer{{Hop: "payment"}}}}
+	var round Round
+	if err := r.search(t.Context(), p, &round, time.Now(), before, nil, 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(round.Void, "not known") || !strings.Contains(round.Void, "503") {
+		t.Errorf("the round is void: %q", round.Void)
 	}
 }
 

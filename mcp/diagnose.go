@@ -12,7 +12,7 @@ import (
 // Question selects what is diagnosed.
 type Question struct {
 	Entry string `json:"entry,omitempty" jsonschema:"edge operation, such as POST /checkout; the worst one if empty"`
-	Since string `json:"since,omitempty" jsonschema:"how far back to look, such as 15m; 5m if empty"`
+	Since string `json:"since,omitempty" jsonschema:"how far back to look, such as 15m; 5m if empty, 24h at most"`
 }
 
 // Diagnosis is the result of a diagnosis, as printed by `tenhop diagnose --json`, without
@@ -27,7 +27,7 @@ func (t tools) diagnose(ctx context.Context, in Question) (Diagnosis, error) {
 	if t.cfg.Diagnose == nil {
 		return Diagnosis{}, errors.New("no source is configured; start `tenhop mcp` with --prometheus URL, --jaeger URL or --config FILE")
 	}
-	since, err := period(in.Since, 0)
+	since, err := period(in.Since, 0, maxDiagnosed)
 	if err != nil {
 		return Diagnosis{}, err
 	}

@@ -21,6 +21,9 @@ type Incidents struct {
 	StepS     float64    `json:"step_s" jsonschema:"seconds between two samples of the history; a shorter incident may be missing"`
 	Incidents []Incident `json:"incidents"`
 	More      int        `json:"more,omitempty" jsonschema:"older incidents that did not fit"`
+
+	// HistoryError is set if the incidents are only those of `tenhop watch`.
+	HistoryError string `json:"history_error,omitempty" jsonschema:"why the recorded alert history is missing"`
 }
 
 // Incident is a time during which alerts fired without a pause longer than a few minutes,
@@ -62,11 +65,12 @@ const (
 	perIncident      = 6 // names of each kind
 )
 
-// watchdog is the alert that always fires, to show that alerts arrive.
-const watchdog = "Watchdog"
+// firedAlerts selects the history of alerts without those that always fire, to show that alerts
+// arrive: Watchdog, and what `tenhop watch` takes for a heartbeat.
+const firedAlerts = `ALERTS{alertstate="firing",alertname!="Watchdog",severity!="none"}`
 
 func (t tools) incidents(ctx context.Context, in WhichTime) (Incidents, error) {
-	since, err := period(in.Since, defaultIncidents)
+	since, err := period(in.Since, defaultIncidents, maxSince)
 	if err != nil {
 		return Incidents{}, err
 	}
@@ -78,23 +82,24 @@ func (t tools) incidents(ctx context.Context, in WhichTime) (Incidents, error) {
 			return Incidents{}, err
 		}
 	}
-	if t.cfg.Prometheus == nil && t.cfg.Watched != nil {
-		out := Incidents{From: now.Add(-since).UTC().Format(time.RFC3339), Incidents: joined(nil, watched)}
-		out.keep(keptRows)
-		return out, nil
+	out := Incidents{From: now.Add(-since).UTC().Format(time.RFC3339), Incidents: []Incident{}}
+	if t.cfg.Prometheus != nil || t.cfg.Watched == nil {
+		prom, err := t.metrics()
+		if err != nil {
+			return Incidents{}, err
+		}
+		history, err := prom.Range(ctx, firedAlerts, now.Add(-since), now, step)
+		switch {
+		case err == nil:
+			out.Incidents, out.StepS = group(history, now, step).Incidents, step.Seconds()
+		case len(watched) == 0:
+			return Incidents{}, err
+		default: // what watch has told stands alone
+			out.HistoryError = err.Error()
+		}
 	}
-	prom, err := t.metrics()
-	if err != nil {
-		return Incidents{}, err
-	}
-	history, err := prom.Range(ctx, `ALERTS{alertstate="firing",alertname!="`+watchdog+`"}`, now.Add(-since), now, step)
-	if err != nil {
-		return Incidents{}, err
-	}
-	out := group(history, now, step)
 	out.Incidents = joined(out.Incidents, watched)
 	out.keep(keptRows)
-	out.From, out.StepS = now.Add(-since).UTC().Format(time.RFC3339), step.Seconds()
 	return out, nil
 }
 
@@ -136,7 +141,8 @@ func group(history []prometheus.Series, now time.Time, step time.Duration) Incid
 
 // joined adds what watch has told to the incident of the alert history that it overlaps
 // and has an alert in common with. Others, which the history may have lost, are incidents
-// of their own, as are those that no alert told of. The newest come first.
+// of their own, as are those that no alert told of. The newest come first. Names of alerts
+// are left out beyond perIncident only when all incidents have been joined by them.
 func joined(history []Incident, watched []Watched) []Incident {
 	out := slices.Clone(history)
 	for _, w := range watched {
@@ -144,15 +150,14 @@ func joined(history []Incident, watched []Watched) []Incident {
 			return i.Watch == nil && overlap(i, w) && (len(w.Alerts) == 0 && !w.looked || slices.ContainsFunc(w.Alerts, func(a string) bool { return slices.Contains(i.Alerts, a) }))
 		})
 		if at < 0 {
-			i := Incident{From: cmp.Or(w.Began, w.Paged), To: w.Recovered, Series: len(w.Alerts)}
-			for _, a := range w.Alerts {
-				i.Alerts = appendName(i.Alerts, a)
-			}
-			out = append(out, i)
+			out = append(out, Incident{From: cmp.Or(w.Began, w.Paged), To: w.Recovered, Series: len(w.Alerts), Alerts: w.Alerts})
 			at = len(out) - 1
 		}
 		w.Alerts = nil // those of the incident
 		out[at].Watch = &w
+	}
+	for i := range out {
+		keep(&out[i].Alerts, perIncident)
 	}
 	slices.SortStableFunc(out, func(a, b Incident) int { return -moment(a.From).Compare(moment(b.From)) })
 	return out
@@ -185,16 +190,20 @@ func newIncident(all []fired, end time.Time, still bool) Incident {
 	for _, f := range all {
 		series[strings.Join(labels(f.labels), "\x00")] = true
 		in.Alerts = appendName(in.Alerts, f.labels["alertname"])
-		in.Services = appendName(in.Services, cmp.Or(f.labels["service_name"], f.labels["service"], f.labels["hop"]))
-		in.Entries = appendName(in.Entries, f.labels["entry"])
+		if len(in.Services) < perIncident {
+			in.Services = appendName(in.Services, cmp.Or(f.labels["service_name"], f.labels["service"], f.labels["hop"]))
+		}
+		if len(in.Entries) < perIncident {
+			in.Entries = appendName(in.Entries, f.labels["entry"])
+		}
 	}
 	in.Series = len(series)
 	return in
 }
 
-// appendName appends a name that is new, up to perIncident.
+// appendName appends a name that is new.
 func appendName(names []string, name string) []string {
-	if name == "" || len(names) == perIncident || slices.Contains(names, name) {
+	if name == "" || slices.Contains(names, name) {
 		return names
 	}
 	return append(names, name)

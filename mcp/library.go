@@ -81,7 +81,7 @@ func addPrompts(s *sdk.Server) {
 			{Name: "since", Description: "time that covers the deploy and some minutes before it, such as 30m, which is the default"}}},
 		func(_ context.Context, r *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
 			since := argument(r, "since", "30m")
-			if _, err := period(since, 0); err != nil {
+			if _, err := period(since, 0, maxDiagnosed); err != nil {
 				return nil, err
 			}
 			return prompt("What changed since the deploy", fmt.Sprintf(changedSince, argument(r, "service", "any service"), since, since)), nil

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
@@ -133,5 +135,33 @@ func TestIncidentsWithoutARule(t *testing.T) {
 		case i.Watch.ID == "found" && (i.Series != 0 || len(i.Alerts) > 0), i.Watch.ID == "both" && !slices.Contains(i.Alerts, "SlowHop"), slices.Contains(i.Alerts, "Diagnosis"):
 			t.Errorf("%s has %d alerts: %v", i.Watch.ID, i.Series, i.Alerts)
 		}
+	}
+}
+
+// A diagnosis covers 24 hours at most, as elsewhere, and so does the prompt that asks for one.
+// Incidents are listed for longer.
+func TestSince(t *testing.T) {
+	var asked []time.Duration
+	s := connect(t, Config{Prometheus: metrics(t, 1), Diagnose: func(_ context.Context, _ string, since time.Duration) (result.Result, error) {
+		asked = append(asked, since)
+		return spike(1), nil
+	}})
+	for _, since := range []string{"", "24h"} {
+		call[Diagnosis](t, s, "diagnose", Question{Since: since})
+	}
+	for _, since := range []string{"24h1s", "720h", "1s"} {
+		if got := failing(t, s, "diagnose", Question{Since: since}); !strings.Contains(got, "from 30s to 24h") {
+			t.Errorf("%s: %s", since, got)
+		}
+	}
+	if len(asked) != 2 || asked[0] != 0 || asked[1] != 24*time.Hour {
+		t.Errorf("diagnosed %v", asked)
+	}
+	if _, err := s.GetPrompt(t.Context(), &sdk.GetPromptParams{Name: "what_changed_since_the_deploy", Arguments: map[string]string{"since": "25h"}}); err == nil {
+		t.Error("a prompt asks for a diagnosis of 25 hours")
+	}
+	call[Incidents](t, s, "incidents", WhichTime{Since: "720h"})
+	if got := failing(t, s, "incidents", WhichTime{Since: "721h"}); !strings.Contains(got, "from 30s to 720h") {
+		t.Error(got)
 	}
 }

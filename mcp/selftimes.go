@@ -61,7 +61,7 @@ func (t tools) selfTimes(ctx context.Context, in WhichRequests) (SelfTimes, erro
 	if err != nil {
 		return SelfTimes{}, err
 	}
-	since, err := period(in.Since, defaultLookback)
+	since, err := period(in.Since, defaultLookback, maxSince)
 	if err != nil {
 		return SelfTimes{}, err
 	}

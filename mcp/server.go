@@ -136,18 +136,19 @@ func (t tools) metrics() (*prometheus.Client, error) {
 
 // Limits of a period.
 const (
-	minSince = 30 * time.Second
-	maxSince = 30 * 24 * time.Hour
+	minSince     = 30 * time.Second
+	maxSince     = 30 * 24 * time.Hour
+	maxDiagnosed = 24 * time.Hour // of a diagnosis, as `tenhop diagnose` and the console have it
 )
 
-// period parses the argument since.
-func period(since string, otherwise time.Duration) (time.Duration, error) {
+// period parses the argument since. It fails if that is longer than most.
+func period(since string, otherwise, most time.Duration) (time.Duration, error) {
 	if since == "" {
 		return otherwise, nil
 	}
 	d, err := time.ParseDuration(since)
-	if err != nil || d < minSince || d > maxSince {
-		return 0, fmt.Errorf("since %q: must be a duration from 30s to 720h, such as 15m", since)
+	if err != nil || d < minSince || d > most {
+		return 0, fmt.Errorf("since %q: must be a duration from 30s to %gh, such as 15m", since, most.Hours())
 	}
 	return d, nil
 }

@@ -83,7 +83,7 @@ func (t tools) slowest(ctx context.Context, in WhichSlowest) (Folded, error) {
 	if err != nil {
 		return Folded{}, err
 	}
-	since, err := period(in.Since, defaultLookback)
+	since, err := period(in.Since, defaultLookback, maxSince)
 	if err != nil {
 		return Folded{}, err
 	}

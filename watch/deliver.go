@@ -131,15 +131,24 @@ func (w *Watcher) failed(i *Incident, receiver string, revision int, refused boo
 func refuses(err error) bool {
 	var status *statusError
 	if errors.As(err, &status) {
-		switch status.code {
-		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout,
-			http.StatusTooEarly, http.StatusTooManyRequests: // every message
-			return false
-		}
-		return status.code/100 == 4
+		return refusing(status.code)
+	}
+	var hook slack.StatusCodeError // an incoming webhook has no other error
+	if errors.As(err, &hook) {
+		return refusing(hook.Code)
 	}
 	var answer slack.SlackErrorResponse
 	return errors.As(err, new(template.ExecError)) || errors.As(err, &answer) && slices.Contains([]string{"invalid_blocks", "msg_too_long", "msg_blocks_too_long"}, answer.Err)
+}
+
+// refusing reports whether a status refuses a message, and not every message.
+func refusing(code int) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout,
+		http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return code/100 == 4
 }
 
 // lacking reports whether a receiver lacks the newest state of an incident. A receiver

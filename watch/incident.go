@@ -147,7 +147,8 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	return true
 }
 
-// merge takes the alerts of an incident that has the same cause.
+// merge takes the alerts of an incident that has the same cause. The incident began and was
+// noticed when the first of both was, and is as quiet as the last.
 func (i *Incident) merge(other *Incident) {
 	for key, a := range other.Alerts {
 		if len(i.Alerts) < maxAlerts {
@@ -160,6 +161,22 @@ func (i *Incident) merge(other *Incident) {
 	if i.Alerted == nil || other.Alerted != nil && other.Alerted.Before(*i.Alerted) {
 		i.Alerted = other.Alerted
 	}
+	i.Began, i.Paged = earlier(i.Began, other.Began), earlier(i.Paged, other.Paged)
+	i.LastAlert, i.QuietSince = later(i.LastAlert, other.LastAlert), later(i.QuietSince, other.QuietSince)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // question returns what to diagnose.

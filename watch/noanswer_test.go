@@ -3,8 +3,10 @@ package watch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -213,4 +215,37 @@ func TestRestartAfterAGap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNewIncidentIsDiagnosed diagnoses a new incident when the running diagnosis has ended,
+// however many earlier ones are due again because they are not sure.
+func TestNewIncidentIsDiagnosed(t *testing.T) {
+	const takes = 20 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		diagnosed := map[time.Time]time.Duration{} // by the start of the alert: how long it waited
+		slow := func(_ context.Context, q watch.Question) (result.Result, error) {
+			mu.Lock()
+			if _, again := diagnosed[q.At]; !again {
+				diagnosed[q.At] = time.Since(q.At)
+			}
+			mu.Unlock()
+			time.Sleep(takes)
+			return found(result.Unsure, ""), nil
+		}
+		w, stop := run(t, watch.Config{Dir: t.TempDir(), Diagnose: slow, Timing: watch.Timing{Quiet: 5 * time.Second}})
+		for n := range 8 {
+			send(t, w, "firing", fmt.Sprint("place-", n))
+			time.Sleep(2 * time.Minute)
+		}
+		stop()
+		if len(diagnosed) != 8 {
+			t.Errorf("%d incidents were diagnosed, want 8", len(diagnosed))
+		}
+		for at, waited := range diagnosed {
+			if waited > takes+time.Second {
+				t.Errorf("the incident of %s waited %s for its first diagnosis", at.Format(time.TimeOnly), waited)
+			}
+		}
+	})
 }

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/template"
@@ -202,10 +204,15 @@ const maxMarkdown = 4 << 20
 // Name implements Receiver.
 func (f *markdownFile) Name() string { return "file:" + f.path }
 
-// Send implements Receiver.
+// Send implements Receiver. A file that exists keeps its permissions, and a link leads to it
+// as before.
 func (f *markdownFile) Send(_ context.Context, m Message) (string, error) {
-	old, err := os.ReadFile(f.path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	old, perm, err := f.read()
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.EvalSymlinks(f.path)
+	if err != nil {
 		return "", err
 	}
 	begin, end := "<!-- incident "+m.ID+" -->\n", "<!-- end "+m.ID+" -->\n"
@@ -224,7 +231,22 @@ func (f *markdownFile) Send(_ context.Context, m Message) (string, error) {
 		}
 		text = text[next+2:]
 	}
-	return "", replaceFile(f.path, []byte(text))
+	return "", replaceFile(path, []byte(text), perm)
+}
+
+// read returns the content and the permissions of the file, which it makes if there is none.
+func (f *markdownFile) read() ([]byte, fs.FileMode, error) {
+	file, err := os.OpenFile(f.path, os.O_RDONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	content, err := io.ReadAll(file)
+	return content, info.Mode().Perm(), err
 }
 
 // printer prints messages; for --dry-run.

@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,6 +60,39 @@ func TestMarkdownFile(t *testing.T) {
 	}
 	if n := strings.Count(text, "<!-- end i2 -->\n"); n != 1 {
 		t.Errorf("%d ends of section i2:\n%s", n, text)
+	}
+}
+
+// TestMarkdownFileOfOthers keeps the permissions of a file and the link that leads to it, also
+// if the file does not exist yet.
+func TestMarkdownFileOfOthers(t *testing.T) {
+	for _, exists := range []bool{true, false} {
+		file, link := filepath.Join(t.TempDir(), "incidents.md"), filepath.Join(t.TempDir(), "link.md")
+		want := os.FileMode(0o600)
+		if exists {
+			want = 0o644
+			if err := errors.Join(os.WriteFile(file, []byte("# Ours\n"), want), os.Chmod(file, want)); err != nil { // whatever the umask
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink(file, link); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := receiver(t, "file:"+link, watch.Secrets{}).Send(t.Context(), message("i1", "payment")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if to, err := os.Readlink(link); err != nil || to != file {
+			t.Errorf("exists %v: the link leads to %q: %v", exists, to, err)
+		}
+		content, err := os.ReadFile(file)
+		if err != nil || strings.Count(string(content), "<!-- incident i1 -->") != 1 || strings.HasPrefix(string(content), "# Ours\n") != exists {
+			t.Errorf("exists %v: %v: %s", exists, err, content)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != want {
+			t.Errorf("exists %v: %v, %v, want %v", exists, info, err, want)
+		}
 	}
 }
 

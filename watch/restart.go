@@ -55,14 +55,17 @@ func (s store) left(now time.Time) time.Time {
 
 // reopen continues with an open incident of the run before. What a look has found is over
 // until a look finds it again: evidence of the time before and after a gap is not
-// compared. The alerts of rules are over if the first poll does not have them.
+// compared. The alerts of rules are over if the first poll does not have them. Those of a
+// webhook count as heard of now: what repeated them may not have been stored, and nobody
+// listened while no Watcher ran. So do polled ones if this run does not poll: nothing else
+// would end them.
 func (w *Watcher) reopen(i *Incident, now time.Time) {
 	w.address(i)
 	i.next = w.begin(now).Add(2 * w.cfg.Timing.Poll)
 	for key, a := range i.Alerts {
 		switch {
 		case !a.Firing():
-		case a.Polled:
+		case a.Polled && w.cfg.Alerts != nil:
 			w.polled[key] = a.Alert
 		case a.Looked:
 			a.resolve(w.leftAt)
@@ -72,6 +75,11 @@ func (w *Watcher) reopen(i *Incident, now time.Time) {
 			}
 			w.gap(i, now)
 			w.save(i)
+		default:
+			a.Polled, a.Heard = false, now
+			if !a.Polling.IsZero() { // each poll of the run before had it
+				a.Polling = later(a.Polling, w.leftAt)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,4 +155,84 @@ func TestNoteOfAGap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRestartOfARepeatedAlert leaves an incident open that Alertmanager has repeated for longer
+// than Forget when watch starts again, and closes it when nothing more is heard of it.
+func TestRestartOfARepeatedAlert(t *testing.T) {
+	const repeat = 4 * time.Minute
+	cfg := watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{sureAt: 1, hop: "a"}).diagnose, Timing: watch.Timing{Forget: 5 * time.Minute}}
+	synctest.Test(t, func(t *testing.T) {
+		w, stop := run(t, cfg)
+		for range 3 {
+			send(t, w, "firing", "a")
+			time.Sleep(repeat)
+		}
+		stop()
+		w, stop = run(t, cfg)
+		defer stop()
+		time.Sleep(time.Second)
+		for n, want := range []string{watch.Open, watch.Open, watch.Closed} {
+			if all := history(t, w).Incidents; len(all) != 1 || all[0].State != want {
+				t.Fatalf("%s after the start: %+v, want it %s", time.Duration(n)*repeat, all, want)
+			}
+			time.Sleep(repeat)
+		}
+	})
+}
+
+// TestRestartWithoutPolling ends what the run before has polled when nothing is heard of it.
+func TestRestartWithoutPolling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		cfg := watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{sureAt: 1, hop: "a"}).diagnose, Timing: watch.Timing{Forget: 5 * time.Minute},
+			Alerts: func(context.Context) ([]watch.Alert, error) { return []watch.Alert{alertOf("a", began)}, nil }}
+		_, stop := run(t, cfg)
+		time.Sleep(time.Minute)
+		stop()
+		cfg.Alerts = nil
+		w, stop := run(t, cfg)
+		defer stop()
+		for _, want := range []string{watch.Open, watch.Closed} {
+			time.Sleep(4 * time.Minute)
+			if all := history(t, w).Incidents; len(all) != 1 || all[0].State != want {
+				t.Fatalf("%s after the first run: %+v, want it %s", time.Since(began)-time.Minute, all, want)
+			}
+		}
+	})
+}
+
+// TestClockAhead never takes an incident as noticed before it began, although the clock of its
+// alert is ahead.
+func TestClockAhead(t *testing.T) {
+	const ahead = 20 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		starts := time.Now().Add(ahead)
+		reg := prometheus.NewRegistry()
+		var over atomic.Bool
+		w, stop := run(t, watch.Config{Dir: t.TempDir(), Diagnose: (&oracle{}).diagnose, Metrics: reg, Timing: watch.Timing{Patience: 5 * time.Second},
+			Alerts: func(context.Context) ([]watch.Alert, error) {
+				if over.Load() {
+					return nil, nil
+				}
+				return []watch.Alert{alertOf("a", starts)}, nil
+			}})
+		defer stop()
+		time.Sleep(time.Minute)
+		h := history(t, w)
+		if h.MTTD == nil || *h.MTTD != 0 || !h.Incidents[0].Began.Equal(starts.Add(-ahead)) {
+			t.Errorf("got %+v", h)
+		}
+		over.Store(true)
+		time.Sleep(2 * time.Minute)
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if m := f.GetMetric()[0].GetHistogram(); f.GetName() == "tenhop_watch_time_to_detect_seconds" && (m.GetSampleCount() != 1 || m.GetSampleSum() < 0) {
+				t.Errorf("%s has %d observations, %v s", f.GetName(), m.GetSampleCount(), m.GetSampleSum())
+			}
+		}
+	})
 }

@@ -63,20 +63,23 @@ func (i *Incident) complete() {
 			a.Heard = time.Now() // stored before that was noted
 		}
 	}
+	if !i.Paged.IsZero() && i.Began.After(i.Paged) { // stored before the start of an alert was bounded
+		i.Began = i.Paged
+	}
 	if i.Alerted == nil && !i.presumed() { // stored before that was noted
 		i.Alerted = &i.Paged
 	}
 	i.count()
 }
 
-// replaceFile replaces the content of a file at once.
-func replaceFile(path string, content []byte) error {
+// replaceFile replaces a file by one with the content and the permissions at once.
+func replaceFile(path string, content []byte, perm fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(perm), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
@@ -106,42 +109,73 @@ func (w *Watcher) remove(i *Incident) {
 	w.changed[i.ID] = nil
 }
 
+// storeAgain is the time after a failed write before Run tries to store again.
+const storeAgain = time.Second
+
 // flush writes what save and remove noted. It does so without mu, so that a slow disk
 // delays neither requests nor deliveries. After a crash a file has either the old or the
-// new content. Failures are logged; flush returns those of the incidents in of.
+// new content. Failures are logged, and the next flush tries again; flush returns those of
+// the incidents in of.
 func (w *Watcher) flush(of ...*Incident) error {
 	w.storing.Lock()
 	defer w.storing.Unlock()
 	w.mu.Lock()
-	contents, removed := map[string][]byte{}, []string{}
-	for id, i := range w.changed {
-		delete(w.unstored, id)
+	changed, contents, failed := w.changed, map[string][]byte{}, map[string]error{}
+	w.changed = map[string]*Incident{}
+	for id, i := range changed {
 		if i == nil {
-			removed = append(removed, id)
-		} else if content, err := json.Marshal(i); err != nil {
-			w.unstored[id] = err
-		} else {
-			contents[id] = content
+			continue
+		}
+		content, err := json.Marshal(i)
+		if contents[id] = content; err != nil {
+			failed[id] = err
 		}
 	}
-	clear(w.changed)
 	w.mu.Unlock()
 	for id, content := range contents {
-		if err := replaceFile(w.store.path(id), content); err != nil {
-			w.unstored[id] = err
-			w.log.Warn("incident not stored", "incident", id, "error", err)
+		if failed[id] == nil {
+			failed[id] = replaceFile(w.store.path(id), content, 0o600)
 		}
 	}
-	for _, id := range removed { // after those that may have its alerts
-		if err := w.store.remove(id); err != nil {
-			w.log.Warn("incident not removed", "incident", id, "error", err)
+	for id, i := range changed { // after those that may have its alerts
+		if i == nil {
+			failed[id] = w.store.remove(id)
 		}
 	}
+	w.again(changed, failed)
 	var errs []error
 	for _, i := range of {
 		errs = append(errs, w.unstored[i.ID])
 	}
 	return errors.Join(errs...)
+}
+
+// again notes what could not be stored, for the next flush. A newer change stays. The caller
+// holds storing.
+func (w *Watcher) again(changed map[string]*Incident, failed map[string]error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, i := range changed {
+		err := failed[id]
+		if err == nil {
+			delete(w.unstored, id)
+			continue
+		}
+		if w.unstored[id] == nil { // said once
+			w.log.Warn("incident not stored or removed; trying again", "incident", id, "error", err)
+		}
+		w.unstored[id], w.failedAt = err, time.Now()
+		if _, newer := w.changed[id]; !newer {
+			w.changed[id] = i
+		}
+	}
+}
+
+// storable reports whether Run may store: a disk that is full gets a rest.
+func (w *Watcher) storable(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now.Sub(w.failedAt) >= storeAgain
 }
 
 // prune removes the oldest closed incidents beyond the bound, delivered ones first.
@@ -161,14 +195,15 @@ func (w *Watcher) prune() {
 	}
 }
 
-// accept groups alerts into incidents and stores these. It returns an error if an
-// incident could not be stored.
+// accept groups alerts into incidents and stores these. It returns an error if an incident
+// that has one of the alerts is not stored, whether the alert has changed it or not: who
+// sends the alert repeats it until then.
 func (w *Watcher) accept(alerts []Alert, polled bool) error {
 	return w.flush(w.take(alerts, polled)...)
 }
 
-// take groups alerts into incidents, and returns those that have changed.
-func (w *Watcher) take(alerts []Alert, polled bool) (changed []*Incident) {
+// take groups alerts into incidents, and returns these.
+func (w *Watcher) take(alerts []Alert, polled bool) (having []*Incident) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -176,27 +211,30 @@ func (w *Watcher) take(alerts []Alert, polled bool) (changed []*Incident) {
 		if a.heartbeat() {
 			continue
 		}
-		i := w.of(a, now)
+		i := w.of(a, polled, now)
 		if i == nil {
 			continue
 		}
-		if i.take(a, polled, now) {
+		twin, changed := i.adopt(a, polled, now)
+		if !twin && i.take(a, polled, now) {
 			w.metrics.alerts.Inc()
-			if !slices.Contains(changed, i) {
-				changed = append(changed, i)
-			}
+			changed = true
+		}
+		if changed {
+			w.save(i)
+		}
+		if !slices.Contains(having, i) {
+			having = append(having, i)
 		}
 	}
-	for _, i := range changed {
-		w.save(i)
-	}
 	w.wake()
-	return changed
+	return having
 }
 
-// of returns the incident of an alert: the one that has it, the one that began at the
-// same time, or the one whose cause it names. Otherwise a firing alert begins one.
-func (w *Watcher) of(a Alert, now time.Time) *Incident {
+// of returns the incident of an alert: the one that has it or its twin, the one that began at
+// the same time, or the one whose cause it names. Otherwise a firing alert begins one, now if
+// the clock of the alert is ahead.
+func (w *Watcher) of(a Alert, polled bool, now time.Time) *Incident {
 	var open []*Incident
 	for _, i := range slices.Backward(w.incidents) {
 		if i.State == Open {
@@ -213,6 +251,11 @@ func (w *Watcher) of(a Alert, now time.Time) *Incident {
 		return nil
 	}
 	for _, i := range open {
+		if i.twin(a, polled) != "" {
+			return i
+		}
+	}
+	for _, i := range open {
 		if now.Sub(i.LastAlert) <= w.cfg.Timing.Quiet || i.names(a.Place()) {
 			return i
 		}
@@ -224,7 +267,7 @@ func (w *Watcher) of(a Alert, now time.Time) *Incident {
 	if err != nil {
 		id = uuid.New()
 	}
-	i := &Incident{ID: id.String(), State: Open, Began: a.StartsAt, Paged: now, LastAlert: now,
+	i := &Incident{ID: id.String(), State: Open, Began: earlier(a.StartsAt, now), Paged: now, LastAlert: now,
 		Alerts: map[string]*grouped{}, Delivered: map[string]Delivery{}, Said: []Said{}}
 	w.address(i)
 	w.incidents = append(w.incidents, i)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -94,6 +95,7 @@ type Watcher struct {
 	polledAt   time.Time // last successful poll
 	diagnosing bool
 	changed    map[string]*Incident // to be stored, by ID; nil for one that was removed
+	failedAt   time.Time            // last failure to store
 
 	storing  sync.Mutex       // held while files are written; taken before mu
 	unstored map[string]error // by ID, of the last attempt; guarded by storing
@@ -156,15 +158,19 @@ func (w *Watcher) Run(ctx context.Context) {
 	defer t.Stop()
 	var noted time.Time
 	for {
-		if now := time.Now(); now.Sub(noted) >= aliveEvery {
+		now := time.Now()
+		if now.Sub(noted) >= aliveEvery {
 			w.alive(now)
 			noted = now
 		}
 		w.step(ctx, &running)
-		_ = w.flush() // an error is logged
+		if w.storable(now) {
+			_ = w.flush() // an error is logged
+		}
 		select {
 		case <-ctx.Done():
 			w.alive(time.Now())
+			_ = w.flush() // an error is logged
 			return
 		case <-t.C:
 		case <-w.woken:
@@ -224,28 +230,38 @@ func (w *Watcher) withResolved(found []Alert) []Alert {
 	return found
 }
 
-// step advances every incident: it drops, posts, closes or diagnoses it.
+// step drops, posts or closes every incident, and diagnoses one.
 func (w *Watcher) step(ctx context.Context, running *sync.WaitGroup) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	for _, i := range append([]*Incident(nil), w.incidents...) {
-		if i.State == Open {
-			w.missed(i, now)
+	for _, i := range slices.Clone(w.incidents) {
+		if i.State == Closed {
+			continue
 		}
-		switch {
-		case i.State == Closed:
-		case w.over(i, now):
-		case !w.diagnosing && i.due(now):
-			w.diagnosing, i.pending = true, false
-			q := i.question()
-			running.Go(func() { w.diagnose(ctx, i, q) })
-		}
-		if i.State == Open && i.Settled && !i.Posted {
+		w.missed(i, now)
+		if !w.over(i, now) && i.Settled && !i.Posted {
 			w.decide(i, now)
 		}
 	}
+	if i := w.waiting(now); i != nil && !w.diagnosing {
+		w.diagnosing, i.pending = true, false
+		q := i.question()
+		running.Go(func() { w.diagnose(ctx, i, q) })
+	}
 	w.prune()
+}
+
+// waiting returns the incident that has waited longest for a diagnosis, or nil. A new one has
+// not had any: those whose diagnoses are not sure, which are due again and again, come later.
+func (w *Watcher) waiting(now time.Time) *Incident {
+	var first *Incident
+	for _, i := range w.incidents {
+		if i.State == Open && i.due(now) && (first == nil || i.next.Before(first.next)) {
+			first = i
+		}
+	}
+	return first
 }
 
 // over settles an incident, and ends it after a quiet time. It reports whether it ended.

@@ -181,11 +181,19 @@ func (g *gateFlags) writeTo(w io.Writer, format string, res result.Result, l ren
 }
 
 // outcome returns what makes the exit code: a foundError, or an error if a growth that
-// was asked for cannot be told.
+// was asked for cannot be told, or if --fail-on is given and a file was not read: what it holds
+// may be what is asked for.
 func (g *gateFlags) outcome(res result.Result) error {
 	checks := g.checks(res)
 	if found := gate.Found(checks); len(found) > 0 {
 		return &foundError{found}
+	}
+	if len(g.failOn) > 0 {
+		for _, s := range res.Sources {
+			if s.Name == "file" && !s.OK {
+				return errors.New("a file was not read completely: " + printable(s.Error))
+			}
+		}
 	}
 	for _, c := range checks {
 		if c.Condition == gate.Growth && c.Outcome == gate.Undecided {

@@ -19,22 +19,25 @@ const (
 )
 
 // DiagnoseAlert returns a function that diagnoses what an alert is about at the back ends
-// of cfg. The change from the baseline is looked for from 5 minutes before the alert on;
-// if that is not sure, these minutes are the baseline. An entry that the metrics do not
-// know is left out.
+// of cfg. The change from the baseline is looked for from 5 minutes before the alert on, but
+// in the last 24 hours at most; if that is not sure, these minutes are the baseline, unless
+// they are longer ago. An entry that the metrics do not know is left out.
 func DiagnoseAlert(cfg collect.Config) func(context.Context, watch.Question) (result.Result, error) {
 	return func(ctx context.Context, q watch.Question) (result.Result, error) {
 		cfg := cfg
 		cfg.Entry = q.Entry
-		cfg.Since = min(max(time.Since(q.At)+alertBaseline, alertBaseline), shownSince)
+		age := time.Since(q.At) + alertBaseline
+		cfg.Since = min(max(age, alertBaseline), shownSince)
 		first, err := collect.Run(ctx, cfg)
 		if found(first) || err != nil && q.Entry == "" {
 			return first, err
 		}
-		again := cfg
-		again.BaselineFrom, again.BaselineTo = q.At.Add(-alertBaseline), q.At.Add(-alertLead)
-		if second, err := collect.Run(ctx, again); err == nil && found(second) {
-			return second, nil
+		if age <= shownSince { // a query over all of a longer time would run at each diagnosis
+			again := cfg
+			again.BaselineFrom, again.BaselineTo = q.At.Add(-alertBaseline), q.At.Add(-alertLead)
+			if second, err := collect.Run(ctx, again); err == nil && found(second) {
+				return second, nil
+			}
 		}
 		if q.Entry != "" {
 			cfg.Entry = ""
