@@ -1,6 +1,10 @@
 package watch
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Prometheus adds its external_labels to the alerts that it sends to Alertmanager. Its API
 // does not have them, so that the same alert of both has different labels.
@@ -11,20 +15,24 @@ func alike(polled, sent Alert) bool {
 	return polled.Labels["alertname"] == sent.Labels["alertname"] && polled.subset(sent)
 }
 
-// twin returns the key of a firing alert that is the same as a firing alert of the other
-// source, or "".
-func (i *Incident) twin(a Alert, polled bool) string {
+// twin returns the key of the firing alert of the other source that is the same as a firing
+// alert, or "". Of several it is the one whose labels differ in the fewest.
+func (i *Incident) twin(a Alert, polled bool) (best string) {
 	if !a.Firing() || a.Looked {
 		return ""
 	}
-	for key, b := range i.Alerts {
-		switch {
-		case b.Looked || b.Polled == polled || !b.Firing():
-		case polled && alike(a, b.Alert), !polled && alike(b.Alert, a):
-			return key
+	least := 0
+	for _, key := range slices.Sorted(maps.Keys(i.Alerts)) {
+		b := i.Alerts[key]
+		if b.Looked || b.Polled == polled || !b.Firing() || polled && !alike(a, b.Alert) || !polled && !alike(b.Alert, a) {
+			continue
+		}
+		differ := len(b.Labels) - len(a.Labels)
+		if differ = max(differ, -differ); best == "" || differ < least {
+			best, least = key, differ
 		}
 	}
-	return ""
+	return best
 }
 
 // adopt takes an alert that has a twin. The incident keeps that of the webhook, which has all
