@@ -45,6 +45,9 @@ func (g *guarded) Read(p []byte) (int, error) {
 	}
 	n, err := g.Conn.Read(p)
 	for rest := p[:n]; len(rest) > 0; {
+		if len(g.line) == 0 && g.arguments == 0 && g.data == 0 {
+			g.begun = false // the next request has a time of its own
+		}
 		if skip := min(g.data, len(rest)); skip > 0 {
 			g.data, rest = g.data-skip, rest[skip:]
 			continue
