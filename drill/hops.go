@@ -120,6 +120,9 @@ func count(t trace.Trace, end time.Time, seen map[Hop]int, services map[string]*
 		case s.Kind == trace.Client && served[s.ID] != "":
 			of.calls += s.Duration
 			name := served[s.ID]
+			if name == s.Service {
+				continue
+			}
 			to := of.callees[name]
 			if to == nil {
 				to = &callee{}

@@ -221,7 +221,7 @@ func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Ti
 			round.Answer, failed = raw, nil
 		}
 		if err == nil && ctx.Err() == nil && a.Found() && (time.Since(began) >= p.last || len(p.Expect) < 2) {
-			same := first.agrees(a)
+			same := first.agrees(a, len(p.Expect))
 			if p.control() || same && time.Since(named) >= confirmed(a) {
 				round.Seconds.Answered = since(began)
 				p.score(round, a)

@@ -39,13 +39,21 @@ func (a Answer) Found() bool {
 	return (a.Verdict == "spike" || a.Verdict == "errors") && len(a.Findings) > 0
 }
 
-// agrees reports whether another answer, too, names a hop, and first the same.
-func (a Answer) agrees(with Answer) bool {
+// agrees reports whether another answer, too, names hops, and the same as the first n, in
+// whatever order.
+func (a Answer) agrees(with Answer, n int) bool {
 	if !a.Found() || !with.Found() {
 		return false
 	}
-	f, g := a.Findings[0], with.Findings[0]
-	return f.Hop == g.Hop || f.EitherEnd && f.Target == g.Hop || g.EitherEnd && f.Hop == g.Target
+	first := func(a Answer) []Finding { return a.Findings[:min(max(n, 1), len(a.Findings))] }
+	for _, f := range first(a) {
+		if !slices.ContainsFunc(first(with), func(g Finding) bool {
+			return f.Hop == g.Hop || f.EitherEnd && f.Target == g.Hop || g.EitherEnd && f.Hop == g.Target
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // Said returns the answer of a round, or the zero Answer of a round without one.
