@@ -240,6 +240,9 @@ func (w *watch) report(t *testing.T) {
 	}
 	t.Log(table.String())
 	t.Logf("%d of %d diagnoses were unsure", w.unsure, w.asked)
+	if w.asked == 0 {
+		t.Error("nothing was diagnosed after the first minute")
+	}
 	if float64(w.unsure) > mostUnsure*float64(w.asked) {
 		t.Errorf("more than %.0f %% of the diagnoses were unsure", 100*mostUnsure)
 	}
