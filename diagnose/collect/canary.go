@@ -124,7 +124,7 @@ func byVersion(all []trace.Trace, c Canary) versioned {
 }
 
 // maxBlocks bounds the parts that the time of two versions is divided into, and
-// perBlock is the least number of requests of each version that a part has.
+// perBlock is the number of requests of the version with fewer that a part has, about.
 const (
 	maxBlocks = 12
 	perBlock  = 10
@@ -173,30 +173,65 @@ func (r *run) canary(ctx context.Context, all []trace.Trace) (result.Result, err
 	return res, nil
 }
 
-// growthOf compares two versions in parts of the time. A part ends when it has enough
-// requests of both, so that uneven traffic leaves none with too few.
+// growthOf compares two versions in parts of the time in which both have requests. A part ends
+// when it has its share of the requests of the version with fewer, so that uneven traffic
+// leaves none with too few.
 func growthOf(v versioned) *result.Growth {
 	type request struct {
 		trace.Trace
 		at   time.Time
 		side int
 	}
-	var all []request
+	var sides [2][]request
 	for side, traces := range [][]trace.Trace{v.stable, v.canary} {
 		for _, t := range traces {
 			at, _ := t.Bounds()
-			all = append(all, request{t, at, side})
+			sides[side] = append(sides[side], request{t, at, side})
+		}
+		slices.SortStableFunc(sides[side], func(a, b request) int { return a.at.Compare(b.at) })
+	}
+	if len(sides[0]) == 0 || len(sides[1]) == 0 {
+		return growth.Compare(nil, nil)
+	}
+	from, to := sides[0][0].at, sides[0][len(sides[0])-1].at
+	if at := sides[1][0].at; at.After(from) {
+		from = at
+	}
+	if at := sides[1][len(sides[1])-1].at; at.Before(to) {
+		to = at
+	}
+	// Requests of each version begin between those of the other, so that a margin of one at
+	// either end is of the same time.
+	margin := to.Sub(from) / time.Duration(min(len(sides[0]), len(sides[1])))
+	var all []request
+	var of [2]int
+	for side, requests := range sides {
+		for _, r := range requests {
+			if !r.at.Before(from.Add(-margin)) && !r.at.After(to.Add(margin)) {
+				all = append(all, r)
+				of[side]++
+			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b request) int { return a.at.Compare(b.at) })
-	fewest := min(len(v.stable), len(v.canary))
-	enough := max(perBlock, (fewest+maxBlocks-1)/maxBlocks)
+	scarce := 0
+	if of[1] < of[0] {
+		scarce = 1
+	}
+	parts := min(max((of[scarce]+perBlock/2)/perBlock, 1), maxBlocks) // those at the ends may be left out
 	var rounds [2][]growth.Round
 	var part [2]growth.Round
-	for _, r := range all {
+	seen := 0
+	for i, r := range all {
 		part[r.side].Add(r.Trace)
-		if part[0].Size() >= enough && part[1].Size() >= enough {
-			rounds[0], rounds[1] = append(rounds[0], part[0]), append(rounds[1], part[1])
+		if r.side == scarce {
+			seen++
+		}
+		full := seen*parts >= of[scarce]*(len(rounds[0])+1) && len(rounds[0]) < parts-1
+		if i == len(all)-1 || full && part[1-scarce].Size() >= perBlock/2 {
+			if part[0].Size() > 0 && part[1].Size() > 0 {
+				rounds[0], rounds[1] = append(rounds[0], part[0]), append(rounds[1], part[1])
+			}
 			part = [2]growth.Round{}
 		}
 	}

@@ -2,24 +2,25 @@ package collect
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/tenhop/tenhop/diagnose/growth"
 	"github.com/tenhop/tenhop/trace"
 )
 
-// TestUnevenTraffic compares fifty requests of each version in five parts, however unevenly
-// they come.
+// TestUnevenTraffic compares fifty requests of each version in five parts, in whatever order
+// and however unevenly they come, also if a version begins later than the other.
 func TestUnevenTraffic(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
-	var v versioned
-	at := start
-	for i := range 50 {
-		at = at.Add(time.Duration(1+i*i%97) * time.Second) // from 1 s to 97 s apart
-		for side, version := range []string{"1", "2"} {
-			span := trace.Span{ID: fmt.Sprintf("%d-%d", side, i), Service: "shop", Operation: "GET /", Kind: trace.Server,
-				Start: at.Add(time.Duration(side) * 100 * time.Millisecond), Duration: 20*time.Millisecond + time.Duration(i%3)*time.Millisecond,
-				Resource: map[string]string{versionKey: version}}
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		var v versioned
+		add := func(side int, at time.Time, took time.Duration) {
+			span := trace.Span{ID: fmt.Sprintf("%d-%d", side, at.UnixNano()), Service: "shop", Operation: "GET /", Kind: trace.Server,
+				Start: at, Duration: took, Resource: map[string]string{versionKey: []string{"1", "2"}[side]}}
 			request := trace.Trace{ID: span.ID, Spans: []trace.Span{span}}
 			if side == 0 {
 				v.stable = append(v.stable, request)
@@ -27,10 +28,24 @@ func TestUnevenTraffic(t *testing.T) {
 				v.canary = append(v.canary, request)
 			}
 		}
-	}
-	g := growthOf(v)
-	if g.Rounds != 5 || g.Why != "" || len(g.Parts) == 0 || g.Parts[0].Grew {
-		t.Errorf("%d parts, %q, %+v", g.Rounds, g.Why, g.Parts)
+		at := start
+		next := func() time.Time {
+			at = at.Add(time.Duration(1+rng.IntN(1<<rng.IntN(7))) * time.Second)
+			return at
+		}
+		for range 30 { // of before, when all was slower
+			add(0, next(), 500*time.Millisecond)
+		}
+		at = at.Add(10 * time.Minute)
+		sides := slices.Concat(slices.Repeat([]int{0}, 50), slices.Repeat([]int{1}, 50))
+		rng.Shuffle(len(sides), func(i, j int) { sides[i], sides[j] = sides[j], sides[i] })
+		for i, side := range sides {
+			add(side, next(), 20*time.Millisecond+time.Duration(i%3)*time.Millisecond)
+		}
+		g := growthOf(v)
+		if g.Rounds < growth.MinRounds || g.Why != "" || len(g.Parts) == 0 || g.Parts[0].Grew || g.Parts[0].BaselineMS > 100 {
+			t.Errorf("seed %d: %d parts, %q, %+v", seed, g.Rounds, g.Why, g.Parts)
+		}
 	}
 }
 
