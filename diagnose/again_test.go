@@ -25,7 +25,6 @@ func TestSlowAgain(t *testing.T) {
 		{"the other service, eight steps", 20, 8, true, result.Spike, "stock"},
 		{"the same service", 13, 3, false, result.Spike, "users"},
 		{"a short pause", 5, 3, false, result.Spike, "users"},
-		{"the other service, a short pause", 3, 3, true, "", ""},
 	} {
 		n := before + first + c.pause + c.second
 		m := evidence.Metrics{Start: start, Step: step, Steps: n, Newest: start.Add(time.Duration(n) * step)}
@@ -59,7 +58,7 @@ func TestSlowAgain(t *testing.T) {
 			m.Hops = append(m.Hops, evidence.HopSeries{Service: s, Operation: "GET /" + s, Entry: "GET /", Flow: "request", Self: v, Duration: v, Count: count})
 		}
 		r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result()
-		if c.verdict != "" && r.Verdict != c.verdict || len(r.Findings) == 0 || c.hop != "" && r.Findings[0].Hop != c.hop {
+		if r.Verdict != c.verdict || len(r.Findings) == 0 || r.Findings[0].Hop != c.hop {
 			t.Errorf("%s: %s (%s) %+v; want %s at %s", c.why, r.Verdict, r.Why, r.Findings, c.verdict, c.hop)
 		}
 		// The hops' own times of the last step are not known yet: the first phase is not what is
@@ -125,6 +124,50 @@ func TestSlowElsewhereWithoutPause(t *testing.T) {
 		if at := time.Duration(since) * step; since == 0 && !named || at > recently && named && r.Findings[0].Share > .5 {
 			t.Errorf("%s after its end: %s (%s) %v %+v", at, r.Verdict, r.Why, r.Window, r.Findings)
 		}
+	}
+}
+
+// Some requests were slow for a moment, each elsewhere, and many are since the last step, whose
+// hops are not known yet: the moment before names nobody.
+func TestFaintPhaseBefore(t *testing.T) {
+	const step, before, pause, rate = 2 * time.Second, 90, 3, 12
+	start := time.Unix(1_700_000_000, 0)
+	services := []string{"users", "stock", "mail"}
+	const n = before + 2 + pause
+	m := evidence.Metrics{Start: start, Step: step, Steps: n, Newest: start.Add(n * step)}
+	zero := func() []float64 { return make([]float64, n+1) } // the entry is known for a step more
+	b := &evidence.Buckets{Bounds: []float64{.1, math.Inf(1)}, Counts: [][]float64{zero(), zero()}}
+	count, took := zero(), zero()
+	self := map[string][]float64{}
+	for _, s := range services {
+		self[s] = make([]float64, n)
+	}
+	for i := range n + 1 {
+		count[i], b.Counts[0][i], b.Counts[1][i] = rate, rate, rate
+		took[i] = rate * .04
+		if i == n {
+			b.Counts[0][i] = 0
+			took[i] += rate * .4
+			continue
+		}
+		for _, s := range services {
+			self[s][i] = rate * .01 * (1 + .05*float64(i%3))
+		}
+		if i >= before && i < before+2 {
+			b.Counts[0][i] = rate - 6
+			for _, s := range services {
+				self[s][i] += 2 * .1
+				took[i] += 2 * .1
+			}
+		}
+	}
+	m.Entries = []evidence.EntrySeries{{Entry: result.Entry{Service: "edge", Operation: "GET /"}, Sum: took, Count: count, Buckets: b}}
+	m.Hops = []evidence.HopSeries{{Service: "edge", Operation: "GET /", Entry: "GET /", Flow: "request", Self: make([]float64, n), Duration: took[:n], Count: count[:n]}}
+	for s, v := range self {
+		m.Hops = append(m.Hops, evidence.HopSeries{Service: s, Operation: "GET /" + s, Entry: "GET /", Flow: "request", Self: v, Duration: v, Count: count[:n]})
+	}
+	if r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result(); r.Verdict == result.Spike {
+		t.Errorf("%s (%s) %v %+v", r.Verdict, r.Why, r.Window, r.Findings)
 	}
 }
 

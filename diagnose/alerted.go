@@ -82,7 +82,7 @@ func (d *Diagnosis) confirm(m evidence.Metrics, by splitter, a evidence.Alert) b
 			continue
 		}
 		last := int((alertRate + m.Step - 1) / m.Step)
-		if now := (evidence.Change{Entry: e, Now: evidence.Steps(max(from, m.Steps-last), m.Steps), Baseline: c.Baseline}); !(now.Added() > 0) || !stats.Matters(now.NowMean(), c.BaselineMean()) {
+		if now := (evidence.Change{Entry: e, Now: evidence.Steps(max(from, m.Steps-last), m.Steps), Baseline: c.Baseline}); now.Now.Sum(e.Count) > 0 && (!(now.Added() > 0) || !stats.Matters(now.NowMean(), c.BaselineMean())) {
 			continue // it is over, and the alert is not yet
 		}
 		found := by.latency(c)

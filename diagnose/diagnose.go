@@ -138,7 +138,7 @@ func (d *Diagnosis) Result() result.Result {
 	r.Findings = append([]result.Finding{}, r.Findings...) // never nil
 	g := d.grounds.with(r.Findings)
 	r.Verdict, r.Why = g.decide()
-	r.Spread = r.Verdict == result.Unsure && g.spread != "" && r.Why == g.spread
+	r.Spread = r.Verdict == result.Unsure && g.spread != "" && r.Why == g.spread && g.outweighed == ""
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r, *d.grounds.comparison)

@@ -73,6 +73,9 @@ func (d *Diagnosis) elsewhere(m evidence.Metrics) {
 // meanwhile waited for a dependency of the hop, or on a link at it, for most of what was
 // added: that is where the others are. It reports whether they did.
 func (d *Diagnosis) heldAt(m evidence.Metrics, by splitter, s stall.Stall) bool {
+	if d.grounds.failing || d.grounds.stall != nil {
+		return false // failures, or what stands still for sure, decide
+	}
 	from := int(s.Since.Sub(m.Start) / m.Step)
 	if from < 1 || from >= m.Steps {
 		return false
@@ -89,6 +92,7 @@ func (d *Diagnosis) heldAt(m evidence.Metrics, by splitter, s stall.Stall) bool 
 	c.Describe(m, &d.result)
 	d.result.Findings, d.result.Past = found, nil
 	d.grounds.raised, d.grounds.baseline, d.grounds.minority = true, c.BaselineLength(m), s.Why
+	d.grounds.unsplit, d.grounds.outweighed = "", "" // of another change
 	return true
 }
 

@@ -8,13 +8,9 @@ import (
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
-// Values of error.type of requests that were served no longer because their caller gave up:
-// the middleware's, the gRPC codes by name and number, and nginx's 499. A deadline may also be
-// that of the server's own call, unless the time is its own.
-var (
-	givenUp  = []string{"canceled", "CANCELLED", "CANCELED", "1", "499"}
-	deadline = []string{"DEADLINE_EXCEEDED", "4"}
-)
+// givenUp holds the values of error.type of requests that were served no longer because their
+// caller gave up: the middleware's, the gRPC codes by name and number, and nginx's 499.
+var givenUp = []string{"canceled", "CANCELLED", "CANCELED", "1", "DEADLINE_EXCEEDED", "4", "499"}
 
 // Requests given up that are a cause.
 const (
@@ -27,7 +23,7 @@ const (
 // would not have returned. It is not sure, since a slow request that would have returned is
 // given up as well.
 func abandoned(f result.Finding, q Question) []candidate {
-	if q.Metrics.Step == 0 || f.Kind != result.KindSelf && f.Kind != result.KindErrors {
+	if q.Metrics.Step == 0 || f.Kind != result.KindSelf {
 		return nil
 	}
 	windows := [2]evidence.Window{stepsIn(q.Metrics, q.Result.BaselineRanges()), stepsIn(q.Metrics, []result.Range{q.Result.Window})}
@@ -39,7 +35,7 @@ func abandoned(f result.Finding, q Question) []candidate {
 		for i, w := range windows {
 			ended[i] += w.Sum(c.Count)
 			for kind, n := range c.Types {
-				if slices.Contains(givenUp, kind) || f.Kind == result.KindSelf && slices.Contains(deadline, kind) {
+				if slices.Contains(givenUp, kind) {
 					gone[i] += w.Sum(n)
 				}
 			}

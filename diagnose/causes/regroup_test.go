@@ -12,15 +12,17 @@ func TestRegroup(t *testing.T) {
 	for _, c := range []struct {
 		other float64 // milliseconds
 		sure  bool
+		known bool // why the other is slow
 		first string
 	}{
-		{40, false, result.KindCalls},
-		{48, false, result.KindSelf},
-		{48, true, result.KindCalls},
-		{90, true, result.KindSelf},
+		{40, false, false, result.KindCalls},
+		{48, false, false, result.KindSelf},
+		{48, true, false, result.KindCalls},
+		{48, true, true, result.KindSelf},
+		{90, true, false, result.KindSelf},
 	} {
 		r := &result.Result{NowMS: 200, Findings: []result.Finding{
-			{Hop: "points", Kind: result.KindSelf, AddedMS: c.other},
+			{Hop: "points", Kind: result.KindSelf, AddedMS: c.other, Cause: &result.Cause{Kind: result.CauseGC, Sure: c.known}},
 			{Hop: "price", Target: "list", Kind: result.KindCalls, AddedMS: 45, Cause: &result.Cause{Kind: result.CauseNPlusOne, Sure: c.sure}},
 		}}
 		if regroup(r); r.Findings[0].Kind != c.first || r.Findings[0].Rank != 1 {

@@ -103,7 +103,10 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 		store = t.store(*f, l, found)
 	}
 	statements := func(c candidate) bool { return c.Kind == result.CauseDBLock || c.Kind == result.CauseSlowQuery }
-	if f.Kind == result.KindDependency {
+	busy := slices.ContainsFunc(q.Result.Findings, func(o result.Finding) bool {
+		return o.Hop == f.Hop && o.Kind == result.KindSelf && 2*o.AddedMS > f.AddedMS // its handlers are slower, too
+	})
+	if f.Kind == result.KindDependency && !busy {
 		for _, c := range store {
 			if c.Sure && statements(c) {
 				process = slices.Insert(process, at, c)

@@ -277,12 +277,12 @@ func regroup(r *result.Result) {
 		if !of(f) {
 			continue
 		}
-		most := f.AddedMS
-		if f.Cause.Sure {
-			most *= mostVictim
-		}
 		to := slices.IndexFunc(out[:i], func(have result.Finding) bool {
-			return have.Entry == f.Entry && have.Kind != result.KindErrors && !of(have) && have.AddedMS < most || of(have) && have.AddedMS < f.AddedMS
+			most := f.AddedMS
+			if f.Cause.Sure && !of(have) && (have.Cause == nil || !have.Cause.Sure) {
+				most *= mostVictim // nothing else tells why
+			}
+			return have.Entry == f.Entry && have.Kind != result.KindErrors && have.AddedMS < most
 		})
 		if to >= 0 {
 			out = slices.Insert(slices.Delete(out, i, i+1), to, f)
