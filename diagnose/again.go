@@ -34,7 +34,7 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 		return c, ""
 	}
 	if n := len(t.Phases); n > 1 && len(m.Known(t.Phases[n-1])) == 0 {
-		if was := by.latency(c); !t.Paused && len(was) > 0 && was[0].Share >= leading {
+		if was := by.latency(c); t.Resumed == 0 && len(was) > 0 && was[0].Share >= leading {
 			return c, "" // what comes and goes stays where it was
 		}
 		return c, fmt.Sprintf("slow requests of %s are back since %s: where they spend their time is not known yet",
@@ -60,7 +60,7 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 			return now, ""
 		}
 	}
-	if !t.Paused {
+	if t.Resumed == 0 {
 		return c, fmt.Sprintf("requests of %s have been slow since %s, but those since %s not where those before were",
 			c.Entry.Operation, m.At(c.Now[0]).Format("15:04:05"), began.Format("15:04:05"))
 	}
@@ -68,12 +68,12 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 		c.Entry.Operation, began.Format("15:04:05"))
 }
 
-// lastOf divides the steps of a change with a minority of slow requests: into those before
-// the last phase and that phase or, without a pause, into those before the last of the time
+// lastOf divides the steps of a change with a minority of slow requests: into the phases before
+// it was last over and those since or, without such a pause, into those before the last of the time
 // in which enough slow requests are expected. That part is empty if it would be almost all.
 func lastOf(m evidence.Metrics, t detect.Tail, c evidence.Change) (earlier, last evidence.Window) {
-	if n := len(t.Phases) - 1; n > 0 && t.Paused {
-		return slices.Concat(t.Phases[:n]...), t.Phases[n]
+	if n := t.Resumed; n > 0 {
+		return slices.Concat(t.Phases[:n]...), slices.Concat(t.Phases[n:]...)
 	}
 	least := enoughSlow / max(t.Share(), 1e-9)
 	i := len(c.Now)

@@ -20,7 +20,7 @@ type Tail struct {
 	Slow        float64           // of these, beyond those that are always slow
 	Usual       float64           // share of requests that took longer before
 	Phases      []evidence.Window // with slow requests, if calm ones lie between them
-	Paused      bool              // it was over before the last of the phases began
+	Resumed     int               // index of the first of the phases since it was last over; 0 if it was not
 }
 
 // Of returns the numbers of slow requests, beyond those that are always slow, and of all
@@ -193,8 +193,12 @@ func (t *Tail) describe(m evidence.Metrics, base evidence.Window, from, last, bo
 	}
 	if n := len(phases); n > 1 {
 		t.Phases = phases
-		before := phases[n-2]
-		t.Paused = over(evidence.Steps(before[len(before)-1]+1, phases[n-1][0]))
+		for i := n - 1; i > 0 && t.Resumed == 0; i-- {
+			before := phases[i-1]
+			if over(evidence.Steps(before[len(before)-1]+1, phases[i][0])) {
+				t.Resumed = i
+			}
+		}
 	}
 	t.Over = t.Over || over(evidence.Steps(end, last))
 }

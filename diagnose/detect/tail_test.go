@@ -41,6 +41,32 @@ func TestTailAfterPause(t *testing.T) {
 	}
 }
 
+// The phases since it was last over are those of now, however short the pauses between them.
+func TestTailResumed(t *testing.T) {
+	const step, before, rate = 2 * time.Second, 150, 8
+	for _, c := range []struct {
+		slow    []int // steps since the onset
+		resumed int   // index of a phase
+	}{
+		{[]int{0, 1, 2, 3, 4, 5, 20, 21, 22, 23, 40, 41, 44, 47}, 2},
+		{[]int{0, 1, 2, 3, 4, 5, 8, 9, 10, 13, 14}, 0},
+	} {
+		n := before + c.slow[len(c.slow)-1] + 1
+		m := evidence.Metrics{Start: time.Unix(1_700_000_000, 0), Step: step, Steps: n}
+		b := &evidence.Buckets{Bounds: []float64{.1, math.Inf(1)}, Counts: [][]float64{make([]float64, n), make([]float64, n)}}
+		for i := range n {
+			b.Counts[0][i], b.Counts[1][i] = rate, rate
+		}
+		for _, i := range c.slow {
+			b.Counts[0][before+i] = rate / 4
+		}
+		tail := detect.OfTail(m, evidence.EntrySeries{Entry: result.Entry{Operation: "GET /"}, Buckets: b})
+		if !tail.Sure || tail.Over || tail.Resumed != c.resumed {
+			t.Errorf("%v: sure %v, over %v, since phase %d of %v; want %d", c.slow, tail.Sure, tail.Over, tail.Resumed, tail.Phases, c.resumed)
+		}
+	}
+}
+
 // Where some requests are always slow, it is over when as many are as before, and not before
 // that.
 func TestTailBesideUsual(t *testing.T) {
