@@ -67,9 +67,10 @@ func (r Round) Said() (a Answer) {
 func (f Finding) at(want scenario.Answer) bool { return f.is(want) || f.waitsFor(want) }
 
 // is reports whether a finding is of the hop of an expected answer. If the fault is of a link,
-// a link whose ends nothing tells apart is named right by either.
+// a link whose ends nothing tells apart is named right by either, and so are calls that fail on
+// their way between the two.
 func (f Finding) is(want scenario.Answer) bool {
-	link := f.EitherEnd && f.Kind == "link" && slices.Contains(want.Kinds, "link") && !slices.Contains(want.Kinds, "self")
+	link := (f.EitherEnd && f.Kind == "link" || f.Kind == "errors" && f.Cause.Kind == "link") && slices.Contains(want.Kinds, "link") && !slices.Contains(want.Kinds, "self")
 	return f.Hop == want.Hop || link && f.Target == want.Hop
 }
 

@@ -55,6 +55,8 @@ func TestScoreEitherEnd(t *testing.T) {
 		{"the other end", `{"hop":"fraud","kind":"link","target":"payment","either_end":true}`, []string{"link", "dependency"}, true},
 		{"the other end, for sure", `{"hop":"fraud","kind":"link","target":"payment"}`, []string{"link", "dependency"}, false},
 		{"another link", `{"hop":"fraud","kind":"link","target":"order","either_end":true}`, []string{"link", "dependency"}, false},
+		{"calls that fail on the way", `{"hop":"fraud","kind":"errors","target":"payment","cause":{"kind":"link"}}`, []string{"errors", "link"}, true},
+		{"calls that fail at the other hop", `{"hop":"fraud","kind":"errors","target":"payment","cause":{"kind":"frozen"}}`, []string{"errors", "link"}, false},
 		{"a slow hop", `{"hop":"fraud","kind":"link","target":"payment","either_end":true}`, []string{"self", "link"}, false},
 	} {
 		p := plan{Fault: Fault{Expect: []scenario.Answer{{Hop: "payment", Kinds: c.kinds}}}}
