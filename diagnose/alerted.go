@@ -8,7 +8,6 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
-	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
 // Rules page by rates over 15 s, so what an alert is about began earlier than the alert.
@@ -78,11 +77,12 @@ func (d *Diagnosis) confirm(m evidence.Metrics, by splitter, a evidence.Alert) b
 	var findings []result.Finding
 	for _, e := range m.Entries {
 		c := evidence.Change{Entry: e, Now: evidence.Steps(from, m.Steps), Baseline: evidence.Steps(0, from)}
-		if e.Flow == "async" || d.opt.Entry != "" && e.Operation != d.opt.Entry || !(c.Added() > 0) || !stats.Matters(c.NowMean(), c.BaselineMean()) {
+		if e.Flow == "async" || d.opt.Entry != "" && e.Operation != d.opt.Entry || !c.Grew() {
 			continue
 		}
 		last := int((alertRate + m.Step - 1) / m.Step)
-		if now := (evidence.Change{Entry: e, Now: evidence.Steps(max(from, m.Steps-last), m.Steps), Baseline: c.Baseline}); now.Now.Sum(e.Count) > 0 && (!(now.Added() > 0) || !stats.Matters(now.NowMean(), c.BaselineMean())) {
+		now := evidence.Change{Entry: e, Now: evidence.Steps(max(from, m.Steps-last), m.Steps), Baseline: c.Baseline}
+		if now.Now.Sum(e.Count) > 0 && !now.Grew() {
 			continue // it is over, and the alert is not yet
 		}
 		found := by.latency(c)

@@ -65,7 +65,7 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 			l.Why = fmt.Sprintf("since the end of the given baseline there were %.0f requests of %s; %d are needed",
 				now, e.Operation, stats.MinRequests)
 		}
-		l.Raised = l.Why == "" && l.Added() > 0 && stats.Matters(l.NowMean(), l.BaselineMean()) && stats.Significant(e.Sum, e.Count, l.Baseline, l.Now, atLeast(m))
+		l.Raised = l.Why == "" && l.Grew() && stats.Significant(e.Sum, e.Count, l.Baseline, l.Now, atLeast(m))
 		return l
 	}
 	// Steps before the first and after the last request are left out.

@@ -24,6 +24,11 @@ func (c Change) BaselineMean() float64 { return c.Baseline.Mean(c.Entry.Sum, c.E
 // Added returns the growth of the mean, in the unit of NowMean.
 func (c Change) Added() float64 { return c.NowMean() - c.BaselineMean() }
 
+// Grew reports whether the mean has grown by so much that it matters.
+func (c Change) Grew() bool {
+	return c.Added() > 0 && stats.Matters(c.NowMean(), c.BaselineMean())
+}
+
 // Lost returns the growth of the mean times the requests per step.
 func (c Change) Lost() float64 {
 	return c.Added() * c.Now.Sum(c.Entry.Count) / math.Max(float64(len(c.Now)), 1)
