@@ -38,8 +38,10 @@ func (r *run) versions(ctx context.Context) (out []trace.Trace, err error) {
 		// The spans of the last seconds are still on their way.
 		from, to := r.start(), r.now.Add(-min(arriving, r.since/4))
 		every := to.Sub(from) / canarySlices
-		read := func(version string) ([]trace.Trace, error) {
-			return each(ctx, canarySlices, func(ctx context.Context, i int) ([]trace.Trace, error) {
+		var found []trace.Trace
+		seen := map[string]bool{}
+		add := func(version string) error {
+			more, err := each(ctx, canarySlices, func(ctx context.Context, i int) ([]trace.Trace, error) {
 				q := query.Search{Service: r.cfg.Canary.Service, From: from.Add(time.Duration(i) * every), Limit: canaryPerSlice}
 				q.To = q.From.Add(every)
 				if version != "" {
@@ -47,11 +49,6 @@ func (r *run) versions(ctx context.Context) (out []trace.Trace, err error) {
 				}
 				return r.traces.Traces(ctx, q)
 			})
-		}
-		var found []trace.Trace
-		seen := map[string]bool{}
-		add := func(version string) error {
-			more, err := read(version)
 			for _, t := range more {
 				if !seen[t.ID] {
 					seen[t.ID] = true
