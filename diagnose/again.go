@@ -34,8 +34,10 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 		return c, ""
 	}
 	if n := len(t.Phases); n > 1 && len(m.Known(t.Phases[n-1])) == 0 {
-		if was := by.latency(c); t.Resumed == 0 && len(was) > 0 && was[0].Share >= leading {
-			return c, "" // what comes and goes stays where it was
+		if t.Resumed == 0 {
+			if was := by.latency(c); len(was) > 0 && was[0].Share >= leading {
+				return c, "" // what comes and goes stays where it was
+			}
 		}
 		return c, fmt.Sprintf("slow requests of %s are back since %s: where they spend their time is not known yet",
 			c.Entry.Operation, m.At(t.Phases[n-1][0]).Format("15:04:05"))

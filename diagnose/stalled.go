@@ -60,8 +60,11 @@ func answers(m evidence.Metrics, service string) bool {
 // elsewhere leaves the choice of the entry to the diagnosis if the one that was asked for has
 // no requests any more: what its customers do before may fail.
 func (d *Diagnosis) elsewhere(m evidence.Metrics) {
+	if d.opt.Entry == "" {
+		return
+	}
 	since, expected, ceased := stall.Ceased(m, d.opt.Entry)
-	if d.opt.Entry == "" || !ceased {
+	if !ceased {
 		return
 	}
 	d.ceased = fmt.Sprintf("hardly any requests of %s have ended since %s, about %.0f were expected: all entries are diagnosed",
@@ -81,7 +84,7 @@ func (d *Diagnosis) heldAt(m evidence.Metrics, by splitter, s stall.Stall) bool 
 		return false
 	}
 	c := evidence.Change{Entry: m.Entry(s.Entry), Now: m.Known(evidence.Steps(from, m.Steps)), Baseline: evidence.Steps(0, from)}
-	if c.Now.Sum(c.Entry.Count) < stats.MinRequests || !(c.Added() > 0) || !stats.Matters(c.NowMean(), c.BaselineMean()) {
+	if c.Now.Sum(c.Entry.Count) < stats.MinRequests || !c.Grew() {
 		return false
 	}
 	found := by.latency(c)
