@@ -77,14 +77,7 @@ func slowShop() (promtest.Shop, time.Time) {
 // assistant and for the proof of a drill.
 func TestDiagnoseWithLabels(t *testing.T) {
 	shop, now := slowShop()
-	targets := shop.RED()
-	for i := range targets {
-		for _, c := range targets[i].Counters {
-			c.Labels["component"] = targets[i].Job
-		}
-		targets[i].Job = "fleet"
-	}
-	prom := promtest.Serve(t, shop.Began, now, targets...)
+	prom := promtest.Serve(t, shop.Began, now, shop.LabelledRED("component")...)
 	c := newConsole(t, newBackends(t), func(cfg *Config) {
 		cfg.Prometheus, cfg.Jaeger, cfg.Loki, cfg.Labels = prom.URL, "", "", signals.Labels{"service": {"component"}}
 	})

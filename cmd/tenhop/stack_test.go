@@ -66,14 +66,7 @@ func TestListenTaken(t *testing.T) {
 func TestConsoleReadsLabels(t *testing.T) {
 	now := time.Now()
 	shop := promtest.Shop{Began: now.Add(-280 * time.Second), Onset: now.Add(-60 * time.Second), Slow: .3}
-	targets := shop.RED()
-	for i := range targets {
-		for _, c := range targets[i].Counters {
-			c.Labels["component"] = targets[i].Job
-		}
-		targets[i].Job = "fleet"
-	}
-	prom := promtest.Serve(t, shop.Began, now, targets...)
+	prom := promtest.Serve(t, shop.Began, now, shop.LabelledRED("component")...)
 	file := filepath.Join(t.TempDir(), "backends.yaml")
 	content := fmt.Sprintf("backends:\n  prometheus: {url: %s}\nlabels:\n  service: component\n", prom.URL)
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {

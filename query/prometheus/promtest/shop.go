@@ -66,6 +66,18 @@ func (s Shop) Rare() Target {
 		{Name: "hop_duration_seconds_count", Labels: l, At: count}}}
 }
 
+// LabelledRED returns the targets of RED as those of one job, with the service in a label.
+func (s Shop) LabelledRED(label string) []Target {
+	targets := s.RED()
+	for i := range targets {
+		for _, c := range targets[i].Counters {
+			c.Labels[label] = targets[i].Job
+		}
+		targets[i].Job = "fleet"
+	}
+	return targets
+}
+
 // RED returns the shop without the middleware. Its families are named as by otelhttp
 // and Prometheus's OTLP receiver. There are requests and durations but no self times.
 // The job label names the service, and client series hold only the callee's host.
