@@ -3,6 +3,7 @@ package causes_test
 import (
 	"testing"
 
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 )
 
@@ -117,6 +118,36 @@ func TestBusyMachine(t *testing.T) {
 			if r.Verdict != c.wantVerdict || (r.Verdict == result.Unsure) != (r.Why != "") {
 				t.Errorf("seed %d, %s: %s %q, %s", seed, c.what, r.Verdict, r.Why, show(first.Cause))
 			}
+		}
+	}
+}
+
+// TestBusyMachineStore does not blame a store whose calls all take longer while the processes
+// of all services wait for a processor.
+func TestBusyMachineStore(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		f := newFleet(950)
+		hop := f.services[1]
+		targets := f.targets()
+		if busy {
+			for _, p := range f.proc {
+				p.raise("hop_process_run_delay_seconds_total", .8)
+			}
+			targets = f.targets()
+		}
+		for i, p := range f.proc {
+			if p.service != hop {
+				continue
+			}
+			for _, x := range []calls{{"UPDATE", "", 20, 0, .001, .05, .2}, {"SELECT", "", 20, 0, .001, .04, .2}, {"COMMIT", "", 20, 0, .001, .03, .2}} {
+				targets[i].Counters = append(targets[i].Counters, x.counters(hop)...)
+			}
+			break
+		}
+		r := found(result.KindDependency, hop, "stock-db", .01, .1)
+		c := causeFrom(t, r, evidence.Metrics{}, targets...)
+		if want := map[bool]string{false: result.Spike, true: result.Unsure}[busy]; r.Verdict != want {
+			t.Errorf("busy %v: %s %q, %s", busy, r.Verdict, r.Why, show(c))
 		}
 	}
 }

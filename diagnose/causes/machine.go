@@ -47,13 +47,16 @@ func (t *table) busy() string {
 		longer, len(waits), minLonger)
 }
 
+// symptoms are the causes that a busy machine gives its victims: whatever they call takes longer.
+var symptoms = []string{result.CauseDependency, result.CauseLink, result.CauseUnknown}
+
 // doubt makes a spike unsure if the machine is busy and no cause tells that the first
 // finding is more than a victim of it.
 func (t *table) doubt(r *result.Result) {
 	if r.Verdict != result.Spike || len(r.Findings) == 0 {
 		return
 	}
-	if c := r.Findings[0].Cause; c != nil && c.Sure || slices.Contains([]string{result.KindMix, result.KindErrors}, r.Findings[0].Kind) {
+	if c := r.Findings[0].Cause; c != nil && c.Sure && !slices.Contains(symptoms, c.Kind) || slices.Contains([]string{result.KindMix, result.KindErrors}, r.Findings[0].Kind) {
 		return
 	}
 	if why := t.busy(); why != "" {

@@ -111,6 +111,22 @@ func TestBusyStatements(t *testing.T) {
 	}
 }
 
+// TestMoreStatements does not take statements of more requests for statements that do more
+// work: the processor time of each is the same.
+func TestMoreStatements(t *testing.T) {
+	of := map[string]string{"service_name": "stock"}
+	target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+		level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", of, .1, .3)}}
+	for _, x := range []calls{{"UPDATE", "", 20, 40, .001, .002, .04}, {"BEGIN", "", 20, 40, .001, .002, .04}} {
+		target.Counters = append(target.Counters, x.counters("stock")...)
+	}
+	r := found(result.KindDependency, "stock", "stock-db", .01, .002)
+	r.Requests.Now *= 3
+	if got := causeFrom(t, r, evidence.Metrics{}, target); got == nil || got.Kind == result.CauseSlowQuery {
+		t.Errorf("%s, want no slow statements", show(got))
+	}
+}
+
 // TestStructural needs no signals.
 func TestStructural(t *testing.T) {
 	for kind, want := range map[string]string{result.KindQueue: result.CauseQueue, result.KindMix: result.CauseMix, result.KindFlow: result.CauseCode, result.KindSelf: ""} {
