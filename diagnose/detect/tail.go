@@ -273,7 +273,7 @@ func Usual(m evidence.Metrics, c evidence.Change) bool {
 		above := b.Above(i)
 		y, x := c.Baseline.Sum(above), c.Now.Sum(above)
 		earlier, slower := b.Earlier(i)
-		if n == 0 || x == 0 || y/n > maxTailUsual {
+		if n == 0 || x == 0 || y/n > maxTailUsual || x/k > minority {
 			continue
 		}
 		least := 0.0 // seconds that the slow requests took
@@ -294,6 +294,7 @@ func Usual(m evidence.Metrics, c evidence.Change) bool {
 // Thresholds of Usual.
 const (
 	tailPart  = .5   // of the growth
+	minority  = .5   // of the requests
 	usualTail = 1e-3 // p
 )
 

@@ -115,3 +115,36 @@ func TestTailMatters(t *testing.T) {
 		}
 	}
 }
+
+// The growth of a mean is usual only if it is that of a few slow requests, whatever bursts of
+// them there were before.
+func TestUsual(t *testing.T) {
+	const step, steps, before, rate = 2 * time.Second, 180, 160, 10
+	for _, c := range []struct {
+		why   string
+		slow  float64 // of the ten requests of a step of now
+		usual bool
+	}{
+		{"as many as in a burst before", 3, true},
+		{"most of them", 7, false},
+	} {
+		m := evidence.Metrics{Start: time.Unix(1_700_000_000, 0), Step: step, Steps: steps}
+		b := &evidence.Buckets{Bounds: []float64{.02, .1, math.Inf(1)}, Counts: [][]float64{make([]float64, steps), make([]float64, steps), make([]float64, steps)}}
+		e := evidence.EntrySeries{Entry: result.Entry{Operation: "GET /"}, Sum: make([]float64, steps), Count: make([]float64, steps), Buckets: b}
+		for i := range steps {
+			slow := 0.0
+			switch {
+			case i >= before:
+				slow = c.slow
+			case i >= 60 && i < 90:
+				slow = 9
+			}
+			b.Counts[0][i], b.Counts[1][i], b.Counts[2][i] = rate-slow, rate, rate
+			e.Count[i], e.Sum[i] = rate, .01*(rate-slow)+.03*slow
+		}
+		change := evidence.Change{Entry: e, Baseline: evidence.Steps(0, before), Now: evidence.Steps(before, steps)}
+		if got := detect.Usual(m, change); got != c.usual {
+			t.Errorf("%s: usual %v, want %v", c.why, got, c.usual)
+		}
+	}
+}
