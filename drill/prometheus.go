@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tenhop/tenhop/diagnose/stats"
 	"github.com/tenhop/tenhop/query/prometheus"
 )
 
@@ -21,11 +22,11 @@ type level struct {
 	oldest time.Duration // largest age of a request that had not ended; 0 if it is not known
 }
 
-// worse reports whether customers feel the difference: the mean has risen by a quarter and
-// 10 ms, two more in a hundred requests fail, none is served at all, or one waits for an
-// answer for a second longer than any did before.
+// worse reports whether customers feel the difference: the mean has risen by as much as the
+// diagnosis says matters, two more in a hundred requests fail, none is served at all, or one
+// waits for an answer for a second longer than any did before.
 func (l level) worse(before level) bool {
-	return l.mean == 0 && before.mean > 0 || l.mean > before.mean+max(before.mean/4, 10*time.Millisecond) || l.failed > before.failed+0.02 ||
+	return l.mean == 0 && before.mean > 0 || l.mean > before.mean && stats.Matters(l.mean.Seconds(), before.mean.Seconds()) || l.failed > before.failed+0.02 ||
 		l.oldest > before.oldest+time.Second
 }
 

@@ -298,8 +298,8 @@ func TestWorse(t *testing.T) {
 	before := level{mean: 30 * time.Millisecond, failed: .01, oldest: 400 * time.Millisecond}
 	for now, want := range map[level]bool{
 		before: false,
-		{mean: 38 * time.Millisecond, failed: .02, oldest: 1300 * time.Millisecond}: false,
-		{mean: 41 * time.Millisecond, failed: .01}:                                  true,
+		{mean: 44 * time.Millisecond, failed: .02, oldest: 1300 * time.Millisecond}: false,
+		{mean: 46 * time.Millisecond, failed: .01}:                                  true,
 		{mean: 30 * time.Millisecond, failed: .04}:                                  true,
 		{mean: 30 * time.Millisecond, failed: .01, oldest: 1500 * time.Millisecond}: true,
 		{}: true,
