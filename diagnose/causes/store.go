@@ -179,12 +179,13 @@ func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 	}
 	reads, readGrowth := others(func(o operation) bool { return !writes(o.name) })
 	rest, restGrowth := others(func(operation) bool { return true })
-	cpu := t.direct(found, f.Hop, signals.CPUTime, l)
+	cpu, wait := t.direct(found, f.Hop, signals.CPUTime, l), t.direct(found, f.Hop, signals.CPUWait, l)
+	used, waited := cpu.sum[1]-cpu.sum[0]*math.Max(scale, 1), math.Max(wait.sum[1]-wait.sum[0]*math.Max(scale, 1), 0)
 	switch {
 	case isBusy:
 		add(result.CauseDBLock, fmt.Sprintf("another transaction holds a lock in %s", name), true, busyEvidence, e)
-	case cpu.moved > 0 && cpu.sum[1]-cpu.sum[0]*math.Max(scale, 1) >= sureDirect*all && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
-		// The store is within the process.
+	case cpu.moved > 0 && used >= sureStall*all && used+waited >= sureDirect*all && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
+		// The store is within the process, whose statements wait for a processor as they use one.
 		add(result.CauseSlowQuery, fmt.Sprintf("statements in %s take longer, and use the processor of %s: they do more work", name, f.Hop), true, e, evidenceOf(cpu.largest))
 	case lock >= sureDirect*all && (reads == 0 || readGrowth < otherGrowth*worst.growth()):
 		add(result.CauseDBLock, fmt.Sprintf("transactions wait for another writer of %s", name), true, e)

@@ -100,14 +100,19 @@ func TestStore(t *testing.T) {
 // it waits for a processor since.
 func TestBusyStatements(t *testing.T) {
 	of := map[string]string{"service_name": "stock"}
-	target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
-		level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", of, .1, 1.8), grows("hop_process_run_delay_seconds_total", of, .03, 1.4)}}
-	for _, x := range []calls{{"SELECT", "", 20, 0, .001, .07, .04}, {"BEGIN", "", 20, 0, .001, .034, .04}} {
-		target.Counters = append(target.Counters, x.counters("stock")...)
-	}
-	r := found(result.KindDependency, "stock", "stock-db", .01, .1)
-	if got := causeFrom(t, r, evidence.Metrics{}, target); got == nil || got.Kind != result.CauseSlowQuery || !got.Sure {
-		t.Errorf("%s, want slow statements", show(got))
+	for _, c := range []struct {
+		used, waits float64 // cores
+		want        string
+	}{{1.8, 1.4, result.CauseSlowQuery}, {1, 1.4, result.CauseSlowQuery}, {.1, 1.8, result.CauseCPU}} {
+		target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", of, .1, c.used), grows("hop_process_run_delay_seconds_total", of, .03, c.waits)}}
+		for _, x := range []calls{{"SELECT", "", 20, 0, .001, .07, .04}, {"BEGIN", "", 20, 0, .001, .034, .04}} {
+			target.Counters = append(target.Counters, x.counters("stock")...)
+		}
+		r := found(result.KindDependency, "stock", "stock-db", .01, .1)
+		if got := causeFrom(t, r, evidence.Metrics{}, target); got == nil || got.Kind != c.want || !got.Sure {
+			t.Errorf("%.1f cores used, %.1f waited for: %s, want %s", c.used, c.waits, show(got), c.want)
+		}
 	}
 }
 
