@@ -139,6 +139,7 @@ func (d *Diagnosis) Result() result.Result {
 	g := d.grounds.with(r.Findings)
 	r.Verdict, r.Why = g.decide()
 	r.Spread = r.Verdict == result.Unsure && g.spread != "" && r.Why == g.spread && g.outweighed == ""
+	r.Chance = r.Verdict == result.Unsure && r.Why != "" && (r.Why == g.doubt || r.Why == g.contained)
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r, *d.grounds.comparison)
@@ -297,7 +298,7 @@ func (d *Diagnosis) slower(m evidence.Metrics, by splitter, changes []evidence.C
 		c.Describe(m, &next.result)
 		next.minority(m, c)
 		next.grounds.baseline = c.BaselineLength(m)
-		next.grounds.unsplit = cmp.Or(next.grounds.unsplit, unclear, d.contained(changes[:i], c))
+		next.grounds.unsplit, next.grounds.contained = cmp.Or(next.grounds.unsplit, unclear), d.contained(changes[:i], c)
 		next.result.Findings = append([]result.Finding{}, by.latency(c)...)
 		verdict, _ := next.grounds.with(next.result.Findings).decideRaised()
 		sure := verdict == result.Spike

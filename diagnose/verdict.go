@@ -23,6 +23,7 @@ type grounds struct {
 	unreadable   string // reason why the metrics hold nothing that can be read, or ""
 	incomparable string // reason why the entry cannot be compared with its baseline, or ""
 	unsplit      string // reason why the added time cannot be split, or ""
+	contained    string // reason why another entry's change may be all of this one's, or ""
 	doubt        string // reason why the entry may be about to leave its baseline, or ""
 	failDoubt    string // reason why the failure ratio may be about to rise, or ""
 	alert        string // what an alert says that nothing else shows, or ""
@@ -142,6 +143,8 @@ func (g grounds) decideRaised() (verdict, why string) {
 		return result.Unsure, short
 	case g.unsplit != "":
 		return result.Unsure, g.unsplit
+	case g.contained != "":
+		return result.Unsure, g.contained
 	case !g.located && !g.red:
 		return result.Unsure, "no hop's time explains what was added; are all hops scraped?"
 	case g.spread != "":

@@ -28,20 +28,28 @@ type Question struct {
 	Now     time.Time        // end of the time that is looked at
 }
 
-// maxFindings is the number of findings whose signals are read.
-const maxFindings = 5
+// Numbers of findings whose signals are read.
+const (
+	maxFindings = 5
+	maxSpread   = 12 // of a rise that is spread over many
+)
 
 // Explain adds causes to the findings of a result, and the instance to those that one of
 // several instances carries. A spike without a sure cause becomes unsure if the whole
-// machine is busy. It returns the number of series read. On an error, findings
+// machine is busy. A rise that names no hop, or may be chance, becomes a spike if the process
+// of one hop surely stood still, restarted or was short of memory meanwhile. It returns the number of series read. On an error, findings
 // keep the causes that need no signals.
 func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error) {
 	r := q.Result
 	structural(q)
 	open := func(f result.Finding) bool { return f.Hop != "" && (f.Cause == nil || !final(f.Cause.Kind)) }
+	most := maxFindings
+	if r.Spread {
+		most = maxSpread
+	}
 	var suspects []string
 	for i, f := range r.Findings {
-		if i < maxFindings && open(f) {
+		if i < most && open(f) {
 			suspects = append(suspects, services(f)...)
 		}
 	}
@@ -57,12 +65,13 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 	for i := range r.Findings {
 		switch f := &r.Findings[i]; {
 		case !open(*f):
-		case i < maxFindings:
+		case i < most:
 			t.explain(f, loadOf(*f, q), q)
 		case f.Cause == nil && f.Kind != result.KindErrors:
 			number(f, q)
 		}
 	}
+	corroborate(r)
 	shared(r)
 	regroup(r)
 	gather(r)

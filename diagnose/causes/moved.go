@@ -38,6 +38,7 @@ const (
 	mostChance  = .5  // signals of a service that are expected to move by chance, for a sure cause
 	mostFitting = 2.  // of the added time, that a signal may explain if more of them are expected to
 	minAsked    = 30  // pretended onsets
+	minNever    = 10  // pretended onsets of a measure, per instance of the service
 )
 
 // A signal may move before the hop leaves its baseline: what is noisy leaves it late.
@@ -188,13 +189,14 @@ func (t *table) wander() wandering {
 // distrust takes a cause for chance if many signals of the fleet move at any time, so that one
 // of the many of a service is expected to move with the hop. Such a cause is not sure, and none
 // unless its effect has about the size of the added time. A measure that never moved elsewhere
-// is trusted.
+// is trusted: by the rule of three (Hanley and Lippman-Hand 1983) it moves by chance at fewer
+// than three in minNever onsets.
 func (t *table) distrust(c *candidate) {
 	w := t.wanders
 	if c.measure == "" || w.asked < minAsked {
 		return
 	}
-	if n := w.of[c.measure]; n[0] >= minAsked && n[1] == 0 {
+	if n := w.of[c.measure]; n[0] >= minNever*t.count(c.service) && n[1] == 0 {
 		return
 	}
 	tests := 0

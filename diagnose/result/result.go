@@ -88,6 +88,11 @@ type Result struct {
 	// time. It is not set in a Result that was decoded from JSON.
 	Spread bool `json:"-"`
 
+	// Chance reports that the verdict is unsure because the growth of the entry, or the part
+	// of it that the findings divide, may be chance. It is not set in a Result that was decoded
+	// from JSON.
+	Chance bool `json:"-"`
+
 	// Warnings holds disagreements between the sources, and limits of what they hold.
 	// Each is one sentence.
 	Warnings []string `json:"warnings,omitempty"`

@@ -1,0 +1,36 @@
+package causes
+
+import (
+	"testing"
+
+	"github.com/tenhop/tenhop/diagnose/result"
+)
+
+// A rise that is spread or may be chance is a spike of the only hop whose process surely stood
+// still meanwhile.
+func TestCorroborate(t *testing.T) {
+	finding := func(hop, kind string, sure bool, share float64) result.Finding {
+		return result.Finding{Hop: hop, Kind: result.KindLink, Target: "caller", Share: share, Cause: &result.Cause{Kind: kind, Sure: sure}}
+	}
+	first := finding("store", result.CauseDBLock, false, .2)
+	for _, c := range []struct {
+		why            string
+		spread, chance bool
+		findings       []result.Finding
+		want, hop      string
+	}{
+		{"spread", true, false, []result.Finding{first, finding("list", result.CauseFrozen, true, .15)}, result.Spike, "list"},
+		{"chance", false, true, []result.Finding{first, finding("list", result.CauseGC, true, .15)}, result.Spike, "list"},
+		{"not sure of it", true, false, []result.Finding{first, finding("list", result.CauseFrozen, false, .15)}, result.Unsure, "store"},
+		{"a symptom", true, false, []result.Finding{first, finding("list", result.CauseDependency, true, .15)}, result.Unsure, "store"},
+		{"too little", true, false, []result.Finding{first, finding("list", result.CauseFrozen, true, .05)}, result.Unsure, "store"},
+		{"two hops", true, false, []result.Finding{finding("list", result.CauseFrozen, true, .15), finding("cart", result.CauseGC, true, .12)}, result.Unsure, "list"},
+		{"two findings of one hop", true, false, []result.Finding{first, finding("list", result.CauseFrozen, true, .15), finding("list", result.CauseFrozen, true, .12)}, result.Spike, "list"},
+		{"unsure for another reason", false, false, []result.Finding{first, finding("list", result.CauseFrozen, true, .15)}, result.Unsure, "store"},
+	} {
+		r := &result.Result{Verdict: result.Unsure, Why: "why", Spread: c.spread, Chance: c.chance, Findings: c.findings}
+		if corroborate(r); r.Verdict != c.want || r.Findings[0].Hop != c.hop || (r.Why == "") != (c.want == result.Spike) {
+			t.Errorf("%s: %s %q, first %s; want %s, %s", c.why, r.Verdict, r.Why, r.Findings[0].Hop, c.want, c.hop)
+		}
+	}
+}
