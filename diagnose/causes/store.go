@@ -20,6 +20,7 @@ const (
 	otherGrowth = .25 // growth of the mean of other operations, as a part of that one's
 	minCalls    = 5   // of an operation now and before
 	maxAlike    = 1.3 // growth of the mean of operations, that of one to that of another
+	minWork     = .2  // of the time added, of operations that do more than wait for a lock
 	minFast     = .15 // calls that are as fast as before, of an operation that waits for a lock at times
 )
 
@@ -181,10 +182,11 @@ func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 	rest, restGrowth := others(func(operation) bool { return true })
 	cpu, wait := t.direct(found, f.Hop, signals.CPUTime, l), t.direct(found, f.Hop, signals.CPUWait, l)
 	used, waited := cpu.sum[1]-cpu.sum[0]*math.Max(scale, 1), math.Max(wait.sum[1]-wait.sum[0]*math.Max(scale, 1), 0)
+	work := all - lock // what waits for a lock waits for statements that use the processor
 	switch {
 	case isBusy:
 		add(result.CauseDBLock, fmt.Sprintf("another transaction holds a lock in %s", name), true, busyEvidence, e)
-	case cpu.moved > 0 && used >= sureStall*all && used+waited >= sureDirect*all && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
+	case cpu.moved > 0 && work >= minWork*all && used >= sureStall*work && used+waited >= sureDirect*work && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
 		// The store is within the process, whose statements wait for a processor as they use one.
 		add(result.CauseSlowQuery, fmt.Sprintf("statements in %s take longer, and use the processor of %s: they do more work", name, f.Hop), true, e, evidenceOf(cpu.largest))
 	case lock >= sureDirect*all && (reads == 0 || readGrowth < otherGrowth*worst.growth()):

@@ -102,16 +102,24 @@ func TestBusyStatements(t *testing.T) {
 	of := map[string]string{"service_name": "stock"}
 	for _, c := range []struct {
 		used, waits float64 // cores
+		begin       float64 // seconds
 		want        string
-	}{{1.8, 1.4, result.CauseSlowQuery}, {1, 1.4, result.CauseSlowQuery}, {.1, 1.8, result.CauseCPU}} {
+	}{
+		{1.8, 1.4, .034, result.CauseSlowQuery},
+		{1, 1.4, .034, result.CauseSlowQuery},
+		{.7, .5, .034, result.CauseSlowQuery},
+		{.7, .5, .1, result.CauseSlowQuery}, // transactions wait for statements of others
+		{.1, 1.8, .034, result.CauseCPU},
+		{.1, .03, .1, result.CauseDBLock},
+	} {
 		target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
 			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", of, .1, c.used), grows("hop_process_run_delay_seconds_total", of, .03, c.waits)}}
-		for _, x := range []calls{{"SELECT", "", 20, 0, .001, .07, .04}, {"BEGIN", "", 20, 0, .001, .034, .04}} {
+		for _, x := range []calls{{"INSERT", "", 20, 0, .001, .07, .04}, {"BEGIN", "", 20, 0, .001, c.begin, .04}} {
 			target.Counters = append(target.Counters, x.counters("stock")...)
 		}
-		r := found(result.KindDependency, "stock", "stock-db", .01, .1)
+		r := found(result.KindDependency, "stock", "stock-db", .01, .07+c.begin)
 		if got := causeFrom(t, r, evidence.Metrics{}, target); got == nil || got.Kind != c.want || !got.Sure {
-			t.Errorf("%.1f cores used, %.1f waited for: %s, want %s", c.used, c.waits, show(got), c.want)
+			t.Errorf("%.1f cores used, %.1f waited for, BEGIN %.0f ms: %s, want %s", c.used, c.waits, 1000*c.begin, show(got), c.want)
 		}
 	}
 }
