@@ -4,6 +4,7 @@ package detect
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenhop/tenhop/diagnose/evidence"
@@ -99,10 +100,21 @@ func OfLatency(m evidence.Metrics, e evidence.EntrySeries, b Baseline) Latency {
 			l.Now = shifted(levels.Now, first)
 		}
 	default:
-		l.Now = evidence.Steps(first, min(last, m.Steps))
+		l.Now = calm(levels, first, min(last, m.Steps))
 		l.Baseline = l.Now
 	}
 	return l
+}
+
+// calm returns the steps of [first, last) that are not those of a spike which is over.
+func calm(levels stats.Levels, first, last int) evidence.Window {
+	out := slices.Concat(shifted(levels.Baseline, first), shifted(levels.Now, first))
+	slices.Sort(out)
+	out = slices.DeleteFunc(slices.Compact(out), func(i int) bool { return i >= last || slices.Contains(levels.Past, i-first) })
+	if len(out) == 0 {
+		return evidence.Steps(first, last)
+	}
+	return out
 }
 
 // served returns the requests served by an operation, or nil.
