@@ -6,6 +6,8 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose/detect"
 	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
 // suspect adds what the added time of an entry that may be slower is divided into. Nobody is
@@ -22,8 +24,28 @@ func (d *Diagnosis) suspect(m evidence.Metrics, by splitter) {
 	} else if len(found) == 0 || found[0].Share < leading {
 		return
 	}
-	d.result.Findings = append(d.result.Findings, found...)
+	d.result.Findings = append(d.result.Findings, whole(found)...)
 }
+
+// whole returns findings whose shares are at most 1 together. In the steps that all targets have
+// been scraped for, the few requests that ended may have added next to nothing by themselves.
+func whole(found []result.Finding) []result.Finding {
+	sum := 0.0
+	for _, f := range found {
+		sum += f.Share
+	}
+	if sum <= maxWhole {
+		return found
+	}
+	for i := range found {
+		found[i].Share = stats.Round(found[i].Share / sum)
+	}
+	return found
+}
+
+// maxWhole is the sum of the shares of findings up to which they are those of one growth. Waits
+// that overlap, and times that fell beside them, make it larger than 1.
+const maxWhole = 2
 
 // outweighs is the factor by which an entry that may be slower must cost customers more time
 // than those that surely are, for these not to be the answer.

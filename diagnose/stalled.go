@@ -84,18 +84,57 @@ func (d *Diagnosis) heldAt(m evidence.Metrics, by splitter, s stall.Stall) bool 
 		return false
 	}
 	c := evidence.Change{Entry: m.Entry(s.Entry), Now: m.Known(evidence.Steps(from, m.Steps)), Baseline: evidence.Steps(0, from)}
-	if c.Now.Sum(c.Entry.Count) < stats.MinRequests || !c.Grew() {
+	if c.Now.Sum(c.Entry.Count) < stats.MinRequests {
+		return d.leadsTo(m, s)
+	}
+	if !c.Grew() {
 		return false
 	}
 	found := by.latency(c)
-	if len(found) == 0 || found[0].Share < leading || found[0].Kind != result.KindLink && found[0].Kind != result.KindDependency ||
-		found[0].Hop != s.Hop && found[0].Target != s.Hop {
+	if !leads(found, s.Hop) {
 		return false
 	}
 	c.Describe(m, &d.result)
 	d.result.Findings, d.result.Past = found, nil
 	d.grounds.raised, d.grounds.baseline, d.grounds.minority = true, c.BaselineLength(m), s.Why
 	d.grounds.unsplit, d.grounds.contained, d.grounds.outweighed = "", "", "" // of another change
+	return true
+}
+
+// leads reports whether most of what was added is waited for at dependencies of a hop, or on
+// links at it.
+func leads(found []result.Finding, hop string) bool {
+	share := 0.0
+	for i, f := range found {
+		waits := (f.Kind == result.KindLink || f.Kind == result.KindDependency) && (f.Hop == hop || f.Target == hop)
+		if i == 0 && !waits {
+			return false
+		}
+		if waits {
+			share += f.Share
+		}
+	}
+	return share >= leading
+}
+
+// leadsTo reports whether most of what was added to the entry was waited for at dependencies
+// of the hop that holds requests, or on links at it, and makes that the result. So few have
+// ended since that those before have to tell. That requests are held settles whether these
+// few are slower by chance.
+func (d *Diagnosis) leadsTo(m evidence.Metrics, s stall.Stall) bool {
+	if d.result.Entry.Operation != s.Entry.Operation || !leads(d.result.Findings, s.Hop) {
+		return false
+	}
+	if d.grounds.raised {
+		if verdict, _ := d.grounds.with(d.result.Findings).decideRaised(); verdict != result.Spike {
+			return false
+		}
+	} else if d.doubtful == nil || !s.Sure {
+		return false
+	} else {
+		d.grounds.raised, d.grounds.baseline = true, d.doubtful.BaselineLength(m)
+	}
+	d.grounds.minority = s.Why
 	return true
 }
 

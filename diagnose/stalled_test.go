@@ -50,14 +50,18 @@ func TestPileOfSlowRequests(t *testing.T) {
 // there are too few of these to raise the entry.
 func TestHeldOnALink(t *testing.T) {
 	const step, n, rate, since = 2 * time.Second, 90, 20., 88
-	for _, link := range []bool{true, false} {
+	for _, c := range []struct{ link, silent bool }{{true, false}, {false, false}, {true, true}} {
+		link := c.link
 		start := time.Unix(1_700_000_000, 0)
 		m := evidence.Metrics{Start: start, Step: step, Steps: n, Newest: start.Add(n * step)}
 		series := func(usual, now float64) []float64 {
 			out := make([]float64, n)
 			for i := range out {
 				out[i] = usual * (1 + .1*float64(i%3))
-				if i >= since {
+				switch {
+				case c.silent && i >= since-1:
+					out[i] = 0 // what ended before has to tell
+				case i >= since, c.silent && i >= since-3:
 					out[i] = now
 				}
 			}
@@ -67,7 +71,7 @@ func TestHeldOnALink(t *testing.T) {
 		held := evidence.Held{Operation: "Quote"}
 		for i := range n {
 			age, active := .1, 1.
-			if i >= since-2 {
+			if i >= since-2 || c.silent && i >= since-4 {
 				age, active = 2*float64(i-since+3), 12
 			}
 			p.InFlight = append(p.InFlight, evidence.Reading{At: m.At(i + 1), Value: active})
@@ -93,7 +97,7 @@ func TestHeldOnALink(t *testing.T) {
 		m.Waits = []evidence.WaitSeries{{Service: "price", Operation: "Quote", Entry: "Quote", Flow: "request", Dependency: "list", Kind: "http", Sum: wait}}
 		r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result()
 		if len(r.Findings) == 0 || (r.Findings[0].Kind == result.KindDependency) != link || r.Verdict != result.Spike {
-			t.Errorf("slow calls %v: %s (%s) %+v", link, r.Verdict, r.Why, r.Findings)
+			t.Errorf("slow calls %v, none ends %v: %s (%s) %+v", link, c.silent, r.Verdict, r.Why, r.Findings)
 		}
 	}
 }
