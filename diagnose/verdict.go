@@ -191,7 +191,7 @@ func failuresLocated(found []result.Finding) bool {
 // maxSpreadShare, has a cause that the hops have in common.
 const (
 	minSpread      = 5
-	maxSpreadShare = .25
+	maxSpreadShare = .3
 )
 
 // spread returns the reason why the findings of the entry itself name no hop, or "".
