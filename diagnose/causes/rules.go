@@ -115,7 +115,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	}
 	all = append(all, process...)
 	// Statements that take longer hold their connections for longer.
-	if !slices.ContainsFunc(store, statements) {
+	if !slices.ContainsFunc(store, statements) || t.connections(*f) < minConnections {
 		all = append(all, t.pool(found, *f, l)...)
 		all = append(all, pooled(*f, q)...)
 	}

@@ -13,15 +13,16 @@ import (
 
 // Thresholds of database calls.
 const (
-	minBusy     = 3   // calls that failed for a lock
-	moreCalls   = 1.5 // calls per request, now to before
-	slowerCall  = 1.5 // mean duration of an operation, now to before
-	aloneShare  = .7  // of the time added, that one operation has
-	otherGrowth = .25 // growth of the mean of other operations, as a part of that one's
-	minCalls    = 5   // of an operation now and before
-	maxAlike    = 1.3 // growth of the mean of operations, that of one to that of another
-	minWork     = .2  // of the time added, of operations that do more than wait for a lock
-	minFast     = .15 // calls that are as fast as before, of an operation that waits for a lock at times
+	minBusy        = 3   // calls that failed for a lock
+	moreCalls      = 1.5 // calls per request, now to before
+	slowerCall     = 1.5 // mean duration of an operation, now to before
+	aloneShare     = .7  // of the time added, that one operation has
+	otherGrowth    = .25 // growth of the mean of other operations, as a part of that one's
+	minCalls       = 5   // of an operation now and before
+	maxAlike       = 1.3 // growth of the mean of operations, that of one to that of another
+	minConnections = .5  // busy with statements, from which these may be why others wait for one
+	minWork        = .2  // of the time added, of operations that do more than wait for a lock
+	minFast        = .15 // calls that are as fast as before, of an operation that waits for a lock at times
 )
 
 // lockFailures are the values of error_type of calls that failed for the lock of another
@@ -232,6 +233,19 @@ func (t *table) alike(ops []operation) bool {
 		n, least, most = n+1, min(least, o.growth()), max(most, o.growth())
 	}
 	return n > 1 && most <= maxAlike*least
+}
+
+// connections returns the mean number of connections that are busy with statements of a hop's
+// calls to a dependency now: their rate times their mean duration (Little 1961).
+func (t *table) connections(f result.Finding) (n float64) {
+	if f.Kind != result.KindDependency {
+		return math.Inf(1)
+	}
+	ops, _, _ := t.operations(f.Hop, f.Target)
+	for _, o := range ops {
+		n += o.callsNow * o.spentNow
+	}
+	return n
 }
 
 // reports reports whether an instance of a service exports one of some measures.

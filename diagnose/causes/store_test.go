@@ -140,6 +140,26 @@ func TestMoreStatements(t *testing.T) {
 	}
 }
 
+// TestPoolBesideStatements says that requests wait for a connection although the statements
+// take longer, if these keep hardly any connection busy.
+func TestPoolBesideStatements(t *testing.T) {
+	for _, c := range []struct {
+		begin float64 // seconds
+		want  string
+	}{{.008, result.CausePool}, {.2, result.CauseDBLock}} {
+		of := map[string]string{"service_name": "stock"}
+		target := promtest.Target{Job: "shop", Instance: "a:1", Every: every, Counters: []promtest.Counter{
+			level("up", map[string]string{}, 1, 1), grows("process_cpu_seconds_total", of, .1, .1), grows("db_client_connection_wait_time_seconds_sum", of, 0, 2)}}
+		for _, x := range []calls{{"BEGIN", "", 20, 0, .0002, c.begin, .04}, {"INSERT", "", 20, 0, .001, .001, .98}} {
+			target.Counters = append(target.Counters, x.counters("stock")...)
+		}
+		r := found(result.KindDependency, "stock", "stock-db", .01, .01+max(.05, c.begin))
+		if got := causeFrom(t, r, evidence.Metrics{}, target); got == nil || got.Kind != c.want {
+			t.Errorf("BEGIN takes %.0f ms: %s, want %s", 1000*c.begin, show(got), c.want)
+		}
+	}
+}
+
 // TestStructural needs no signals.
 func TestStructural(t *testing.T) {
 	for kind, want := range map[string]string{result.KindQueue: result.CauseQueue, result.KindMix: result.CauseMix, result.KindFlow: result.CauseCode, result.KindSelf: ""} {
