@@ -39,6 +39,7 @@ type template struct {
 	calls   bool // needs a service whose calls cost enough time for customers to feel it if they are repeated
 	one     bool // may affect one process of several
 	nobody  bool // no hop is to blame
+	slight  bool // customers may not feel it beside another fault
 
 	from string // target of the fault that is no hop
 
@@ -111,7 +112,7 @@ func templates() []template {
 		{kind: "n_plus_one", findings: []string{"calls", "self", "dependency"}, causes: []string{"n_plus_one"}, process: true, calls: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
-		{kind: "lost_concurrency", findings: []string{"concurrency"}, causes: []string{"lost_concurrency"}, process: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
+		{kind: "lost_concurrency", findings: []string{"concurrency"}, causes: []string{"lost_concurrency"}, process: true, slight: true, fault: func(*rand.Rand, time.Duration) chaos.Fault {
 			return chaos.Fault{}
 		}},
 		{kind: "retry_storm", findings: []string{"calls", "errors", "link"}, causes: []string{"retries"}, process: true, calls: true, fault: func(rng *rand.Rand, _ time.Duration) chaos.Fault {
@@ -188,10 +189,11 @@ func (r *runner) choose(n int) (plan, error) {
 func pick[T any](rng *rand.Rand, from []T) T { return from[rng.IntN(len(from))] }
 
 // pairable returns the kinds that two faults at once are chosen from. Those that fail
-// requests are left out: requests that fail at the first fault do not show the second.
+// requests are left out: requests that fail at the first fault do not show the second. So are
+// those that customers may not feel beside another, which a round of one fault is void for.
 func (r *runner) pairable() []template {
 	of := slices.DeleteFunc(slices.Clone(r.kinds), func(t template) bool {
-		return t.fault == nil || t.from != "" || slices.Contains(t.findings, "errors")
+		return t.fault == nil || t.from != "" || t.slight || slices.Contains(t.findings, "errors")
 	})
 	if len(of) == 0 {
 		of = templates()[:1]
