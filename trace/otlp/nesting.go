@@ -27,8 +27,20 @@ var (
 
 // message describes a protobuf message.
 type message struct {
-	bytes  int                           // approximate size in memory, without what its fields hold
-	fields map[protowire.Number]*message // that hold messages
+	bytes  int      // approximate size in memory, without what its fields hold
+	fields fieldSet // that hold messages
+}
+
+// fieldSet holds messages by their field number, which is looked up for every field of
+// every request.
+type fieldSet [14]*message
+
+// message returns the message of a field, or nil if the field holds none.
+func (f *fieldSet) message(number protowire.Number) *message {
+	if int(number) >= len(f) {
+		return nil
+	}
+	return f[number]
 }
 
 // Approximate sizes of package pdata's types, with the pointers to them.
@@ -46,34 +58,34 @@ const (
 // only one of them is included: the text or ID of another hardly parses as messages.
 var request = func() *message {
 	value, keyValue := &message{bytes: valueBytes}, &message{bytes: attributeBytes}
-	value.fields = map[protowire.Number]*message{
-		5: {fields: map[protowire.Number]*message{1: value}},    // AnyValue.array_value, ArrayValue.values
-		6: {fields: map[protowire.Number]*message{1: keyValue}}, // AnyValue.kvlist_value, KeyValueList.values
+	value.fields = fieldSet{
+		5: {fields: fieldSet{1: value}},    // AnyValue.array_value, ArrayValue.values
+		6: {fields: fieldSet{1: keyValue}}, // AnyValue.kvlist_value, KeyValueList.values
 	}
-	keyValue.fields = map[protowire.Number]*message{2: value} // KeyValue.value
-	exemplar := &message{smallBytes, map[protowire.Number]*message{7: keyValue}}
-	point := &message{pointBytes, map[protowire.Number]*message{
+	keyValue.fields = fieldSet{2: value} // KeyValue.value
+	exemplar := &message{smallBytes, fieldSet{7: keyValue}}
+	point := &message{pointBytes, fieldSet{
 		1: keyValue, 7: keyValue, 9: keyValue, // attributes
 		5: exemplar, 8: exemplar, 11: exemplar,
 		6: {bytes: smallBytes}, // SummaryDataPoint.quantile_values
 	}}
-	data := &message{smallBytes, map[protowire.Number]*message{1: point}}
-	item := &message{itemBytes, map[protowire.Number]*message{
+	data := &message{smallBytes, fieldSet{1: point}}
+	item := &message{itemBytes, fieldSet{
 		// LogRecord.body, Metric.gauge
-		5: {smallBytes, map[protowire.Number]*message{1: point, 5: value.fields[5], 6: value.fields[6]}},
+		5: {smallBytes, fieldSet{1: point, 5: value.fields[5], 6: value.fields[6]}},
 		6: keyValue, // LogRecord.attributes
 		7: data, 10: data,
 		// Span.attributes, Metric.histogram
-		9: {attributeBytes, map[protowire.Number]*message{1: point, 2: value}},
+		9: {attributeBytes, fieldSet{1: point, 2: value}},
 		// Span.events, Metric.summary
-		11: {smallBytes, map[protowire.Number]*message{1: point, 3: keyValue}},
-		12: keyValue,                                                 // Metric.metadata
-		13: {smallBytes, map[protowire.Number]*message{4: keyValue}}, // Span.links
+		11: {smallBytes, fieldSet{1: point, 3: keyValue}},
+		12: keyValue,                            // Metric.metadata
+		13: {smallBytes, fieldSet{4: keyValue}}, // Span.links
 	}}
-	scope := &message{smallBytes, map[protowire.Number]*message{3: keyValue}}
-	resource := &message{smallBytes, map[protowire.Number]*message{1: keyValue}}
-	of := &message{resourceBytes, map[protowire.Number]*message{1: resource, 2: {scopeBytes, map[protowire.Number]*message{1: scope, 2: item}}}}
-	return &message{0, map[protowire.Number]*message{1: of}}
+	scope := &message{smallBytes, fieldSet{3: keyValue}}
+	resource := &message{smallBytes, fieldSet{1: keyValue}}
+	of := &message{resourceBytes, fieldSet{1: resource, 2: {scopeBytes, fieldSet{1: scope, 2: item}}}}
+	return &message{0, fieldSet{1: of}}
 }()
 
 // spanMessage describes a span.
@@ -125,7 +137,7 @@ func (c *counter) add(b []byte, m *message, depth int) error {
 		if n < 0 {
 			return nil
 		}
-		if next, ok := m.fields[number]; ok {
+		if next := m.fields.message(number); next != nil {
 			if err := c.add(inner, next, depth+1); err != nil {
 				return err
 			}

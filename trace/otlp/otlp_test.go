@@ -220,6 +220,29 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// BenchmarkDecodedBytes measures the size of a request of a thousand spans.
+func BenchmarkDecodedBytes(b *testing.B) {
+	td := ptrace.NewTraces()
+	spans := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+	for range 1000 {
+		s := spans.AppendEmpty()
+		s.SetName("operation")
+		for i := range 12 {
+			s.Attributes().PutStr(fmt.Sprint("attribute.", i), "value")
+		}
+	}
+	request, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := otlp.DecodedBytes(request); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // A span that cannot be read costs itself, a message cut short what follows.
 func TestDamage(t *testing.T) {
 	js, err := (&ptrace.JSONMarshaler{}).MarshalTraces(message())
