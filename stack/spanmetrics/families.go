@@ -1,6 +1,7 @@
 package spanmetrics
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -30,8 +31,8 @@ type family struct {
 	limits    limits
 	limited   prometheus.Counter
 
-	series   map[string]*series
-	services map[string]int // series of each
+	series   map[string]*series // by appendKey
+	services map[string]int     // series of each
 }
 
 // limits bounds the series of a family.
@@ -86,11 +87,27 @@ func (f *family) observe(v float64, traceID string, now time.Time, values ...str
 
 func (f *family) inc(now time.Time, values ...string) { f.resolve(now, values).counter.Inc() }
 
+// keyBytes is the room for the key of a series without an allocation.
+const keyBytes = 256
+
+// appendKey appends the key of the series with label values.
+func appendKey(b []byte, values []string) []byte {
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, 0)
+		}
+		b = append(b, v...)
+	}
+	return b
+}
+
+// resolve returns the series with label values. It does not keep values.
 func (f *family) resolve(now time.Time, values []string) *series {
-	key := strings.Join(values, "\x00")
-	s := f.series[key]
+	var room [keyBytes]byte
+	key := appendKey(room[:0], values)
+	s := f.series[string(key)]
 	if s == nil {
-		s = f.create(key, values)
+		s = f.create(string(key), slices.Clone(values))
 	}
 	s.used = now
 	return s
@@ -106,12 +123,12 @@ func (f *family) create(key string, values []string) *series {
 		if f.services[values[0]] > 0 {
 			bounded[0] = values[0]
 		}
-		values, key = bounded, strings.Join(bounded, "\x00")
+		values, key = bounded, string(appendKey(nil, bounded))
 		if s := f.series[key]; s != nil {
 			return s
 		}
 	}
-	s := &series{values: append([]string(nil), values...)}
+	s := &series{values: values}
 	if f.histogram != nil {
 		s.observer = f.histogram.WithLabelValues(values...)
 		s.exemplar = make([]time.Time, len(f.buckets)+1)
