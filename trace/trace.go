@@ -116,8 +116,14 @@ var peerKeys = [...]string{"peer.service", "service.peer.name", "messaging.desti
 // Peer returns the logical name of the service or dependency that a client or producer
 // span calls. It is empty if the span has no attribute for it.
 func (s *Span) Peer() string {
+	return PeerOf(func(key string) string { return s.Attributes[key] })
+}
+
+// PeerOf is Span.Peer for attributes that are not in a map. The function returns the value
+// of an attribute, which is empty if there is none.
+func PeerOf(attribute func(key string) string) string {
 	for _, k := range peerKeys {
-		if v := s.Attributes[k]; v != "" {
+		if v := attribute(k); v != "" {
 			return v
 		}
 	}

@@ -27,12 +27,8 @@ const (
 	kindProduce  = "produce"
 )
 
-// Attributes that the middleware sets on the spans of its hops.
-const (
-	attrEntry     = "hop.entry"
-	attrSelf      = "hop.self_ms"
-	attrQueueWait = "hop.queue_wait_ms"
-)
+// attrQueueWait is the attribute that trace.Tree reads.
+const attrQueueWait = "hop.queue_wait_ms"
 
 // facts holds what the metrics need of a span's attributes. It replaces them while the
 // span is held.
@@ -54,22 +50,21 @@ type facts struct {
 	addr string // of a call: host and port; empty if unknown
 }
 
-// describe reads the facts of a span.
-func describe(s *trace.Span) facts {
-	f := facts{entry: s.Attributes[attrEntry]}
-	at := func(keys ...string) string { return first(s.Attributes, keys...) }
+// describe reads the facts of a span from its attributes.
+func describe(s *trace.Span, a *attributes) facts {
+	f := facts{entry: a.first(atHopEntry)}
 	switch {
-	case at("rpc.system.name", "rpc.system", "rpc.service", "rpc.method") != "":
-		f.rpc(at, s)
-	case at("messaging.system", "messaging.destination.name", "messaging.destination") != "":
-		f.message(at, s)
-	case at("db.system.name", "db.system") != "":
+	case a.first(atRPCSystemName, atRPCSystem, atRPCService, atRPCMethod) != "":
+		f.rpc(a, s)
+	case a.first(atMessagingSystem, atMessagingDestinationName, atMessagingDestination) != "":
+		f.message(a, s)
+	case a.first(atDBSystemName, atDBSystem) != "":
 		f.protocol, f.operation, f.kind = protoInternal, name(s), kindDatabase
-		if caches[at("db.system.name", "db.system")] {
+		if caches[a.first(atDBSystemName, atDBSystem)] {
 			f.kind = kindCache
 		}
-	case at("http.request.method", "http.method", "http.route", "http.response.status_code", "http.status_code") != "":
-		f.http(at, s)
+	case a.first(atHTTPRequestMethod, atHTTPMethod, atHTTPRoute, atHTTPResponseStatusCode, atHTTPStatusCode) != "":
+		f.http(a, s)
 	default:
 		f.protocol, f.operation, f.kind = protoInternal, name(s), protoInternal
 		if s.Kind == trace.Server || s.Kind == trace.Client {
@@ -78,10 +73,10 @@ func describe(s *trace.Span) facts {
 		}
 	}
 	if s.Kind.Calls() {
-		f.call(at, s)
+		f.call(a, s)
 	}
 	if f.errorType == "" && s.Failed {
-		f.errorType = cmp.Or(at("error.type"), overflow)
+		f.errorType = cmp.Or(a.first(atErrorType), overflow)
 	}
 	f.bound()
 	return f
@@ -98,18 +93,18 @@ func (f *facts) bound() {
 // caches holds the database systems that count as caches.
 var caches = map[string]bool{"redis": true, "memcached": true, "valkey": true}
 
-func (f *facts) http(at func(...string) string, s *trace.Span) {
+func (f *facts) http(a *attributes, s *trace.Span) {
 	f.protocol, f.kind = protoHTTP, protoHTTP
-	f.method = method(at("http.request.method", "http.method"))
-	f.status = at("http.response.status_code", "http.status_code")
-	f.scheme = at("url.scheme", "http.scheme")
-	f.route = route(at("http.route"))
+	f.method = method(a.first(atHTTPRequestMethod, atHTTPMethod))
+	f.status = a.first(atHTTPResponseStatusCode, atHTTPStatusCode)
+	f.scheme = a.first(atURLScheme, atHTTPScheme)
+	f.route = route(a.first(atHTTPRoute))
 	if f.route == "" {
 		f.route, f.path = unrouted(name(s), f.method)
 	}
 	f.operation = f.method + " " + f.route
 	if len(f.status) == 3 && f.status[0] == '5' {
-		f.errorType = cmp.Or(at("error.type"), f.status)
+		f.errorType = cmp.Or(a.first(atErrorType), f.status)
 	}
 }
 
@@ -182,27 +177,27 @@ func method(m string) string {
 	return overflow
 }
 
-func (f *facts) rpc(at func(...string) string, s *trace.Span) {
-	f.system = cmp.Or(at("rpc.system.name", "rpc.system"), protoRPC)
+func (f *facts) rpc(a *attributes, s *trace.Span) {
+	f.system = cmp.Or(a.first(atRPCSystemName, atRPCSystem), protoRPC)
 	f.protocol = protoRPC
 	if f.system == protoGRPC {
 		f.protocol = protoGRPC
 	}
 	f.kind = f.protocol
-	f.operation = strings.TrimPrefix(at("rpc.method"), "/")
-	if service := at("rpc.service"); service != "" && f.operation != "" && !strings.Contains(f.operation, "/") {
+	f.operation = strings.TrimPrefix(a.first(atRPCMethod), "/")
+	if service := a.first(atRPCService); service != "" && f.operation != "" && !strings.Contains(f.operation, "/") {
 		f.operation = service + "/" + f.operation
 	}
 	if f.operation == "" {
 		f.operation = strings.TrimPrefix(name(s), "/")
 	}
 	f.operation = clip(f.operation)
-	f.status = at("rpc.response.status_code", "rpc.grpc.status_code")
+	f.status = a.first(atRPCResponseStatusCode, atRPCGRPCStatusCode)
 	if n, ok := grpcCodes[f.status]; ok {
 		f.status = n
 	}
 	if s.Failed {
-		f.errorType = cmp.Or(at("error.type"), f.status)
+		f.errorType = cmp.Or(a.first(atErrorType), f.status)
 	}
 }
 
@@ -212,12 +207,12 @@ var grpcCodes = map[string]string{"0": "OK", "1": "CANCELLED", "2": "UNKNOWN", "
 	"10": "ABORTED", "11": "OUT_OF_RANGE", "12": "UNIMPLEMENTED", "13": "INTERNAL", "14": "UNAVAILABLE", "15": "DATA_LOSS",
 	"16": "UNAUTHENTICATED"}
 
-func (f *facts) message(at func(...string) string, s *trace.Span) {
-	f.system = cmp.Or(at("messaging.system"), "messaging")
+func (f *facts) message(a *attributes, s *trace.Span) {
+	f.system = cmp.Or(a.first(atMessagingSystem), "messaging")
 	f.protocol, f.messaging, f.kind = f.system, true, f.system
-	f.destination = clip(cmp.Or(at("messaging.destination.template", "messaging.destination.name", "messaging.destination"), overflow))
-	if at("messaging.destination.temporary", "messaging.destination.anonymous", "messaging.temp_destination") == "true" &&
-		at("messaging.destination.template") == "" {
+	f.destination = clip(cmp.Or(a.first(atMessagingDestinationTemplate, atMessagingDestinationName, atMessagingDestination), overflow))
+	if a.first(atMessagingDestinationTemporary, atMessagingDestinationAnonymous, atMessagingTempDestination) == "true" &&
+		a.first(atMessagingDestinationTemplate) == "" {
 		f.destination = overflow
 	}
 	switch s.Kind {
@@ -226,16 +221,16 @@ func (f *facts) message(at func(...string) string, s *trace.Span) {
 	case trace.Producer:
 		f.verb, f.kind = "send", kindProduce
 	default:
-		f.verb = cmp.Or(at("messaging.operation.name", "messaging.operation.type", "messaging.operation"), "receive")
+		f.verb = cmp.Or(a.first(atMessagingOperationName, atMessagingOperationType, atMessagingOperation), "receive")
 	}
 	f.operation = f.verb + " " + f.destination
 }
 
 // call reads the dependency of a call.
-func (f *facts) call(at func(...string) string, s *trace.Span) {
-	f.peer = clip(cmp.Or(s.Peer(), at("net.peer.ip", "network.peer.address"), f.system))
-	host, port := at("server.address", "net.peer.name", "net.peer.ip", "network.peer.address"), at("server.port", "net.peer.port", "network.peer.port")
-	if raw := at("url.full", "http.url"); raw != "" && (host == "" || port == "") {
+func (f *facts) call(a *attributes, s *trace.Span) {
+	f.peer = clip(cmp.Or(trace.PeerOf(a.named), a.first(atNetPeerIP, atNetworkPeerAddress), f.system))
+	host, port := a.first(atServerAddress, atNetPeerName, atNetPeerIP, atNetworkPeerAddress), a.first(atServerPort, atNetPeerPort, atNetworkPeerPort)
+	if raw := a.first(atURLFull, atHTTPURL); raw != "" && (host == "" || port == "") {
 		if u, err := url.Parse(raw); err == nil {
 			host, port = cmp.Or(host, strings.Clone(u.Hostname())), cmp.Or(port, u.Port())
 		}
@@ -267,16 +262,6 @@ func spanName(s *trace.Span, f *facts) string {
 		return f.method
 	}
 	return name(s)
-}
-
-// first returns the first of the attributes that has a value.
-func first(attrs map[string]string, keys ...string) string {
-	for _, k := range keys {
-		if v := attrs[k]; v != "" {
-			return v
-		}
-	}
-	return ""
 }
 
 // maxLabel is the maximum length of a label value in bytes.

@@ -2,11 +2,13 @@ package spanmetrics
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tenhop/tenhop/trace"
@@ -119,6 +121,9 @@ func New(opts ...Option) *Processor {
 type Batch struct {
 	spans      []arrived
 	middleware []string // services with spans of the middleware
+
+	lastTrace pcommon.TraceID
+	traceID   string // of lastTrace
 }
 
 // arrived is a span of a Batch.
@@ -127,36 +132,60 @@ type arrived struct {
 	traceID, status string
 }
 
+// batches holds memory for the spans of a Batch, which Add gives back.
+var batches = sync.Pool{New: func() any { return new([]arrived) }}
+
+// maxPooled is the maximum number of spans whose memory is given back: 2 MB.
+const maxPooled = 4096
+
 // Read reads the spans of td. It does not keep or modify td.
 func Read(td ptrace.Traces) Batch {
-	var b Batch
-	var codes []ptrace.StatusCode
+	b := Batch{spans: slices.Grow(*batches.Get().(*[]arrived), td.SpanCount())}
+	var attrs attributes
 	for _, rs := range td.ResourceSpans().All() {
-		middleware := false
+		service, middleware := serviceOf(rs), false
 		for _, ss := range rs.ScopeSpans().All() {
 			middleware = middleware || strings.HasPrefix(ss.Scope().Name(), MiddlewareScope)
 			for _, s := range ss.Spans().All() {
-				codes = append(codes, s.Status().Code())
-				_, self := s.Attributes().Get(attrSelf)
-				middleware = middleware || self
+				attrs.read(s.Attributes())
+				middleware = middleware || attrs.has(atHopSelfMs)
+				b.add(s, service, &attrs)
 			}
 		}
 		if middleware {
-			b.middleware = append(b.middleware, serviceOf(rs))
+			b.middleware = append(b.middleware, service)
 		}
 	}
-	b.spans = make([]arrived, 0, len(codes))
-	otlp.Spans(td, func(id string, s trace.Span) {
-		s.Service, s.Operation = serviceName(s.Service), clip(s.Operation)
-		a := arrived{record: record{s, describe(&s)}, traceID: id, status: statuses[codes[len(b.spans)]]}
-		a.shrink()
-		b.spans = append(b.spans, a)
-	})
 	return b
 }
 
-// Add adds the spans of a batch, which arrived at a time.
+// add adds a span of a service with its attributes.
+func (b *Batch) add(s ptrace.Span, service string, attrs *attributes) {
+	span := otlp.Bare(s)
+	span.Service, span.Operation = service, clip(span.Operation)
+	if attrs.has(atHopQueueWaitMs) {
+		span.Attributes = map[string]string{attrQueueWait: clip(attrs.first(atHopQueueWaitMs))} // read by trace.Tree
+	}
+	id := s.TraceID()
+	if b.traceID == "" || id != b.lastTrace { // the spans of a trace often follow each other
+		b.lastTrace, b.traceID = id, id.String()
+	}
+	b.spans = append(b.spans, arrived{record{span, describe(&span, attrs)}, b.traceID, statuses[s.Status().Code()]})
+}
+
+// release gives back the memory of the spans.
+func (b *Batch) release() {
+	if cap(b.spans) > maxPooled {
+		return
+	}
+	clear(b.spans)
+	spans := b.spans[:0]
+	batches.Put(&spans)
+}
+
+// Add adds the spans of a batch, which arrived at a time. The batch cannot be used again.
 func (p *Processor) Add(b Batch, now time.Time) {
+	defer b.release()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, service := range b.middleware {
@@ -172,9 +201,9 @@ func (p *Processor) Add(b Batch, now time.Time) {
 			a.facts.setRoute(unmatched)
 		}
 		if !p.noSpans {
-			values := []string{s.Service, spanName(s, &a.facts), kinds[s.Kind], a.status}
-			p.families.calls.inc(now, values...)
-			p.families.duration.observe(float64(s.Duration)/float64(time.Millisecond), a.traceID, now, values...)
+			name, kind := spanName(s, &a.facts), kinds[s.Kind]
+			p.families.calls.inc(now, s.Service, name, kind, a.status)
+			p.families.duration.observe(float64(s.Duration)/float64(time.Millisecond), a.traceID, now, s.Service, name, kind, a.status)
 		}
 		if !p.window.add(a.traceID, a.record, now) {
 			p.health.late.Inc()
@@ -185,15 +214,6 @@ func (p *Processor) Add(b Batch, now time.Time) {
 	}
 	if p.window.spans > p.maxSpans {
 		p.flush(now, false)
-	}
-}
-
-// shrink drops what the facts replace.
-func (r *record) shrink() {
-	wait, ok := r.span.Attributes[attrQueueWait]
-	r.span.Attributes, r.span.Resource, r.span.Events, r.span.StatusMessage, r.span.TraceState = nil, nil, nil, "", ""
-	if ok {
-		r.span.Attributes = map[string]string{attrQueueWait: clip(wait)} // read by trace.Tree
 	}
 }
 

@@ -8,6 +8,7 @@
 package otlp
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -55,14 +56,40 @@ func Spans(td ptrace.Traces, add func(traceID string, s trace.Span)) {
 	}
 }
 
-func span(s ptrace.Span, resource map[string]string) trace.Span {
+// Bare returns a span without its service and what may be large: attributes, events,
+// resource, message of the status and trace state.
+func Bare(s ptrace.Span) trace.Span {
 	out := trace.Span{
-		ID: s.SpanID().String(), Parent: s.ParentSpanID().String(),
-		Service: resource[serviceName], Operation: s.Name(), Kind: kind(int64(s.Kind())),
+		Operation: s.Name(), Kind: kind(int64(s.Kind())),
 		Start: s.StartTimestamp().AsTime(), Duration: duration(int64(s.StartTimestamp()), int64(s.EndTimestamp())),
-		Failed:     s.Status().Code() == ptrace.StatusCodeError,
-		Attributes: attributes(s.Attributes()), Resource: resource, TraceState: s.TraceState().AsRaw(),
+		Failed: s.Status().Code() == ptrace.StatusCodeError,
 	}
+	out.ID, out.Parent = identify(s.SpanID(), s.ParentSpanID())
+	return out
+}
+
+// identify returns the IDs of a span and of its parent as text, in one allocation. That of
+// an empty ID is empty.
+func identify(span, parent pcommon.SpanID) (string, string) {
+	const size = 2 * len(span)
+	var text [2 * size]byte
+	hex.Encode(text[:], span[:])
+	hex.Encode(text[size:], parent[:])
+	switch {
+	case span.IsEmpty() && parent.IsEmpty():
+		return "", ""
+	case span.IsEmpty():
+		return "", string(text[size:])
+	case parent.IsEmpty():
+		return string(text[:size]), ""
+	}
+	both := string(text[:])
+	return both[:size], both[size:]
+}
+
+func span(s ptrace.Span, resource map[string]string) trace.Span {
+	out := Bare(s)
+	out.Service, out.Attributes, out.Resource, out.TraceState = resource[serviceName], attributes(s.Attributes()), resource, s.TraceState().AsRaw()
 	if out.Failed {
 		out.StatusMessage = s.Status().Message()
 	}

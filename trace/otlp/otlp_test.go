@@ -220,6 +220,33 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+// TestBareIDs holds that the IDs of a span are read in one allocation, and an empty one as
+// empty.
+func TestBareIDs(t *testing.T) {
+	id := pcommon.SpanID{0: 0xab, 7: 1}
+	other := pcommon.SpanID{7: 2}
+	for _, c := range []struct {
+		span, parent pcommon.SpanID
+		want         [2]string
+	}{
+		{id, other, [2]string{"ab00000000000001", "0000000000000002"}},
+		{id, pcommon.SpanID{}, [2]string{"ab00000000000001", ""}},
+		{pcommon.SpanID{}, other, [2]string{"", "0000000000000002"}},
+		{pcommon.SpanID{}, pcommon.SpanID{}, [2]string{}},
+	} {
+		s := ptrace.NewSpan()
+		s.SetSpanID(c.span)
+		s.SetParentSpanID(c.parent)
+		got := otlp.Bare(s)
+		if ids := [2]string{got.ID, got.Parent}; ids != c.want {
+			t.Errorf("the IDs are read as %q, want %q", ids, c.want)
+		}
+		if n := testing.AllocsPerRun(10, func() { got = otlp.Bare(s) }); n > 1 {
+			t.Errorf("%v allocations, want at most 1", n)
+		}
+	}
+}
+
 // BenchmarkDecodedBytes measures the size of a request of a thousand spans.
 func BenchmarkDecodedBytes(b *testing.B) {
 	td := ptrace.NewTraces()
