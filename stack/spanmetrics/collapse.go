@@ -23,6 +23,7 @@ type collapsed struct {
 	calls []bool   // by span of in: whether a serving span descends from it
 
 	origins []origin // by span of out
+	ids     idSet    // of the spans of in
 }
 
 // load computes the hops and calls of a trace.
@@ -104,9 +105,9 @@ func (c *collapsed) keep(i, parent, above int) (keep, hop bool) {
 // proxy between the two sends no spans. If learn is set, detach notes for each span
 // that serves whether its parent arrived.
 func (c *collapsed) detach(roots callers, learn bool) {
-	ids := make(map[string]bool, len(c.in.Spans))
+	c.ids.reset(len(c.in.Spans))
 	for i := range c.in.Spans {
-		ids[c.in.Spans[i].ID] = true
+		c.ids.add(c.in.Spans[i].ID)
 	}
 	var within *enclosing // made when it is needed
 	for i := range c.in.Spans {
@@ -114,7 +115,7 @@ func (c *collapsed) detach(roots callers, learn bool) {
 		if s.Parent == "" || !s.Kind.Serves() {
 			continue
 		}
-		if ids[s.Parent] {
+		if c.ids.has(s.Parent) {
 			if learn {
 				roots.note(s, present)
 			}

@@ -256,10 +256,12 @@ func (p *Processor) flush(now time.Time, all bool) {
 	due, evicted := p.window.take(now, all)
 	for _, t := range due {
 		p.observe(t, now, true)
+		p.window.recycle(t)
 	}
 	for _, t := range evicted {
 		p.health.evicted.Inc()
 		p.observe(t, now, false)
+		p.window.recycle(t)
 	}
 	p.health.held.Set(float64(p.window.spans))
 	p.health.quiet.Set(p.window.lags.quiet().Seconds())

@@ -38,6 +38,9 @@ type window struct {
 	lags  lags
 	roots callers
 	done  doneSet
+	ids   idSet
+	free  []*open // to be used again
+	room  int     // for records in free
 }
 
 func newWindow(mostSpans int) *window {
@@ -51,7 +54,7 @@ func (w *window) add(id string, r record, now time.Time) bool {
 		if w.done.has(id) {
 			return false
 		}
-		t = &open{id: id, first: now}
+		t = w.begin(id, now)
 		w.open[id] = t
 		w.order = append(w.order, t)
 	}
@@ -60,6 +63,33 @@ func (w *window) add(id string, r record, now time.Time) bool {
 	t.records = append(t.records, r)
 	w.spans++
 	return true
+}
+
+// begin returns a trace without spans.
+func (w *window) begin(id string, now time.Time) *open {
+	n := len(w.free)
+	if n == 0 {
+		return &open{id: id, first: now}
+	}
+	t := w.free[n-1]
+	w.free = w.free[:n-1]
+	w.room -= cap(t.records)
+	t.id, t.first = id, now
+	return t
+}
+
+// maxRoom bounds the records that are kept for the next traces: 3.5 MB.
+const maxRoom = 8192
+
+// recycle takes back a trace that take returned.
+func (w *window) recycle(t *open) {
+	if w.room+cap(t.records) > maxRoom {
+		return
+	}
+	clear(t.records)
+	*t = open{records: t.records[:0]}
+	w.free = append(w.free, t)
+	w.room += cap(t.records)
 }
 
 // take removes and returns the traces that are due: those that are probably complete,
@@ -94,12 +124,12 @@ func (w *window) take(now time.Time, all bool) (due, evicted []*open) {
 // whole reports whether every span of a trace has its parent, except for those that are
 // usually called from outside.
 func (w *window) whole(t *open) bool {
-	ids := make(map[string]bool, len(t.records))
+	w.ids.reset(len(t.records))
 	for i := range t.records {
-		ids[t.records[i].span.ID] = true
+		w.ids.add(t.records[i].span.ID)
 	}
 	for i := range t.records {
-		if s := &t.records[i].span; s.Parent != "" && !ids[s.Parent] && !w.roots.outside(s) {
+		if s := &t.records[i].span; s.Parent != "" && !w.ids.has(s.Parent) && !w.roots.outside(s) {
 			return false
 		}
 	}
@@ -124,8 +154,8 @@ func (l *lags) note(service string, lag time.Duration, now time.Time) {
 	if l.now == nil || now.Sub(l.since) >= lagDecay {
 		l.before, l.now, l.since = l.now, map[string]time.Duration{}, now
 	}
-	if len(l.now) < maxServices {
-		l.now[service] = max(l.now[service], lag)
+	if known, ok := l.now[service]; len(l.now) < maxServices && (!ok || lag > known) {
+		l.now[service] = max(known, lag)
 	}
 }
 
@@ -197,3 +227,29 @@ func (d *doneSet) add(id string) {
 }
 
 func (d *doneSet) has(id string) bool { return d.young[id] || d.old[id] }
+
+// idSet holds the IDs of the spans of one trace after another.
+type idSet struct {
+	ids  map[string]struct{}
+	peak int // of its size
+}
+
+// keptIDs is the size from which a set is not reused for much smaller traces: clearing it
+// takes time proportional to its largest size.
+const keptIDs = 1024
+
+// reset empties the set for a trace of n spans.
+func (s *idSet) reset(n int) {
+	if s.ids == nil || s.peak > keptIDs && n < s.peak/8 {
+		s.ids, s.peak = make(map[string]struct{}, n), 0
+	}
+	clear(s.ids)
+	s.peak = max(s.peak, n)
+}
+
+func (s *idSet) add(id string) { s.ids[id] = struct{}{} }
+
+func (s *idSet) has(id string) bool {
+	_, ok := s.ids[id]
+	return ok
+}
