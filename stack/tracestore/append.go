@@ -6,8 +6,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tenhop/tenhop/stack/otelcol"
@@ -18,16 +16,16 @@ import (
 type pending struct {
 	buf     []byte
 	updates []indexUpdate
-	spans   []uint64 // identities of the spans, see spanIdentities
+	ids     []uint64 // identities of the spans, see identities
 }
 
 // indexUpdate is a record that was written and is to be indexed.
 type indexUpdate struct {
 	off      int64
-	resource bool
-	hash     uint64
-	ordinal  uint32
-	td       ptrace.Traces
+	ordinal  uint32        // of the resource of the spans
+	spans    []ptrace.Span // nil for a resource
+	hash     uint64        // of the resource
+	resource ptrace.Traces
 }
 
 // Append stores the spans of td and takes ownership of it. Spans of one trace may come
@@ -48,16 +46,22 @@ func (s *Store) Append(td ptrace.Traces) error {
 			return err
 		}
 	}
-	seg := s.active
 	p, err := s.prepare(td)
+	if err == nil && len(p.ids) > 0 {
+		err = s.commit(p)
+	}
 	if err != nil {
-		return err
+		s.stored.remove(p.ids)
 	}
-	if len(p.spans) == 0 {
-		return nil
-	}
+	s.room.keep(p.buf)
+	return err
+}
+
+// commit writes and indexes the records of an Append.
+func (s *Store) commit(p *pending) error {
+	seg := s.active
 	if n := int64(len(p.buf)); n > s.diskBytes/2 {
-		return &otelcol.RejectedError{Count: len(p.spans), Reason: fmt.Sprintf("spans of %d bytes in one request exceed the disk space for traces", n)}
+		return &otelcol.RejectedError{Count: len(p.ids), Reason: fmt.Sprintf("spans of %d bytes in one request exceed the disk space for traces", n)}
 	}
 	if err := s.expire(int64(len(p.buf))); err != nil {
 		return fmt.Errorf("make room for spans: %w", err)
@@ -70,17 +74,15 @@ func (s *Store) Append(td ptrace.Traces) error {
 		seg.minWritten = now
 	}
 	for _, u := range p.updates {
-		if u.resource {
-			seg.indexResource(u.off, u.hash, u.td)
-		} else {
-			seg.indexSpans(u.off, u.ordinal, u.td)
+		if u.spans == nil {
+			seg.indexResource(u.off, u.hash, u.resource)
+		}
+		for pos, span := range u.spans {
+			seg.indexSpan(u.off, u.ordinal, pos, span)
 		}
 	}
 	seg.size += int64(len(p.buf))
 	seg.maxWritten = now
-	for _, id := range p.spans {
-		s.stored.add(id)
-	}
 	_ = s.expire(0) // the next call tells
 	return nil
 }
@@ -108,120 +110,6 @@ const agesPerRetention = 8
 func (s *Store) activeIsOld() bool {
 	return s.retention > 0 && s.active.count > 0 &&
 		s.now().UnixNano()-s.active.minWritten > int64(s.retention)/agesPerRetention
-}
-
-// prepare groups the spans by resource, scope and trace, leaves out those that
-// are stored already, and encodes each group.
-func (s *Store) prepare(td ptrace.Traces) (*pending, error) {
-	seg := s.active
-	p := &pending{}
-	fresh := map[uint64]uint32{} // resources that this call adds
-	inCall := map[uint64]struct{}{}
-	for _, rs := range td.ResourceSpans().All() {
-		for _, ss := range rs.ScopeSpans().All() {
-			if ss.Spans().Len() == 0 {
-				continue
-			}
-			ordinal, hash, err := seg.prepareResource(p, fresh, rs, ss)
-			if err != nil {
-				return nil, err
-			}
-			for _, group := range groupByTrace(ss.Spans()) {
-				start := len(p.buf)
-				p.buf, err = s.appendNewSpans(p, inCall, ordinal, hash, group)
-				if err != nil {
-					return nil, err
-				}
-				if len(p.buf) > start {
-					p.updates = append(p.updates, indexUpdate{off: seg.size + int64(start), ordinal: ordinal, td: group})
-				}
-			}
-		}
-	}
-	return p, nil
-}
-
-// appendNewSpans appends a record of the spans of group that are not stored and
-// not in inCall, and removes the others from group. Without such a span it
-// appends nothing.
-func (s *Store) appendNewSpans(p *pending, inCall map[uint64]struct{}, ordinal uint32, resource uint64, group ptrace.Traces) ([]byte, error) {
-	start := len(p.buf)
-	buf, err := appendSpansRecord(p.buf, ordinal, group)
-	if err != nil {
-		return p.buf, err
-	}
-	ids := spanIdentities(resource, buf[start+recordHeader+spansHead:])
-	copies := 0
-	next := 0
-	spansOf(group).RemoveIf(func(ptrace.Span) bool {
-		id := ids[next]
-		next++
-		if _, ok := inCall[id]; ok || s.stored.has(id) {
-			copies++
-			return true
-		}
-		inCall[id] = struct{}{}
-		p.spans = append(p.spans, id)
-		return false
-	})
-	switch {
-	case copies == 0:
-		return buf, nil
-	case spansOf(group).Len() == 0:
-		return buf[:start], nil
-	}
-	return appendSpansRecord(buf[:start], ordinal, group)
-}
-
-// prepareResource returns the ordinal and the hash of a resource and scope, and
-// appends their record if the segment does not hold it.
-func (s *segment) prepareResource(p *pending, fresh map[uint64]uint32, rs ptrace.ResourceSpans, ss ptrace.ScopeSpans) (ordinal uint32, hash uint64, err error) {
-	td := ptrace.NewTraces()
-	r := td.ResourceSpans().AppendEmpty()
-	r.SetSchemaUrl(rs.SchemaUrl())
-	rs.Resource().CopyTo(r.Resource())
-	sc := r.ScopeSpans().AppendEmpty()
-	sc.SetSchemaUrl(ss.SchemaUrl())
-	ss.Scope().CopyTo(sc.Scope())
-
-	start := len(p.buf)
-	buf, err := appendResourceRecord(p.buf, td)
-	if err != nil {
-		return 0, 0, err
-	}
-	hash = hashPayload(buf[start+recordHeader+1:])
-	if ordinal, ok := s.resourceOf[hash]; ok {
-		return ordinal, hash, nil
-	}
-	if ordinal, ok := fresh[hash]; ok {
-		return ordinal, hash, nil
-	}
-	ordinal = uint32(len(s.resources) + len(fresh))
-	fresh[hash] = ordinal
-	p.buf = buf
-	p.updates = append(p.updates, indexUpdate{off: s.size + int64(start), resource: true, hash: hash, td: td})
-	return ordinal, hash, nil
-}
-
-func hashPayload(payload []byte) uint64 { return xxhash.Sum64(payload) }
-
-// groupByTrace moves the spans into one ptrace.Traces for each trace, in the
-// order in which the traces first appear.
-func groupByTrace(spans ptrace.SpanSlice) []ptrace.Traces {
-	var groups []ptrace.Traces
-	ordinal := map[pcommon.TraceID]int{}
-	for _, span := range spans.All() {
-		i, ok := ordinal[span.TraceID()]
-		if !ok {
-			i = len(groups)
-			ordinal[span.TraceID()] = i
-			td := ptrace.NewTraces()
-			td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty()
-			groups = append(groups, td)
-		}
-		span.MoveTo(spansOf(groups[i]).AppendEmpty())
-	}
-	return groups
 }
 
 // expire drops the oldest segments until every limit holds with n more bytes. The active

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // identities is the set of the spans in the two newest segments. With two, a
@@ -19,6 +18,13 @@ const identityBytes = 16 // estimated memory of one identity
 func newIdentities() identities { return identities{active: map[uint64]struct{}{}} }
 
 func (i *identities) add(id uint64) { i.active[id] = struct{}{} }
+
+// remove removes identities that were added last.
+func (i *identities) remove(ids []uint64) {
+	for _, id := range ids {
+		delete(i.active, id)
+	}
+}
 
 func (i *identities) has(id uint64) bool {
 	_, ok := i.active[id]
@@ -56,49 +62,26 @@ func (i *identities) load(seg *segment) error {
 	return nil
 }
 
-// Field numbers of OTLP's trace.proto: TracesData.resource_spans,
-// ResourceSpans.scope_spans, ScopeSpans.spans.
-const (
-	fieldResourceSpans = 1
-	fieldScopeSpans    = 2
-	fieldSpans         = 2
-)
-
 // spanIdentities returns the identity of each span of a span record's payload,
-// in order: a hash over the span's encoding and its resource. Spans with equal
-// span IDs that differ in any field have different identities.
+// in order.
 func spanIdentities(resource uint64, payload []byte) []uint64 {
 	var out []uint64
-	for _, rs := range messages(payload, fieldResourceSpans) {
-		for _, ss := range messages(rs, fieldScopeSpans) {
-			for _, span := range messages(ss, fieldSpans) {
-				var d xxhash.Digest
-				d.ResetWithSeed(resource)
-				_, _ = d.Write(span) // a digest never fails
-				out = append(out, d.Sum64())
+	for _, rs := range appendMessages(nil, payload, fieldResourceSpans) {
+		for _, ss := range appendMessages(nil, rs, fieldScopeSpans) {
+			for _, span := range appendMessages(nil, ss, fieldSpans) {
+				out = append(out, spanIdentity(resource, span))
 			}
 		}
 	}
 	return out
 }
 
-// messages returns the values of a repeated message field.
-func messages(b []byte, field protowire.Number) [][]byte {
-	var out [][]byte
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return out
-		}
-		size := protowire.ConsumeFieldValue(number, kind, b[n:])
-		if size < 0 {
-			return out
-		}
-		if number == field && kind == protowire.BytesType {
-			value, _ := protowire.ConsumeBytes(b[n:])
-			out = append(out, value)
-		}
-		b = b[n+size:]
-	}
-	return out
+// spanIdentity returns the identity of a span: a hash over its encoding and its
+// resource. Spans with equal span IDs that differ in any field have different
+// identities.
+func spanIdentity(resource uint64, span []byte) uint64 {
+	var d xxhash.Digest
+	d.ResetWithSeed(resource)
+	_, _ = d.Write(span) // a digest never fails
+	return d.Sum64()
 }

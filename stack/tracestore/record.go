@@ -31,25 +31,43 @@ var (
 	errTorn    = errors.New("torn record")
 )
 
-func appendResourceRecord(dst []byte, resource ptrace.Traces) ([]byte, error) {
-	return appendRecord(dst, []byte{kindResource}, resource)
-}
-
-func appendSpansRecord(dst []byte, resource uint32, spans ptrace.Traces) ([]byte, error) {
-	head := [spansHead]byte{kindSpans}
-	binary.LittleEndian.PutUint32(head[1:], resource)
-	return appendRecord(dst, head[:], spans)
-}
-
-func appendRecord(dst, head []byte, td ptrace.Traces) ([]byte, error) {
-	payload, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
-	if err != nil {
-		return dst, fmt.Errorf("encode spans: %w", err)
-	}
+// appendResourceRecord appends the record of a resource and scope, given the encodings of
+// a ResourceSpans and of one of its ScopeSpans. The spans in them are left out.
+func appendResourceRecord(dst, rs, ss []byte) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, make([]byte, recordHeader)...)
-	dst = append(dst, head...)
-	dst = append(dst, payload...)
+	dst = append(dst, kindResource)
+	inScope := fieldSize(ss, fieldScope) + fieldSize(ss, fieldSchemaURL)
+	inResource := fieldSize(rs, fieldResource) + bytesSize(inScope) + fieldSize(rs, fieldSchemaURL)
+	dst = appendHead(dst, fieldResourceSpans, inResource)
+	dst = appendFields(dst, rs, fieldResource)
+	dst = appendHead(dst, fieldScopeSpans, inScope)
+	dst = appendFields(dst, ss, fieldScope)
+	dst = appendFields(dst, ss, fieldSchemaURL)
+	dst = appendFields(dst, rs, fieldSchemaURL)
+	return finishRecord(dst, start)
+}
+
+// appendSpansRecord appends the record of spans of one trace, given their encodings.
+func appendSpansRecord(dst []byte, resource uint32, spans [][]byte) ([]byte, error) {
+	start := len(dst)
+	dst = append(dst, make([]byte, recordHeader)...)
+	dst = append(dst, kindSpans)
+	dst = binary.LittleEndian.AppendUint32(dst, resource)
+	size := 0
+	for _, span := range spans {
+		size += bytesSize(len(span))
+	}
+	dst = appendHead(dst, fieldResourceSpans, bytesSize(size))
+	dst = appendHead(dst, fieldScopeSpans, size)
+	for _, span := range spans {
+		dst = append(appendHead(dst, fieldSpans, len(span)), span...)
+	}
+	return finishRecord(dst, start)
+}
+
+// finishRecord sets the header of the record that begins at start.
+func finishRecord(dst []byte, start int) ([]byte, error) {
 	body := dst[start+recordHeader:]
 	if len(body) > maxRecordBytes {
 		return dst[:start], fmt.Errorf("record of %d bytes is over the limit of %d", len(body), maxRecordBytes)

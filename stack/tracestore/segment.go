@@ -191,42 +191,40 @@ func (s *segment) indexResource(off int64, hash uint64, td ptrace.Traces) {
 	})
 }
 
-func (s *segment) indexSpans(off int64, res uint32, td ptrace.Traces) {
-	for pos, span := range spansOf(td).All() {
-		id := span.TraceID()
-		ordinal, ok := s.traceOf[id]
-		if !ok {
-			ordinal = uint32(len(s.ids))
-			s.traceOf[id] = ordinal
-			s.ids = append(s.ids, id)
-			s.heads = append(s.heads, -1)
-		}
-		e := entry{
-			start:    int64(span.StartTimestamp()),
-			duration: spanDuration(span),
-			span:     spanKey(span.SpanID()),
-			parent:   spanKey(span.ParentSpanID()),
-			sig:      spanSignature(span),
-			off:      uint32(off),
-			resource: res,
-			trace:    ordinal,
-			prev:     s.heads[ordinal],
-			name:     s.intern(span.Name()),
-			pos:      uint32(pos),
-			kind:     uint8(span.Kind()),
-			failed:   span.Status().Code() == ptrace.StatusCodeError,
-		}
-		s.heads[ordinal] = int32(len(s.entries))
-		s.operations[operation{s.resources[res].service, e.name, e.kind}] = struct{}{}
-		if s.count == 0 || e.start < s.minStart {
-			s.minStart = e.start
-		}
-		if s.count == 0 || e.start > s.maxStart {
-			s.maxStart = e.start
-		}
-		s.entries = append(s.entries, e)
-		s.count++
+func (s *segment) indexSpan(off int64, res uint32, pos int, span ptrace.Span) {
+	id := span.TraceID()
+	ordinal, ok := s.traceOf[id]
+	if !ok {
+		ordinal = uint32(len(s.ids))
+		s.traceOf[id] = ordinal
+		s.ids = append(s.ids, id)
+		s.heads = append(s.heads, -1)
 	}
+	e := entry{
+		start:    int64(span.StartTimestamp()),
+		duration: spanDuration(span),
+		span:     spanKey(span.SpanID()),
+		parent:   spanKey(span.ParentSpanID()),
+		sig:      spanSignature(span),
+		off:      uint32(off),
+		resource: res,
+		trace:    ordinal,
+		prev:     s.heads[ordinal],
+		name:     s.intern(span.Name()),
+		pos:      uint32(pos),
+		kind:     uint8(span.Kind()),
+		failed:   span.Status().Code() == ptrace.StatusCodeError,
+	}
+	s.heads[ordinal] = int32(len(s.entries))
+	s.operations[operation{s.resources[res].service, e.name, e.kind}] = struct{}{}
+	if s.count == 0 || e.start < s.minStart {
+		s.minStart = e.start
+	}
+	if s.count == 0 || e.start > s.maxStart {
+		s.maxStart = e.start
+	}
+	s.entries = append(s.entries, e)
+	s.count++
 }
 
 // scan rebuilds the index from the records and returns the size of the valid
@@ -248,7 +246,9 @@ func (s *segment) scan() (int64, error) {
 		case kind == kindResource && wellFormed(td):
 			s.indexResource(off, hashPayload(body[1:]), td)
 		case kind == kindSpans && wellFormed(td) && int(res) < len(s.resources):
-			s.indexSpans(off, res, td)
+			for pos, span := range spansOf(td).All() {
+				s.indexSpan(off, res, pos, span)
+			}
 		default:
 			return off, nil
 		}

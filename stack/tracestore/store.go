@@ -47,6 +47,7 @@ type Store struct {
 	sealed  []*segment // oldest first
 	active  *segment
 	stored  identities
+	room    room
 	closed  bool
 	garbage []string // files of dropped segments that are left
 	dropped atomic.Int64
