@@ -182,15 +182,23 @@ func (s *Store) removeUnfinished() error {
 	return err
 }
 
+// presized is the share of the index's memory that a new segment takes at most before it
+// has a span.
+const presized = 16
+
 func (s *Store) startSegment() error {
 	var next uint64 = 1
+	usual := 0
 	if n := len(s.sealed); n > 0 {
 		next = s.sealed[n-1].number + 1
+		usual = s.sealed[n-1].count
 	}
 	seg, err := createSegment(s.ops, s.dir, next)
 	if err != nil {
 		return err
 	}
+	// Growing a long list by append would allocate several times its size.
+	seg.entries = make([]entry, 0, min(usual, int(s.memoryBytes)/presized/entryBytes))
 	s.active = seg
 	return nil
 }
