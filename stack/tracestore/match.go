@@ -79,7 +79,7 @@ func (m *matcher) addAttribute(key, value string) {
 	}
 	m.attributes[key] = value
 	if _, virtual := virtualAttributes[key]; !virtual {
-		m.sig.add(key, value)
+		m.sig.add(hashAttribute(key, value))
 	}
 }
 

@@ -1,6 +1,8 @@
 package tracestore
 
 import (
+	"strconv"
+
 	"github.com/cespare/xxhash/v2"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
@@ -12,8 +14,7 @@ import (
 // about 1 in 20 spans that do not match is read as well.
 type signature [2]uint64
 
-func (s *signature) add(key, value string) {
-	h := hashAttribute(key, value)
+func (s *signature) add(h uint64) {
 	for i := range 3 {
 		bit := (h >> (16 * i)) & 127
 		s[bit>>6] |= 1 << (bit & 63)
@@ -21,8 +22,16 @@ func (s *signature) add(key, value string) {
 }
 
 func (s *signature) addMap(m pcommon.Map) {
+	var number [20]byte
 	for k, v := range m.All() {
-		s.add(k, v.AsString())
+		switch v.Type() {
+		case pcommon.ValueTypeStr:
+			s.add(hashAttribute(k, v.Str()))
+		case pcommon.ValueTypeInt: // as AsString, without an allocation
+			s.add(hashAttribute(k, strconv.AppendInt(number[:0], v.Int(), 10)))
+		default:
+			s.add(hashAttribute(k, v.AsString()))
+		}
 	}
 }
 
@@ -34,12 +43,17 @@ func (s signature) or(o signature) signature {
 	return signature{s[0] | o[0], s[1] | o[1]}
 }
 
-func hashAttribute(key, value string) uint64 {
+// hashAttribute returns the hash of an attribute: of its key, a zero byte and its value.
+func hashAttribute[T string | []byte](key string, value T) uint64 {
+	var joined [256]byte
+	if len(key)+1+len(value) <= len(joined) {
+		return xxhash.Sum64(append(append(append(joined[:0], key...), 0), value...))
+	}
 	var d xxhash.Digest
 	d.Reset()
 	_, _ = d.WriteString(key) // a digest never fails
 	_, _ = d.Write([]byte{0})
-	_, _ = d.WriteString(value)
+	_, _ = d.Write([]byte(value))
 	return d.Sum64()
 }
 
