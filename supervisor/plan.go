@@ -95,13 +95,16 @@ func (p *plan) private(name string) (Socket, error) {
 
 const telemetryProcess = "telemetry"
 
-// embedded lists the processes of the stack and their parts.
+// embedded lists the processes of the stack and their parts. The telemetry process
+// allocates more than all others together, so its heap may grow further, within the limit
+// of Limits.heap, before it is collected.
 var embedded = []struct {
 	process string
 	parts   []string
+	gogc    int
 }{
-	{"broker", []string{"kafka", "redis"}},
-	{telemetryProcess, []string{"otlp", "jaeger", "prometheus", "loki", "console"}},
+	{"broker", []string{"kafka", "redis"}, 50},
+	{telemetryProcess, []string{"otlp", "jaeger", "prometheus", "loki", "console"}, 100},
 }
 
 // replaced returns the endpoints of the systems that replace a part, or nil if
@@ -171,7 +174,7 @@ func (p *plan) stack() error {
 		p.processes = append(p.processes, Process{
 			Name: e.process, Stage: StageStack, Sockets: append(sockets, admin),
 			Args:  append(append([]string{"stack"}, parts...), p.stackFlags()...),
-			Env:   append(unset("GOGC=50", "GOMEMLIMIT="+strconv.FormatInt(p.cfg.Limits.heap(), 10)), "TENHOP_CHAOS_TOKEN="+p.token),
+			Env:   append(unset("GOGC="+strconv.Itoa(e.gogc), "GOMEMLIMIT="+strconv.FormatInt(p.cfg.Limits.heap(), 10)), "TENHOP_CHAOS_TOKEN="+p.token),
 			Ready: p.admin[e.process] + "/readyz",
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,29 @@ func TestEverySocketIsAnnounced(t *testing.T) {
 	}
 	if len(p.endpoints) != len(endpoint.All()) {
 		t.Errorf("up.json has %d endpoints, the table %d", len(p.endpoints), len(endpoint.All()))
+	}
+}
+
+// The heap of the telemetry process doubles before it is collected, within a limit.
+func TestCollectionOfTheStack(t *testing.T) {
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} { // they take precedence
+		if value, ok := os.LookupEnv(name); ok {
+			t.Setenv(name, value) // restored at the end
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p, err := newPlan(Config{FreePorts: true}, testDir(t), "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	want := map[string]string{"broker": "GOGC=50", telemetryProcess: "GOGC=100"}
+	for _, process := range p.processes {
+		if setting := want[process.Name]; setting != "" && !(slices.Contains(process.Env, setting) && slices.Contains(process.Env, "GOMEMLIMIT=335544320")) {
+			t.Errorf("%s runs with %v, want %s and a limit of 320 MiB", process.Name, process.Env, setting)
+		}
 	}
 }
 
