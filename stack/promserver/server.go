@@ -72,6 +72,7 @@ type Server struct {
 	parser  parser.Parser
 	scraper *scrape.Manager
 	rules   *rules.Manager
+	guarded *guarded
 	hook    *webhook
 	ruleSrc *ruleLoader
 	otlp    http.Handler
@@ -217,9 +218,10 @@ func (s *Server) start() error {
 	}
 	s.hook = newWebhook(s.webhook, s.external, s.log, s.registry)
 	s.ruleSrc = &ruleLoader{fsys: s.rulesFS, parser: s.parser, log: s.log}
+	s.guarded = &guarded{query: rules.EngineQueryFunc(s.engine, s.db)}
 	s.rules = rules.NewManager(&rules.ManagerOptions{
 		ExternalURL: s.external,
-		QueryFunc:   rules.EngineQueryFunc(s.engine, s.db),
+		QueryFunc:   s.guarded.Query,
 		NotifyFunc:  s.hook.notify,
 		Context:     ctx,
 		Appendable:  s.db,
