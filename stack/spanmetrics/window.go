@@ -1,7 +1,10 @@
 package spanmetrics
 
 import (
+	"encoding/hex"
 	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/tenhop/tenhop/trace"
 )
@@ -214,19 +217,33 @@ func (c callers) outside(s *trace.Span) bool {
 	return n != nil && n[absent] >= enoughCallers && n[absent] > n[present]
 }
 
-// doneSet holds the IDs of the traces that were passed on last.
-type doneSet struct{ young, old map[string]bool }
+// doneSet holds the IDs of the traces that were passed on last. They are kept as bytes, which
+// the garbage collector need not visit.
+type doneSet struct{ young, old map[pcommon.TraceID]struct{} }
 
 const maxDone = 50_000
 
 func (d *doneSet) add(id string) {
 	if d.young == nil || len(d.young) >= maxDone {
-		d.young, d.old = map[string]bool{}, d.young
+		d.young, d.old = map[pcommon.TraceID]struct{}{}, d.young
 	}
-	d.young[id] = true
+	d.young[traceID(id)] = struct{}{}
 }
 
-func (d *doneSet) has(id string) bool { return d.young[id] || d.old[id] }
+func (d *doneSet) has(id string) bool {
+	raw := traceID(id)
+	_, young := d.young[raw]
+	_, old := d.old[raw]
+	return young || old
+}
+
+// traceID returns the bytes of a trace ID in hexadecimal, as pcommon.TraceID renders it.
+func traceID(text string) (id pcommon.TraceID) {
+	if len(text) == hex.EncodedLen(len(id)) {
+		_, _ = hex.Decode(id[:], []byte(text)) // it was encoded from an ID
+	}
+	return id
+}
 
 // idSet holds the IDs of the spans of one trace after another.
 type idSet struct {
