@@ -50,16 +50,30 @@ func Lifeline(ctx context.Context) context.Context {
 	return ctx
 }
 
-// maxIdleHeap is the free heap, in bytes, above which a child returns memory to
+// maxIdleHeap is the idle heap, in bytes, above which a child returns memory to
 // the operating system without waiting for the Go runtime, which takes minutes.
 const maxIdleHeap = 24 << 20
 
 // releaseHeap returns heap memory to the operating system that a burst of work, such as
 // reading a thousand traces, has left free.
 func releaseHeap() {
-	free := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}}
-	metrics.Read(free)
-	if free[0].Value.Kind() == metrics.KindUint64 && free[0].Value.Uint64() > maxIdleHeap {
+	read := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/goal:bytes"}}
+	metrics.Read(read)
+	for _, s := range read {
+		if s.Value.Kind() != metrics.KindUint64 {
+			return
+		}
+	}
+	if idleHeap(read[0].Value.Uint64(), read[1].Value.Uint64(), read[2].Value.Uint64()) > maxIdleHeap {
 		debug.FreeOSMemory()
 	}
+}
+
+// idleHeap returns the part of the free heap, in bytes, that is left when the objects in the
+// heap grow to the size at which it is collected. What a program allocates again and again is
+// not idle: returning it takes a collection, and a page fault for each page when it is used
+// again.
+func idleHeap(free, objects, goal uint64) uint64 {
+	needed := goal - min(objects, goal)
+	return free - min(needed, free)
 }

@@ -27,3 +27,20 @@ func TestReleaseHeap(t *testing.T) {
 		t.Errorf("%d bytes stay, want at most %d", n, maxIdleHeap)
 	}
 }
+
+func TestIdleHeap(t *testing.T) {
+	for _, c := range []struct {
+		name                      string
+		free, objects, goal, want uint64
+	}{
+		{"just collected, half of the heap is allocated again", 60, 60, 120, 0},
+		{"just before the next collection", 2, 118, 120, 0},
+		{"a burst has ended", 300, 60, 120, 240},
+		{"the heap has passed its goal", 10, 130, 120, 10},
+		{"less is free than will be allocated", 20, 60, 120, 0},
+	} {
+		if got := idleHeap(c.free, c.objects, c.goal); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
