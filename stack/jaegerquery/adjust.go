@@ -85,11 +85,12 @@ func sortMap(m pcommon.Map) {
 		return
 	}
 	slices.Sort(keys)
+	keys = slices.Compact(keys) // of attributes with one key, the first counts
 	out := pcommon.NewMap()
 	out.EnsureCapacity(len(keys))
 	for _, k := range keys {
 		v, _ := m.Get(k)
-		v.CopyTo(out.PutEmpty(k))
+		v.MoveTo(out.PutEmpty(k))
 	}
 	out.MoveTo(m)
 }
