@@ -3,6 +3,7 @@ package jaegerquery
 import (
 	"cmp"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -24,15 +25,23 @@ func toUITrace(td ptrace.Traces, raw bool) uiTrace {
 	out := uiTrace{Spans: []uiSpan{}, Processes: map[string]uiProcess{}}
 	keys := map[string]string{}
 	for _, rs := range td.ResourceSpans().All() {
+		shared := "" // key of the process of the spans that add nothing to it
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span := range ss.Spans().All() {
-				process := toUIProcess(rs.Resource(), span, raw)
-				identity := identityOf(process)
-				key, ok := keys[identity]
-				if !ok {
-					key = "p" + strconv.Itoa(len(keys)+1)
-					keys[identity] = key
-					out.Processes[key] = process
+				own := !raw && hasLibraryAttributes(span)
+				key := shared
+				if own || key == "" {
+					process := toUIProcess(rs.Resource(), span, raw)
+					identity := identityOf(process)
+					var ok bool
+					if key, ok = keys[identity]; !ok {
+						key = "p" + strconv.Itoa(len(keys)+1)
+						keys[identity] = key
+						out.Processes[key] = process
+					}
+				}
+				if !own {
+					shared = key
 				}
 				ui := toUISpan(ss.Scope(), span, raw)
 				ui.ProcessID = key
@@ -42,6 +51,16 @@ func toUITrace(td ptrace.Traces, raw bool) uiTrace {
 		}
 	}
 	return out
+}
+
+// hasLibraryAttributes reports whether a span has attributes that belong to its process.
+func hasLibraryAttributes(span ptrace.Span) bool {
+	for k := range span.Attributes().All() {
+		if libraryAttributes[k] {
+			return true
+		}
+	}
+	return false
 }
 
 func identityOf(p uiProcess) string {
@@ -208,13 +227,10 @@ func sortKeyValues(kvs []uiKeyValue) {
 
 // uiTraceID formats a trace ID, without the high 64 bits if they are zero.
 func uiTraceID(id pcommon.TraceID) string {
-	high, low := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])
-	if high == 0 {
-		return fmt.Sprintf("%016x", low)
+	if binary.BigEndian.Uint64(id[:8]) == 0 {
+		return hex.EncodeToString(id[8:])
 	}
-	return fmt.Sprintf("%016x%016x", high, low)
+	return hex.EncodeToString(id[:])
 }
 
-func uiSpanID(id pcommon.SpanID) string {
-	return fmt.Sprintf("%016x", binary.BigEndian.Uint64(id[:]))
-}
+func uiSpanID(id pcommon.SpanID) string { return hex.EncodeToString(id[:]) }
