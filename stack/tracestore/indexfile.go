@@ -80,9 +80,8 @@ func (s *segment) readEntries(dst []entry) ([]entry, error) {
 		if _, err := s.index.ReadAt(chunk[:n*diskEntry], s.indexOff+int64(len(dst))*diskEntry); err != nil {
 			return nil, fmt.Errorf("read trace index: %w", err)
 		}
-		r := &reader{b: chunk[:n*diskEntry]}
-		for range n {
-			dst = append(dst, r.entry())
+		for i := range n {
+			dst = append(dst, decodeEntry(chunk[i*diskEntry:]))
 		}
 	}
 	return dst, nil
@@ -94,7 +93,7 @@ func (s *segment) readEntry(i int32) (entry, error) {
 	if _, err := s.index.ReadAt(b[:], s.indexOff+int64(i)*diskEntry); err != nil {
 		return entry{}, fmt.Errorf("read trace index: %w", err)
 	}
-	return (&reader{b: b[:]}).entry(), nil
+	return decodeEntry(b[:]), nil
 }
 
 // encodeIndex returns the content of the index file and the offset of its entries.
@@ -303,11 +302,22 @@ func decodeIndex(s *segment, b []byte) error {
 }
 
 func (r *reader) entry() entry {
+	b := r.take(diskEntry)
+	if r.bad {
+		return entry{}
+	}
+	return decodeEntry(b)
+}
+
+// decodeEntry decodes what appendEntry encoded. A search decodes all entries.
+func decodeEntry(b []byte) entry {
+	le := binary.LittleEndian
+	_ = b[diskEntry-1]
 	return entry{
-		start: int64(r.u64()), duration: int64(r.u64()),
-		span: r.u64(), parent: r.u64(), sig: signature{r.u64(), r.u64()},
-		off: r.u32(), resource: r.u32(), trace: r.u32(), prev: int32(r.u32()),
-		name: r.u32(), pos: r.u32(), kind: r.u8(), failed: r.u8() == 1,
+		start: int64(le.Uint64(b)), duration: int64(le.Uint64(b[8:])),
+		span: le.Uint64(b[16:]), parent: le.Uint64(b[24:]), sig: signature{le.Uint64(b[32:]), le.Uint64(b[40:])},
+		off: le.Uint32(b[48:]), resource: le.Uint32(b[52:]), trace: le.Uint32(b[56:]), prev: int32(le.Uint32(b[60:])),
+		name: le.Uint32(b[64:]), pos: le.Uint32(b[68:]), kind: b[72], failed: b[73] == 1,
 	}
 }
 
