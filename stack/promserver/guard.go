@@ -22,19 +22,25 @@ type guarded struct {
 	guards atomic.Pointer[map[string]*guard] // by expression
 }
 
-// load replaces the expressions with those of rule groups.
-func (g *guarded) load(groups []*rules.Group) {
+// load replaces the expressions with those of rule groups. It returns all queries that their
+// evaluation makes.
+func (g *guarded) load(groups []*rules.Group) (queries []string) {
 	guards := map[string]*guard{}
 	for _, group := range groups {
 		for _, rule := range group.Rules() {
-			if text := rule.Query().String(); guards[text] == nil {
-				if operands := guardOperands(rule.Query()); len(operands) > 0 {
-					guards[text] = &guard{operands: operands}
-				}
+			text := rule.Query().String()
+			queries = append(queries, text)
+			if guards[text] != nil {
+				continue
+			}
+			if operands := guardOperands(rule.Query()); len(operands) > 0 {
+				guards[text] = &guard{operands: operands}
+				queries = append(queries, operands...)
 			}
 		}
 	}
 	g.guards.Store(&guards)
+	return queries
 }
 
 // Query is a rules.QueryFunc.

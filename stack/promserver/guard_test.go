@@ -111,7 +111,7 @@ func TestGuardedResults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // a temporary directory
+	defer db.Close()
 	began := time.Now().Add(-time.Hour).Truncate(time.Minute)
 	const steps = 400
 	app := db.Appender(t.Context())
@@ -131,7 +131,7 @@ func TestGuardedResults(t *testing.T) {
 	}
 	p := parser.NewParser(parser.Options{})
 	engine := promql.NewEngine(promql.EngineOpts{Parser: p, MaxSamples: maxSamples, Timeout: time.Minute, LookbackDelta: 20 * time.Second})
-	defer engine.Close() //nolint:errcheck // it has no log
+	defer engine.Close()
 	plain := rules.EngineQueryFunc(engine, db)
 	queries := 0
 	g := &guarded{query: func(ctx context.Context, text string, at time.Time) (promql.Vector, error) {

@@ -87,7 +87,7 @@ func (s *Server) updateRules() error {
 	if err := s.rules.Update(s.evalEvery, names, labels.EmptyLabels(), s.external.String(), nil); err != nil {
 		return fmt.Errorf("load rules: %w", err)
 	}
-	s.guarded.load(s.rules.RuleGroups())
+	s.parsed.load(s.guarded.load(s.rules.RuleGroups()))
 	return nil
 }
 

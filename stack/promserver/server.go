@@ -73,6 +73,7 @@ type Server struct {
 	scraper *scrape.Manager
 	rules   *rules.Manager
 	guarded *guarded
+	parsed  *ruleParser
 	hook    *webhook
 	ruleSrc *ruleLoader
 	otlp    http.Handler
@@ -197,8 +198,9 @@ func (s *Server) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.group, ctx = errgroup.WithContext(ctx)
+	s.parsed = &ruleParser{Parser: s.parser}
 	s.engine = promql.NewEngine(promql.EngineOpts{
-		Logger: s.log, Reg: s.registry, Parser: s.parser,
+		Logger: s.log, Reg: s.registry, Parser: s.parsed,
 		MaxSamples: maxSamples, Timeout: queryTimeout,
 		EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return s.evalEvery.Milliseconds() },
