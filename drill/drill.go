@@ -78,9 +78,21 @@ var ErrNotLifted = errors.New("the fault was not lifted; lift it with `tenhop ch
 var ErrRunning = errors.New("another drill is running; wait until it is over")
 
 // Run runs the rounds and returns those that were scored. It lifts its faults in any
-// case; if the process dies, they expire. Errors of Run include ErrRunning and
-// ErrNotLifted.
+// case; if the process dies, they expire. Errors of Run include ErrRunning, ErrNotLifted and,
+// with a context of Stop.Guard, ErrStopped. A round that was stopped before its answer is void.
 func Run(ctx context.Context, cfg Config) ([]Round, error) {
+	rounds, err := run(ctx, cfg)
+	why := stopped(ctx)
+	switch {
+	case err == nil || why == nil:
+		return rounds, err
+	case errors.Is(err, ErrNotLifted):
+		return rounds, errors.Join(why, err)
+	}
+	return rounds, why
+}
+
+func run(ctx context.Context, cfg Config) ([]Round, error) {
 	if cfg.Say == nil {
 		cfg.Say = func(string, ...any) {}
 	}

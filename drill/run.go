@@ -43,8 +43,16 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	round.At = began.UTC()
 	defer func() {
 		if round.Seconds.Lifted == nil && !errors.Is(err, ErrNotLifted) {
-			if liftErr := lift(); liftErr != nil {
+			liftErr := lift()
+			why := stopped(ctx)
+			switch {
+			case liftErr != nil:
 				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, liftErr))
+			case why != nil:
+				round.Seconds.Lifted = since(began)
+			}
+			if why != nil && round.Seconds.Answered == nil {
+				round.Void = why.Error()
 			}
 		}
 		r.calm = time.Now()

@@ -20,8 +20,17 @@ type Stop struct {
 // Set reports whether there is a condition.
 func (s Stop) Set() bool { return len(s.Alerts) > 0 || s.Query != "" }
 
-// ErrStopped is the cause with which a guarded context ends.
-var ErrStopped = errors.New("faults were lifted")
+// ErrStopped is the cause with which a guarded context ends. The text of the cause has the
+// reason.
+var ErrStopped = errors.New("stopped")
+
+// stopped returns the cause if it was ErrStopped that ended a context, or nil.
+func stopped(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrStopped) {
+		return cause
+	}
+	return nil
+}
 
 const (
 	stopInterval = 2 * time.Second

@@ -49,8 +49,9 @@ func injectIntoFleet(cmd *cobra.Command, path, service string, fault chaos.Fault
 	if fault.For == 0 {
 		fault.For = chaos.Duration(f.Longest())
 	}
-	began := time.Now()
+	var began time.Time
 	err = faults.Hold(ctx, service, fault, func(in []drill.Injected) {
+		began = time.Now()
 		for _, one := range in {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, until Ctrl-C and for %s at most (fault %s)\n", one.Process, describeFault(one.Fault), time.Duration(fault.For), one.ID)
 		}
@@ -59,8 +60,10 @@ func injectIntoFleet(cmd *cobra.Command, path, service string, fault chaos.Fault
 	switch stopped := context.Cause(ctx); {
 	case errors.As(err, &limit), errors.Is(err, drill.ErrUnknownService), drill.Refused(err):
 		return &usageError{err}
+	case errors.Is(stopped, drill.ErrStopped) && began.IsZero():
+		return fmt.Errorf("nothing was injected: %w", stopped)
 	case errors.Is(stopped, drill.ErrStopped):
-		return fmt.Errorf("after %s: %w", time.Since(began).Round(time.Second), stopped)
+		return fmt.Errorf("the fault is lifted after %s: %w", time.Since(began).Round(time.Second), stopped)
 	case err != nil && ctx.Err() == nil:
 		return err
 	}

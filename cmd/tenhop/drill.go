@@ -189,9 +189,6 @@ func (f drillFlags) run(cmd *cobra.Command, given drill.Config) error {
 	var rounds []drill.Round
 	if cfg.Rounds > 0 {
 		rounds, err = drill.Run(ctx, cfg)
-		if stopped := context.Cause(ctx); errors.Is(stopped, drill.ErrStopped) {
-			err = stopped
-		}
 	}
 	return f.finish(cmd, append(before.Rounds, rounds...), total, errors.Join(err, failed))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenhop/tenhop/drill"
 	"github.com/tenhop/tenhop/supervisor"
 )
 
@@ -57,7 +58,7 @@ func runTo(ctx context.Context, w io.Writer, args []string) int {
 		return exitFound
 	case errors.Is(err, errReported):
 		return exitFailed
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	case ctx.Err() != nil && errors.Is(err, context.Canceled) && !errors.Is(err, drill.ErrNotLifted):
 		return exitFailed
 	}
 	fmt.Fprintf(w, "tenhop: %s\n", printableLines(err.Error()))
