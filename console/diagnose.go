@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -21,30 +22,49 @@ type question struct {
 	end   time.Time
 }
 
-// diagnose responds to ?entry=…&since=5m with the result of `tenhop diagnose --json`. Instead
-// of since, from and to give a time range, in milliseconds since 1970. It is cut at the
-// present.
-func (c *Console) diagnose(r *http.Request) (result.Result, error) {
-	in := r.URL.Query()
+// DiagnosisView is the result of `tenhop diagnose --json`, with what to do about its first
+// finding if an entry is slower or fails.
+type DiagnosisView struct {
+	result.Result
+	Runbooks []Runbook `json:"runbooks"`
+}
+
+// diagnose responds to ?entry=…&since=5m with a diagnosis. Instead of since, from and to give a
+// time range, in milliseconds since 1970. It is cut at the present.
+func (c *Console) diagnose(r *http.Request) (DiagnosisView, error) {
+	q, err := asked(r.URL.Query())
+	if err != nil {
+		return DiagnosisView{}, err
+	}
+	v := DiagnosisView{}
+	if v.Result, err = c.shared(r.Context(), q); err != nil {
+		return DiagnosisView{}, err
+	}
+	if v.Verdict == result.Spike || v.Verdict == result.Errors {
+		v.Runbooks = links(ofFinding(&v.Result))
+	}
+	return v, nil
+}
+
+// asked returns the question in the parameters of a request.
+func asked(in url.Values) (question, error) {
 	q := question{entry: in.Get("entry")}
 	if in.Has("from") || in.Has("to") {
 		from, err1 := strconv.ParseInt(in.Get("from"), 10, 64)
 		to, err2 := strconv.ParseInt(in.Get("to"), 10, 64)
 		if err1 != nil || err2 != nil {
-			return result.Result{}, badRequest("from and to must be milliseconds since 1970")
+			return q, badRequest("from and to must be milliseconds since 1970")
 		}
 		var err error
-		if q.since, q.end, err = period(time.UnixMilli(from), time.UnixMilli(to), time.Now()); err != nil {
-			return result.Result{}, err
-		}
-		return c.shared(r.Context(), q)
+		q.since, q.end, err = period(time.UnixMilli(from), time.UnixMilli(to), time.Now())
+		return q, err
 	}
 	since, err := time.ParseDuration(cmp.Or(in.Get("since"), "0"))
 	if err != nil || since < time.Minute && in.Get("since") != "" || since > maxSince {
-		return result.Result{}, badRequest("since %q: must be from 1m to 24h", in.Get("since"))
+		return q, badRequest("since %q: must be from 1m to 24h", in.Get("since"))
 	}
 	q.since = since
-	return c.shared(r.Context(), q)
+	return q, nil
 }
 
 // recent is the age below which the end of a time range is taken as now.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/tenhop/tenhop/query/prometheus/promtest"
 	"github.com/tenhop/tenhop/signals"
 	"github.com/tenhop/tenhop/trace"
+	"github.com/tenhop/tenhop/watch"
 )
 
 // TestPeriod diagnoses the part of a time range that is not in the future, and no other time.
@@ -146,5 +148,28 @@ func TestDiagnoseQuotesLogs(t *testing.T) {
 	b := c.drills.proof(t.Context(), Storefront{Entry: drill.Entry{Service: "gateway", Operation: "POST /pay"}}, now.Sub(shop.Began))
 	if err := json.Unmarshal(b, &proof); err != nil || !quoted(proof) {
 		t.Errorf("the proof is %s (%v)", b, err)
+	}
+}
+
+// TestDiagnoseSaysWhatToDo: the runbooks of the first finding come with a diagnosis if an entry
+// is slower or fails, and are those of an incident with the same finding.
+func TestDiagnoseSaysWhatToDo(t *testing.T) {
+	shop, now := slowShop()
+	prom := promtest.Serve(t, shop.Began, now, shop.Targets()...)
+	c := newConsole(t, newBackends(t), func(cfg *Config) { cfg.Prometheus, cfg.Jaeger, cfg.Loki = prom.URL, "", "" })
+	v := decode[DiagnosisView](t, do(c, "GET", "/api/diagnose", ""))
+	if v.Verdict != result.Spike || len(v.Findings) == 0 {
+		t.Fatalf("the verdict is %s: %s", v.Verdict, v.Why)
+	}
+	named := now
+	same := runbooksOf(&watch.Incident{Named: &named, Result: &v.Result})
+	if len(v.Runbooks) == 0 || !slices.Equal(v.Runbooks, same) || !strings.HasSuffix(v.Runbooks[len(v.Runbooks)-1].URL, "/docs/runbooks/"+v.Runbooks[len(v.Runbooks)-1].Name+".md") {
+		t.Errorf("%s: %+v, at the incident %+v", v.Findings[0].Kind, v.Runbooks, same)
+	}
+	calm := promtest.Shop{Began: shop.Began, Onset: now.Add(time.Hour)}
+	prom = promtest.Serve(t, calm.Began, now, calm.Targets()...)
+	c = newConsole(t, newBackends(t), func(cfg *Config) { cfg.Prometheus, cfg.Jaeger, cfg.Loki = prom.URL, "", "" })
+	if w := do(c, "GET", "/api/diagnose", ""); !strings.Contains(w.Body.String(), `"runbooks":[]`) {
+		t.Errorf("without a spike: %s", w.Body)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose/render"
 	"github.com/tenhop/tenhop/diagnose/result"
+	"github.com/tenhop/tenhop/docs/runbooks"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/watch"
 )
@@ -116,7 +117,7 @@ func (c *Console) incident(r *http.Request) (IncidentView, error) {
 		return IncidentView{}, &apiError{http.StatusNotFound, watch.ErrNoIncident.Error()}
 	}
 	i := all[n]
-	v := IncidentView{Incident: summarize(i), Note: i.Note, Problem: i.Problem, Said: slices.Clone(i.Said), Runbooks: runbooks(i)}
+	v := IncidentView{Incident: summarize(i), Note: i.Note, Problem: i.Problem, Said: slices.Clone(i.Said), Runbooks: runbooksOf(i)}
 	if i.Result != nil { // a copy, since lists in it are filled
 		b, err := json.Marshal(i.Result)
 		if err != nil {
@@ -154,37 +155,41 @@ func summarize(i *watch.Incident) IncidentSummary {
 	return s
 }
 
-// runbooksAt is the URL below which the runbooks of the built-in rules stand.
-const runbooksAt = "https://github.com/tenhop/tenhop/blob/main/docs/runbooks/"
-
-// ofKind holds the runbook of a finding that no rule has found, by its kind.
-var ofKind = map[string]string{
-	result.KindSelf: "slow-hop", result.KindDependency: "slow-dependency", result.KindLink: "slow-link",
-	result.KindErrors: "hop-errors", result.KindQueue: "kafka-lag",
-}
-
-// runbooks returns the runbooks that an incident's rules name, and that of its finding.
-func runbooks(i *watch.Incident) []Runbook {
-	var out []Runbook
-	add := func(url string) {
-		if url == "" || slices.ContainsFunc(out, func(b Runbook) bool { return b.URL == url }) || len(out) == shownRunbooks {
-			return
-		}
-		name := url[strings.LastIndex(strings.TrimRight(url, "/"), "/")+1:]
-		out = append(out, Runbook{Name: cmp.Or(strings.TrimSuffix(strings.TrimRight(name, "/"), ".md"), url), URL: url})
-	}
-	if i.Named != nil && i.Result != nil && len(i.Result.Findings) > 0 {
-		if name := ofKind[i.Result.Findings[0].Kind]; name != "" {
-			add(runbooksAt + name + ".md")
-		}
+// runbooksOf returns the runbooks that an incident's rules name, and those of its finding.
+func runbooksOf(i *watch.Incident) []Runbook {
+	var urls []string
+	if i.Named != nil && i.Result != nil {
+		urls = ofFinding(i.Result)
 	}
 	var named []string
 	for _, a := range i.Alerts {
 		named = append(named, a.Runbook)
 	}
 	slices.Sort(named)
-	for _, url := range named {
-		add(url)
+	return links(append(urls, named...))
+}
+
+// ofFinding returns the addresses of the runbooks of a diagnosis's first finding.
+func ofFinding(d *result.Result) []string {
+	if len(d.Findings) == 0 {
+		return nil
+	}
+	var urls []string
+	for _, name := range runbooks.Of(d.Findings[0]) {
+		urls = append(urls, runbooks.URL(name))
+	}
+	return urls
+}
+
+// links returns the first runbooks of a list of addresses. Their names are those of the files.
+func links(urls []string) []Runbook {
+	var out []Runbook
+	for _, url := range urls {
+		if url == "" || slices.ContainsFunc(out, func(b Runbook) bool { return b.URL == url }) || len(out) == shownRunbooks {
+			continue
+		}
+		name := url[strings.LastIndex(strings.TrimRight(url, "/"), "/")+1:]
+		out = append(out, Runbook{Name: cmp.Or(strings.TrimSuffix(strings.TrimRight(name, "/"), ".md"), url), URL: url})
 	}
 	return out
 }

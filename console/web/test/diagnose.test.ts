@@ -127,9 +127,11 @@ test("a link to a diagnosis names its time", () => {
 
 test("runbooks are those of what is diagnosed", () => {
   const alert = (name: string, labels: Record<string, string>, runbook = `https://run/${name}`, state = "firing"): Alert => ({ name, state, severity: "page", summary: "", since: "", labels, runbook });
-  const found = runbooks(diagnosis, [
+  const own = [{ name: "slow-hop", url: "https://run/SlowHop" }, { name: "hop-stalls", url: "https://run/stalls" }];
+  assert.deepEqual(runbooks({ ...diagnosis, runbooks: own }, [alert("SlowHop", {}), alert("Up", {})]).map((b) => b.name), ["slow-hop", "hop-stalls", "of Up"]);
+  const found = runbooks({ ...diagnosis, runbooks: [] }, [
     alert("SlowHop", { service_name: "payment" }), alert("EntrySpike", { entry: "POST /checkout" }), alert("Up", {}), alert("Twice", {}, "https://run/Up"),
     alert("SlowHop2", { service_name: "cart" }), alert("Other", { entry: "GET /cart" }), alert("Pending", {}, "https://run/p", "pending"), alert("Odd", {}, "javascript:alert(1)"),
   ]);
-  assert.deepEqual(found.map((b) => b.name), ["SlowHop", "EntrySpike", "Up"]);
+  assert.deepEqual(found.map((b) => b.name), ["of SlowHop", "of EntrySpike", "of Up"]);
 });

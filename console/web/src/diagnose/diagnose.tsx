@@ -4,7 +4,8 @@ import { clock, millis, percent, shortOperation, signed } from "../format";
 import { day } from "../incident/words";
 import { useLive } from "../live";
 import { go } from "../route";
-import type { Alert, Diagnosis } from "../types";
+import type { Alert, Diagnosis, DiagnosisView } from "../types";
+import { RunbookLink } from "../ui/runbooks";
 import { CopyLink } from "../ui/share";
 import { Failure, useLoad } from "../ui/state";
 import { Findings } from "./findings";
@@ -22,7 +23,7 @@ export function DiagnoseView({ query }: { query: URLSearchParams }) {
   const [turn, setTurn] = useState(0);
   const { data, error, loading, reload } = useLoad(`${JSON.stringify(asked)}${turn}`, (signal) => get("GET /api/diagnose", asked, signal));
   const live = useLive();
-  const [last, setLast] = useState<Diagnosis>();
+  const [last, setLast] = useState<DiagnosisView>();
   useEffect(() => {
     if (data) setLast(data);
   }, [data]);
@@ -72,7 +73,7 @@ function Timer() {
   return <>{((performance.now() - began) / 1000).toFixed(1)}&#8239;s</>;
 }
 
-function Answer({ d, asked, alerts }: { d: Diagnosis; asked: Query; alerts: Alert[] }) {
+function Answer({ d, asked, alerts }: { d: DiagnosisView; asked: Query; alerts: Alert[] }) {
   const top = d.findings[0];
   const minority = d.minority;
   const began = changed(d).from;
@@ -96,6 +97,7 @@ function Answer({ d, asked, alerts }: { d: Diagnosis; asked: Query; alerts: Aler
           </div>
         )}
         <Notices d={d} />
+        {todo.length > 0 && <div class="todo"><h2>What to do</h2><ul class="links">{todo.map((b) => <li key={b.url}><RunbookLink of={b} /></li>)}</ul></div>}
       </section>
       {d.findings.length > 0 && d.verdict !== "errors" && d.added_ms > 0 && <Stack d={d} />}
       {d.findings.length > 0 && <Findings d={d} />}
@@ -104,11 +106,6 @@ function Answer({ d, asked, alerts }: { d: Diagnosis; asked: Query; alerts: Aler
       {d.other_entries.length > 0 && (
         <section class="card"><div class="cardhead"><h2>Also slower</h2></div>
           <div class="chips">{d.other_entries.map((e) => <a class="chip" key={e.operation + e.flow} href={withQuery("/diagnose", { ...asked, entry: e.operation })}>{entryName(e)} <b>{signed(millis(e.added_ms ?? 0))}</b></a>)}</div>
-        </section>
-      )}
-      {todo.length > 0 && (
-        <section class="card"><div class="cardhead"><h2>What to do</h2></div>
-          <ul class="links">{todo.map((b) => <li key={b.url}><a href={b.url} target="_blank" rel="noreferrer">runbook of {b.name}</a></li>)}</ul>
         </section>
       )}
       <Sources d={d} asked={asked} />

@@ -1,5 +1,5 @@
 import { clock, millis, percent, shortOperation, signed } from "../format";
-import type { Alert, Band, Deploy, DiagnosedEntry, Diagnosis, Finding, Signal, Source, TimeRange } from "../types";
+import type { Alert, Band, Deploy, DiagnosedEntry, Diagnosis, DiagnosisView, Finding, Runbook, Signal, Source, TimeRange } from "../types";
 
 // kinds names the kinds of findings.
 export const kinds: Record<string, string> = {
@@ -156,15 +156,15 @@ export function permanent(d: Diagnosis, asked: { entry: string; since: string; f
   return { entry: asked.entry, from: String(to - Math.max(length, 60_000)), to: String(to) };
 }
 
-// runbooks returns what to do about the alerts that fire for a diagnosed entry or a hop of the
-// findings.
-export function runbooks(d: Diagnosis, alerts: Alert[]): { name: string; url: string }[] {
+// runbooks returns what to do: the runbooks of the diagnosis, and those of the alerts that fire
+// for its entry or a hop of its findings.
+export function runbooks(d: DiagnosisView, alerts: Alert[]): Runbook[] {
   const places = [d.entry.service, ...d.findings.flatMap((f) => [f.hop, f.target ?? ""])];
-  const out = new Map<string, { name: string; url: string }>();
+  const out = new Map(d.runbooks.map((b) => [b.url, b]));
   for (const a of alerts) {
     const { service_name: service, entry } = a.labels;
     const about = (!service || places.includes(service)) && (!entry || entry === d.entry.operation);
-    if (about && a.state === "firing" && a.runbook && /^https?:\/\//.test(a.runbook) && !out.has(a.runbook)) out.set(a.runbook, { name: a.name, url: a.runbook });
+    if (about && a.state === "firing" && a.runbook && /^https?:\/\//.test(a.runbook) && !out.has(a.runbook)) out.set(a.runbook, { name: `of ${a.name}`, url: a.runbook });
   }
   return [...out.values()];
 }

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { get } from "../api";
 import { clock, shortOperation } from "../format";
 import type { Diagnosis, IncidentView as Stored } from "../types";
+import { RunbookLink } from "../ui/runbooks";
 import { CopyLink } from "../ui/share";
 import { Failure, Loading, Stale, useLoad, useRefresh } from "../ui/state";
 import { Verdict } from "../diagnose/diagnose";
@@ -114,7 +115,7 @@ function ToDo({ v, d }: { v: Stored; d: Diagnosis | undefined }) {
   const entry = d?.entry.operation;
   return (
     <ul>
-      {v.runbooks.map((b) => <li key={b.url}><a href={b.url} rel="noreferrer" target="_blank">runbook {b.name}</a></li>)}
+      {v.runbooks.map((b) => <li key={b.url}><RunbookLink of={b} /></li>)}
       {v.incident.state === "open" && <li><a href={entry ? `/diagnose?entry=${encodeURIComponent(entry)}` : "/diagnose"}>diagnose it again now</a></li>}
       {v.runbooks.length === 0 && v.incident.state !== "open" && <li>its rules name no runbook</li>}
     </ul>
