@@ -26,7 +26,7 @@ type Config struct {
 	Tempo      string // URL, instead of Jaeger
 	Loki       string // URL
 	Clients    query.Clients
-	Labels     signals.Labels // label names in Prometheus that differ from the conventions, for diagnoses
+	Labels     signals.Labels // label names in Prometheus that differ from the conventions
 
 	Dashboards fs.FS // *.json in Grafana's format; nil for none
 
@@ -98,7 +98,7 @@ func New(cfg Config) (*Console, error) {
 	if err := c.open(); err != nil {
 		return nil, err
 	}
-	c.hops = servicemap.NewReader(c.prom.prometheus, describe)
+	c.hops = servicemap.NewReader(c.prom.prometheus, cfg.Labels, describe)
 	c.live = newHub(func(ctx context.Context) any {
 		c.drills.follow()
 		return filled(c.hops.Snapshot(ctx))
@@ -153,12 +153,14 @@ type Connected struct {
 	Loki          bool    `json:"loki"`
 	Actions       bool    `json:"actions"`        // faults and drills are available
 	ScrapeSeconds float64 `json:"scrape_seconds"` // shortest scrape interval, 0 if unknown
+	// Labels holds the names of labels in Prometheus that differ from the conventions.
+	Labels map[string]signals.Names `json:"labels"`
 }
 
 func (c *Console) config(r *http.Request) (Connected, error) {
 	return Connected{
 		Prometheus: c.prom.configured(), Jaeger: c.cfg.Jaeger != "", Tempo: c.cfg.Tempo != "", Loki: c.loki.configured(),
 		Actions:       c.cfg.Token != "" && c.cfg.Storefront != nil,
-		ScrapeSeconds: c.hops.ScrapeInterval(r.Context()).Seconds(),
+		ScrapeSeconds: c.hops.ScrapeInterval(r.Context()).Seconds(), Labels: c.cfg.Labels,
 	}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tenhop/tenhop/console/servicemap"
 	"github.com/tenhop/tenhop/console/traceview"
 	"github.com/tenhop/tenhop/dashboards"
+	"github.com/tenhop/tenhop/signals"
 )
 
 func TestLive(t *testing.T) {
@@ -169,8 +170,10 @@ func TestTags(t *testing.T) {
 func TestConnected(t *testing.T) {
 	b := newBackends(t)
 	b.vectors["*count_over_time(up"] = `{"metric":{},"value":[0,"0.5"]}`
-	got := decode[Connected](t, do(newConsole(t, b, nil), "GET", "/api/config", ""))
-	if want := (Connected{Prometheus: true, Jaeger: true, Loki: true, Actions: true, ScrapeSeconds: 2}); got != want {
+	c := newConsole(t, b, func(cfg *Config) { cfg.Labels = signals.Labels{"service": {"component"}} })
+	got := decode[Connected](t, do(c, "GET", "/api/config", ""))
+	want := Connected{Prometheus: true, Jaeger: true, Loki: true, Actions: true, ScrapeSeconds: 2, Labels: map[string]signals.Names{"service": {"component"}}}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("connected = %+v, want %+v", got, want)
 	}
 }

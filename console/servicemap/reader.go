@@ -5,22 +5,26 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/tenhop/tenhop/signals"
 )
 
 // Reader computes snapshots from Prometheus. It is safe for concurrent use.
 type Reader struct {
 	prom     Prometheus
 	describe func(error) string
+	queries  map[string]string
 
 	mu       sync.Mutex
 	asked    time.Time
 	interval time.Duration // 0 if unknown
 }
 
-// NewReader returns a Reader that queries Prometheus. The texts of errors in
-// snapshots are those that describe returns.
-func NewReader(prom Prometheus, describe func(error) string) *Reader {
-	return &Reader{prom: prom, describe: describe}
+// NewReader returns a Reader that queries Prometheus. own names the labels that it has
+// for those of the conventions. The texts of errors in snapshots are those that describe
+// returns.
+func NewReader(prom Prometheus, own signals.Labels, describe func(error) string) *Reader {
+	return &Reader{prom: prom, describe: describe, queries: queries(own)}
 }
 
 const (

@@ -41,7 +41,7 @@ func (p *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *fake) reader(t *testing.T) *Reader {
 	srv := httptest.NewServer(p)
 	t.Cleanup(srv.Close)
-	return NewReader(func() (*prometheus.Client, error) { return prometheus.New(srv.URL, srv.Client()) }, error.Error)
+	return NewReader(func() (*prometheus.Client, error) { return prometheus.New(srv.URL, srv.Client()) }, nil, error.Error)
 }
 
 // TestResilience shows calls that are made again, and a dependency of which no call is made
@@ -56,7 +56,7 @@ func TestResilience(t *testing.T) {
 		"shed":     series(3, "service_name=gateway"),
 		"waits":    series(5, "service_name=gateway", "dependency=payment", "dependency_kind=grpc") + "," + series(0, append(of, "dependency_kind=http")...) + "," + series(0, "service_name=gateway", "dependency=cart", "dependency_kind=http"),
 	} {
-		p.vectors[queries[name]] = v
+		p.vectors[queries(nil)[name]] = v
 	}
 	s := p.reader(t).Snapshot(t.Context())
 	edges := map[string]Edge{}
@@ -114,7 +114,7 @@ func spike() *fake {
 		"slo5m":     series(0.5, "slo=checkout-latency", "service_name=gateway"),
 		"slo1h":     series(0.1, "slo=checkout-latency", "service_name=gateway"),
 	} {
-		p.vectors[queries[name]] = v
+		p.vectors[queries(nil)[name]] = v
 	}
 	p.alerts = `[{"labels":{"alertname":"Watchdog"},"state":"firing"},{"labels":{"alertname":"SlowHop","severity":"page"},"annotations":{"summary":"payment <b>"},"state":"firing","activeAt":"2026-11-23T15:00:00Z"}]`
 	return p
@@ -171,7 +171,7 @@ func TestQueues(t *testing.T) {
 		"queued":    series(0.003, "service_name=shipping", "operation=process orders:shipping"),
 		"waiting":   series(7, "messaging_destination_name=orders", "messaging_consumer_group_name=notification"),
 	} {
-		p.vectors[queries[name]] = v
+		p.vectors[queries(nil)[name]] = v
 	}
 	s := p.reader(t).Snapshot(t.Context())
 	var got []string
@@ -204,7 +204,7 @@ func TestHotPlaces(t *testing.T) {
 		{series(0.49, entry, "flow=async", "kind=self", "service_name=payment", "operation=x"), "", [2]string{}},
 	} {
 		p := spike()
-		p.vectors[queries["added"]] = c.added
+		p.vectors[queries(nil)["added"]] = c.added
 		s := p.reader(t).Snapshot(t.Context())
 		var nodes []string
 		for _, h := range s.Hops {

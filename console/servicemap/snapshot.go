@@ -21,18 +21,18 @@ const maxConcurrentQueries = 4
 func (r *Reader) Snapshot(ctx context.Context) Snapshot {
 	began := time.Now()
 	s := Snapshot{At: began, Hops: []Hop{}, Edges: []Edge{}, Entries: []Entry{}, SLOs: []SLO{}, Alerts: []Alert{}}
-	answers := make(map[string][]prometheus.Value, len(queries))
+	answers := make(map[string][]prometheus.Value, len(r.queries))
 	type answered struct {
 		name    string
 		samples []prometheus.Value
 	}
-	results := make(chan answered, len(queries))
+	results := make(chan answered, len(r.queries))
 	var alerts []prometheus.Alert
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxConcurrentQueries)
 	w := r.rateWindow(ctx)
 	windows := strings.NewReplacer(over, fmt.Sprintf("[%.0fs]", w.Seconds()), overErrors, fmt.Sprintf("[%.0fs]", max(w, time.Minute).Seconds()))
-	for name, expr := range queries {
+	for name, expr := range r.queries {
 		expr = windows.Replace(expr)
 		g.Go(func() error {
 			samples, err := r.prom.query(gctx, expr)

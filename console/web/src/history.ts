@@ -15,10 +15,13 @@ export function remember(history: History, s: Snapshot): void {
 export interface Matrix { data: { result: { metric: Record<string, string>; values: [number, string][] }[] } }
 
 // past returns the query for what a history holds at a moment, in seconds since
-// 1970. Rates are taken over at least four scrapes.
-export function past(now: number, scrape: number): { query: string; start: number; end: number; step: number } {
+// 1970. Rates are taken over at least four scrapes. services names the labels that
+// Prometheus has for service_name, the first one first.
+export function past(now: number, scrape: number, services: string[] = []): { query: string; start: number; end: number; step: number } {
   const over = `[${Math.max(30, Math.ceil(4 * scrape))}s]`;
-  const query = `sum by (service_name) (rate(hop_self_duration_seconds_sum${over})) / (sum by (service_name) (rate(hop_duration_seconds_count${over})) > 0)`;
+  const rate = (name: string) => [...services].reverse().reduce(
+    (series, label) => `label_replace(${series}, "service_name", "$1", ${JSON.stringify(label)}, "(?:.*/)?([^/]+)")`, `rate(${name}${over})`);
+  const query = `sum by (service_name) (${rate("hop_self_duration_seconds_sum")}) / (sum by (service_name) (${rate("hop_duration_seconds_count")}) > 0)`;
   return { query, start: now - (kept - 1) * interval, end: now, step: interval };
 }
 

@@ -17,7 +17,7 @@ const changed = () => {
 // the history begins now.
 async function recall(): Promise<void> {
   const config = await get("GET /api/config");
-  const q = past(Math.floor(Date.now() / 1000), config.scrape_seconds);
+  const q = past(Math.floor(Date.now() / 1000), config.scrape_seconds, config.labels["service"]);
   fill(state.history, q, await upstream<Matrix>("prometheus/query_range", q));
   changed();
 }

@@ -131,6 +131,7 @@ export type Connected = {
   loki: boolean;
   actions: boolean;
   scrape_seconds: number;
+  labels: Record<string, string[]>;
 };
 export type Consumer = {
   service: string;

@@ -22,6 +22,7 @@ test("the minutes before are read from Prometheus", () => {
   const q = past(1000, 15);
   assert.match(q.query, /\[60s\].*\[60s\]/);
   assert.match(past(1000, 2).query, /\[30s\]/);
+  assert.match(past(1000, 2, ["component", "app"]).query, /label_replace\(label_replace\(rate\(hop_self_duration_seconds_sum\[30s\]\), "service_name", "\$1", "app", .*\), "service_name", "\$1", "component", /);
   fill(h, q, { data: { result: [{ metric: { service_name: "payment" }, values: [[q.start - 4, "5"], [q.start, "1"], [q.start + 2, "NaN"], [q.end, "3"]] }] } });
   const line = h.get("payment")!;
   assert.equal(line.length, 90);
