@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // hostile puts markup where a service would put words: it stays text.
@@ -78,10 +79,14 @@ func large(t *testing.T, p *page, s *program, url string) {
 	if middle > 2*max(still[len(still)/2], 17) {
 		t.Errorf("a frame takes %.1f ms, %.1f ms when nothing moves", middle, still[len(still)/2])
 	}
-	eval[bool](p, `(document.querySelector(".fall").focus(), true)`)
-	for range 3 {
-		p.do(chromedp.KeyEvent("\ue015")) // arrow down, as WebDriver names it
-	}
+	eval[bool](p, `(document.querySelector(".fall .rows").focus(), true)`)
+	p.do(chromedp.KeyEvent(kb.End))
+	until(t, 5*time.Second, "the last row is active and in sight", func() error {
+		if at := eval[string](p, `document.activeElement.getAttribute("aria-activedescendant")`); at != "span-1999" || !eval[bool](p, `document.getElementById("span-1999") !== null`) {
+			return fmt.Errorf("%s is active", at)
+		}
+		return nil
+	})
 	p.do(chromedp.SendKeys(chromedp.CSS(`input[aria-label="Find in spans"]`), "step 1234"))
 	until(t, 5*time.Second, "rows that do not fit are dimmed", func() error {
 		if eval[int](p, `document.querySelectorAll(".row.miss").length`) == 0 {

@@ -5,7 +5,7 @@ import { go } from "../route";
 import type { LogLine, Trace } from "../types";
 import { Failure, Loading, useLoad } from "../ui/state";
 import { Detail } from "./detail";
-import { place } from "./rows";
+import { matches, place } from "./rows";
 import { ShapeOf } from "./shape";
 import { Waterfall } from "./waterfall";
 
@@ -28,6 +28,11 @@ function Loaded({ trace, span }: { trace: Trace; span: string }) {
       .then(setLines, (e: Error) => setNoLogs(e.message));
   }, [trace]);
   const logs = useMemo(() => place(trace, lines), [trace, lines]);
+  const matching = useMemo(() => (filter ? trace.spans.filter((s) => matches(s, filter)).length : 0), [trace, filter]);
+  const close = () => {
+    choose(-1);
+    document.querySelector<HTMLElement>(".fall .rows")?.focus();
+  };
   const root = trace.spans[0]!;
   const failed = trace.spans.filter((s) => s.failed).length;
   return (
@@ -58,11 +63,12 @@ function Loaded({ trace, span }: { trace: Trace; span: string }) {
               <input type="checkbox" checked={withLogs} disabled={lines.length === 0} onChange={(e) => setWithLogs(e.currentTarget.checked)} />
               {noLogs ? "no log lines: Loki did not answer" : `${lines.length} log lines`}
             </label>
+            <span class="dim" role="status">{filter && `${matching} of ${trace.spans.length} spans`}</span>
             <input aria-label="Find in spans" placeholder="Find service, operation, key=value" value={filter} onInput={(e) => setFilter(e.currentTarget.value)} />
           </div>
           <Waterfall trace={trace} logs={logs} withLogs={withLogs} filter={filter} chosen={chosen} choose={choose} />
         </section>
-        {chosen >= 0 && <Detail trace={trace} index={chosen} logs={logs.get(chosen) ?? []} close={() => choose(-1)} />}
+        {chosen >= 0 && <Detail trace={trace} index={chosen} logs={logs.get(chosen) ?? []} close={close} />}
       </div>
     </div>
   );
