@@ -15,12 +15,43 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// canned serves the page with answers from testdata, which hold names and values
-// of every length and every field of a diagnosis. It returns the page's URL.
-func canned(t *testing.T) string { return cannedAs(t) }
+// cannedAnswers are what the page is answered.
+type cannedAnswers struct {
+	snapshot, diagnosis  []byte
+	said, alerts, links  []any // of each incident; links are its runbooks
+	services, operations []string
+}
+
+// few returns answers from testdata, which hold names and values of every length and every
+// field of a diagnosis.
+func few(t *testing.T) cannedAnswers {
+	t.Helper()
+	a := cannedAnswers{services: []string{longName}, operations: []string{longOperation}, links: []any{object{"name": "slow-hop", "url": "https://github.com/tenhop/tenhop/blob/main/docs/runbooks/slow-hop.md"}}}
+	for path, into := range map[string]*[]byte{"testdata/snapshot.json": &a.snapshot, "testdata/diagnosis.json": &a.diagnosis} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*into = b
+	}
+	began := incidentBegan
+	a.said = []any{object{"at": began.Add(10 * time.Second), "text": incidentHeadline}}
+	a.alerts = []any{object{"name": "Diagnosis", "place": "payment", "looked": true, "starts_at": began.Add(7 * time.Second), "ends_at": nil}, object{"name": "SlowHop", "place": "payment", "looked": false, "starts_at": began.Add(20 * time.Second), "ends_at": nil}}
+	return a
+}
+
+// canned serves the page with few answers. It returns the page's URL.
+func canned(t *testing.T) string { return few(t).serve(t) }
 
 // cannedAs is canned with pairs of old and new texts of the map.
 func cannedAs(t *testing.T, renamed ...string) string {
+	a := few(t)
+	a.snapshot = []byte(strings.NewReplacer(renamed...).Replace(string(a.snapshot)))
+	return a.serve(t)
+}
+
+// serve serves the page with answers. It returns the page's URL.
+func (a cannedAnswers) serve(t *testing.T) string {
 	t.Helper()
 	file := func(path string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -45,19 +76,15 @@ func cannedAs(t *testing.T, renamed ...string) string {
 		w.Header().Set("Content-Type", kind)
 		file("../dist/assets/"+r.PathValue("name")+".gz")(w, r)
 	})
-	cannedIncidents(t, mux)
-	cannedPages(mux)
-	mux.HandleFunc("/api/diagnose", file("testdata/diagnosis.json"))
+	cannedIncidents(mux, a)
+	cannedPages(mux, a)
+	mux.HandleFunc("/api/diagnose", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(a.diagnosis) })
 	mux.HandleFunc("/api/config", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"prometheus":true,"jaeger":true,"loki":true,"actions":true,"scrape_seconds":2}`)
+		fmt.Fprint(w, `{"prometheus":true,"jaeger":true,"loki":true,"actions":true,"scrape_seconds":2,"labels":{}}`)
 	})
 	mux.HandleFunc("/api/live", func(w http.ResponseWriter, r *http.Request) {
-		b, err := os.ReadFile("testdata/snapshot.json")
-		if err != nil {
-			t.Error(err)
-		}
 		var line bytes.Buffer
-		_ = json.Compact(&line, []byte(strings.NewReplacer(renamed...).Replace(string(b))))
+		_ = json.Compact(&line, a.snapshot)
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "event: now\ndata: %s\n\nevent: drill\ndata: %s\n\n", line.Bytes(), cannedDrills())
 		_ = http.NewResponseController(w).Flush()
@@ -146,7 +173,7 @@ func TestForeignFleetFits(t *testing.T) {
 // fits fails if the page scrolls sideways.
 func fits(p *page) {
 	p.t.Helper()
-	if wide := eval[string](p, `document.documentElement.scrollWidth > document.documentElement.clientWidth ? document.documentElement.scrollWidth + " px: " + [...document.querySelectorAll("main *, header *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".mapbox")).slice(0, 5).map((e) => e.outerHTML.slice(0, 90)).join("\n") : ""`); wide != "" {
+	if wide := eval[string](p, `document.documentElement.scrollWidth > document.documentElement.clientWidth ? document.documentElement.scrollWidth + " px: " + [...document.querySelectorAll("main *, header *")].filter((e) => (e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && getComputedStyle(e).overflowX === "visible") && !e.closest(".mapbox")).slice(-8).map((e) => e.outerHTML.slice(0, 120)).join("\n") : ""`); wide != "" {
 		p.t.Errorf("the page scrolls sideways, it has %s", wide)
 	}
 }
@@ -186,7 +213,7 @@ func TestDiagnosisIsShown(t *testing.T) {
 				"more calls between checkout and payment", "3.0 calls per request, 1.0 before", "In 9 of 10 traces it asks stock twice", "cart – redis", "0.10 % → 40 %", "UNAVAILABLE",
 				"p50", "18.5 ms → 521 ms", "payment waits for payment-db 13 %", "60, 61 traces", "p99", "3, 4 traces (few)",
 				"POST /checkout to completion at notification", "+492 ms", "308 series", "140 traces", "12 log lines", "collect 950 ms",
-				"take more than 250 ms", "traffic", "Warning: traces have 12 requests", "payment, order use one database: postgresql shop at db:5432", "3 traces are left out", "runbook of EntrySpike",
+				"take more than 250 ms", "traffic", "Warning: traces have 12 requests", "payment, order use one database: postgresql shop at db:5432", "3 traces are left out", "What to do", "runbook slow-hop", "runbook of EntrySpike",
 			} {
 				if !strings.Contains(seen, want) {
 					t.Errorf("the page does not show %q", want)

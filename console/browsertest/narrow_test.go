@@ -20,7 +20,7 @@ const (
 )
 
 // cannedPages adds traces, a comparison, dashboards and protocols with long names.
-func cannedPages(mux *http.ServeMux) {
+func cannedPages(mux *http.ServeMux, a cannedAnswers) {
 	answer := func(pattern string, v any) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(v) })
 	}
@@ -30,19 +30,10 @@ func cannedPages(mux *http.ServeMux) {
 		found = append(found, object{"trace_id": fmt.Sprintf("%032x", i+1), "service": longName, "operation": longOperation, "start": start + int64(i)*1e6, "duration": 700_000,
 			"root": 30_000 * (i + 1), "spans": 41, "failed": i % 3, "slowest": longName, "services": []object{{"name": longName, "spans": 3, "self": 20_000 * (i + 1)}}})
 	}
-	answer("/api/services", []string{longName})
-	answer("/api/services/{name}/operations", []string{longOperation})
+	answer("/api/services", a.services)
+	answer("/api/services/{name}/operations", a.operations)
 	answer("/api/traces", found)
-	var spans []object
-	for i := range 24 {
-		s := object{"id": fmt.Sprintf("%016x", i+1), "parent": i - 1, "depth": i, "service": longName, "operation": longOperation, "kind": "server", "start": 1000 * i, "duration": 700_000 - 2000*i,
-			"self": 2000, "busy": [][2]int{{1000 * i, 1000 * (i + 1)}}, "critical": [][2]int{{1000 * i, 1000 * (i + 1)}},
-			"tags": [][2]string{{"messaging.kafka.destination.partition.of.a.long.name", "3"}, {"url.full", "https://" + longName + "/" + strings.Repeat("a", 200)}}}
-		spans = append(spans, s)
-	}
-	answer("/api/traces/{id}", object{"trace_id": fmt.Sprintf("%032x", 1), "start": start, "duration": 700_000, "correlation_id": strings.Repeat("c", 128), "roots": 1,
-		"services": []object{{"name": longName, "spans": 24, "self": 500_000}}, "spans": spans})
-	answer("/api/traces/{id}/logs", []object{})
+	cannedTrace(answer, start)
 	side := object{"trace_id": fmt.Sprintf("%032x", 1), "service": longName, "operation": longOperation, "traces": 1, "start": start, "duration": 700_000}
 	var rows []object
 	for i, kind := range []string{"self", "dependency", "link", "queue"} {
@@ -60,6 +51,31 @@ func cannedPages(mux *http.ServeMux) {
 	answer("/api/prometheus/query", object{"data": object{"result": []object{{"metric": object{"service_name": longName, "operation": longOperation}, "value": []any{1795724400, "3"}}}}})
 	answer("/api/protocols", object{"measured": "Measured once.", "columns": []string{"way", "median", "p99", "allocations", "bytes", "connections"},
 		"rows": [][]string{{"gRPC over HTTP/2 with TLS", "120 µs", "310 µs", "140", "9.1 kB", "1"}, {"REST over HTTP/1.1", "90 µs", "250 µs", "80", "6.2 kB", "4"}}})
+}
+
+// cannedTrace adds a trace whose spans are each below the one before: services, calls, a
+// message that waited and a failure. Three of them have log lines.
+func cannedTrace(answer func(string, any), start int64) {
+	var spans, lines []object
+	for i := range 24 {
+		s := object{"id": fmt.Sprintf("%016x", i+1), "parent": i - 1, "depth": i, "service": longName, "operation": longOperation, "kind": "server", "start": 1000 * i, "duration": 700_000 - 2000*i,
+			"self": 2000, "busy": [][2]int{{1000 * i, 1000 * (i + 1)}}, "critical": [][2]int{{1000 * i, 1000 * (i + 1)}}, "failed": i == 5,
+			"tags": [][2]string{{"messaging.kafka.destination.partition.of.a.long.name", fmt.Sprint(i)}, {"url.full", "https://" + longName + "/" + strings.Repeat("a", 200)}}}
+		switch {
+		case i == 7:
+			s["kind"], s["queue"] = "consumer", object{"kind": "topic", "from": 1000, "to": 7000}
+		case i%3 == 1:
+			s["kind"], s["peer"] = "client", longName
+		}
+		if i%8 == 2 {
+			lines = append(lines, object{"at": start + int64(1000*i+1), "service": longName, "level": []string{"error", "warn", "info"}[i/8], "span_id": s["id"], "message": "the pool of " + longName + " has no connection left",
+				"fields": object{"operation": longOperation}})
+		}
+		spans = append(spans, s)
+	}
+	answer("/api/traces/{id}", object{"trace_id": fmt.Sprintf("%032x", 1), "start": start, "duration": 700_000, "correlation_id": strings.Repeat("c", 128), "roots": 1,
+		"services": []object{{"name": longName, "spans": 24, "self": 500_000}}, "spans": spans})
+	answer("/api/traces/{id}/logs", lines)
 }
 
 // cannedDrills is the state of the drills after many of each result.
@@ -94,11 +110,17 @@ const narrower = `[...document.querySelectorAll(%q)].filter((e) => e.getBounding
 const covered = `[...document.querySelectorAll(%q)].filter((e, i, all) => { if (i === 0) return false; const a = all[i - 1].getBoundingClientRect(), b = e.getBoundingClientRect();
 	return b.left < a.right - 1 && a.left < b.right - 1 && b.top < a.bottom - 1 && a.top < b.bottom - 1; }).map((e) => e.textContent)`
 
-// TestNarrowPages shows each page on a narrow screen: it does not scroll sideways, what is
-// read is wide enough, and what is touched is high enough.
+// TestNarrowPages shows each page on a narrow screen, as full as a page of a large fleet in
+// trouble is: it does not scroll sideways, what is read is wide enough, and what is touched is
+// high enough.
 func TestNarrowPages(t *testing.T) {
-	url := canned(t)
+	url := many(t).serve(t)
 	for _, c := range []struct{ name, path, ready, read string }{
+		{"now", "/", ".node", ".entries li"},
+		{"hop", "/", ".node", ".hop"},
+		{"incidents", "/incidents", ".incidentlist li", ".incidentlist .name"},
+		{"incident", "/incidents/0191a0", ".known", ".known dd"},
+		{"diagnose", "/diagnose", ".verdict h1", ".verdict h1"},
 		{"search", "/search?service=x", ".found li", ".found a.name"},
 		{"trace", "/trace/" + fmt.Sprintf("%032x", 1) + "?span=" + fmt.Sprintf("%016x", 1), ".detail dd", ".detail dd"},
 		{"compare", "/compare?a=1&b=2", ".comparison tbody tr", ".comparison td:first-child"},
@@ -106,23 +128,28 @@ func TestNarrowPages(t *testing.T) {
 		{"dashboard", "/d/canned", ".panel .stat, .panel .note", ".panel"},
 		{"drills", "/drills", ".result", ".timeline"},
 		{"protocols", "/protocols", ".protocols td", ".protocols"},
-		{"incident", "/incidents/0191a0", ".known", ".known dd"},
-		{"diagnose", "/diagnose", ".verdict h1", ".verdict h1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := open(t, "light")
 			p.do(chromedp.EmulateViewport(390, 844))
 			p.visit(url + c.path)
 			p.wait(10*time.Second, c.ready, "")
+			if c.name == "hop" {
+				p.click(".node", "")
+				p.wait(5*time.Second, ".hop h2", "")
+			}
 			time.Sleep(500 * time.Millisecond) // charts are drawn
 			fits(p)
+			if n := eval[int](p, fmt.Sprintf(`document.querySelectorAll(%q).length`, c.read)); n == 0 {
+				t.Errorf("the page has no %s", c.read)
+			}
 			if bad := eval[[]string](p, fmt.Sprintf(narrower, c.read, 120)); len(bad) > 0 {
 				t.Errorf("too narrow to read: %q", bad[:min(len(bad), 4)])
 			}
 			if bad := eval[[]string](p, small); len(bad) > 0 {
 				t.Errorf("too low to touch: %q", bad[:min(len(bad), 8)])
 			}
-			for _, selector := range []string{".timeline li", ".grid > .panel", ".found li"} {
+			for _, selector := range []string{".timeline li", ".grid > .panel", ".found li", ".moments li", ".alertlist li", ".incidentlist li", ".entries li"} {
 				if bad := eval[[]string](p, fmt.Sprintf(covered, selector)); len(bad) > 0 {
 					t.Errorf("%s: %q covers what is before it", selector, bad)
 				}

@@ -75,11 +75,17 @@ func open(t *testing.T, theme string) *page {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := chromedp.Call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}); err != nil {
-		t.Fatal(err)
-	}
+	p.prefer(theme)
 	return p
+}
+
+// prefer sets the theme that the browser asks for.
+func (p *page) prefer(theme string) {
+	p.t.Helper()
+	if _, err := chromedp.Call(p.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func (p *page) do(steps ...chromedp.Action[chromedp.Void]) {
