@@ -3,6 +3,7 @@ package otlpspan_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -279,5 +280,41 @@ func TestTracersAreKept(t *testing.T) {
 func TestNew(t *testing.T) {
 	if _, err := otlpspan.New(otlpspan.Config{}); err == nil {
 		t.Error("New takes a provider that exports nowhere")
+	}
+}
+
+// The memory of an exported batch is used for the next, whatever the garbage collector did
+// meanwhile.
+func TestBatchesReuseMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	size := 0
+	p := newProvider(t, otlpspan.Config{Export: func(_ context.Context, b []byte, _ int) error {
+		size = len(b)
+		return nil
+	}})
+	batch := func() {
+		end(p, 100, attribute.String("a", strings.Repeat("b", 1000)))
+		if err := p.ForceFlush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	batch()
+	batch() // the first was filled while there was none to use
+	const batches = 10
+	var before, after runtime.MemStats
+	sum := uint64(0)
+	for range batches {
+		runtime.GC()
+		runtime.GC() // twice: pools are empty
+		runtime.ReadMemStats(&before)
+		batch()
+		runtime.ReadMemStats(&after)
+		sum += after.TotalAlloc - before.TotalAlloc
+	}
+	t.Logf("%d bytes allocated for a batch of %d", sum/batches, size)
+	if sum/batches > uint64(size) {
+		t.Errorf("%d bytes allocated for a batch of %d", sum/batches, size)
 	}
 }

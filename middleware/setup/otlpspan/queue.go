@@ -31,6 +31,7 @@ type queue struct {
 	mu      sync.Mutex
 	current *batch
 	full    []*batch
+	spare   *batch // exported, for reuse; nil without. Garbage collections empty a pool.
 
 	wake    chan struct{} // a batch is full
 	flushes chan chan error
@@ -99,12 +100,22 @@ func (q *queue) add(t *tracer, span []byte) {
 // take returns the current batch and starts another. It is called with the lock held.
 func (q *queue) take() *batch {
 	b := q.current
-	q.current = batches.Get().(*batch)
+	if q.current, q.spare = q.spare, nil; q.current == nil {
+		q.current = &batch{}
+	}
 	return b
 }
 
-// batches holds exported batches for reuse.
-var batches = sync.Pool{New: func() any { return &batch{} }}
+// reuse keeps an exported batch with the memory of its scopes, unless that is much.
+func (q *queue) reuse(b *batch) {
+	if cap(b.scopes) > 8 || b.bytes > maxBatchBytes/2 {
+		return
+	}
+	*b = batch{scopes: b.scopes[:0]}
+	q.mu.Lock()
+	q.spare = b
+	q.mu.Unlock()
+}
 
 // add returns the number of spans in the batch.
 func (b *batch) add(t *tracer, span []byte) int {
@@ -177,7 +188,7 @@ func (q *queue) exportAll(partial bool) error {
 			return errors.Join(errs...)
 		}
 		errs = append(errs, q.exportOne(b))
-		b.free()
+		q.reuse(b)
 	}
 }
 
@@ -201,14 +212,6 @@ func (b *batch) message(m, resource []byte) []byte {
 		m = append(append(m, s.tracer.scope...), s.spans...)
 	}
 	return m
-}
-
-// free puts the batch back, with the memory of its scopes unless that is much.
-func (b *batch) free() {
-	if cap(b.scopes) <= 8 && b.bytes <= maxBatchBytes/2 {
-		*b = batch{scopes: b.scopes[:0]}
-		batches.Put(b)
-	}
 }
 
 func (q *queue) flush(ctx context.Context) error {
