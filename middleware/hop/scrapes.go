@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,6 +14,10 @@ import (
 // readTimeout bounds the time in which a scraper reads a response. It applies to servers
 // without a WriteTimeout.
 const readTimeout = 10 * time.Second
+
+// maxKept is the capacity in bytes up to which the memory of a response is used for the next
+// one.
+const maxKept = 1 << 20
 
 // maxWaiting bounds the forms of the metrics that requests wait for. A scraper always asks
 // for the same one.
@@ -30,6 +33,7 @@ type scrapes struct {
 
 	mu      sync.Mutex
 	waiting map[string]*scrape // not begun, by the form
+	spare   *bytes.Buffer      // of a response that all its requests have read; nil without
 }
 
 func newScrapes(next http.Handler, readTimeout time.Duration) *scrapes {
@@ -45,6 +49,7 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many scrapes are waiting", http.StatusServiceUnavailable)
 		return
 	}
+	defer s.leave(form, one)
 	select {
 	case <-one.done:
 	case <-r.Context().Done():
@@ -55,7 +60,6 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-s.making
 	}
 	if r.Context().Err() != nil {
-		s.leave(form, one)
 		return
 	}
 	if one.panicked != nil {
@@ -78,9 +82,20 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // formOf returns what the response to a request depends on: the names of metrics to which
 // it is limited, its format and its encoding.
 func formOf(r *http.Request) string {
-	names := r.URL.Query()["name[]"]
-	slices.Sort(names)
-	return fmt.Sprintf("%q %q %q", slices.Compact(names), r.Header["Accept"], r.Header["Accept-Encoding"])
+	var names []string
+	if r.URL.RawQuery != "" {
+		names = r.URL.Query()["name[]"]
+		slices.Sort(names)
+	}
+	var buf [512]byte
+	form := buf[:0]
+	for _, values := range [][]string{slices.Compact(names), r.Header["Accept"], r.Header["Accept-Encoding"]} {
+		for _, v := range values {
+			form = strconv.AppendQuote(form, v)
+		}
+		form = append(form, ' ')
+	}
+	return string(form)
 }
 
 // join returns the scrape that answers a request for a form, or nil if requests wait for too
@@ -101,12 +116,19 @@ func (s *scrapes) join(form string) *scrape {
 }
 
 // leave takes a request from a scrape. A scrape that has not begun is dropped with its last
-// request.
+// request, and the memory of one that was made is kept for the next.
 func (s *scrapes) leave(form string, one *scrape) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if one.requests--; one.requests == 0 && s.waiting[form] == one {
+	if one.requests--; one.requests > 0 {
+		return
+	}
+	if s.waiting[form] == one {
 		delete(s.waiting, form)
+	}
+	if one.body != nil && one.body.Cap() <= maxKept {
+		one.body.Reset()
+		s.spare = one.body
 	}
 }
 
@@ -118,6 +140,9 @@ func (s *scrapes) begin(form string, one *scrape) bool {
 		return false
 	}
 	delete(s.waiting, form)
+	if one.body, s.spare = s.spare, nil; one.body == nil {
+		one.body = &bytes.Buffer{}
+	}
 	return true
 }
 
@@ -139,7 +164,7 @@ type scrape struct {
 	done     chan struct{} // closed when it is complete
 	header   http.Header
 	code     int
-	body     bytes.Buffer
+	body     *bytes.Buffer // nil before it has begun
 	panicked any
 }
 

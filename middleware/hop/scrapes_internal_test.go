@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // slowCollector takes a second, and counts how often it is asked, and by how many at once.
@@ -197,4 +199,104 @@ func TestScrapersThatDoNotRead(t *testing.T) {
 			t.Fatalf("%d of %d connections stay open", stalled-n, stalled)
 		}
 	}
+}
+
+// reader is a ResponseWriter that calls read with what is written.
+type reader struct {
+	header http.Header
+	read   func([]byte)
+}
+
+func (r *reader) Header() http.Header { return r.header }
+func (r *reader) WriteHeader(int)     {}
+func (r *reader) Write(b []byte) (int, error) {
+	r.read(b)
+	return len(b), nil
+}
+
+// TestScrapesReuseMemory makes a page in the memory of the last one.
+func TestScrapesReuseMemory(t *testing.T) {
+	page := bytes.Repeat([]byte("a"), 100<<10)
+	h := newScrapes(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for line := range slices.Chunk(page, 1<<10) {
+			_, _ = w.Write(line)
+		}
+	}), time.Second)
+	scrape := func() {
+		n := 0
+		h.ServeHTTP(&reader{http.Header{}, func(b []byte) { n += len(b) }}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if n != len(page) {
+			t.Fatalf("%d bytes, want %d", n, len(page))
+		}
+	}
+	scrape()
+	const scrapes = 20
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range scrapes {
+		scrape()
+	}
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) / scrapes; n > uint64(len(page)/2) {
+		t.Errorf("a scrape of %d bytes allocates %d bytes", len(page), n)
+	}
+}
+
+// TestScrapersReadTheirOwnPage makes further pages while a scraper reads its own, which two
+// requests share.
+func TestScrapersReadTheirOwnPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pages := byte('a')
+		h := newScrapes(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Second)
+			_, _ = w.Write(bytes.Repeat([]byte{pages}, 100))
+			pages++
+		}), time.Second)
+		var wg sync.WaitGroup
+		scrape := func(reads time.Duration, want string) {
+			wg.Go(func() {
+				h.ServeHTTP(&reader{http.Header{}, func(b []byte) {
+					time.Sleep(reads)
+					if got := string(b); got != strings.Repeat(want, 100) {
+						t.Errorf("a page is %q, want %s", got, want)
+					}
+				}}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			})
+			synctest.Wait()
+		}
+		scrape(0, "a")
+		scrape(0, "b") // both wait for the second page
+		scrape(time.Minute, "b")
+		time.Sleep(5 * time.Second)
+		for _, want := range []string{"c", "d", "e"} {
+			scrape(0, want)
+			time.Sleep(2 * time.Second)
+		}
+		wg.Wait()
+	})
+}
+
+func BenchmarkScrape(b *testing.B) {
+	tel, err := New(WithRegistry(prometheus.NewRegistry()), WithServiceName("shop"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := tel.Core().RequestHistogram("test_duration_seconds", "Durations.", "operation")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := range 50 {
+		for _, took := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 30 * time.Millisecond, time.Second} {
+			d.With(fmt.Sprint(n)).Observe(took, time.Now(), trace.SpanContext{})
+		}
+	}
+	h, r := tel.MetricsHandler(), httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		n = 0
+		h.ServeHTTP(&reader{http.Header{}, func(b []byte) { n += len(b) }}, r)
+	}
+	b.ReportMetric(float64(n), "bytes/page")
 }
