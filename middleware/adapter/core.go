@@ -33,7 +33,9 @@ type Core struct {
 	tracer      trace.Tracer
 	starter     spanStarter // the tracer, if it is one
 	propagator  propagation.TextMapPropagator
-	registerer  prometheus.Registerer
+	registerer  prometheus.Registerer // adds the label service_name
+	direct      prometheus.Registerer // of collectors that have the label themselves
+	service     prometheus.Labels     // the label service_name
 	zerolog     zerolog.Logger
 	slog        *slog.Logger
 	viaSlog     bool // log lines go to slog, not to zerolog
@@ -117,6 +119,7 @@ func NewCore(c Config) (*Core, error) {
 	if c.SeriesLimit == 0 {
 		c.SeriesLimit = 2000
 	}
+	service := prometheus.Labels{"service_name": c.ServiceName}
 	t := &Core{
 		histograms:  map[string]*Histogram{},
 		callers:     c.TrustedCallers,
@@ -124,7 +127,9 @@ func NewCore(c Config) (*Core, error) {
 		hosts:       nameSet{limit: maxHosts},
 		tracer:      c.TracerProvider.Tracer(scope, trace.WithInstrumentationVersion(version()), trace.WithSchemaURL(SchemaURL)),
 		propagator:  c.Propagator,
-		registerer:  prometheus.WrapRegistererWith(prometheus.Labels{"service_name": c.ServiceName}, c.Registerer),
+		registerer:  prometheus.WrapRegistererWith(service, c.Registerer),
+		direct:      c.Registerer,
+		service:     service,
 		seriesLimit: c.SeriesLimit,
 		clock:       c.Clock,
 		w3c:         wire.W3COnly(c.Propagator.Fields()),
@@ -239,17 +244,19 @@ func (t *Core) Host(name string) string { return t.hosts.intern(name, time.Time{
 // RegisterGauge registers a family of in-flight gauges. A family that is already
 // registered is shared. The label values must come from a closed set.
 func (t *Core) RegisterGauge(name, help string, labels ...string) (*prometheus.GaugeVec, error) {
-	return register(t, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels), name)
+	return register(t, prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: t.service}, labels), name)
 }
 
 // RegisterCounter registers a counter. A counter that is already registered is shared.
 func (t *Core) RegisterCounter(name, help string) (prometheus.Counter, error) {
-	return register(t, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help}), name)
+	return register(t, prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: t.service}), name)
 }
 
-// register registers c, or returns the collector that is registered in its place.
+// register registers c, or returns the collector that is registered in its place. c has the
+// label service_name itself: a registerer that adds it makes a description, which is
+// hashed, for each series of each scrape.
 func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
-	err := t.registerer.Register(c)
+	err := t.direct.Register(c)
 	if err == nil {
 		return c, nil
 	}

@@ -86,7 +86,7 @@ func (t *Core) histogram(name, help string, buckets []float64, labels []string) 
 		return h, nil // with its limit, which holds for all handlers together
 	}
 	vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: name, Help: help, Buckets: buckets,
+		Name: name, Help: help, Buckets: buckets, ConstLabels: t.service,
 		NativeHistogramBucketFactor:     1.1,
 		NativeHistogramMaxBucketNumber:  100,
 		NativeHistogramMinResetDuration: time.Hour,

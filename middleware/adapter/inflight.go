@@ -45,9 +45,9 @@ func newInFlight(t *Core) (*inFlight, error) {
 	labels := []string{"protocol", "operation"}
 	f := &inFlight{core: t, known: map[activeLabels]bool{},
 		active: prometheus.NewDesc("hop_active_requests",
-			"Messages that a hop is handling. The operation is empty while no route is known.", labels, nil),
+			"Messages that a hop is handling. The operation is empty while no route is known.", labels, t.service),
 		oldest: prometheus.NewDesc("hop_oldest_request_age_seconds",
-			"Age of the oldest message that a hop is handling; 0 without any.", labels, nil),
+			"Age of the oldest message that a hop is handling; 0 without any.", labels, t.service),
 	}
 	return register(t, f, "hop_active_requests")
 }

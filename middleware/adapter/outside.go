@@ -32,7 +32,7 @@ const maxOutside = 256
 func newOutside(t *Core) (*outside, error) {
 	c, err := register(t, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hop_outside_calls_total",
-		Help: "Calls made without the context of a request. Their time counts as self time of the hop that waited for them.",
+		Help: "Calls made without the context of a request. Their time counts as self time of the hop that waited for them.", ConstLabels: t.service,
 	}, []string{"dependency", "dependency_kind"}), "hop_outside_calls_total")
 	if err != nil {
 		return nil, err

@@ -1,0 +1,66 @@
+package adapter_test
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tenhop/tenhop/middleware/adapter"
+)
+
+// gathered returns a registry with a histogram of as many series.
+func gathered(tb testing.TB, series int) *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	h := histogram(tb, reg)
+	for n := range series {
+		h.Observe(time.Millisecond, time.Now(), trace.SpanContext{}, fmt.Sprint(n))
+	}
+	return reg
+}
+
+func histogram(tb testing.TB, reg prometheus.Registerer) *adapter.Histogram {
+	core, err := adapter.NewCore(adapter.Config{ServiceName: "shop", Registerer: reg, Slog: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	h, err := core.RequestHistogram("test_duration_seconds", "Durations.", "operation")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return h
+}
+
+// maxSeriesAllocs is the number of allocations that the scrape of a series may make. The
+// client makes them for the buckets and the labels.
+const maxSeriesAllocs = 46
+
+// A scrape makes no description for each series.
+func TestScrapeAllocations(t *testing.T) {
+	gather := func(reg *prometheus.Registry) float64 {
+		return testing.AllocsPerRun(20, func() {
+			if _, err := reg.Gather(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	const series = 500
+	n := (gather(gathered(t, series+1)) - gather(gathered(t, 1))) / series
+	t.Logf("%.1f allocations for each series", n)
+	if n > maxSeriesAllocs {
+		t.Errorf("%.1f allocations for each series, at most %d", n, maxSeriesAllocs)
+	}
+}
+
+func BenchmarkGather(b *testing.B) {
+	reg := gathered(b, 500)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := reg.Gather(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
