@@ -64,3 +64,33 @@ func BenchmarkGather(b *testing.B) {
 		}
 	}
 }
+
+// sampled is the context of a span that is sampled.
+var sampled = trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
+
+func BenchmarkExemplar(b *testing.B) {
+	s, now := histogram(b, prometheus.NewRegistry()).With("a"), time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		now = now.Add(2 * time.Second) // each is due
+		s.Observe(time.Millisecond, now, sampled)
+	}
+}
+
+// maxExemplarAllocs is the number of allocations of an observation with an exemplar. The
+// client makes all but that of the trace ID.
+const maxExemplarAllocs = 8
+
+func TestExemplarAllocations(t *testing.T) {
+	s, now := histogram(t, prometheus.NewRegistry()).With("a"), time.Now()
+	n := testing.AllocsPerRun(1000, func() {
+		now = now.Add(2 * time.Second)
+		if !s.Observe(time.Millisecond, now, sampled) {
+			t.Error("no exemplar")
+		}
+	})
+	t.Logf("%v allocations", n)
+	if n > maxExemplarAllocs {
+		t.Errorf("%v allocations, at most %d", n, maxExemplarAllocs)
+	}
+}

@@ -180,6 +180,12 @@ func (s *Series) Observe(d time.Duration, now time.Time, sc trace.SpanContext) b
 		s.observer.Observe(seconds)
 		return false
 	}
-	s.exemplar.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": sc.TraceID().String()})
+	labels := exemplarLabels.Get().(prometheus.Labels)
+	labels["trace_id"] = sc.TraceID().String()
+	s.exemplar.ObserveWithExemplar(seconds, labels)
+	exemplarLabels.Put(labels)
 	return true
 }
+
+// exemplarLabels holds the labels of exemplars for reuse, since an exemplar copies them.
+var exemplarLabels = sync.Pool{New: func() any { return prometheus.Labels{} }}
