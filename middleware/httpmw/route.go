@@ -32,6 +32,11 @@ func (rt *router) early(r *http.Request, in *within, routed *http.Request) strin
 			return p
 		}
 	}
+	if rt.mux != nil {
+		if p := lookup(rt.mux, r); p != "" && routeOf(p) != "/" {
+			return p // as behind does; a walk of the stack costs more than the lookup
+		}
+	}
 	pattern := ""
 	if serveEntry.onStack() {
 		pattern = r.Pattern
