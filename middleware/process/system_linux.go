@@ -2,11 +2,13 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // system reads the files of the process and of its control group.
@@ -18,6 +20,7 @@ type system struct {
 	buf    []byte // contents of one file
 
 	threads map[string]uint64 // run delay by thread, in ns
+	before  map[string]uint64 // memory of the next threads
 	delay   uint64            // of all threads, also those that ended, in ns
 }
 
@@ -26,7 +29,7 @@ func newSystem() *system {
 }
 
 func newSystemIn(proc, root string) *system {
-	return &system{proc: proc, root: root, buf: make([]byte, 4096), threads: map[string]uint64{}}
+	return &system{proc: proc, root: root, buf: make([]byte, 4096), threads: map[string]uint64{}, before: map[string]uint64{}}
 }
 
 func (s *system) collect(to sink) {
@@ -61,31 +64,39 @@ const maxThreads = 512
 // has it. The delay of a thread that ends between two scrapes is lost from the last one on.
 func (s *system) addRunDelay() bool {
 	dir := filepath.Join(s.proc, "task")
-	entries, err := os.ReadDir(dir)
+	threads, err := names(dir)
 	if err != nil {
 		return false
 	}
 	known := false
-	seen := make(map[string]uint64, len(entries))
-	for _, e := range entries[:min(len(entries), maxThreads)] {
-		fields := bytes.Fields(s.read(dir, e.Name()+"/schedstat"))
-		if len(fields) < 2 {
-			continue
-		}
-		ns, err := strconv.ParseUint(string(fields[1]), 10, 64)
+	s.threads, s.before = s.before, s.threads
+	clear(s.threads)
+	for _, thread := range threads[:min(len(threads), maxThreads)] {
+		_, delay, _ := bytes.Cut(s.read(dir, thread+"/schedstat"), []byte(" "))
+		delay, _, _ = bytes.Cut(delay, []byte(" "))
+		ns, err := strconv.ParseUint(string(delay), 10, 64)
 		if err != nil {
 			continue
 		}
 		known = true
-		before := s.threads[e.Name()]
+		before := s.before[thread]
 		if ns < before { // the number of an ended thread was given to another
 			before = 0
 		}
 		s.delay += ns - before
-		seen[e.Name()] = ns
+		s.threads[thread] = ns
 	}
-	s.threads = seen
 	return known
+}
+
+// names returns the names in a directory, in its order.
+func names(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
 }
 
 // majorFaults returns field 12 of stat. The second field, in parentheses, may contain
@@ -153,18 +164,31 @@ func (s *system) memory(to sink) {
 }
 
 // read returns the contents of a file, up to the size of the buffer, valid until the next
-// read. It returns nil for a file that cannot be read, or without a directory.
+// read. It returns nil for a file that cannot be read, or without a directory. An os.File
+// would also offer the descriptor to the poller, which has no use for these files.
 func (s *system) read(dir, name string) []byte {
 	if dir == "" {
 		return nil
 	}
-	f, err := os.Open(dir + "/" + name)
+	fd, err := uninterrupted(func() (int, error) { return syscall.Open(dir+"/"+name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) })
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
-	n, _ := f.Read(s.buf)
-	return s.buf[:max(n, 0)]
+	defer func() { _ = syscall.Close(fd) }() // nothing was written
+	n, err := uninterrupted(func() (int, error) { return syscall.Read(fd, s.buf) })
+	if err != nil {
+		return nil
+	}
+	return s.buf[:n]
+}
+
+// uninterrupted repeats a system call that a signal interrupted.
+func uninterrupted(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); !errors.Is(err, syscall.EINTR) {
+			return n, err
+		}
+	}
 }
 
 // number returns the only number of a file; "max" is none.
