@@ -37,6 +37,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,35 @@ type Client struct {
 	dependency adapter.Dependency
 	duration   *adapter.Histogram
 	fixed      []attribute.KeyValue // of every span
+
+	mu         sync.RWMutex
+	operations map[string]*perOperation
+}
+
+// perOperation holds what the statements of an operation share.
+type perOperation struct {
+	attrs   *adapter.FixedAttributes       // of spans without further attributes
+	success atomic.Pointer[adapter.Series] // of statements without an error; nil before the first
+}
+
+// maxOperations is the maximum number of operations that a Client keeps.
+const maxOperations = 256
+
+// of returns what the statements of an operation share, or nil beyond the limit.
+func (c *Client) of(name string) *perOperation {
+	c.mu.RLock()
+	o := c.operations[name]
+	c.mu.RUnlock()
+	if o != nil {
+		return o
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o = c.operations[name]; o == nil && len(c.operations) < maxOperations {
+		o = &perOperation{attrs: adapter.Fix(append(slices.Clone(c.fixed), adapter.AttrDBOperation.String(name))...)}
+		c.operations[name] = o
+	}
+	return o
 }
 
 // NewClient returns a Client that reports to core. system is db.system.name, such
@@ -64,7 +94,7 @@ func NewClient(core *adapter.Core, system string, dependency adapter.Dependency)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{core: core, system: system, dependency: dependency, duration: d,
+	return &Client{core: core, system: system, dependency: dependency, duration: d, operations: map[string]*perOperation{},
 		fixed: []attribute.KeyValue{adapter.AttrDBSystem.String(system), adapter.AttrPeerService.String(dependency.Name)}}, nil
 }
 
@@ -72,6 +102,7 @@ func NewClient(core *adapter.Core, system string, dependency adapter.Dependency)
 // is not safe for use at the same time as Begin.
 func (c *Client) Locate(l Location) {
 	c.fixed = append(slices.Clip(c.fixed[:2]), l.Attributes()...)
+	clear(c.operations)
 }
 
 // Statement is a statement in progress.
@@ -79,18 +110,25 @@ type Statement struct {
 	client    *Client
 	call      adapter.ClientCall
 	operation string
-	ended     uint32 // atomic; the statement is copied
+	shared    *perOperation // with the statements of the operation; may be nil
+	ended     uint32        // atomic; the statement is copied
 }
 
 // Begin starts the span and the wait of a statement. The span's name is operation,
 // which must come from a closed set. attrs are further attributes known at the
 // start. Statement.End must be called once.
 func (c *Client) Begin(ctx context.Context, operation string, attrs ...attribute.KeyValue) (context.Context, Statement) {
-	ctx, call := c.core.BeginCall(ctx, adapter.Outgoing{
-		Dependency: c.dependency, SpanName: operation, SpanKind: trace.SpanKindClient,
-		Attributes: append(append(append(make([]attribute.KeyValue, 0, len(c.fixed)+len(attrs)+1), attrs...), c.fixed...), adapter.AttrDBOperation.String(operation)),
-	})
-	return ctx, Statement{client: c, call: call, operation: operation}
+	out := adapter.Outgoing{Dependency: c.dependency, SpanName: operation, SpanKind: trace.SpanKindClient}
+	shared := c.of(operation)
+	if len(attrs) == 0 && shared != nil {
+		out.Fixed = shared.attrs
+	} else {
+		buf := adapter.BorrowAttributes()
+		defer buf.Return()
+		out.Attributes = append(append(append(buf[:0], attrs...), c.fixed...), adapter.AttrDBOperation.String(operation))
+	}
+	ctx, call := c.core.BeginCall(ctx, out)
+	return ctx, Statement{client: c, call: call, operation: operation, shared: shared}
 }
 
 // Span returns the statement's span.
@@ -103,10 +141,27 @@ func (s *Statement) End(errorType string) time.Duration {
 	if !atomic.CompareAndSwapUint32(&s.ended, 0, 1) {
 		return 0
 	}
+	attrs := adapter.BorrowAttributes()
+	defer attrs.Return()
 	start, sc := s.call.Start(), s.call.Span().SpanContext()
-	d := s.call.End(adapter.Outcome{ErrorType: errorType, Failed: errorType != ""})
-	s.client.duration.Observe(d, start.Add(d), sc, s.client.system, s.operation, s.client.dependency.Name, errorType)
+	d := s.call.End(adapter.Outcome{ErrorType: errorType, Failed: errorType != "", Attrs: attrs[:0]})
+	s.series(errorType).Observe(d, start.Add(d), sc)
 	return d
+}
+
+// series returns the series of a statement that has ended.
+func (s *Statement) series(errorType string) *adapter.Series {
+	kept := errorType == "" && s.shared != nil
+	if kept {
+		if have := s.shared.success.Load(); have != nil {
+			return have
+		}
+	}
+	series := s.client.duration.With(s.client.system, s.operation, s.client.dependency.Name, errorType)
+	if kept {
+		s.shared.success.Store(series)
+	}
+	return series
 }
 
 // Discard ends a statement that was not sent: the driver asked for another way. It is in no
