@@ -127,10 +127,20 @@ func Open(driverName, dsn, dependency string, opts ...Option) (*DB, error) {
 	return &DB{DB: db, dependency: dependency}, nil
 }
 
-// acquisition is the wait for a connection, from the call to the first driver call.
+// acquisition is the wait for a connection, from the call to the first driver call, and the
+// context in which the driver call finds it, in one allocation.
 type acquisition struct {
+	context.Context
 	wait adapter.Call
 	done atomic.Bool
+}
+
+// Value returns the acquisition for its key.
+func (a *acquisition) Value(key any) any {
+	if key == (acquisitionKey{}) {
+		return a
+	}
+	return a.Context.Value(key)
 }
 
 func (a *acquisition) end() {
@@ -146,8 +156,8 @@ func (db *DB) acquire(ctx context.Context) (context.Context, *acquisition) {
 	if h == nil {
 		return ctx, nil
 	}
-	a := &acquisition{wait: h.StartCall(adapter.Dependency{Name: db.dependency, Kind: adapter.KindPool})}
-	return context.WithValue(ctx, acquisitionKey{}, a), a
+	a := &acquisition{Context: ctx, wait: h.StartCall(adapter.Dependency{Name: db.dependency, Kind: adapter.KindPool})}
+	return a, a
 }
 
 // QueryContext calls sql.DB's method and measures the wait for a connection.
