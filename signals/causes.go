@@ -51,6 +51,10 @@ func (m Measure) Gauge() bool {
 	return slices.Contains([]Measure{LockBlocked, PoolWaiting, MemoryUsed, MemoryLimit, Started, Up, ScrapeTime, OldestRequest}, m)
 }
 
+// ZeroIfAbsent reports whether a target that is scraped and has no series of the measure has
+// none to report: the middleware has a series of an operation once it was in flight at a scrape.
+func (m Measure) ZeroIfAbsent() bool { return m == OldestRequest }
+
 // CauseSignal is a family of series that tells why an instance of a service is slow.
 type CauseSignal struct {
 	By      string

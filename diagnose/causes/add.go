@@ -123,6 +123,9 @@ func (i *instance) addTrack(sig signals.CauseSignal, s prometheus.Series, order 
 	if sig.Measure.Gauge() {
 		have.samples = append(have.samples, s.Samples...)
 		have.points = plus(have.points, values(s.Samples, sig.Unit))
+		if sig.Measure.ZeroIfAbsent() {
+			have.points = plus(have.points, zeros(s.Samples, i.scraped))
+		}
 	} else {
 		have.points = plus(have.points, rates(s.Samples, i.scraped, sig.Unit))
 	}

@@ -135,11 +135,12 @@ func (t *table) unanswered(f result.Finding, q Question, found []growth) []candi
 // answers reports whether the processes of a service answer scrapes as quickly as before and
 // do not stand still.
 func (t *table) answers(service string, found []growth) bool {
-	known := false
+	known, counts := false, map[string]bool{} // a process that counts its stalls is not doubted for late scrapes
 	for _, i := range t.instances {
 		if i.service != service {
 			continue
 		}
+		counts[i.name] = len(i.tracks[signals.Stalled].points) > 0
 		if up, ok := i.tracks[signals.Up]; ok {
 			_, now := t.windows.split(up.points)
 			if known = true; len(now) == 0 || mean(now) < 1 {
@@ -148,6 +149,6 @@ func (t *table) answers(service string, found []growth) bool {
 		}
 	}
 	return known && !slices.ContainsFunc(found, func(g growth) bool {
-		return g.service == service && g.moved && (g.signal.Measure == signals.ScrapeTime || g.signal.Measure == signals.Stalled)
+		return g.service == service && g.moved && (g.signal.Measure == signals.ScrapeTime && !counts[g.instance] || g.signal.Measure == signals.Stalled)
 	})
 }

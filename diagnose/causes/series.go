@@ -106,6 +106,18 @@ func values(samples []prometheus.Sample, unit float64) []point {
 	return out
 }
 
+// zeros returns points of the times at which a target was scraped before it had a series.
+func zeros(samples []prometheus.Sample, scraped []time.Time) []point {
+	var out []point
+	for _, at := range scraped {
+		if len(samples) == 0 || !at.Before(samples[0].At) {
+			break
+		}
+		out = append(out, point{from: at, to: at})
+	}
+	return out
+}
+
 // plus adds the values of b to the points of a at the same times, and appends the others.
 func plus(a, b []point) []point {
 	at := map[time.Time]int{}

@@ -187,7 +187,7 @@ func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 	switch {
 	case isBusy:
 		add(result.CauseDBLock, fmt.Sprintf("another transaction holds a lock in %s", name), true, busyEvidence, e)
-	case cpu.moved > 0 && work >= minWork*all && used >= sureStall*work && used+waited >= sureDirect*work && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
+	case cpu.moved > 0 && work >= minWork*all && used >= minWork*work && cpu.sum[1] >= sureRatio*cpu.sum[0]*math.Max(scale, 1) && used+waited >= sureDirect*work && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
 		// The store is within the process, whose statements wait for a processor as they use one.
 		add(result.CauseSlowQuery, fmt.Sprintf("statements in %s take longer, and use the processor of %s: they do more work", name, f.Hop), true, e, evidenceOf(cpu.largest))
 	case lock >= sureDirect*all && (reads == 0 || readGrowth < otherGrowth*worst.growth()):

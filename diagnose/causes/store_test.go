@@ -108,6 +108,7 @@ func TestBusyStatements(t *testing.T) {
 		{1.8, 1.4, .034, result.CauseSlowQuery},
 		{1, 1.4, .034, result.CauseSlowQuery},
 		{.7, .5, .034, result.CauseSlowQuery},
+		{.4, 1.4, .034, result.CauseSlowQuery},
 		{.7, .5, .1, result.CauseSlowQuery}, // transactions wait for statements of others
 		{.1, 1.8, .034, result.CauseCPU},
 		{.1, .03, .1, result.CauseDBLock},
