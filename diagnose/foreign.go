@@ -11,20 +11,22 @@ import (
 // Thresholds of a wait for a service that reports no self time. They were set with two drills
 // in sight.
 const (
-	minOnLink = .5 // of the added time, that calls are on their way
-	alsoSlow  = .2 // share of another link of the same caller, as a part of this one's
+	minOnLink = .5  // of the added time, that calls are on their way
+	mostCalls = 1.3 // calls for each request, now to before: more calls are no slower link
+	alsoSlow  = .2  // share of another link of the same caller, as a part of this one's
 )
 
 // onLink makes the wait for a service that reports no self time a finding of the link to it,
 // if its spans show that it was quick: metrics cannot tell its work from the way to it.
-func (d *Diagnosis) onLink(now []trace.Trace) {
+func (d *Diagnosis) onLink(before, now []trace.Trace) {
 	for i := range d.result.Findings {
 		f := &d.result.Findings[i]
 		if f.Kind != result.KindSelf || f.Entry != "" || !d.evidence.Metrics.Foreign[f.Hop] || d.reports(f.Hop) {
 			continue
 		}
-		caller, gap, n := gapsTo(f.Hop, now)
-		if n < stats.MinRequests || caller == "" || gap-f.BaselineMS < minOnLink*f.AddedMS {
+		was, is := gapsTo(f.Hop, before), gapsTo(f.Hop, now)
+		caller, gap := is.caller, is.ms
+		if is.requests < stats.MinRequests || was.requests < stats.MinRequests || is.calls > mostCalls*was.calls || gap-was.ms < minOnLink*f.AddedMS {
 			continue
 		}
 		f.Kind, f.Target, f.Operation, f.Operations, f.EitherEnd = result.KindLink, caller, "", nil, true
@@ -63,10 +65,16 @@ func (d *Diagnosis) sameCaller(i int) {
 	}
 }
 
-// gapsTo returns the service that calls another most, the time for each request in which
-// these calls are outside the callee's spans, in milliseconds, and the number of requests.
-func gapsTo(callee string, traces []trace.Trace) (caller string, ms float64, requests int) {
-	gaps, calls := map[string]float64{}, map[string]int{}
+// gaps holds the calls to a service that have spans at both ends.
+type gaps struct {
+	caller   string  // that calls the service most
+	ms       float64 // for each request in which the caller's calls are outside the callee's spans
+	calls    float64 // of the caller, for each request
+	requests int     // with calls
+}
+
+func gapsTo(callee string, traces []trace.Trace) (out gaps) {
+	outside, calls := map[string]float64{}, map[string]int{}
 	var tree trace.Tree
 	for i := range traces {
 		tree.Load(&traces[i])
@@ -77,22 +85,24 @@ func gapsTo(callee string, traces []trace.Trace) (caller string, ms float64, req
 			}
 			if c := tree.Callee(s); c != trace.None && tree.Span(c).Service == callee && !tree.Async(c) {
 				by := tree.Span(s).Service
-				gaps[by] += max((tree.Took(s) - tree.Took(c)).Seconds(), 0) * 1000
+				outside[by] += max((tree.Took(s)-tree.Took(c)).Seconds(), 0) * 1000
 				calls[by]++
 				found = true
 			}
 		}
 		if found {
-			requests++
+			out.requests++
 		}
 	}
-	if requests == 0 {
-		return "", 0, 0
+	if out.requests == 0 {
+		return out
 	}
 	for by, n := range calls {
-		if caller == "" || n > calls[caller] || n == calls[caller] && by < caller {
-			caller = by
+		if out.caller == "" || n > calls[out.caller] || n == calls[out.caller] && by < out.caller {
+			out.caller = by
 		}
 	}
-	return caller, gaps[caller] / float64(requests), requests
+	n := float64(out.requests)
+	out.ms, out.calls = outside[out.caller]/n, float64(calls[out.caller])/n
+	return out
 }

@@ -30,13 +30,15 @@ func TestForeignOnLink(t *testing.T) {
 	for _, c := range []struct {
 		why       string
 		took      time.Duration // span of the foreign service
+		calls     int           // to it, of each request now
 		alsoList  bool          // the link to another callee is slow, too
 		kind, hop string
 		eitherEnd bool
 	}{
-		{"its spans are as long", 198 * time.Millisecond, false, result.KindSelf, "old", false},
-		{"its spans are short", time.Millisecond, false, result.KindLink, "old", true},
-		{"another link of the caller is slow as well", time.Millisecond, true, result.KindLink, "edge", false},
+		{"its spans are as long", 198 * time.Millisecond, 1, false, result.KindSelf, "old", false},
+		{"its spans are short", time.Millisecond, 1, false, result.KindLink, "old", true},
+		{"it is called more often", time.Millisecond, 10, false, result.KindSelf, "old", false},
+		{"another link of the caller is slow as well", time.Millisecond, 1, true, result.KindLink, "edge", false},
 	} {
 		list := .004
 		if c.alsoList {
@@ -58,17 +60,24 @@ func TestForeignOnLink(t *testing.T) {
 		}
 		d := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{})
 		var traces diagnose.Traces
-		for i := range 20 {
-			at := m.At(since + 1).Add(time.Duration(i) * 100 * time.Millisecond)
-			span := func(id, parent, service, operation string, kind trace.Kind, from, took time.Duration) trace.Span {
-				return trace.Span{ID: id, Parent: parent, Service: service, Operation: operation, Kind: kind, Start: at.Add(from), Duration: took}
+		sampled := func(from time.Time, calls int, took, each time.Duration) (out []trace.Trace) {
+			for i := range 20 {
+				at := from.Add(time.Duration(i) * 100 * time.Millisecond)
+				span := func(id, parent, service, operation string, kind trace.Kind, from, took time.Duration) trace.Span {
+					return trace.Span{ID: id, Parent: parent, Service: service, Operation: operation, Kind: kind, Start: at.Add(from), Duration: took}
+				}
+				spans := []trace.Span{span("1", "", "edge", "GET /", trace.Server, 0, time.Duration(calls)*each+9*time.Millisecond)}
+				for k := range calls {
+					begin, id := time.Duration(k)*each+time.Millisecond, fmt.Sprint(2*k+2)
+					spans = append(spans, span(id, "1", "edge", "GET", trace.Client, begin, each),
+						span(fmt.Sprint(2*k+3), id, "old", "GET /points", trace.Server, begin, min(took, each)))
+				}
+				out = append(out, trace.Trace{ID: fmt.Sprint(from.Unix(), i), Spans: spans})
 			}
-			traces.Now = append(traces.Now, trace.Trace{ID: fmt.Sprint(i), Spans: []trace.Span{
-				span("1", "", "edge", "GET /", trace.Server, 0, 209*time.Millisecond),
-				span("2", "1", "edge", "GET", trace.Client, time.Millisecond, 200*time.Millisecond),
-				span("3", "2", "old", "GET /points", trace.Server, time.Millisecond, c.took),
-			}})
+			return out
 		}
+		traces.Before = sampled(m.At(20), 1, time.Millisecond, 2*time.Millisecond)
+		traces.Now = sampled(m.At(since+1), c.calls, c.took, 200*time.Millisecond/time.Duration(c.calls))
 		d.AddTraces(traces)
 		r := d.Result()
 		if len(r.Findings) == 0 {

@@ -51,7 +51,7 @@ func (d *Diagnosis) AddTraces(t Traces) {
 		}
 		s.Foresee(r, before, now)
 	}
-	d.onLink(t.Now)
+	d.onLink(t.Before, t.Now)
 	if r.Errors != nil {
 		r.Verdict = verdict
 		explain.Errors(r, t.Failed, t.Normal)
