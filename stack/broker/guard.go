@@ -25,19 +25,26 @@ const (
 	// maxPending is the maximum size in bytes of all requests together that are being read
 	// or not answered yet. Those larger than maxRequest have half of it.
 	maxPending = 256 << 20
-	// maxIDs is the maximum size in bytes of what precedes the fields that are checked of a
-	// Produce or Fetch: the IDs of client and transaction.
-	maxIDs = 4 << 10
-	// maxFetchWait is the maximum time for which a Fetch waits for records. Clients ask for
-	// up to ten seconds by default.
-	maxFetchWait = time.Minute
+	// maxSending is the maximum size in bytes of all responses that clients have not read.
+	maxSending = 256 << 20
+	// maxSyncWait is the maximum time for which a SyncGroup waits for the one of the group's
+	// leader: that of a JoinGroup, see layouts.
+	maxSyncWait = 5 * time.Minute
+	// maxConnections is the maximum number of connections. A client has two or three.
+	maxConnections = 1_000
+	// acceptAgain is the time after which a listener that failed is tried again.
+	acceptAgain = 100 * time.Millisecond
 	// idleTimeout is the time until a request begins, Kafka's default of
-	// connections.max.idle.ms, and requestTimeout the time until it is complete.
+	// connections.max.idle.ms, and requestTimeout the time until it is complete, and that
+	// until its response is read.
 	idleTimeout    = 10 * time.Minute
 	requestTimeout = 30 * time.Second
 )
 
-var errRequest = errors.New("broker: the request is malformed or exceeds a limit")
+var (
+	errRequest = errors.New("broker: the request is malformed or exceeds a limit")
+	errSending = errors.New("broker: the responses that clients do not read exceed a limit")
+)
 
 // guardedListener returns guarded connections.
 type guardedListener struct {
@@ -45,25 +52,37 @@ type guardedListener struct {
 	limits *limits
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. kfake accepts nothing any more after an error, so Accept
+// returns one only if the listener is closed: others, such as that of too many open files, pass.
 func (g guardedListener) Accept() (net.Conn, error) {
-	conn, err := g.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		conn, err := g.Listener.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil, err
+		case err != nil:
+			g.limits.say("a connection was not accepted", "error", err)
+			time.Sleep(acceptAgain)
+		case g.limits.connections.Add(1) > maxConnections:
+			g.limits.connections.Add(-1)
+			g.limits.say(closed+"there are too many connections", "maximum", maxConnections)
+			conn.Close()
+		default:
+			return newGuarded(conn, g.limits), nil
+		}
 	}
-	return newGuarded(conn, g.limits), nil
 }
 
 // guarded is a connection that checks requests before kfake reads them. kfake is made
 // for tests: it panics on an unknown API key or a size below that of a header, allocates
-// any size that a client announces, and creates as many partitions as are asked for. It
+// any size that a client announces, and creates as many partitions as are asked for. It reads
+// tagged fields that do not exist, and waits for as long as it is told to. It
 // reads a request while it handles the one before, so it would keep a large one for as long
 // as a Fetch waits for records. Like Kafka, guarded reads the next when one is answered.
 type guarded struct {
 	net.Conn
 	limits *limits
-	begin  []byte        // checked begin of a request, not yet returned
-	data   int           // bytes left to read of the request after it
+	read   []byte        // of a checked request, not yet returned
 	silent bool          // the request has no response: Produce without acks
 	busy   chan struct{} // has an element while a request is read or handled
 	done   chan struct{} // closed by Close
@@ -79,42 +98,44 @@ func newGuarded(conn net.Conn, l *limits) *guarded {
 	return &guarded{Conn: conn, limits: l, busy: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// Read implements net.Conn. It fails at the first invalid request. It returns the
-// begin of a request apart from its data, so that kfake reads a size only after
-// it was checked.
+// Read implements net.Conn. It fails at the first invalid request.
 func (g *guarded) Read(p []byte) (int, error) {
-	if len(g.begin) == 0 && g.data == 0 {
+	if len(g.read) == 0 {
 		if err := g.fill(); err != nil {
 			return 0, err
 		}
 	}
-	if len(g.begin) > 0 {
-		n := copy(p, g.begin)
-		if g.begin = g.begin[n:]; len(g.begin) == 0 {
-			g.begin = nil // it may be large
-		}
-		return n, nil
+	n := copy(p, g.read)
+	if g.read = g.read[n:]; len(g.read) == 0 {
+		g.read = nil // it may be large
 	}
-	n, err := g.Conn.Read(p[:min(len(p), g.data)])
-	g.data -= n
-	return n, err
+	return n, nil
 }
 
 // Write implements net.Conn. kfake writes a response at once.
 func (g *guarded) Write(p []byte) (int, error) {
+	defer g.limits.sending.Add(int64(-len(p)))
+	if g.limits.sending.Add(int64(len(p))) > maxSending {
+		g.limits.say(closed+"clients do not read their responses", "maximum_bytes", maxSending)
+		return 0, errSending
+	}
+	if err := g.SetWriteDeadline(time.Now().Add(requestTimeout)); err != nil {
+		return 0, err
+	}
 	n, err := g.Conn.Write(p)
 	g.answered()
 	return n, err
 }
 
-// Close implements net.Conn. A Fetch that waits for records counts until it would have waited
-// long enough: kfake does not forget it before.
+// Close implements net.Conn. A Fetch that waits for records, or a JoinGroup for other members,
+// counts until it would have waited long enough: kfake does not forget it before.
 func (g *guarded) Close() error {
 	g.mu.Lock()
 	first, kept := !g.closed, g.kept
 	if first {
 		g.closed = true
 		close(g.done)
+		g.limits.connections.Add(-1)
 	}
 	g.mu.Unlock()
 	switch {
@@ -126,7 +147,7 @@ func (g *guarded) Close() error {
 	return g.Conn.Close()
 }
 
-// fill reads and checks the header of a request, and what else check needs.
+// fill reads and checks a request.
 func (g *guarded) fill() error {
 	if g.silent { // kfake reads on when it has queued the request
 		g.silent = false
@@ -153,62 +174,55 @@ func (g *guarded) fill() error {
 	if size < headerSize || request == nil || version < 0 || (version > request.MaxVersion() && kind != int16(kmsg.ApiVersions)) {
 		return errRequest
 	}
-	rest, most, checked := int(size)-(headerSize-4), maxRequest, 0
-	switch {
-	case kind == int16(kmsg.Produce):
-		most, checked = maxProduceRequest, min(rest, maxIDs)
-	case kind == int16(kmsg.Fetch):
-		checked = min(rest, maxIDs)
-	case createsTopics(request):
-		checked = rest
+	rest, most := int(size)-(headerSize-4), maxRequest
+	if kind == int16(kmsg.Produce) {
+		most = maxProduceRequest
 	}
 	if int(size) > most || !g.hold(rest) {
 		return errRequest
 	}
-	begin := append(header, make([]byte, checked)...)
-	if _, err := io.ReadFull(g.Conn, begin[headerSize:]); err != nil {
+	read := append(header, make([]byte, rest)...)
+	if _, err := io.ReadFull(g.Conn, read[headerSize:]); err != nil {
 		return err
 	}
 	request.SetVersion(version)
-	if checked > 0 && !g.check(request, begin[headerSize:]) {
+	if !g.check(request, read[headerSize:]) {
 		return errRequest
 	}
-	g.begin, g.data = begin, rest-checked
+	g.read = read
 	return nil
 }
 
-// check checks a request by its begin after the header: all of one that may create topics, a
-// Produce as far as it tells whether there is a response, and a Fetch as far as it tells how
-// long it waits, which check shortens.
-func (g *guarded) check(request kmsg.Request, begin []byte) bool {
-	body := kbin.Reader{Src: begin}
-	body.Int32()          // correlation ID
-	body.NullableString() // client ID
-	if request.IsFlexible() {
-		kmsg.SkipTags(&body)
+// check checks a request after its version, and lowers the times that it asks to wait.
+func (g *guarded) check(request kmsg.Request, rest []byte) bool {
+	var w walker
+	if !w.walk(kmsg.Key(request.Key()), request.GetVersion(), rest) || !g.hold(w.elements*elementBytes) {
+		return false
 	}
-	switch version := request.GetVersion(); request.(type) {
+	switch r := request.(type) {
 	case *kmsg.ProduceRequest:
-		if request.IsFlexible() {
-			body.CompactNullableString() // transaction ID
-		} else if version >= 3 {
-			body.NullableString()
-		}
-		g.silent = body.Int16() == 0 // acks
-	case *kmsg.FetchRequest:
-		if version < 15 {
-			body.Int32() // replica ID
-		}
-		at := len(begin) - len(body.Src)
-		wait := min(time.Duration(body.Int32())*time.Millisecond, maxFetchWait)
-		if body.Complete() == nil {
-			binary.BigEndian.PutUint32(begin[at:], uint32(wait.Milliseconds()))
-			g.keep(wait)
-		}
+		g.silent = acks(r, w.body) == 0
+	case *kmsg.SyncGroupRequest:
+		w.wait = maxSyncWait
 	default:
-		return body.Complete() == nil && request.ReadFrom(body.Src) == nil && g.limits.allow(request)
+		if createsTopics(request) && (request.ReadFrom(w.body) != nil || !g.limits.allow(request)) {
+			return false
+		}
 	}
-	return body.Complete() == nil
+	g.keep(w.wait)
+	return true
+}
+
+// acks returns the acks of a Produce, which follow its transaction ID.
+func acks(r *kmsg.ProduceRequest, body []byte) int16 {
+	b := kbin.Reader{Src: body}
+	switch {
+	case r.IsFlexible():
+		b.CompactNullableString()
+	case r.Version >= 3:
+		b.NullableString()
+	}
+	return b.Int16()
 }
 
 // turn waits until the request before is answered. A response that takes longer than
@@ -250,7 +264,7 @@ func (g *guarded) hold(bytes int) bool {
 		g.limits.pending.Add(int64(-bytes))
 		return false
 	}
-	g.held = bytes
+	g.held += bytes
 	return true
 }
 

@@ -2,8 +2,10 @@ package broker_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -77,5 +79,29 @@ func TestProducersWithoutAcknowledgement(t *testing.T) {
 	}
 	if got := consume(t, address, len(want)); !slices.Equal(got, want) {
 		t.Errorf("consumed %v, want %v", got, want)
+	}
+}
+
+// A request of 20 bytes may say that 2^32-1 tagged fields follow, in its header or its body.
+func TestTaggedFieldsThatDoNotFollow(t *testing.T) {
+	_, address := open(t, t.TempDir(), "orders.placed")
+	const tags = "\xff\xff\xff\xff\x0f"
+	for where, sent := range map[string]string{
+		"header": request(18, 3, tags),
+		"body":   request(18, 3, "\x00\x01\x01"+tags),
+		"topic":  request(3, 9, "\x00\x02\x01"+tags),
+	} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := conn.Write([]byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // the fields take minutes to read
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection was not closed: %v", where, err)
+		}
 	}
 }

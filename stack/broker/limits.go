@@ -24,9 +24,11 @@ var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // limits holds what all connections share.
 type limits struct {
-	pending    atomic.Int64 // bytes of requests that are being read or not answered
-	partitions int          // of a topic that is created without a number
-	log        *slog.Logger
+	pending     atomic.Int64 // bytes of requests that are being read or not answered
+	sending     atomic.Int64 // bytes of responses that are being written
+	connections atomic.Int64
+	partitions  int // of a topic that is created without a number
+	log         *slog.Logger
 
 	mu     sync.Mutex
 	topics map[string]topicSize
@@ -100,7 +102,7 @@ func (l *limits) allow(request kmsg.Request) bool {
 		case n <= known.partitions:
 			sizes[name] = topicSize{known.partitions, now, now}
 		case !topicName.MatchString(name):
-			l.warn("the name of a topic has up to 249 letters, digits and ._-", "bytes", len(name))
+			l.warn(closed+"the name of a topic has up to 249 letters, digits and ._-", "bytes", len(name))
 			return false
 		default:
 			more += n - known.partitions
@@ -108,7 +110,7 @@ func (l *limits) allow(request kmsg.Request) bool {
 		}
 	}
 	if more > 0 && total+more > maxPartitions {
-		l.warn("a client asked for more partitions than this broker creates; delete topics that nobody needs", "partitions", total+more, "maximum", maxPartitions)
+		l.warn(closed+"a client asked for more partitions than this broker creates; delete topics that nobody needs", "partitions", total+more, "maximum", maxPartitions)
 		return false
 	}
 	maps.Copy(l.topics, sizes)
@@ -136,10 +138,20 @@ func (l *limits) recount(existing map[string]int, at time.Time) {
 	}
 }
 
+// closed begins messages.
+const closed = "the connection of a client was closed: "
+
 // warn logs at most once per minute. l.mu is held.
 func (l *limits) warn(message string, args ...any) {
 	if time.Since(l.warned) > time.Minute {
 		l.warned = time.Now()
-		l.log.Warn("the connection of a client was closed: "+message, args...)
+		l.log.Warn(message, args...)
 	}
+}
+
+// say is warn for callers that do not hold l.mu.
+func (l *limits) say(message string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.warn(message, args...)
 }

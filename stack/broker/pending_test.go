@@ -205,8 +205,9 @@ func TestFetchesOfClosedConnectionsCount(t *testing.T) {
 			client, server := pipe(l)
 			defer client.Close()
 			defer server.Close()
+			const maxFetchWait = time.Minute
 			r := kmsg.NewPtrFetchRequest()
-			r.Version, r.MaxWaitMillis, r.MinBytes = version, 1<<31-1, 1
+			r.Version, r.MaxWaitMillis, r.MinBytes, r.MaxBytes = version, 1<<31-1, 1, 1<<20
 			sent := encode(r, 100_000)
 			go func() { _, _ = client.Write(sent) }()
 			read := make([]byte, len(sent))
