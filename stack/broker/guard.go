@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -186,31 +187,39 @@ func (g *guarded) fill() error {
 		return err
 	}
 	request.SetVersion(version)
-	if !g.check(request, read[headerSize:]) {
+	read, ok := g.check(request, read)
+	if !ok {
 		return errRequest
 	}
 	g.read = read
 	return nil
 }
 
-// check checks a request after its version, and lowers the times that it asks to wait.
-func (g *guarded) check(request kmsg.Request, rest []byte) bool {
+// check checks a request and returns what kfake gets: with lower times to wait, and without
+// configurations that it cannot have.
+func (g *guarded) check(request kmsg.Request, read []byte) ([]byte, bool) {
 	var w walker
-	if !w.walk(kmsg.Key(request.Key()), request.GetVersion(), rest) || !g.hold(w.elements*elementBytes) {
-		return false
+	if !w.walk(kmsg.Key(request.Key()), request.GetVersion(), read[headerSize:]) || !g.hold(w.elements*elementBytes) {
+		return nil, false
 	}
+	g.keep(w.wait)
 	switch r := request.(type) {
 	case *kmsg.ProduceRequest:
 		g.silent = acks(r, w.body) == 0
 	case *kmsg.SyncGroupRequest:
-		w.wait = maxSyncWait
-	default:
-		if createsTopics(request) && (request.ReadFrom(w.body) != nil || !g.limits.allow(request)) {
-			return false
+		g.keep(maxSyncWait)
+	case *kmsg.JoinGroupRequest:
+		return read, r.ReadFrom(w.body) == nil && distinct(r.Protocols)
+	case *kmsg.MetadataRequest, *kmsg.CreatePartitionsRequest:
+		return read, r.ReadFrom(w.body) == nil && g.limits.allow(r)
+	case *kmsg.CreateTopicsRequest, *kmsg.AlterConfigsRequest, *kmsg.IncrementalAlterConfigsRequest:
+		if r.ReadFrom(w.body) != nil || !boundConfigs(r) || !g.limits.allow(r) {
+			return nil, false
 		}
+		read = r.AppendTo(slices.Clone(read[:len(read)-len(w.body)])) // tags of r are in read
+		binary.BigEndian.PutUint32(read, uint32(len(read)-4))
 	}
-	g.keep(w.wait)
-	return true
+	return read, true
 }
 
 // acks returns the acks of a Produce, which follow its transaction ID.

@@ -47,15 +47,6 @@ func newLimits(partitions int32, log *slog.Logger) *limits {
 	return &limits{partitions: int(partitions), log: log, topics: map[string]topicSize{}}
 }
 
-// createsTopics tells whether a request of this kind may create topics or partitions.
-func createsTopics(request kmsg.Request) bool {
-	switch request.(type) {
-	case *kmsg.MetadataRequest, *kmsg.CreateTopicsRequest, *kmsg.CreatePartitionsRequest:
-		return true
-	}
-	return false
-}
-
 // allow tells whether the partitions that a request may create are within the limit, and
 // counts them. A topic counts with the most that was asked for, until the next recount.
 // Clients ask for the metadata of topics that exist all the time, so that adds nothing to a
