@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -65,11 +66,35 @@ func (a Alert) key() string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(b.String())))[:16]
 }
 
-// Bounds of what an alert may hold.
+// Bounds of what an alert may hold, and a payload.
 const (
 	maxLabels    = 64
-	maxLabelSize = 1 << 10
+	maxLabelSize = 1 << 10 // of a name, a value and the address of a runbook, in bytes
+	maxAlertJSON = 1 << 20 // with its annotations
+	maxPayload   = 5000    // alerts
 )
+
+// fits returns why the labels of an alert exceed the bounds, or "".
+func fits(labels map[string]string) string {
+	if len(labels) > maxLabels {
+		return fmt.Sprintf("has more than %d labels", maxLabels)
+	}
+	for name, v := range labels {
+		if max(len(name), len(v)) > maxLabelSize {
+			return fmt.Sprintf("has a label that is longer than %d bytes", maxLabelSize)
+		}
+	}
+	return ""
+}
+
+// size returns about how many bytes the alert takes in memory and in a file.
+func (a Alert) size() int {
+	n := 200 + len(a.Runbook)
+	for name, v := range a.Labels {
+		n += len(name) + len(v) + 10
+	}
+	return n
+}
 
 // ErrNoPayload reports a body that is not a payload of Alertmanager's webhook.
 var ErrNoPayload = errors.New("not a payload of Alertmanager's webhook, version 4")
@@ -78,14 +103,8 @@ var ErrNoPayload = errors.New("not a payload of Alertmanager's webhook, version 
 // with ErrNoPayload.
 func Decode(body []byte) ([]Alert, error) {
 	var p struct {
-		Version string `json:"version"`
-		Alerts  []struct {
-			Status      string            `json:"status"`
-			Labels      map[string]string `json:"labels"`
-			Annotations map[string]string `json:"annotations"`
-			StartsAt    time.Time         `json:"startsAt"`
-			EndsAt      time.Time         `json:"endsAt"`
-		} `json:"alerts"`
+		Version string  `json:"version"`
+		Alerts  payload `json:"alerts"`
 	}
 	if err := json.Unmarshal(body, &p); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoPayload, err)
@@ -93,32 +112,70 @@ func Decode(body []byte) ([]Alert, error) {
 	if p.Version != "4" {
 		return nil, fmt.Errorf("%w: the version is %q", ErrNoPayload, p.Version)
 	}
-	out := make([]Alert, 0, len(p.Alerts))
-	for n, a := range p.Alerts {
-		alert := Alert{Labels: a.Labels, StartsAt: a.StartsAt, Runbook: runbook(a.Annotations["runbook_url"])}
-		switch {
-		case a.Status != "firing" && a.Status != "resolved":
-			return nil, fmt.Errorf("%w: alert %d has the status %q", ErrNoPayload, n, a.Status)
-		case a.Labels["alertname"] == "":
-			return nil, fmt.Errorf("%w: alert %d has no alertname", ErrNoPayload, n)
-		case a.StartsAt.IsZero():
-			return nil, fmt.Errorf("%w: alert %d has no startsAt", ErrNoPayload, n)
-		case len(a.Labels) > maxLabels:
-			return nil, fmt.Errorf("%w: alert %d has more than %d labels", ErrNoPayload, n, maxLabels)
-		}
-		for _, v := range a.Labels {
-			if len(v) > maxLabelSize {
-				return nil, fmt.Errorf("%w: a label of alert %d is longer than %d bytes", ErrNoPayload, n, maxLabelSize)
-			}
-		}
-		if a.Status == "resolved" { // endsAt of a firing alert is when it would expire
-			if alert.EndsAt = a.EndsAt; a.EndsAt.IsZero() {
-				alert.EndsAt = time.Now()
-			}
-		}
-		out = append(out, alert)
+	return p.Alerts, nil
+}
+
+// payload decodes one alert at a time, so that those that are refused take no memory.
+type payload []Alert
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *payload) UnmarshalJSON(list []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('[') {
+		return err // null, or nothing that has elements
 	}
-	return out, nil
+	for n := 0; dec.More(); n++ {
+		var content json.RawMessage
+		if err := dec.Decode(&content); err != nil {
+			return err
+		}
+		if n >= maxPayload {
+			return fmt.Errorf("there are more than %d alerts", maxPayload)
+		}
+		if len(content) > maxAlertJSON {
+			return fmt.Errorf("alert %d has more than %d bytes", n, maxAlertJSON)
+		}
+		a, err := decodeAlert(content)
+		if err != nil {
+			return fmt.Errorf("alert %d %w", n, err)
+		}
+		*p = append(*p, a)
+	}
+	return nil
+}
+
+// decodeAlert decodes an alert. Its error follows what names the alert.
+func decodeAlert(content []byte) (Alert, error) {
+	var a struct {
+		Status      string            `json:"status"`
+		Labels      map[string]string `json:"labels"`
+		Annotations struct {
+			Runbook string `json:"runbook_url"`
+		} `json:"annotations"`
+		StartsAt time.Time `json:"startsAt"`
+		EndsAt   time.Time `json:"endsAt"`
+	}
+	if err := json.Unmarshal(content, &a); err != nil {
+		return Alert{}, fmt.Errorf("cannot be read: %w", err)
+	}
+	alert := Alert{Labels: a.Labels, StartsAt: a.StartsAt, Runbook: runbook(a.Annotations.Runbook)}
+	switch {
+	case a.Status != "firing" && a.Status != "resolved":
+		return Alert{}, fmt.Errorf("has the status %q", a.Status)
+	case a.Labels["alertname"] == "":
+		return Alert{}, errors.New("has no alertname")
+	case a.StartsAt.IsZero():
+		return Alert{}, errors.New("has no startsAt")
+	}
+	if why := fits(a.Labels); why != "" {
+		return Alert{}, errors.New(why)
+	}
+	if a.Status == "resolved" { // endsAt of a firing alert is when it would expire
+		if alert.EndsAt = a.EndsAt; a.EndsAt.IsZero() {
+			alert.EndsAt = time.Now()
+		}
+	}
+	return alert, nil
 }
 
 // runbook returns the address of an alert's runbook if it is one of HTTP, or "".
@@ -139,7 +196,7 @@ func Firing(active []prometheus.Alert) []Alert {
 		if err != nil {
 			at = time.Now()
 		}
-		if a.State == "firing" && len(a.Labels) <= maxLabels {
+		if a.State == "firing" && fits(a.Labels) == "" {
 			out = append(out, Alert{Labels: a.Labels, StartsAt: at, Runbook: runbook(a.Annotations["runbook_url"])})
 		}
 	}

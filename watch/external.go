@@ -1,10 +1,6 @@
 package watch
 
-import (
-	"maps"
-	"slices"
-	"time"
-)
+import "time"
 
 // Prometheus adds its external_labels to the alerts that it sends to Alertmanager. Its API
 // does not have them, so that the same alert of both has different labels.
@@ -22,13 +18,12 @@ func (i *Incident) twin(a Alert, polled bool) (best string) {
 		return ""
 	}
 	least := 0
-	for _, key := range slices.Sorted(maps.Keys(i.Alerts)) {
-		b := i.Alerts[key]
+	for key, b := range i.Alerts {
 		if b.Looked || b.Polled == polled || !b.Firing() || polled && !alike(a, b.Alert) || !polled && !alike(b.Alert, a) {
 			continue
 		}
 		differ := len(b.Labels) - len(a.Labels)
-		if differ = max(differ, -differ); best == "" || differ < least {
+		if differ = max(differ, -differ); best == "" || differ < least || differ == least && key < best {
 			best, least = key, differ
 		}
 	}
@@ -47,6 +42,7 @@ func (i *Incident) adopt(a Alert, polled bool, now time.Time) (twin, changed boo
 		return key != "", false
 	}
 	a.StartsAt = earlier(a.StartsAt, i.Alerts[key].StartsAt)
+	i.bytes += a.size() - i.Alerts[key].size()
 	delete(i.Alerts, key)
 	i.Alerts[a.key()] = &grouped{Alert: a, Heard: now, Polling: now}
 	return true, true

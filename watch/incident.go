@@ -56,6 +56,7 @@ type Incident struct {
 	next      time.Time
 	alarming  int                // firing alerts
 	looking   int                // those of them that only a look has found
+	bytes     int                // of all alerts
 	failures  map[string]failure // by receiver
 }
 
@@ -80,17 +81,19 @@ type grouped struct {
 }
 
 const (
-	maxAlerts = 2000 // alerts kept of an incident
-	maxSaid   = 100
+	maxAlerts     = 2000    // alerts kept of an incident
+	maxAlertBytes = 1 << 20 // their size
+	maxSaid       = 100
 )
 
 func (i *Incident) firing() int { return i.alarming }
 
 // count counts the firing alerts after the incident was read or merged.
 func (i *Incident) count() {
-	i.alarming, i.looking = 0, 0
+	i.alarming, i.looking, i.bytes = 0, 0, 0
 	for _, a := range i.Alerts {
 		i.tally(a.Alert, 1)
+		i.bytes += a.size()
 	}
 }
 
@@ -118,14 +121,16 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	switch {
 	case old == nil && !a.Firing(), old != nil && old.Firing() == a.Firing():
 		return false
-	case old == nil && len(i.Alerts) >= maxAlerts:
+	case old == nil && !i.room(a):
 		i.Dropped++
 		return false
 	}
 	ruled := i.ruled()
 	if old != nil {
 		i.tally(old.Alert, -1)
+		i.bytes -= old.size()
 	}
+	i.bytes += a.size()
 	i.Alerts[key] = &grouped{Alert: a, Polled: polled, Heard: now}
 	i.tally(a, 1)
 	switch {
@@ -147,12 +152,18 @@ func (i *Incident) take(a Alert, polled bool, now time.Time) bool {
 	return true
 }
 
+// room reports whether the incident keeps one more alert.
+func (i *Incident) room(a Alert) bool {
+	return len(i.Alerts) < maxAlerts && i.bytes+a.size() <= maxAlertBytes
+}
+
 // merge takes the alerts of an incident that has the same cause. The incident began and was
 // noticed when the first of both was, and is as quiet as the last.
 func (i *Incident) merge(other *Incident) {
 	for key, a := range other.Alerts {
-		if len(i.Alerts) < maxAlerts {
+		if i.Alerts[key] != nil || i.room(a.Alert) {
 			i.Alerts[key] = a
+			i.bytes += a.size()
 		} else {
 			i.Dropped++
 		}

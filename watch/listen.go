@@ -12,10 +12,19 @@ import (
 	"time"
 
 	"github.com/tenhop/tenhop/internal/hostcheck"
+	"github.com/tenhop/tenhop/stack/budget"
 )
 
-// maxBody is the maximum size of a payload, in bytes: some thousand alerts.
-const maxBody = 16 << 20
+const (
+	// maxBody is the maximum size of a payload, in bytes: some thousand alerts.
+	maxBody = 16 << 20
+	// maxReceiving is the maximum memory of all payloads that are received at a time, in
+	// bytes, and decodedFactor the memory that a payload takes, per byte.
+	maxReceiving  = 4 * decodedFactor * maxBody
+	decodedFactor = 4
+	// maxAnswers is the maximum number of histories that are answered at a time.
+	maxAnswers = 4
+)
 
 // Handler serves Alertmanager's webhook at POST /alerts, and the incidents at
 // GET /incidents, newest first, and metrics, if not nil, at GET /metrics. With a token, all
@@ -34,10 +43,14 @@ func (w *Watcher) Handler(addr net.Addr, token string, metrics http.Handler) htt
 // receive answers 200 when the incidents are stored, so that Alertmanager repeats what a
 // crash would lose.
 func (w *Watcher) receive(out http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(out, r.Body, maxBody))
+	in := budget.Reader{In: http.MaxBytesReader(out, r.Body, maxBody), Free: w.receiving, Factor: decodedFactor}
+	defer in.Release()
+	body, err := io.ReadAll(&in)
 	if err != nil {
 		status := http.StatusBadRequest
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		if errors.Is(err, budget.ErrBusy) {
+			status = http.StatusServiceUnavailable // Alertmanager sends it again
+		} else if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
 		http.Error(out, err.Error(), status)
@@ -62,10 +75,18 @@ type History struct {
 	MTTR      *float64    `json:"mttr_seconds"`
 }
 
-// history writes the incidents under the lock into memory, not to the client.
-func (w *Watcher) history(out http.ResponseWriter, _ *http.Request) {
+// history writes the incidents under the lock into memory, not to the client: the newest ones,
+// of which a Remote reads maxHistory bytes. The means are those of all.
+func (w *Watcher) history(out http.ResponseWriter, r *http.Request) {
+	select {
+	case w.answering <- struct{}{}:
+		defer func() { <-w.answering }()
+	case <-r.Context().Done():
+		return
+	}
 	w.mu.Lock()
 	h := NewHistory(w.told())
+	h.Incidents = newestOf(h.Incidents, maxHistory/2)
 	body, err := json.Marshal(h)
 	w.mu.Unlock()
 	if err != nil {
@@ -74,6 +95,17 @@ func (w *Watcher) history(out http.ResponseWriter, _ *http.Request) {
 	}
 	out.Header().Set("Content-Type", "application/json")
 	_, _ = out.Write(body)
+}
+
+// newestOf returns the first incidents whose alerts have a size together. Alerts are the part of
+// an incident that somebody else bounds.
+func newestOf(incidents []*Incident, bytes int) []*Incident {
+	for n, i := range incidents {
+		if bytes -= i.bytes; bytes < 0 {
+			return incidents[:n]
+		}
+	}
+	return incidents
 }
 
 // told returns the incidents of the history, newest first. The caller holds mu.

@@ -101,7 +101,10 @@ func (m Message) Markdown() string {
 	return b.String()
 }
 
-var markdownEscaper = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "#", "\\#", "|", "\\|", "\n", " ")
+// markdownEscaper takes from names that somebody else has chosen what links, mentions or begins
+// HTML. An address alone is a link in many places, and a name after an @ a mention.
+var markdownEscaper = strings.NewReplacer("&", "&amp;", "://", ":\\//", "www.", "www\\.", "@", "@<!-- -->", "\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_",
+	"[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "#", "\\#", "|", "\\|", "\n", " ")
 
 func escapeMarkdown(s string) string { return markdownEscaper.Replace(s) }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tenhop/tenhop/diagnose/result"
 )
@@ -97,6 +98,9 @@ type Watcher struct {
 	changed    map[string]*Incident // to be stored, by ID; nil for one that was removed
 	failedAt   time.Time            // last failure to store
 
+	receiving *semaphore.Weighted // bytes of payloads that may be received
+	answering chan struct{}       // an element per history that is being answered
+
 	storing  sync.Mutex       // held while files are written; taken before mu
 	unstored map[string]error // by ID, of the last attempt; guarded by storing
 }
@@ -117,7 +121,8 @@ func New(cfg Config) (*Watcher, error) {
 	t.Patience, t.Poll = cmp.Or(t.Patience, 20*time.Second), cmp.Or(t.Poll, 2*time.Second)
 	t.Forget = cmp.Or(t.Forget, 5*time.Hour)
 	w := &Watcher{cfg: cfg, log: cfg.Logger, store: store{cfg.Dir}, woken: make(chan struct{}, 1), polled: map[string]Alert{},
-		changed: map[string]*Incident{}, unstored: map[string]error{}}
+		changed: map[string]*Incident{}, unstored: map[string]error{},
+		receiving: semaphore.NewWeighted(maxReceiving), answering: make(chan struct{}, maxAnswers)}
 	if w.log == nil {
 		w.log = slog.Default()
 	}
