@@ -31,6 +31,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/broker"
 	"github.com/tenhop/tenhop/stack/endpoint"
@@ -177,7 +178,7 @@ func (s *Stack) serveHTTP(name string, l net.Listener, h http.Handler) {
 		MaxHeaderBytes:    64 << 10,
 	}
 	s.serve(name, func() error {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(connlimit.Listener(l, connlimit.Default)); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenhop/tenhop/internal/app"
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/load"
 	"github.com/tenhop/tenhop/middleware/chaos"
@@ -78,8 +79,8 @@ func takeFaults(cfg *load.Config) (stop func(), err error) {
 	cfg.Chaos = chaos.New(chaos.WithToken(token), chaos.WithKinds(load.Kinds()...))
 	admin := setup.NewAdmin(http.NotFoundHandler(), setup.AdminToken(token), setup.AdminChaos(cfg.Chaos))
 	srv := &http.Server{Handler: hostcheck.Handler(in.Listeners["admin"].Addr(), nil, admin),
-		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	go func() { _ = srv.Serve(in.Listeners["admin"]) }()
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	go func() { _ = srv.Serve(connlimit.Listener(in.Listeners["admin"], connlimit.Default)) }()
 	return func() { _ = srv.Close() }, nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tenhop/tenhop/diagnose/collect"
 	"github.com/tenhop/tenhop/internal/app"
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/supervisor"
 	"github.com/tenhop/tenhop/watch"
 )
@@ -144,12 +145,13 @@ func (f *watchFlags) run(ctx context.Context, out io.Writer) error {
 // serveAlerts runs w and serves its handler until ctx ends. It fails if the listener ends
 // earlier, since alerts would then be lost.
 func serveAlerts(ctx context.Context, w *watch.Watcher, l net.Listener, handler http.Handler) error {
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		err := srv.Serve(l)
+		err := srv.Serve(connlimit.Listener(l, connlimit.Default))
 		cancel()
 		ended <- err
 	}()

@@ -18,6 +18,7 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
@@ -66,8 +67,8 @@ func Start(c Config) (*Proxy, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/chaos", p.faults.AdminHandler())
 	mux.Handle("/chaos/", p.faults.AdminHandler())
-	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = p.server.Serve(admin) }() // Close ends it
+	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	go func() { _ = p.server.Serve(connlimit.Listener(admin, connlimit.Default)) }() // Close ends it
 	return p, nil
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tenhop/tenhop/alerts"
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/query"
 	"github.com/tenhop/tenhop/services/contracts"
 	"github.com/tenhop/tenhop/signals"
@@ -170,8 +171,9 @@ func (s *Server) start(ctx context.Context, c Config) error {
 		}
 	}
 	if s.supervised {
-		srv := &http.Server{Handler: http.HandlerFunc(health), ReadHeaderTimeout: 5 * time.Second}
-		go func() { _ = srv.Serve(admin) }() // Close ends it
+		srv := &http.Server{Handler: http.HandlerFunc(health), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+			WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+		go func() { _ = srv.Serve(connlimit.Listener(admin, connlimit.Default)) }() // Close ends it
 		s.onClose(func(context.Context) error { return srv.Close() })
 	}
 	if hold == nil {

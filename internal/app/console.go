@@ -14,6 +14,7 @@ import (
 	"github.com/tenhop/tenhop/console"
 	"github.com/tenhop/tenhop/dashboards"
 	"github.com/tenhop/tenhop/drill"
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/stack/endpoint"
 	"github.com/tenhop/tenhop/supervisor"
 	"github.com/tenhop/tenhop/watch"
@@ -93,9 +94,10 @@ func (s *Server) serveConsole(cfg Config, l net.Listener, log *slog.Logger, hist
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: page, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute}
+	// Event streams have a time to write of their own.
+	srv := &http.Server{Handler: page, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	go func() {
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(connlimit.Listener(l, connlimit.Default)); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("server ended", "part", PartConsole, "error", err)
 		}
 	}()

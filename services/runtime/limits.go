@@ -20,6 +20,8 @@ const (
 	idleConnection   = 15 * time.Minute // without a gRPC call
 	maxHeaderBytes   = 64 << 10
 	maxStreams       = 1000 // per gRPC connection
+	maxConnections   = 10_000
+	receivingBytes   = 512 << 20 // of gRPC calls that are not answered
 )
 
 func httpServer(h http.Handler) *http.Server {

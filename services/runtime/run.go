@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/middleware/chaos"
 	"github.com/tenhop/tenhop/middleware/flight"
@@ -150,7 +151,7 @@ func Run(ctx context.Context, d Definition, cfg Config) error {
 	defer stop()
 	g, gctx := errgroup.WithContext(serving)
 	admin := httpServer(hostcheck.Handler(cfg.Admin.Addr(), nil, e.admin))
-	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin) })
+	g.Go(func() error { return serveHTTP(gctx, admin, cfg.Admin, connlimit.Default) })
 	g.Go(func() error {
 		s, err := e.build(gctx, d)
 		if err != nil {
@@ -240,7 +241,7 @@ func (e *Env) serve(ctx context.Context, g *errgroup.Group, s Service, public bo
 		if e.TLS != nil && !public && l != nil {
 			l = tls.NewListener(l, e.TLS.server())
 		}
-		return serveHTTP(ctx, httpServer(s.HTTP), l)
+		return serveHTTP(ctx, httpServer(s.HTTP), l, maxConnections)
 	}
 	return nil
 }
@@ -259,13 +260,22 @@ func (e *Env) serveGRPC(ctx context.Context, register func(grpc.ServiceRegistrar
 		srv.GracefulStop()
 	})
 	defer stopped()
-	if err := srv.Serve(e.Listener); err != nil {
+	if err := srv.Serve(e.grpcListener()); err != nil {
 		return fmt.Errorf("%s: serve gRPC: %w", e.Name, err)
 	}
 	return ctx.Err()
 }
 
-func serveHTTP(ctx context.Context, srv *http.Server, l net.Listener) error {
+// grpcListener returns the listener of gRPC. What calls bring is bounded without TLS only: with
+// it, who calls has a certificate of the authority.
+func (e *Env) grpcListener() net.Listener {
+	if e.TLS != nil {
+		return connlimit.Listener(e.Listener, maxConnections)
+	}
+	return connlimit.HTTP2(e.Listener, maxConnections, receivingBytes)
+}
+
+func serveHTTP(ctx context.Context, srv *http.Server, l net.Listener, connections int) error {
 	if l == nil {
 		return errors.New("no listener to serve on")
 	}
@@ -278,7 +288,7 @@ func serveHTTP(ctx context.Context, srv *http.Server, l net.Listener) error {
 			srv.Close()
 		}
 	})
-	err := srv.Serve(l)
+	err := srv.Serve(connlimit.Listener(l, connections))
 	if !stop() {
 		<-done
 	}

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/budget"
 	"github.com/tenhop/tenhop/stack/otelcol"
@@ -101,7 +102,7 @@ func New(consume func(context.Context, ptrace.Traces) error, m *otelcol.Metrics,
 // WithHosts.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
 	r.http.Handler = hostcheck.Handler(l.Addr(), r.hosts, r.Handler())
-	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := r.http.Serve(connlimit.Listener(l, connlimit.Default)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

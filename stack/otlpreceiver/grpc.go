@@ -31,6 +31,7 @@ const (
 	pingTimeout      = 20 * time.Second
 	minClientPing    = 10 * time.Second
 	maxHeaderBytes   = 64 << 10
+	receivingBytes   = 512 << 20 // of messages that are not complete or not answered
 )
 
 func (r *Receiver) grpcServer() *grpc.Server {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
+	"github.com/tenhop/tenhop/internal/connlimit"
 	"github.com/tenhop/tenhop/internal/hostcheck"
 	"github.com/tenhop/tenhop/stack/otelcol"
 	"github.com/tenhop/tenhop/trace/otlp"
@@ -112,7 +113,7 @@ func New(c Consumer, m *otelcol.Metrics, opts ...Option) *Receiver {
 
 // ServeGRPC serves until Close and then returns nil.
 func (r *Receiver) ServeGRPC(l net.Listener) error {
-	if err := r.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) { // Close was called before
+	if err := r.grpc.Serve(connlimit.HTTP2(l, connlimit.Default, receivingBytes)); !errors.Is(err, grpc.ErrServerStopped) { // Close was called before
 		return err
 	}
 	return nil
@@ -123,7 +124,7 @@ func (r *Receiver) ServeGRPC(l net.Listener) error {
 // WithHosts.
 func (r *Receiver) ServeHTTP(l net.Listener) error {
 	r.http.Handler = hostcheck.Handler(l.Addr(), r.hosts, r.Handler())
-	if err := r.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := r.http.Serve(connlimit.Listener(l, connlimit.Default)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
