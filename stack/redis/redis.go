@@ -12,10 +12,13 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
+
+	"github.com/tenhop/tenhop/internal/connlimit"
 )
 
 // sweepInterval is the interval at which the remaining lifetimes of keys are reduced.
@@ -40,6 +43,7 @@ var scripting = map[string]bool{
 type Server struct {
 	mini     *miniredis.Miniredis
 	listener net.Listener
+	queued   atomic.Int64 // bytes of responses that clients have not read
 	log      *slog.Logger
 	stop     chan struct{}
 	done     sync.WaitGroup
@@ -55,7 +59,7 @@ func WithLogger(l *slog.Logger) Option { return func(s *Server) { s.log = l } }
 
 // Serve starts a server on l. The server owns l, also when Serve fails.
 func Serve(l net.Listener, opts ...Option) (*Server, error) {
-	s := &Server{mini: miniredis.NewMiniRedis(), listener: l, log: slog.Default(), stop: make(chan struct{})}
+	s := &Server{mini: miniredis.NewMiniRedis(), listener: connlimit.Listener(l, maxConnections), log: slog.Default(), stop: make(chan struct{})}
 	for _, o := range opts {
 		o(s)
 	}
@@ -123,7 +127,7 @@ func (s *Server) accept(srv *server.Server) {
 		conn, err := s.listener.Accept()
 		if err == nil {
 			pause = minAcceptPause
-			srv.ServeConn(&guarded{Conn: conn})
+			srv.ServeConn(&guarded{Conn: &outgoing{Conn: conn, all: &s.queued}})
 			continue
 		}
 		select {
