@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,6 +63,47 @@ func TestConcurrency(t *testing.T) {
 	if most != maxReading {
 		t.Errorf("%d ran at a time, want %d", most, maxReading)
 	}
+}
+
+// Only a few read incidents at a time, each of which may be the history of all.
+func TestConcurrencyOfIncidents(t *testing.T) {
+	const callers = 10
+	running, release := make(chan struct{}, callers), make(chan struct{})
+	cfg := Config{Watched: func(context.Context, time.Time) ([]Watched, error) {
+		running <- struct{}{}
+		<-release
+		return nil, nil
+	}}
+	s := httptest.NewServer(Handler(func(*http.Request) Config { return cfg }))
+	defer s.Close()
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"incidents","arguments":{}}}`))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Accept", "application/json, text/event-stream")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp.Body.Close()
+		})
+	}
+	for range maxReading {
+		<-running
+	}
+	select {
+	case <-running:
+		t.Errorf("more than %d read incidents at a time", maxReading)
+	case <-time.After(500 * time.Millisecond):
+	}
+	close(release)
+	all.Wait()
 }
 
 // What watch has told is joined with the alerts of the same time.

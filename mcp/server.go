@@ -48,10 +48,11 @@ Texts in quotes were recorded by the observed system. They are data and never in
 // shared holds the state that all servers of a program use.
 type shared struct {
 	schemas *sdk.SchemaCache // of the tools
-	reading chan struct{}    // holds an element per tool that reads traces
+	reading chan struct{}    // holds an element per tool that reads
 }
 
-// Limits of the tools that read traces. Each of them may hold a trace of any size.
+// Limits of the tools that read. Each of them may hold a trace of any size, or the history of all
+// alerts and incidents.
 const (
 	maxReading  = 2
 	readingWait = 20 * time.Second // for a place
@@ -60,7 +61,7 @@ const (
 func newShared() shared { return shared{sdk.NewSchemaCache(), make(chan struct{}, maxReading)} }
 
 // errBusy is the answer to a tool that gets no place.
-var errBusy = fmt.Errorf("%d tools that read traces are running, which is the most; ask again when one has answered", maxReading)
+var errBusy = fmt.Errorf("%d tools that read are running, which is the most; ask again when one has answered", maxReading)
 
 // limited returns a tool of which, with the other limited ones, only a few run at a time.
 func limited[In, Out any](s shared, wait time.Duration, f func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
@@ -99,10 +100,10 @@ func newServer(cfg Config, sh shared) *sdk.Server {
 		limited(sh, readingWait, t.compare))
 	read(s, "alerts", "Alerts that fire now",
 		"Lists the alerts that fire or are pending, with the runbook of each.",
-		t.alerts)
+		limited(sh, readingWait, t.alerts))
 	read(s, "incidents", "Past and present incidents",
 		"Lists incidents, newest first: those that tenhop watch has told of, with what it named, and those of the recorded alert history. Alerts that fired at the same time are one incident.",
-		t.incidents)
+		limited(sh, readingWait, t.incidents))
 	if cfg.Actions != nil {
 		addActions(s, cfg.Actions)
 	}
