@@ -139,7 +139,7 @@ func (d *Diagnosis) Result() result.Result {
 	g := d.grounds.with(r.Findings)
 	r.Verdict, r.Why = g.decide()
 	r.Spread = r.Verdict == result.Unsure && g.spread != "" && r.Why == g.spread && g.outweighed == ""
-	r.Chance = r.Verdict == result.Unsure && r.Why != "" && (r.Why == g.doubt || r.Why == g.contained)
+	r.Chance = r.Verdict == result.Unsure && d.chance(g, r.Why)
 	r.DecidedBy = d.grounds.decidedBy
 	if d.grounds.comparison != nil {
 		r.Findings = arrange(r, *d.grounds.comparison)

@@ -10,6 +10,16 @@ import (
 	"github.com/tenhop/tenhop/diagnose/stats"
 )
 
+// chance reports whether chance is the only reason for the doubt why: what else keeps a verdict
+// from being sure would hold for a growth that is none, too.
+func (d *Diagnosis) chance(g grounds, why string) bool {
+	if why == "" || d.sample != nil || g.reconciled != nil && g.decidedBy == result.DecidedByTraces ||
+		g.unsplit != "" || g.outweighed != "" || g.stale != "" {
+		return false
+	}
+	return why == g.contained || why == g.doubt && d.doubtful != nil && d.doubtful.BaselineLength(d.evidence.Metrics) >= g.needed
+}
+
 // suspect adds what the added time of an entry that may be slower is divided into. Nobody is
 // suspected if no hop has most of it.
 func (d *Diagnosis) suspect(m evidence.Metrics, by splitter) {
@@ -38,7 +48,8 @@ func whole(found []result.Finding) []result.Finding {
 		return found
 	}
 	for i := range found {
-		found[i].Share = stats.Round(found[i].Share / sum)
+		f := &found[i]
+		f.Share, f.Interval = stats.Round(f.Share/sum), [2]float64{stats.Round(f.Interval[0] / sum), stats.Round(f.Interval[1] / sum)}
 	}
 	return found
 }

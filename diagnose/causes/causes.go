@@ -71,7 +71,7 @@ func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error)
 			number(f, q)
 		}
 	}
-	corroborate(r)
+	t.corroborate(r)
 	shared(r)
 	regroup(r)
 	gather(r)

@@ -136,6 +136,7 @@ func (t *table) explain(f *result.Finding, l load, q Question) {
 	switch {
 	case chosen != nil && (f.Cause == nil || chosen.Sure || f.Cause.Kind == result.CauseFrozen && chosen.Kind == result.CauseDependency):
 		f.Cause = &chosen.Cause
+		f.Cause.Service = chosen.service
 		f.Instance = cmp.Or(f.Instance, chosen.instance)
 		chosen.placeIn(f)
 		if chosen.loop != nil {

@@ -313,6 +313,10 @@ type Cause struct {
 	Why      string   `json:"why"` // one sentence
 	Evidence []Signal `json:"evidence"`
 	Sure     bool     `json:"sure"`
+
+	// Service is the service whose signals tell it, or "". It is not set in a Result that was
+	// decoded from JSON.
+	Service string `json:"-"`
 }
 
 // Kinds of cause.
