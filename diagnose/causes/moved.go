@@ -38,7 +38,7 @@ const (
 	mostChance  = .5  // signals of a service that are expected to move by chance, for a sure cause
 	mostFitting = 2.  // of the added time, that a signal may explain if more of them are expected to
 	minAsked    = 30  // pretended onsets
-	minNever    = 10  // pretended onsets of a measure, per instance of the service
+	minNever    = 10  // signals of a measure, per instance of the service
 )
 
 // A signal may move before the hop leaves its baseline: what is noisy leaves it late.
@@ -157,7 +157,7 @@ var pretended = [3]float64{.5, .65, .8}
 // moved: the false alarms of this fleet, at this time.
 type wandering struct {
 	asked, moved int
-	of           map[signals.Measure][2]int // asked and moved, by measure
+	of           map[signals.Measure][2]int // signals asked and onsets at which they moved, by measure
 }
 
 // wander asks all signals.
@@ -166,6 +166,7 @@ func (t *table) wander() wandering {
 	for _, i := range t.instances {
 		for m, tr := range i.tracks {
 			base, now := t.windows.split(tr.points)
+			n, asked := out.of[m], out.asked
 			for _, at := range pretended {
 				from := int(at * float64(len(base)))
 				to := from + len(now)
@@ -174,13 +175,15 @@ func (t *table) wander() wandering {
 				}
 				g := growth{signal: tr.signal}
 				g.compare(base[:from], base[from:to], len(i.tracks))
-				n := out.of[m]
-				out.asked, n[0] = out.asked+1, n[0]+1
+				out.asked++
 				if g.moved {
 					out.moved, n[1] = out.moved+1, n[1]+1
 				}
-				out.of[m] = n
 			}
+			if out.asked > asked {
+				n[0]++
+			}
+			out.of[m] = n
 		}
 	}
 	return out
@@ -189,8 +192,8 @@ func (t *table) wander() wandering {
 // distrust takes a cause for chance if many signals of the fleet move at any time, so that one
 // of the many of a service is expected to move with the hop. Such a cause is not sure, and none
 // unless its effect has about the size of the added time. A measure that never moved elsewhere
-// is trusted: by the rule of three (Hanley and Lippman-Hand 1983) it moves by chance at fewer
-// than three in minNever onsets.
+// is trusted: by the rule of three (Hanley and Lippman-Hand 1983) fewer than three in minNever
+// signals move by chance.
 func (t *table) distrust(c *candidate) {
 	w := t.wanders
 	if c.measure == "" || w.asked < minAsked {

@@ -146,7 +146,7 @@ func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 		scale = l.scale // of all entries, as the calls are
 	}
 	added := func(o operation) float64 { return o.callsNow*o.spentNow - o.callsBefore*o.secondsBefore*scale }
-	var worst operation
+	var worst, busiest operation // busiest does more than wait for locks
 	all, lock, byNumber := 0.0, 0.0, 0.0
 	for _, o := range ops {
 		a := added(o)
@@ -160,13 +160,16 @@ func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 		if a > added(worst) {
 			worst = o
 		}
+		if !locks(o.name) && a > added(busiest) {
+			busiest = o
+		}
 	}
 	share := all / l.now / l.added
 	if all <= 0 || share < minShare {
 		return nil
 	}
 	enough := share >= sureDirect
-	e := result.Signal{Signal: "mean of " + worst.name, Before: round(1000 * worst.secondsBefore), Now: round(1000 * worst.spentNow), Unit: "ms"}
+	e := meanOf(worst)
 	calls := result.Signal{Signal: "calls of " + worst.name, Before: round(worst.callsBefore), Now: round(worst.callsNow), Unit: "1/s"}
 	add := func(kind, why string, sure bool, evidence ...result.Signal) {
 		out = append(out, candidate{Cause: result.Cause{Kind: kind, Why: why, Evidence: evidence, Sure: sure && enough}, share: share})
@@ -187,9 +190,10 @@ func (t *table) store(f result.Finding, l load, found []growth) []candidate {
 	switch {
 	case isBusy:
 		add(result.CauseDBLock, fmt.Sprintf("another transaction holds a lock in %s", name), true, busyEvidence, e)
-	case cpu.moved > 0 && work >= minWork*all && used >= minWork*work && cpu.sum[1] >= sureRatio*cpu.sum[0]*math.Max(scale, 1) && used+waited >= sureDirect*work && worst.spentNow >= slowerCall*worst.secondsBefore && byNumber < sureDirect*all:
+	case cpu.moved > 0 && work >= minWork*all && used >= minWork*work && cpu.sum[1] >= sureRatio*cpu.sum[0]*math.Max(scale, 1) && used+waited >= sureDirect*work &&
+		busiest.spentNow >= slowerCall*busiest.secondsBefore && byNumber < sureDirect*work:
 		// The store is within the process, whose statements wait for a processor as they use one.
-		add(result.CauseSlowQuery, fmt.Sprintf("statements in %s take longer, and use the processor of %s: they do more work", name, f.Hop), true, e, evidenceOf(cpu.largest))
+		add(result.CauseSlowQuery, fmt.Sprintf("statements in %s take longer, and use the processor of %s: they do more work", name, f.Hop), true, meanOf(busiest), evidenceOf(cpu.largest))
 	case lock >= sureDirect*all && (reads == 0 || readGrowth < otherGrowth*worst.growth()):
 		add(result.CauseDBLock, fmt.Sprintf("transactions wait for another writer of %s", name), true, e)
 	case byNumber >= sureDirect*all:
@@ -235,8 +239,14 @@ func (t *table) alike(ops []operation) bool {
 	return n > 1 && most <= maxAlike*least
 }
 
-// connections returns the mean number of connections that are busy with statements of a hop's
-// calls to a dependency now: their rate times their mean duration (Little 1961).
+// meanOf returns the mean duration of an operation as evidence.
+func meanOf(o operation) result.Signal {
+	return result.Signal{Signal: "mean of " + o.name, Before: round(1000 * o.secondsBefore), Now: round(1000 * o.spentNow), Unit: "ms"}
+}
+
+// connections returns the mean number of connections of each instance that are busy with
+// statements of a hop's calls to a dependency now: their rate times their mean duration (Little
+// 1961).
 func (t *table) connections(f result.Finding) (n float64) {
 	if f.Kind != result.KindDependency {
 		return math.Inf(1)
@@ -245,7 +255,7 @@ func (t *table) connections(f result.Finding) (n float64) {
 	for _, o := range ops {
 		n += o.callsNow * o.spentNow
 	}
-	return n
+	return n / float64(max(t.count(f.Hop), 1))
 }
 
 // reports reports whether an instance of a service exports one of some measures.

@@ -71,6 +71,8 @@ func TestStore(t *testing.T) {
 			[]calls{{"SELECT", "", 20, 0, .001, .035, 0}, {"INSERT", "", 20, 0, .002, .036, 0}, {"BEGIN", "", 20, 0, .001, .034, 0}}, 0},
 		{"statements do more work", result.CauseSlowQuery, true, result.KindDependency, .1,
 			[]calls{{"SELECT", "", 20, 0, .001, .035, .04}, {"INSERT", "", 20, 0, .002, .036, .04}, {"BEGIN", "", 20, 0, .001, .034, .04}}, 1.7},
+		{"a lock beside more calls", result.CauseDBLock, true, result.KindDependency, .125,
+			[]calls{{"BEGIN", "", 20, 0, .001, .1, 0}, {"SELECT", "", 20, 100, .005, .005, 0}}, .3},
 		{"a delay on the way", result.CauseLink, false, result.KindDependency, .1,
 			[]calls{{"SELECT", "", 20, 0, .001, .035, .04}, {"INSERT", "", 20, 0, .002, .036, .04}, {"BEGIN", "", 20, 0, .001, .036, .04}}, 0},
 		{"a busy store", result.CauseDependency, true, result.KindDependency, .1,
