@@ -99,6 +99,7 @@ func (d *Diagnosis) confirm(m evidence.Metrics, by splitter, a evidence.Alert) b
 	best.Describe(m, &d.result)
 	d.result.Findings, d.result.Past = findings, nil
 	d.grounds.raised, d.grounds.baseline = true, best.BaselineLength(m)
+	d.grounds.unsplit, d.grounds.contained, d.grounds.outweighed = "", "", "" // of another change
 	d.grounds.minority = fmt.Sprintf("the alert %s fires; the mean alone has grown for too short a time, or in too few requests, to be sure", a.Name)
 	return true
 }

@@ -1,61 +1,69 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"time"
 
+	"github.com/tenhop/tenhop/diagnose/evidence"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/stats"
 	"github.com/tenhop/tenhop/trace"
 )
 
-// Thresholds of a wait for a service that reports no self time. They were set with two drills
+// Thresholds of a wait for a service that reports no self time. They were set with a few drills
 // in sight.
 const (
-	minOnLink = .5  // of the added time, that calls are on their way
+	minOnLink = .5  // of the added time, by which the time that calls are on their way grew
 	mostCalls = 1.3 // calls for each request, now to before: more calls are no slower link
 	alsoSlow  = .2  // share of another link of the same caller, as a part of this one's
 )
 
 // onLink makes the wait for a service that reports no self time a finding of the link to it,
-// if its spans show that it was quick: metrics cannot tell its work from the way to it.
+// if its spans show that it did not become slower: metrics cannot tell its work from the way to
+// it.
 func (d *Diagnosis) onLink(before, now []trace.Trace) {
 	for i := range d.result.Findings {
 		f := &d.result.Findings[i]
-		if f.Kind != result.KindSelf || f.Entry != "" || !d.evidence.Metrics.Foreign[f.Hop] || d.reports(f.Hop) {
+		if f.Kind != result.KindSelf || f.Entry != "" || f.AddedMS <= 0 || f.Cause != nil || !d.evidence.Metrics.Foreign[f.Hop] || d.reports(f.Hop) ||
+			len(before) < stats.MinRequests || len(now) < stats.MinRequests {
 			continue
 		}
 		was, is := gapsTo(f.Hop, before), gapsTo(f.Hop, now)
-		caller, gap := is.caller, is.ms
-		if is.requests < stats.MinRequests || was.requests < stats.MinRequests || is.calls > mostCalls*was.calls || gap-was.ms < minOnLink*f.AddedMS {
+		caller, grew := "", 0.0
+		for by, g := range is {
+			if more := g.ms - was[by].ms; more > grew || more == grew && by < caller {
+				caller, grew = by, more
+			}
+		}
+		if was[caller].calls == 0 || is[caller].calls > mostCalls*was[caller].calls || grew < minOnLink*f.AddedMS {
 			continue
 		}
 		f.Kind, f.Target, f.Operation, f.Operations, f.EitherEnd = result.KindLink, caller, "", nil, true
-		f.Evidence = fmt.Sprintf("of the calls of %s to %s, %.0f ms for each request are outside its spans; nothing tells whether %s or %s delays them",
-			caller, f.Hop, gap, caller, f.Hop)
+		f.Evidence = fmt.Sprintf("the calls of %s to %s are outside its spans for %.0f ms more of each request; nothing tells whether %s or %s delays them",
+			caller, f.Hop, grew, caller, f.Hop)
 		d.sameCaller(i)
 	}
 }
 
 // reports reports whether the metrics hold self times of a service.
 func (d *Diagnosis) reports(service string) bool {
-	for _, h := range d.evidence.Metrics.Hops {
-		if h.Service == service {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.evidence.Metrics.Hops, func(h evidence.HopSeries) bool { return h.Service == service })
 }
 
-// sameCaller makes the caller the end of a link if another link of it slowed as well.
+// sameCaller makes the caller the end of a link if another link of it slowed as well, whose end
+// is the caller or not known.
 func (d *Diagnosis) sameCaller(i int) {
 	f := &d.result.Findings[i]
 	caller, callee := f.Target, f.Hop
 	for j := range d.result.Findings {
 		o := &d.result.Findings[j]
-		if j == i || o.Kind != result.KindLink || o.Entry != "" || o.Share < alsoSlow*f.Share || o.Hop != caller && o.Target != caller {
+		if j == i || o.Kind != result.KindLink || o.Entry != "" || o.Target == "caller" || o.Share < alsoSlow*f.Share ||
+			o.Hop != caller && (!o.EitherEnd || o.Target != caller) {
 			continue
 		}
-		if o.Target == caller {
+		if o.Hop != caller {
 			o.Hop, o.Target = o.Target, o.Hop
 		}
 		why := fmt.Sprintf("the links of %s with %s and %s slowed together", caller, o.Target, callee)
@@ -65,44 +73,59 @@ func (d *Diagnosis) sameCaller(i int) {
 	}
 }
 
-// gaps holds the calls to a service that have spans at both ends.
-type gaps struct {
-	caller   string  // that calls the service most
-	ms       float64 // for each request in which the caller's calls are outside the callee's spans
-	calls    float64 // of the caller, for each request
-	requests int     // with calls
+// gap holds the calls of a service to another, for each request.
+type gap struct {
+	ms    float64 // in which calls are in flight and outside the callee's spans
+	calls float64
 }
 
-func gapsTo(callee string, traces []trace.Trace) (out gaps) {
-	outside, calls := map[string]float64{}, map[string]int{}
+// gapsTo returns the calls to a service by caller, those that have spans at both ends. Calls at
+// the same time count once, as the waits of the metrics do.
+func gapsTo(callee string, traces []trace.Trace) map[string]gap {
+	out := map[string]gap{}
 	var tree trace.Tree
 	for i := range traces {
 		tree.Load(&traces[i])
-		found := false
+		calls, served := map[string][]trace.Segment{}, []trace.Segment{}
 		for _, s := range tree.Order() {
 			if !tree.Span(s).Kind.Calls() {
 				continue
 			}
-			if c := tree.Callee(s); c != trace.None && tree.Span(c).Service == callee && !tree.Async(c) {
+			found := false
+			for _, c := range tree.Children(s) { // an attempt each
+				if tree.Span(c).Service == callee && !tree.Span(c).Kind.Calls() && !tree.Async(c) {
+					served, found = append(served, trace.Segment{From: tree.Start(c), To: tree.End(c)}), true
+				}
+			}
+			if found {
 				by := tree.Span(s).Service
-				outside[by] += max((tree.Took(s)-tree.Took(c)).Seconds(), 0) * 1000
-				calls[by]++
-				found = true
+				calls[by] = append(calls[by], trace.Segment{From: tree.Start(s), To: tree.End(s)})
 			}
 		}
-		if found {
-			out.requests++
+		for by, c := range calls {
+			g := out[by]
+			g.calls += float64(len(c))
+			g.ms += (covered(slices.Concat(c, served)) - covered(served)).Seconds() * 1000
+			out[by] = g
 		}
 	}
-	if out.requests == 0 {
-		return out
+	for by, g := range out {
+		out[by] = gap{g.ms / float64(len(traces)), g.calls / float64(len(traces))}
 	}
-	for by, n := range calls {
-		if out.caller == "" || n > calls[out.caller] || n == calls[out.caller] && by < out.caller {
-			out.caller = by
-		}
-	}
-	n := float64(out.requests)
-	out.ms, out.calls = outside[out.caller]/n, float64(calls[out.caller])/n
 	return out
+}
+
+// covered returns the time that lies in at least one of some segments.
+func covered(segments []trace.Segment) (total time.Duration) {
+	sorted := slices.SortedFunc(slices.Values(segments), func(a, b trace.Segment) int { return cmp.Compare(a.From, b.From) })
+	var end time.Duration
+	for i, s := range sorted {
+		if i == 0 || s.From > end {
+			end = s.From
+		}
+		if s.To > end {
+			total, end = total+s.To-end, s.To
+		}
+	}
+	return total
 }

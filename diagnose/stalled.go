@@ -106,6 +106,9 @@ func (d *Diagnosis) heldAt(m evidence.Metrics, by splitter, s stall.Stall) bool 
 func leads(found []result.Finding, hop string) bool {
 	share := 0.0
 	for i, f := range found {
+		if f.Entry != "" {
+			continue // its share is of another entry
+		}
 		waits := (f.Kind == result.KindLink || f.Kind == result.KindDependency) && (f.Hop == hop || f.Target == hop)
 		if i == 0 && !waits {
 			return false
@@ -122,18 +125,22 @@ func leads(found []result.Finding, hop string) bool {
 // ended since that those before have to tell. That requests are held settles whether these
 // few are slower by chance.
 func (d *Diagnosis) leadsTo(m evidence.Metrics, s stall.Stall) bool {
-	if d.result.Entry.Operation != s.Entry.Operation || !leads(d.result.Findings, s.Hop) {
-		return false
+	e := d.result.Entry
+	if e.Operation != s.Entry.Operation || e.Service != s.Entry.Service || e.Flow != s.Entry.Flow || !leads(d.result.Findings, s.Hop) ||
+		s.Since.Sub(d.result.Window.From) > recently {
+		return false // another flow, or what was slow before it began
 	}
-	if d.grounds.raised {
-		if verdict, _ := d.grounds.with(d.result.Findings).decideRaised(); verdict != result.Spike {
+	g := d.grounds
+	if !g.raised {
+		if d.doubtful == nil || !s.Sure {
 			return false
 		}
-	} else if d.doubtful == nil || !s.Sure {
-		return false
-	} else {
-		d.grounds.raised, d.grounds.baseline = true, d.doubtful.BaselineLength(m)
+		g.raised, g.baseline = true, d.doubtful.BaselineLength(m)
 	}
+	if verdict, _ := g.with(d.result.Findings).decideRaised(); verdict != result.Spike {
+		return false
+	}
+	d.grounds = g
 	d.grounds.minority = s.Why
 	return true
 }
