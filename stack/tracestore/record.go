@@ -32,7 +32,9 @@ var (
 )
 
 // appendResourceRecord appends the record of a resource and scope, given the encodings of
-// a ResourceSpans and of one of its ScopeSpans. The spans in them are left out.
+// a ResourceSpans and of one of its ScopeSpans. The spans in them are left out. The fields
+// are in the order of pdata's marshaler, because the hash of the encoding is part of the
+// identities of spans, also of those that an earlier version has stored.
 func appendResourceRecord(dst, rs, ss []byte) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, make([]byte, recordHeader)...)
@@ -40,11 +42,11 @@ func appendResourceRecord(dst, rs, ss []byte) ([]byte, error) {
 	inScope := fieldSize(ss, fieldScope) + fieldSize(ss, fieldSchemaURL)
 	inResource := fieldSize(rs, fieldResource) + bytesSize(inScope) + fieldSize(rs, fieldSchemaURL)
 	dst = appendHead(dst, fieldResourceSpans, inResource)
-	dst = appendFields(dst, rs, fieldResource)
-	dst = appendHead(dst, fieldScopeSpans, inScope)
-	dst = appendFields(dst, ss, fieldScope)
-	dst = appendFields(dst, ss, fieldSchemaURL)
 	dst = appendFields(dst, rs, fieldSchemaURL)
+	dst = appendHead(dst, fieldScopeSpans, inScope)
+	dst = appendFields(dst, ss, fieldSchemaURL)
+	dst = appendFields(dst, ss, fieldScope)
+	dst = appendFields(dst, rs, fieldResource)
 	return finishRecord(dst, start)
 }
 
