@@ -254,7 +254,8 @@ func (t *Core) RegisterCounter(name, help string) (prometheus.Counter, error) {
 
 // register registers c, or returns the collector that is registered in its place. c has the
 // label service_name itself: a registerer that adds it makes a description, which is
-// hashed, for each series of each scrape.
+// hashed, for each series of each scrape. The registered one may lack the label, which
+// Registerer adds to it.
 func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
 	err := t.direct.Register(c)
 	if err == nil {
@@ -263,7 +264,8 @@ func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
 	var have prometheus.AlreadyRegisteredError
 	if errors.As(err, &have) {
 		if old, ok := have.ExistingCollector.(C); ok {
-			if a, b := description(old), description(c); a != b {
+			a, b := description(old), description(c)
+			if a != b && description(prometheus.WrapCollectorWith(t.service, old)) != b {
 				return c, fmt.Errorf("hop: register %s: it is registered as %s, not as %s", name, a, b)
 			}
 			return old, nil

@@ -45,3 +45,35 @@ func TestFamiliesAreSharedByTheSameLabelsOnly(t *testing.T) {
 		t.Error("a family of hops is taken for another")
 	}
 }
+
+// A program may register a family through Core.Registerer, which adds the label
+// service_name. Adapters share it if it has the same help and the same labels in the same
+// order.
+func TestFamiliesOfTheProgramAreShared(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c, err := NewCore(Config{Registerer: reg, ServiceName: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "jobs_total", Help: "Jobs."})
+	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "jobs", Help: "Jobs."}, []string{"queue", "name"})
+	c.Registerer().MustRegister(counter, gauge)
+	gotCounter, err := c.RegisterCounter("jobs_total", "Jobs.")
+	if err != nil || gotCounter != counter {
+		t.Errorf("the counter is %p, want %p: %v", gotCounter, counter, err)
+	}
+	gotGauge, err := c.RegisterGauge("jobs", "Jobs.", "queue", "name")
+	if err != nil || gotGauge != gauge {
+		t.Errorf("the gauge is %p, want %p: %v", gotGauge, gauge, err)
+	}
+	if _, err := c.RegisterGauge("jobs", "Jobs.", "name", "queue"); err == nil {
+		t.Error("labels of a gauge in another order are taken")
+	}
+	if _, err := c.RegisterCounter("jobs_total", "Others."); err == nil {
+		t.Error("another help is taken")
+	}
+	reg.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "bare_total", Help: "Jobs."}))
+	if _, err := c.RegisterCounter("bare_total", "Jobs."); err == nil {
+		t.Error("a counter without service_name is taken")
+	}
+}
