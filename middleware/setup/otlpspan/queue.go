@@ -106,9 +106,14 @@ func (q *queue) take() *batch {
 	return b
 }
 
-// reuse keeps an exported batch with the memory of its scopes, unless that is much.
+// reuse keeps an exported batch with the memory of its scopes, unless that exceeds half of
+// maxBatchBytes. It counts the capacity of all scopes, which may be from earlier batches.
 func (q *queue) reuse(b *batch) {
-	if cap(b.scopes) > 8 || b.bytes > maxBatchBytes/2 {
+	kept := 0
+	for _, s := range b.scopes[:cap(b.scopes)] {
+		kept += cap(s.spans)
+	}
+	if cap(b.scopes) > 8 || kept > maxBatchBytes/2 {
 		return
 	}
 	*b = batch{scopes: b.scopes[:0]}
