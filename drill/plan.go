@@ -317,6 +317,10 @@ func (r *runner) add(p *plan, rng *rand.Rand, t template) error {
 	if strings.HasPrefix(t.kind, "link_") && hop.Callee == "" && !slices.Contains(t.causes, "dependency") {
 		want.Causes = append(slices.Clone(t.causes), "dependency") // stores do not say how long they took
 	}
+	if t.kind == "down" && hop.Callee != "" && f.Dependency == hop.Callee {
+		// A service that answers scrapes and not its caller is not down: calls fail on the way.
+		want.Kinds, want.Causes = append(slices.Clone(t.findings), "link"), append(slices.Clone(t.causes), "link")
+	}
 	if !t.process {
 		f.Operation, want.Operation = hop.Operation, hop.Operation
 	}
