@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tenhop/tenhop/drill/scenario"
@@ -73,6 +74,14 @@ const (
 // ErrNotLifted reports that the fault of a drill may still be active. The fault expires by
 // itself.
 var ErrNotLifted = errors.New("the fault was not lifted; lift it with `tenhop chaos clear`")
+
+// notLifted returns ErrNotLifted with the error of a removal, or nil if there is none.
+func notLifted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrNotLifted, err)
+}
 
 // ErrRunning reports that another drill is running.
 var ErrRunning = errors.New("another drill is running; wait until it is over")

@@ -36,8 +36,8 @@ type Injected struct {
 }
 
 // Inject injects a fault into every process of a service, or into the process with that
-// name. If one fails, Inject removes the fault from the others and returns the error. The
-// error is ErrUnknownService if there is neither. A request that was sent is waited for even
+// name. If one fails, Inject removes the fault from the others and returns the error, with
+// all of these faults if one could not be removed: removing one twice is no error. The error is ErrUnknownService if there is neither. A request that was sent is waited for even
 // if ctx ends: the process may have taken the fault, which could not be removed otherwise.
 func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]Injected, error) {
 	service, processes, err := f.find(name)
@@ -65,7 +65,10 @@ func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]I
 			err = f.call(context.WithoutCancel(ctx), http.MethodPost, process, "/chaos", body, &answer)
 		}
 		if err != nil {
-			return nil, errors.Join(err, f.Remove(context.WithoutCancel(ctx), done))
+			if failed := f.Remove(context.WithoutCancel(ctx), done); failed != nil {
+				return done, errors.Join(err, failed)
+			}
+			return nil, err
 		}
 		in := Injected{Service: service, Process: process, Fault: fault}
 		in.ID = answer.ID

@@ -47,7 +47,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 			why := stopped(ctx)
 			switch {
 			case liftErr != nil:
-				err = errors.Join(err, fmt.Errorf("%w: %w", ErrNotLifted, liftErr))
+				err = errors.Join(err, notLifted(liftErr))
 			case why != nil:
 				round.Seconds.Lifted = since(began)
 			}
@@ -68,7 +68,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 		round.Rankers = r.rankers(ctx, p, began, uint64(n))
 	}
 	if err := lift(); err != nil {
-		return round, fmt.Errorf("%w: %w", ErrNotLifted, err)
+		return round, notLifted(err)
 	}
 	round.Seconds.Lifted = since(began)
 	if len(p.Injected) == 0 {

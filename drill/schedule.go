@@ -13,7 +13,8 @@ import (
 )
 
 // begin injects the faults of a plan at their times and returns a function that lifts them.
-// The faults also end by themselves after timeout and a margin.
+// The faults also end by themselves after timeout and a margin. If begin fails, it lifts those
+// that it injected; the error is ErrNotLifted, too, if that fails.
 func (r *runner) begin(ctx context.Context, p plan, timeout time.Duration) (lift func() error, err error) {
 	s := &schedule{faults: r.Faults, longest: min(timeout+faultMargin, longestFault)}
 	var later []scenario.Fault
@@ -26,7 +27,7 @@ func (r *runner) begin(ctx context.Context, p plan, timeout time.Duration) (lift
 				continue
 			}
 			if err := s.inject(ctx, step); err != nil {
-				return nil, errors.Join(err, s.lift(ctx))
+				return nil, errors.Join(err, notLifted(s.lift(ctx)))
 			}
 		}
 	}

@@ -1,0 +1,86 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tenhop/tenhop/drill/scenario"
+	"github.com/tenhop/tenhop/middleware/chaos"
+)
+
+// endpoint is the fault endpoint of a process.
+type endpoint struct {
+	faults *chaos.Injector
+	took   func()      // called when a fault was injected; may be nil
+	stuck  atomic.Bool // faults are not lifted
+}
+
+// endpoints serves the fault endpoints of services of one process each.
+func endpoints(t *testing.T, of map[string]*endpoint) Faults {
+	t.Helper()
+	f := Faults{Services: map[string][]string{}, Admin: map[string]string{}, Token: "secret"}
+	for name, e := range of {
+		e.faults = chaos.New(chaos.WithToken("secret"))
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete && e.stuck.Load() {
+				w.WriteHeader(http.StatusInternalServerError)
+				fmt.Fprint(w, `{"error":"the fault cannot be lifted"}`)
+				return
+			}
+			e.faults.AdminHandler().ServeHTTP(w, r)
+			if r.Method == http.MethodPost && e.took != nil {
+				e.took()
+			}
+		}))
+		t.Cleanup(srv.Close)
+		f.Services[name], f.Admin[name+"-1"] = []string{name + "-1"}, srv.URL
+	}
+	return f
+}
+
+// inForce reports whether the process has a fault.
+func (e *endpoint) inForce() bool {
+	faults, sealed := e.faults.List()
+	return sealed || len(faults) > 0
+}
+
+// slow returns a latency fault of a service.
+func slow(service string) scenario.Fault {
+	return scenario.Fault{Service: service, Fault: chaos.Fault{Kind: "latency", Latency: chaos.Duration(1)}}
+}
+
+var errBurns = fmt.Errorf("%w: the alert ShopBurnsFast fires", ErrStopped)
+
+// A fault that cannot be lifted after the drill was stopped between two faults is reported.
+func TestBeginReportsWhatIsNotLifted(t *testing.T) {
+	for _, c := range []struct {
+		why       string
+		stuck     bool
+		processes []string // of the first service
+	}{
+		{"lifted", false, []string{"stock-1"}},
+		{"not lifted", true, []string{"stock-1"}},
+		{"not lifted in one process of a service", true, []string{"stock-1", "shop-1"}},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			ctx, stop := context.WithCancelCause(t.Context())
+			stock := &endpoint{took: func() { stop(errBurns) }}
+			stock.stuck.Store(c.stuck)
+			r := &runner{Config: Config{Faults: endpoints(t, map[string]*endpoint{"stock": stock, "shop": {}})}}
+			r.Faults.Services["stock"] = c.processes
+			_, err := r.begin(ctx, plan{Fault: Fault{Injected: []scenario.Fault{slow("stock"), slow("shop")}}}, answerTimeout)
+			if !errors.Is(err, context.Canceled) || errors.Is(err, ErrNotLifted) != c.stuck || stock.inForce() != c.stuck {
+				t.Errorf("%v; a fault is in force: %v", err, stock.inForce())
+			}
+			if c.stuck && !strings.Contains(fmt.Sprint(err), "the fault cannot be lifted") {
+				t.Errorf("no reason: %v", err)
+			}
+		})
+	}
+}
