@@ -37,6 +37,9 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	}
 	lift, err := r.begin(ctx, p, timeout)
 	if err != nil {
+		if why := stopped(ctx); why != nil { // the seal was published: it is opened
+			round.Void = why.Error()
+		}
 		return round, fmt.Errorf("inject: %w", err)
 	}
 	began := time.Now()

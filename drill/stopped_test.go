@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tenhop/tenhop/drill/scenario"
+	"github.com/tenhop/tenhop/drill/seal"
 	"github.com/tenhop/tenhop/middleware/chaos"
 )
 
@@ -80,6 +81,60 @@ func TestBeginReportsWhatIsNotLifted(t *testing.T) {
 			}
 			if c.stuck && !strings.Contains(fmt.Sprint(err), "the fault cannot be lifted") {
 				t.Errorf("no reason: %v", err)
+			}
+		})
+	}
+}
+
+// exercise returns a runner of rounds that inject latency faults into services, for hops that
+// have a mean of meanMS milliseconds.
+func exercise(t *testing.T, meanMS *atomic.Int64, answer string, of map[string]*endpoint, services ...string) *runner {
+	t.Helper()
+	r := fixture(t, meanMS, answer)
+	r.Faults = endpoints(t, of)
+	r.Scenario = &scenario.Scenario{Name: "slow", Expect: []scenario.Answer{{Hop: services[0]}}}
+	for _, s := range services {
+		r.Scenario.Faults = append(r.Scenario.Faults, slow(s))
+	}
+	return r
+}
+
+// A round that is stopped after its seal was published is void for the reason, and its seal is
+// opened, whether or not its faults are in force yet.
+func TestRoundStoppedWhileInjected(t *testing.T) {
+	for _, c := range []struct {
+		why   string
+		stop  string // "sealed" or "injected": when
+		stuck bool
+	}{
+		{"before the first fault", "sealed", false},
+		{"between two faults", "injected", false},
+		{"between two faults, and the first is not lifted", "injected", true},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancelCause(t.Context())
+			stopAt := func(when string) {
+				if when == c.stop {
+					stop(errBurns)
+				}
+			}
+			var mean atomic.Int64
+			mean.Store(100)
+			stock := &endpoint{took: func() { stopAt("injected") }}
+			stock.stuck.Store(c.stuck)
+			r := exercise(t, &mean, `{"verdict":"none","findings":[]}`, map[string]*endpoint{"stock": stock, "shop": {}}, "stock", "shop")
+			var published seal.Seal
+			r.Sealed = func(_ int, s seal.Seal) error { published = s; stopAt("sealed"); return nil }
+			round, err := r.round(ctx, 1)
+			if !errors.Is(err, context.Canceled) || errors.Is(err, ErrNotLifted) != c.stuck || stock.inForce() != c.stuck {
+				t.Errorf("%v; a fault is in force: %v", err, stock.inForce())
+			}
+			if round.Void != errBurns.Error() || !round.scored() {
+				t.Errorf("the round is void: %q, scored: %v", round.Void, round.scored())
+			}
+			if round.Seal == nil || round.Seal.SHA256 != published.SHA256 || round.Seal.Nonce == "" {
+				t.Errorf("the seal is %+v, published was %+v", round.Seal, published)
 			}
 		})
 	}
