@@ -54,7 +54,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 			case why != nil:
 				round.Seconds.Lifted = since(began)
 			}
-			if why != nil && round.Seconds.Answered == nil {
+			if why != nil && round.Seconds.Answered == nil && round.Error == "" && round.Void == "" {
 				round.Void = why.Error()
 			}
 		}
@@ -75,7 +75,7 @@ func (r *runner) round(ctx context.Context, n int) (round Round, err error) {
 	}
 	round.Seconds.Lifted = since(began)
 	if len(p.Injected) == 0 {
-		return round, nil
+		return round, ctx.Err()
 	}
 	if err := r.recovery(ctx, &round, before); err != nil {
 		return round, err
@@ -138,7 +138,7 @@ func (r *runner) seal(n int, p plan) (*seal.Seal, error) {
 
 // search records when customers feel the fault and when an alert fires, until there is an
 // answer and customers have felt the fault, or it is too late for either. A fault that they have
-// not felt makes the round void.
+// not felt makes the round void. An error means that the search was interrupted before its end.
 func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Time, before level,
 	quiet map[string]string, timeout time.Duration) error {
 	whole := ctx
@@ -191,6 +191,9 @@ func (r *runner) search(ctx context.Context, p plan, round *Round, began time.Ti
 			if answers != nil {
 				<-answers
 			}
+			return nil
+		case answers == nil && whole.Err() != nil:
+			round.Void = "it is not known whether customers felt the fault: " + query.Printable(context.Cause(whole).Error())
 			return whole.Err()
 		}
 		select {
@@ -243,7 +246,7 @@ func (r *runner) answer(ctx context.Context, p plan, round *Round, began time.Ti
 			}
 		}
 		if pause(ctx, pollInterval) != nil {
-			if failed != nil {
+			if failed != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				round.Error = "no answer: " + failed.Error()
 			}
 			return ctx.Err()

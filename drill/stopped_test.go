@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tenhop/tenhop/drill/scenario"
 	"github.com/tenhop/tenhop/drill/seal"
@@ -139,3 +141,62 @@ func TestRoundStoppedWhileInjected(t *testing.T) {
 		})
 	}
 }
+
+// A stop that comes when the search is over leaves its outcome as it is. Before, it makes the
+// round void and lifts the fault at once.
+func TestRoundStoppedWhileSearched(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		at     string // what the round says when it is stopped
+		answer func(*runner)
+		slow   bool // customers feel the fault
+		void   string
+		err    string // Round.Error
+	}{
+		{"a person gave up, customers feel it", "customers feel it", giveUp, true, "", "gave up after"},
+		{"a person gave up, customers do not feel it yet", "answered", giveUp, false, "it is not known whether customers felt the fault: " + errBurns.Error(), "gave up after"},
+		{"the diagnosis fails", "exit status 1", failing, false, errBurns.Error(), ""},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancelCause(t.Context())
+			var mean atomic.Int64
+			mean.Store(100)
+			stock := &endpoint{took: func() {
+				if c.slow {
+					mean.Store(200)
+				}
+			}}
+			r := exercise(t, &mean, "", map[string]*endpoint{"stock": stock}, "stock")
+			c.answer(r)
+			var once sync.Once // the diagnosis speaks, too
+			var stopped time.Time
+			r.Say = func(format string, args ...any) {
+				if strings.Contains(fmt.Sprintf(format, args...), c.at) {
+					once.Do(func() {
+						stopped = time.Now()
+						stop(errBurns)
+					})
+				}
+			}
+			round, err := r.round(ctx, 1)
+			if !errors.Is(err, context.Canceled) || stock.inForce() || round.Seconds.Lifted == nil {
+				t.Errorf("%v; a fault is in force: %v; lifted: %v", err, stock.inForce(), round.Seconds.Lifted)
+			}
+			if round.Void != c.void || !strings.HasPrefix(round.Error, c.err) || (c.err == "") != (round.Error == "") || !round.scored() {
+				t.Errorf("void %q, error %q, scored %v", round.Void, round.Error, round.scored())
+			}
+			if took := time.Since(stopped); took > feltAfterAnswer/2 {
+				t.Errorf("the round ends %s after it was stopped", took)
+			}
+		})
+	}
+}
+
+// giveUp lets a person answer, who gives up.
+func giveUp(r *runner) {
+	r.Human = func(context.Context, Choices) (Person, error) { return Person{GaveUp: true}, nil }
+}
+
+// failing lets the diagnosis fail.
+func failing(r *runner) { r.asks.cfg.Program = "false" }
