@@ -79,7 +79,9 @@ func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]I
 
 // Hold injects a fault like Inject. The fault lasts until ctx ends, or this process does, or
 // the fault's own time is over. began is called when the fault is in force. Hold returns
-// when it is over, and an error if it could not be injected.
+// when it is over, and an error if it could not be injected into every process. It is lifted
+// then where it was in force already; the error is ErrNotLifted, too, if that fails. If ctx
+// ended before, the error is its cause.
 func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began func([]Injected)) error {
 	service, processes, err := f.find(name)
 	if err == nil {
@@ -103,13 +105,18 @@ func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began 
 	var held []*http.Response
 	for _, process := range processes {
 		resp, err := f.send(ctx, http.MethodPost, process, "/chaos?hold=true", body)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
 		in := Injected{Service: service, Process: process, Fault: fault}
-		if err := decode(process, "/chaos", resp, &in.Fault); err != nil {
-			return err
+		if err == nil {
+			defer resp.Body.Close()
+			err = decode(process, "/chaos", resp, &in.Fault)
+		}
+		if err != nil {
+			asked := processes[:len(done)]
+			if ctx.Err() != nil { // the process may have taken the fault without an answer
+				asked, err = processes[:len(done)+1], context.Cause(ctx)
+			}
+			release() // the connections end, and the faults with them
+			return errors.Join(err, notLifted(f.lifted(context.WithoutCancel(ctx), done, asked)))
 		}
 		done, held = append(done, in), append(held, resp) //nolint:bodyclose // it is closed above
 	}
@@ -120,22 +127,54 @@ func (f Faults) Hold(ctx context.Context, name string, fault chaos.Fault, began 
 	return nil
 }
 
+// lifted removes faults whose connections have ended, and returns an error if that fails. With
+// limits, which allow one fault per process, it waits until the processes have none.
+func (f Faults) lifted(ctx context.Context, faults []Injected, processes []string) error {
+	failed := f.Remove(ctx, faults)
+	if f.Limits == nil {
+		return failed
+	}
+	for end := time.Now().Add(adminTimeout); ; {
+		busy, err := f.busy(ctx, processes)
+		switch {
+		case err != nil:
+			return errors.Join(failed, err)
+		case busy == "":
+			return nil
+		case time.Now().After(end):
+			return errors.Join(failed, fmt.Errorf("a fault is in force in %s", busy))
+		}
+		if err := pause(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
 // free returns a LimitError if a fault is in force in one of the processes: two faults within
 // the limits may exceed them together.
 func (f Faults) free(ctx context.Context, processes []string) error {
+	busy, err := f.busy(ctx, processes)
+	if err == nil && busy != "" {
+		err = &LimitError{fmt.Sprintf("a fault is in force in %s already, and two of them may exceed the limits", busy)}
+	}
+	return err
+}
+
+// busy returns the first of the processes in which a fault is in force, or "".
+func (f Faults) busy(ctx context.Context, processes []string) (string, error) {
 	for _, process := range processes {
 		var answer struct {
 			Faults []chaos.Fault `json:"faults"`
 			Sealed bool          `json:"sealed"`
 		}
 		if err := f.call(ctx, http.MethodGet, process, "/chaos", nil, &answer); err != nil {
-			return err
+			return "", err
 		}
 		if answer.Sealed || len(answer.Faults) > 0 {
-			return &LimitError{fmt.Sprintf("a fault is in force in %s already, and two of them may exceed the limits", process)}
+			return process, nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // Kinds returns the kinds of fault that a service or a process takes. A middleware that does

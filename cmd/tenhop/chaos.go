@@ -152,7 +152,7 @@ func holdFault(cmd *cobra.Command, f drill.Faults, name string, fault chaos.Faul
 	switch {
 	case errors.Is(err, drill.ErrUnknownService) || drill.Refused(err):
 		return &usageError{err}
-	case err != nil && cmd.Context().Err() == nil:
+	case err != nil && (cmd.Context().Err() == nil || errors.Is(err, drill.ErrNotLifted)):
 		return err
 	}
 	fmt.Fprintln(cmd.OutOrStdout(), "the fault is lifted")

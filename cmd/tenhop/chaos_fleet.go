@@ -60,8 +60,10 @@ func injectIntoFleet(cmd *cobra.Command, path, service string, fault chaos.Fault
 	switch stopped := context.Cause(ctx); {
 	case errors.As(err, &limit), errors.Is(err, drill.ErrUnknownService), drill.Refused(err):
 		return &usageError{err}
+	case errors.Is(err, drill.ErrNotLifted):
+		return err
 	case errors.Is(stopped, drill.ErrStopped) && began.IsZero():
-		return fmt.Errorf("nothing was injected: %w", stopped)
+		return fmt.Errorf("the fault did not come into force everywhere, and is lifted: %w", stopped)
 	case errors.Is(stopped, drill.ErrStopped):
 		return fmt.Errorf("the fault is lifted after %s: %w", time.Since(began).Round(time.Second), stopped)
 	case err != nil && ctx.Err() == nil:

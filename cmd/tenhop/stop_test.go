@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -89,6 +90,22 @@ func newOwnFleet(t *testing.T, stop string) *ownFleet {
 		}
 	}
 	return f
+}
+
+// add adds a process of payment after the first.
+func (f *ownFleet) add(t *testing.T, admin http.HandlerFunc) {
+	t.Helper()
+	s := httptest.NewServer(admin)
+	t.Cleanup(s.Close)
+	path := filepath.Join(filepath.Dir(f.file), "targets.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := strings.TrimSuffix(string(b), "]") + fmt.Sprintf(`,{"targets":[%q],"labels":{"job":"payment"}}]`, strings.TrimPrefix(s.URL, "http://"))
+	if err := os.WriteFile(path, []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // faulty reports whether a fault is in force.
@@ -196,6 +213,43 @@ func TestFaultStopsWhenAnSLOBurns(t *testing.T) {
 		t.Errorf("exit code %d: %s%s", code, out, errs)
 	}
 	f.await(t, false, 5*time.Second, errs)
+}
+
+// A fault that is stopped before it is in force in every process is lifted where it is, and the
+// program does not say that there was none.
+func TestFaultStopsBeforeItIsInForceEverywhere(t *testing.T) {
+	for _, stays := range []bool{false, true} { // the fault, in the second process
+		t.Run(fmt.Sprintf("stays %v", stays), func(t *testing.T) {
+			f := newOwnFleet(t, "{alerts: [ShopBurnsFast]}")
+			f.add(t, func(w http.ResponseWriter, r *http.Request) { // it does not answer when it gets a fault
+				_, _ = io.Copy(io.Discard, r.Body) // so that the end of the connection is noticed
+				switch {
+				case r.Method == http.MethodPost:
+					if !f.faulty() {
+						t.Error("the fault is not in force in the first process")
+					}
+					f.burns.Store(true)
+					<-r.Context().Done()
+				case stays && f.burns.Load():
+					fmt.Fprint(w, `{"faults":[{"kind":"latency","latency":"10ms"}],"sealed":false}`)
+				default:
+					fmt.Fprint(w, `{"faults":[],"sealed":false}`)
+				}
+			})
+			cmd, out, errs := start(t, "chaos", "inject", "payment", "--fleet", f.file, "--latency", "10ms")
+			_ = cmd.Wait()
+			if f.faulty() {
+				t.Error("the fault is in force in the first process")
+			}
+			want := "tenhop: the fault did not come into force everywhere, and is lifted: stopped: the alert ShopBurnsFast fires\n"
+			if stays {
+				want = "tenhop: stopped: the alert ShopBurnsFast fires\n" + drill.ErrNotLifted.Error() + ": a fault is in force in "
+			}
+			if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.HasPrefix(errs.String(), want) || out.String() != "" {
+				t.Errorf("exit code %d: %s%s, want %s", code, out, errs, want)
+			}
+		})
+	}
 }
 
 // Nothing stays injected when a drill or a fault that was injected by hand is ended with
