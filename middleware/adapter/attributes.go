@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +30,9 @@ type FixedAttributes struct {
 	option trace.SpanStartOption
 }
 
-// Fix returns attrs as FixedAttributes.
+// Fix returns attrs as FixedAttributes. Who gets them may append to them: it is to a copy.
 func Fix(attrs ...attribute.KeyValue) *FixedAttributes {
+	attrs = slices.Clip(attrs)
 	return &FixedAttributes{attrs: attrs, option: trace.WithAttributes(attrs...)}
 }
 

@@ -3,6 +3,7 @@ package otlpspan
 import (
 	"context"
 	"runtime/trace"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,7 +94,7 @@ func (t *tracer) start(ctx, in context.Context, name string, kind oteltrace.Span
 
 // decide asks the sampler.
 func (p *Provider) decide(ctx context.Context, id oteltrace.TraceID, name string, kind oteltrace.SpanKind, fixed, attrs []attribute.KeyValue, links []oteltrace.Link) sdktrace.SamplingResult {
-	in := sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id, Name: name, Kind: kind, Attributes: fixed, Links: links}
+	in := sdktrace.SamplingParameters{ParentContext: ctx, TraceID: id, Name: name, Kind: kind, Attributes: slices.Clip(fixed), Links: links}
 	switch {
 	case len(fixed) == 0:
 		in.Attributes = attrs
