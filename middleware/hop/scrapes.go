@@ -75,7 +75,11 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer func() { _ = c.SetWriteDeadline(time.Time{}) }() // the connection may have other requests
 	}
 	w.WriteHeader(cmp.Or(one.code, http.StatusOK))
-	_, _ = w.Write(one.body.Bytes()) // the scraper is gone if it fails
+	if _, err := w.Write(one.body.Bytes()); err != nil { // the scraper is gone
+		s.mu.Lock()
+		one.lent = true // HTTP/2 may read it still
+		s.mu.Unlock()
+	}
 	_ = c.Flush()
 }
 
@@ -126,7 +130,7 @@ func (s *scrapes) leave(form string, one *scrape) {
 	if s.waiting[form] == one {
 		delete(s.waiting, form)
 	}
-	if one.body != nil && one.body.Cap() <= maxKept {
+	if one.body != nil && !one.lent && one.body.Cap() <= maxKept {
 		one.body.Reset()
 		s.spare = one.body
 	}
@@ -161,6 +165,7 @@ func (s *scrapes) answer(one *scrape, r *http.Request) {
 // scrape is a response in memory. It implements http.ResponseWriter.
 type scrape struct {
 	requests int           // that wait for it, guarded by scrapes.mu
+	lent     bool          // the body may be read after the last request, guarded by scrapes.mu
 	done     chan struct{} // closed when it is complete
 	header   http.Header
 	code     int

@@ -300,3 +300,26 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	b.ReportMetric(float64(n), "bytes/page")
 }
+
+// failingWriter is a response that cannot be written.
+type failingWriter struct{ http.ResponseWriter }
+
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// The memory of a response that could not be written is not that of the next one: HTTP/2 may
+// still read it.
+func TestFailedResponsesKeepTheirMemory(t *testing.T) {
+	page := bytes.Repeat([]byte("x"), 1000)
+	s := newScrapes(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(page) }), time.Second)
+	for failed, want := range map[bool]bool{true: false, false: true} {
+		s.spare = nil
+		var w http.ResponseWriter = httptest.NewRecorder()
+		if failed {
+			w = failingWriter{w}
+		}
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		if kept := s.spare != nil; kept != want {
+			t.Errorf("a response that could not be written %v: its memory is kept %v", failed, kept)
+		}
+	}
+}
