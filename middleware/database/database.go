@@ -71,9 +71,9 @@ const maxOperations = 256
 // of returns what the statements of an operation share, or nil beyond the limit.
 func (c *Client) of(name string) *perOperation {
 	c.mu.RLock()
-	o := c.operations[name]
+	o, full := c.operations[name], len(c.operations) >= maxOperations
 	c.mu.RUnlock()
-	if o != nil {
+	if o != nil || full {
 		return o
 	}
 	c.mu.Lock()
