@@ -93,7 +93,8 @@ func TestStoreAgain(t *testing.T) {
 			send(t, w, "resolved", "a")
 			synctest.Wait()
 			restore := block(t, cfg.Dir)
-			time.Sleep(10 * time.Second)
+			// Not at a tick, at which the directory must be there or not.
+			time.Sleep(10*time.Second + 500*time.Millisecond)
 			restore()
 			time.Sleep(2 * time.Second)
 			stop()
