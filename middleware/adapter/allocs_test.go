@@ -34,12 +34,10 @@ func histogram(tb testing.TB, reg prometheus.Registerer) *adapter.Histogram {
 	return h
 }
 
-// maxSeriesAllocs is the number of allocations that the scrape of a series may make. The
-// client makes them for the buckets and the labels.
-const maxSeriesAllocs = 46
-
-// A scrape makes no description for each series.
+// A scrape makes no description for each series, as it does for a registerer that adds a
+// label.
 func TestScrapeAllocations(t *testing.T) {
+	const series = 500
 	gather := func(reg *prometheus.Registry) float64 {
 		return testing.AllocsPerRun(20, func() {
 			if _, err := reg.Gather(); err != nil {
@@ -47,11 +45,21 @@ func TestScrapeAllocations(t *testing.T) {
 			}
 		})
 	}
-	const series = 500
-	n := (gather(gathered(t, series+1)) - gather(gathered(t, 1))) / series
-	t.Logf("%.1f allocations for each series", n)
-	if n > maxSeriesAllocs {
-		t.Errorf("%.1f allocations for each series, at most %d", n, maxSeriesAllocs)
+	each := func(registry func(series int) *prometheus.Registry) float64 {
+		return (gather(registry(series+1)) - gather(registry(1))) / series
+	}
+	ours := each(func(series int) *prometheus.Registry { return gathered(t, series) })
+	added := each(func(series int) *prometheus.Registry {
+		reg := prometheus.NewRegistry()
+		h := histogram(t, prometheus.WrapRegistererWith(prometheus.Labels{"zone": "a"}, reg))
+		for n := range series {
+			h.Observe(time.Millisecond, time.Now(), trace.SpanContext{}, fmt.Sprint(n))
+		}
+		return reg
+	})
+	t.Logf("%.1f allocations for each series, %.1f with a label added", ours, added)
+	if ours > added-5 {
+		t.Errorf("%.1f allocations for each series, %.1f with a label added; want 5 less at least", ours, added)
 	}
 }
 
@@ -90,7 +98,7 @@ func TestExemplarAllocations(t *testing.T) {
 		}
 	})
 	t.Logf("%v allocations", n)
-	if n > maxExemplarAllocs {
+	if n > maxExemplarAllocs && !raceEnabled { // a pool drops some of what it is given then
 		t.Errorf("%v allocations, at most %d", n, maxExemplarAllocs)
 	}
 }

@@ -265,7 +265,7 @@ func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
 	if errors.As(err, &have) {
 		if old, ok := have.ExistingCollector.(C); ok {
 			a, b := description(old), description(c)
-			if a != b && description(prometheus.WrapCollectorWith(t.service, old)) != b {
+			if a != b && description(t.labelled(old)) != b {
 				return c, fmt.Errorf("hop: register %s: it is registered as %s, not as %s", name, a, b)
 			}
 			return old, nil
@@ -273,6 +273,25 @@ func register[C prometheus.Collector](t *Core, c C, name string) (C, error) {
 	}
 	return c, fmt.Errorf("hop: register %s: %w", name, err)
 }
+
+// labelled returns a collector as Registerer passes it on, with the label service_name.
+func (t *Core) labelled(c prometheus.Collector) prometheus.Collector {
+	var to passedOn
+	_ = prometheus.WrapRegistererWith(t.service, &to).Register(c) // it never fails
+	return to.Collector
+}
+
+// passedOn is a Registerer that keeps the collector that it is given.
+type passedOn struct{ prometheus.Collector }
+
+func (p *passedOn) Register(c prometheus.Collector) error {
+	p.Collector = c
+	return nil
+}
+
+func (p *passedOn) MustRegister(...prometheus.Collector) {}
+
+func (p *passedOn) Unregister(prometheus.Collector) bool { return false }
 
 // description returns what a collector says of itself, with its labels in order. The
 // registry does not compare their order, by which their values are passed.
