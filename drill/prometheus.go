@@ -58,7 +58,8 @@ func (m metrics) level(ctx context.Context, e Entry, window time.Duration) (leve
 	return out, errors.Join(err, waitErr)
 }
 
-// firing returns the names of the firing alerts by their labels.
+// firing returns the names of the firing alerts by their labels. Those of severity none, such
+// as a heartbeat that always fires, tell of nothing.
 func (m metrics) firing(ctx context.Context) (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
@@ -68,7 +69,7 @@ func (m metrics) firing(ctx context.Context) (map[string]string, error) {
 	}
 	out := map[string]string{}
 	for _, a := range alerts {
-		if a.State == "firing" {
+		if a.State == "firing" && a.Labels["severity"] != "none" {
 			out[fmt.Sprint(a.Labels)] = a.Labels["alertname"]
 		}
 	}
