@@ -215,3 +215,34 @@ func TestSlowLongAgo(t *testing.T) {
 
 // recently is the time after which an incident is not what is said of now.
 const recently = 30 * time.Second
+
+// A stray slow request after an incident that is over is no incident.
+func TestStrayAfterIncident(t *testing.T) {
+	const step, before, first, pause, rate = 2 * time.Second, 90, 6, 13, 12
+	start := time.Unix(1_700_000_000, 0)
+	n := before + first + pause + 1
+	m := evidence.Metrics{Start: start, Step: step, Steps: n, Newest: start.Add(time.Duration(n) * step)}
+	zero := func() []float64 { return make([]float64, n) }
+	b := &evidence.Buckets{Bounds: []float64{.1, math.Inf(1)}, Counts: [][]float64{zero(), zero()}}
+	count, took, users, stock := zero(), zero(), zero(), zero()
+	for i := range n {
+		count[i], b.Counts[0][i], b.Counts[1][i] = rate, rate, rate
+		users[i], stock[i] = rate*.01, rate*.01
+		switch {
+		case i >= before && i < before+first:
+			b.Counts[0][i] = rate / 2
+			users[i] += rate / 2 * .5
+		case i == n-1:
+			b.Counts[0][i]--
+			stock[i] += .12
+		}
+		took[i] = users[i] + stock[i] + rate*.01
+	}
+	m.Entries = []evidence.EntrySeries{{Entry: result.Entry{Service: "edge", Operation: "GET /"}, Sum: took, Count: count, Buckets: b}}
+	m.Hops = []evidence.HopSeries{{Service: "edge", Operation: "GET /", Entry: "GET /", Flow: "request", Self: zero(), Duration: took, Count: count},
+		{Service: "users", Operation: "GET /users", Entry: "GET /", Flow: "request", Self: users, Duration: users, Count: count},
+		{Service: "stock", Operation: "GET /stock", Entry: "GET /", Flow: "request", Self: stock, Duration: stock, Count: count}}
+	if r := diagnose.Diagnose(diagnose.Evidence{Metrics: m, Now: m.Newest}, diagnose.Options{}).Result(); r.Verdict == result.Spike {
+		t.Errorf("%s (%s) %+v", r.Verdict, r.Why, r.Findings)
+	}
+}
