@@ -96,12 +96,17 @@ func (d *Diagnosis) confirm(m evidence.Metrics, by splitter, a evidence.Alert) b
 	if best == nil {
 		return false
 	}
-	best.Describe(m, &d.result)
-	d.result.Findings, d.result.Past = findings, nil
-	d.grounds.raised, d.grounds.baseline = true, best.BaselineLength(m)
-	d.grounds.unsplit, d.grounds.contained, d.grounds.outweighed = "", "", "" // of another change
-	d.grounds.minority = fmt.Sprintf("the alert %s fires; the mean alone has grown for too short a time, or in too few requests, to be sure", a.Name)
+	d.raise(m, *best, findings, fmt.Sprintf("the alert %s fires; the mean alone has grown for too short a time, or in too few requests, to be sure", a.Name))
 	return true
+}
+
+// raise makes a change that other evidence confirms the result, with the reason. What was in
+// doubt about another change is of no account.
+func (d *Diagnosis) raise(m evidence.Metrics, c evidence.Change, found []result.Finding, why string) {
+	c.Describe(m, &d.result)
+	d.result.Findings, d.result.Past = found, nil
+	d.grounds.raised, d.grounds.baseline, d.grounds.minority = true, c.BaselineLength(m), why
+	d.grounds.unsplit, d.grounds.contained, d.grounds.outweighed = "", "", ""
 }
 
 // contradict notes an alert that nothing else confirms.

@@ -94,10 +94,7 @@ func (d *Diagnosis) heldAt(m evidence.Metrics, by splitter, s stall.Stall) bool 
 	if !leads(found, s.Hop) {
 		return false
 	}
-	c.Describe(m, &d.result)
-	d.result.Findings, d.result.Past = found, nil
-	d.grounds.raised, d.grounds.baseline, d.grounds.minority = true, c.BaselineLength(m), s.Why
-	d.grounds.unsplit, d.grounds.contained, d.grounds.outweighed = "", "", "" // of another change
+	d.raise(m, c, found, s.Why)
 	return true
 }
 
