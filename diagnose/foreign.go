@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tenhop/tenhop/diagnose/evidence"
+	"github.com/tenhop/tenhop/diagnose/links"
 	"github.com/tenhop/tenhop/diagnose/result"
 	"github.com/tenhop/tenhop/diagnose/stats"
 	"github.com/tenhop/tenhop/trace"
@@ -26,7 +26,7 @@ const (
 func (d *Diagnosis) onLink(before, now []trace.Trace) {
 	for i := range d.result.Findings {
 		f := &d.result.Findings[i]
-		if f.Kind != result.KindSelf || f.Entry != "" || f.AddedMS <= 0 || f.Cause != nil || !d.evidence.Metrics.Foreign[f.Hop] || d.reports(f.Hop) ||
+		if f.Kind != result.KindSelf || f.Entry != "" || f.AddedMS <= 0 || f.Cause != nil || !d.evidence.Metrics.Foreign[f.Hop] ||
 			len(before) < stats.MinRequests || len(now) < stats.MinRequests {
 			continue
 		}
@@ -47,11 +47,6 @@ func (d *Diagnosis) onLink(before, now []trace.Trace) {
 	}
 }
 
-// reports reports whether the metrics hold self times of a service.
-func (d *Diagnosis) reports(service string) bool {
-	return slices.ContainsFunc(d.evidence.Metrics.Hops, func(h evidence.HopSeries) bool { return h.Service == service })
-}
-
 // sameCaller makes the caller the end of a link if another link of it slowed as well, whose end
 // is the caller or not known.
 func (d *Diagnosis) sameCaller(i int) {
@@ -66,7 +61,7 @@ func (d *Diagnosis) sameCaller(i int) {
 		if o.Hop != caller {
 			o.Hop, o.Target = o.Target, o.Hop
 		}
-		why := fmt.Sprintf("the links of %s with %s and %s slowed together", caller, o.Target, callee)
+		why := links.Words(links.Link{Caller: caller, Callee: callee}, links.End{Hop: caller, Sure: true, With: []string{o.Target, callee}})
 		o.EitherEnd, o.Together, o.Evidence = false, true, why
 		f.Hop, f.Target, f.EitherEnd, f.Together, f.Evidence = caller, callee, false, true, why
 		return
