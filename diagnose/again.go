@@ -55,7 +55,7 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 		switch {
 		case len(was) == 0, added(is, was[0]) >= still*was[0].AddedMS:
 			return c, ""
-		case !now.Grew() && tooFew(t, last): // a stray slow request is no incident
+		case !now.Grew() && t.Few(last): // a stray slow request is no incident
 		case len(is) > 0 && (is[0].Share >= leading || time.Duration(len(last))*m.Step >= whileBack):
 			t.Phases = nil
 			t.Slow, t.Requests = t.Of(last)
@@ -69,16 +69,6 @@ func (d *Diagnosis) again(m evidence.Metrics, by splitter, c evidence.Change) (e
 	}
 	return c, fmt.Sprintf("slow requests of %s, which were over, are back since %s: too short a time to tell whether the reason is the same",
 		c.Entry.Operation, began.Format("15:04:05"))
-}
-
-// minBack is the number of slow requests from which those of a part are one by themselves. It
-// is that of a tail.
-const minBack = 4
-
-// tooFew reports whether the steps of a part have hardly any slow requests.
-func tooFew(t detect.Tail, last evidence.Window) bool {
-	slow, _ := t.Of(last)
-	return slow < minBack
 }
 
 // lastOf divides the steps of a change with a minority of slow requests: into the phases before

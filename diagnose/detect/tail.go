@@ -35,6 +35,12 @@ func (t Tail) Of(w evidence.Window) (slow, requests float64) {
 	return w.Sum(b.Above(i)) - t.Usual*requests, requests
 }
 
+// Few reports whether a window has too few slow requests for a tail of its own.
+func (t Tail) Few(w evidence.Window) bool {
+	slow, _ := t.Of(w)
+	return slow < minTailSlow
+}
+
 // Share returns the share of slow requests.
 func (t Tail) Share() float64 { return t.Slow / math.Max(t.Requests, 1) }
 
