@@ -132,15 +132,26 @@ func (t *table) unanswered(f result.Finding, q Question, found []growth) []candi
 	return []candidate{c}
 }
 
+// countStalls returns the instances of services that count their stalls, by name. They are not
+// doubted for late scrapes.
+func (t *table) countStalls(services ...string) map[string]bool {
+	out := map[string]bool{}
+	for _, i := range t.instances {
+		if _, ok := i.tracks[signals.Stalled]; ok && slices.Contains(services, i.service) {
+			out[i.name] = true
+		}
+	}
+	return out
+}
+
 // answers reports whether the processes of a service answer scrapes as quickly as before and
 // do not stand still.
 func (t *table) answers(service string, found []growth) bool {
-	known, counts := false, map[string]bool{} // a process that counts its stalls is not doubted for late scrapes
+	known, counts := false, t.countStalls(service)
 	for _, i := range t.instances {
 		if i.service != service {
 			continue
 		}
-		counts[i.name] = len(i.tracks[signals.Stalled].points) > 0
 		if up, ok := i.tracks[signals.Up]; ok {
 			_, now := t.windows.split(up.points)
 			if known = true; len(now) == 0 || mean(now) < 1 {

@@ -159,10 +159,15 @@ func (c candidate) placeIn(f *result.Finding) {
 	if !f.EitherEnd || !c.Sure || c.service == "" {
 		return
 	}
-	if c.service == f.Target {
+	turn(f, c.service)
+}
+
+// turn makes a service at an end of a link the hop of its finding, since a signal of it tells.
+func turn(f *result.Finding, service string) {
+	if service == f.Target {
 		f.Hop, f.Target = f.Target, f.Hop
 	}
-	f.EitherEnd, f.Evidence = false, "a signal of "+c.service+" tells its end"
+	f.EitherEnd, f.Evidence = false, "a signal of "+service+" tells its end"
 }
 
 // choice returns the first sure candidate, since a cause comes before its symptoms, or else
@@ -336,10 +341,7 @@ func (t *table) nothing(f result.Finding, found []growth) *result.Cause {
 			return &result.Cause{Kind: result.CauseCode, Why: fmt.Sprintf("%s runs version %s since %s, %s before", d.Service, d.Version, d.Seen.Format("15:04:05"), d.Before)}
 		}
 	}
-	looked, ends, counts := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, g := range found { // a process that counts its stalls is not doubted for late scrapes
-		counts[g.instance] = counts[g.instance] || g.signal.Measure == signals.Stalled
-	}
+	looked, ends, counts := map[string]bool{}, map[string]bool{}, t.countStalls(services(f)...)
 	var doubt []string // services whose stalls grew, though not significantly
 	var evidence []result.Signal
 	for _, g := range found {
