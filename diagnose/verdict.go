@@ -187,12 +187,9 @@ func failuresLocated(found []result.Finding) bool {
 	return slices.ContainsFunc(found, func(f result.Finding) bool { return f.Kind == result.KindErrors })
 }
 
-// Added time that is spread over at least minSpread findings, none with a share above
-// maxSpreadShare, has a cause that the hops have in common.
-const (
-	minSpread      = 5
-	maxSpreadShare = .3
-)
+// minSpread is the number of findings from which added time of which none has more than
+// result.MostSpread has a cause that the hops have in common.
+const minSpread = 5
 
 // spread returns the reason why the findings of the entry itself name no hop, or "".
 func spread(found []result.Finding) string {
@@ -211,7 +208,7 @@ func spread(found []result.Finding) string {
 			}
 		}
 	}
-	if parts < minSpread || most > maxSpreadShare {
+	if parts < minSpread || most > result.MostSpread {
 		return ""
 	}
 	return fmt.Sprintf("the added time is spread over %d parts, none with more than %.0f %%: look first at what they share, such as a machine or a network",

@@ -15,6 +15,8 @@ func TestCorroborate(t *testing.T) {
 	first := finding("store", result.CauseDBLock, false, .2)
 	caller := finding("list", result.CauseFrozen, true, .15)
 	caller.Cause.Service = "caller"
+	unnamed := finding("list", result.CauseRestart, true, .15)
+	unnamed.Cause.Service = ""
 	failures := finding("list", result.CauseRestart, true, 1)
 	failures.Kind = result.KindErrors
 	for _, c := range []struct {
@@ -32,6 +34,7 @@ func TestCorroborate(t *testing.T) {
 		{"two hops, the first with little", true, false, []result.Finding{finding("list", result.CauseFrozen, true, .09), finding("cart", result.CauseGC, true, .12)}, result.Unsure, "list"},
 		{"two findings of one hop", true, false, []result.Finding{first, finding("list", result.CauseFrozen, true, .15), finding("list", result.CauseFrozen, true, .12)}, result.Spike, "list"},
 		{"the process of the other end", true, false, []result.Finding{first, caller}, result.Spike, "caller"},
+		{"a cause that names no service", true, false, []result.Finding{first, unnamed}, result.Spike, "list"},
 		{"failures", true, false, []result.Finding{failures, first}, result.Unsure, "list"},
 		{"beside a finding with most of it", false, true, []result.Finding{finding("store", result.CauseSlowQuery, true, .85), finding("cart", result.CauseGC, true, .12)}, result.Unsure, "store"},
 		{"unsure for another reason", false, false, []result.Finding{first, finding("list", result.CauseFrozen, true, .15)}, result.Unsure, "store"},

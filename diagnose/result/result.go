@@ -297,6 +297,10 @@ type Finding struct {
 	Together bool `json:"-"`
 }
 
+// MostSpread is the largest share of a finding of added time that is spread over many: a finding
+// with more leads.
+const MostSpread = .3
+
 // OffPath holds the time that a finding added beside the critical path: a parallel
 // branch takes longer, so that the entry did not wait for it.
 type OffPath struct {
