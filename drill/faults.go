@@ -37,8 +37,9 @@ type Injected struct {
 
 // Inject injects a fault into every process of a service, or into the process with that
 // name. If one fails, Inject removes the fault from the others and returns the error, with
-// all of these faults if one could not be removed: removing one twice is no error. The error is ErrUnknownService if there is neither. A request that was sent is waited for even
-// if ctx ends: the process may have taken the fault, which could not be removed otherwise.
+// all of these faults if one could not be removed: removing one twice is no error. The error
+// is ErrUnknownService if there is neither. A request that was sent is waited for even if ctx
+// ends: the process may have taken the fault, which could not be removed otherwise.
 func (f Faults) Inject(ctx context.Context, name string, fault chaos.Fault) ([]Injected, error) {
 	service, processes, err := f.find(name)
 	if err == nil {

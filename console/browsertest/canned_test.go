@@ -15,7 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// cannedAnswers are what the page is answered.
+// cannedAnswers holds the responses that the test server sends.
 type cannedAnswers struct {
 	snapshot, diagnosis  []byte
 	said, alerts, links  []any // of each incident; links are its runbooks

@@ -37,8 +37,8 @@ const (
 // Explain adds causes to the findings of a result, and the instance to those that one of
 // several instances carries. A spike without a sure cause becomes unsure if the whole
 // machine is busy. A rise that names no hop, or may be chance, becomes a spike if the process
-// of one hop surely stood still, restarted or was short of memory meanwhile. It returns the number of series read. On an error, findings
-// keep the causes that need no signals.
+// of exactly one service surely has a cause of its own. It returns the number of series read. On
+// an error, findings keep the causes that need no signals.
 func Explain(ctx context.Context, c *prometheus.Client, q Question) (int, error) {
 	r := q.Result
 	structural(q)
